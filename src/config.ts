@@ -1,0 +1,139 @@
+import { join, resolve } from 'node:path';
+import { type OrphanBrake } from './config/picture-readers.ts';
+import { type LogLevel, readYesNo } from './config/readers.ts';
+import { type Setting, settings, type SettingValues } from './config/settings.ts';
+import type { PictureLimits } from './model/picture.ts';
+import type { Preset } from './model/preset.ts';
+
+/** The configuration of one process, read once; each part receives its own section only. */
+export interface Config {
+  readonly dataDir: string;
+  readonly server: {
+    readonly host: string;
+    readonly port: number;
+    readonly maxConnections: number;
+    readonly requestMs: number;
+    readonly bodyIdleMs: number;
+    readonly inlineMs: number;
+    readonly shutdownMs: number;
+    readonly readCacheBytes: number;
+  };
+  readonly storage: {
+    readonly path: string;
+    readonly minFreeBytes: number;
+    readonly orphanBrake: OrphanBrake;
+  };
+  readonly worker: { readonly enabled: boolean; readonly concurrency: number; readonly leaseSeconds: number };
+  readonly decoder: {
+    readonly timeoutMs: number;
+    readonly memoryMb: number;
+    readonly recycleAfterJobs: number;
+  };
+  readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
+  readonly presets: readonly Preset[];
+  readonly logLevel: LogLevel;
+}
+
+/** Thrown when variables are not understood: one sentence for each, all of them together. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n  ${problems.join('\n  ')}`,
+    );
+    this.problems = problems;
+  }
+}
+
+/** Variables by name, as `process.env` holds them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the configuration from `env`. Unknown variables are ignored.
+ * @throws {ConfigError} that names every variable which is not understood, and what it accepts.
+ */
+export function loadConfig(env: Environment): Config {
+  const problems: string[] = [];
+  const values = Object.fromEntries(
+    Object.entries(settings).map(([key, setting]) => [key, readSetting(env, setting, problems)]),
+  ) as SettingValues;
+  problems.push(...databaseProblems(values));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return composeConfig(values);
+}
+
+function readSetting(env: Environment, setting: Setting<unknown>, problems: string[]): unknown {
+  const name = [setting.name, ...setting.aliases].find((candidate) => env[candidate]?.trim());
+  const text = (name && env[name]) ?? setting.fallback;
+  if (text === undefined) return undefined;
+  try {
+    return setting.reader.read(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    problems.push(`${name ?? setting.name}: "${text}" ${reason}; it takes ${setting.reader.accepts}.`);
+    return undefined;
+  }
+}
+
+/** A URL may carry a password, so only its scheme is ever repeated. */
+function databaseProblems({ databaseUrl }: SettingValues): string[] {
+  if (databaseUrl === undefined) return [];
+  const scheme = /^[a-z][a-z0-9+.-]*/i.exec(databaseUrl)?.[0] ?? '';
+  if (scheme.toLowerCase().startsWith('sqlite')) {
+    return [
+      'DATABASE_URL: SQLite is not used here. Leave DATABASE_URL unset: an embedded PostgreSQL then lies in DATA_DIR.',
+    ];
+  }
+  return [
+    `DATABASE_URL: this version has the embedded database only, so "${scheme}:…" is not understood; leave DATABASE_URL unset.`,
+  ];
+}
+
+function composeConfig(values: SettingValues): Config {
+  const dataDir = resolve(values.dataDir);
+  return {
+    dataDir,
+    server: {
+      host: values.host,
+      port: values.port,
+      maxConnections: values.maxConnections,
+      requestMs: values.requestSeconds * 1000,
+      bodyIdleMs: values.bodyIdleSeconds * 1000,
+      inlineMs: values.inlineSeconds * 1000,
+      shutdownMs: values.shutdownSeconds * 1000,
+      readCacheBytes: values.readCacheMb * 2 ** 20,
+    },
+    storage: {
+      path: values.storagePath ? resolve(values.storagePath) : join(dataDir, 'storage'),
+      minFreeBytes: values.minFreeDiskMb * 2 ** 20,
+      orphanBrake: values.orphanBrake,
+    },
+    worker: {
+      enabled: values.enableWorker,
+      concurrency: values.workerConcurrency,
+      leaseSeconds: values.leaseSeconds,
+    },
+    decoder: {
+      timeoutMs: values.decodeTimeoutMs,
+      memoryMb: values.decodeMemoryMb,
+      recycleAfterJobs: values.poolRecycleJobs,
+    },
+    uploads: {
+      maxBytes: values.maxUploadBytes,
+      picture: {
+        maxPixels: values.maxPixels,
+        maxFrames: values.maxFrames,
+        allowedFormats: values.allowedFormats,
+      },
+    },
+    presets: withThumbnailSize(values),
+    logLevel: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
+  };
+}
+
+function withThumbnailSize({ presets, thumbnailSize }: SettingValues): readonly Preset[] {
+  if (!thumbnailSize) return presets;
+  return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
+}

@@ -1,0 +1,104 @@
+import { z } from 'zod';
+import { type PictureFormat, pictureFormats } from '../model/picture.ts';
+import type { Preset } from '../model/preset.ts';
+import type { Reader } from './readers.ts';
+
+const extensions: Readonly<Record<string, PictureFormat>> = {
+  jpg: 'jpeg',
+  jpeg: 'jpeg',
+  jpe: 'jpeg',
+  jfif: 'jpeg',
+  png: 'png',
+  apng: 'png',
+  gif: 'gif',
+  webp: 'webp',
+  avif: 'avif',
+  tif: 'tiff',
+  tiff: 'tiff',
+  bmp: 'bmp',
+  dib: 'bmp',
+};
+
+/** Formats named by file extensions: what counts later is a file's content, not its name. */
+export const formatList: Reader<readonly PictureFormat[]> = {
+  accepts: `extensions with commas between them, of ${Object.keys(extensions).join(', ')}`,
+  read(text) {
+    const words = text.toLowerCase().split(/[\s,;]+/);
+    const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
+    const unknown = named.filter((word) => !(word in extensions));
+    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine does not read`);
+    if (named.length === 0) throw new Error('names no format');
+    return pictureFormats.filter((format) => named.some((word) => extensions[word] === format));
+  },
+};
+
+const side = z.int().min(1).max(16_383);
+const quality = z.int().min(1).max(100);
+const box = z.union([
+  side.transform((edge) => ({ width: edge, height: edge, quality: undefined })),
+  z.tuple([side, side]).transform(([width, height]) => ({ width, height, quality: undefined })),
+  z.strictObject({ width: side, height: side, quality: quality.optional() }),
+]);
+const presetsSchema = z
+  .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'a preset name is 1–32 of a–z, 0–9, _ and -'), box)
+  .refine((presets) => Object.keys(presets).length > 0, 'there must be at least one preset')
+  .refine((presets) => Object.keys(presets).length <= 16, 'there may be 16 presets at most')
+  .refine((presets) => !('original' in presets), '`original` is the name of the original');
+
+/** JPEG quality of a preset that names none. */
+export const defaultQuality = 85;
+
+export const presetList: Reader<readonly Preset[]> = {
+  accepts:
+    'JSON, a name for each preset: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+  read(text) {
+    const result = presetsSchema.safeParse(parseJson(text));
+    if (!result.success)
+      throw new Error(`is not understood: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
+    return Object.entries(result.data).map(([name, { width, height, quality }]) => ({
+      name,
+      width,
+      height,
+      quality: quality ?? defaultQuality,
+    }));
+  },
+};
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error('is not JSON');
+  }
+}
+
+/** Edge of a square box, written `200` or `200x200`, as older installations have it. */
+export const thumbnailSize: Reader<{ width: number; height: number }> = {
+  accepts: 'a size in pixels, `100` or `100x100`',
+  read(text) {
+    const match = /^\s*(\d{1,5})(?:\s*[x,×]\s*(\d{1,5}))?\s*$/i.exec(text);
+    const width = Number(match?.[1]);
+    const height = Number(match?.[2] ?? match?.[1]);
+    if (!match || width < 1 || height < 1 || width > 16_383 || height > 16_383)
+      throw new Error('is not a size');
+    return { width, height };
+  },
+};
+
+/** How much may look orphaned before a sweep stops: a share of all files, and a number. */
+export interface OrphanBrake {
+  /** Between 0 and 1. */
+  readonly share: number;
+  readonly count: number;
+}
+
+export const orphanBrake: Reader<OrphanBrake> = {
+  accepts: 'a share and a number, `5%/10000`',
+  read(text) {
+    const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
+    const share = Number(match?.[1]) / 100;
+    const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
+    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a share and a number');
+    return { share, count };
+  },
+};

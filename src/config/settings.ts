@@ -1,0 +1,142 @@
+import { availableParallelism } from 'node:os';
+import { formatList, orphanBrake, presetList, thumbnailSize } from './picture-readers.ts';
+import { anyText, logLevel, oneOf, type Reader, wholeNumber, yesNo } from './readers.ts';
+
+/** One environment variable: all that the loader and the documentation know of it. */
+export interface Setting<T> {
+  readonly name: string;
+  /** Older names of the same variable; the first one that is set counts. */
+  readonly aliases: readonly string[];
+  readonly section: Section;
+  readonly about: string;
+  readonly reader: Reader<T>;
+  /** Text that stands in when the variable is unset or empty; `undefined` means "not set". */
+  readonly fallback: string | undefined;
+  /** How the documentation writes a fallback that depends on the machine. */
+  readonly fallbackWords?: string;
+}
+
+export const sections = ['Server', 'Data', 'Worker', 'Decoder', 'Uploads', 'Renditions', 'Log'] as const;
+type Section = (typeof sections)[number];
+
+type Words = Pick<Setting<unknown>, 'about' | 'fallbackWords'> & { aliases?: readonly string[] };
+
+function withDefault<T>(section: Section, name: string, reader: Reader<T>, fallback: string, words: Words) {
+  return { name, section, reader, fallback, aliases: [], ...words } satisfies Setting<T>;
+}
+
+function optional<T>(section: Section, name: string, reader: Reader<T>, words: Words) {
+  const orUndefined: Reader<T | undefined> = reader;
+  return { name, section, reader: orUndefined, fallback: undefined, aliases: [], ...words } satisfies Setting<
+    T | undefined
+  >;
+}
+
+const cores = String(availableParallelism());
+
+/** Every setting of Vitrine, in the order of the documentation. */
+export const settings = {
+  host: withDefault('Server', 'HOST', anyText, '127.0.0.1', {
+    about:
+      'Address to listen on. `0.0.0.0` opens the service to the network: put a proxy with access control before it.',
+  }),
+  port: withDefault('Server', 'PORT', wholeNumber(0, 65_535), '8000', {
+    about: 'Port to listen on; `0` takes a free one.',
+  }),
+  maxConnections: withDefault('Server', 'MAX_CONNECTIONS', wholeNumber(1, 100_000), '1024', {
+    about: 'Connections open at once; more are closed at once.',
+  }),
+  requestSeconds: withDefault('Server', 'REQUEST_SECONDS', wholeNumber(1, 86_400), '120', {
+    about: 'Longest time for a request to arrive, body included; then 408.',
+  }),
+  bodyIdleSeconds: withDefault('Server', 'BODY_IDLE_SECONDS', wholeNumber(1, 3_600), '15', {
+    about: 'Longest pause while an upload arrives; then 408.',
+  }),
+  inlineSeconds: withDefault('Server', 'INLINE_SECONDS', wholeNumber(1, 600), '14', {
+    about: 'An inline upload that is not finished after this time is answered with 202; its work goes on.',
+  }),
+  shutdownSeconds: withDefault('Server', 'SHUTDOWN_SECONDS', wholeNumber(1, 300), '15', {
+    about: 'After SIGTERM, requests and jobs may run this long; then jobs are handed back.',
+  }),
+  readCacheMb: withDefault('Server', 'READ_CACHE_MB', wholeNumber(0, 65_536), '64', {
+    about: 'Memory for renditions that are read often, in MiB; `0` reads every one from storage.',
+  }),
+  dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
+    about: 'Folder of the embedded database, the pictures and the lock. One process at a time.',
+  }),
+  databaseUrl: optional('Data', 'DATABASE_URL', anyText, {
+    aliases: ['THUMBFORGE_DATABASE_URL'],
+    about: 'Unset: the embedded PostgreSQL in `DATA_DIR/db`. This version has no other.',
+  }),
+  storageType: withDefault('Data', 'STORAGE_TYPE', oneOf(['local']), 'local', {
+    about: 'Where pictures lie: `local` keeps them on disk.',
+  }),
+  storagePath: optional('Data', 'STORAGE_PATH', anyText, {
+    aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
+    about: 'Folder of the pictures.',
+    fallbackWords: '`DATA_DIR/storage`',
+  }),
+  minFreeDiskMb: withDefault('Data', 'MIN_FREE_DISK_MB', wholeNumber(0, 1_000_000), '100', {
+    about: 'Uploads are answered with 507 while less than this is free on the disk of the pictures, in MiB.',
+  }),
+  orphanBrake: withDefault('Data', 'ORPHAN_BRAKE', orphanBrake, '5%/10000', {
+    about:
+      'A sweep stops and reports, and removes nothing, when more than this share of the files, or more than this number, looks orphaned.',
+  }),
+  enableWorker: withDefault('Worker', 'ENABLE_WORKER', yesNo, 'true', {
+    about: '`false`: this process serves requests only; queued work waits for another worker.',
+  }),
+  workerConcurrency: withDefault('Worker', 'WORKER_CONCURRENCY', wholeNumber(1, 256), cores, {
+    about: 'Decoder children, so pictures decoded at once.',
+    fallbackWords: 'number of processor cores',
+  }),
+  leaseSeconds: withDefault('Worker', 'LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
+    about: 'A worker that gives no sign of life for this time loses its job to another.',
+  }),
+  decodeTimeoutMs: withDefault('Decoder', 'DECODE_TIMEOUT_MS', wholeNumber(100, 600_000), '5000', {
+    about: 'Longest time for one picture in a decoder child; then the child is killed.',
+  }),
+  decodeMemoryMb: withDefault('Decoder', 'DECODE_MEMORY_MB', wholeNumber(128, 65_536), '1024', {
+    about: 'Most memory of a decoder child, in MiB; then the child is killed. Watched on Linux.',
+  }),
+  poolRecycleJobs: withDefault('Decoder', 'POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
+    about: 'A decoder child is replaced after this many pictures.',
+  }),
+  maxUploadBytes: withDefault('Uploads', 'MAX_UPLOAD_BYTES', wholeNumber(1, 2 ** 32), '10485760', {
+    aliases: ['MAX_FILE_SIZE'],
+    about: 'Largest file, in bytes; larger ones are answered with 413.',
+  }),
+  maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '50000000', {
+    about: 'Most pixels of a picture, all frames together.',
+  }),
+  maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '100', {
+    about: 'Most frames of an animation, or pages of a TIFF.',
+  }),
+  allowedFormats: withDefault(
+    'Uploads',
+    'ALLOWED_EXTENSIONS',
+    formatList,
+    '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
+    { about: 'Formats that are taken in. They are told by content: the name of a file does not matter.' },
+  ),
+  presets: withDefault(
+    'Renditions',
+    'PRESETS',
+    presetList,
+    '{"thumb":[100,100],"card":[400,400],"zoom":1200}',
+    { about: 'Renditions made of every picture: each fits inside its box and is never enlarged.' },
+  ),
+  thumbnailSize: optional('Renditions', 'THUMBNAIL_SIZE', thumbnailSize, {
+    aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
+    about: 'Overrides the size of the preset `thumb`.',
+  }),
+  logLevel: withDefault('Log', 'LOG_LEVEL', logLevel, 'info', { about: 'Least level that is logged.' }),
+  debug: optional('Log', 'DEBUG', anyText, {
+    about: 'A yes means `LOG_LEVEL=debug`; any other word is left to the libraries that read it.',
+  }),
+} as const;
+
+/** The values of all settings, by key. */
+export type SettingValues = {
+  [Key in keyof typeof settings]: (typeof settings)[Key] extends Setting<infer T> ? T : never;
+};

@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { vector } from '@electric-sql/pglite-pgvector';
+import { Kysely } from 'kysely';
+import type { Database } from './database.ts';
+import { makePgliteDialect } from './pglite-dialect.ts';
+import type { Schema } from './schema.ts';
+
+/** Written into the database's folder when it was created completely. */
+const readyMarker = 'VITRINE_READY';
+
+/**
+ * Opens the embedded PostgreSQL in `directory`, or creates it. The caller holds the lock of the data folder: two
+ * processes on one folder would destroy it.
+ */
+export async function openEmbeddedDatabase(directory: string): Promise<Database> {
+  await setAsideUnfinished(directory);
+  await mkdir(directory, { recursive: true });
+  const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
+  await markReady(directory);
+  return {
+    kind: 'embedded',
+    sql: new Kysely<Schema>({ dialect: makePgliteDialect(pglite) }),
+    runScript: async (script) => {
+      await pglite.exec(script);
+    },
+    close: () => pglite.close(),
+  };
+}
+
+/**
+ * A kill during the very first start leaves a half-made database that never opens again. Without the marker nothing was
+ * ever acknowledged from it; it is still moved aside and not removed, in case somebody restored it by hand.
+ */
+async function setAsideUnfinished(directory: string): Promise<void> {
+  if (!existsSync(directory) || existsSync(join(directory, readyMarker))) return;
+  const aside = `${directory}.unfinished`;
+  await rm(aside, { recursive: true, force: true });
+  await rename(directory, aside);
+}
+
+async function markReady(directory: string): Promise<void> {
+  const path = join(directory, readyMarker);
+  if (existsSync(path)) return;
+  const file = await open(path, 'w');
+  try {
+    await file.writeFile('This database was created completely by Vitrine.\n');
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}

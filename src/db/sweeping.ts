@@ -1,0 +1,121 @@
+import { sql } from 'kysely';
+import { lockContent } from './content-lock.ts';
+import type { Database } from './database.ts';
+
+/** Queries of the sweeper. */
+export type SweepQueries = ReturnType<typeof makeSweepQueries>;
+
+/** A row and the file that it says is in storage. */
+export interface RecordedOriginal {
+  readonly id: number;
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** Queries of the sweeper: what nobody else asks for. */
+export function makeSweepQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Takes over jobs whose holder gave no sign of life. No retry is spent, but one that loses its worker more than
+     * `limit` times is taken for the cause and fails. `everything`: this process is alone, so every lease is stale.
+     */
+    async takeOverLostLeases(
+      limit: number,
+      everything: boolean,
+    ): Promise<{ again: number; givenUp: number }> {
+      const sentence = `The worker was lost ${limit} times while it worked on this picture.`;
+      const entry = JSON.stringify({
+        failureClass: 'lease-lost',
+        stage: 'decode',
+        code: 'worker_lost',
+        error: 'The worker was lost.',
+      });
+      const { rows } = await sql<{ state: string; count: number }>`
+        WITH lost AS (
+          UPDATE jobs SET
+            lease_losses = lease_losses + 1, lease_until = NULL, run_at = now(),
+            history = history || jsonb_build_array(jsonb_build_object('at', now()) || ${entry}::jsonb),
+            state = CASE WHEN lease_losses + 1 >= ${limit} THEN 'failed' ELSE 'pending' END,
+            failure_class = CASE WHEN lease_losses + 1 >= ${limit} THEN 'lease-lost' END,
+            failure_stage = CASE WHEN lease_losses + 1 >= ${limit} THEN 'decode' END,
+            error_code = CASE WHEN lease_losses + 1 >= ${limit} THEN 'worker_lost' END,
+            error = CASE WHEN lease_losses + 1 >= ${limit} THEN ${sentence} END,
+            finished_at = CASE WHEN lease_losses + 1 >= ${limit} THEN now() END
+          WHERE state = 'processing' ${everything ? sql`` : sql`AND lease_until < now()`}
+          RETURNING image_id, state),
+        shown AS (
+          UPDATE images SET status = lost.state, error = CASE WHEN lost.state = 'failed' THEN ${sentence} END,
+            error_code = CASE WHEN lost.state = 'failed' THEN 'worker_lost' END
+          FROM lost WHERE images.id = lost.image_id)
+        SELECT state, count(*) AS count FROM lost GROUP BY state`.execute(db);
+      const count = (state: string) => rows.find((row) => row.state === state)?.count ?? 0;
+      return { again: count('pending'), givenUp: count('failed') };
+    },
+
+    /** Of these keys, those that a row names: an image's original (deleted ones too) or a rendition. */
+    async namedKeys(keys: readonly string[]): Promise<Set<string>> {
+      const { rows } = await sql<{ key: string }>`
+        SELECT original_key AS key FROM images WHERE original_key = ANY(${keys})
+        UNION SELECT storage_key AS key FROM renditions WHERE storage_key = ANY(${keys})`.execute(db);
+      return new Set(rows.map(({ key }) => key));
+    },
+
+    /** Originals of images that are not marked as damaged, in pages by id. */
+    async originalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
+      return db
+        .selectFrom('images')
+        .select(['id', 'original_key as key', 'original_bytes as bytes'])
+        .where('id', '>', id)
+        .where('original_key', 'is not', null)
+        .where('damaged_at', 'is', null)
+        .orderBy('id')
+        .limit(limit)
+        .$narrowType<RecordedOriginal>()
+        .execute();
+    },
+
+    /** Runs `remove` unless a row names `key` by now; nobody can record the content meanwhile. */
+    removeOrphan: (
+      tenantId: number,
+      contentHash: string,
+      key: string,
+      remove: () => Promise<void>,
+    ): Promise<boolean> =>
+      db.transaction().execute(async (transaction) => {
+        await lockContent(transaction, tenantId, contentHash);
+        const { rows } = await sql`
+          SELECT 1 FROM images WHERE original_key = ${key}
+          UNION ALL SELECT 1 FROM renditions WHERE storage_key = ${key}
+          UNION ALL SELECT 1 FROM jobs WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash}
+            AND state IN ('pending', 'processing')
+          LIMIT 1`.execute(transaction);
+        if (rows.length > 0) return false;
+        await remove();
+        return true;
+      }),
+
+    /** Forgets finished jobs: completed ones after 7 days, failed ones after 30. */
+    async forgetOldJobs(): Promise<number> {
+      const { numDeletedRows } = await db
+        .deleteFrom('jobs')
+        .where((row) =>
+          row.or([
+            row.and([
+              row('state', '=', 'completed'),
+              row('finished_at', '<', sql<Date>`now() - interval '7 days'`),
+            ]),
+            row.and([
+              row('state', '=', 'failed'),
+              row('finished_at', '<', sql<Date>`now() - interval '30 days'`),
+            ]),
+          ]),
+        )
+        .executeTakeFirst();
+      return Number(numDeletedRows);
+    },
+
+    async isAlive(): Promise<void> {
+      await sql`SELECT 1`.execute(db);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { FailureClass } from './model/job.ts';
+
+/**
+ * Every error that Vitrine names: its code, the HTTP status it answers with, a title, and how a job that meets it
+ * goes on. This table is the only place where a code meets a status.
+ */
+export const errorTable = {
+  invalid_request: { status: 400, title: 'The request is not valid', failureClass: 'permanent' },
+  invalid_tenant: { status: 400, title: 'The tenant name is not valid', failureClass: 'permanent' },
+  unknown_preset: { status: 400, title: 'There is no such preset', failureClass: 'permanent' },
+  missing_file: { status: 400, title: 'The file is missing', failureClass: 'permanent' },
+  empty_file: { status: 400, title: 'The file is empty', failureClass: 'permanent' },
+  body_cut_short: { status: 400, title: 'The body ended too early', failureClass: 'transient' },
+  not_a_picture: { status: 400, title: 'The file is not a picture', failureClass: 'permanent' },
+  format_not_allowed: { status: 400, title: 'The format is not allowed', failureClass: 'permanent' },
+  picture_too_large: {
+    status: 400,
+    title: 'The picture has too many pixels or frames',
+    failureClass: 'permanent',
+  },
+  picture_damaged: { status: 400, title: 'The picture cannot be decoded', failureClass: 'permanent' },
+  decoder_crashed: { status: 400, title: 'The picture stopped the decoder', failureClass: 'crash' },
+  image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
+  tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
+  rendition_not_ready: { status: 404, title: 'The rendition is not there', failureClass: 'transient' },
+  route_not_found: { status: 404, title: 'There is no such address', failureClass: 'permanent' },
+  original_missing: { status: 404, title: 'The original is missing from storage', failureClass: 'permanent' },
+  request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
+  body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
+  unsupported_body: {
+    status: 415,
+    title: 'The body has another type than this address takes',
+    failureClass: 'permanent',
+  },
+  range_not_satisfiable: { status: 416, title: 'The range lies outside the file', failureClass: 'permanent' },
+  headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
+  internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
+  unavailable: { status: 503, title: 'The service cannot do this now', failureClass: 'transient' },
+  storage_failed: { status: 503, title: 'The storage did not answer', failureClass: 'transient' },
+  storage_full: { status: 507, title: 'The storage is nearly full', failureClass: 'transient' },
+} as const satisfies Record<string, { status: number; title: string; failureClass: FailureClass }>;
+
+/** Machine-readable name of an error. */
+export type ErrorCode = keyof typeof errorTable;
+
+/** An error that Vitrine names. `message` is the public sentence: what was wrong, the limit and the value. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  override readonly name = 'AppError';
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** HTTP status of this error. */
+  get status(): number {
+    return errorTable[this.code].status;
+  }
+
+  /** Title of this error, the same for every instance of its code. */
+  get title(): string {
+    return errorTable[this.code].title;
+  }
+
+  /** How a job that meets this error goes on. */
+  get failureClass(): FailureClass {
+    return errorTable[this.code].failureClass;
+  }
+}
+
+/** `error` itself when it is named, else `internal_error` around it; its details stay in the log. */
+export function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('internal_error', 'Something went wrong on our side; the log has the details.', {
+    cause: error,
+  });
+}

@@ -1,0 +1,95 @@
+import type { Readable } from 'node:stream';
+import { create as contentDisposition } from 'content-disposition';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import parseRange from 'range-parser';
+import { AppError } from '../errors.ts';
+import { mediaTypes } from '../model/picture.ts';
+import type { RetrievedOriginal, RetrievedRendition } from '../services/retrieve-image.ts';
+
+/** The address names the recipe, so what it gives never changes. */
+const forever = 'public, max-age=31536000, immutable';
+
+/** May be kept, but must be asked about: the picture can be deleted, or made anew. */
+const revalidate = 'public, no-cache';
+
+/** A picture is never guessed to be something else, and never runs as a page. */
+const safe = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; sandbox",
+};
+
+/** Sends a rendition; `recipe` is the version that the address names, if it does. */
+export async function replyRendition(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  found: RetrievedRendition,
+  recipe: string | undefined,
+): Promise<FastifyReply> {
+  const { etag } = found;
+  const made = 'body' in found ? found.recipe : found.rendition.recipe;
+  reply.raw.setHeader('x-content-type-options', safe['x-content-type-options']);
+  void reply.headers({ ...safe, etag, 'cache-control': recipe === made ? forever : revalidate });
+  if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  void reply.header('content-type', 'image/jpeg');
+  if ('body' in found) return reply.send(found.body);
+  return reply.header('content-length', found.rendition.bytes).send(await found.open());
+}
+
+/** Sends an original, whole or in part. */
+export async function replyOriginal(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  found: RetrievedOriginal,
+): Promise<FastifyReply> {
+  const { image, etag, bytes } = found;
+  void reply.headers({
+    ...safe,
+    etag,
+    'cache-control': revalidate,
+    'accept-ranges': 'bytes',
+    'content-type': image.format ? mediaTypes[image.format] : 'application/octet-stream',
+    'content-disposition': contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' }),
+  });
+  if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  const range = readRange(request, etag, bytes);
+  if (!range) return sendStream(request, reply, bytes, () => found.open());
+  const { start: first, end: last } = range;
+  void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
+  return sendStream(request, reply, last - first + 1, () => found.open({ first, last }));
+}
+
+async function sendStream(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  length: number,
+  open: () => Promise<Readable>,
+): Promise<FastifyReply> {
+  void reply.header('content-length', length);
+  if (request.method === 'HEAD') return reply.send();
+  return reply.send(await open());
+}
+
+/** Whether the client has this version already (RFC 9110 §13.1.2: the comparison is weak). */
+function isFresh(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  if (header.trim() === '*') return true;
+  return header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);
+}
+
+/** One range; several, or a form that nobody knows, are answered with the whole file, as RFC 9110 §14.2 allows. */
+function readRange(
+  { headers }: FastifyRequest,
+  etag: string,
+  bytes: number,
+): { start: number; end: number } | undefined {
+  const stale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
+  if (headers.range === undefined || stale) return undefined;
+  const ranges = parseRange(bytes, headers.range, { combine: true });
+  if (ranges === -1)
+    throw new AppError(
+      'range_not_satisfiable',
+      `The range ${headers.range.slice(0, 80)} lies outside the file of ${bytes} bytes.`,
+    );
+  if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
+  return ranges[0];
+}

@@ -1,0 +1,54 @@
+import type { JobState } from './job.ts';
+import type { ColorSpace, PictureFormat } from './picture.ts';
+import type { Rendition } from './rendition.ts';
+
+/** A picture of a tenant, from its arrival to its removal. `null` stands for what is not known yet. */
+export interface Image {
+  readonly id: number;
+  readonly uuid: string;
+  readonly tenantId: number;
+  readonly tenant: string;
+  readonly status: JobState;
+  /** Why it failed, in a sentence that a shop's editor understands. */
+  readonly error: string | null;
+  readonly errorCode: string | null;
+  readonly url: string | null;
+  readonly filename: string | null;
+  /** SHA-256 of the original, hexadecimal. */
+  readonly contentHash: string | null;
+  /** Where the original lies in storage. */
+  readonly originalKey: string | null;
+  readonly originalBytes: number | null;
+  /** Width of the upright picture in pixels. */
+  readonly width: number | null;
+  /** Height of the upright picture in pixels. */
+  readonly height: number | null;
+  readonly format: PictureFormat | null;
+  readonly frames: number | null;
+  readonly colorSpace: ColorSpace | null;
+  readonly hasAlpha: boolean | null;
+  readonly bitDepth: number | null;
+  readonly duplicateOf: number | null;
+  /** When its original was found missing or changed in storage. */
+  readonly damagedAt: Date | null;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly processedAt: Date | null;
+}
+
+/** An image with the renditions that are made so far. */
+export interface ImageWithRenditions extends Image {
+  readonly renditions: readonly Rendition[];
+}
+
+/** How a caller names an image: by its number or by its UUID. */
+export type ImageReference = { readonly id: number } | { readonly uuid: string };
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const numberPattern = /^[0-9]{1,15}$/;
+
+/** The reference that `text` spells, or `undefined` when it is neither a number nor a UUID. */
+export function parseImageReference(text: string): ImageReference | undefined {
+  if (numberPattern.test(text)) return { id: Number(text) };
+  return uuidPattern.test(text) ? { uuid: text.toLowerCase() } : undefined;
+}

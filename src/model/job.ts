@@ -1,0 +1,43 @@
+/** Life of a job, and of an image: the words are the same everywhere, in the database, over HTTP and in logs. */
+export const jobStates = ['pending', 'processing', 'completed', 'failed'] as const;
+
+/** One of the four states of a job. */
+export type JobState = (typeof jobStates)[number];
+
+/**
+ * Why work failed, which decides what happens next:
+ * - `permanent`: the input is bad or over a limit; fails now, no retry.
+ * - `transient`: a timeout, the network, storage or the database; retried after 2, 4 and 8 s.
+ * - `crash`: the decoder child died or was killed; a budget of two tries.
+ * - `lease-lost`: the worker itself died; taken over by another, no retry spent, ten times at most.
+ */
+export type FailureClass = 'permanent' | 'transient' | 'crash' | 'lease-lost';
+
+/** One failed try of a job, as kept in its history. */
+export interface FailedAttempt {
+  readonly at: string;
+  readonly failureClass: FailureClass;
+  /** Step of the journey where it failed, e.g. `decode` or `store`. */
+  readonly stage: string;
+  readonly code: string;
+  /** A sentence that a shop's editor understands. */
+  readonly error: string;
+}
+
+/** What a job is about. */
+export type JobKind = 'derive';
+
+/** A job as its holder sees it: claimed under a lease, fenced by a token. */
+export interface ClaimedJob {
+  readonly id: number;
+  readonly kind: JobKind;
+  readonly imageId: number;
+  readonly tenantId: number;
+  /** Fencing token: every write of the holder names it, so that a holder whose lease was taken over changes nothing. */
+  readonly leaseToken: number;
+  /** Lower goes first. */
+  readonly priority: number;
+  readonly retries: number;
+  readonly crashes: number;
+  readonly leaseLosses: number;
+}

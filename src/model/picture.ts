@@ -1,0 +1,39 @@
+/** Formats that Vitrine takes in. A format is told by a file's content, never by its name. */
+export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bmp'] as const;
+
+/** One of the formats that Vitrine takes in. */
+export type PictureFormat = (typeof pictureFormats)[number];
+
+/** Media type of each format, as sent with an original. */
+export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
+  jpeg: 'image/jpeg',
+  png: 'image/png',
+  gif: 'image/gif',
+  webp: 'image/webp',
+  avif: 'image/avif',
+  tiff: 'image/tiff',
+  bmp: 'image/bmp',
+};
+
+/** Colour space of a source file, in the words that older clients know. */
+export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16';
+
+/** What a picture's header tells. Width and height are those of the upright picture (orientation applied). */
+export interface PictureFacts {
+  readonly format: PictureFormat;
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly colorSpace: ColorSpace;
+  readonly hasAlpha: boolean;
+  /** Bits for each channel in the source file: 1, 8, 16 … */
+  readonly bitDepth: number;
+}
+
+/** Limits that a picture must keep before its pixels are decoded. */
+export interface PictureLimits {
+  /** Most pixels of one picture: width × height × frames. */
+  readonly maxPixels: number;
+  readonly maxFrames: number;
+  readonly allowedFormats: readonly PictureFormat[];
+}

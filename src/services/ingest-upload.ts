@@ -1,0 +1,193 @@
+import type { ImageQueries } from '../db/images.ts';
+import type { IntakeQueries, Recorded } from '../db/intake.ts';
+import type { JobQueries } from '../db/jobs.ts';
+import type { TenantQueries } from '../db/tenants.ts';
+import { AppError } from '../errors.ts';
+import { sniffFormat } from '../imaging/format.ts';
+import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
+import type { ClaimedJob } from '../model/job.ts';
+import type { PictureFacts, PictureLimits } from '../model/picture.ts';
+import { type Principal, systemPrincipal } from '../model/principal.ts';
+import { isTenantName, type Tenant } from '../model/tenant.ts';
+import type { WorkQueue } from '../queue/queue.ts';
+import { originalKey } from '../storage/keys.ts';
+import type { ReceivedFile, Staging } from '../storage/staging.ts';
+import type { Storage } from '../storage/storage.ts';
+import { priorities } from './priorities.ts';
+import type { RunJob } from './run-job.ts';
+import type { WaitForImage } from './wait-for-image.ts';
+
+interface Parts {
+  readonly tenants: TenantQueries;
+  readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'clearDamaged'>;
+  readonly intake: IntakeQueries;
+  readonly jobs: Pick<JobQueries, 'newestOf'>;
+  readonly storage: Storage;
+  readonly staging: Staging;
+  readonly decoders: Pick<DecoderPool, 'probe'>;
+  readonly queue: WorkQueue;
+  readonly runJob: RunJob;
+  readonly waitForImage: WaitForImage;
+  readonly limits: PictureLimits;
+  readonly leaseSeconds: number;
+  readonly inlineMs: number;
+}
+
+/** A file that arrived, and what its sender wants done with it. */
+export interface Upload {
+  readonly file: ReceivedFile;
+  readonly filename: string;
+  readonly tenantName: string;
+  /** `inline`: answer when the renditions are there. `queued`: answer at once, a worker makes them. */
+  readonly mode: 'inline' | 'queued';
+}
+
+/** What an upload led to. */
+export interface Ingested {
+  /** `known`: the tenant has this content already. `again`: it had failed and is tried again. */
+  readonly outcome: 'new' | 'again' | 'known';
+  readonly image: ImageWithRenditions;
+  readonly jobId: number | undefined;
+}
+
+/**
+ * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
+ * the same tenant lead to the same image. The received file is gone afterwards, whatever happens.
+ * @throws {AppError} that says what is wrong with the file; nothing is kept of it then.
+ */
+export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
+
+/** @see IngestUpload */
+export function makeIngestUpload(parts: Parts): IngestUpload {
+  const { images, staging } = parts;
+  return async (_principal, upload) => {
+    try {
+      const tenant = await ensureTenant(parts, upload.tenantName);
+      const known = await images.findByContent(tenant.id, upload.file.contentHash);
+      if (known && known.status !== 'failed' && !known.damagedAt)
+        return await answerKnown(parts, upload, known);
+      const facts = await inspect(parts, upload.file);
+      return await ingestNew(parts, upload, tenant, facts);
+    } finally {
+      await staging.discard(upload.file.path);
+    }
+  };
+}
+
+async function ensureTenant({ tenants }: Parts, name: string): Promise<Tenant> {
+  if (!isTenantName(name)) {
+    throw new AppError(
+      'invalid_tenant',
+      `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
+    );
+  }
+  return tenants.ensure(name);
+}
+
+/** Tells the type by the first bytes, then reads the header in a decoder child. */
+async function inspect({ decoders, limits }: Parts, file: ReceivedFile): Promise<PictureFacts> {
+  await sniffFormat(file.head, limits.allowedFormats);
+  return decoders.probe({ path: file.path, limits });
+}
+
+/** How often an upload is recorded anew when a removal of the same content keeps getting between. */
+const recordTries = 5;
+
+async function ingestNew(
+  parts: Parts,
+  upload: Upload,
+  tenant: Tenant,
+  facts: PictureFacts,
+): Promise<Ingested> {
+  for (let tries = 0; tries < recordTries; tries++) {
+    const recorded = await storeAndRecord(parts, upload, tenant, facts);
+    switch (recorded.outcome) {
+      case 'original-removed':
+        continue;
+      case 'known':
+        return answerKnown(parts, upload, await loadHealed(parts, recorded.imageId));
+      case 'new':
+      case 'again':
+        return upload.mode === 'inline'
+          ? runInline(parts, upload, recorded.outcome, recorded.job)
+          : enqueue(parts, recorded.outcome, recorded.job);
+    }
+  }
+  throw new AppError('unavailable', 'The same picture is being removed again and again; send it once more.');
+}
+
+async function storeAndRecord(
+  parts: Parts,
+  upload: Upload,
+  tenant: Tenant,
+  facts: PictureFacts,
+): Promise<Recorded> {
+  const { storage, intake, leaseSeconds } = parts;
+  const { file, filename, mode } = upload;
+  const key = originalKey(tenant.id, file.contentHash);
+  await storage.store([{ path: file.path, key }]);
+  return intake.record({
+    tenantId: tenant.id,
+    contentHash: file.contentHash,
+    filename,
+    originalKey: key,
+    bytes: file.bytes,
+    facts,
+    priority: mode === 'inline' ? priorities.inline : priorities.single,
+    leaseSeconds: mode === 'inline' ? leaseSeconds : undefined,
+    originalIsThere: async () => (await storage.stat(key)) !== undefined,
+  });
+}
+
+/** The bytes were just stored again, so an original that was missing is there now. */
+async function loadHealed({ images }: Parts, imageId: number): Promise<ImageWithRenditions> {
+  await images.clearDamaged(imageId);
+  return loadImage(images, imageId);
+}
+
+async function loadImage(images: Parts['images'], imageId: number): Promise<ImageWithRenditions> {
+  const image = await images.find(systemPrincipal, { id: imageId });
+  if (!image)
+    throw new AppError('image_not_found', `Image ${imageId} was deleted while it was being taken in.`);
+  return image;
+}
+
+/** An inline answer is complete: it waits for who is making the renditions. */
+async function answerKnown(parts: Parts, upload: Upload, known: ImageWithRenditions): Promise<Ingested> {
+  const settled = known.status === 'completed' || known.status === 'failed' || upload.mode === 'queued';
+  const image = settled ? known : await parts.waitForImage(known.id, parts.inlineMs);
+  return { outcome: 'known', image, jobId: await parts.jobs.newestOf(image.id) };
+}
+
+async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
+  parts.queue.wake();
+  return { outcome, image: await loadImage(parts.images, job.imageId), jobId: job.id };
+}
+
+/**
+ * Runs the job in this request. A picture that cannot be decoded leaves no image; whatever else delays it past
+ * `inlineMs` is answered as it stands, and a worker finishes it.
+ */
+async function runInline(
+  parts: Parts,
+  upload: Upload,
+  outcome: 'new' | 'again',
+  job: ClaimedJob,
+): Promise<Ingested> {
+  const { runJob, storage, intake, inlineMs } = parts;
+  const { contentHash } = upload.file;
+  const key = originalKey(job.tenantId, contentHash);
+  const takeBack = (error: AppError) =>
+    intake.withdraw(job, {
+      contentHash,
+      keepJob: error.failureClass === 'crash',
+      removeOriginal: () => storage.remove(key),
+    });
+  const waiting = parts.waitForImage(job.imageId, inlineMs);
+  void runJob(job, {
+    source: { contentHash, originalKey: key },
+    ...(outcome === 'new' ? { onFinalFailure: takeBack } : {}),
+  });
+  return { outcome, image: await waiting, jobId: job.id };
+}

@@ -1,0 +1,55 @@
+import { LRUCache } from 'lru-cache';
+import type { Image } from '../model/image.ts';
+
+/** A rendition in memory, ready to be sent. */
+export interface CachedRendition {
+  readonly body: Buffer;
+  readonly recipe: string;
+  /** Strong ETag with its quotes. */
+  readonly etag: string;
+  readonly imageId: number;
+  readonly tenantId: number;
+}
+
+/** Renditions that are read often, in bounded memory. */
+export interface RenditionCache {
+  /** Largest file that is kept; larger ones are streamed. */
+  readonly maxFileBytes: number;
+  get(reference: string, preset: string): CachedRendition | undefined;
+  put(reference: string, preset: string, rendition: CachedRendition): void;
+  /** Forgets every rendition of an image, under both of its names. */
+  forget(image: Pick<Image, 'id' | 'uuid'>): void;
+}
+
+/**
+ * An entry is believed for this long. In this process a deletion is seen at once by `forget`; one by another process is
+ * seen after this time at the latest.
+ */
+const believedMs = 1_000;
+
+/** @param maxBytes memory for all files together; `0` keeps none. */
+export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
+  const maxFileBytes = Math.floor(maxBytes / 8);
+  const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
+  return {
+    maxFileBytes,
+    get: (reference, preset) => cache?.get(`${reference}/${preset}`),
+    put(reference, preset, rendition) {
+      if (rendition.body.length <= maxFileBytes) cache?.set(`${reference}/${preset}`, rendition);
+    },
+    forget(image) {
+      for (const preset of presets) {
+        cache?.delete(`${image.id}/${preset}`);
+        cache?.delete(`${image.uuid}/${preset}`);
+      }
+    },
+  };
+}
+
+function makeLru(maxBytes: number): LRUCache<string, CachedRendition> {
+  return new LRUCache({
+    maxSize: maxBytes,
+    sizeCalculation: ({ body }) => body.length + 512,
+    ttl: believedMs,
+  });
+}

@@ -1,0 +1,129 @@
+import type { Readable } from 'node:stream';
+import type { ImageQueries } from '../db/images.ts';
+import { AppError } from '../errors.ts';
+import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
+import type { Preset } from '../model/preset.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Rendition } from '../model/rendition.ts';
+import type { ByteRange, Storage } from '../storage/storage.ts';
+import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
+
+interface Parts {
+  readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged'>;
+  readonly storage: Storage;
+  readonly cache: RenditionCache;
+  readonly presets: readonly Preset[];
+}
+
+/** A rendition to send: from memory, or as a stream. */
+export type RetrievedRendition =
+  | CachedRendition
+  | { readonly rendition: Rendition; readonly etag: string; readonly open: () => Promise<Readable> };
+
+/** An original to send. */
+export interface RetrievedOriginal {
+  readonly image: Image;
+  readonly bytes: number;
+  readonly etag: string;
+  readonly open: (range?: ByteRange) => Promise<Readable>;
+}
+
+/** Giving pictures back. */
+export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
+
+/** Giving pictures back: records, originals and renditions. */
+export function makeRetrieveImage({ images, storage, cache, presets }: Parts) {
+  const presetNames = presets.map(({ name }) => name);
+
+  async function find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions> {
+    const image = await images.find(principal, reference);
+    if (!image) throw notFound(reference);
+    return image;
+  }
+
+  function assertPreset(preset: string): void {
+    if (presetNames.includes(preset)) return;
+    throw new AppError(
+      'unknown_preset',
+      `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
+    );
+  }
+
+  async function load(
+    principal: Principal,
+    reference: ImageReference,
+    preset: string,
+  ): Promise<RetrievedRendition> {
+    assertPreset(preset);
+    const image = await find(principal, reference);
+    const rendition = image.renditions.find((candidate) => candidate.preset === preset);
+    if (!rendition) throw notReady(image, preset);
+    const etag = `"${rendition.contentHash.slice(0, 32)}"`;
+    if (rendition.bytes > cache.maxFileBytes)
+      return { rendition, etag, open: () => storage.read(rendition.storageKey) };
+    const body = await storage.readAll(rendition.storageKey);
+    return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
+  }
+
+  return {
+    find,
+
+    /** The rendition if it is in memory: the hot path, without a promise. `reference` as it stands in the address. */
+    cached(principal: Principal, reference: string, preset: string): CachedRendition | undefined {
+      const hit = cache.get(reference, preset);
+      return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
+    },
+
+    async rendition(
+      principal: Principal,
+      reference: ImageReference,
+      preset: string,
+    ): Promise<RetrievedRendition> {
+      const found = await load(principal, reference, preset);
+      if ('body' in found)
+        cache.put(String('id' in reference ? reference.id : reference.uuid), preset, found);
+      return found;
+    },
+
+    async original(principal: Principal, reference: ImageReference): Promise<RetrievedOriginal> {
+      const image = await images.findBare(principal, reference);
+      if (!image) throw notFound(reference);
+      const { originalKey: key, contentHash } = image;
+      if (!key || !contentHash) throw noOriginal(image);
+      const stored = await storage.stat(key);
+      if (!stored) {
+        await images.markDamaged(image.id);
+        throw new AppError(
+          'original_missing',
+          `The original of image ${image.id} is missing from storage; the image is marked as damaged.`,
+        );
+      }
+      return {
+        image,
+        bytes: stored.bytes,
+        etag: `"${contentHash.slice(0, 32)}"`,
+        open: (range) => storage.read(key, range),
+      };
+    },
+  };
+}
+
+/** The answer for an image that is not there, or not for this caller: the two look alike. */
+export function notFound(reference: ImageReference): AppError {
+  return new AppError(
+    'image_not_found',
+    `There is no image ${'id' in reference ? reference.id : reference.uuid}.`,
+  );
+}
+
+function noOriginal(image: Image): AppError {
+  return new AppError('rendition_not_ready', `Image ${image.id} has no original yet: it is ${image.status}.`);
+}
+
+function notReady(image: Image, preset: string): AppError {
+  const reason =
+    image.status === 'failed'
+      ? `its processing failed: ${image.error ?? 'no reason is known'}`
+      : `the image is ${image.status}`;
+  return new AppError('rendition_not_ready', `Image ${image.id} has no rendition "${preset}": ${reason}.`);
+}

@@ -1,0 +1,34 @@
+import type { AppError } from '../errors.ts';
+
+/** How work on an image ended: `error` is undefined when it went well. */
+export interface Settlement {
+  readonly error: AppError | undefined;
+}
+
+/** Tells those who wait for an image that work on it has ended. */
+export interface Settlements {
+  announce(imageId: number, settlement: Settlement): void;
+  /** Begins to listen; `settled` never fails. Call `stop` when the answer no longer matters. */
+  listen(imageId: number): { readonly settled: Promise<Settlement>; readonly stop: () => void };
+}
+
+/** Settlements of this process. What other processes settle is seen by looking at the row. */
+export function makeSettlements(): Settlements {
+  const waiting = new Map<number, Set<(settlement: Settlement) => void>>();
+  return {
+    announce(imageId, settlement) {
+      for (const tell of waiting.get(imageId) ?? []) tell(settlement);
+      waiting.delete(imageId);
+    },
+    listen(imageId) {
+      const { promise, resolve } = Promise.withResolvers<Settlement>();
+      const listeners = waiting.get(imageId) ?? new Set();
+      waiting.set(imageId, listeners.add(resolve));
+      const stop = () => {
+        listeners.delete(resolve);
+        if (listeners.size === 0 && waiting.get(imageId) === listeners) waiting.delete(imageId);
+      };
+      return { settled: promise, stop };
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type { SweepQueries } from '../../db/sweeping.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { WorkQueue } from '../../queue/queue.ts';
+import { leaseLossLimit } from '../failure-policy.ts';
+
+interface Parts {
+  readonly sweeping: Pick<SweepQueries, 'takeOverLostLeases'>;
+  readonly queue: WorkQueue;
+  readonly logger: Logger;
+}
+
+/** Gives jobs whose worker died to other workers. */
+export type TakeOverLostLeases = (everything: boolean) => Promise<void>;
+
+/** @see TakeOverLostLeases */
+export function makeTakeOverLostLeases({ sweeping, queue, logger }: Parts): TakeOverLostLeases {
+  return async (everything) => {
+    const { again, givenUp } = await sweeping.takeOverLostLeases(leaseLossLimit, everything);
+    if (givenUp > 0)
+      logger.error({ givenUp }, `${givenUp} jobs failed: they lost their worker ${leaseLossLimit} times`);
+    if (again === 0) return;
+    logger.warn({ again }, `${again} jobs had lost their worker and are tried again`);
+    queue.wake();
+  };
+}

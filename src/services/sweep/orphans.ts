@@ -1,0 +1,94 @@
+import type { SweepQueries } from '../../db/sweeping.ts';
+import type { Logger } from '../../model/logger.ts';
+import { parseKey } from '../../storage/keys.ts';
+import type { Storage, StoredFile } from '../../storage/storage.ts';
+
+interface Parts {
+  readonly sweeping: Pick<SweepQueries, 'namedKeys' | 'removeOrphan'>;
+  readonly storage: Pick<Storage, 'list' | 'remove'>;
+  readonly brake: { readonly share: number; readonly count: number };
+  readonly logger: Logger;
+}
+
+/** What a sweep for orphans found and did. */
+export interface OrphanReport {
+  readonly files: number;
+  readonly orphans: number;
+  readonly removed: number;
+  /** The brake stopped the sweep: nothing was removed. */
+  readonly stopped: boolean;
+}
+
+/** A file younger than this may belong to an upload that is about to be recorded. */
+const graceMs = 24 * 3_600_000;
+
+/** Below this number a share says nothing: one file of two is half. */
+const fewOrphans = 20;
+
+const pageSize = 500;
+
+/**
+ * Removes files that no row names: what a crash left between "the file is there" and "the row is committed". When
+ * suspiciously much looks orphaned (a database restored from an old backup does that) it removes nothing and says so.
+ */
+export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;
+
+/** @see SweepOrphans */
+export function makeSweepOrphans(parts: Parts): SweepOrphans {
+  const { brake, logger } = parts;
+  return async (now = new Date()) => {
+    const { files, orphans } = await findOrphans(parts, new Date(now.getTime() - graceMs));
+    const share = files === 0 ? 0 : orphans.length / files;
+    const stopped = orphans.length > brake.count || (orphans.length > fewOrphans && share > brake.share);
+    if (stopped) {
+      const percent = (100 * share).toFixed(1);
+      logger.error(
+        { files, orphans: orphans.length },
+        `${orphans.length} of ${files} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows: nothing was removed. Was an older database restored?`,
+      );
+      return { files, orphans: orphans.length, removed: 0, stopped };
+    }
+    const removed = await removeAll(parts, orphans);
+    if (removed > 0) logger.info({ removed }, `${removed} orphaned files were removed`);
+    return { files, orphans: orphans.length, removed, stopped };
+  };
+}
+
+async function findOrphans(
+  { sweeping, storage }: Parts,
+  olderThan: Date,
+): Promise<{ files: number; orphans: string[] }> {
+  const orphans: string[] = [];
+  let files = 0;
+  for await (const page of pages(storage.list())) {
+    files += page.length;
+    const old = page
+      .filter(({ key, modifiedAt }) => modifiedAt < olderThan && parseKey(key))
+      .map(({ key }) => key);
+    const named = await sweeping.namedKeys(old);
+    orphans.push(...old.filter((key) => !named.has(key)));
+  }
+  return { files, orphans };
+}
+
+async function removeAll({ sweeping, storage }: Parts, keys: readonly string[]): Promise<number> {
+  let removed = 0;
+  for (const key of keys) {
+    const parsed = parseKey(key);
+    if (!parsed) continue;
+    if (await sweeping.removeOrphan(parsed.tenantId, parsed.contentHash, key, () => storage.remove(key)))
+      removed++;
+  }
+  return removed;
+}
+
+async function* pages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFile[]> {
+  let page: StoredFile[] = [];
+  for await (const file of files) {
+    page.push(file);
+    if (page.length < pageSize) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
+}

@@ -1,0 +1,58 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ImageQueries } from '../db/images.ts';
+import { AppError } from '../errors.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
+import { systemPrincipal } from '../model/principal.ts';
+import type { Settlements } from './settlements.ts';
+
+/** How often the row is looked at: another process may settle it, and then nobody announces it here. */
+const lookMs = 500;
+
+/**
+ * Waits until work on an image has ended, or `timeoutMs` are over, and answers the image as it stands then.
+ * @throws {AppError} the reason, when work on it failed.
+ */
+export type WaitForImage = (imageId: number, timeoutMs: number) => Promise<ImageWithRenditions>;
+
+interface Parts {
+  readonly images: Pick<ImageQueries, 'find'>;
+  readonly settlements: Settlements;
+}
+
+/** @see WaitForImage */
+export function makeWaitForImage({ images, settlements }: Parts): WaitForImage {
+  return async (imageId, timeoutMs) => {
+    const deadline = performance.now() + timeoutMs;
+    const { settled, stop } = settlements.listen(imageId);
+    try {
+      for (;;) {
+        const left = deadline - performance.now();
+        const settlement = await Promise.race([
+          settled,
+          sleep(Math.max(0, Math.min(lookMs, left)), undefined, { ref: false }),
+        ]);
+        if (settlement?.error) throw settlement.error;
+        const image = await images.find(systemPrincipal, { id: imageId });
+        if (!image) throw goneWhileWaiting(imageId);
+        if (isSettled(image)) return image;
+        if (left <= lookMs) return image;
+      }
+    } finally {
+      stop();
+    }
+  };
+}
+
+function isSettled(image: ImageWithRenditions): boolean {
+  if (image.status === 'failed')
+    throw new AppError('picture_damaged', image.error ?? 'The picture could not be decoded.');
+  return image.status === 'completed';
+}
+
+/** An upload that turned out to be no usable picture is taken back: others who sent the same bytes end up here. */
+function goneWhileWaiting(imageId: number): AppError {
+  return new AppError(
+    'picture_damaged',
+    `Image ${imageId} could not be finished: its picture cannot be decoded, or it was deleted.`,
+  );
+}

@@ -1,0 +1,29 @@
+/** Key of an original: content-addressed inside its tenant, so tenants never learn of each other. */
+export function originalKey(tenantId: number, contentHash: string): string {
+  return `originals/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}`;
+}
+
+/**
+ * Key of a rendition: named by its source and its recipe, so making it again writes the same file. All renditions of a
+ * picture share a folder, which is then synced once.
+ */
+export function renditionKey(tenantId: number, contentHash: string, preset: string, recipe: string): string {
+  return `renditions/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}-${preset}-${recipe}.jpg`;
+}
+
+const keyPattern = /^(?:[a-z0-9][a-z0-9_.-]*\/)+[a-z0-9][a-z0-9_.-]*$/;
+
+/** @throws when `key` could leave the store's folder. Keys are made above, so this is a bug and no user's mistake. */
+export function assertKey(key: string): void {
+  if (!keyPattern.test(key)) throw new Error(`"${key}" is not a storage key.`);
+}
+
+const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:-|$)/;
+
+/** Tenant and content that a key names; `undefined` for a file that Vitrine did not put there. */
+export function parseKey(
+  key: string,
+): { readonly tenantId: number; readonly contentHash: string } | undefined {
+  const [, tenantId, contentHash] = contentInKey.exec(key) ?? [];
+  return tenantId && contentHash ? { tenantId: Number(tenantId), contentHash } : undefined;
+}

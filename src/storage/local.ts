@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { access, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { AppError } from '../errors.ts';
+import { assertKey } from './keys.ts';
+import { makeDurableLinker } from './durable-link.ts';
+import { missing, namedStorageError } from './storage-errors.ts';
+import { listFiles } from './list-files.ts';
+import type { ByteRange, Storage } from './storage.ts';
+
+/** Name of the staging folder; no key begins with a dot. */
+const staging = '.staging';
+
+/** Storage in a folder of this machine. Staging lies in the same folder, so that storing a file moves no bytes. */
+export async function makeLocalStorage(root: string): Promise<Storage> {
+  const stagingDirectory = join(root, staging);
+  await mkdir(stagingDirectory, { recursive: true });
+  const linker = makeDurableLinker(root);
+
+  const pathOf = (key: string): string => {
+    assertKey(key);
+    return join(root, key);
+  };
+  /** Runs `work`; the system's errors leave it as errors that Vitrine names. */
+  const named = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw namedStorageError(error);
+    }
+  };
+
+  return {
+    kind: 'local',
+    stagingDirectory,
+    store: (files) =>
+      named(() => linker.store(files.map(({ path, key }) => ({ from: path, to: pathOf(key) })))),
+    async stat(key) {
+      const found = await stat(pathOf(key)).catch((error: unknown) => {
+        if (missing(error)) return undefined;
+        throw namedStorageError(error);
+      });
+      return found?.isFile() ? { key, bytes: found.size, modifiedAt: found.mtime } : undefined;
+    },
+    read: (key, range) => named(() => openStream(pathOf(key), range)),
+    readAll: (key) => named(() => readFile(pathOf(key))),
+    localCopy: (key) =>
+      named(async () => {
+        await access(pathOf(key));
+        return { path: pathOf(key), release: () => Promise.resolve() };
+      }),
+    remove: (key) => named(() => rm(pathOf(key), { force: true })),
+    list: () => listFiles(root, staging),
+    async freeBytes() {
+      const { bavail, bsize } = await named(() => statfs(root));
+      return bavail * bsize;
+    },
+    check: () => named(() => checkFolder(stagingDirectory)),
+  };
+}
+
+/** Waits for the file to be open, so that a missing one is an error here and not in the middle of an answer. */
+function openStream(path: string, range: ByteRange | undefined): Promise<Readable> {
+  const stream = createReadStream(path, range && { start: range.first, end: range.last });
+  return new Promise((resolve, reject) => {
+    stream.once('open', () => resolve(stream));
+    stream.once('error', reject);
+  });
+}
+
+async function checkFolder(folder: string): Promise<void> {
+  const path = join(folder, `check-${randomUUID()}`);
+  try {
+    await writeFile(path, path);
+    if ((await readFile(path, 'utf8')) !== path) {
+      throw new AppError('storage_failed', 'The storage gave back other bytes than were written to it.');
+    }
+  } finally {
+    await rm(path, { force: true });
+  }
+}

@@ -1,0 +1,29 @@
+import { AppError } from '../errors.ts';
+
+/** The code of a system error, such as `ENOENT`. */
+function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Whether `error` says that there is no such file. */
+export function missing(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** `error` as an error that Vitrine names; the system's own words, which hold paths, stay in its cause. */
+export function namedStorageError(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const code = systemCode(error);
+  if (code === undefined) return error;
+  if (missing(error))
+    return new AppError('original_missing', 'The file is missing from storage.', { cause: error });
+  if (full.has(code)) {
+    return new AppError('storage_full', 'The disk of the storage is full; nothing was kept of this upload.', {
+      cause: error,
+    });
+  }
+  return new AppError('storage_failed', `The storage did not do its work (${code}).`, { cause: error });
+}

@@ -1,0 +1,57 @@
+import type { Readable } from 'node:stream';
+
+/** What storage knows of a file without opening it. */
+export interface StoredFile {
+  readonly key: string;
+  readonly bytes: number;
+  readonly modifiedAt: Date;
+}
+
+/** Part of a file: first and last byte, both inclusive. */
+export interface ByteRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A stored file as a path on this machine, for the decoder. `release` when done. */
+export interface LocalCopy {
+  readonly path: string;
+  release(): Promise<void>;
+}
+
+/** A finished file in staging and the key that it is stored under. */
+export interface StagedFile {
+  readonly path: string;
+  readonly key: string;
+}
+
+/**
+ * Where originals and renditions lie. Keys are made by `keys.ts` and name content, so a key never changes what it
+ * holds: storing twice is harmless. Failures other than "not there" are `storage_failed` or `storage_full`.
+ */
+export interface Storage {
+  readonly kind: string;
+  /** Folder on this machine where files are written before `store` takes them. */
+  readonly stagingDirectory: string;
+  /**
+   * Stores finished staging files: when it returns, they survive a power cut. A file that lies there already with the
+   * same size is kept. The staging files stay until the caller discards them, so that storing can be repeated.
+   */
+  store(files: readonly StagedFile[]): Promise<void>;
+  /** `undefined` when there is no such file. */
+  stat(key: string): Promise<StoredFile | undefined>;
+  /** The file as a stream. @throws {AppError} `original_missing` when there is no such file. */
+  read(key: string, range?: ByteRange): Promise<Readable>;
+  /** The whole file, for small ones. @throws {AppError} `original_missing` when there is no such file. */
+  readAll(key: string): Promise<Buffer>;
+  /** @throws {AppError} `original_missing` when there is no such file. */
+  localCopy(key: string): Promise<LocalCopy>;
+  /** Removes a file; one that is gone already is fine. */
+  remove(key: string): Promise<void>;
+  /** Every stored file, in no order. */
+  list(): AsyncIterable<StoredFile>;
+  /** Free bytes for new files; `Infinity` when the store does not tell. */
+  freeBytes(): Promise<number>;
+  /** Writes, reads and removes a small file. @throws {AppError} that says what does not work. */
+  check(): Promise<void>;
+}

@@ -1,0 +1,82 @@
+import type { JobQueries } from '../db/jobs.ts';
+import type { ClaimedJob } from '../model/job.ts';
+import type { Logger } from '../model/logger.ts';
+import type { WorkQueue } from '../queue/queue.ts';
+import type { RunJob } from '../services/run-job.ts';
+
+interface Parts {
+  readonly jobs: Pick<JobQueries, 'claimDue'>;
+  readonly queue: WorkQueue;
+  readonly runJob: RunJob;
+  /** Jobs in hand at once. */
+  readonly capacity: number;
+  readonly leaseSeconds: number;
+  readonly logger: Logger;
+}
+
+/** Takes due jobs and runs them. */
+export interface Worker {
+  start(): void;
+  /** Takes no more jobs; resolves when those in hand have ended. */
+  stop(): Promise<void>;
+}
+
+/** Due jobs are looked for this often even if no wake-up comes. */
+const pollMs = 1_000;
+
+/** @see Worker */
+export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger }: Parts): Worker {
+  const running = new Set<Promise<unknown>>();
+  let stopped = true;
+  let claiming = false;
+  /** A wake-up came while a claim ran: what it announced may have missed that claim. */
+  let wokenMeanwhile = false;
+  let timer: NodeJS.Timeout | undefined;
+  let unsubscribe = (): void => undefined;
+
+  function launch(job: ClaimedJob): void {
+    const run = runJob(job);
+    running.add(run);
+    void run.then(() => {
+      running.delete(run);
+      fill();
+    });
+  }
+
+  async function claim(): Promise<void> {
+    const free = capacity - running.size;
+    if (stopped || free <= 0) return;
+    const claimed = await jobs.claimDue(free, leaseSeconds);
+    for (const job of claimed) launch(job);
+  }
+
+  function fill(): void {
+    if (claiming) {
+      wokenMeanwhile = true;
+      return;
+    }
+    claiming = true;
+    wokenMeanwhile = false;
+    claim()
+      .catch((error: unknown) => logger.error({ err: error }, 'jobs could not be claimed; trying again'))
+      .finally(() => {
+        claiming = false;
+        if (wokenMeanwhile && !stopped) fill();
+      });
+  }
+
+  return {
+    start() {
+      stopped = false;
+      unsubscribe = queue.onWake(fill);
+      timer = setInterval(fill, pollMs);
+      fill();
+    },
+    async stop() {
+      stopped = true;
+      unsubscribe();
+      clearInterval(timer);
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
