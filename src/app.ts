@@ -101,11 +101,19 @@ function compose(config: Config, { decoders, storage, staging, database, queue, 
       intake: makeIntakeQueries(database),
       waitForImage: makeWaitForImage({ images, settlements }),
       inlineMs: config.server.inlineMs,
-      ...{ images, jobs, storage, staging, decoders, queue, runJob, limits, leaseSeconds },
+      images,
+      jobs,
+      storage,
+      staging,
+      decoders,
+      queue,
+      runJob,
+      limits,
+      leaseSeconds,
     }),
     retrieve: makeRetrieveImage({ images, storage, cache, presets }),
     deleteImage: makeDeleteImage({ images, cache }),
-    listImages: images.list,
+    listImages: (principal, filter, page) => images.list(principal, filter, page),
     usage,
     checkHealth: makeCheckHealth({ sweeping, storage, logger }),
   };
@@ -171,7 +179,11 @@ function startable(
   return {
     async listen() {
       const { host, port } = config.server;
-      const url = await http.listen({ host, port });
+      const url = await http.listen({
+        host,
+        port,
+        listenTextResolver: (address) => `requests are taken at ${address}`,
+      });
       lock.publishUrl(url);
       return url;
     },

@@ -1,39 +1,33 @@
 import { existsSync } from 'node:fs';
 import { loadEnvFile } from 'node:process';
+import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
+import { type Command, commands, UsageError } from './commands.ts';
+import { CommandRefused } from './server-connection.ts';
 
-interface Command {
-  readonly usage: string;
-  readonly about: string;
-  /** Loaded when it is called: each command brings libraries that the others do not need. */
-  run(config: Config, args: string[]): Promise<number | void>;
-}
+/** Exit codes: what shells and supervisors go by. */
+const exitCodes = { done: 0, failed: 1, notUnderstood: 2 } as const;
 
-const commands: Readonly<Record<string, Command>> = {
-  serve: {
-    usage: 'serve',
-    about: 'Serve the API, with a worker in the same process.',
-    run: async (config) => (await import('./serve.ts')).serve(config),
-  },
-  worker: {
-    usage: 'worker',
-    about: 'Take jobs only; for the data folder of a stopped server.',
-    run: async (config) => (await import('./worker.ts')).work(config),
-  },
-};
-
-/** Runs the command that `args` name; answers the exit code: 0 done, 1 failed, 2 not understood. */
+/** Runs the command that `args` name; answers the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const [name = 'help', ...rest] = args;
   const command = commands[name];
   if (!command) return explain(name);
+  if (rest.includes('--help') || rest.includes('-h')) return describe(name, command);
   try {
-    return (await command.run(readConfig(), rest)) ?? 0;
+    const parsed = parse(command, rest);
+    return (await command.run(readConfig(), parsed.values, parsed.positionals)) ?? exitCodes.done;
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof DataFolderInUse)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return error instanceof ConfigError ? 2 : 1;
+    return refuse(name, error);
+  }
+}
+
+function parse(command: Command, args: string[]) {
+  try {
+    return parseArgs({ args, options: command.options, allowPositionals: command.takesInputs ?? false });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
@@ -44,12 +38,47 @@ function readConfig(): Config {
   return loadConfig(process.env);
 }
 
+/** Errors that a person can do something about are sentences; all others are bugs and keep their stack. */
+function refuse(name: string, error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\nSee: vitrine ${name} --help\n`);
+    return exitCodes.notUnderstood;
+  }
+  if (
+    error instanceof ConfigError ||
+    error instanceof DataFolderInUse ||
+    error instanceof CommandRefused ||
+    isSystemError(error)
+  ) {
+    process.stderr.write(`${error.message}\n`);
+    return error instanceof ConfigError ? exitCodes.notUnderstood : exitCodes.failed;
+  }
+  throw error;
+}
+
+/** A port in use, a folder without rights: the system's own sentence names it. */
+function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error;
+}
+
+function describe(name: string, { usage, about, options }: Command): number {
+  const lines = Object.entries(options).map(
+    ([option, { about: words }]) => `  --${option.padEnd(14)} ${words}`,
+  );
+  process.stdout.write(
+    `Usage: vitrine ${name}${usage}\n\n${about}\n${lines.length > 0 ? `\nOptions:\n${lines.join('\n')}\n` : ''}`,
+  );
+  return exitCodes.done;
+}
+
 function explain(name: string): number {
   const asked = ['help', '--help', '-h'].includes(name);
-  const width = Math.max(...Object.values(commands).map(({ usage }) => usage.length));
-  const lines = Object.values(commands).map(({ usage, about }) => `  ${usage.padEnd(width)}  ${about}`);
-  const text = `Usage: vitrine <command>\n\n${lines.join('\n')}\n`;
+  const entries = Object.entries(commands).map(
+    ([command, { usage, about }]) => [`${command}${usage}`, about] as const,
+  );
+  const width = Math.max(...entries.map(([left]) => left.length));
+  const text = `Usage: vitrine <command>\n\n${entries.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n')}\n\nSettings are environment variables, or lines of a .env file: see docs/configuration.md.\n`;
   if (asked) process.stdout.write(text);
-  else process.stderr.write(`There is no command "${name}".\n\n${text}`);
-  return asked ? 0 : 2;
+  else process.stderr.write(`There is no command "${name.slice(0, 60)}".\n\n${text}`);
+  return asked ? exitCodes.done : exitCodes.notUnderstood;
 }

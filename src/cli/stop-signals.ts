@@ -17,3 +17,10 @@ export function untilStopped(): Promise<NodeJS.Signals> {
   process.on('SIGINT', onSignal);
   return promise;
 }
+
+/** Aborts at the first Ctrl-C or SIGTERM; the second one ends the process at once. */
+export function abortOnInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  void untilStopped().then((signal) => controller.abort(signal));
+  return controller.signal;
+}

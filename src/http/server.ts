@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Config } from '../config.ts';
 import { AppError } from '../errors.ts';
@@ -30,7 +30,7 @@ export function makeHttpServer(
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: requestLimits.jsonBytes,
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -51,6 +51,7 @@ export function makeHttpServer(
   app.setSerializerCompiler(serializerCompiler);
   acceptForms(app);
   answerErrorsAsProblems(app);
+  closeConnectionsAsTheyFallIdle(app);
   app.get('/', () => ({ name: 'Vitrine', version, api: '/v1/images', health: '/healthz' }));
   app.register(
     (v1, _options, done) => {
@@ -77,6 +78,18 @@ function acceptForms(app: FastifyInstance): void {
         'The body must be multipart/form-data with a file in the field "file".',
       ),
     );
+  });
+}
+
+/**
+ * A server that closes ends its idle connections once; those that are busy at that moment would then stay open for the
+ * whole keep-alive time and hold the process up.
+ */
+function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
+  app.addHook('preClose', (done) => {
+    const timer = setInterval(() => app.server.closeIdleConnections(), 50);
+    app.server.once('close', () => clearInterval(timer));
+    done();
   });
 }
 

@@ -1,0 +1,87 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const execute = promisify(execFile);
+
+/** A server that a benchmark started. */
+export interface StartedServer {
+  readonly baseUrl: string;
+  /** Ends the process and waits until it is gone. */
+  stop(): Promise<void>;
+}
+
+const startTimeoutMs = 30_000;
+const stopTimeoutMs = 10_000;
+
+/** Which of `programs` are not installed. */
+export async function findMissingPrograms(programs: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(programs.map((program) => isInstalled(program)));
+  return programs.filter((_, index) => !found[index]);
+}
+
+/** Some programs answer `-v` with an exit code; only a program that cannot be started is missing. */
+async function isInstalled(program: string): Promise<boolean> {
+  try {
+    await execute(program, ['-v']);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ENOENT');
+  }
+}
+
+/** What `program` prints. */
+export async function run(program: string, args: readonly string[]): Promise<string> {
+  return (await execute(program, args)).stdout;
+}
+
+/** A port of the loopback address that nobody uses at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('No free port.');
+  return address.port;
+}
+
+/** Starts a server in the foreground and waits until `path` answers. */
+export async function startServer(
+  program: string,
+  args: readonly string[],
+  baseUrl: string,
+  path: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<StartedServer> {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const exited = once(child, 'exit');
+  // A benchmark that is interrupted must not leave its servers behind.
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
+
+  async function stop(): Promise<void> {
+    process.removeListener('exit', end);
+    end();
+    const timeout = sleep(stopTimeoutMs, 'timeout', { ref: false });
+    if ((await Promise.race([exited, timeout])) === 'timeout') child.kill('SIGKILL');
+  }
+
+  const deadline = performance.now() + startTimeoutMs;
+  while (!(await answers(`${baseUrl}${path}`))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      await stop();
+      throw new Error(`${program} did not start.`);
+    }
+    await sleep(100);
+  }
+  return { baseUrl, stop };
+}
+
+async function answers(url: string): Promise<boolean> {
+  const response = await fetch(url).catch(() => null);
+  await response?.body?.cancel();
+  return response?.ok === true;
+}

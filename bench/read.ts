@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { makeApiClient } from '../src/cli/api-client.ts';
+import { findMissingPrograms, freePort, run, startServer } from './programs.ts';
+
+const rounds = 3;
+const seconds = 8;
+const connections = 32;
+const targetBytes = 106_000;
+
+/** Requests/s of a hot rendition from Vitrine and of the same file from nginx, in alternating rounds. */
+async function main(): Promise<number> {
+  const missing = await findMissingPrograms(['nginx', 'wrk']);
+  if (missing.length > 0) {
+    console.log(`Missing: ${missing.join(', ')}. Install with: apt-get install nginx-light wrk`);
+    return 2;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
+  const vitrine = await startVitrine(folder);
+  try {
+    const renditionUrl = await uploadPicture(vitrine.baseUrl, folder);
+    const nginx = await startNginx(folder, await download(renditionUrl));
+    try {
+      await compare(renditionUrl, `${nginx.baseUrl}/zoom.jpg`);
+    } finally {
+      await nginx.stop();
+    }
+  } finally {
+    await vitrine.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+  return 0;
+}
+
+async function startVitrine(folder: string) {
+  const port = await freePort();
+  const dataDir = join(folder, 'data');
+  return startServer(process.execPath, ['src/main.ts', 'serve'], `http://127.0.0.1:${port}`, '/v1/healthz', {
+    ...process.env,
+    PORT: String(port),
+    HOST: '127.0.0.1',
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'warn',
+  });
+}
+
+async function startNginx(folder: string, file: Buffer) {
+  const port = await freePort();
+  const prefix = join(folder, 'nginx');
+  await mkdir(join(prefix, 'files'), { recursive: true });
+  await writeFile(join(prefix, 'files', 'zoom.jpg'), file);
+  await writeFile(join(prefix, 'nginx.conf'), nginxConfiguration(prefix, port));
+  const args = ['-p', prefix, '-c', join(prefix, 'nginx.conf'), '-e', join(prefix, 'error.log')];
+  return startServer('nginx', args, `http://127.0.0.1:${port}`, '/zoom.jpg');
+}
+
+/** Runs in the foreground and keeps every path in its own folder, so that a system nginx is not touched. */
+function nginxConfiguration(prefix: string, port: number): string {
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
+    .join('\n');
+  // Worker processes of nginx started by root run as another user, who cannot look into this folder.
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  return `
+daemon off;
+${user}
+worker_processes 1;
+pid ${prefix}/nginx.pid;
+error_log ${prefix}/error.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  open_file_cache max=100;
+  types { image/jpeg jpg; }
+${paths}
+  server { listen 127.0.0.1:${port}; root ${prefix}/files; }
+}
+`;
+}
+
+/** Uploads a picture and answers the address of its zoom rendition. */
+async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
+  const path = join(folder, 'picture.jpg');
+  await writeFile(path, await makePicture());
+  const client = makeApiClient({ baseUrl });
+  const answer = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
+  if (answer.outcome === 'refused') throw new Error(`The picture was refused: ${answer.reason}`);
+  const { renditions } = await client.getImage(answer.id);
+  const zoom = renditions.find(({ preset }) => preset === 'zoom');
+  if (!zoom) throw new Error('The image has no zoom rendition.');
+  return new URL(zoom.url, baseUrl).href;
+}
+
+/**
+ * A smooth picture with grain: the more grain, the larger its rendition. The grain is chosen so that a 1200 × 1200 JPEG
+ * of quality 85 has about the size that a product picture's zoom rendition has.
+ */
+async function makePicture(): Promise<Buffer> {
+  const side = 1200;
+  const grain = await sharp(randomBytes(150 * 150 * 3), { raw: { width: 150, height: 150, channels: 3 } })
+    .resize(side, side, { kernel: 'cubic' })
+    .raw()
+    .toBuffer();
+  let picture = Buffer.alloc(0);
+  for (let strength = 0.05, size = 0; size < targetBytes && strength < 0.5; strength += 0.01) {
+    const pixels = grain.map((value, index) => 170 + (value - 128) * strength + (index % (side * 3)) / 90);
+    const image = sharp(pixels, { raw: { width: side, height: side, channels: 3 } });
+    size = (await image.clone().jpeg({ quality: 85 }).toBuffer()).length;
+    picture = await image.jpeg({ quality: 95 }).toBuffer();
+  }
+  return picture;
+}
+
+async function download(url: string): Promise<Buffer> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url} answered with status ${response.status}`);
+  return Buffer.from(await response.arrayBuffer());
+}
+
+async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
+  const size = (await download(nginxUrl)).length;
+  console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${seconds} s for each run`);
+  const ratios: number[] = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const vitrine = await requestsPerSecond(vitrineUrl);
+    const nginx = await requestsPerSecond(nginxUrl);
+    ratios.push(vitrine / nginx);
+    console.log(
+      `round ${round}: vitrine ${vitrine.toFixed(0)}/s, nginx ${nginx.toFixed(0)}/s, ratio ${(vitrine / nginx).toFixed(2)}`,
+    );
+  }
+  console.log(`median ratio: ${median(ratios).toFixed(2)}`);
+}
+
+async function requestsPerSecond(url: string): Promise<number> {
+  const report = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, url]);
+  const failures = /(Socket errors|Non-2xx).*/.exec(report);
+  if (failures) throw new Error(`wrk reports for ${url}: ${failures[0]}`);
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(report)?.[1]);
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
+
+process.exitCode = await main();

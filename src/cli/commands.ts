@@ -1,0 +1,158 @@
+import type { Config } from '../config.ts';
+import { defaultTenant } from '../model/tenant.ts';
+import { connectToServer } from './server-connection.ts';
+import { abortOnInterrupt } from './stop-signals.ts';
+
+/** The words after a command were not understood. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly about: string;
+}
+
+type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
+
+/** One command of `vitrine`. */
+export interface Command {
+  /** What follows the command's name. */
+  readonly usage: string;
+  readonly about: string;
+  readonly options: Readonly<Record<string, Option>>;
+  /** Takes words that are no options. */
+  readonly takesInputs?: boolean;
+  /** Answers the exit code, 0 when it answers none. Loads what it needs when it is called: others do not need it. */
+  run(config: Config, values: Values, inputs: readonly string[]): Promise<number | void>;
+}
+
+const url: Option = {
+  type: 'string',
+  about: 'Address of a server elsewhere; default: the one that holds DATA_DIR.',
+};
+const tenant: Option = { type: 'string', about: `Tenant of the pictures; default: ${defaultTenant}.` };
+const concurrency: Option = { type: 'string', about: 'Uploads at once, 1 to 64; default: 4.' };
+
+/** Every command of `vitrine`, in the order of its help. */
+export const commands: Readonly<Record<string, Command>> = {
+  serve: {
+    usage: '',
+    about: 'Serve the API, with a worker in the same process.',
+    options: {},
+    run: async (config) => (await import('./serve.ts')).serve(config),
+  },
+  worker: {
+    usage: '',
+    about: 'Take jobs only; finishes what a stopped server left behind.',
+    options: {},
+    run: async (config) => (await import('./worker.ts')).work(config),
+  },
+  migrate: {
+    usage: '',
+    about: 'Bring the database to the newest schema; a server does so when it starts.',
+    options: {},
+    run: async (config) => (await import('./migrate.ts')).migrateDatabase(config, process.stdout),
+  },
+  doctor: {
+    usage: '',
+    about: 'Check versions, database, storage and disk, and say what to do.',
+    options: {},
+    run: async (config) => (await import('./doctor/doctor.ts')).diagnose(config, process.stdout),
+  },
+  import: {
+    usage: ' <files, folders> [options]',
+    about: 'Import pictures from this machine; safe to repeat.',
+    takesInputs: true,
+    options: {
+      url,
+      tenant,
+      concurrency,
+      queued: { type: 'boolean', about: 'Send all first, then wait until they are finished.' },
+      json: { type: 'boolean', about: 'Print the summary as JSON.' },
+    },
+    run: importPictures,
+  },
+  seed: {
+    usage: ' [options]',
+    about: 'Draw a sample catalog and import it: duplicates, near-duplicates and a broken file among it.',
+    options: {
+      url,
+      tenant,
+      concurrency,
+      products: { type: 'string', about: 'Products to draw, 1 to 500; default: 12.' },
+      seed: { type: 'string', about: 'Another seed gives another catalog; default: 1.' },
+      keep: { type: 'string', about: 'Keep the drawn files in this folder.' },
+    },
+    run: seedSampleCatalog,
+  },
+};
+
+async function importPictures(config: Config, values: Values, inputs: readonly string[]): Promise<number> {
+  if (inputs.length === 0) throw new UsageError('Name the files or folders to import.');
+  const { runImportCommand } = await import('./import/import-command.ts');
+  return withServer(config, values, (common) =>
+    runImportCommand({
+      ...common,
+      inputs: [...inputs],
+      mode: values['queued'] ? 'queued' : 'inline',
+      json: values['json'] === true,
+    }),
+  );
+}
+
+async function seedSampleCatalog(config: Config, values: Values): Promise<number> {
+  const products = readNumber(values, 'products', 12, 500);
+  const { runSeedCommand } = await import('./seed/seed-command.ts');
+  return withServer(config, values, (common) =>
+    runSeedCommand({
+      ...common,
+      products,
+      seed: readText(values, 'seed') ?? '1',
+      keepDirectory: readText(values, 'keep'),
+    }),
+  );
+}
+
+/** What both commands need: a server, a tenant, and an end by Ctrl-C. */
+async function withServer<T>(
+  config: Config,
+  values: Values,
+  work: (common: Common) => Promise<T>,
+): Promise<T> {
+  const common = {
+    tenant: readText(values, 'tenant') ?? defaultTenant,
+    concurrency: readNumber(values, 'concurrency', 4, 64),
+    signal: abortOnInterrupt(),
+    output: process.stdout,
+    errorOutput: process.stderr,
+  };
+  const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
+  try {
+    return await work({ ...common, client: connection.client });
+  } finally {
+    await connection.close();
+  }
+}
+
+type Connection = Awaited<ReturnType<typeof connectToServer>>;
+interface Common {
+  readonly client: Connection['client'];
+  readonly tenant: string;
+  readonly concurrency: number;
+  readonly signal: AbortSignal;
+  readonly output: NodeJS.WriteStream;
+  readonly errorOutput: NodeJS.WriteStream;
+}
+
+function readText(values: Values, option: string): string | undefined {
+  const value = values[option];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function readNumber(values: Values, option: string, fallback: number, max: number): number {
+  const text = readText(values, option);
+  const value = text === undefined ? fallback : Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+  throw new UsageError(`--${option} takes a whole number from 1 to ${max}, not "${text}".`);
+}

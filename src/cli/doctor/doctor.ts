@@ -1,0 +1,23 @@
+import type { Config } from '../../config.ts';
+import type { Output } from '../output.ts';
+import { checkData } from './data-checks.ts';
+import type { Finding } from './finding.ts';
+import { checkVersions } from './version-checks.ts';
+
+/** `vitrine doctor`: looks at everything that Vitrine needs and says what to do about what is wrong. */
+export async function diagnose(config: Config, output: Output): Promise<number> {
+  const findings = [...checkVersions(), ...(await checkData(config))];
+  for (const finding of findings) output.write(line(finding));
+  const failed = findings.filter(({ remedy }) => remedy !== undefined).length;
+  output.write(
+    failed === 0
+      ? '\nAll is well.\n'
+      : `\n${failed === 1 ? 'One thing needs' : `${failed} things need`} attention.\n`,
+  );
+  return failed === 0 ? 0 : 1;
+}
+
+function line({ subject, state, remedy }: Finding): string {
+  const head = `${remedy === undefined ? 'ok  ' : 'FAIL'}  ${subject.padEnd(12)} ${state}\n`;
+  return remedy === undefined ? head : `${head}      → ${remedy}\n`;
+}

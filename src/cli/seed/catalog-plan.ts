@@ -1,0 +1,54 @@
+import { type Colour, colours } from './colours.ts';
+import type { ProductKind, View } from './drawing.ts';
+import { bottle } from './products/bottle.ts';
+import { lamp } from './products/lamp.ts';
+import { mug } from './products/mug.ts';
+import { shirt } from './products/shirt.ts';
+import { shoe } from './products/shoe.ts';
+import { watch } from './products/watch.ts';
+import { makeRandom, type Random } from './random.ts';
+
+/** A picture of the sample catalog, before it is drawn. */
+export interface PlannedPicture {
+  readonly filename: string;
+  readonly kind: ProductKind;
+  readonly colour: Colour;
+  readonly view: View;
+  /** Seed of the product's form, the same for all its pictures. */
+  readonly formSeed: string;
+  /** Longer side in pixels. */
+  readonly longSide: number;
+}
+
+const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
+
+/** Plans the pictures of a catalog of `products` products: two or three colours each, from two or three sides. */
+export function planCatalog(products: number, seed: string): PlannedPicture[] {
+  return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
+}
+
+function planProduct(index: number, seed: string): PlannedPicture[] {
+  const kind = kinds[index % kinds.length] ?? kinds[0];
+  const sku = `${kind.prefix}${1001 + index}`;
+  const random = makeRandom(`${seed}/${sku}`);
+  const longSide = random.pick([1200, 1300, 1400, 1500, 1600]);
+  const chosen = chooseColours(random, 2 + (index % 2));
+  return chosen.flatMap((colour, position) => {
+    // Shops photograph the detail once: it looks the same in every colour.
+    const views: View[] = position === 0 ? ['main', 'back', 'detail'] : ['main', 'back'];
+    return views.map((view) => ({
+      filename: `${sku}-${colour.name}_${view}.jpg`,
+      kind,
+      colour,
+      view,
+      formSeed: `${seed}/${sku}/form`,
+      longSide,
+    }));
+  });
+}
+
+function chooseColours(random: Random, count: number): Colour[] {
+  const chosen = new Set<Colour>();
+  while (chosen.size < count) chosen.add(random.pick(colours));
+  return [...chosen];
+}

@@ -1,0 +1,43 @@
+/** A colour that products of the sample catalog come in. */
+export interface Colour {
+  readonly name: string;
+  /** `#rrggbb` */
+  readonly hex: string;
+  /** A colour for trims that goes with it. */
+  readonly accent: string;
+}
+
+/** Colours of the sample catalog. */
+export const colours: readonly [Colour, ...Colour[]] = [
+  { name: 'red', hex: '#b3262e', accent: '#f3e9dc' },
+  { name: 'navy', hex: '#22345c', accent: '#d9a441' },
+  { name: 'sage', hex: '#8ba58a', accent: '#f4f1e6' },
+  { name: 'black', hex: '#2b2b2e', accent: '#c9c9c9' },
+  { name: 'sand', hex: '#d3bd98', accent: '#5f4a33' },
+  { name: 'teal', hex: '#1f7a7a', accent: '#f2d7a6' },
+  { name: 'mustard', hex: '#d39a22', accent: '#2f3b4a' },
+  { name: 'rose', hex: '#d88f96', accent: '#ffffff' },
+  { name: 'grey', hex: '#8d9299', accent: '#e2573b' },
+  { name: 'blue', hex: '#3b74b9', accent: '#f5f5f5' },
+];
+
+/** The colour between two, `share` of the way from `from` to `to`. */
+export function mix(from: string, to: string, share: number): string {
+  const channel = (hex: string, index: number) =>
+    Number.parseInt(hex.slice(1 + index * 2, 3 + index * 2), 16);
+  const mixed = [0, 1, 2].map((index) => {
+    const value = channel(from, index) * (1 - share) + channel(to, index) * share;
+    return Math.round(value).toString(16).padStart(2, '0');
+  });
+  return `#${mixed.join('')}`;
+}
+
+/** `hex` with some white in it. */
+export function lighter(hex: string, share: number): string {
+  return mix(hex, '#ffffff', share);
+}
+
+/** `hex` with some near-black in it; shadows in a lit room are never quite black. */
+export function darker(hex: string, share: number): string {
+  return mix(hex, '#0b0b10', share);
+}

@@ -1,0 +1,119 @@
+import { type Colour, darker, lighter } from '../colours.ts';
+import { blur, linearGradient, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
+import type { Random } from '../random.ts';
+
+interface BottleForm {
+  /** Half the width of the body and of the neck. */
+  readonly body: number;
+  readonly neck: number;
+  readonly shoulder: number;
+  readonly capHeight: number;
+  readonly hasLoop: boolean;
+  readonly mark: 'label' | 'peak' | 'ring';
+}
+
+const floor = 880;
+const middle = 500;
+const top = 130;
+
+/** Steel drinking bottles: slim or wide, with a cap and a printed mark. */
+export const bottle: ProductKind = {
+  name: 'bottle',
+  prefix: 'BTL',
+  aspect: 0.8,
+  draw(colour, view, random) {
+    const form = chooseForm(random);
+    return {
+      body: drawLoop(form) + drawBody(form, colour) + drawMark(form, colour, view) + drawCap(form),
+      detail: { x: 330, y: top - 60, size: 390 },
+      stand: { x: middle, y: floor, radius: form.body },
+    };
+  },
+};
+
+function chooseForm(random: Random): BottleForm {
+  const body = random.between(105, 155);
+  return {
+    body,
+    neck: body * random.between(0.48, 0.7),
+    shoulder: random.between(120, 210),
+    capHeight: random.between(70, 120),
+    hasLoop: random.chance(0.5),
+    mark: random.pick(['label', 'peak', 'ring']),
+  };
+}
+
+function drawBody({ body, neck, shoulder, capHeight }: BottleForm, colour: Colour): string {
+  const neckY = top + capHeight;
+  const [l, r, nl, nr] = [middle - body, middle + body, middle - neck, middle + neck];
+  const outline =
+    `M ${nl} ${neckY} v 30 C ${nl} ${neckY + shoulder * 0.5}, ${l} ${neckY + shoulder * 0.45}, ${l} ${neckY + shoulder} ` +
+    `V ${floor - 30} Q ${l} ${floor}, ${l + 30} ${floor + 4} Q ${middle} ${floor + 18}, ${r - 30} ${floor + 4} Q ${r} ${floor}, ${r} ${floor - 30} ` +
+    `V ${neckY + shoulder} C ${r} ${neckY + shoulder * 0.45}, ${nr} ${neckY + shoulder * 0.5}, ${nr} ${neckY + 30} v -30 Z`;
+  const shineX = middle - body * 0.5;
+  return (
+    roundShading('bottle', colour.hex) +
+    blur('soft', 9) +
+    `<path d="${outline}" fill="url(#bottle)"/>` +
+    softStrokes('soft', [[`M ${shineX} ${neckY + shoulder + 20} V ${floor - 70}`, '#ffffff', 16, 0.55]]) +
+    softStrokes('soft', [
+      [`M ${middle + body * 0.84} ${neckY + shoulder + 10} V ${floor - 40}`, '#ffffff', 7, 0.3],
+    ]) +
+    `<path d="M ${l + 2} ${floor - 48} Q ${middle} ${floor - 30}, ${r - 2} ${floor - 48}" fill="none" stroke="#000" stroke-width="3" opacity="0.3"/>`
+  );
+}
+
+function drawMark({ body, mark }: BottleForm, colour: Colour, view: string): string {
+  if (view === 'back') return drawScale(body, colour);
+  const shading = roundShading('mark', colour.accent);
+  const fill = 'fill="url(#mark)"';
+  const [l, width] = [middle - body, body * 2];
+  const drawings: Record<BottleForm['mark'], () => string> = {
+    label: () =>
+      `${shading}<path d="M ${l} 520 q ${body} 22 ${width} 0 v 190 q ${-body} 22 ${-width} 0 Z" ${fill}/>` +
+      `<g fill="${darker(colour.hex, 0.2)}"><circle cx="${middle}" cy="590" r="34"/><rect x="${middle - 62}" y="648" width="124" height="12" rx="6"/><rect x="${middle - 40}" y="674" width="80" height="8" rx="4"/></g>`,
+    peak: () =>
+      `${shading}<path d="M ${middle - 70} 660 l 62 -118 28 48 18 -28 54 98 Z" ${fill}/><rect x="${middle - 70}" y="680" width="162" height="9" rx="4" ${fill}/>`,
+    ring: () =>
+      `${shading}<path d="M ${l} 470 q ${body} 22 ${width} 0 v 46 q ${-body} 22 ${-width} 0 Z" ${fill}/><path d="M ${l} 540 q ${body} 22 ${width} 0 v 14 q ${-body} 22 ${-width} 0 Z" ${fill}/>`,
+  };
+  return drawings[mark]();
+}
+
+/** The back shows how much is left: one line for each 100 ml. */
+function drawScale(body: number, colour: Colour): string {
+  return Array.from({ length: 7 }, (_, line) => {
+    const length = line % 2 === 0 ? 46 : 26;
+    return `<rect x="${middle + body * 0.1}" y="${470 + line * 48}" width="${length}" height="5" rx="2" fill="${lighter(colour.accent, 0.1)}" opacity="0.85"/>`;
+  }).join('');
+}
+
+function drawCap({ neck, capHeight }: BottleForm): string {
+  const [x, width] = [middle - neck - 8, neck * 2 + 16];
+  const grooves = Array.from({ length: 15 }, (_, index) => {
+    const across = middle + Math.sin(((index + 0.5) / 15 - 0.5) * Math.PI) * (neck + 6);
+    return `<rect x="${across}" y="${top + 16}" width="3" height="${capHeight - 28}" fill="#000" opacity="0.28"/>`;
+  }).join('');
+  const steel = linearGradient('steel', [
+    [0, '#77797d'],
+    [0.3, '#f4f5f6'],
+    [0.6, '#a9acb1'],
+    [0.9, '#5d6066'],
+    [1, '#85888d'],
+  ]);
+  return (
+    roundShading('cap', '#3a3b3f') +
+    steel +
+    `<rect x="${x}" y="${top}" width="${width}" height="${capHeight}" rx="16" fill="url(#cap)"/>${grooves}` +
+    `<rect x="${x + 4}" y="${top + capHeight - 4}" width="${width - 8}" height="16" rx="5" fill="url(#steel)"/>`
+  );
+}
+
+function drawLoop({ hasLoop, neck }: BottleForm): string {
+  if (!hasLoop) return '';
+  const path = `M ${middle - neck * 0.6} ${top + 14} C ${middle - neck} ${top - 80}, ${middle + neck} ${top - 80}, ${middle + neck * 0.6} ${top + 14}`;
+  return (
+    `<path d="${path}" fill="none" stroke="#1d1d20" stroke-width="24"/>` +
+    `<path d="${path}" fill="none" stroke="#5b5c61" stroke-width="7" transform="translate(-3 -3)"/>`
+  );
+}

@@ -1,0 +1,128 @@
+import { type Colour, darker, lighter } from '../colours.ts';
+import { blur, linearGradient, mirrored, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
+import type { Random } from '../random.ts';
+
+interface LampForm {
+  /** Half the width of the shade at its upper and lower edge. */
+  readonly upper: number;
+  readonly lower: number;
+  readonly shadeHeight: number;
+  readonly foot: number;
+  readonly stem: 'rod' | 'ball' | 'vase';
+  readonly hasTrim: boolean;
+}
+
+const floor = 860;
+const middle = 500;
+const shadeTop = 140;
+
+/** Table lamps: a fabric shade on a rod, on stacked balls or on a vase. */
+export const lamp: ProductKind = {
+  name: 'lamp',
+  prefix: 'LMP',
+  aspect: 0.8,
+  draw(colour, view, random) {
+    const form = chooseForm(random);
+    const body =
+      (view === 'back' ? drawCable(form) : '') +
+      drawFoot(form, colour) +
+      drawStem(form, colour) +
+      drawShade(form, colour, view === 'back');
+    return {
+      body: view === 'back' ? mirrored(body) : body,
+      detail: { x: 330, y: shadeTop + form.shadeHeight - 190, size: 400 },
+      stand: { x: middle, y: floor, radius: form.foot },
+    };
+  },
+};
+
+function chooseForm(random: Random): LampForm {
+  const lower = random.between(215, 275);
+  return {
+    lower,
+    upper: lower * random.between(0.5, 0.9),
+    shadeHeight: random.between(250, 330),
+    foot: random.between(120, 165),
+    stem: random.pick(['rod', 'ball', 'vase']),
+    hasTrim: random.chance(0.5),
+  };
+}
+
+function drawShade(
+  { upper, lower, shadeHeight, hasTrim }: LampForm,
+  colour: Colour,
+  isBack: boolean,
+): string {
+  const bottom = shadeTop + shadeHeight;
+  const outline =
+    `M ${middle - upper} ${shadeTop} Q ${middle} ${shadeTop + 26}, ${middle + upper} ${shadeTop} ` +
+    `L ${middle + lower} ${bottom} Q ${middle} ${bottom + 48}, ${middle - lower} ${bottom} Z`;
+  const trim = (y: number, half: number, sag: number) =>
+    `<path d="M ${middle - half} ${y} Q ${middle} ${y + sag}, ${middle + half} ${y}" fill="none" stroke="${darker(colour.accent, 0.2)}" stroke-width="11"/>`;
+  return (
+    roundShading('shade', lighter(colour.hex, 0.12)) +
+    blur('glow', 45) +
+    `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upper}" ry="16" fill="${darker(colour.hex, 0.5)}"/>` +
+    `<path d="${outline}" fill="url(#shade)"/>` +
+    `<defs><clipPath id="shade-clip"><path d="${outline}"/></clipPath></defs><g clip-path="url(#shade-clip)">` +
+    `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lower * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${weave(lower)}${isBack ? drawSeam(colour) : ''}</g>` +
+    (hasTrim ? trim(shadeTop + 6, upper - 1, 26) + trim(bottom - 7, lower - 2, 48) : '')
+  );
+}
+
+/** The back shows where the fabric is joined, and the light is off. */
+function drawSeam(colour: Colour): string {
+  return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darker(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
+}
+
+/** Fine upright threads, which make a flat area look like fabric. */
+function weave(lower: number): string {
+  const count = 90;
+  return Array.from({ length: count }, (_, index) => {
+    const across = (index / count) * 2 - 1;
+    return `<path d="M ${middle + across * lower * 0.8} ${shadeTop} L ${middle + across * lower} 520" stroke="${index % 2 ? '#fff' : '#000'}" stroke-width="1.3" opacity="0.09"/>`;
+  }).join('');
+}
+
+function drawStem({ stem, shadeHeight }: LampForm, colour: Colour): string {
+  const from = shadeTop + shadeHeight + 10;
+  const height = floor - 34 - from;
+  const shading =
+    roundShading('stem', stem === 'rod' ? '#b08d4c' : darker(colour.accent, 0.12)) + blur('stem-blur', 8);
+  const rod = `<rect x="${middle - 11}" y="${from - 20}" width="22" height="${height + 30}" fill="url(#stem)"/>`;
+  if (stem === 'rod') return shading + rod;
+  if (stem === 'vase') {
+    const vase =
+      `M ${middle - 26} ${from + 6} C ${middle - 30} ${from + 70}, ${middle - 130} ${from + height * 0.3}, ${middle - 118} ${from + height * 0.6} ` +
+      `C ${middle - 108} ${from + height * 0.85}, ${middle - 60} ${from + height * 0.9}, ${middle - 56} ${from + height + 8} H ${middle + 56} ` +
+      `C ${middle + 60} ${from + height * 0.9}, ${middle + 108} ${from + height * 0.85}, ${middle + 118} ${from + height * 0.6} ` +
+      `C ${middle + 130} ${from + height * 0.3}, ${middle + 30} ${from + 70}, ${middle + 26} ${from + 6} Z`;
+    const shine = `M ${middle - 66} ${from + height * 0.38} Q ${middle - 84} ${from + height * 0.55}, ${middle - 64} ${from + height * 0.72}`;
+    return `${shading}${rod}<path d="${vase}" fill="url(#stem)"/>${softStrokes('stem-blur', [[shine, '#ffffff', 18, 0.6]])}`;
+  }
+  const radius = height / 6;
+  const balls = [0, 1, 2].map((index) => {
+    const y = from + 6 + radius * (1 + index * 2);
+    return `<circle cx="${middle}" cy="${y}" r="${radius}" fill="url(#stem)"/><circle cx="${middle - radius * 0.35}" cy="${y - radius * 0.4}" r="${radius * 0.17}" fill="#fff" opacity="0.45"/>`;
+  });
+  return shading + rod + balls.join('');
+}
+
+function drawFoot({ foot }: LampForm, colour: Colour): string {
+  const base = darker(colour.accent, 0.3);
+  const plate = linearGradient('plate', [
+    [0, darker(base, 0.2)],
+    [0.35, lighter(base, 0.45)],
+    [1, darker(base, 0.25)],
+  ]);
+  return (
+    `${roundShading('foot', base)}${plate}` +
+    `<path d="M ${middle - foot} ${floor - 30} v 24 a ${foot} 26 0 0 0 ${foot * 2} 0 v -24 Z" fill="url(#foot)"/>` +
+    `<ellipse cx="${middle}" cy="${floor - 30}" rx="${foot}" ry="26" fill="url(#plate)"/>`
+  );
+}
+
+function drawCable({ foot }: LampForm): string {
+  const path = `M ${middle + foot - 20} ${floor} C ${middle + foot + 120} ${floor + 10}, ${middle + foot + 60} ${floor + 60}, ${middle + foot + 230} ${floor + 46}`;
+  return `<path d="${path}" fill="none" stroke="#2b2b2e" stroke-width="11" stroke-linecap="round"/><path d="${path}" fill="none" stroke="#77787c" stroke-width="2.5"/>`;
+}

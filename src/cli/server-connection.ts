@@ -1,0 +1,51 @@
+import type { Config } from '../config.ts';
+import { findHolder } from '../data-folder/lock.ts';
+import { makeLogger } from '../telemetry/logger.ts';
+import { type ApiClient, makeApiClient } from './api-client.ts';
+import type { Output } from './output.ts';
+
+/** The server that a command talks to. `close` ends it when it was started for the command. */
+interface ServerConnection {
+  readonly client: ApiClient;
+  close(): Promise<void>;
+}
+
+/**
+ * The server at `url`; else the one that holds the data folder, whose address stands in the lock; else one that runs in
+ * this process for as long as the command.
+ */
+export async function connectToServer(
+  config: Config,
+  url: string | undefined,
+  output: Output,
+): Promise<ServerConnection> {
+  const known = url ?? addressOfHolder(config.dataDir);
+  if (known !== undefined)
+    return { client: makeApiClient({ baseUrl: known }), close: () => Promise.resolve() };
+  output.write(`No server runs on ${config.dataDir}; one is started for this command.\n`);
+  const { makeApp } = await import('../app.ts');
+  const level = config.logLevel === 'info' ? 'error' : config.logLevel;
+  const app = await makeApp(
+    { ...config, server: { ...config.server, host: '127.0.0.1', port: 0 } },
+    makeLogger(level),
+  );
+  const baseUrl = await app.listen();
+  await app.work();
+  return { client: makeApiClient({ baseUrl }), close: () => app.close() };
+}
+
+function addressOfHolder(dataDir: string): string | undefined {
+  const holder = findHolder(dataDir);
+  return holder && (holder.url ?? refuseSilentHolder(dataDir, holder.pid));
+}
+
+function refuseSilentHolder(dataDir: string, pid: number): never {
+  throw new CommandRefused(
+    `Process ${pid} holds ${dataDir} and serves no requests (it starts, stops, or is a worker). Try again when it does, or name a server with --url.`,
+  );
+}
+
+/** A command cannot do its work as things are; the message says what to do. */
+export class CommandRefused extends Error {
+  override readonly name = 'CommandRefused';
+}

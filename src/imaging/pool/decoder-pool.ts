@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import { extname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
+import type { Preset } from '../../model/preset.ts';
+import { makeLane } from './lane.ts';
+import type { PoolLogger } from './logger.ts';
+import type { DerivedPicture } from './messages.ts';
+import { removeRenditions } from './rendition-files.ts';
+import type { PoolCounters } from './slot.ts';
+
+export type { DerivedPicture, RenditionFile } from './messages.ts';
+
+/** Settings of a pool. */
+export interface DecoderPoolOptions {
+  /** Children that derive, one for each core; one more only probes. */
+  readonly size: number;
+  /** Wall time of one task, from its start in a child. */
+  readonly timeoutMs: number;
+  /** Most memory (resident, MB) of a child at work. Watched on Linux only. */
+  readonly memoryMb: number;
+  /** Tasks after which a child is replaced. */
+  readonly recycleAfterJobs: number;
+  readonly logger: PoolLogger;
+  /** Another module for the children, with the same messages. */
+  readonly childModule?: string;
+}
+
+/** A request to derive renditions into files. */
+export interface DerivePicture {
+  /** File of the original. */
+  readonly path: string;
+  readonly limits: PictureLimits;
+  readonly presets: readonly Preset[];
+  /** Folder that takes the rendition files, under names that are new each time. */
+  readonly outputDirectory: string;
+  /** Lower goes first. */
+  readonly priority: number;
+  /** Takes a waiting request out; ends a running one together with its child. */
+  readonly signal?: AbortSignal;
+}
+
+/** Figures of a pool: its children now, and counts since it was made. */
+export interface DecoderPoolStats extends Readonly<PoolCounters> {
+  readonly size: number;
+  readonly alive: number;
+  readonly busy: number;
+  readonly waiting: number;
+}
+
+/** Children that decode pictures. A crash, a hang or a swelling of one costs one task and never the parent. */
+export interface DecoderPool {
+  /** Starts the children and returns before they are ready; requests wait for them. */
+  start(): Promise<void>;
+  /**
+   * Facts of a picture, by its header alone. Probes never wait behind derivations.
+   * @throws AppError: those of the probe, `decoder_crashed`, `unavailable`.
+   */
+  probe(request: { readonly path: string; readonly limits: PictureLimits }): Promise<PictureFacts>;
+  /**
+   * Derives all renditions with one decode. On failure no file is left behind.
+   * @throws AppError: those of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed`, `unavailable`; or
+   * the signal's reason.
+   */
+  derive(request: DerivePicture): Promise<DerivedPicture>;
+  stats(): DecoderPoolStats;
+  /** Ends the children; open requests reject with `unavailable`. */
+  close(): Promise<void>;
+}
+
+// The build turns .ts into .js; the child's entry has the ending of this very file.
+const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
+
+/**
+ * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
+ * cause. Probes have a child of their own, because an upload must be answered while long decodes run.
+ */
+export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
+  const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
+  const common = { ...options, childModule: options.childModule ?? defaultChild, counters };
+  const probing = makeLane({ ...common, kind: 'probe', size: 1 });
+  const deriving = makeLane({ ...common, kind: 'derive' });
+
+  async function derive({ priority, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
+    const request = { ...rest, outputPrefix: randomUUID() };
+    try {
+      return await deriving.submit({ request, priority, signal });
+    } catch (error) {
+      // A killed child could not remove what it had written.
+      await removeRenditions(request);
+      throw error;
+    }
+  }
+
+  function stats(): DecoderPoolStats {
+    const [probes, derivations] = [probing.counts(), deriving.counts()];
+    return {
+      size: options.size + 1,
+      alive: probes.alive + derivations.alive,
+      busy: probes.busy + derivations.busy,
+      waiting: probes.waiting + derivations.waiting,
+      ...counters,
+    };
+  }
+
+  return {
+    start() {
+      probing.start();
+      deriving.start();
+      return Promise.resolve();
+    },
+    probe: (request) => probing.submit({ request, priority: 0 }),
+    derive,
+    stats,
+    close: async () => void (await Promise.all([probing.close(), deriving.close()])),
+  };
+}

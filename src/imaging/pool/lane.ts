@@ -1,0 +1,109 @@
+import { AppError } from '../../errors.ts';
+import type { Work, WorkKind } from './messages.ts';
+import { Slot, type SlotOptions, type TaskHandle } from './slot.ts';
+import { makeWaitingLine } from './waiting-line.ts';
+import { makeWatchdog } from './watchdog.ts';
+
+/** What a lane is told once and for all. */
+export interface LaneOptions<Kind extends WorkKind> extends Omit<SlotOptions<Kind>, 'onChange'> {
+  /** Number of children. */
+  readonly size: number;
+}
+
+/** Children of one kind of work, with the line of requests that wait for them. */
+export interface Lane<Kind extends WorkKind> {
+  start(): void;
+  submit(submission: Submission<Kind>): Promise<Work[Kind]['result']>;
+  counts(): { readonly alive: number; readonly busy: number; readonly waiting: number };
+  close(): Promise<void>;
+}
+
+/** A request on its way into a lane; lower priority goes first. */
+export interface Submission<Kind extends WorkKind> {
+  readonly request: Work[Kind]['request'];
+  readonly priority: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Entry<Kind extends WorkKind> extends PromiseWithResolvers<Work[Kind]['result']> {
+  readonly request: Work[Kind]['request'];
+  task?: TaskHandle<Kind>;
+}
+
+/** A lane that is not started yet; the first request starts it too. */
+export function makeLane<Kind extends WorkKind>(options: LaneOptions<Kind>): Lane<Kind> {
+  const line = makeWaitingLine<Entry<Kind>>();
+  const slots = Array.from({ length: options.size }, () => new Slot<Kind>({ ...options, onChange: advance }));
+  const watchdog = makeWatchdog(() => slots.forEach((slot) => slot.checkMemory()));
+  let isStarted = false;
+  let isClosed = false;
+
+  function start(): void {
+    if (isStarted || isClosed) return;
+    isStarted = true;
+    for (const slot of slots) slot.start();
+  }
+
+  /** Gives waiting requests to idle children, or refuses them all when no child can be kept alive. */
+  function advance(): void {
+    if (slots.every((slot) => slot.isBroken)) {
+      for (const entry of line.clear()) entry.reject(cannotStart());
+    }
+    for (const slot of slots) {
+      if (slot.state !== 'idle') continue;
+      const entry = line.next();
+      if (entry === undefined) return;
+      entry.task = slot.run(entry.request);
+      entry.task.result.then(entry.resolve, entry.reject);
+    }
+  }
+
+  function abort(entry: Entry<Kind>, reason: unknown): void {
+    if (line.remove(entry)) entry.reject(reason);
+    else entry.task?.stop(reason);
+  }
+
+  async function submit({ request, priority, signal }: Submission<Kind>): Promise<Work[Kind]['result']> {
+    signal?.throwIfAborted();
+    if (isClosed) throw shuttingDown();
+    start();
+    const entry: Entry<Kind> = { ...Promise.withResolvers<Work[Kind]['result']>(), request };
+    const onAbort = () => abort(entry, signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    watchdog.hold();
+    line.add(entry, priority);
+    advance();
+    try {
+      return await entry.promise;
+    } finally {
+      watchdog.release();
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async function close(): Promise<void> {
+    isClosed = true;
+    for (const entry of line.clear()) entry.reject(shuttingDown());
+    watchdog.hold();
+    await Promise.all(slots.map((slot) => slot.close())).finally(() => watchdog.release());
+  }
+
+  return {
+    start,
+    submit,
+    counts: () => ({
+      alive: slots.filter((slot) => slot.state === 'idle' || slot.state === 'busy').length,
+      busy: slots.filter((slot) => slot.state === 'busy').length,
+      waiting: line.length,
+    }),
+    close,
+  };
+}
+
+function cannotStart(): AppError {
+  return new AppError('unavailable', 'The decoder could not be started; the log has the details.');
+}
+
+function shuttingDown(): AppError {
+  return new AppError('unavailable', 'The decoder is shutting down.');
+}

@@ -1,0 +1,227 @@
+import { AppError } from '../../errors.ts';
+import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
+import type { PoolLogger } from './logger.ts';
+import type { ChildMessage, TaskMessage, Work, WorkKind } from './messages.ts';
+import { residentMemoryMb } from './resident-memory.ts';
+
+/** What a slot is told once and for all. */
+export interface SlotOptions<Kind extends WorkKind> {
+  readonly kind: Kind;
+  /** Module that the child runs. */
+  readonly childModule: string;
+  readonly timeoutMs: number;
+  readonly memoryMb: number;
+  readonly recycleAfterJobs: number;
+  readonly logger: PoolLogger;
+  readonly counters: PoolCounters;
+  /** Called when the slot can take a task, and when its child is gone. */
+  onChange(): void;
+}
+
+/** Counts since the pool was made. */
+export interface PoolCounters {
+  recycled: number;
+  crashes: number;
+  timeouts: number;
+  memoryKills: number;
+}
+
+/** A task that a child is at work on. */
+export interface TaskHandle<Kind extends WorkKind> {
+  /** Rejects with the child's named error, or with `decoder_crashed` when the child does not survive the task. */
+  readonly result: Promise<Work[Kind]['result']>;
+  /** Ends the task's child; `result` then rejects with `reason`. Does nothing once the task has ended. */
+  stop(reason: unknown): void;
+}
+
+interface Task<Kind extends WorkKind> extends PromiseWithResolvers<Work[Kind]['result']> {
+  readonly id: number;
+  readonly timer: NodeJS.Timeout;
+  /** Why the task's child is being killed. */
+  verdict?: { readonly reason: unknown };
+}
+
+const startLimitMs = 10_000;
+const startsBeforeBroken = 3;
+const longestPauseMs = 5000;
+/** A child that holds more after a task gives its memory back by being replaced, in MB. */
+const restingMemoryMb = 256;
+/** The same, against its fresh state, for a child that has been idle for a while. */
+const idleGrowthMb = 128;
+const idleCheckMs = 3000;
+
+/** A place in the pool: it keeps one child alive and gives it one task at a time. */
+export class Slot<Kind extends WorkKind> {
+  readonly #options: SlotOptions<Kind>;
+  #child: DecoderChild | undefined;
+  #state: 'down' | 'starting' | 'idle' | 'busy' = 'down';
+  #task: Task<Kind> | undefined;
+  #taskCount = 0;
+  #jobsOfChild = 0;
+  #freshMb = 0;
+  #failedStarts = 0;
+  #isRecycling = false;
+  #isClosed = false;
+  readonly #closed = Promise.withResolvers<void>();
+  /** One timer serves the phases of a child: its start, its idle time, and the pause before the next one. */
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: SlotOptions<Kind>) {
+    this.#options = options;
+  }
+
+  get state(): 'down' | 'starting' | 'idle' | 'busy' {
+    return this.#state;
+  }
+
+  /** Several children in a row died before they had done anything. */
+  get isBroken(): boolean {
+    const isUseless = this.#state === 'down' || this.#state === 'starting';
+    return isUseless && this.#failedStarts >= startsBeforeBroken;
+  }
+
+  /** Starts a child, unless there is one. */
+  start(): void {
+    if (this.#isClosed || this.#child !== undefined) return;
+    this.#state = 'starting';
+    this.#child = spawnDecoderChild(this.#options.childModule, this.#options.logger, {
+      onMessage: (message) => this.#onMessage(message),
+      onExit: (how) => this.#onExit(how),
+    });
+    this.#setTimer(() => this.#child?.kill(), startLimitMs);
+  }
+
+  /** Gives a task to the idle child. */
+  run(request: Work[Kind]['request']): TaskHandle<Kind> {
+    clearTimeout(this.#timer);
+    this.#state = 'busy';
+    const id = ++this.#taskCount;
+    const timer = setTimeout(() => this.#onTimeout(), this.#options.timeoutMs).unref();
+    const task: Task<Kind> = { ...Promise.withResolvers<Work[Kind]['result']>(), id, timer };
+    this.#task = task;
+    this.#child?.send({ id, kind: this.#options.kind, request } as TaskMessage);
+    return { result: task.promise, stop: (reason) => this.#task === task && this.#stop(reason) };
+  }
+
+  /** Ends the running task when its child holds more memory than it may. */
+  checkMemory(): void {
+    if (this.#task === undefined || this.#task.verdict !== undefined) return;
+    const used = this.#memory();
+    if (used <= this.#options.memoryMb) return;
+    this.#options.counters.memoryKills++;
+    const figures = `${Math.round(used)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
+    this.#stop(new AppError('decoder_crashed', `Decoding the picture was stopped: it took ${figures}.`));
+  }
+
+  /** Ends the child; resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#stop(new AppError('unavailable', 'The decoder is shutting down.'));
+    if (this.#child === undefined) this.#closed.resolve();
+    else this.#child.kill();
+    return this.#closed.promise;
+  }
+
+  #onMessage(message: ChildMessage): void {
+    if (message.type === 'ready') {
+      this.#jobsOfChild = 0;
+      this.#freshMb = this.#memory();
+      this.#becomeIdle();
+    } else if (this.#task?.id === message.id && this.#task.verdict === undefined) {
+      this.#finish(this.#task, message);
+    }
+  }
+
+  #finish(task: Task<Kind>, message: Exclude<ChildMessage, { type: 'ready' }>): void {
+    clearTimeout(task.timer);
+    this.#task = undefined;
+    this.#failedStarts = 0;
+    this.#jobsOfChild++;
+    if (message.type === 'done') task.resolve(message.result);
+    else task.reject(this.#failureOf(message));
+    const isWornOut = this.#jobsOfChild >= this.#options.recycleAfterJobs;
+    if (isWornOut || this.#memory() > restingMemoryMb) this.#recycle();
+    else this.#becomeIdle();
+  }
+
+  #failureOf(message: ChildMessage & { type: 'failed' }): AppError {
+    const { code, cause } = message;
+    if (cause !== undefined) this.#options.logger.warn({ code, cause }, 'A decoder child met an error');
+    return new AppError(code, message.message);
+  }
+
+  #becomeIdle(): void {
+    this.#state = 'idle';
+    this.#setTimer(() => {
+      if (this.#memory() > this.#freshMb + idleGrowthMb) this.#recycle();
+    }, idleCheckMs);
+    this.#options.onChange();
+  }
+
+  #recycle(): void {
+    this.#isRecycling = true;
+    this.#options.counters.recycled++;
+    this.#state = 'down';
+    this.#child?.kill();
+  }
+
+  #onExit(how: string): void {
+    clearTimeout(this.#timer);
+    const isExpected = this.#isRecycling || this.#state === 'busy';
+    this.#child = undefined;
+    this.#state = 'down';
+    this.#isRecycling = false;
+    if (this.#isClosed) this.#closed.resolve();
+    else if (isExpected) this.start();
+    else this.#startLater(how);
+    this.#failTask(how);
+    this.#options.onChange();
+  }
+
+  /** A child that dies by itself without work may do so every time: the next ones start ever more slowly. */
+  #startLater(how: string): void {
+    const pauseMs = Math.min(100 * 2 ** this.#failedStarts, longestPauseMs);
+    this.#failedStarts++;
+    this.#options.logger.error({ how, pauseMs }, 'A decoder child died without work; another is started');
+    this.#setTimer(() => this.start(), pauseMs);
+  }
+
+  #failTask(how: string): void {
+    const task = this.#task;
+    if (task === undefined) return;
+    this.#task = undefined;
+    clearTimeout(task.timer);
+    if (task.verdict !== undefined) {
+      task.reject(task.verdict.reason);
+      return;
+    }
+    this.#options.counters.crashes++;
+    task.reject(new AppError('decoder_crashed', `The decoder crashed on this picture (${how}).`));
+  }
+
+  #onTimeout(): void {
+    if (this.#task?.verdict !== undefined) return;
+    this.#options.counters.timeouts++;
+    const limit = `${this.#options.timeoutMs / 1000} s`;
+    this.#stop(
+      new AppError('decoder_crashed', `The picture took longer than ${limit} to decode and was stopped.`),
+    );
+  }
+
+  #stop(reason: unknown): void {
+    if (this.#task === undefined || this.#task.verdict !== undefined) return;
+    this.#task.verdict = { reason };
+    this.#child?.kill();
+  }
+
+  #memory(): number {
+    const pid = this.#child?.pid;
+    return pid === undefined ? 0 : (residentMemoryMb(pid) ?? 0);
+  }
+
+  #setTimer(run: () => void, ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(run, ms).unref();
+  }
+}

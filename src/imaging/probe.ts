@@ -1,0 +1,77 @@
+import type { Metadata } from 'sharp';
+import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
+import { readBmpHeader } from './bmp-header.ts';
+import { asDamagedPicture } from './decode-errors.ts';
+import { formatNotAllowed, sniffFormat } from './format.ts';
+import { checkLimits } from './limits.ts';
+import { sharp } from './native-library.ts';
+
+const bitsOfDepth: Readonly<Record<string, number>> = {
+  uchar: 8,
+  char: 8,
+  ushort: 16,
+  short: 16,
+  uint: 32,
+  int: 32,
+  float: 32,
+  complex: 64,
+  double: 64,
+};
+
+/**
+ * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large` or `picture_damaged`.
+ */
+export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
+  const { format } = await sniffFormat(bytes, limits.allowedFormats);
+  const facts = format === 'bmp' ? bmpFacts(bytes) : await libraryFacts(bytes, format, limits);
+  checkLimits(facts, limits);
+  return facts;
+}
+
+async function libraryFacts(
+  bytes: Uint8Array,
+  format: PictureFormat,
+  limits: PictureLimits,
+): Promise<PictureFacts> {
+  const metadata = await readMetadata(bytes, format);
+  if (format === 'avif' && metadata.compression !== 'av1') {
+    throw formatNotAllowed('an HEIC picture', limits.allowedFormats);
+  }
+  return {
+    format,
+    // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
+    width: metadata.autoOrient.width,
+    height: metadata.autoOrient.height,
+    frames: metadata.pages ?? 1,
+    colorSpace: colorSpaceOf(metadata),
+    hasAlpha: metadata.hasAlpha,
+    bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
+  };
+}
+
+async function readMetadata(bytes: Uint8Array, format: PictureFormat): Promise<Metadata> {
+  try {
+    return await sharp(bytes, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    throw asDamagedPicture(error, format);
+  }
+}
+
+function colorSpaceOf({ isPalette, space, channels, hasAlpha, depth }: Metadata): ColorSpace {
+  if (isPalette) return 'P';
+  if (space === 'cmyk') return 'CMYK';
+  if (channels <= 2) {
+    if (hasAlpha) return 'LA';
+    return depth === 'ushort' ? 'I;16' : 'L';
+  }
+  return hasAlpha ? 'RGBA' : 'RGB';
+}
+
+function bmpFacts(bytes: Uint8Array): PictureFacts {
+  const { width, height, bits, masks } = readBmpHeader(bytes);
+  const hasAlpha = masks[3] !== 0;
+  const colorSpace = bits <= 8 ? 'P' : hasAlpha ? 'RGBA' : 'RGB';
+  const bitDepth = bits <= 8 ? bits : 8;
+  return { format: 'bmp', width, height, frames: 1, colorSpace, hasAlpha, bitDepth };
+}

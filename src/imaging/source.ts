@@ -1,0 +1,24 @@
+import type { Sharp, SharpOptions } from 'sharp';
+import type { PictureFormat } from '../model/picture.ts';
+import { decodeBmp } from './bmp.ts';
+import { readBmpHeader } from './bmp-header.ts';
+import { sharp } from './native-library.ts';
+
+const options: SharpOptions = {
+  // Cut-off and clearly broken files are refused. Mere warnings (odd padding, a wrong CRC in a side chunk) are common
+  // in sound photographs, and refusing them would refuse pictures that every browser shows.
+  failOn: 'error',
+  // Checked before, with the sentence that a person needs.
+  limitInputPixels: false,
+  sequentialRead: true,
+};
+
+/**
+ * The first frame of a picture, ready to be decoded by the next step. The caller has checked the limits.
+ * @throws AppError `picture_damaged` for a BMP without its pixels; other formats fail while they are decoded.
+ */
+export function openSource(bytes: Uint8Array, format: PictureFormat): Sharp {
+  if (format !== 'bmp') return sharp(bytes, options);
+  const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
+  return sharp(data, { raw: { width, height, channels } });
+}

@@ -1,0 +1,168 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeApiClient, ServerFailure } from '../../src/cli/api-client.ts';
+
+interface Scripted {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+}
+
+const image = { id: 7, uuid: '0198c0de-0000-7000-8000-000000000007', status: 'completed', error: null };
+
+let folder: string;
+let server: Server;
+let requests: { url: string | undefined; body: string }[];
+let script: Scripted[];
+
+/** Answers one scripted reply after the other; the last one is repeated. */
+async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  requests.push({ url: request.url, body: await text(request) });
+  const answer = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
+  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+  response.end(JSON.stringify(answer.body ?? {}));
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vitrine-client-'));
+  await writeFile(join(folder, 'mug.jpg'), 'the bytes of a mug');
+  requests = [];
+  server = createServer((request, response) => void reply(request, response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+function client(retryWaits: readonly number[] = [5, 5, 5]) {
+  const { port } = server.address() as AddressInfo;
+  return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryWaits });
+}
+
+function upload(mode: 'inline' | 'queued' = 'inline', signal?: AbortSignal) {
+  return { path: join(folder, 'mug.jpg'), filename: 'mug.jpg', tenant: 'shop', mode, signal };
+}
+
+describe('an upload', () => {
+  test('sends the file and the tenant as a form', async () => {
+    script = [{ status: 201, body: image }];
+    await client().uploadFile(upload());
+    expect(requests[0]?.url).toBe('/v1/images');
+    expect(requests[0]?.body).toContain('name="file"; filename="mug.jpg"');
+    expect(requests[0]?.body).toContain('the bytes of a mug');
+    expect(requests[0]?.body).toMatch(/name="tenant"\r\n\r\nshop\r\n/);
+  });
+
+  test('is queued on request', async () => {
+    script = [{ status: 202, body: { ...image, status: 'pending' } }];
+    expect(await client().uploadFile(upload('queued'))).toMatchObject({ outcome: 'new', status: 'pending' });
+    expect(requests[0]?.url).toBe('/v1/images?mode=queued');
+  });
+
+  test.each([
+    [201, 'new'],
+    [202, 'new'],
+    [200, 'known'],
+  ])('answered with %i is %s', async (status, outcome) => {
+    script = [{ status, body: { ...image, unknown_field: true } }];
+    expect(await client().uploadFile(upload())).toEqual({ outcome, ...image });
+  });
+
+  test.each([400, 413, 507])('refused with %i is told with the reason, and not repeated', async (status) => {
+    script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
+    expect(await client().uploadFile(upload())).toEqual({
+      outcome: 'refused',
+      code: 'not_a_picture',
+      reason: 'This is text.',
+    });
+    expect(requests).toHaveLength(1);
+  });
+
+  test('refused by something that is not Vitrine still has a reason', async () => {
+    script = [{ status: 403, body: 'forbidden' }];
+    expect(await client().uploadFile(upload())).toEqual({
+      outcome: 'refused',
+      code: 'http_403',
+      reason: 'The server answered with status 403.',
+    });
+  });
+
+  test('is repeated with its whole body after a server error', async () => {
+    script = [{ status: 503 }, { status: 500 }, { status: 201, body: image }];
+    expect(await client().uploadFile(upload())).toMatchObject({ outcome: 'new' });
+    expect(requests.map(({ body }) => body.includes('the bytes of a mug'))).toEqual([true, true, true]);
+  });
+
+  test('fails with a sentence after three retries', async () => {
+    script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is away.' } }];
+    const failure = client().uploadFile(upload());
+    await expect(failure).rejects.toThrow(ServerFailure);
+    await expect(failure).rejects.toThrow('status 503: The database is away.');
+    expect(requests).toHaveLength(4);
+  });
+
+  test('waits as long as the server asks for', async () => {
+    script = [
+      { status: 503, headers: { 'retry-after': '0' } },
+      { status: 201, body: image },
+    ];
+    const startedAt = performance.now();
+    await client([20_000]).uploadFile(upload());
+    expect(performance.now() - startedAt).toBeLessThan(5000);
+  });
+
+  test('stops waiting for a retry when it is aborted', async () => {
+    script = [{ status: 503 }];
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 50);
+    await expect(client([20_000]).uploadFile(upload('inline', abort.signal))).rejects.toThrow('aborted');
+  });
+
+  test('of a file that is not there fails with the error of the file system', async () => {
+    const missing = { ...upload(), path: join(folder, 'none.jpg') };
+    await expect(client().uploadFile(missing)).rejects.toThrow();
+    expect(requests).toHaveLength(0);
+  });
+});
+
+test('an address where nobody listens is named in the error', async () => {
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  await expect(lonely.health()).rejects.toThrow(
+    `No answer from http://127.0.0.1:${port} (connect ECONNREFUSED`,
+  );
+});
+
+test('an address of something else is told apart from a Vitrine', async () => {
+  script = [{ status: 404 }];
+  await expect(client().health()).rejects.toThrow('not as Vitrine does');
+  script = [{ status: 201, body: { hello: 'world' } }];
+  await expect(client().uploadFile(upload())).rejects.toThrow("not Vitrine's");
+});
+
+test('an image record comes with its renditions', async () => {
+  const rendition = {
+    id: 1,
+    preset: 'zoom',
+    url: '/z',
+    size_bytes: 9,
+    width: 3,
+    height: 2,
+    quality: 85,
+    format: 'jpeg',
+  };
+  script = [{ status: 200, body: { ...image, original_filename: 'mug.jpg', renditions: [rendition] } }];
+  expect(await client().getImage(7)).toMatchObject({ id: 7, renditions: [rendition] });
+  expect(requests[0]?.url).toBe('/v1/images/7');
+});

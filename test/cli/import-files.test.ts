@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { makeApiClient } from '../../src/cli/api-client.ts';
+import { runImportCommand } from '../../src/cli/import/import-command.ts';
+import { importFiles } from '../../src/cli/import/import-files.ts';
+
+let folder: string;
+let server: Server;
+let uploads: number;
+let answerUpload: (body: string) => { status: number; body: object };
+let imageStatus: string;
+
+const record = { id: 1, uuid: 'u', error: null, original_filename: 'a.jpg', renditions: [] };
+
+async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await text(request);
+  let answer: { status: number; body: object } = { status: 200, body: {} };
+  if (request.method === 'POST') {
+    uploads += 1;
+    answer = answerUpload(body);
+  } else if (request.url?.startsWith('/v1/images/')) {
+    answer = { status: 200, body: { ...record, status: imageStatus, error: 'It is damaged.' } };
+  }
+  response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(answer.body));
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vitrine-import-'));
+  uploads = 0;
+  imageStatus = 'completed';
+  server = createServer((request, response) => void reply(request, response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+async function put(count: number): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (let index = 0; index < count; index += 1)
+    await writeFile(join(folder, `${index}.jpg`), `picture ${index}`);
+}
+
+function options(inputs = [folder]) {
+  const { port } = server.address() as AddressInfo;
+  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  return { inputs, client, tenant: 'shop', output: { write: () => true } };
+}
+
+test('refusals and missing files are told with their reason', async () => {
+  await put(3);
+  answerUpload = (body) =>
+    body.includes('picture 1')
+      ? { status: 400, body: { code: 'not_a_picture', detail: 'This is text.' } }
+      : { status: 201, body: { ...record, status: 'completed' } };
+  const missing = join(folder, 'none');
+  const summary = await importFiles(options([folder, missing]));
+  expect(summary).toMatchObject({
+    found: 4,
+    new: 2,
+    refused: [{ file: join(folder, '1.jpg'), code: 'not_a_picture', reason: 'This is text.' }],
+    failed: [{ file: missing, code: 'unreadable', reason: 'There is no such file or folder.' }],
+    notFinished: 0,
+    stopped: null,
+  });
+});
+
+test('a picture that fails after it was queued is a refusal', async () => {
+  await put(1);
+  imageStatus = 'failed';
+  answerUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
+  const summary = await importFiles({ ...options(), mode: 'queued' });
+  expect(summary).toMatchObject({
+    new: 0,
+    refused: [{ code: 'processing_failed', reason: 'It is damaged.' }],
+  });
+});
+
+test('an import gives up when the server is lost', async () => {
+  await put(40);
+  answerUpload = () => ({ status: 503, body: {} });
+  const summary = await importFiles(options());
+  expect(summary.stopped).toBe('server-lost');
+  expect(summary.failed.length).toBeLessThan(20);
+  expect(summary.failed.length + summary.notFinished).toBe(40);
+});
+
+test('an interrupt stops the import and keeps the count of what was done', async () => {
+  await put(30);
+  const abort = new AbortController();
+  answerUpload = () => {
+    if (uploads > 10) abort.abort();
+    return { status: 201, body: { ...record, status: 'completed' } };
+  };
+  const summary = await importFiles({ ...options(), signal: abort.signal });
+  expect(summary).toMatchObject({ found: 30, failed: [], stopped: 'interrupted' });
+  expect(summary.new).toBeGreaterThan(0);
+  expect(summary.new + summary.notFinished).toBe(30);
+  expect(uploads).toBeLessThan(20);
+});
+
+test('without a server the command says what to do', async () => {
+  await put(1);
+  const importOptions = options();
+  server.close();
+  await once(server, 'close');
+  let errors = '';
+  const errorOutput = { write: (text: string) => (errors += text) };
+  expect(await runImportCommand({ ...importOptions, errorOutput })).toBe(1);
+  expect(errors).toMatch(
+    /^No answer from http.*\nStart one with "vitrine serve", or name another with --url/,
+  );
+});
+
+test('the summary is JSON on request', async () => {
+  await put(1);
+  answerUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
+  let printed = '';
+  const output = { write: (text: string) => (printed += text) };
+  const errorOutput = { write: () => true };
+  expect(await runImportCommand({ ...options(), output, errorOutput, json: true })).toBe(0);
+  expect(JSON.parse(printed)).toMatchObject({ found: 1, known: 1, refused: [] });
+});

@@ -1,0 +1,72 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findPictures } from '../../src/cli/import/find-pictures.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vitrine-find-'));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+async function put(...paths: string[]): Promise<void> {
+  for (const path of paths) {
+    await mkdir(join(folder, path, '..'), { recursive: true });
+    await writeFile(join(folder, path), path);
+  }
+}
+
+async function find(...inputs: string[]) {
+  const found = await findPictures(inputs.map((input) => join(folder, input)));
+  return { ...found, files: found.files.map((file) => relative(folder, file)) };
+}
+
+test('a folder is read with everything below it, in order', async () => {
+  await put('b.png', 'a.JPG', 'shoes/2.webp', 'shoes/1.tiff', 'shoes/red/0.avif');
+  expect(await find('.')).toEqual({
+    files: ['a.JPG', 'b.png', 'shoes/1.tiff', 'shoes/2.webp', 'shoes/red/0.avif'],
+    skipped: 0,
+    problems: [],
+  });
+});
+
+test('in a folder, other files are counted and hidden ones are not', async () => {
+  await put('a.jpg', 'prices.csv', 'README', '.DS_Store', '.cache/b.jpg');
+  expect(await find('.')).toMatchObject({ files: ['a.jpg'], skipped: 2 });
+});
+
+test('a file that is named itself is always taken', async () => {
+  await put('prices.csv', '.hidden.jpg');
+  expect((await find('prices.csv', '.hidden.jpg')).files).toEqual(['prices.csv', '.hidden.jpg']);
+});
+
+test('a file is taken once, however often it is named', async () => {
+  await put('a.jpg', 'shoes/b.jpg');
+  expect((await find('shoes', '.', 'a.jpg')).files).toEqual(['shoes/b.jpg', 'a.jpg']);
+});
+
+test('symbolic links inside a folder lead nowhere', async () => {
+  await put('shop/a.jpg', 'outside/b.jpg');
+  await symlink(join(folder, 'shop'), join(folder, 'shop/loop'));
+  await symlink(join(folder, 'outside'), join(folder, 'shop/outside'));
+  await symlink(join(folder, 'outside/b.jpg'), join(folder, 'shop/b.jpg'));
+  expect(await find('shop')).toMatchObject({ files: ['shop/a.jpg'], skipped: 3 });
+});
+
+test('a symbolic link that is named itself is followed', async () => {
+  await put('shop/a.jpg');
+  await symlink(join(folder, 'shop'), join(folder, 'link'));
+  expect((await find('link')).files).toEqual(['link/a.jpg']);
+});
+
+test('a missing path is a problem with a sentence, and the others are found', async () => {
+  await put('a.jpg');
+  const found = await find('none', 'a.jpg');
+  expect(found.files).toEqual(['a.jpg']);
+  expect(found.problems).toEqual([
+    { file: join(folder, 'none'), reason: 'There is no such file or folder.' },
+  ]);
+});

@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { describeImport, importExitCode, type ImportSummary } from '../../src/cli/import/import-summary.ts';
+import { progressText, startProgress } from '../../src/cli/import/progress.ts';
+
+const nothing: ImportSummary = {
+  found: 0,
+  new: 0,
+  known: 0,
+  refused: [],
+  failed: [],
+  skipped: 0,
+  notFinished: 0,
+  stopped: null,
+  seconds: 2,
+  imagesPerSecond: 0,
+};
+
+function problems(count: number, code: string) {
+  return Array.from({ length: count }, (_, index) => ({
+    file: `${index}.jpg`,
+    code,
+    reason: `Reason ${code}.`,
+  }));
+}
+
+test('a clean import is one line', () => {
+  const summary = { ...nothing, found: 30, new: 28, known: 2, imagesPerSecond: 15 };
+  expect(describeImport(summary)).toBe('30 pictures: 28 new, 2 known, 0 refused (2.0 s, 15.0 images/s)\n');
+  expect(importExitCode(summary)).toBe(0);
+});
+
+test('a few refusals are listed with file and reason', () => {
+  const summary = { ...nothing, found: 2, refused: problems(2, 'not_a_picture'), skipped: 1 };
+  expect(describeImport(summary)).toBe(
+    '2 pictures: 0 new, 0 known, 2 refused (2.0 s, 0.0 images/s)\n' +
+      'Refused:\n  0.jpg: Reason not_a_picture.\n  1.jpg: Reason not_a_picture.\n' +
+      'Skipped: 1 file not named as a picture.\n',
+  );
+  expect(importExitCode(summary)).toBe(1);
+});
+
+test('many refusals are grouped by reason', () => {
+  const refused = [...problems(12, 'not_a_picture'), ...problems(1, 'picture_damaged')];
+  const text = describeImport({ ...nothing, found: 13, refused });
+  expect(text).toContain('12 × not_a_picture, for example\n');
+  expect(text).toContain('… and 9 more; --json lists them all\n');
+  expect(text).toContain('1 × picture_damaged, for example\n    0.jpg: Reason picture_damaged.\n');
+});
+
+test('an interrupted import says how to go on', () => {
+  const summary: ImportSummary = { ...nothing, found: 9, new: 4, notFinished: 5, stopped: 'interrupted' };
+  expect(describeImport(summary)).toContain('Stopped on request; 5 pictures not finished.');
+  expect(importExitCode(summary)).toBe(130);
+});
+
+test('failures and unfinished pictures make the exit code 1', () => {
+  expect(importExitCode({ ...nothing, failed: problems(1, 'server_failed') })).toBe(1);
+  expect(importExitCode({ ...nothing, stopped: 'server-lost', notFinished: 1 })).toBe(1);
+  expect(describeImport(nothing)).toBe('No pictures found.\n');
+});
+
+test('progress tells rate and remaining time', () => {
+  expect(progressText('Importing', 0, 100, 0)).toBe('Importing 0/100  0.0 images/s  starting');
+  expect(progressText('Importing', 40, 100, 4)).toBe('Importing 40/100  10.0 images/s  6 s left');
+  expect(progressText('Importing', 10, 1000, 10)).toBe('Importing 10/1000  1.0 images/s  16 min 30 s left');
+  expect(progressText('Importing', 100, 100, 10)).toBe('Importing 100/100  10.0 images/s  done');
+});
+
+test.each([
+  { isTTY: false, columns: 80, bar: false },
+  { isTTY: true, columns: 100, bar: true },
+  { isTTY: true, columns: 40, bar: false },
+])('progress fits its output: %o', ({ isTTY, columns, bar }) => {
+  let written = '';
+  const output = { isTTY, columns, write: (text: string) => (written += text) };
+  const progress = startProgress('Importing', 2, output);
+  progress.advance();
+  progress.advance();
+  progress.stop();
+  expect(written).toContain('Importing 2/2');
+  expect(written.includes('█')).toBe(bar);
+  expect(written.endsWith('\n')).toBe(true);
+});

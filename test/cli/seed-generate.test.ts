@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { planCatalog } from '../../src/cli/seed/catalog-plan.ts';
+import { drawPicture } from '../../src/cli/seed/draw-picture.ts';
+import { generateSampleCatalog } from '../../src/cli/seed/generate-sample-catalog.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'vitrine-seed-'));
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+async function hashes(directory: string): Promise<Record<string, string>> {
+  const files = (await readdir(directory)).sort();
+  const entries = files.map(async (file) => {
+    const bytes = await readFile(join(directory, file));
+    return [file, createHash('sha256').update(bytes).digest('hex')] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+test('the same seed makes the same files, another seed makes others', async () => {
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')];
+  await generateSampleCatalog({ directory: first, products: 1, seed: '1' });
+  await generateSampleCatalog({ directory: second, products: 1, seed: '1' });
+  expect(await hashes(first)).toEqual(await hashes(second));
+  const [picture] = planCatalog(1, '2');
+  const other = createHash('sha256')
+    .update(await drawPicture(picture!))
+    .digest('hex');
+  expect(Object.values(await hashes(first))).not.toContain(other);
+});
+
+test('the catalog holds copies, near-duplicates and one broken file', async () => {
+  const seen: string[] = [];
+  const catalog = await generateSampleCatalog({
+    directory: folder,
+    products: 2,
+    seed: '1',
+    onFile: (file) => seen.push(file),
+  });
+  expect(seen.sort()).toEqual(catalog.files);
+  const byName = await hashes(folder);
+  expect(Object.keys(byName)).toEqual(catalog.files);
+  const [copy = ''] = catalog.exactDuplicates;
+  expect(byName[copy]).toBe(byName[copy.replace('copy-of-', '')]);
+  const [near = ''] = catalog.nearDuplicates;
+  const [small, large] = await Promise.all(
+    [near, near.replace('_web', '')].map((file) => sharp(join(folder, file)).metadata()),
+  );
+  expect(small?.width).toBe(Math.round((large?.width ?? 0) / 2));
+  await expect(sharp(join(folder, catalog.broken), { failOn: 'error' }).stats()).rejects.toThrow();
+  await expectShopPhotos(catalog.files.filter((file) => /_(main|back|detail)\.jpg$/.test(file)));
+});
+
+async function expectShopPhotos(files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    const { format, width, height } = await sharp(join(folder, file)).metadata();
+    expect(format).toBe('jpeg');
+    expect(Math.max(width, height)).toBeGreaterThanOrEqual(1200);
+    expect(Math.max(width, height)).toBeLessThanOrEqual(1600);
+  }
+}
+
+test('the standard catalog has the promised size, and every file its own name', () => {
+  const names = planCatalog(12, '1').map(({ filename }) => filename);
+  expect(names).toHaveLength(72);
+  expect(new Set(names).size).toBe(72);
+  expect(names.every((name) => /^[A-Z]{3}\d{4}-[a-z]+_(main|back|detail)\.jpg$/.test(name))).toBe(true);
+});

@@ -1,0 +1,57 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { fitInside } from '../../src/imaging/geometry.ts';
+
+const side = fc.integer({ min: 1, max: 16_383 });
+const size = fc.record({ width: side, height: side });
+
+test('a fitted size lies inside its box and is never enlarged', () => {
+  fc.assert(
+    fc.property(size, size, (source, box) => {
+      const fitted = fitInside(source, box);
+      expect(fitted.width).toBeLessThanOrEqual(Math.min(source.width, box.width));
+      expect(fitted.height).toBeLessThanOrEqual(Math.min(source.height, box.height));
+      expect(Math.min(fitted.width, fitted.height)).toBeGreaterThanOrEqual(1);
+    }),
+  );
+});
+
+test('proportions are kept within a pixel', () => {
+  fc.assert(
+    fc.property(size, size, (source, box) => {
+      const scale = Math.min(1, box.width / source.width, box.height / source.height);
+      const fitted = fitInside(source, box);
+      expect(Math.abs(fitted.width - source.width * scale)).toBeLessThanOrEqual(1);
+      expect(Math.abs(fitted.height - source.height * scale)).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+test('fitted sizes of one source are ordered on both sides alike', () => {
+  fc.assert(
+    fc.property(size, size, size, (source, one, other) => {
+      const [a, b] = [fitInside(source, one), fitInside(source, other)];
+      expect((a.width - b.width) * (a.height - b.height)).toBeGreaterThanOrEqual(0);
+    }),
+  );
+});
+
+test.each([
+  [
+    { width: 1274, height: 1580 },
+    { width: 1200, height: 1200 },
+    { width: 968, height: 1200 },
+  ],
+  [
+    { width: 80, height: 60 },
+    { width: 100, height: 100 },
+    { width: 80, height: 60 },
+  ],
+  [
+    { width: 10_000, height: 1 },
+    { width: 100, height: 100 },
+    { width: 100, height: 1 },
+  ],
+])('%o in %o is %o', (source, box, expected) => {
+  expect(fitInside(source, box)).toEqual(expected);
+});

@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { pictureFolder } from './setup.ts';
+
+const run = promisify(execFile);
+const poolModule = pathToFileURL(join(import.meta.dirname, '../../../src/imaging/pool/decoder-pool.ts')).href;
+const linuxOnly = process.platform === 'linux' ? test : test.skip;
+
+/** Runs `body` in a process of its own, with a started pool in `pool`, and takes its output. */
+async function inOwnProcess(body: string): Promise<string> {
+  const program = `
+    import { makeDecoderPool } from ${JSON.stringify(poolModule)};
+    const log = () => undefined;
+    const logger = { debug: log, info: log, warn: log, error: log };
+    const pool = makeDecoderPool({ size: 1, timeoutMs: 5000, memoryMb: 1024, recycleAfterJobs: 9, logger });
+    const limits = { maxPixels: 50e6, maxFrames: 100, allowedFormats: ['jpeg'] };
+    await pool.start();
+    ${body}`;
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
+    env: { SECRET_KEY: 'do-not-tell', HOME: '/nowhere' },
+    timeout: 10_000,
+  });
+  return stdout;
+}
+
+test('a program ends although its pool was never closed', async () => {
+  const folder = await pictureFolder('good.jpg');
+  const path = JSON.stringify(join(folder, 'good.jpg'));
+  const output = await inOwnProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
+  expect(output.trim()).toBe('300');
+});
+
+linuxOnly('the parent loads no native decoder, and children see nothing of its environment', async () => {
+  const folder = await pictureFolder('good.jpg');
+  const output = await inOwnProcess(`
+    await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
+    const { readFileSync } = await import('node:fs');
+    const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ');
+    console.log(JSON.stringify({
+      pids,
+      parentLoadsDecoder: readFileSync('/proc/self/maps', 'utf8').includes('libvips'),
+      childLoadsDecoder: readFileSync('/proc/' + pids[0] + '/maps', 'utf8').includes('libvips'),
+      environment: pids.map((pid) => readFileSync('/proc/' + pid + '/environ', 'utf8')).join(),
+    }));`);
+  const seen = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
+  expect(seen).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
+  expect(seen.environment).not.toContain('do-not-tell');
+  await expect.poll(() => runningChildren(seen.pids)).toEqual([]);
+});
+
+/** Children die with their parent, however it ends. */
+async function runningChildren(pids: readonly string[]): Promise<string[]> {
+  const commands = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return commands.filter((command) => command.includes('child'));
+}

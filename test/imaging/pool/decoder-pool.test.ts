@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import { recipeOf } from '../../../src/imaging/recipe.ts';
+import { limits, presets } from '../fixtures/pictures.ts';
+import { childModule, derivation, faultyPool, pictureFolder } from './setup.ts';
+
+test('derives renditions into files and tells what they are', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const { facts, renditions } = await pool.derive(derivation(folder, 'good.jpg'));
+  expect(facts).toMatchObject({ format: 'jpeg', width: 300, height: 200, frames: 1, colorSpace: 'RGB' });
+  const sizes = Object.fromEntries(renditions.map((r) => [r.preset, `${r.width}×${r.height}`]));
+  expect(sizes).toEqual({ thumb: '100×67', card: '300×200', zoom: '300×200' });
+  for (const rendition of renditions) {
+    const file = await readFile(rendition.path);
+    expect(rendition.bytes).toBe(file.length);
+    expect(rendition.sha256).toBe(createHash('sha256').update(file).digest('hex'));
+    expect(rendition.recipe).toBe(recipeOf(presets.find((preset) => preset.name === rendition.preset)!));
+  }
+});
+
+test('probes by the header', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).resolves.toMatchObject({ width: 300 });
+  await expect(
+    pool.probe({ path: join(folder, 'good.jpg'), limits: { ...limits, maxPixels: 59_999 } }),
+  ).rejects.toMatchObject({ name: 'AppError', code: 'picture_too_large', failureClass: 'permanent' });
+});
+
+test('a file that is not there is a failure of the storage', async () => {
+  const folder = await pictureFolder();
+  await expect(faultyPool().derive(derivation(folder, 'none.jpg'))).rejects.toMatchObject({
+    code: 'storage_failed',
+  });
+});
+
+test('a failed derivation leaves no file', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const twice = [...presets, presets[0]!];
+  await expect(pool.derive(derivation(folder, 'good.jpg', { presets: twice }))).rejects.toThrow();
+  expect(await readdir(folder)).toEqual(['good.jpg']);
+});
+
+test.each([
+  ['crash', /crashed on this picture \(SIGABRT\)/, { crashes: 1 }],
+  ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
+  ['hang', /took longer than 0.7 s/, { timeouts: 1 }],
+  ['swell', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
+])('a %s costs one child and one picture', async (fault, sentence, counts) => {
+  const timeoutMs = fault === 'hang' ? 700 : 5000;
+  const pool = faultyPool({ timeoutMs, memoryMb: 400 });
+  const folder = await pictureFolder('good.jpg');
+  const failing = pool.derive(derivation(folder, `${fault}-1.jpg`));
+  const next = pool.derive(derivation(folder, 'good.jpg'));
+  await expect(failing).rejects.toMatchObject({
+    code: 'decoder_crashed',
+    failureClass: 'crash',
+    message: expect.stringMatching(sentence) as string,
+  });
+  expect((await next).renditions).toHaveLength(3);
+  expect(pool.stats()).toMatchObject(counts);
+});
+
+test('a crash while probing costs that probe only', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const outcomes = await Promise.allSettled(
+    ['good.jpg', 'crash-1.jpg', 'good.jpg'].map((name) => pool.probe({ path: join(folder, name), limits })),
+  );
+  expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+});
+
+test('a probe does not wait behind derivations', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+  await pool.probe({ path: join(folder, 'good.jpg'), limits });
+  const slow = pool.derive(derivation(folder, 'slow-1.jpg'));
+  const first = await Promise.race([
+    slow.then(() => 'derivation'),
+    pool.probe({ path: join(folder, 'good.jpg'), limits }).then(() => 'probe'),
+  ]);
+  expect(first).toBe('probe');
+  await slow;
+});
+
+test('lower priority goes first, equals in their order', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+  const order: string[] = [];
+  const derive = async (name: string, priority: number, label: string) => {
+    await pool.derive(derivation(folder, name, { priority }));
+    order.push(label);
+  };
+  await Promise.all([
+    derive('slow-1.jpg', 9, 'running'),
+    derive('good.jpg', 5, 'late'),
+    derive('good.jpg', 1, 'first'),
+    derive('good.jpg', 1, 'second'),
+  ]);
+  // Nothing runs before the child is ready, so even the first request waits in the line.
+  expect(order).toEqual(['first', 'second', 'late', 'running']);
+});
+
+test('children are replaced after their number of jobs, and no job is lost', async () => {
+  const pool = faultyPool({ size: 2, recycleAfterJobs: 3 });
+  const folder = await pictureFolder('good.jpg');
+  await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
+  expect(pool.stats()).toMatchObject({ recycled: 6, crashes: 0, waiting: 0 });
+});
+
+test('an aborted request leaves the line', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
+  const controller = new AbortController();
+  const running = pool.derive(derivation(folder, 'slow-1.jpg'));
+  const waiting = pool.derive(derivation(folder, 'good.jpg', { signal: controller.signal }));
+  controller.abort(new Error('no longer wanted'));
+  await expect(waiting).rejects.toThrow('no longer wanted');
+  await running;
+  expect(pool.stats()).toMatchObject({ crashes: 0, waiting: 0 });
+});
+
+test('an aborted running request ends with its child', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const controller = new AbortController();
+  const running = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
+  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), 3000);
+  controller.abort(new Error('no longer wanted'));
+  await expect(running).rejects.toThrow('no longer wanted');
+  await pool.derive(derivation(folder, 'good.jpg'));
+  expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0 });
+  const aborted = derivation(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
+  await expect(pool.derive(aborted)).rejects.toThrow('before');
+});
+
+test('closing ends what runs and what waits', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const open = [pool.derive(derivation(folder, 'hang-1.jpg')), pool.derive(derivation(folder, 'good.jpg'))];
+  const outcomes = Promise.allSettled(open);
+  await vi.waitFor(() => expect(pool.stats().busy).toBe(1), 3000);
+  await pool.close();
+  for (const outcome of await outcomes) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+  }
+  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
+});
+
+test('children that never start make requests fail soon, without spinning', async () => {
+  const error = vi.fn<(details: object, message: string) => void>();
+  const silent = () => undefined;
+  const logger = { debug: silent, info: silent, warn: silent, error };
+  const pool = faultyPool({ childModule: childModule('stillborn-child'), logger });
+  const folder = await pictureFolder('good.jpg');
+  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
+  await sleep(500);
+  expect(error.mock.calls.length).toBeLessThan(8);
+});

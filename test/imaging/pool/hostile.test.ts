@@ -1,0 +1,30 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { AppError } from '../../../src/errors.ts';
+import { derivation, faultyPool, pictureFolder } from './setup.ts';
+
+// A folder with a subfolder `hostile` full of broken, odd and oversized files. Not part of the repository.
+const corpus = process.env['VITRINE_CORPUS'];
+if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
+
+test.skipIf(corpus === undefined)('every hostile file is derived or refused with a sentence', async () => {
+  const pool = faultyPool({ size: 2 });
+  const output = await pictureFolder();
+  const folder = join(corpus!, 'hostile');
+  const outcomes = await Promise.allSettled(
+    (await readdir(folder)).map((name) =>
+      pool.derive({ ...derivation(output, ''), path: join(folder, name) }).catch((error: unknown) => {
+        throw new Error(name, { cause: error });
+      }),
+    ),
+  );
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') continue;
+    const { message: name, cause } = outcome.reason as Error;
+    expect(cause, name).toBeInstanceOf(AppError);
+    expect((cause as AppError).failureClass, name).toBe('permanent');
+    expect((cause as AppError).message, name).toMatch(/^[A-Z].{10,250}\.$/);
+  }
+  expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0, memoryKills: 0 });
+});

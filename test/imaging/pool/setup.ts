@@ -1,0 +1,47 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import {
+  type DecoderPool,
+  type DecoderPoolOptions,
+  type DerivePicture,
+  makeDecoderPool,
+} from '../../../src/imaging/pool/decoder-pool.ts';
+import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
+
+const silent = () => undefined;
+
+/** A child module of the fixtures folder. */
+export function childModule(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
+}
+
+/** A pool with children that can fail on request; closed when the test ends. */
+export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
+  const pool = makeDecoderPool({
+    size: 1,
+    timeoutMs: 5000,
+    memoryMb: 1024,
+    recycleAfterJobs: 500,
+    logger: { debug: silent, info: silent, warn: silent, error: silent },
+    childModule: childModule('faulty-child'),
+    ...options,
+  });
+  onTestFinished(() => pool.close());
+  return pool;
+}
+
+/** A folder with pictures under the given names; removed when the test ends. */
+export async function pictureFolder(...names: string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await Promise.all(names.map((name) => gradientPicture(300, 200).jpeg().toFile(join(folder, name))));
+  return folder;
+}
+
+/** A request to derive the picture `name` of a folder into that folder. */
+export function derivation(folder: string, name: string, more: Partial<DerivePicture> = {}): DerivePicture {
+  return { path: join(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
+}
