@@ -1,16 +1,21 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from './database.ts';
 
 /**
- * Makes whoever records or removes the same content of the same tenant wait for this transaction to end. Without it a
- * removal between "the file is there" and "the row is committed" would leave a row without its file.
+ * An expression that makes whoever records or removes the same content of the same tenant wait for this transaction to
+ * end. A removal that asks "does a row need this file?" would otherwise miss a row that is being committed.
  */
+export function contentLock(tenantId: number, contentHash: string): RawBuilder<unknown> {
+  return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(contentHash)}::int)`;
+}
+
+/** Takes the lock by itself, at the start of a transaction. */
 export async function lockContent(
   transaction: Queryable,
   tenantId: number,
   contentHash: string,
 ): Promise<void> {
-  await sql`SELECT pg_advisory_xact_lock(${tenantId}, ${contentKey(contentHash)})`.execute(transaction);
+  await sql`SELECT ${contentLock(tenantId, contentHash)}`.execute(transaction);
 }
 
 /** The first 31 bits of the hash: two contents that share them merely wait for each other. */

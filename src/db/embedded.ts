@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
+import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
-import { Kysely } from 'kysely';
+import pg from 'pg';
 import type { Database } from './database.ts';
-import { makePgliteDialect } from './pglite-dialect.ts';
-import type { Schema } from './schema.ts';
+import { makeQueryBuilder, typeParsers } from './pool.ts';
 
 /** Written into the database's folder when it was created completely. */
 const readyMarker = 'VITRINE_READY';
@@ -20,13 +20,19 @@ export async function openEmbeddedDatabase(directory: string): Promise<Database>
   await mkdir(directory, { recursive: true });
   const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
   await markReady(directory);
+  // The engine has one session: a pool of one lends it to one user at a time, so that no query slips into the
+  // transaction of another.
+  const pool = new pg.Pool({ ...createPgConfig(pglite), max: 1, idleTimeoutMillis: 0, types: typeParsers });
   return {
     kind: 'embedded',
-    sql: new Kysely<Schema>({ dialect: makePgliteDialect(pglite) }),
+    sql: makeQueryBuilder(pool),
     runScript: async (script) => {
-      await pglite.exec(script);
+      await pool.query(script);
     },
-    close: () => pglite.close(),
+    async close() {
+      await pool.end();
+      await pglite.close();
+    },
   };
 }
 

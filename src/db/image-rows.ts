@@ -5,7 +5,8 @@ import type { Principal } from '../model/principal.ts';
 import type { Queryable } from './database.ts';
 import type { Schema } from './schema.ts';
 
-type ImageRow = Selectable<Schema['images']> & { tenant: string };
+/** A row of `images` with the name of its tenant. */
+export type ImageRow = Selectable<Schema['images']> & { tenant: string };
 
 /** Images with the names of their tenants, those only that the principal may see. */
 export function selectImages(db: Queryable, principal: Principal) {

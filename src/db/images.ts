@@ -20,6 +20,13 @@ export interface ImagePage {
   readonly total: number;
 }
 
+/** An image that a tenant has already, found by its content. */
+export interface KnownContent {
+  readonly id: number;
+  readonly status: JobState;
+  readonly damaged: boolean;
+}
+
 /** Queries on images. */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
@@ -40,20 +47,14 @@ export function makeImageQueries({ sql: db }: Database) {
       return row && toImage(row);
     },
 
-    /** The one image of a tenant with this content. */
-    async findByContent(tenantId: number, contentHash: string): Promise<ImageWithRenditions | undefined> {
-      const row = await db
-        .selectFrom('images')
-        .innerJoin('tenants', 'tenants.id', 'images.tenant_id')
-        .selectAll('images')
-        .select('tenants.name as tenant')
-        .select(renditionsColumn)
-        .where('images.tenant_id', '=', tenantId)
-        .where('content_hash', '=', contentHash)
-        .where('deleted_at', 'is', null)
-        .where('duplicate_of', 'is', null)
-        .executeTakeFirst();
-      return row && { ...toImage(row), renditions: row.renditions };
+    /** The one image of a tenant with this content: just what tells whether an upload of it is needed. */
+    async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
+      const { rows } = await sql<KnownContent>`
+        SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
+        WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL AND duplicate_of IS NULL`.execute(
+        db,
+      );
+      return rows[0];
     },
 
     async list(

@@ -2,9 +2,8 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureFacts } from '../model/picture.ts';
-import { lockContent } from './content-lock.ts';
+import { contentLock, lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
-import { claimedColumns, toClaimedJob } from './job-rows.ts';
 
 /** A picture whose original lies in storage and that is about to be recorded. */
 export interface NewUpload {
@@ -17,32 +16,25 @@ export interface NewUpload {
   readonly priority: number;
   /** Set: the job is claimed in the same transaction, by the process that records it. */
   readonly leaseSeconds?: number | undefined;
-  /** Asked inside the transaction: does the original still lie in storage? */
-  readonly originalIsThere: () => Promise<boolean>;
 }
 
 /** What became of an upload: a new row, a failed one tried again, or one that somebody else recorded first. */
 export type Recorded =
   | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
-  | { readonly outcome: 'known'; readonly imageId: number }
-  | { readonly outcome: 'original-removed' };
+  | { readonly outcome: 'known'; readonly imageId: number };
 
 /** Recording of uploads. */
 export type IntakeQueries = ReturnType<typeof makeIntakeQueries>;
 
-/** Recording of uploads: an image and its job come into being in one transaction. */
+/** Recording of uploads: an image and its job come into being together. */
 export function makeIntakeQueries({ sql: db }: Database) {
   return {
-    record: (upload: NewUpload): Promise<Recorded> =>
-      db.transaction().execute(async (transaction) => {
-        await lockContent(transaction, upload.tenantId, upload.contentHash);
-        if (!(await upload.originalIsThere())) return { outcome: 'original-removed' };
-        const imageId = await insertImage(transaction, upload);
-        if (imageId !== undefined) {
-          return { outcome: 'new', imageId, job: await insertJob(transaction, imageId, upload) };
-        }
-        return recordKnown(transaction, upload);
-      }),
+    /** Records an upload. Whoever removes the same content waits, or has finished before. */
+    async record(upload: NewUpload): Promise<Recorded> {
+      const made = await insertImageAndJob(db, upload);
+      if (!made) return db.transaction().execute((transaction) => recordKnown(transaction, upload));
+      return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId) };
+    },
 
     /**
      * Takes an inline upload back that turned out to be no usable picture: the image goes, and its original unless
@@ -66,34 +58,36 @@ export function makeIntakeQueries({ sql: db }: Database) {
   };
 }
 
-async function insertImage(transaction: Queryable, upload: NewUpload): Promise<number | undefined> {
+/** One statement, because it stands on the way of every new picture; `undefined` when the content is known. */
+async function insertImageAndJob(
+  db: Queryable,
+  upload: NewUpload,
+): Promise<{ imageId: number; jobId: number } | undefined> {
   const { facts } = upload;
-  const row = await transaction
-    .insertInto('images')
-    .values({
-      uuid: uuidv7(),
-      tenant_id: upload.tenantId,
-      status: upload.leaseSeconds === undefined ? 'pending' : 'processing',
-      original_filename: upload.filename,
-      content_hash: upload.contentHash,
-      original_key: upload.originalKey,
-      original_bytes: upload.bytes,
-      width: facts.width,
-      height: facts.height,
-      format: facts.format,
-      frames: facts.frames,
-      color_space: facts.colorSpace,
-      has_alpha: facts.hasAlpha,
-      bit_depth: facts.bitDepth,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .returning('id')
-    .executeTakeFirst();
-  return row?.id;
+  const { rows } = await sql<{ imageId: number; jobId: number }>`
+    WITH locked AS MATERIALIZED (SELECT ${contentLock(upload.tenantId, upload.contentHash)}),
+    new_image AS (
+      INSERT INTO images (uuid, tenant_id, status, original_filename, content_hash, original_key, original_bytes,
+        width, height, format, frames, color_space, has_alpha, bit_depth)
+      SELECT ${uuidv7()}::uuid, ${upload.tenantId}::int, ${stateOf(upload)}, ${upload.filename}, ${upload.contentHash},
+        ${upload.originalKey}, ${upload.bytes}::bigint, ${facts.width}::int, ${facts.height}::int, ${facts.format},
+        ${facts.frames}::int, ${facts.colorSpace}, ${facts.hasAlpha}::boolean, ${facts.bitDepth}::smallint
+      FROM locked
+      ON CONFLICT DO NOTHING
+      RETURNING id),
+    new_job AS (
+      INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until)
+      SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
+        ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null})
+      FROM new_image
+      RETURNING id)
+    SELECT new_image.id AS "imageId", new_job.id AS "jobId" FROM new_image, new_job`.execute(db);
+  return rows[0];
 }
 
 /** A failed image gets a new run with the bytes that arrived again; any other stays as it is. */
 async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<Recorded> {
+  await lockContent(transaction, upload.tenantId, upload.contentHash);
   const known = await transaction
     .selectFrom('images')
     .select(['id', 'status'])
@@ -102,39 +96,59 @@ async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<R
     .where('deleted_at', 'is', null)
     .where('duplicate_of', 'is', null)
     .forUpdate()
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  // Deleted or taken back between the two statements: then the way is free.
+  if (!known) return recordAfterRemoval(transaction, upload);
   if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
   await transaction
     .updateTable('images')
-    .set({
-      status: upload.leaseSeconds === undefined ? 'pending' : 'processing',
-      error: null,
-      error_code: null,
-      updated_at: sql`now()`,
-    })
+    .set({ status: stateOf(upload), error: null, error_code: null, updated_at: sql`now()` })
     .where('id', '=', known.id)
     .execute();
-  return { outcome: 'again', imageId: known.id, job: await insertJob(transaction, known.id, upload) };
-}
-
-async function insertJob(transaction: Queryable, imageId: number, upload: NewUpload): Promise<ClaimedJob> {
-  const { leaseSeconds } = upload;
-  const claimed = leaseSeconds !== undefined;
-  const row = await transaction
+  const { id } = await transaction
     .insertInto('jobs')
     .values({
       kind: 'derive',
-      image_id: imageId,
+      image_id: known.id,
       tenant_id: upload.tenantId,
       content_hash: upload.contentHash,
       priority: upload.priority,
-      state: claimed ? 'processing' : 'pending',
-      lease_token: claimed ? 1 : 0,
-      lease_until: claimed ? sql<Date>`now() + make_interval(secs => ${leaseSeconds})` : null,
+      state: stateOf(upload),
+      lease_token: firstToken(upload),
+      lease_until: sql<Date | null>`now() + make_interval(secs => ${upload.leaseSeconds ?? null})`,
     })
-    .returning(claimedColumns)
+    .returning('id')
     .executeTakeFirstOrThrow();
-  return toClaimedJob(row);
+  return { outcome: 'again', imageId: known.id, job: heldJob(upload, known.id, id) };
+}
+
+async function recordAfterRemoval(transaction: Queryable, upload: NewUpload): Promise<Recorded> {
+  const made = await insertImageAndJob(transaction, upload);
+  if (!made) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
+  return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId) };
+}
+
+function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
+  return leaseSeconds === undefined ? 'pending' : 'processing';
+}
+
+function firstToken({ leaseSeconds }: NewUpload): number {
+  return leaseSeconds === undefined ? 0 : 1;
+}
+
+function heldJob(upload: NewUpload, imageId: number, jobId: number): ClaimedJob {
+  return {
+    id: jobId,
+    kind: 'derive',
+    imageId,
+    tenantId: upload.tenantId,
+    original: { key: upload.originalKey, contentHash: upload.contentHash },
+    leaseToken: firstToken(upload),
+    priority: upload.priority,
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 0,
+  };
 }
 
 async function isContentUsed(

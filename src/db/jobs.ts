@@ -1,8 +1,10 @@
 import { sql } from 'kysely';
 import type { ClaimedJob, FailedAttempt, JobState } from '../model/job.ts';
-import type { NewRendition } from '../model/rendition.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
+import type { NewRendition, Rendition } from '../model/rendition.ts';
 import type { Database, Queryable } from './database.ts';
-import { claimedColumns, toClaimedJob } from './job-rows.ts';
+import { type ImageRow, toImage } from './image-rows.ts';
+import { type ClaimedRow, toClaimedJob } from './job-rows.ts';
 
 /** What follows a failed try. */
 export type NextStep =
@@ -33,42 +35,21 @@ export function makeJobQueries({ sql: db }: Database) {
   return {
     /** Claims up to `limit` due jobs, most urgent first, under a lease of `leaseSeconds`. */
     async claimDue(limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
-      const rows = await db
-        .with('claimed', (cte) =>
-          cte
-            .updateTable('jobs')
-            .set({
-              state: 'processing',
-              lease_token: sql`lease_token + 1`,
-              lease_until: sql`now() + make_interval(secs => ${leaseSeconds})`,
-              started_at: sql`now()`,
-            })
-            .where('id', 'in', (due) =>
-              due
-                .selectFrom('jobs')
-                .select('id')
-                .where('state', '=', 'pending')
-                .where('run_at', '<=', sql<Date>`now()`)
-                .orderBy('priority')
-                .orderBy('run_at')
-                .orderBy('id')
-                .limit(limit)
-                .forUpdate()
-                .skipLocked(),
-            )
-            .returning(claimedColumns),
-        )
-        .with('shown', (cte) =>
-          cte
-            .updateTable('images')
-            .set({ status: 'processing' })
-            .where('id', 'in', (claimed) => claimed.selectFrom('claimed').select('image_id'))
-            .where('status', '=', 'pending'),
-        )
-        .selectFrom('claimed')
-        .selectAll()
-        .execute();
-      return rows.map(toClaimedJob).toSorted((a, b) => a.priority - b.priority || a.id - b.id);
+      const { rows } = await sql<ClaimedRow>`
+        WITH claimed AS (
+          UPDATE jobs SET state = 'processing', lease_token = lease_token + 1, started_at = now(),
+            lease_until = now() + make_interval(secs => ${leaseSeconds})
+          WHERE id IN (
+            SELECT id FROM jobs WHERE state = 'pending' AND run_at <= now()
+            ORDER BY priority, run_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+          RETURNING *),
+        shown AS (
+          UPDATE images SET status = 'processing'
+          WHERE id IN (SELECT image_id FROM claimed) AND status = 'pending')
+        SELECT claimed.*, images.original_key, images.content_hash
+        FROM claimed JOIN images ON images.id = claimed.image_id
+        ORDER BY claimed.priority, claimed.id`.execute(db);
+      return rows.map(toClaimedJob);
     },
 
     /** Extends the leases of these jobs; answers the ids of those that are still held. */
@@ -81,24 +62,38 @@ export function makeJobQueries({ sql: db }: Database) {
       return new Set(rows.map(({ id }) => id));
     },
 
-    /** The work is done: renditions, image and job become visible together. False when the lease was lost. */
-    complete: (job: ClaimedJob, renditions: readonly NewRendition[]): Promise<boolean> =>
-      db.transaction().execute(async (transaction) => {
-        if (!(await finishHeld(transaction, job, 'completed'))) return false;
-        await insertRenditions(transaction, job.imageId, renditions);
-        await transaction
-          .updateTable('images')
-          .set({
-            status: 'completed',
-            error: null,
-            error_code: null,
-            processed_at: sql`now()`,
-            updated_at: sql`now()`,
-          })
-          .where('id', '=', job.imageId)
-          .execute();
-        return true;
-      }),
+    /**
+     * The work is done: renditions, image and job become visible together, in one statement. Answers the image as it is
+     * now, or `undefined` when the lease was lost.
+     */
+    async complete(
+      job: ClaimedJob,
+      renditions: readonly NewRendition[],
+    ): Promise<ImageWithRenditions | undefined> {
+      const { rows } = await sql<ImageRow & { renditions: Rendition[] }>`
+        WITH done AS (
+          UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL
+          WHERE id = ${job.id} AND lease_token = ${job.leaseToken} AND state = 'processing'
+          RETURNING image_id),
+        made AS (
+          INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
+          SELECT done.image_id, made.* FROM done CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS made
+            (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
+             quality smallint, format text)
+          ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
+            content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width,
+            height = excluded.height, quality = excluded.quality, format = excluded.format
+          RETURNING id, preset, recipe, storage_key AS "storageKey", content_hash AS "contentHash", bytes, width, height,
+            quality, format),
+        shown AS (
+          UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now()
+          FROM done WHERE images.id = done.image_id RETURNING images.*)
+        SELECT shown.*, tenants.name AS tenant,
+          (SELECT json_agg(made ORDER BY width, preset) FROM made) AS renditions
+        FROM shown JOIN tenants ON tenants.id = shown.tenant_id`.execute(db);
+      const row = rows[0];
+      return row && { ...toImage(row), renditions: row.renditions };
+    },
 
     /** Records a failed try and what follows. False when the lease was lost. */
     recordFailure: (job: ClaimedJob, attempt: Omit<FailedAttempt, 'at'>, next: NextStep): Promise<boolean> =>
@@ -160,59 +155,7 @@ export function makeJobQueries({ sql: db }: Database) {
         .where('id', '=', id)
         .executeTakeFirst();
     },
-
-    /** The newest job of an image. */
-    async newestOf(imageId: number): Promise<number | undefined> {
-      const row = await db
-        .selectFrom('jobs')
-        .select('id')
-        .where('image_id', '=', imageId)
-        .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      return row?.id;
-    },
   };
-}
-
-async function finishHeld(transaction: Queryable, job: ClaimedJob, state: 'completed'): Promise<boolean> {
-  const { numUpdatedRows } = await transaction
-    .updateTable('jobs')
-    .set({ state, lease_until: null, finished_at: sql`now()`, error: null, error_code: null })
-    .where('id', '=', job.id)
-    .where('lease_token', '=', job.leaseToken)
-    .where('state', '=', 'processing')
-    .executeTakeFirst();
-  return numUpdatedRows > 0n;
-}
-
-async function insertRenditions(
-  transaction: Queryable,
-  imageId: number,
-  renditions: readonly NewRendition[],
-): Promise<void> {
-  await transaction
-    .insertInto('renditions')
-    .values(
-      renditions.map(({ storageKey, contentHash, ...rendition }) => ({
-        ...rendition,
-        image_id: imageId,
-        storage_key: storageKey,
-        content_hash: contentHash,
-      })),
-    )
-    .onConflict((conflict) =>
-      conflict.columns(['image_id', 'preset']).doUpdateSet((row) => ({
-        recipe: row.ref('excluded.recipe'),
-        storage_key: row.ref('excluded.storage_key'),
-        content_hash: row.ref('excluded.content_hash'),
-        bytes: row.ref('excluded.bytes'),
-        width: row.ref('excluded.width'),
-        height: row.ref('excluded.height'),
-        quality: row.ref('excluded.quality'),
-      })),
-    )
-    .execute();
 }
 
 /** Time stands in the entry by the database's clock. */

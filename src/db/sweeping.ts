@@ -5,6 +5,13 @@ import type { Database } from './database.ts';
 /** Queries of the sweeper. */
 export type SweepQueries = ReturnType<typeof makeSweepQueries>;
 
+/** A stored file, and the content that its key names. */
+export interface ContentFile {
+  readonly key: string;
+  readonly tenantId: number;
+  readonly contentHash: string;
+}
+
 /** A row and the file that it says is in storage. */
 export interface RecordedOriginal {
   readonly id: number;
@@ -52,12 +59,17 @@ export function makeSweepQueries({ sql: db }: Database) {
       return { again: count('pending'), givenUp: count('failed') };
     },
 
-    /** Of these keys, those that a row names: an image's original (deleted ones too) or a rendition. */
-    async namedKeys(keys: readonly string[]): Promise<Set<string>> {
+    /** Of these files, those that no row names: neither an image (deleted ones count too) nor a rendition. */
+    async unnamedFiles(files: readonly ContentFile[]): Promise<ContentFile[]> {
       const { rows } = await sql<{ key: string }>`
-        SELECT original_key AS key FROM images WHERE original_key = ANY(${keys})
-        UNION SELECT storage_key AS key FROM renditions WHERE storage_key = ANY(${keys})`.execute(db);
-      return new Set(rows.map(({ key }) => key));
+        SELECT f.key FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb)
+          AS f (key text, "tenantId" int, "contentHash" text)
+        WHERE EXISTS (
+          SELECT 1 FROM images i LEFT JOIN renditions r ON r.image_id = i.id
+          WHERE i.tenant_id = f."tenantId" AND i.content_hash = f."contentHash"
+            AND (i.original_key = f.key OR r.storage_key = f.key))`.execute(db);
+      const named = new Set(rows.map(({ key }) => key));
+      return files.filter(({ key }) => !named.has(key));
     },
 
     /** Originals of images that are not marked as damaged, in pages by id. */
@@ -74,20 +86,18 @@ export function makeSweepQueries({ sql: db }: Database) {
         .execute();
     },
 
-    /** Runs `remove` unless a row names `key` by now; nobody can record the content meanwhile. */
+    /** Runs `remove` unless a row needs the file by now; nobody can record the content meanwhile. */
     removeOrphan: (
-      tenantId: number,
-      contentHash: string,
-      key: string,
+      { tenantId, contentHash, key }: ContentFile,
       remove: () => Promise<void>,
     ): Promise<boolean> =>
       db.transaction().execute(async (transaction) => {
         await lockContent(transaction, tenantId, contentHash);
         const { rows } = await sql`
-          SELECT 1 FROM images WHERE original_key = ${key}
-          UNION ALL SELECT 1 FROM renditions WHERE storage_key = ${key}
-          UNION ALL SELECT 1 FROM jobs WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash}
-            AND state IN ('pending', 'processing')
+          SELECT 1 FROM images i LEFT JOIN renditions r ON r.image_id = i.id
+          LEFT JOIN jobs j ON j.image_id = i.id AND j.state IN ('pending', 'processing')
+          WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash}
+            AND (i.original_key = ${key} OR r.storage_key = ${key} OR j.id IS NOT NULL)
           LIMIT 1`.execute(transaction);
         if (rows.length > 0) return false;
         await remove();

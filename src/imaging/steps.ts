@@ -25,5 +25,5 @@ export async function resizeTo(pixels: Pixels, size: Size): Promise<Pixels> {
 
 /** Pixels as JPEG bytes without any metadata; equal pixels and quality give equal bytes. */
 export async function encodeJpeg(pixels: Pixels, quality: number): Promise<Buffer> {
-  return fromPixels(pixels).jpeg({ quality }).toBuffer();
+  return fromPixels(pixels).jpeg({ quality, optimiseCoding: false }).toBuffer();
 }

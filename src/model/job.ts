@@ -33,6 +33,8 @@ export interface ClaimedJob {
   readonly kind: JobKind;
   readonly imageId: number;
   readonly tenantId: number;
+  /** Original that it works on; `null` when the image has none (any more). */
+  readonly original: { readonly key: string; readonly contentHash: string } | null;
   /** Fencing token: every write of the holder names it, so that a holder whose lease was taken over changes nothing. */
   readonly leaseToken: number;
   /** Lower goes first. */

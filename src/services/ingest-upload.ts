@@ -1,6 +1,5 @@
 import type { ImageQueries } from '../db/images.ts';
 import type { IntakeQueries, Recorded } from '../db/intake.ts';
-import type { JobQueries } from '../db/jobs.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { sniffFormat } from '../imaging/format.ts';
@@ -22,7 +21,6 @@ interface Parts {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'clearDamaged'>;
   readonly intake: IntakeQueries;
-  readonly jobs: Pick<JobQueries, 'newestOf'>;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly decoders: Pick<DecoderPool, 'probe'>;
@@ -65,8 +63,8 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
     try {
       const tenant = await ensureTenant(parts, upload.tenantName);
       const known = await images.findByContent(tenant.id, upload.file.contentHash);
-      if (known && known.status !== 'failed' && !known.damagedAt)
-        return await answerKnown(parts, upload, known);
+      if (known && known.status !== 'failed' && !known.damaged)
+        return await answerKnown(parts, upload, known.id);
       const facts = await inspect(parts, upload.file);
       return await ingestNew(parts, upload, tenant, facts);
     } finally {
@@ -91,30 +89,19 @@ async function inspect({ decoders, limits }: Parts, file: ReceivedFile): Promise
   return decoders.probe({ path: file.path, limits });
 }
 
-/** How often an upload is recorded anew when a removal of the same content keeps getting between. */
-const recordTries = 5;
-
 async function ingestNew(
   parts: Parts,
   upload: Upload,
   tenant: Tenant,
   facts: PictureFacts,
 ): Promise<Ingested> {
-  for (let tries = 0; tries < recordTries; tries++) {
-    const recorded = await storeAndRecord(parts, upload, tenant, facts);
-    switch (recorded.outcome) {
-      case 'original-removed':
-        continue;
-      case 'known':
-        return answerKnown(parts, upload, await loadHealed(parts, recorded.imageId));
-      case 'new':
-      case 'again':
-        return upload.mode === 'inline'
-          ? runInline(parts, upload, recorded.outcome, recorded.job)
-          : enqueue(parts, recorded.outcome, recorded.job);
-    }
+  const recorded = await storeAndRecord(parts, upload, tenant, facts);
+  if (recorded.outcome === 'known') {
+    await parts.images.clearDamaged(recorded.imageId);
+    return answerKnown(parts, upload, recorded.imageId);
   }
-  throw new AppError('unavailable', 'The same picture is being removed again and again; send it once more.');
+  const { outcome, job } = recorded;
+  return upload.mode === 'inline' ? runInline(parts, upload, outcome, job) : enqueue(parts, outcome, job);
 }
 
 async function storeAndRecord(
@@ -125,25 +112,21 @@ async function storeAndRecord(
 ): Promise<Recorded> {
   const { storage, intake, leaseSeconds } = parts;
   const { file, filename, mode } = upload;
-  const key = originalKey(tenant.id, file.contentHash);
-  await storage.store([{ path: file.path, key }]);
-  return intake.record({
+  const staged = { path: file.path, key: originalKey(tenant.id, file.contentHash) };
+  await storage.store([staged], 'keep');
+  const recorded = await intake.record({
     tenantId: tenant.id,
     contentHash: file.contentHash,
     filename,
-    originalKey: key,
+    originalKey: staged.key,
     bytes: file.bytes,
     facts,
     priority: mode === 'inline' ? priorities.inline : priorities.single,
     leaseSeconds: mode === 'inline' ? leaseSeconds : undefined,
-    originalIsThere: async () => (await storage.stat(key)) !== undefined,
   });
-}
-
-/** The bytes were just stored again, so an original that was missing is there now. */
-async function loadHealed({ images }: Parts, imageId: number): Promise<ImageWithRenditions> {
-  await images.clearDamaged(imageId);
-  return loadImage(images, imageId);
+  // The same content was perhaps removed just before the row was there; from now on the row protects the file.
+  if (!(await storage.stat(staged.key))) await storage.store([staged], 'keep');
+  return recorded;
 }
 
 async function loadImage(images: Parts['images'], imageId: number): Promise<ImageWithRenditions> {
@@ -154,10 +137,11 @@ async function loadImage(images: Parts['images'], imageId: number): Promise<Imag
 }
 
 /** An inline answer is complete: it waits for who is making the renditions. */
-async function answerKnown(parts: Parts, upload: Upload, known: ImageWithRenditions): Promise<Ingested> {
-  const settled = known.status === 'completed' || known.status === 'failed' || upload.mode === 'queued';
-  const image = settled ? known : await parts.waitForImage(known.id, parts.inlineMs);
-  return { outcome: 'known', image, jobId: await parts.jobs.newestOf(image.id) };
+async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested> {
+  const known = await loadImage(parts.images, imageId);
+  const busy = known.status === 'pending' || known.status === 'processing';
+  const image = busy && mode === 'inline' ? await parts.waitForImage(known.id, parts.inlineMs) : known;
+  return { outcome: 'known', image, jobId: undefined };
 }
 
 async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
@@ -186,7 +170,7 @@ async function runInline(
     });
   const waiting = parts.waitForImage(job.imageId, inlineMs);
   void runJob(job, {
-    source: { contentHash, originalKey: key },
+    localPath: upload.file.path,
     ...(outcome === 'new' ? { onFinalFailure: takeBack } : {}),
   });
   return { outcome, image: await waiting, jobId: job.id };

@@ -3,7 +3,7 @@ import { type AppError, asAppError } from '../errors.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import type { DerivationSource, DeriveImage } from './derive-image.ts';
+import type { DeriveImage } from './derive-image.ts';
 import { decideNext, type Verdict } from './failure-policy.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Settlements } from './settlements.ts';
@@ -28,7 +28,8 @@ export type JobOutcome =
 
 /** Settings of one run. */
 export interface RunOptions {
-  readonly source?: DerivationSource;
+  /** The original on this machine, when the caller has it at hand. */
+  readonly localPath?: string;
   /** Asked instead of recording a final failure: an inline upload is taken back and not kept as failed. */
   readonly onFinalFailure?: (error: AppError) => Promise<boolean>;
 }
@@ -43,14 +44,14 @@ export function makeRunJob(parts: Parts): RunJob {
     const lease = leases.hold(job);
     const started = performance.now();
     try {
-      const outcome = await deriveImage(job, lease.signal, options.source);
-      if (outcome !== 'completed') return dropped(logger, job, outcome);
+      const outcome = await deriveImage(job, lease.signal, options.localPath);
+      if (typeof outcome === 'string') return dropped(logger, job, outcome);
       const ms = Math.round(performance.now() - started);
       logger.info(
         { job: job.id, image: job.imageId, ms },
         `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
       );
-      settlements.announce(job.imageId, { error: undefined });
+      settlements.announce(job.imageId, { image: outcome });
       return { state: 'completed' };
     } catch (error) {
       if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));

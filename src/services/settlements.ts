@@ -1,9 +1,8 @@
 import type { AppError } from '../errors.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
 
-/** How work on an image ended: `error` is undefined when it went well. */
-export interface Settlement {
-  readonly error: AppError | undefined;
-}
+/** How work on an image ended: the finished image, or why there is none. */
+export type Settlement = { readonly image: ImageWithRenditions } | { readonly error: AppError };
 
 /** Tells those who wait for an image that work on it has ended. */
 export interface Settlements {

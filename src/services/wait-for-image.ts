@@ -31,7 +31,8 @@ export function makeWaitForImage({ images, settlements }: Parts): WaitForImage {
           settled,
           sleep(Math.max(0, Math.min(lookMs, left)), undefined, { ref: false }),
         ]);
-        if (settlement?.error) throw settlement.error;
+        if (settlement && 'error' in settlement) throw settlement.error;
+        if (settlement) return settlement.image;
         const image = await images.find(systemPrincipal, { id: imageId });
         if (!image) throw goneWhileWaiting(imageId);
         if (isSettled(image)) return image;

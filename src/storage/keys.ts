@@ -20,10 +20,10 @@ export function assertKey(key: string): void {
 
 const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:-|$)/;
 
-/** Tenant and content that a key names; `undefined` for a file that Vitrine did not put there. */
+/** The key with the tenant and the content that it names; `undefined` for a file that Vitrine did not put there. */
 export function parseKey(
   key: string,
-): { readonly tenantId: number; readonly contentHash: string } | undefined {
+): { readonly key: string; readonly tenantId: number; readonly contentHash: string } | undefined {
   const [, tenantId, contentHash] = contentInKey.exec(key) ?? [];
-  return tenantId && contentHash ? { tenantId: Number(tenantId), contentHash } : undefined;
+  return tenantId && contentHash ? { key, tenantId: Number(tenantId), contentHash } : undefined;
 }

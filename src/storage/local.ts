@@ -6,16 +6,16 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
-import { missing, namedStorageError } from './storage-errors.ts';
+import { missing, namedStorageError, unlinkIfThere } from './storage-errors.ts';
 import { listFiles } from './list-files.ts';
 import type { ByteRange, Storage } from './storage.ts';
 
 /** Name of the staging folder; no key begins with a dot. */
-const staging = '.staging';
+const stagingName = '.staging';
 
 /** Storage in a folder of this machine. Staging lies in the same folder, so that storing a file moves no bytes. */
 export async function makeLocalStorage(root: string): Promise<Storage> {
-  const stagingDirectory = join(root, staging);
+  const stagingDirectory = join(root, stagingName);
   await mkdir(stagingDirectory, { recursive: true });
   const linker = makeDurableLinker(root);
 
@@ -35,8 +35,13 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
   return {
     kind: 'local',
     stagingDirectory,
-    store: (files) =>
-      named(() => linker.store(files.map(({ path, key }) => ({ from: path, to: pathOf(key) })))),
+    store: (files, staging = 'consume') =>
+      named(() =>
+        linker.store(
+          files.map(({ path, key }) => ({ from: path, to: pathOf(key) })),
+          staging === 'keep',
+        ),
+      ),
     async stat(key) {
       const found = await stat(pathOf(key)).catch((error: unknown) => {
         if (missing(error)) return undefined;
@@ -51,8 +56,8 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
         await access(pathOf(key));
         return { path: pathOf(key), release: () => Promise.resolve() };
       }),
-    remove: (key) => named(() => rm(pathOf(key), { force: true })),
-    list: () => listFiles(root, staging),
+    remove: (key) => named(() => unlinkIfThere(pathOf(key))),
+    list: () => listFiles(root, stagingName),
     async freeBytes() {
       const { bavail, bsize } = await named(() => statfs(root));
       return bavail * bsize;

@@ -1,15 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { opendir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { missing, namedStorageError } from './storage-errors.ts';
+import type { Readable } from 'node:stream';
+import { missing, namedStorageError, unlinkIfThere } from './storage-errors.ts';
 
 /** Bytes of a file's beginning that are kept for telling its type. */
 const headBytes = 4100;
 
-/** A file that arrived completely and is not stored yet. */
+/** A file that arrived completely, is synced to the disk and not stored yet. */
 export interface ReceivedFile {
   readonly path: string;
   readonly bytes: number;
@@ -32,26 +30,23 @@ export interface Staging {
 
 /** Staging in `directory`, which exists. */
 export function makeStaging(directory: string): Staging {
-  const discard = (path: string) => rm(path, { force: true });
   return {
     directory,
-    discard,
+    discard: unlinkIfThere,
     async receive(source) {
       const path = join(directory, randomUUID());
-      const meter = makeMeter();
       try {
-        await pipeline(source, meter.stream, createWriteStream(path, { flags: 'wx' }));
+        return { path, ...(await writeAll(source, path)) };
       } catch (error) {
-        await discard(path);
+        await unlinkIfThere(path);
         throw namedStorageError(error);
       }
-      return { path, ...meter.result() };
     },
     async sweep(olderThanMs) {
       let removed = 0;
       for await (const entry of await opendir(directory)) {
         if (!(await isOlder(join(directory, entry.name), olderThanMs))) continue;
-        await discard(join(directory, entry.name));
+        await unlinkIfThere(join(directory, entry.name));
         removed++;
       }
       return removed;
@@ -59,20 +54,29 @@ export function makeStaging(directory: string): Staging {
   };
 }
 
-/** Counts and hashes what passes through, and keeps its beginning. */
-function makeMeter() {
+/** Writes, hashes and counts chunk by chunk; the bytes are on the disk when it returns. */
+async function writeAll(source: Readable, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
   const head: Buffer[] = [];
   let bytes = 0;
-  const stream = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
+  const file = await open(path, 'wx');
+  try {
+    for await (const chunk of source as AsyncIterable<Buffer>) {
       if (bytes < headBytes) head.push(chunk.subarray(0, headBytes - bytes));
       bytes += chunk.length;
       hash.update(chunk);
-      done(null, chunk);
-    },
-  });
-  return { stream, result: () => ({ bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) }) };
+      await writeWhole(file, chunk);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) };
+}
+
+/** A write may take less than it was given, on a disk that fills up. */
+async function writeWhole(file: FileHandle, chunk: Buffer): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
 
 async function isOlder(path: string, milliseconds: number): Promise<boolean> {

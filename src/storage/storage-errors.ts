@@ -1,3 +1,4 @@
+import { unlink } from 'node:fs/promises';
 import { AppError } from '../errors.ts';
 
 /** The code of a system error, such as `ENOENT`. */
@@ -26,4 +27,13 @@ export function namedStorageError(error: unknown): unknown {
     });
   }
   return new AppError('storage_failed', `The storage did not do its work (${code}).`, { cause: error });
+}
+
+/** Removes a file; one that is gone already is fine. Not `rm`: that looks at the path twice before it removes it. */
+export async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!missing(error)) throw error;
+  }
 }

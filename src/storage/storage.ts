@@ -19,7 +19,7 @@ export interface LocalCopy {
   release(): Promise<void>;
 }
 
-/** A finished file in staging and the key that it is stored under. */
+/** A finished file in staging, its bytes synced to the disk already, and the key that it is stored under. */
 export interface StagedFile {
   readonly path: string;
   readonly key: string;
@@ -34,10 +34,10 @@ export interface Storage {
   /** Folder on this machine where files are written before `store` takes them. */
   readonly stagingDirectory: string;
   /**
-   * Stores finished staging files: when it returns, they survive a power cut. A file that lies there already with the
-   * same size is kept. The staging files stay until the caller discards them, so that storing can be repeated.
+   * Stores finished staging files: when it returns, they survive a power cut. The staging files are gone, unless they
+   * are to be kept because storing may have to be repeated.
    */
-  store(files: readonly StagedFile[]): Promise<void>;
+  store(files: readonly StagedFile[], staging?: 'consume' | 'keep'): Promise<void>;
   /** `undefined` when there is no such file. */
   stat(key: string): Promise<StoredFile | undefined>;
   /** The file as a stream. @throws {AppError} `original_missing` when there is no such file. */

@@ -37,7 +37,7 @@ CREATE TABLE images (
 -- The final judge of "each picture once": a lost race is answered with the row that won.
 CREATE UNIQUE INDEX images_one_living_content ON images (tenant_id, content_hash)
   WHERE deleted_at IS NULL AND duplicate_of IS NULL;
--- Who else has these bytes, deleted rows included: asked before a file is removed.
+-- Who has these bytes, deleted rows included: asked by the sweeper, and before a file is removed.
 CREATE INDEX images_by_content ON images (tenant_id, content_hash);
 CREATE INDEX images_by_tenant ON images (tenant_id, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_status ON images (status, id DESC) WHERE deleted_at IS NULL;
@@ -59,7 +59,6 @@ CREATE TABLE renditions (
   created_at timestamptz NOT NULL DEFAULT now(),
   UNIQUE (image_id, preset)
 );
-CREATE INDEX renditions_by_key ON renditions (storage_key);
 
 CREATE TABLE jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -96,5 +95,3 @@ CREATE VIEW poison_jobs AS
          retries, crashes, lease_losses, history, created_at, finished_at AS failed_at
   FROM jobs
   WHERE state = 'failed';
--- Asked by the sweeper for every file that it finds.
-CREATE INDEX images_by_key ON images (original_key);

@@ -47,7 +47,7 @@ export function spawnDecoderChild(
   const child = fork(module, [], {
     env: childEnvironment,
     execArgv: childFlags,
-    serialization: 'advanced',
+    serialization: 'json',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   child.unref();

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { closeSync, fsync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type { PictureFacts } from '../../model/picture.ts';
 import { deriveRenditions, type EncodedRendition } from '../pipeline.ts';
 import { probe } from '../probe.ts';
@@ -23,12 +24,12 @@ export type Handlers = {
 export const handlers: Handlers = { probe: probeFile, derive: deriveFile };
 
 async function probeFile({ path, limits }: ProbeRequest): Promise<PictureFacts> {
-  return probe(await readFile(path), limits);
+  return probe(readFileSync(path), limits);
 }
 
 async function deriveFile(request: DeriveRequest): Promise<DerivedPicture> {
   const { path, limits, presets } = request;
-  const { facts, renditions } = await deriveRenditions({ bytes: await readFile(path), limits, presets });
+  const { facts, renditions } = await deriveRenditions({ bytes: readFileSync(path), limits, presets });
   // All are settled before anything is removed, or a late write would leave its file behind.
   const written = await Promise.allSettled(renditions.map((rendition) => writeRendition(request, rendition)));
   const failed = written.find((outcome) => outcome.status === 'rejected');
@@ -44,7 +45,23 @@ async function writeRendition(
   { preset, width, height, jpeg }: EncodedRendition,
 ): Promise<RenditionFile> {
   const path = renditionPath(outputDirectory, outputPrefix, preset.name);
-  await writeFile(path, jpeg, { flag: 'wx' });
+  await writeSynced(path, jpeg);
   const sha256 = createHash('sha256').update(jpeg).digest('hex');
   return { preset: preset.name, recipe: recipeOf(preset), path, width, height, bytes: jpeg.length, sha256 };
+}
+
+const sync = promisify(fsync);
+
+/**
+ * Writes a new file and brings it to the disk. Only the sync waits for the disk; for the rest a thread would cost more
+ * than the call.
+ */
+async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+  const fd = openSync(path, 'wx');
+  try {
+    writeFileSync(fd, bytes);
+    await sync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -1,10 +1,10 @@
-import type { SweepQueries } from '../../db/sweeping.ts';
+import type { ContentFile, SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 
 interface Parts {
-  readonly sweeping: Pick<SweepQueries, 'namedKeys' | 'removeOrphan'>;
+  readonly sweeping: Pick<SweepQueries, 'unnamedFiles' | 'removeOrphan'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
   readonly brake: { readonly share: number; readonly count: number };
   readonly logger: Logger;
@@ -57,27 +57,23 @@ export function makeSweepOrphans(parts: Parts): SweepOrphans {
 async function findOrphans(
   { sweeping, storage }: Parts,
   olderThan: Date,
-): Promise<{ files: number; orphans: string[] }> {
-  const orphans: string[] = [];
+): Promise<{ files: number; orphans: ContentFile[] }> {
+  const orphans: ContentFile[] = [];
   let files = 0;
   for await (const page of pages(storage.list())) {
     files += page.length;
     const old = page
-      .filter(({ key, modifiedAt }) => modifiedAt < olderThan && parseKey(key))
-      .map(({ key }) => key);
-    const named = await sweeping.namedKeys(old);
-    orphans.push(...old.filter((key) => !named.has(key)));
+      .filter(({ modifiedAt }) => modifiedAt < olderThan)
+      .flatMap(({ key }) => parseKey(key) ?? []);
+    orphans.push(...(await sweeping.unnamedFiles(old)));
   }
   return { files, orphans };
 }
 
-async function removeAll({ sweeping, storage }: Parts, keys: readonly string[]): Promise<number> {
+async function removeAll({ sweeping, storage }: Parts, orphans: readonly ContentFile[]): Promise<number> {
   let removed = 0;
-  for (const key of keys) {
-    const parsed = parseKey(key);
-    if (!parsed) continue;
-    if (await sweeping.removeOrphan(parsed.tenantId, parsed.contentHash, key, () => storage.remove(key)))
-      removed++;
+  for (const orphan of orphans) {
+    if (await sweeping.removeOrphan(orphan, () => storage.remove(orphan.key))) removed++;
   }
   return removed;
 }
