@@ -1,0 +1,20 @@
+import { spawnSync } from 'node:child_process';
+
+/** What `npm run check` runs: quick checks first. */
+const steps = [
+  ['format', 'biome', 'format', '.'],
+  ['lint', 'oxlint', '--type-aware'],
+  ['types', 'tsc'],
+  ['dead code', 'knip'],
+  ['dead code in production', 'knip', '--production'],
+  ['generated documentation', 'node', 'scripts/configuration-docs.ts', '--check'],
+] as const;
+
+let failed = 0;
+for (const [name, command, ...args] of steps) {
+  const began = performance.now();
+  const { status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) failed++;
+  console.log(`${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+}
+process.exitCode = failed === 0 ? 0 : 1;
