@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
-import pg from 'pg';
+import { Pool } from 'pg';
 import type { Database } from './database.ts';
 import { makeQueryBuilder, typeParsers } from './pool.ts';
 
@@ -22,7 +22,9 @@ export async function openEmbeddedDatabase(directory: string): Promise<Database>
   await markReady(directory);
   // The engine has one session: a pool of one lends it to one user at a time, so that no query slips into the
   // transaction of another.
-  const pool = new pg.Pool({ ...createPgConfig(pglite), max: 1, idleTimeoutMillis: 0, types: typeParsers });
+  const pool = new Pool(
+    Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
+  );
   return {
     kind: 'embedded',
     sql: makeQueryBuilder(pool),

@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto';
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import pg from 'pg';
+import { type CustomTypesConfig, type Pool, types } from 'pg';
 import type { Schema } from './schema.ts';
 
 /** Kysely over a pool of PostgreSQL connections, be they to a server or to the embedded engine. */
-export function makeQueryBuilder(pool: pg.Pool): Kysely<Schema> {
+export function makeQueryBuilder(pool: Pool): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 
+/** PostgreSQL's number for the type `bigint`. */
+const bigint: number = 20;
+
 /** `bigint` (ids, counts, bytes) as number: none of ours comes near 2^53. Everything else as `pg` reads it. */
-export const typeParsers: pg.CustomTypesConfig = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    if (oid === pg.types.builtins.INT8) return Number;
-    return pg.types.getTypeParser(oid, format);
-  },
+export const typeParsers: CustomTypesConfig = {
+  getTypeParser: (type, format) => (type === bigint ? Number : types.getTypeParser(type, format)),
 };
 
 /** Texts that are prepared; a list of changing length makes a new text each time, and those must not pile up. */
@@ -24,7 +24,7 @@ const preparedTexts = 100;
  * Lets every connection prepare the statements that come again, so that they are parsed and planned once. Only a text
  * that was seen before gets a name: what comes once would only fill the connection's memory.
  */
-function preparing(pool: pg.Pool): PostgresPool {
+function preparing(pool: Pool): PostgresPool {
   const seen = new LRUCache<string, string>({ max: 10 * preparedTexts });
   const named = new Map<string, string>();
 

@@ -1,16 +1,25 @@
 import { z } from 'zod';
-import { parseImageReference } from '../model/image.ts';
+import { AppError } from '../errors.ts';
+import { type ImageReference, parseImageReference } from '../model/image.ts';
 
 /** Reads an image's number or UUID. */
 export const imageReferenceText = z.string().transform((text, context) => {
   const reference = parseImageReference(text);
   if (reference) return reference;
-  context.addIssue({
-    code: 'custom',
-    message: `"${text.slice(0, 60)}" is neither an image's number nor its UUID`,
-  });
+  context.addIssue({ code: 'custom', message: wrongReference(text) });
   return z.NEVER;
 });
 
 /** Parameters of an address that names an image. */
 export const imageReference = z.object({ id: imageReferenceText });
+
+/** The same for a route without a schema. @throws {AppError} `invalid_request` */
+export function readImageReference(text: string): ImageReference {
+  const reference = parseImageReference(text);
+  if (!reference) throw new AppError('invalid_request', `params/id: ${wrongReference(text)}.`);
+  return reference;
+}
+
+function wrongReference(text: string): string {
+  return `"${text.slice(0, 60)}" is neither an image's number nor its UUID`;
+}

@@ -16,7 +16,11 @@ export interface RenditionCache {
   /** Largest file that is kept; larger ones are streamed. */
   readonly maxFileBytes: number;
   get(reference: string, preset: string): CachedRendition | undefined;
-  put(reference: string, preset: string, rendition: CachedRendition): void;
+  /**
+   * To be called before a rendition is looked up: the answered function keeps what was found, unless an image was
+   * forgotten in the meantime. It would otherwise bring back what was just deleted.
+   */
+  keeper(): (reference: string, preset: string, rendition: CachedRendition) => void;
   /** Forgets every rendition of an image, under both of its names. */
   forget(image: Pick<Image, 'id' | 'uuid'>): void;
 }
@@ -31,13 +35,18 @@ const believedMs = 1_000;
 export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
+  let forgotten = 0;
   return {
     maxFileBytes,
     get: (reference, preset) => cache?.get(`${reference}/${preset}`),
-    put(reference, preset, rendition) {
-      if (rendition.body.length <= maxFileBytes) cache?.set(`${reference}/${preset}`, rendition);
+    keeper() {
+      const before = forgotten;
+      return (reference, preset, rendition) => {
+        if (forgotten === before) cache?.set(`${reference}/${preset}`, rendition);
+      };
     },
     forget(image) {
+      forgotten++;
       for (const preset of presets) {
         cache?.delete(`${image.id}/${preset}`);
         cache?.delete(`${image.uuid}/${preset}`);

@@ -79,9 +79,9 @@ export function makeRetrieveImage({ images, storage, cache, presets }: Parts) {
       reference: ImageReference,
       preset: string,
     ): Promise<RetrievedRendition> {
+      const keep = cache.keeper();
       const found = await load(principal, reference, preset);
-      if ('body' in found)
-        cache.put(String('id' in reference ? reference.id : reference.uuid), preset, found);
+      if ('body' in found) keep(String('id' in reference ? reference.id : reference.uuid), preset, found);
       return found;
     },
 
