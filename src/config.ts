@@ -59,13 +59,13 @@ export function loadConfig(env: Environment): Config {
   const values = Object.fromEntries(
     Object.entries(settings).map(([key, setting]) => [key, readSetting(env, setting, problems)]),
   ) as SettingValues;
-  problems.push(...databaseProblems(values));
+  problems.push(...databaseProblems(env, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
 
 function readSetting(env: Environment, setting: Setting<unknown>, problems: string[]): unknown {
-  const name = [setting.name, ...setting.aliases].find((candidate) => env[candidate]?.trim());
+  const name = nameInUse(env, setting);
   const text = (name && env[name]) ?? setting.fallback;
   if (text === undefined) return undefined;
   try {
@@ -77,17 +77,24 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   }
 }
 
+/** The name under which a setting is set, its own or an older one. */
+function nameInUse(env: Environment, { name, aliases }: Setting<unknown>): string | undefined {
+  return [name, ...aliases].find((candidate) => env[candidate]?.trim());
+}
+
 /** A URL may carry a password, so only its scheme is ever repeated. */
-function databaseProblems({ databaseUrl }: SettingValues): string[] {
+function databaseProblems(env: Environment, { databaseUrl }: SettingValues): string[] {
   if (databaseUrl === undefined) return [];
-  const scheme = /^[a-z][a-z0-9+.-]*/i.exec(databaseUrl)?.[0] ?? '';
-  if (scheme.toLowerCase().startsWith('sqlite')) {
+  const name = nameInUse(env, settings.databaseUrl) ?? settings.databaseUrl.name;
+  if (/^\s*sqlite/i.test(databaseUrl)) {
     return [
-      'DATABASE_URL: SQLite is not used here. Leave DATABASE_URL unset: an embedded PostgreSQL then lies in DATA_DIR.',
+      `${name}: SQLite is not used here. Leave ${name} unset: an embedded PostgreSQL then lies in DATA_DIR.`,
     ];
   }
+  const scheme = /^\s*([a-z][a-z0-9+.-]*):\/\//i.exec(databaseUrl)?.[1];
+  const what = scheme === undefined ? 'this value' : `"${scheme}://…"`;
   return [
-    `DATABASE_URL: this version has the embedded database only, so "${scheme}:…" is not understood; leave DATABASE_URL unset.`,
+    `${name}: this version has the embedded database only, so ${what} is not understood; leave ${name} unset.`,
   ];
 }
 

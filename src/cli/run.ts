@@ -12,7 +12,7 @@ const exitCodes = { done: 0, failed: 1, notUnderstood: 2 } as const;
 /** Runs the command that `args` name; answers the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const [name = 'help', ...rest] = args;
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) return explain(name);
   if (rest.includes('--help') || rest.includes('-h')) return describe(name, command);
   try {

@@ -8,10 +8,12 @@ import { untilStopped } from './stop-signals.ts';
  * finishing what a stopped server left; while a server runs it is refused by the lock.
  */
 export async function work(config: Config): Promise<void> {
+  // From the first moment: a stop during a long first start ends as cleanly as any other.
+  const stopped = untilStopped();
   const logger = makeLogger(config.logLevel);
   const app = await makeApp(config, logger);
   await app.work();
   logger.info({ dataDir: config.dataDir }, `worker takes jobs from ${config.dataDir}`);
-  await untilStopped();
+  await stopped;
   await app.close();
 }

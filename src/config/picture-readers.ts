@@ -25,7 +25,7 @@ export const formatList: Reader<readonly PictureFormat[]> = {
   read(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
     const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
-    const unknown = named.filter((word) => !(word in extensions));
+    const unknown = named.filter((word) => !Object.hasOwn(extensions, word));
     if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine does not read`);
     if (named.length === 0) throw new Error('names no format');
     return pictureFormats.filter((format) => named.some((word) => extensions[word] === format));

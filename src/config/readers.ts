@@ -71,7 +71,8 @@ export const logLevel: Reader<LogLevel> = {
   accepts:
     '`trace`, `debug`, `info`, `warn` (`warning`), `error`, `fatal` (`critical`) or `silent`, in any case',
   read(text) {
-    const level = levels[text.trim().toLowerCase() as keyof typeof levels];
+    const word = text.trim().toLowerCase();
+    const level = Object.hasOwn(levels, word) ? levels[word as keyof typeof levels] : undefined;
     if (!level) throw new Error('is not a log level');
     return level;
   },

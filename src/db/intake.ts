@@ -42,14 +42,14 @@ export function makeIntakeQueries({ sql: db }: Database) {
      */
     withdraw: (
       job: ClaimedJob,
-      content: { contentHash: string; keepJob: boolean; removeOriginal: () => Promise<void> },
+      content: { contentHash: string; removeOriginal: () => Promise<void> },
     ): Promise<boolean> =>
       db.transaction().execute(async (transaction) => {
         await lockContent(transaction, job.tenantId, content.contentHash);
         const held = await sql`SELECT 1 FROM jobs WHERE id = ${job.id} AND lease_token = ${job.leaseToken}
           AND state = 'processing' FOR UPDATE`.execute(transaction);
         if (held.rows.length === 0) return false;
-        if (!content.keepJob) await transaction.deleteFrom('jobs').where('id', '=', job.id).execute();
+        await transaction.deleteFrom('jobs').where('id', '=', job.id).execute();
         await transaction.deleteFrom('images').where('id', '=', job.imageId).execute();
         if (!(await isContentUsed(transaction, job.tenantId, content.contentHash)))
           await content.removeOriginal();

@@ -9,12 +9,10 @@ export function makeQueryBuilder(pool: Pool): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 
-/** PostgreSQL's number for the type `bigint`. */
-const bigint: number = 20;
-
 /** `bigint` (ids, counts, bytes) as number: none of ours comes near 2^53. Everything else as `pg` reads it. */
 export const typeParsers: CustomTypesConfig = {
-  getTypeParser: (type, format) => (type === bigint ? Number : types.getTypeParser(type, format)),
+  getTypeParser: (type, format) =>
+    type === types.builtins.INT8 ? Number : types.getTypeParser(type, format),
 };
 
 /** Texts that are prepared; a list of changing length makes a new text each time, and those must not pile up. */

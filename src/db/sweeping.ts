@@ -20,7 +20,7 @@ export interface RecordedOriginal {
 }
 
 /** Queries of the sweeper: what nobody else asks for. */
-export function makeSweepQueries({ sql: db }: Database) {
+export function makeSweepQueries({ sql: db, kind }: Database) {
   return {
     /**
      * Takes over jobs whose holder gave no sign of life. No retry is spent, but one that loses its worker more than
@@ -122,6 +122,11 @@ export function makeSweepQueries({ sql: db }: Database) {
         )
         .executeTakeFirst();
       return Number(numDeletedRows);
+    },
+
+    /** Frees dead rows and counts the living ones: the embedded engine has nobody else who does; a server has. */
+    async vacuum(): Promise<void> {
+      if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);
     },
 
     async isAlive(): Promise<void> {

@@ -80,6 +80,8 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
   let name = '';
 
   parser.on('file', (field, part, filename) => {
+    // A part that is cut short says so here too, perhaps before anyone reads it; unheard, that would end the process.
+    part.on('error', () => fail(cutShort()));
     if (field !== 'file' || receiving) {
       otherFiles.push(field);
       part.resume();
@@ -111,9 +113,7 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
     );
   }
   parser.once('finish', end);
-  parser.on('error', () =>
-    fail(new AppError('body_cut_short', 'The form ended in the middle: its closing boundary is missing.')),
-  );
+  parser.on('error', () => fail(cutShort()));
   watch(request, idleMs, end, fail);
   request.pipe(parser);
   ended.catch(() => undefined);
@@ -178,6 +178,10 @@ async function requireFile(form: Form): Promise<UploadForm> {
   }
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   return { file, filename: form.filename(), fields: form.fields };
+}
+
+function cutShort(): AppError {
+  return new AppError('body_cut_short', 'The form ended in the middle: its closing boundary is missing.');
 }
 
 function tooLarge(maxBytes: number, length?: number): AppError {

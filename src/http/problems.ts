@@ -84,11 +84,12 @@ function nameError(error: unknown): AppError {
 
 function nameFrameworkError(error: unknown): AppError | undefined {
   if (!(error instanceof Error)) return undefined;
-  const { code, statusCode } = error as FastifyError;
+  const { code, statusCode, message } = error as FastifyError;
+  const sentence = message.replace(/\.?$/, '.');
   const named = frameworkCodes[code];
-  if (named) return new AppError(named, error.message, { cause: error });
+  if (named) return new AppError(named, sentence, { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new AppError('invalid_request', error.message, { cause: error });
+    return new AppError('invalid_request', sentence, { cause: error });
   }
   return undefined;
 }

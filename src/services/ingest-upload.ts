@@ -4,6 +4,7 @@ import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { sniffFormat } from '../imaging/format.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
+import { cleanFilename } from '../model/filename.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
@@ -117,7 +118,7 @@ async function storeAndRecord(
   const recorded = await intake.record({
     tenantId: tenant.id,
     contentHash: file.contentHash,
-    filename,
+    filename: cleanFilename(filename),
     originalKey: staged.key,
     bytes: file.bytes,
     facts,
@@ -162,12 +163,7 @@ async function runInline(
   const { runJob, storage, intake, inlineMs } = parts;
   const { contentHash } = upload.file;
   const key = originalKey(job.tenantId, contentHash);
-  const takeBack = (error: AppError) =>
-    intake.withdraw(job, {
-      contentHash,
-      keepJob: error.failureClass === 'crash',
-      removeOriginal: () => storage.remove(key),
-    });
+  const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
   const waiting = parts.waitForImage(job.imageId, inlineMs);
   void runJob(job, {
     localPath: upload.file.path,

@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** A finished, synced file and the path that it gets. */
+/** A finished file and the path that it gets. */
 interface Move {
   readonly from: string;
   readonly to: string;
 }
 
 /**
- * Gives finished files their names so that they survive a power cut: the bytes are on the disk already, then comes the
- * name, then the folder that holds the name. `root` exists already.
+ * Gives finished files their names and brings both to the disk. The names come first and everything is synced together:
+ * a journaling file system then writes its journal once and not twice for each picture (measured: a tenth of the whole
+ * ingest). A power cut in between leaves a name with cut bytes, which no row knows yet; storing the content again
+ * replaces it. `root` exists already.
  */
 export function makeDurableLinker(root: string) {
   /** Folders that are known to exist and to be synced: making them costs nothing the second time. */
@@ -23,7 +25,7 @@ export function makeDurableLinker(root: string) {
     await mkdir(folder).catch((error: unknown) => {
       if (!hasCode(error, 'EEXIST')) throw error;
     });
-    await syncFolder(parent);
+    await syncPath(parent);
     ready.add(folder);
   }
 
@@ -33,7 +35,7 @@ export function makeDurableLinker(root: string) {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await ensureFolder(folder);
       await Promise.all(moves.map(({ from, to }) => (keep ? linkOver(from, to) : rename(from, to))));
-      await Promise.all(folders.map(syncFolder));
+      await Promise.all([...moves.map(({ to }) => to), ...folders].map(syncPath));
     },
   };
 }
@@ -54,7 +56,8 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Brings a file's bytes, or a folder's list of names, to the disk. */
+async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
     await handle.sync();

@@ -7,7 +7,7 @@ import { missing, namedStorageError, unlinkIfThere } from './storage-errors.ts';
 /** Bytes of a file's beginning that are kept for telling its type. */
 const headBytes = 4100;
 
-/** A file that arrived completely, is synced to the disk and not stored yet. */
+/** A file that arrived completely and is not stored yet. */
 export interface ReceivedFile {
   readonly path: string;
   readonly bytes: number;
@@ -54,7 +54,7 @@ export function makeStaging(directory: string): Staging {
   };
 }
 
-/** Writes, hashes and counts chunk by chunk; the bytes are on the disk when it returns. */
+/** Writes, hashes and counts chunk by chunk. */
 async function writeAll(source: Readable, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
   const head: Buffer[] = [];
@@ -67,7 +67,6 @@ async function writeAll(source: Readable, path: string): Promise<Omit<ReceivedFi
       hash.update(chunk);
       await writeWhole(file, chunk);
     }
-    await file.sync();
   } finally {
     await file.close();
   }

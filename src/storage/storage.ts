@@ -19,7 +19,7 @@ export interface LocalCopy {
   release(): Promise<void>;
 }
 
-/** A finished file in staging, its bytes synced to the disk already, and the key that it is stored under. */
+/** A finished file in staging and the key that it is stored under. */
 export interface StagedFile {
   readonly path: string;
   readonly key: string;

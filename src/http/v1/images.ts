@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { jobStates } from '../../model/job.ts';
-import { defaultTenant } from '../../model/tenant.ts';
+import { defaultTenant, isTenantName } from '../../model/tenant.ts';
 import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
 import { imageReference, readImageReference } from '../image-reference.ts';
 import { principalOf } from '../principal.ts';
@@ -12,7 +12,7 @@ import { imageRecord } from './image-record.ts';
 const uploadQuery = z.object({ mode: z.enum(['inline', 'queued']).default('inline') });
 const time = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' });
 const listQuery = z.object({
-  tenant: z.string().optional(),
+  tenant: z.string().refine(isTenantName, 'is no tenant name').optional(),
   status: z.enum(jobStates).optional(),
   created_after: time.optional(),
   created_before: time.optional(),

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { PictureFacts } from '../../model/picture.ts';
 import { deriveRenditions, type EncodedRendition } from '../pipeline.ts';
 import { probe } from '../probe.ts';
@@ -30,38 +29,21 @@ async function probeFile({ path, limits }: ProbeRequest): Promise<PictureFacts> 
 async function deriveFile(request: DeriveRequest): Promise<DerivedPicture> {
   const { path, limits, presets } = request;
   const { facts, renditions } = await deriveRenditions({ bytes: readFileSync(path), limits, presets });
-  // All are settled before anything is removed, or a late write would leave its file behind.
-  const written = await Promise.allSettled(renditions.map((rendition) => writeRendition(request, rendition)));
-  const failed = written.find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) {
+  try {
+    return { facts, renditions: renditions.map((rendition) => writeRendition(request, rendition)) };
+  } catch (error) {
     await removeRenditions(request);
-    throw failed.reason;
+    throw error;
   }
-  return { facts, renditions: written.flatMap((o) => (o.status === 'fulfilled' ? [o.value] : [])) };
 }
 
-async function writeRendition(
+function writeRendition(
   { outputDirectory, outputPrefix }: DeriveRequest,
   { preset, width, height, jpeg }: EncodedRendition,
-): Promise<RenditionFile> {
+): RenditionFile {
   const path = renditionPath(outputDirectory, outputPrefix, preset.name);
-  await writeSynced(path, jpeg);
+  // Not synced: that would hold up the next picture, and the parent does it for all files of a picture at once.
+  writeFileSync(path, jpeg, { flag: 'wx' });
   const sha256 = createHash('sha256').update(jpeg).digest('hex');
   return { preset: preset.name, recipe: recipeOf(preset), path, width, height, bytes: jpeg.length, sha256 };
-}
-
-const sync = promisify(fsync);
-
-/**
- * Writes a new file and brings it to the disk. Only the sync waits for the disk; for the rest a thread would cost more
- * than the call.
- */
-async function writeSynced(path: string, bytes: Uint8Array): Promise<void> {
-  const fd = openSync(path, 'wx');
-  try {
-    writeFileSync(fd, bytes);
-    await sync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

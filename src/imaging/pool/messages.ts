@@ -18,7 +18,7 @@ export interface DeriveRequest {
   readonly outputPrefix: string;
 }
 
-/** A rendition that lies as a file (synced to the disk) in the output directory. */
+/** A rendition that lies as a file (not synced to the disk yet) in the output directory. */
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;

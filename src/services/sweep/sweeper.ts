@@ -10,7 +10,7 @@ interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
-  readonly sweeping: Pick<SweepQueries, 'forgetOldJobs'>;
+  readonly sweeping: Pick<SweepQueries, 'forgetOldJobs' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly logger: Logger;
 }
@@ -24,24 +24,33 @@ export interface Sweeper {
 
 interface Pass {
   readonly name: string;
+  /** Pause before the first pass; short enough that a server which starts anew each night still makes it. */
+  readonly firstMs: number;
   readonly everyMs: number;
   readonly run: () => Promise<unknown>;
 }
 
 const second = 1_000;
 const hour = 3_600 * second;
+const day = 24 * hour;
 
 /** Longer than any upload may take to arrive. */
-const stagingAgeMs = 24 * hour;
+const stagingAgeMs = day;
 
 /** @see Sweeper */
 export function makeSweeper(parts: Parts): Sweeper {
   const passes: readonly Pass[] = [
-    { name: 'lost leases', everyMs: 5 * second, run: () => parts.takeOverLostLeases(false) },
-    { name: 'staging files', everyMs: hour, run: () => parts.staging.sweep(stagingAgeMs) },
-    { name: 'orphaned files', everyMs: 24 * hour, run: () => parts.sweepOrphans() },
-    { name: 'missing originals', everyMs: 24 * hour, run: () => parts.findMissingOriginals() },
-    { name: 'old jobs', everyMs: 24 * hour, run: () => parts.sweeping.forgetOldJobs() },
+    {
+      name: 'lost leases',
+      firstMs: 5 * second,
+      everyMs: 5 * second,
+      run: () => parts.takeOverLostLeases(false),
+    },
+    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => parts.staging.sweep(stagingAgeMs) },
+    { name: 'old jobs', firstMs: hour, everyMs: day, run: () => parts.sweeping.forgetOldJobs() },
+    { name: 'missing originals', firstMs: hour, everyMs: day, run: () => parts.findMissingOriginals() },
+    { name: 'orphaned files', firstMs: 2 * hour, everyMs: day, run: () => parts.sweepOrphans() },
+    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => parts.sweeping.vacuum() },
   ];
   const stopping = new AbortController();
   const loops: Promise<void>[] = [];
@@ -55,8 +64,12 @@ export function makeSweeper(parts: Parts): Sweeper {
   }
 
   /** A pass begins a full pause after the one before has ended, so slow ones never pile up. */
-  async function repeat({ name, everyMs, run }: Pass): Promise<void> {
-    while (await pause(everyMs, stopping.signal)) await runPass(name, run);
+  async function repeat({ name, firstMs, everyMs, run }: Pass): Promise<void> {
+    let ready = await pause(firstMs, stopping.signal);
+    while (ready) {
+      await runPass(name, run);
+      ready = await pause(everyMs, stopping.signal);
+    }
   }
 
   return {

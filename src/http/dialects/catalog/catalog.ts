@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../../errors.ts';
-import { defaultTenant } from '../../../model/tenant.ts';
+import { defaultTenant, isTenantName } from '../../../model/tenant.ts';
 import { replyOriginal, replyRendition } from '../../image-replies.ts';
 import { imageReferenceText } from '../../image-reference.ts';
 import { principalOf } from '../../principal.ts';
@@ -51,7 +51,7 @@ export const catalogDialect: Surface = (app, { services, receiveUploadForm }) =>
 
   app.get('/metrics/tenant/:tenant_name', { schema: { params: tenantParams } }, async (request) => {
     const name = request.params.tenant_name;
-    const usage = await services.usage.tenant(name);
+    const usage = isTenantName(name) ? await services.usage.tenant(name) : undefined;
     if (!usage)
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     return tenantUsageRecord(usage);
