@@ -33,6 +33,7 @@ import { makeWaitForImage } from './services/wait-for-image.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
 import { makeLocalStorage } from './storage/local.ts';
 import { makeStaging } from './storage/staging.ts';
+import { version } from './version.ts';
 import { makeWorker } from './worker/worker.ts';
 
 /** All parts of a running Vitrine. */
@@ -181,7 +182,7 @@ function startable(
       const url = await http.listen({
         host,
         port,
-        listenTextResolver: (address) => `requests are taken at ${address}`,
+        listenTextResolver: (address) => `Vitrine ${version} listens on ${address}`,
       });
       lock.publishUrl(url);
       return url;

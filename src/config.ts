@@ -31,7 +31,7 @@ export interface Config {
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
   readonly presets: readonly Preset[];
-  readonly logLevel: LogLevel;
+  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
 /** Thrown when variables are not understood: one sentence for each, all of them together. */
@@ -136,7 +136,10 @@ function composeConfig(values: SettingValues): Config {
       },
     },
     presets: withThumbnailSize(values),
-    logLevel: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
+    log: {
+      level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
+      format: values.logFormat,
+    },
   };
 }
 

@@ -24,10 +24,11 @@ export async function connectToServer(
     return { client: makeApiClient({ baseUrl: known }), close: () => Promise.resolve() };
   output.write(`No server runs on ${config.dataDir}; one is started for this command.\n`);
   const { makeApp } = await import('../app.ts');
-  const level = config.logLevel === 'info' ? 'error' : config.logLevel;
+  // The command prints its own progress; the server's says only what goes wrong.
+  const level = config.log.level === 'info' ? 'error' : config.log.level;
   const app = await makeApp(
     { ...config, server: { ...config.server, host: '127.0.0.1', port: 0 } },
-    makeLogger(level),
+    await makeLogger({ ...config.log, level }),
   );
   const baseUrl = await app.listen();
   await app.work();

@@ -10,7 +10,7 @@ import { untilStopped } from './stop-signals.ts';
 export async function work(config: Config): Promise<void> {
   // From the first moment: a stop during a long first start ends as cleanly as any other.
   const stopped = untilStopped();
-  const logger = makeLogger(config.logLevel);
+  const logger = await makeLogger(config.log);
   const app = await makeApp(config, logger);
   await app.work();
   logger.info({ dataDir: config.dataDir }, `worker takes jobs from ${config.dataDir}`);

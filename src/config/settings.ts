@@ -131,6 +131,10 @@ export const settings = {
     about: 'Overrides the size of the preset `thumb`.',
   }),
   logLevel: withDefault('Log', 'LOG_LEVEL', logLevel, 'info', { about: 'Least level that is logged.' }),
+  logFormat: withDefault('Log', 'LOG_FORMAT', oneOf(['auto', 'json', 'text']), 'auto', {
+    about:
+      'One JSON object a line, or lines for people; `auto` writes text to a terminal and JSON elsewhere.',
+  }),
   debug: optional('Log', 'DEBUG', anyText, {
     about: 'A yes means `LOG_LEVEL=debug`; any other word is left to the libraries that read it.',
   }),

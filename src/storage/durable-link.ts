@@ -29,12 +29,30 @@ export function makeDurableLinker(root: string) {
     ready.add(folder);
   }
 
+  /** Runs `work` on a folder that is there; one that somebody removed meanwhile is made again, once. */
+  async function inFolder(folder: string, work?: () => Promise<void>): Promise<void> {
+    try {
+      await ensureFolder(folder);
+      await work?.();
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+      ready.clear();
+      ready.add(root);
+      await ensureFolder(folder);
+      await work?.();
+    }
+  }
+
   return {
     /** With `keep` the old name stays as well. A file that has the new name already is replaced: it holds the same. */
     async store(moves: readonly Move[], keep: boolean): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
-      for (const folder of folders) await ensureFolder(folder);
-      await Promise.all(moves.map(({ from, to }) => (keep ? linkOver(from, to) : rename(from, to))));
+      for (const folder of folders) await inFolder(folder);
+      await Promise.all(
+        moves.map(({ from, to }) =>
+          inFolder(dirname(to), () => (keep ? linkOver(from, to) : rename(from, to))),
+        ),
+      );
       await Promise.all([...moves.map(({ to }) => to), ...folders].map(syncPath));
     },
   };

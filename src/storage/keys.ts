@@ -18,7 +18,8 @@ export function assertKey(key: string): void {
   if (!keyPattern.test(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:-|$)/;
+// A dot follows in the name of a file that a crash left behind in the middle of replacing another.
+const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
 /** The key with the tenant and the content that it names; `undefined` for a file that Vitrine did not put there. */
 export function parseKey(

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
-import { missing, namedStorageError, unlinkIfThere } from './storage-errors.ts';
+import { missing, namedStorageError, namedWriteError, unlinkIfThere } from './storage-errors.ts';
 import { listFiles } from './list-files.ts';
 import type { ByteRange, Storage } from './storage.ts';
 
@@ -23,20 +23,11 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
     assertKey(key);
     return join(root, key);
   };
-  /** Runs `work`; the system's errors leave it as errors that Vitrine names. */
-  const named = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw namedStorageError(error);
-    }
-  };
-
   return {
     kind: 'local',
     stagingDirectory,
     store: (files, staging = 'consume') =>
-      named(() =>
+      written(() =>
         linker.store(
           files.map(({ path, key }) => ({ from: path, to: pathOf(key) })),
           staging === 'keep',
@@ -56,15 +47,27 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
         await access(pathOf(key));
         return { path: pathOf(key), release: () => Promise.resolve() };
       }),
-    remove: (key) => named(() => unlinkIfThere(pathOf(key))),
+    remove: (key) => written(() => unlinkIfThere(pathOf(key))),
     list: () => listFiles(root, stagingName),
     async freeBytes() {
-      const { bavail, bsize } = await named(() => statfs(root));
+      const { bavail, bsize } = await written(() => statfs(root));
       return bavail * bsize;
     },
-    check: () => named(() => checkFolder(stagingDirectory)),
+    check: () => written(() => checkFolder(stagingDirectory)),
   };
 }
+
+/** Runs `work`; the system's errors leave it as `name` names them. */
+async function renaming<T>(name: (error: unknown) => unknown, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw name(error);
+  }
+}
+
+const named = <T>(work: () => Promise<T>): Promise<T> => renaming(namedStorageError, work);
+const written = <T>(work: () => Promise<T>): Promise<T> => renaming(namedWriteError, work);
 
 /** Waits for the file to be open, so that a missing one is an error here and not in the middle of an answer. */
 function openStream(path: string, range: ByteRange | undefined): Promise<Readable> {

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { missing, namedStorageError, unlinkIfThere } from './storage-errors.ts';
+import { missing, namedWriteError, unlinkIfThere } from './storage-errors.ts';
 
 /** Bytes of a file's beginning that are kept for telling its type. */
 const headBytes = 4100;
@@ -39,7 +39,7 @@ export function makeStaging(directory: string): Staging {
         return { path, ...(await writeAll(source, path)) };
       } catch (error) {
         await unlinkIfThere(path);
-        throw namedStorageError(error);
+        throw namedWriteError(error);
       }
     },
     async sweep(olderThanMs) {

@@ -14,13 +14,17 @@ export function missing(error: unknown): boolean {
 
 const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** `error` as an error that Vitrine names; the system's own words, which hold paths, stay in its cause. */
+/** What reading met, as an error that Vitrine names; the system's own words, which hold paths, stay in its cause. */
 export function namedStorageError(error: unknown): unknown {
+  if (!missing(error)) return namedWriteError(error);
+  return new AppError('original_missing', 'The file is missing from storage.', { cause: error });
+}
+
+/** The same for everything but reading: what is missing there is a folder, and no picture. */
+export function namedWriteError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = systemCode(error);
   if (code === undefined) return error;
-  if (missing(error))
-    return new AppError('original_missing', 'The file is missing from storage.', { cause: error });
   if (full.has(code)) {
     return new AppError('storage_full', 'The disk of the storage is full; nothing was kept of this upload.', {
       cause: error,

@@ -1,17 +1,28 @@
-import { pino, stdTimeFunctions, type Logger as PinoLogger } from 'pino';
-import type { LogLevel } from '../config/readers.ts';
+import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
+import type { Config } from '../config.ts';
 
-/** The log of the process: one JSON object a line on standard output, as collectors expect it. */
-export function makeLogger(level: LogLevel): PinoLogger {
-  return pino({
+/**
+ * The log of the process, on standard output: a JSON object a line, as collectors expect it, or coloured lines for a
+ * person at a terminal.
+ */
+export async function makeLogger({ level, format }: Config['log']): Promise<PinoLogger> {
+  const asText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
+  const options = {
     level,
     base: null,
     timestamp: stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
+    formatters: { level: (label: string) => ({ level: label }) },
     // Credentials never reach a log, in whatever an error drags along.
     redact: {
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
-  });
+  };
+  return asText ? pino(options, await textStream()) : pino(options);
+}
+
+/** Loaded only for a terminal: it would cost every other start some 30 ms. */
+async function textStream(): Promise<DestinationStream> {
+  const { build } = await import('pino-pretty');
+  return build({ sync: true, translateTime: 'SYS:HH:MM:ss', hideObject: true });
 }

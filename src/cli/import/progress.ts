@@ -38,7 +38,7 @@ function startBar(total: number, output: Output, text: (done: number) => string)
       stream: output as NodeJS.WritableStream,
       format: (options, { progress, value }) => {
         const line = text(value);
-        const room = Math.min(longestBar, (output.columns ?? 80) - line.length - 3);
+        const room = Math.min(longestBar, (output.columns || 80) - line.length - 3);
         if (room < 5) return line;
         const barsize = Math.floor(room);
         return `${cliProgress.Format.BarFormat(progress, { ...options, barsize })}  ${line}`;
