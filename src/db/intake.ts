@@ -102,7 +102,13 @@ async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<R
   if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
   await transaction
     .updateTable('images')
-    .set({ status: stateOf(upload), error: null, error_code: null, updated_at: sql`now()` })
+    .set({
+      status: stateOf(upload),
+      error: null,
+      error_code: null,
+      damaged_at: null,
+      updated_at: sql`now()`,
+    })
     .where('id', '=', known.id)
     .execute();
   const { id } = await transaction

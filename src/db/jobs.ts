@@ -52,14 +52,15 @@ export function makeJobQueries({ sql: db }: Database) {
       return rows.map(toClaimedJob);
     },
 
-    /** Extends the leases of these jobs; answers the ids of those that are still held. */
-    async renewLeases(jobs: readonly ClaimedJob[], leaseSeconds: number): Promise<Set<number>> {
+    /** Extends the leases of these jobs; answers those that are still held. */
+    async renewLeases(jobs: readonly ClaimedJob[], leaseSeconds: number): Promise<Set<ClaimedJob>> {
       const held = jobs.map((job) => sql`(${job.id}::bigint, ${job.leaseToken}::bigint)`);
-      const { rows } = await sql<{ id: number }>`
+      const { rows } = await sql<{ id: number; token: number }>`
         UPDATE jobs SET lease_until = now() + make_interval(secs => ${leaseSeconds})
         WHERE (id, lease_token) IN (${sql.join(held)}) AND state = 'processing'
-        RETURNING id`.execute(db);
-      return new Set(rows.map(({ id }) => id));
+        RETURNING id, lease_token AS token`.execute(db);
+      const tokens = new Map(rows.map(({ id, token }) => [id, token]));
+      return new Set(jobs.filter((job) => tokens.get(job.id) === job.leaseToken));
     },
 
     /**

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { create as contentDisposition } from 'content-disposition';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
@@ -74,7 +74,7 @@ export async function replyOriginal(
     'content-disposition': contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' }),
   });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
-  const range = readRange(request, etag, bytes);
+  const range = readRange(request, reply, etag, bytes);
   if (!range) return sendStream(request, reply, bytes, () => found.open());
   const { start: first, end: last } = range;
   void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
@@ -88,7 +88,8 @@ async function sendStream(
   open: () => Promise<Readable>,
 ): Promise<FastifyReply> {
   void reply.header('content-length', length);
-  if (request.method === 'HEAD') return reply.send();
+  // Fastify measures whatever it is given, except a stream: an empty one keeps the length of the file.
+  if (request.method === 'HEAD') return reply.send(Readable.from([]));
   return reply.send(await open());
 }
 
@@ -102,17 +103,22 @@ function isFresh(header: string | undefined, etag: string): boolean {
 /** One range; several, or a form that nobody knows, are answered with the whole file, as RFC 9110 §14.2 allows. */
 function readRange(
   { headers }: FastifyRequest,
+  reply: FastifyReply,
   etag: string,
   bytes: number,
 ): { start: number; end: number } | undefined {
   const stale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
   if (headers.range === undefined || stale) return undefined;
+  // More of the last bytes than there are is the whole file (RFC 9110 §14.1.2); the parser calls it unsatisfiable.
+  if (Number(/^bytes=-(\d+)$/.exec(headers.range)?.[1]) >= bytes) return { start: 0, end: bytes - 1 };
   const ranges = parseRange(bytes, headers.range, { combine: true });
-  if (ranges === -1)
+  if (ranges === -1) {
+    void reply.header('content-range', `bytes */${bytes}`);
     throw new AppError(
       'range_not_satisfiable',
       `The range ${headers.range.slice(0, 80)} lies outside the file of ${bytes} bytes.`,
     );
+  }
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;
   return ranges[0];
 }

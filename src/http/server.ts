@@ -83,11 +83,20 @@ function acceptForms(app: FastifyInstance): void {
 
 /**
  * A server that closes ends its idle connections once; those that are busy at that moment would then stay open for the
- * whole keep-alive time and hold the process up.
+ * whole keep-alive time and hold the process up. Nor does it count those as idle that have never sent anything, as
+ * browsers open them to be quick later.
  */
 function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
+  const open = new Set<Socket>();
+  app.server.on('connection', (socket: Socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
   app.addHook('preClose', (done) => {
-    const timer = setInterval(() => app.server.closeIdleConnections(), 50);
+    const timer = setInterval(() => {
+      app.server.closeIdleConnections();
+      for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+    }, 50);
     app.server.once('close', () => clearInterval(timer));
     done();
   });

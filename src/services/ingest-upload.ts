@@ -52,26 +52,35 @@ export interface Ingested {
 
 /**
  * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
- * the same tenant lead to the same image. The received file is gone afterwards, whatever happens.
+ * the same tenant lead to the same image. The received file is removed, whatever happens.
  * @throws {AppError} that says what is wrong with the file; nothing is kept of it then.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 
 /** @see IngestUpload */
 export function makeIngestUpload(parts: Parts): IngestUpload {
-  const { images, staging } = parts;
+  const { staging } = parts;
+  /** Files that a job still reads when its upload is answered: they are removed at the job's end. */
+  const stillRead = new Set<string>();
   return async (_principal, upload) => {
     try {
       const tenant = await ensureTenant(parts, upload.tenantName);
-      const known = await images.findByContent(tenant.id, upload.file.contentHash);
-      if (known && known.status !== 'failed' && !known.damaged)
-        return await answerKnown(parts, upload, known.id);
-      const facts = await inspect(parts, upload.file);
-      return await ingestNew(parts, upload, tenant, facts);
+      for (;;) {
+        const ingested = await ingestOnce({ ...parts, stillRead }, upload, tenant);
+        if (ingested) return ingested;
+      }
     } finally {
-      await staging.discard(upload.file.path);
+      if (!stillRead.delete(upload.file.path)) await staging.discard(upload.file.path);
     }
   };
+}
+
+/** `undefined` when the image that had this content went away in the middle: then the way is free. */
+async function ingestOnce(parts: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
+  const known = await parts.images.findByContent(tenant.id, upload.file.contentHash);
+  if (known && known.status !== 'failed' && !known.damaged) return answerKnown(parts, upload, known.id);
+  const facts = await inspect(parts, upload.file);
+  return ingestNew(parts, upload, tenant, facts);
 }
 
 async function ensureTenant({ tenants }: Parts, name: string): Promise<Tenant> {
@@ -90,12 +99,14 @@ async function inspect({ decoders, limits }: Parts, file: ReceivedFile): Promise
   return decoders.probe({ path: file.path, limits });
 }
 
+type Reading = Parts & { readonly stillRead: Set<string> };
+
 async function ingestNew(
-  parts: Parts,
+  parts: Reading,
   upload: Upload,
   tenant: Tenant,
   facts: PictureFacts,
-): Promise<Ingested> {
+): Promise<Ingested | undefined> {
   const recorded = await storeAndRecord(parts, upload, tenant, facts);
   if (recorded.outcome === 'known') {
     await parts.images.clearDamaged(recorded.imageId);
@@ -138,8 +149,9 @@ async function loadImage(images: Parts['images'], imageId: number): Promise<Imag
 }
 
 /** An inline answer is complete: it waits for who is making the renditions. */
-async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested> {
-  const known = await loadImage(parts.images, imageId);
+async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested | undefined> {
+  const known = await parts.images.find(systemPrincipal, { id: imageId });
+  if (!known) return undefined;
   const busy = known.status === 'pending' || known.status === 'processing';
   const image = busy && mode === 'inline' ? await parts.waitForImage(known.id, parts.inlineMs) : known;
   return { outcome: 'known', image, jobId: undefined };
@@ -155,19 +167,25 @@ async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob):
  * `inlineMs` is answered as it stands, and a worker finishes it.
  */
 async function runInline(
-  parts: Parts,
+  parts: Reading,
   upload: Upload,
   outcome: 'new' | 'again',
   job: ClaimedJob,
 ): Promise<Ingested> {
-  const { runJob, storage, intake, inlineMs } = parts;
-  const { contentHash } = upload.file;
+  const { runJob, storage, staging, intake, inlineMs, stillRead } = parts;
+  const { contentHash, path } = upload.file;
   const key = originalKey(job.tenantId, contentHash);
   const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
   const waiting = parts.waitForImage(job.imageId, inlineMs);
-  void runJob(job, {
-    localPath: upload.file.path,
+  const run = runJob(job, {
+    localPath: path,
     ...(outcome === 'new' ? { onFinalFailure: takeBack } : {}),
   });
-  return { outcome, image: await waiting, jobId: job.id };
+  const image = await waiting;
+  if (image.status !== 'completed') {
+    stillRead.add(path);
+    // What cannot be removed now is removed by the sweep of the staging folder.
+    void run.then(() => staging.discard(path)).catch(() => undefined);
+  }
+  return { outcome, image, jobId: job.id };
 }

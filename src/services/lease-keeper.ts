@@ -34,7 +34,7 @@ export function makeLeaseKeeper({ jobs, leaseSeconds, logger }: Parts): LeaseKee
     const mine = [...held.keys()];
     if (mine.length === 0) return;
     const renewed = await jobs.renewLeases(mine, leaseSeconds);
-    for (const job of mine) if (!renewed.has(job.id)) held.get(job)?.abort('its lease was lost');
+    for (const job of mine) if (!renewed.has(job)) held.get(job)?.abort('its lease was lost');
   }
 
   const timer = setInterval(

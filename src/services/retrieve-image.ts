@@ -91,11 +91,12 @@ export function makeRetrieveImage({ images, storage, cache, presets }: Parts) {
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
       const stored = await storage.stat(key);
-      if (!stored) {
+      if (stored?.bytes !== image.originalBytes) {
         await images.markDamaged(image.id);
+        const what = stored ? 'has another size than it had' : 'is missing from storage';
         throw new AppError(
           'original_missing',
-          `The original of image ${image.id} is missing from storage; the image is marked as damaged.`,
+          `The original of image ${image.id} ${what}; the image is marked as damaged.`,
         );
       }
       return {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageQueries } from '../db/images.ts';
-import { AppError } from '../errors.ts';
+import { AppError, type ErrorCode, errorTable } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { systemPrincipal } from '../model/principal.ts';
 import type { Settlements } from './settlements.ts';
@@ -46,8 +46,15 @@ export function makeWaitForImage({ images, settlements }: Parts): WaitForImage {
 
 function isSettled(image: ImageWithRenditions): boolean {
   if (image.status === 'failed')
-    throw new AppError('picture_damaged', image.error ?? 'The picture could not be decoded.');
+    throw new AppError(codeOf(image.errorCode), image.error ?? 'The picture could not be decoded.');
   return image.status === 'completed';
+}
+
+/** The code under which a failure was recorded, if it is one that can be answered. */
+function codeOf(recorded: string | null): ErrorCode {
+  return recorded !== null && Object.hasOwn(errorTable, recorded)
+    ? (recorded as ErrorCode)
+    : 'picture_damaged';
 }
 
 /** An upload that turned out to be no usable picture is taken back: others who sent the same bytes end up here. */

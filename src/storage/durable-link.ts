@@ -53,7 +53,10 @@ export function makeDurableLinker(root: string) {
           inFolder(dirname(to), () => (keep ? linkOver(from, to) : rename(from, to))),
         ),
       );
-      await Promise.all([...moves.map(({ to }) => to), ...folders].map(syncPath));
+      await Promise.all([
+        ...moves.map(({ from, to }) => syncFile(keep ? from : to)),
+        ...folders.map(syncPath),
+      ]);
     },
   };
 }
@@ -75,6 +78,13 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 /** Brings a file's bytes, or a folder's list of names, to the disk. */
+/** A file that somebody removed meanwhile needs no syncing. */
+async function syncFile(path: string): Promise<void> {
+  await syncPath(path).catch((error: unknown) => {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  });
+}
+
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

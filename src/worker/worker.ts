@@ -28,7 +28,7 @@ const pollMs = 1_000;
 export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger }: Parts): Worker {
   const running = new Set<Promise<unknown>>();
   let stopped = true;
-  let claiming = false;
+  let claiming: Promise<void> | undefined;
   /** A wake-up came while a claim ran: what it announced may have missed that claim. */
   let wokenMeanwhile = false;
   let timer: NodeJS.Timeout | undefined;
@@ -55,12 +55,11 @@ export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger
       wokenMeanwhile = true;
       return;
     }
-    claiming = true;
     wokenMeanwhile = false;
-    claim()
+    claiming = claim()
       .catch((error: unknown) => logger.error({ err: error }, 'jobs could not be claimed; trying again'))
       .finally(() => {
-        claiming = false;
+        claiming = undefined;
         if (wokenMeanwhile && !stopped) fill();
       });
   }
@@ -76,6 +75,8 @@ export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger
       stopped = true;
       unsubscribe();
       clearInterval(timer);
+      // What a claim under way brings is in hand, too.
+      await claiming;
       while (running.size > 0) await Promise.all(running);
     },
   };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Config } from '../../config.ts';
-import { findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
+import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
 import { openEmbeddedDatabase } from '../../db/embedded.ts';
 import { migrate } from '../../db/migrate.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
@@ -28,39 +28,53 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   );
 }
 
-function checkDatabase(config: Config): Promise<Finding> {
+async function checkDatabase(config: Config): Promise<Finding> {
   const directory = join(config.dataDir, 'db');
   const remedy = `Restore ${directory} from a backup, or move it away to begin anew.`;
-  return attempt('database', `embedded, in ${directory}; no server runs on it`, remedy, async () => {
-    const lock = lockDataFolder(config.dataDir);
-    try {
+  const lock = takeLock(config.dataDir);
+  if (typeof lock === 'string') {
+    const rights = 'Check the owner and the rights of the folder, or set DATA_DIR to another one.';
+    return { subject: 'database', state: lock, remedy: rights };
+  }
+  try {
+    return await attempt('database', `embedded, in ${directory}; no server runs on it`, remedy, async () => {
       const database = await openEmbeddedDatabase(directory);
       await migrate(database);
       await sql`SELECT count(*) FROM images`.execute(database.sql);
       await database.close();
-    } finally {
-      lock.release();
-    }
-  });
+    });
+  } finally {
+    lock.release();
+  }
+}
+
+/** The lock, or why it cannot be had. */
+function takeLock(dataDir: string): DataFolderLock | string {
+  try {
+    return lockDataFolder(dataDir);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function checkStorage({ storage: { path, minFreeBytes } }: Config): Promise<Finding[]> {
-  const storage = await makeLocalStorage(path);
+  const opening = makeLocalStorage(path);
+  const written = await attempt(
+    'storage',
+    `${path} can be written and read`,
+    'Check the owner and the rights of the folder.',
+    async () => (await opening).check(),
+  );
+  const storage = await opening.catch(() => undefined);
+  if (!storage) return [written];
   const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
-  return [
-    await attempt(
-      'storage',
-      `${path} can be written and read`,
-      'Check the owner and the rights of the folder.',
-      () => storage.check(),
-    ),
-    await attempt(
-      'disk',
-      `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
-      'Free some space, or purge deleted images.',
-      makeAssertFreeSpace(storage, minFreeBytes),
-    ),
-  ];
+  const disk = await attempt(
+    'disk',
+    `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
+    'Free some space, or purge deleted images.',
+    makeAssertFreeSpace(storage, minFreeBytes),
+  );
+  return [written, disk];
 }
 
 async function attempt(
