@@ -7,6 +7,7 @@ const steps = [
   ['types', 'tsc'],
   ['dead code', 'knip'],
   ['dead code in production', 'knip', '--production'],
+  ['lockfile', 'node', 'scripts/complete-lockfile.ts', '--check'],
   ['generated documentation', 'node', 'scripts/configuration-docs.ts', '--check'],
 ] as const;
 

@@ -1,0 +1,171 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../src/config.ts';
+import { settings } from '../src/config/settings.ts';
+import { errorTable } from '../src/errors.ts';
+import { makeHttpServer } from '../src/http/server.ts';
+import type { SurfaceParts } from '../src/http/surface.ts';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const documents = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+].sort();
+
+/** Rows of a document's tables whose first cell is code, as lists of cells without their backticks. */
+function tableRows(document: string): string[][] {
+  const lines = read(document)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
+  return lines.map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim().replaceAll('`', '')),
+  );
+}
+
+describe('configuration', () => {
+  test('docs/configuration.md is what the settings give', () => {
+    const { status, stderr } = spawnSync(process.execPath, ['scripts/configuration-docs.ts', '--check'], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+  });
+
+  test('every variable that a document names is a setting', () => {
+    const known = new Set(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases]));
+    // Not a variable: the mark in the folder of a complete database.
+    known.add('VITRINE_READY');
+    const unknown = documents.flatMap((document) =>
+      Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
+        .filter((name) => !known.has(name))
+        .map((name) => `${document}: ${name}`),
+    );
+    expect(unknown).toEqual([]);
+  });
+
+  test('docs/limits.md gives the defaults that are in force', () => {
+    const limits = read('docs/limits.md').replaceAll(',', '');
+    const { maxConnections, maxUploadBytes, maxPixels, maxFrames, leaseSeconds, poolRecycleJobs } = settings;
+    for (const { name, fallback } of [
+      maxConnections,
+      maxUploadBytes,
+      maxPixels,
+      maxFrames,
+      leaseSeconds,
+      poolRecycleJobs,
+    ]) {
+      const row = limits.split('\n').find((line) => line.includes(`| \`${name}\` |`));
+      expect(row, name).toMatch(new RegExp(`\\b${fallback}\\b`));
+    }
+  });
+});
+
+describe('API', () => {
+  test('docs/api.md has every error code with its status, title and class, and no other', () => {
+    const documented = tableRows('docs/api.md').filter((row) => row.length === 4);
+    const real = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
+      code,
+      String(status),
+      title,
+      failureClass,
+    ]);
+    expect(documented).toEqual(real);
+  });
+
+  test('docs/api.md has every route that the server registers, and no other', async () => {
+    const documented = tableRows('docs/api.md')
+      .map(([first = '']) => first)
+      .filter((call) => /^[A-Z]+ \//.test(call));
+    expect(documented.toSorted()).toEqual(await registeredRoutes());
+  });
+});
+
+/** Routes of the real server, as `GET /path`; those of HEAD follow those of GET. Nothing behind it is called. */
+async function registeredRoutes(): Promise<string[]> {
+  const parts = { services: {}, presets: [] } as unknown as SurfaceParts;
+  const app = makeHttpServer(loadConfig({}).server, pino({ level: 'silent' }), parts);
+  await app.ready();
+  try {
+    return parseRoutes(app.printRoutes({ commonPrefix: false })).toSorted();
+  } finally {
+    await app.close();
+  }
+}
+
+/** Reads Fastify's drawing of its routes: a tree of path segments, four columns for each level. */
+function parseRoutes(drawing: string): string[] {
+  const routes: string[] = [];
+  const path: string[] = [];
+  for (const line of drawing.split('\n')) {
+    const match = /^(?<indent>[│\s]*)[├└]── (?<segment>\S*)(?: \((?<methods>[A-Z, ]+)\))?$/.exec(line);
+    if (!match?.groups) continue;
+    const { indent = '', segment = '', methods = '' } = match.groups;
+    path.length = indent.length / 4;
+    path.push(segment);
+    for (const method of methods.split(', ').filter((word) => word !== '' && word !== 'HEAD'))
+      routes.push(`${method} ${path.join('')}`);
+  }
+  return routes;
+}
+
+describe('links', () => {
+  /** Headings as GitHub links to them. */
+  const anchorsOf = (document: string) =>
+    Array.from(read(document).matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replaceAll(/\s/g, '-'),
+    );
+
+  test.each(documents)('relative links of %s lead somewhere', (document) => {
+    const targets = Array.from(read(document).matchAll(/\]\(([^)\s]+)\)/g), ([, target = '']) => target);
+    const broken = targets.filter((target) => {
+      if (/^[a-z]+:/.test(target)) return false;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? document : relative(root, join(root, dirname(document), path));
+      if (!existsSync(join(root, file))) return true;
+      return anchor !== undefined && !anchorsOf(file).includes(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test('every decision record is in the index, and the index is linked', () => {
+    const records = readdirSync(join(root, 'docs/adr')).filter((name) => /^\d{4}-.+\.md$/.test(name));
+    const index = read('docs/adr/README.md');
+    expect(records.length).toBeGreaterThan(0);
+    expect(records.filter((name) => !index.includes(`(${name})`))).toEqual([]);
+    expect(read('docs/architecture.md')).toContain('(adr/README.md)');
+  });
+
+  test('files of the program that documents name are there', () => {
+    const folders = ['', 'src/'];
+    const missing = documents.flatMap((document) =>
+      Array.from(
+        read(document).matchAll(/`([\w-]+(?:\/[\w.-]+)+\.(?:ts|js|md|sql))`/g),
+        ([, path = '']) => path,
+      )
+        .filter((path) => !folders.some((folder) => existsSync(join(root, folder, path))))
+        .map((path) => `${document}: ${path}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+test('the command line in the README is the real one', () => {
+  const { stdout } = spawnSync(process.execPath, ['src/main.ts', '--help'], { cwd: root, encoding: 'utf8' });
+  expect(stdout).toContain('serve');
+  expect(read('README.md')).toContain(stdout.trim());
+});
