@@ -14,8 +14,8 @@ interface Entry {
 
 const path = new URL('../package-lock.json', import.meta.url);
 const lock = JSON.parse(readFileSync(path, 'utf8')) as { packages: Record<string, Entry> };
-const systems = ['android', 'darwin', 'linux', 'freebsd', 'win32', 'openharmony'];
-const processors = ['arm', 'arm64', 'x64', 'ia32', 'ppc64', 'riscv64', 's390x', 'wasm32', 'loong64'];
+const systems = new Set(['android', 'darwin', 'linux', 'freebsd', 'win32', 'openharmony']);
+const processors = new Set(['arm', 'arm64', 'x64', 'ia32', 'ppc64', 'riscv64', 's390x', 'wasm32', 'loong64']);
 
 function missingEntries(): [string, object][] {
   return Object.values(lock.packages).flatMap(({ optionalDependencies = {}, dev }) =>
@@ -27,8 +27,8 @@ function missingEntries(): [string, object][] {
 
 function describe(name: string, version: string, dev: boolean | undefined): object {
   const words = name.replace(/^@[^/]+\//, '').split('-');
-  const cpu = words.find((word) => processors.includes(word));
-  const os = words.find((word) => systems.includes(word));
+  const cpu = words.find((word) => processors.has(word));
+  const os = words.find((word) => systems.has(word));
   return {
     version,
     ...(cpu && { cpu: [cpu] }),

@@ -111,15 +111,16 @@ function compose(config: Config, { decoders, storage, staging, database, queue, 
       limits,
       leaseSeconds,
     }),
-    retrieve: makeRetrieveImage({ images, storage, cache, presets }),
+    retrieve: makeRetrieveImage({ images, jobs, queue, storage, cache, presets }),
     deleteImage: makeDeleteImage({ images, cache }),
     listImages: (principal, filter, page) => images.list(principal, filter, page),
     usage,
     checkHealth: makeCheckHealth({ sweeping, storage, logger }),
   };
   const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
-  const sweepOrphans = makeSweepOrphans({ sweeping, storage, brake: config.storage.orphanBrake, logger });
-  const findMissingOriginals = makeFindMissingOriginals({ sweeping, images, storage, logger });
+  const brake = config.storage.orphanBrake;
+  const sweepOrphans = makeSweepOrphans({ sweeping, storage, brake, logger });
+  const findMissingOriginals = makeFindMissingOriginals({ sweeping, images, storage, brake, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
     sweepOrphans,

@@ -20,6 +20,11 @@ export const errorTable = {
   },
   picture_damaged: { status: 400, title: 'The picture cannot be decoded', failureClass: 'permanent' },
   decoder_crashed: { status: 400, title: 'The picture stopped the decoder', failureClass: 'crash' },
+  worker_lost: {
+    status: 400,
+    title: 'The picture lost its worker again and again',
+    failureClass: 'lease-lost',
+  },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   rendition_not_ready: { status: 404, title: 'The rendition is not there', failureClass: 'transient' },

@@ -45,7 +45,7 @@ const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 export function lockDataFolder(folder: string): DataFolderLock {
   mkdirSync(folder, { recursive: true });
   const fd = openSync(lockPath(folder), 'a+');
-  if (!tryLock(fd)) {
+  if (!tryLockPatiently(fd)) {
     closeSync(fd);
     throw new DataFolderInUse(folder, readHolder(folder));
   }
@@ -61,7 +61,16 @@ export function lockDataFolder(folder: string): DataFolderLock {
   };
 }
 
-/** Who holds the folder now, or `undefined` when nobody does. Takes nothing. */
+/** A glance by `findHolder` holds the lock for a moment; it must not refuse a server that starts just then. */
+function tryLockPatiently(fd: number): boolean {
+  for (let tries = 0; tries < 5; tries++) {
+    if (tryLock(fd)) return true;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  return false;
+}
+
+/** Who holds the folder now, or `undefined` when nobody does. */
 export function findHolder(folder: string): LockHolder | undefined {
   let fd: number;
   try {

@@ -96,6 +96,15 @@ export function makeJobQueries({ sql: db }: Database) {
       return row && { ...toImage(row), renditions: row.renditions };
     },
 
+    /** Asks for the renditions of an image anew, unless work on it is under way. */
+    async requeue(imageId: number, priority: number): Promise<void> {
+      await sql`
+        INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
+        SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
+        WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`.execute(db);
+    },
+
     /** Records a failed try and what follows. False when the lease was lost. */
     recordFailure: (job: ClaimedJob, attempt: Omit<FailedAttempt, 'at'>, next: NextStep): Promise<boolean> =>
       db.transaction().execute(async (transaction) => {

@@ -23,7 +23,7 @@ export interface RecordedOriginal {
 export function makeSweepQueries({ sql: db, kind }: Database) {
   return {
     /**
-     * Takes over jobs whose holder gave no sign of life. No retry is spent, but one that loses its worker more than
+     * Takes over jobs whose holder gave no sign of life. No retry is spent, but one that loses its worker
      * `limit` times is taken for the cause and fails. `everything`: this process is alone, so every lease is stale.
      */
     async takeOverLostLeases(

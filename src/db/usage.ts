@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import type { JobState } from '../model/job.ts';
+import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
 
 /** What a tenant uses. Bytes are those of its files, each image counted with its own. */
@@ -22,9 +23,9 @@ export interface OverallUsage {
 /** Queries on usage. */
 export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
-/** Queries on usage; deleted images do not count. */
+/** Queries on usage, of what the principal may see; deleted images do not count. */
 export function makeUsageQueries({ sql: db }: Database) {
-  async function tenants(name?: string): Promise<TenantUsage[]> {
+  async function tenants(principal: Principal, name?: string): Promise<TenantUsage[]> {
     const { rows } = await sql<TenantUsage>`
       SELECT t.id AS "tenantId", t.name AS tenant, coalesce(i.images, 0) AS images, coalesce(r.renditions, 0) AS renditions,
              coalesce(i.bytes, 0) AS "originalBytes", coalesce(r.bytes, 0) AS "renditionBytes"
@@ -36,31 +37,30 @@ export function makeUsageQueries({ sql: db }: Database) {
         SELECT count(*) AS renditions, sum(r.bytes)::bigint AS bytes FROM renditions r
         JOIN images ON images.id = r.image_id
         WHERE images.tenant_id = t.id AND images.deleted_at IS NULL) r ON true
-      ${name === undefined ? sql`` : sql`WHERE t.name = ${name}`}
+      WHERE ${mayAccess(principal, 't.id')} AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}
       ORDER BY t.name`.execute(db);
     return rows;
   }
 
   return {
-    tenants: () => tenants(),
+    tenants: (principal: Principal) => tenants(principal),
 
-    async tenant(name: string): Promise<TenantUsage | undefined> {
-      return (await tenants(name))[0];
+    async tenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
+      return (await tenants(principal, name))[0];
     },
 
-    async overall(): Promise<OverallUsage> {
+    async overall(principal: Principal): Promise<OverallUsage> {
       const byTenant = await sql<{ name: string; count: number }>`
         SELECT t.name, count(i.id) AS count FROM tenants t
-        LEFT JOIN images i ON i.tenant_id = t.id AND i.deleted_at IS NULL GROUP BY t.name ORDER BY t.name`.execute(
-        db,
-      );
+        LEFT JOIN images i ON i.tenant_id = t.id AND i.deleted_at IS NULL
+        WHERE ${mayAccess(principal, 't.id')} GROUP BY t.name ORDER BY t.name`.execute(db);
       const byPreset = await sql<{ name: string; count: number }>`
         SELECT r.preset AS name, sum(r.bytes)::bigint AS count FROM renditions r
-        JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL GROUP BY r.preset`.execute(db);
+        JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+        WHERE ${mayAccess(principal, 'i.tenant_id')} GROUP BY r.preset`.execute(db);
       const byStatus = await sql<{ name: string; count: number }>`
-        SELECT status AS name, count(*) AS count FROM images WHERE deleted_at IS NULL GROUP BY status`.execute(
-        db,
-      );
+        SELECT status AS name, count(*) AS count FROM images
+        WHERE deleted_at IS NULL AND ${mayAccess(principal, 'tenant_id')} GROUP BY status`.execute(db);
       const record = (rows: readonly { name: string; count: number }[]) =>
         Object.fromEntries(rows.map(({ name, count }) => [name, count]));
       return {
@@ -70,4 +70,8 @@ export function makeUsageQueries({ sql: db }: Database) {
       };
     },
   };
+}
+
+function mayAccess({ tenantId }: Principal, column: string) {
+  return tenantId === null ? sql`true` : sql`${sql.ref(column)} = ${tenantId}`;
 }

@@ -17,9 +17,6 @@ const formLimits = {
 /** What a form is larger than its file by, at most. */
 const formOverhead = 256 * 1024;
 
-/** The parser misses its own end when bytes follow the closing boundary in a later packet (fastify/busboy#228). */
-const missedEndMs = 500;
-
 /** A form with one file, which lies in staging. Whoever takes it discards the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
@@ -114,7 +111,7 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
   }
   parser.once('finish', end);
   parser.on('error', () => fail(cutShort()));
-  watch(request, idleMs, end, fail);
+  watch(request, idleMs, fail);
   request.pipe(parser);
   ended.catch(() => undefined);
 
@@ -148,18 +145,12 @@ function makeParser(request: IncomingMessage, maxBytes: number): BusboyInstance 
 }
 
 /** Ends the form when its request is cut or stands still. */
-function watch(
-  request: IncomingMessage,
-  idleMs: number,
-  end: () => void,
-  fail: (error: AppError) => void,
-): void {
+function watch(request: IncomingMessage, idleMs: number, fail: (error: AppError) => void): void {
   const idle = setTimeout(
     () => fail(new AppError('request_timeout', `No bytes came for ${idleMs / 1000} s.`)),
     idleMs,
   );
   request.on('data', () => idle.refresh());
-  request.once('end', () => setTimeout(end, missedEndMs).unref());
   request.once('error', () =>
     fail(new AppError('body_cut_short', 'The connection ended before the body did.')),
   );

@@ -34,6 +34,15 @@ export function answerErrorsAsProblems(app: FastifyInstance): void {
   );
 }
 
+/** Answers what Fastify refuses before any route is found, such as an address that cannot be decoded. */
+export function answerFrameworkError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  void sendProblem(request, reply, nameError(error));
+}
+
 async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): Promise<void> {
   if (error.status >= 500) {
     request.log.error(

@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import { AppError } from '../errors.ts';
 import { version } from '../version.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
-import { answerErrorsAsProblems, problemOf } from './problems.ts';
+import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
 import type { SurfaceParts } from './surface.ts';
 import { imageRoutes } from './v1/images.ts';
 import { operationRoutes } from './v1/operations.ts';
@@ -44,6 +44,7 @@ export function makeHttpServer(
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameter },
     clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: answerFrameworkError,
   }).withTypeProvider<ZodTypeProvider>();
   app.server.maxConnections = config.maxConnections;
   app.server.maxHeadersCount = requestLimits.headers;

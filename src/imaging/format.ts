@@ -1,10 +1,7 @@
 import { fileTypeFromBuffer } from 'file-type';
 import { AppError } from '../errors.ts';
-import type { PictureFormat } from '../model/picture.ts';
+import { headBytes, type PictureFormat } from '../model/picture.ts';
 import { nameOfForeignFile } from './foreign-formats.ts';
-
-/** Bytes of a file's head that are enough to tell its format. */
-export const headBytes = 4100;
 
 const formatOfExtension: Readonly<Record<string, PictureFormat>> = {
   jpg: 'jpeg',

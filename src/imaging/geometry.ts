@@ -22,6 +22,6 @@ function scaledSide(side: number, scale: number, most: number): number {
 }
 
 /** Whether `large` is at least `factor` times as wide and as high as `small`. */
-export function isAtLeast(large: Size, small: Size, factor = 1): boolean {
+export function isAsLargeAs(large: Size, small: Size, factor = 1): boolean {
   return large.width >= small.width * factor && large.height >= small.height * factor;
 }

@@ -1,5 +1,5 @@
 import type { Preset } from '../model/preset.ts';
-import { fitInside, isAtLeast, type Size } from './geometry.ts';
+import { fitInside, isAsLargeAs, type Size } from './geometry.ts';
 
 /** How one rendition is made. */
 export interface PlannedRendition {
@@ -30,7 +30,7 @@ export function planRenditions(source: Size, presets: readonly Preset[]): readon
  */
 function smallestSource(larger: readonly Size[], size: Size): number {
   const index = larger.findLastIndex(
-    (other) => (other.width === size.width && other.height === size.height) || isAtLeast(other, size, 2),
+    (other) => (other.width === size.width && other.height === size.height) || isAsLargeAs(other, size, 2),
   );
   return Math.max(index, 0);
 }

@@ -15,6 +15,9 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   bmp: 'image/bmp',
 };
 
+/** Bytes of a file's beginning that are enough to tell its format. */
+export const headBytes = 4100;
+
 /** Colour space of a source file, in the words that older clients know. */
 export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16';
 

@@ -12,7 +12,7 @@ export interface Principal {
   readonly rights: ReadonlySet<Right>;
 }
 
-/** The caller while `AUTH` is off: every right, every tenant. */
+/** The caller of an installation without access control: every right, every tenant. */
 export const openPrincipal: Principal = {
   subject: 'open',
   tenantId: null,

@@ -62,9 +62,9 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
   const { staging } = parts;
   /** Files that a job still reads when its upload is answered: they are removed at the job's end. */
   const stillRead = new Set<string>();
-  return async (_principal, upload) => {
+  return async (principal, upload) => {
     try {
-      const tenant = await ensureTenant(parts, upload.tenantName);
+      const tenant = await ensureTenant(parts, principal, upload.tenantName);
       for (;;) {
         const ingested = await ingestOnce({ ...parts, stillRead }, upload, tenant);
         if (ingested) return ingested;
@@ -83,14 +83,18 @@ async function ingestOnce(parts: Reading, upload: Upload, tenant: Tenant): Promi
   return ingestNew(parts, upload, tenant, facts);
 }
 
-async function ensureTenant({ tenants }: Parts, name: string): Promise<Tenant> {
+/** A caller that is bound to a tenant neither uploads for another nor learns whether there is one. */
+async function ensureTenant({ tenants }: Parts, principal: Principal, name: string): Promise<Tenant> {
   if (!isTenantName(name)) {
     throw new AppError(
       'invalid_tenant',
       `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
     );
   }
-  return tenants.ensure(name);
+  if (principal.tenantId === null) return tenants.ensure(name);
+  const tenant = await tenants.find(name);
+  if (tenant?.id === principal.tenantId) return tenant;
+  throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name)}.`);
 }
 
 /** Tells the type by the first bytes, then reads the header in a decoder child. */

@@ -1,15 +1,20 @@
 import type { Readable } from 'node:stream';
 import type { ImageQueries } from '../db/images.ts';
+import type { JobQueries } from '../db/jobs.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
 import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
+import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, Storage } from '../storage/storage.ts';
+import { priorities } from './priorities.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Parts {
   readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged'>;
+  readonly jobs: Pick<JobQueries, 'requeue'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
   readonly storage: Storage;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
@@ -32,7 +37,7 @@ export interface RetrievedOriginal {
 export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
 
 /** Giving pictures back: records, originals and renditions. */
-export function makeRetrieveImage({ images, storage, cache, presets }: Parts) {
+export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets }: Parts) {
   const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions> {
@@ -59,10 +64,29 @@ export function makeRetrieveImage({ images, storage, cache, presets }: Parts) {
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
     if (!rendition) throw notReady(image, preset);
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
+    const read = async <T>(reading: Promise<T>): Promise<T> => {
+      try {
+        return await reading;
+      } catch (error) {
+        if (error instanceof AppError && error.code === 'original_missing') return makeAgain(image, preset);
+        throw error;
+      }
+    };
     if (rendition.bytes > cache.maxFileBytes)
-      return { rendition, etag, open: () => storage.read(rendition.storageKey) };
-    const body = await storage.readAll(rendition.storageKey);
+      return { rendition, etag, open: () => read(storage.read(rendition.storageKey)) };
+    const body = await read(storage.readAll(rendition.storageKey));
+    if (body.length !== rendition.bytes) await makeAgain(image, preset);
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
+  }
+
+  /** A rendition that is missing or cut in storage is no loss: its original makes it again. */
+  async function makeAgain(image: Image, preset: string): Promise<never> {
+    await jobs.requeue(image.id, priorities.single);
+    queue.wake();
+    throw new AppError(
+      'rendition_not_ready',
+      `The rendition "${preset}" of image ${image.id} is missing from storage; it is being made again.`,
+    );
   }
 
   return {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename } from 'node:fs/promises';
+import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { unlinkIfThere } from './storage-errors.ts';
 
 /** A finished file and the path that it gets. */
 interface Move {
@@ -44,32 +45,33 @@ export function makeDurableLinker(root: string) {
   }
 
   return {
-    /** With `keep` the old name stays as well. A file that has the new name already is replaced: it holds the same. */
+    /** With `keep` the old names stay as well. A file that has the new name already is replaced: it holds the same. */
     async store(moves: readonly Move[], keep: boolean): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await inFolder(folder);
-      await Promise.all(
-        moves.map(({ from, to }) =>
-          inFolder(dirname(to), () => (keep ? linkOver(from, to) : rename(from, to))),
-        ),
-      );
-      await Promise.all([
-        ...moves.map(({ from, to }) => syncFile(keep ? from : to)),
-        ...folders.map(syncPath),
-      ]);
+      await Promise.all(moves.map(({ from, to }) => inFolder(dirname(to), () => linkOver(from, to))));
+      await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
+      if (!keep) await Promise.all(moves.map(({ from }) => unlink(from)));
     },
   };
 }
 
-/** At each moment `to` is either the old file or the new one: a cut one is healed, and nobody finds none. */
+/**
+ * Gives `from` the name `to`. Where that name stands already, a row may rely on it: the new file is synced first, and
+ * at each moment the name is either the old file or the new one. So a cut file is healed, and a sound one never lost.
+ */
 async function linkOver(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
-    const beside = `${to}.${randomUUID()}`;
-    await link(from, beside);
-    await rename(beside, to);
+    await syncPath(from);
+    // In staging, where a sweep finds what a crash leaves behind.
+    const again = `${from}.${randomUUID()}`;
+    await link(from, again);
+    await rename(again, to);
+    // When both names are the same file already, `rename` does nothing and leaves the first one.
+    await unlinkIfThere(again);
   }
 }
 
@@ -78,13 +80,6 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 /** Brings a file's bytes, or a folder's list of names, to the disk. */
-/** A file that somebody removed meanwhile needs no syncing. */
-async function syncFile(path: string): Promise<void> {
-  await syncPath(path).catch((error: unknown) => {
-    if (!hasCode(error, 'ENOENT')) throw error;
-  });
-}
-
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

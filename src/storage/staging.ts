@@ -2,10 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { headBytes } from '../model/picture.ts';
 import { missing, namedWriteError, unlinkIfThere } from './storage-errors.ts';
-
-/** Bytes of a file's beginning that are kept for telling its type. */
-const headBytes = 4100;
 
 /** A file that arrived completely and is not stored yet. */
 export interface ReceivedFile {
@@ -13,7 +11,7 @@ export interface ReceivedFile {
   readonly bytes: number;
   /** SHA-256 of the bytes, hexadecimal. */
   readonly contentHash: string;
-  /** The first bytes, 4,100 at most. */
+  /** The first bytes, `headBytes` at most. */
   readonly head: Uint8Array;
 }
 
@@ -45,7 +43,7 @@ export function makeStaging(directory: string): Staging {
     async sweep(olderThanMs) {
       let removed = 0;
       for await (const entry of await opendir(directory)) {
-        if (!(await isOlder(join(directory, entry.name), olderThanMs))) continue;
+        if (!entry.isFile() || !(await isOlder(join(directory, entry.name), olderThanMs))) continue;
         await unlinkIfThere(join(directory, entry.name));
         removed++;
       }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isAtLeast } from '../../src/imaging/geometry.ts';
+import { isAsLargeAs } from '../../src/imaging/geometry.ts';
 import { planRenditions } from '../../src/imaging/rendition-plan.ts';
 
 const side = fc.integer({ min: 1, max: 5000 });
@@ -13,7 +13,7 @@ test('each rendition is made from pixels that are made before it and are not sma
       expect(plan).toHaveLength(presets.length);
       plan.forEach(({ size, from }, index) => {
         expect(from).toBeLessThanOrEqual(Math.max(0, index - 1));
-        expect(isAtLeast(plan[from]!.size, size)).toBe(true);
+        expect(isAsLargeAs(plan[from]!.size, size)).toBe(true);
       });
     }),
   );

@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { sql } from 'kysely';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
 import { openEmbeddedDatabase } from '../../db/embedded.ts';
 import { migrate } from '../../db/migrate.ts';
+import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import { makeLocalStorage } from '../../storage/local.ts';
 import { makeApiClient } from '../api-client.ts';
@@ -30,6 +31,12 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
 
 async function checkDatabase(config: Config): Promise<Finding> {
   const directory = join(config.dataDir, 'db');
+  if (!existsSync(directory)) {
+    return Promise.resolve({
+      subject: 'database',
+      state: `none yet; the first start makes it in ${directory}`,
+    });
+  }
   const remedy = `Restore ${directory} from a backup, or move it away to begin anew.`;
   const lock = takeLock(config.dataDir);
   if (typeof lock === 'string') {
@@ -40,7 +47,7 @@ async function checkDatabase(config: Config): Promise<Finding> {
     return await attempt('database', `embedded, in ${directory}; no server runs on it`, remedy, async () => {
       const database = await openEmbeddedDatabase(directory);
       await migrate(database);
-      await sql`SELECT count(*) FROM images`.execute(database.sql);
+      await makeSweepQueries(database).isAlive();
       await database.close();
     });
   } finally {

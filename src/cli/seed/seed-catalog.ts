@@ -83,7 +83,7 @@ function describeSeed(
   const lines = [describeImport(summary).trimEnd()];
   if (summary.stopped === null) {
     lines.push(
-      `The catalog holds ${catalog.exactDuplicates.length} exact copies and ${catalog.nearDuplicates.length} re-exported near-duplicates.`,
+      `Exact copies in the catalog: ${catalog.exactDuplicates.length}; re-exported near-duplicates: ${catalog.nearDuplicates.length}.`,
       exitCode === 0
         ? `That ${catalog.broken} is refused is intended: it is a JPEG file cut in the middle.`
         : `Only ${catalog.broken} should have been refused, and nothing else.`,

@@ -1,10 +1,13 @@
 import { version } from '../../version.ts';
+import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 
 /** `/v1/metrics` and `/v1/healthz`. */
 export const operationRoutes: Surface = (app, { services }) => {
-  app.get('/metrics', async () => {
-    const { imagesByTenant, bytesByPreset, imagesByStatus } = await services.usage.overall();
+  app.get('/metrics', async (request) => {
+    const { imagesByTenant, bytesByPreset, imagesByStatus } = await services.usage.overall(
+      principalOf(request),
+    );
     return { tenant_counts: imagesByTenant, bytes_per_preset: bytesByPreset, status_counts: imagesByStatus };
   });
 

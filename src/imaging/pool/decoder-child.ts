@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { Socket } from 'node:net';
 import type { ChildMessage, TaskMessage } from './messages.ts';
-import type { PoolLogger } from './logger.ts';
+import type { Logger } from '../../model/logger.ts';
 
 /** A running decoder child, seen from the parent. */
 export interface DecoderChild {
@@ -39,11 +39,7 @@ const childFlags = ['--max-old-space-size=128', '--max-semi-space-size=4'];
 const longestErrorOutput = 4000;
 
 /** Starts `module` as a decoder child. It never keeps the parent process alive. */
-export function spawnDecoderChild(
-  module: string,
-  logger: PoolLogger,
-  events: DecoderChildEvents,
-): DecoderChild {
+export function spawnDecoderChild(module: string, logger: Logger, events: DecoderChildEvents): DecoderChild {
   const child = fork(module, [], {
     env: childEnvironment,
     execArgv: childFlags,
@@ -72,11 +68,7 @@ export function spawnDecoderChild(
   };
 }
 
-function logErrorOutput(
-  stream: NodeJS.ReadableStream | null,
-  pid: number | undefined,
-  logger: PoolLogger,
-): void {
+function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
   if (stream === null) return;
   if (stream instanceof Socket) stream.unref();
   let budget = longestErrorOutput;

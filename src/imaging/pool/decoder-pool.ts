@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import { makeLane } from './lane.ts';
-import type { PoolLogger } from './logger.ts';
+import type { Logger } from '../../model/logger.ts';
 import type { DerivedPicture } from './messages.ts';
 import { removeRenditions } from './rendition-files.ts';
 import type { PoolCounters } from './slot.ts';
 
-export type { DerivedPicture, RenditionFile } from './messages.ts';
+export type { DerivedPicture } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
@@ -21,7 +21,7 @@ export interface DecoderPoolOptions {
   readonly memoryMb: number;
   /** Tasks after which a child is replaced. */
   readonly recycleAfterJobs: number;
-  readonly logger: PoolLogger;
+  readonly logger: Logger;
   /** Another module for the children, with the same messages. */
   readonly childModule?: string;
 }

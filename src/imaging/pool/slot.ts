@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
-import type { PoolLogger } from './logger.ts';
+import type { Logger } from '../../model/logger.ts';
 import type { ChildMessage, TaskMessage, Work, WorkKind } from './messages.ts';
 import { residentMemoryMb } from './resident-memory.ts';
 
@@ -12,7 +12,7 @@ export interface SlotOptions<Kind extends WorkKind> {
   readonly timeoutMs: number;
   readonly memoryMb: number;
   readonly recycleAfterJobs: number;
-  readonly logger: PoolLogger;
+  readonly logger: Logger;
   readonly counters: PoolCounters;
   /** Called when the slot can take a task, and when its child is gone. */
   onChange(): void;

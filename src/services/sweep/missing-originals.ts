@@ -2,11 +2,13 @@ import type { ImageQueries } from '../../db/images.ts';
 import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Storage } from '../../storage/storage.ts';
+import { type Brake, isSuspicious } from './brake.ts';
 
 interface Parts {
   readonly sweeping: Pick<SweepQueries, 'originalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
+  readonly brake: Brake;
   readonly logger: Logger;
 }
 
@@ -14,29 +16,56 @@ const pageSize = 500;
 
 /**
  * Looks for rows whose original is missing or has another size. They are marked as damaged and reported, never removed:
- * uploading the picture again heals them. Answers how many were found.
+ * uploading the picture again heals them. When suspiciously much is missing, nothing is marked. Answers how many were
+ * found.
  */
 export type FindMissingOriginals = () => Promise<number>;
 
+interface Damage {
+  readonly id: number;
+  readonly key: string;
+  readonly what: 'missing' | 'cut short';
+}
+
 /** @see FindMissingOriginals */
-export function makeFindMissingOriginals({ sweeping, images, storage, logger }: Parts): FindMissingOriginals {
+export function makeFindMissingOriginals(parts: Parts): FindMissingOriginals {
+  const { images, brake, logger } = parts;
   return async () => {
-    let damaged = 0;
-    let last = 0;
-    for (;;) {
-      const page = await sweeping.originalsAfter(last, pageSize);
-      for (const { id, key, bytes } of page) {
-        last = id;
-        const stored = await storage.stat(key);
-        if (stored?.bytes === bytes) continue;
-        damaged++;
-        await images.markDamaged(id);
-        logger.error(
-          { image: id, key },
-          `the original of image ${id} is ${stored ? 'cut short' : 'missing'}; the image is marked as damaged`,
-        );
-      }
-      if (page.length < pageSize) return damaged;
+    const { looked, damages } = await findDamages(parts);
+    if (isSuspicious(damages.length, looked, brake)) {
+      logger.error(
+        { looked, missing: damages.length },
+        `${damages.length} of ${looked} originals look missing, more than ORPHAN_BRAKE allows: no image was marked. Is the storage mounted?`,
+      );
+      return damages.length;
     }
+    for (const { id, key, what } of damages) {
+      await images.markDamaged(id);
+      logger.error(
+        { image: id, key },
+        `the original of image ${id} is ${what}; the image is marked as damaged`,
+      );
+    }
+    return damages.length;
   };
+}
+
+async function findDamages({
+  sweeping,
+  storage,
+  brake,
+}: Parts): Promise<{ looked: number; damages: Damage[] }> {
+  const damages: Damage[] = [];
+  let looked = 0;
+  let last = 0;
+  for (;;) {
+    const page = await sweeping.originalsAfter(last, pageSize);
+    for (const { id, key, bytes } of page) {
+      last = id;
+      looked++;
+      const stored = await storage.stat(key);
+      if (stored?.bytes !== bytes) damages.push({ id, key, what: stored ? 'cut short' : 'missing' });
+    }
+    if (page.length < pageSize || damages.length > brake.count) return { looked, damages };
+  }
 }

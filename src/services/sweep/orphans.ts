@@ -2,11 +2,12 @@ import type { ContentFile, SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
+import { type Brake, isSuspicious } from './brake.ts';
 
 interface Parts {
   readonly sweeping: Pick<SweepQueries, 'unnamedFiles' | 'removeOrphan'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
-  readonly brake: { readonly share: number; readonly count: number };
+  readonly brake: Brake;
   readonly logger: Logger;
 }
 
@@ -22,9 +23,6 @@ export interface OrphanReport {
 /** A file younger than this may belong to an upload that is about to be recorded. */
 const graceMs = 24 * 3_600_000;
 
-/** Below this number a share says nothing: one file of two is half. */
-const fewOrphans = 20;
-
 const pageSize = 500;
 
 /**
@@ -38,10 +36,9 @@ export function makeSweepOrphans(parts: Parts): SweepOrphans {
   const { brake, logger } = parts;
   return async (now = new Date()) => {
     const { files, orphans } = await findOrphans(parts, new Date(now.getTime() - graceMs));
-    const share = files === 0 ? 0 : orphans.length / files;
-    const stopped = orphans.length > brake.count || (orphans.length > fewOrphans && share > brake.share);
+    const stopped = isSuspicious(orphans.length, files, brake);
     if (stopped) {
-      const percent = (100 * share).toFixed(1);
+      const percent = ((100 * orphans.length) / files).toFixed(1);
       logger.error(
         { files, orphans: orphans.length },
         `${orphans.length} of ${files} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows: nothing was removed. Was an older database restored?`,

@@ -47,11 +47,13 @@ export const catalogDialect: Surface = (app, { services, receiveUploadForm }) =>
     },
   );
 
-  app.get('/metrics', async () => ({ tenants: (await services.usage.tenants()).map(tenantRecord) }));
+  app.get('/metrics', async (request) => ({
+    tenants: (await services.usage.tenants(principalOf(request))).map(tenantRecord),
+  }));
 
   app.get('/metrics/tenant/:tenant_name', { schema: { params: tenantParams } }, async (request) => {
     const name = request.params.tenant_name;
-    const usage = isTenantName(name) ? await services.usage.tenant(name) : undefined;
+    const usage = isTenantName(name) ? await services.usage.tenant(principalOf(request), name) : undefined;
     if (!usage)
       throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
     return tenantUsageRecord(usage);

@@ -1,0 +1,76 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, afterAll, expect, onTestFinished, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const server = useServer();
+let pictures: string;
+
+beforeAll(async () => {
+  pictures = await makeFolder();
+  await mkdir(join(pictures, 'more'));
+  for (const name of ['a.jpg', 'b.jpg', 'more/c.jpg'])
+    await writeFile(join(pictures, name), await jpeg(name));
+  await writeFile(join(pictures, 'notes.txt'), 'no picture');
+});
+afterAll(() => removeFolder(pictures));
+
+const importing = (args: string[], env: Record<string, string> = {}) =>
+  runVitrine(['import', pictures, ...args], { DATA_DIR: server().dataDir, ...env });
+const imagesOf = async (base: string, tenant: string) =>
+  (await call(`${base}/v1/images?tenant=${tenant}`)).body['total'];
+
+test('an import finds the running server through its data folder, and can be repeated', async () => {
+  const first = await importing(['--tenant', 'shop']);
+  expect(first.code).toBe(0);
+  expect(first.stdout).toMatch(/^3 pictures: 3 new, 0 known, 0 refused/);
+  const again = await importing(['--tenant', 'shop']);
+  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+  expect(await imagesOf(server().url, 'shop')).toBe(3);
+});
+
+test('an import to an address needs no data folder, and prints a summary for programs', async () => {
+  const elsewhere = join(pictures, 'more', 'c.jpg', 'no-folder');
+  const args = ['--url', server().url, '--tenant', 'by-url', '--queued', '--json'];
+  const { code, stdout } = await importing(args, { DATA_DIR: elsewhere });
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ found: 3, new: 3, refused: [], failed: [], stopped: null });
+  expect(await imagesOf(server().url, 'by-url')).toBe(3);
+});
+
+test('refused files are named with their reason, and the exit code says so', async () => {
+  const folder = await makeFolder();
+  onTestFinished(() => removeFolder(folder));
+  await writeFile(join(folder, 'good.jpg'), await jpeg('good'));
+  await writeFile(join(folder, 'cut.jpg'), await brokenJpeg('cut'));
+  await writeFile(join(folder, 'page.jpg'), '<!doctype html><html></html>');
+  for (const mode of [[], ['--queued']]) {
+    const args = ['import', folder, '--tenant', `refused${mode.length}`, ...mode];
+    const { code, stdout } = await runVitrine(args, { DATA_DIR: server().dataDir });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/1 new, 0 known, 2 refused/);
+    expect(stdout).toMatch(/cut\.jpg: .{15,}/);
+    expect(stdout).toMatch(/page\.jpg: This is an HTML page/);
+  }
+});
+
+test('a server that is not there is told, with what to do', async () => {
+  const { code, stderr } = await importing(['--url', 'http://127.0.0.1:9']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/No answer from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
+});
+
+test('without a server the import starts one for itself, which is gone afterwards', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const first = await importing([], { DATA_DIR: folder });
+  expect(first.code).toBe(0);
+  expect(first.stderr).toContain(`No server runs on ${folder}; one is started for this command.`);
+  expect(first.stdout).toMatch(/^3 pictures: 3 new/);
+  const again = await importing([], { DATA_DIR: folder });
+  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
+});

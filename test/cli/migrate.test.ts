@@ -1,0 +1,22 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { runVitrine } from '../support/process/command.ts';
+import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { startServer } from '../support/process/server.ts';
+
+test('migrate makes the schema once, and again does nothing', async () => {
+  const folder = await makeFolder();
+  onTestFinished(() => removeFolder(folder));
+  const first = await runVitrine(['migrate'], { DATA_DIR: folder });
+  expect([first.code, first.stderr]).toEqual([0, '']);
+  expect(first.stdout).toMatch(/^Schema version \d+: applied 0001-/);
+  const again = await runVitrine(['migrate'], { DATA_DIR: folder });
+  expect(again.code).toBe(0);
+  expect(again.stdout).toMatch(/^Schema version \d+: nothing was to be done\.\n$/);
+});
+
+test('migrate leaves the work to the server while one runs', async () => {
+  const { dataDir, pid } = await startServer();
+  const { code, stdout } = await runVitrine(['migrate'], { DATA_DIR: dataDir });
+  expect(code).toBe(0);
+  expect(stdout).toContain(`process ${pid}`);
+});

@@ -1,0 +1,26 @@
+import { readdir } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { startServer } from '../support/process/server.ts';
+
+test('seed draws a catalog and imports it, and exactly its broken file is refused', async () => {
+  const { url, dataDir } = await startServer();
+  const keep = await makeFolder();
+  onTestFinished(() => removeFolder(keep));
+  const args = ['seed', '--products', '1', '--tenant', 'sample', '--keep', keep];
+  const first = await runVitrine(args, { DATA_DIR: dataDir });
+  expect(first.code).toBe(0);
+  expect(first.stdout).toMatch(/\d+ pictures: [1-9]\d* new, .* 1 refused/);
+  expect(first.stdout).toMatch(/is refused is intended/);
+  expect((await readdir(keep, { recursive: true })).length).toBeGreaterThan(2);
+  const { body } = await call<{ total: number; items: { status: string }[] }>(
+    `${url}/v1/images?tenant=sample`,
+  );
+  expect(body.total).toBeGreaterThan(1);
+  expect(body.items.every(({ status }) => status === 'completed')).toBe(true);
+  const again = await runVitrine(['seed', '--products', '1', '--tenant', 'sample', '--url', url], {});
+  expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/ 0 new, /)]);
+  expect((await call(`${url}/v1/images?tenant=sample`)).body['total']).toBe(body.total);
+});

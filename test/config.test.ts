@@ -1,0 +1,155 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { ConfigError, loadConfig } from '../src/config.ts';
+import { runVitrine } from './support/process/command.ts';
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const preset = (name: string, width: number, height: number, quality = 85) => ({
+  name,
+  width,
+  height,
+  quality,
+});
+
+test('an empty environment gives the documented defaults', () => {
+  const { server, uploads, presets, worker, log } = loadConfig({});
+  expect([server.host, server.port, log.level, worker.enabled]).toEqual(['127.0.0.1', 8000, 'info', true]);
+  expect(uploads.maxBytes).toBe(10_485_760);
+  expect(uploads.picture.maxPixels).toBe(50_000_000);
+  expect(presets).toEqual([preset('thumb', 100, 100), preset('card', 400, 400), preset('zoom', 1200, 1200)]);
+});
+
+test('all problems are reported together, each by the name of its variable', () => {
+  const problems = problemsOf({
+    PORT: 'eighty',
+    LOG_LEVEL: 'loud',
+    PRESETS: '{',
+    ENABLE_WORKER: 'perhaps',
+    MAX_FILE_SIZE: '-1',
+    DATABASE_URL: 'sqlite:///x.db',
+  });
+  const named = new Set(problems.map((problem) => problem.split(':')[0]));
+  const expected = ['PORT', 'LOG_LEVEL', 'PRESETS', 'ENABLE_WORKER', 'MAX_FILE_SIZE', 'DATABASE_URL'];
+  expect(named).toEqual(new Set(expected));
+  expect(problems).toHaveLength(expected.length);
+  expect(problems.find((problem) => problem.startsWith('PORT'))).toMatch(/"eighty".*0 to 65535/);
+});
+
+test('older names of a variable count when the present one is unset or empty', () => {
+  const sizes = (env: Record<string, string>) => loadConfig(env).uploads.maxBytes;
+  expect(sizes({ MAX_FILE_SIZE: '2000' })).toBe(2000);
+  expect(sizes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: '3000' })).toBe(3000);
+  expect(sizes({ MAX_FILE_SIZE: '2000', MAX_UPLOAD_BYTES: ' ' })).toBe(2000);
+  for (const name of ['STORAGE_PATH', 'STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'])
+    expect(loadConfig({ [name]: '/srv/pictures' }).storage.path, name).toBe('/srv/pictures');
+  expect(loadConfig({ THUMBFORGE_THUMBNAIL_SIZE: '200' }).presets[0]).toEqual(preset('thumb', 200, 200));
+});
+
+test('words are read in any case and in the words of both worlds', () => {
+  const levels = { INFO: 'info', WARNING: 'warn', Warn: 'warn', CRITICAL: 'fatal', dEbUg: 'debug' };
+  for (const [word, level] of Object.entries(levels))
+    expect(loadConfig({ LOG_LEVEL: word }).log.level, word).toBe(level);
+  for (const word of ['off', 'No', '0', 'FALSE'])
+    expect(loadConfig({ ENABLE_WORKER: word }).worker.enabled, word).toBe(false);
+  for (const word of ['ON', 'yes', '1', 'True'])
+    expect(loadConfig({ ENABLE_WORKER: word }).worker.enabled, word).toBe(true);
+  expect(loadConfig({ STORAGE_TYPE: 'LOCAL' }).storage.path).toMatch(/storage$/);
+});
+
+test('DEBUG means the level when it is a yes, and nothing when it is another word', () => {
+  for (const word of ['true', 'YES', '1']) expect(loadConfig({ DEBUG: word }).log.level, word).toBe('debug');
+  for (const word of ['express:*', 'false', 'release'])
+    expect(loadConfig({ DEBUG: word, LOG_LEVEL: 'error' }).log.level, word).toBe('error');
+});
+
+test('words that every object knows are no settings', () => {
+  expect(problemsOf({ LOG_LEVEL: 'constructor' })).toHaveLength(1);
+  expect(problemsOf({ ALLOWED_EXTENSIONS: '.png,tostring,constructor' })).toHaveLength(1);
+});
+
+test('SQLite is refused with a sentence that says what to do', () => {
+  const [problem, ...rest] = problemsOf({ DATABASE_URL: 'sqlite+aiosqlite:///./app.db' });
+  expect(problem).toMatch(/^DATABASE_URL: SQLite is not used here\. Leave DATABASE_URL unset: an embedded/);
+  expect(rest).toEqual([]);
+});
+
+test('a problem with the database is told by the name that was used', () => {
+  expect(problemsOf({ THUMBFORGE_DATABASE_URL: 'sqlite:///x' })).toEqual([
+    expect.stringMatching(/^THUMBFORGE_DATABASE_URL: SQLite/) as string,
+  ]);
+});
+
+test('a database password is never repeated', () => {
+  const urls = [
+    'postgres://shop:hunter2@db/x',
+    'hunter2',
+    'hunter2:x@db',
+    'my sql://a:hunter2@db',
+    'mysql://a:hunter2@b',
+  ];
+  for (const url of urls) {
+    const problems = problemsOf({ DATABASE_URL: url, PORT: 'x' });
+    expect(problems, url).toHaveLength(2);
+    expect(problems.join('\n'), url).not.toContain('hunter2');
+  }
+});
+
+test('a preset is an edge, a box or an object', () => {
+  const PRESETS = '{"thumb": 64, "card": [300, 200], "hero": {"width": 1600, "height": 900, "quality": 70}}';
+  expect(loadConfig({ PRESETS }).presets).toEqual([
+    preset('thumb', 64, 64),
+    preset('card', 300, 200),
+    preset('hero', 1600, 900, 70),
+  ]);
+  const refused = [
+    '[]',
+    '{}',
+    '{"a":0}',
+    '{"a":[1]}',
+    '{"a":{"width":1}}',
+    '{"original":9}',
+    '{"A b":9}',
+    '{"a":1.5}',
+  ];
+  for (const text of [...refused, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
+    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it takes JSON/);
+});
+
+test('THUMBNAIL_SIZE overrides the preset thumb and no other', () => {
+  for (const text of ['200', '200x200', ' 200 X 200 '])
+    expect(loadConfig({ THUMBNAIL_SIZE: text }).presets.slice(0, 2), text).toEqual([
+      preset('thumb', 200, 200),
+      preset('card', 400, 400),
+    ]);
+  for (const text of ['0', 'big', '10x', '99999'])
+    expect(problemsOf({ THUMBNAIL_SIZE: text })[0], text).toMatch(/^THUMBNAIL_SIZE: .*`100` or `100x100`/);
+});
+
+test('ALLOWED_EXTENSIONS names formats, with or without dots', () => {
+  const formats = (text: string) => loadConfig({ ALLOWED_EXTENSIONS: text }).uploads.picture.allowedFormats;
+  expect(formats('.JPG, jpeg;.png')).toEqual(['jpeg', 'png']);
+  expect(formats('tif')).toEqual(['tiff']);
+  expect(problemsOf({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/names svg, exe, which/);
+  expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/names no format/);
+});
+
+test('a .env file in the working folder is read, and variables that are set win over it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, '.env'), 'PORT=from-the-file\nLOG_LEVEL=from-the-file\n');
+  const { code, stderr } = await runVitrine(['migrate'], { LOG_LEVEL: 'info', DATA_DIR: folder }, folder);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/PORT: "from-the-file" is not a whole number/);
+  expect(stderr).not.toContain('LOG_LEVEL');
+});

@@ -1,0 +1,119 @@
+import { beforeEach, expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { useDatabase } from '../support/inner/database.ts';
+import { claimOne, recordPending } from '../support/inner/jobs.ts';
+import { hashOf, renditionOf } from '../support/inner/records.ts';
+
+const database = await useDatabase();
+const images = makeImageQueries(database);
+const tenants = makeTenantQueries(database);
+const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+const ofShop: Principal = { ...openPrincipal, subject: 'key', tenantId: shop.id };
+const wholePage = { limit: 50, offset: 0 };
+const all: number[] = [];
+
+/** Five images: the first is completed, the last belongs to the other tenant. They are a day apart. */
+beforeEach(async () => {
+  all.length = 0;
+  for (const name of ['a', 'b', 'c', 'd', 'e']) {
+    const tenant = name === 'e' ? other : shop;
+    all.push((await recordPending(database, tenant.id, name)).imageId);
+    if (name === 'a') {
+      const made = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
+      await makeJobQueries(database).complete(await claimOne(database), made);
+    }
+  }
+  await database.runScript(
+    "UPDATE images SET created_at = '2026-01-01T00:00:00Z'::timestamptz + id * interval '1 day'",
+  );
+});
+
+const listed = async (
+  filter: Parameters<typeof images.list>[1],
+  page = wholePage,
+  principal = openPrincipal,
+) => {
+  const { items, total } = await images.list(principal, filter, page);
+  return { ids: items.map(({ id }) => id), total };
+};
+const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+
+test('a list shows the newest first, with renditions', async () => {
+  expect(await listed({})).toEqual({ ids: all.toReversed(), total: 5 });
+  const { items } = await images.list(openPrincipal, {}, wholePage);
+  expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
+});
+
+test('a page is a part of the list, and the total counts all of it', async () => {
+  expect(await listed({}, { limit: 2, offset: 1 })).toEqual({ ids: [all[3], all[2]], total: 5 });
+  expect(await listed({}, { limit: 2, offset: 9 })).toEqual({ ids: [], total: 5 });
+});
+
+test('a list is narrowed by tenant, status and time, and the total with it', async () => {
+  expect(await listed({ tenant: 'other' })).toEqual({ ids: [all[4]], total: 1 });
+  expect(await listed({ tenant: 'nobody' })).toEqual({ ids: [], total: 0 });
+  expect(await listed({ status: 'completed' })).toEqual({ ids: [all[0]], total: 1 });
+  // From its first moment on, up to and without its last.
+  expect(await listed({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
+    ids: [all[2], all[1]],
+    total: 2,
+  });
+  expect(
+    await listed({ tenant: 'shop', status: 'pending', createdAfter: day(3) }, { limit: 1, offset: 0 }),
+  ).toEqual({
+    ids: [all[3]],
+    total: 2,
+  });
+});
+
+test('a principal of one tenant sees that tenant only', async () => {
+  expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
+  expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
+  expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
+  expect(await images.markDeleted(ofShop, { id: all[4]! })).toBeUndefined();
+  expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
+});
+
+test('an image is found by its number and by its UUID', async () => {
+  const image = await images.find(openPrincipal, { id: all[0]! });
+  expect(image?.contentHash).toBe(hashOf('a'));
+  expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
+  const { renditions: _left, ...bare } = image!;
+  expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
+});
+
+test('a deleted image is hidden from every question, and deleted once only', async () => {
+  const reference = { id: all[0]! };
+  expect(await images.markDeleted(openPrincipal, reference)).toMatchObject(reference);
+  expect(await images.markDeleted(openPrincipal, reference)).toBeUndefined();
+  expect(await images.find(openPrincipal, reference)).toBeUndefined();
+  expect(await images.findBare(openPrincipal, reference)).toBeUndefined();
+  expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
+  expect(await listed({ tenant: 'shop' })).toEqual({ ids: [all[3], all[2], all[1]], total: 3 });
+});
+
+test('of many who delete the same image at once, one is told that it did', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => images.markDeleted(openPrincipal, { id: all[1]! })),
+  );
+  expect(answers.filter(Boolean)).toHaveLength(1);
+});
+
+test('damage is marked with the time of its discovery, and cleared', async () => {
+  const [id] = all as [number];
+  await images.markDamaged(id);
+  const found = (await images.findBare(openPrincipal, { id }))?.damagedAt;
+  expect(found).toBeInstanceOf(Date);
+  await images.markDamaged(id);
+  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(found);
+  expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
+    id,
+    status: 'completed',
+    damaged: true,
+  });
+  await images.clearDamaged(id);
+  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toBeNull();
+});

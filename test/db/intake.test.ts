@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { makeIntakeQueries } from '../../src/db/intake.ts';
+import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../support/inner/database.ts';
+import { hashOf, uploadOf } from '../support/inner/records.ts';
+
+const database = await useDatabase();
+const intake = makeIntakeQueries(database);
+const images = makeImageQueries(database);
+const jobs = makeJobQueries(database);
+const tenants = makeTenantQueries(database);
+const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+
+const counts = () =>
+  rowOf<{ images: number; jobs: number }>(
+    database,
+    'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+  );
+
+test('a new picture becomes an image and a job that waits for a worker', async () => {
+  const recorded = await intake.record(uploadOf(shop.id, 'vase'));
+  expect(recorded.outcome).toBe('new');
+  const image = await images.find(openPrincipal, { id: recorded.imageId });
+  expect(image).toMatchObject({
+    tenant: 'shop',
+    status: 'pending',
+    filename: 'vase.jpg',
+    contentHash: hashOf('vase'),
+    originalBytes: 1000,
+    width: 300,
+    height: 200,
+    format: 'jpeg',
+    colorSpace: 'RGB',
+    damagedAt: null,
+    renditions: [],
+  });
+  expect(image?.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  const [claimed] = await jobs.claimDue(9, 60);
+  expect(claimed).toMatchObject({ imageId: recorded.imageId, original: { contentHash: hashOf('vase') } });
+});
+
+test('a picture that its recorder works on is claimed from the start', async () => {
+  const recorded = await intake.record(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
+  expect(await jobs.claimDue(9, 60)).toEqual([]);
+  expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
+  if (recorded.outcome === 'known') throw new Error('It was known.');
+  expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
+});
+
+test('the same content again is known and adds nothing', async () => {
+  const first = await intake.record(uploadOf(shop.id, 'twice'));
+  expect(await intake.record(uploadOf(shop.id, 'twice'))).toEqual({
+    outcome: 'known',
+    imageId: first.imageId,
+  });
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('a hundred at once with the same content make one image and one job', async () => {
+  const all = await Promise.all(
+    Array.from({ length: 100 }, () => intake.record(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
+  );
+  expect(new Set(all.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(all.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('the same content of two tenants is two images', async () => {
+  const [mine, theirs] = await Promise.all(
+    [shop, other].map((tenant) => intake.record(uploadOf(tenant.id, 'shared'))),
+  );
+  expect(mine?.outcome).toBe('new');
+  expect(theirs?.outcome).toBe('new');
+  expect(mine?.imageId).not.toBe(theirs?.imageId);
+});
+
+test('the content of a failed image is tried again under the same image', async () => {
+  const first = await intake.record(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
+  if (first.outcome === 'known') throw new Error('It was known.');
+  const attempt = {
+    failureClass: 'permanent',
+    stage: 'decode',
+    code: 'picture_damaged',
+    error: 'No.',
+  } as const;
+  await jobs.recordFailure(first.job, attempt, { state: 'failed' });
+  const again = await intake.record(uploadOf(shop.id, 'failed'));
+  expect(again).toMatchObject({ outcome: 'again', imageId: first.imageId });
+  expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
+    status: 'pending',
+    error: null,
+    errorCode: null,
+  });
+  const [claimed] = await jobs.claimDue(9, 60);
+  expect(claimed).toMatchObject({ imageId: first.imageId, retries: 0 });
+  expect(claimed?.id).not.toBe(first.job.id);
+});
+
+test('the content of a deleted image becomes a new image', async () => {
+  const first = await intake.record(uploadOf(shop.id, 'returned'));
+  await images.markDeleted(openPrincipal, { id: first.imageId });
+  const second = await intake.record(uploadOf(shop.id, 'returned'));
+  expect(second.outcome).toBe('new');
+  expect(second.imageId).not.toBe(first.imageId);
+  expect((await images.findByContent(shop.id, hashOf('returned')))?.id).toBe(second.imageId);
+});

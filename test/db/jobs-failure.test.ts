@@ -1,0 +1,100 @@
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
+import { attemptOf, claimOne, makeDue, recordPending } from '../support/inner/jobs.ts';
+import { hashOf } from '../support/inner/records.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const shop = await makeTenantQueries(database).ensure('shop');
+const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+
+test('each retry is due exactly its pause after the failure, by the clock of the database', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
+  for (const [index, delaySeconds] of [2, 4, 8].entries()) {
+    const job = await claimOne(database);
+    expect(job.retries).toBe(index);
+    const next = { state: 'pending', delaySeconds, spend: 'retries' } as const;
+    expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
+    // The history's entry was written in the same statement, with the same clock.
+    const { pause } = await rowOf<{ pause: number }>(
+      database,
+      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
+    );
+    expect(pause).toBeCloseTo(delaySeconds, 5);
+    expect(await jobs.claimDue(1, 60)).toEqual([]);
+    expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
+    await makeDue(database, jobId);
+  }
+  expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 3, crashes: 0 });
+});
+
+test('a retry that is due by the real clock is claimed, and not before', async () => {
+  await recordPending(database, shop.id, 'clock');
+  const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  const began = performance.now();
+  await expect.poll(() => jobs.claimDue(1, 60), { interval: 20 }).toHaveLength(1);
+  expect(performance.now() - began).toBeGreaterThan(350);
+});
+
+test('crashes are counted apart from retries', async () => {
+  const { jobId } = await recordPending(database, shop.id, 'crash');
+  const next = { state: 'pending', delaySeconds: 0, spend: 'crashes' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), next);
+  expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
+});
+
+test('a final failure is shown with the image and leaves nothing to claim', async () => {
+  const { imageId } = await recordPending(database, shop.id, 'final');
+  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  const image = await imageOf(imageId);
+  expect(image).toMatchObject({
+    status: 'failed',
+    error: 'A permanent failure.',
+    errorCode: 'permanent_code',
+  });
+  expect(image?.processedAt).toBeInstanceOf(Date);
+  expect(await jobs.claimDue(1, 60)).toEqual([]);
+});
+
+test('the history keeps every try in order, with its class, stage, reason and time', async () => {
+  const { jobId } = await recordPending(database, shop.id, 'history');
+  const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  const report = await jobs.report(jobId);
+  expect(report?.history).toMatchObject([
+    { failureClass: 'transient', stage: 'decode', code: 'transient_code', error: 'A transient failure.' },
+    { failureClass: 'crash', stage: 'decode', code: 'crash_code', error: 'A crash failure.' },
+  ]);
+  for (const { at } of report?.history ?? []) {
+    expect(Math.abs(Date.now() - new Date(at).getTime())).toBeLessThan(60_000);
+  }
+});
+
+test('poison_jobs shows failed jobs with their history, and no others', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'poison');
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  await recordPending(database, shop.id, 'healthy');
+  const poison = await rowsOf<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
+  expect(poison).toMatchObject([
+    {
+      id: jobId,
+      image_id: imageId,
+      content_hash: hashOf('poison'),
+      failure_class: 'crash',
+      failure_stage: 'decode',
+      error: 'A crash failure.',
+      history: [{ failureClass: 'crash' }],
+    },
+  ]);
+  expect(poison[0]?.['failed_at']).toBeInstanceOf(Date);
+});
+
+test('there is no report of a job that is not there', async () => {
+  expect(await jobs.report(123_456)).toBeUndefined();
+});

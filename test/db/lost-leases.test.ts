@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { claimOne, recordPending } from '../support/inner/jobs.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const sweeping = makeSweepQueries(database);
+const shop = await makeTenantQueries(database).ensure('shop');
+const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+
+test('only leases that ran out are taken over, and no retry is spent', async () => {
+  const { imageId } = await recordPending(database, shop.id, 'dead');
+  const dead = await claimOne(database, 0.05);
+  await recordPending(database, shop.id, 'alive');
+  const alive = await claimOne(database, 60);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await sweeping.takeOverLostLeases(10, false)).toEqual({ again: 1, givenUp: 0 });
+  expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null });
+  expect(await claimOne(database)).toMatchObject({ id: dead.id, retries: 0, crashes: 0, leaseLosses: 1 });
+  expect(await jobs.renewLeases([alive], 60)).toEqual(new Set([alive]));
+});
+
+test('a process that is alone takes every lease over, whatever time it has left', async () => {
+  await recordPending(database, shop.id, 'first');
+  await recordPending(database, shop.id, 'second');
+  await jobs.claimDue(2, 3600);
+  expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 2, givenUp: 0 });
+  expect(await jobs.claimDue(9, 60)).toHaveLength(2);
+});
+
+test('jobs that wait or have ended lose nothing', async () => {
+  await recordPending(database, shop.id, 'done');
+  await jobs.complete(await claimOne(database), []);
+  await recordPending(database, shop.id, 'waiting');
+  expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 0, givenUp: 0 });
+  expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
+});
+
+test('the tenth lost worker is taken for the job’s own doing: it fails, with a sentence', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'worker killer');
+  for (let loss = 1; loss <= 9; loss++) {
+    await claimOne(database);
+    expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 1, givenUp: 0 });
+  }
+  await claimOne(database);
+  expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 0, givenUp: 1 });
+  const sentence = 'The worker was lost 10 times while it worked on this picture.';
+  expect(await imageOf(imageId)).toMatchObject({
+    status: 'failed',
+    error: sentence,
+    errorCode: 'worker_lost',
+  });
+  expect(await jobs.claimDue(9, 60)).toEqual([]);
+  const [poison] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
+  expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error: sentence, lease_losses: 10 });
+  expect(poison?.history).toHaveLength(10);
+});
+
+test('finished jobs are forgotten after their time: completed ones after 7 days, failed ones after 30', async () => {
+  const ages = { completed: [6, 8], failed: [29, 31] } as const;
+  for (const [state, days] of Object.entries(ages)) {
+    for (const age of days) {
+      const { jobId } = await recordPending(database, shop.id, `${state} ${age}`);
+      await database.runScript(
+        `UPDATE jobs SET state = '${state}', finished_at = now() - interval '${age} days' WHERE id = ${jobId}`,
+      );
+    }
+  }
+  expect(await sweeping.forgetOldJobs()).toBe(2);
+  const left = await rowsOf(
+    database,
+    'SELECT state, extract(day FROM now() - finished_at)::int AS age FROM jobs ORDER BY age',
+  );
+  expect(left).toEqual([
+    { state: 'completed', age: 6 },
+    { state: 'failed', age: 29 },
+  ]);
+});

@@ -1,0 +1,86 @@
+import { beforeEach, expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { makeIntakeQueries } from '../../src/db/intake.ts';
+import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { makeUsageQueries } from '../../src/db/usage.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { useDatabase } from '../support/inner/database.ts';
+import { claimOne, recordPending } from '../support/inner/jobs.ts';
+import { renditionOf, uploadOf } from '../support/inner/records.ts';
+
+const database = await useDatabase();
+const usage = makeUsageQueries(database);
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const empty = await tenants.ensure('empty');
+let vase: number;
+
+/** The shop has a finished vase of 1000 bytes with renditions of 100 and 400, and a lamp of 500 that waits. */
+beforeEach(async () => {
+  vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
+  await makeJobQueries(database).complete(await claimOne(database), [
+    renditionOf(shop.id, 'vase', 'thumb', 100),
+    renditionOf(shop.id, 'vase', 'card', 400),
+  ]);
+  await recordPending(database, shop.id, 'lamp', { bytes: 500 });
+});
+
+const ofShop = {
+  tenantId: shop.id,
+  tenant: 'shop',
+  images: 2,
+  renditions: 2,
+  originalBytes: 1500,
+  renditionBytes: 500,
+};
+
+test('a tenant’s usage counts its images, renditions and bytes', async () => {
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+});
+
+test('the same content uploaded again costs nothing', async () => {
+  await makeIntakeQueries(database).record(uploadOf(shop.id, 'vase', { bytes: 1000 }));
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+});
+
+test('a tenant without pictures is listed with zeros; one that is not there is not', async () => {
+  const nothing = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
+  expect(await usage.tenants(openPrincipal)).toEqual([
+    { tenantId: empty.id, tenant: 'empty', ...nothing },
+    ofShop,
+  ]);
+  expect(await usage.tenant(openPrincipal, 'nobody')).toBeUndefined();
+});
+
+test('what is deleted does not count', async () => {
+  await makeImageQueries(database).markDeleted(openPrincipal, { id: vase });
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
+    ...ofShop,
+    images: 1,
+    renditions: 0,
+    originalBytes: 500,
+    renditionBytes: 0,
+  });
+  expect(await usage.overall(openPrincipal)).toEqual({
+    imagesByTenant: { empty: 0, shop: 1 },
+    bytesByPreset: {},
+    imagesByStatus: { pending: 1, processing: 0, completed: 0, failed: 0 },
+  });
+});
+
+test('overall usage adds up tenants, presets and states', async () => {
+  await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
+  expect(await usage.overall(openPrincipal)).toEqual({
+    imagesByTenant: { empty: 1, shop: 2 },
+    bytesByPreset: { thumb: 100, card: 400 },
+    imagesByStatus: { pending: 1, processing: 1, completed: 1, failed: 0 },
+  });
+});
+
+test('a caller that is bound to a tenant sees the usage of no other', async () => {
+  const bound = { ...openPrincipal, tenantId: empty.id };
+  expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.tenant(bound, 'shop')).toBeUndefined();
+  expect((await usage.overall(bound)).imagesByTenant).toEqual({ empty: 0 });
+});

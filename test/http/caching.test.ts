@@ -1,0 +1,88 @@
+import { beforeAll, expect, test } from 'vitest';
+import { call, type ImageRecord, upload } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+/** `card` is larger than what is kept in memory, so that both ways of sending are met. */
+const server = useServer({
+  READ_CACHE_MB: '1',
+  PRESETS: '{"thumb":100,"card":{"width":1600,"height":1600,"quality":100}}',
+});
+let image: ImageRecord;
+const paths: string[] = [];
+
+beforeAll(async () => {
+  image = (await upload(server().url, await jpeg('cached', 1600, 1600))).body;
+  expect(image.renditions.find(({ preset }) => preset === 'card')?.size_bytes).toBeGreaterThan(2 ** 17);
+  for (const { url } of image.renditions) paths.push(url, url.split('?')[0] ?? '');
+  paths.push(`/v1/images/${image.uuid}/thumbnail`, `/v1/images/${image.id}/original`);
+});
+
+const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
+  call(server().url + path, { headers, method });
+
+test('every picture has a strong tag, its type, its length and the rule not to guess', async () => {
+  for (const path of paths) {
+    // Twice: from storage, then perhaps from memory.
+    for (const { status, headers, bytes } of [await get(path), await get(path)]) {
+      expect(status, path).toBe(200);
+      expect(headers.get('etag'), path).toMatch(/^"[0-9a-f]{32}"$/);
+      expect(headers.get('content-type'), path).toBe('image/jpeg');
+      expect(headers.get('content-length'), path).toBe(String(bytes.length));
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('content-security-policy'), path).toMatch(/default-src 'none'/);
+    }
+  }
+});
+
+test('who has the picture already is told so, however the tag is written', async () => {
+  for (const path of paths) {
+    const etag = (await get(path)).headers.get('etag') ?? '';
+    for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
+      const { status, headers, bytes } = await get(path, { 'if-none-match': header });
+      expect([status, bytes.length, headers.get('etag')], `${path} ${header}`).toEqual([304, 0, etag]);
+      expect(headers.get('cache-control'), `${path} ${header}`).toMatch(/^public/);
+      expect(headers.get('content-length'), `${path} ${header}`).toBeNull();
+    }
+  }
+});
+
+test('a tag of another picture, or of no form at all, gives the picture', async () => {
+  const original = `/v1/images/${image.id}/original`;
+  const etag = (await get(original)).headers.get('etag') ?? '';
+  for (const header of ['"other"', '', ',', etag.replaceAll('"', ''), `${etag.slice(0, -1)}0"`, 'W/"*"']) {
+    for (const path of [original, `/v1/images/${image.id}/thumbnail`])
+      expect((await get(path, { 'if-none-match': header })).status, header).toBe(200);
+  }
+});
+
+test('an address that names the recipe may be kept for ever, every other must be asked about', async () => {
+  for (const path of paths) {
+    const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
+    expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
+  }
+  const [first = ''] = paths;
+  for (const query of ['?v=', '?v=other', '?v=a&v=b', `?v=${'x'.repeat(300)}`, '?w=1'])
+    expect((await get(first.split('?')[0] + query)).headers.get('cache-control'), query).toBe(
+      'public, no-cache',
+    );
+});
+
+test('HEAD tells the same as GET, without the picture', async () => {
+  for (const path of paths) {
+    const [whole, head] = [await get(path), await get(path, {}, 'HEAD')];
+    expect([head.status, head.bytes.length], path).toEqual([200, 0]);
+    for (const name of ['etag', 'content-length', 'content-type', 'cache-control'])
+      expect(head.headers.get(name), `${path} ${name}`).toBe(whole.headers.get(name));
+  }
+});
+
+test('two images with the same rendition have the same tag, another picture has another', async () => {
+  const other = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
+  const same = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
+  const [mine, twins, others] = await Promise.all(
+    [image, same, other].map(async ({ id }) => (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag')),
+  );
+  expect(twins).toBe(mine);
+  expect(others).not.toBe(mine);
+});

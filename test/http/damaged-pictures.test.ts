@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { brokenJpeg, drawing } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const server = useServer();
+
+/** A PNG whose header tells the truth and whose pixels cannot be read. */
+async function brokenPng(seed: string): Promise<Buffer> {
+  const bytes = await drawing(seed).png().toBuffer();
+  bytes.fill(0xa5, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2));
+  return bytes;
+}
+
+const total = async () => (await call(`${server().url}/v1/images`)).body['total'];
+
+test('an inline upload that cannot be decoded is refused, and nothing is kept of it', async () => {
+  const before = await total();
+  for (const bytes of [await brokenJpeg('inline'), await brokenPng('inline')]) {
+    const { status, body } = await upload(server().url, bytes);
+    expect([status, body]).toMatchObject([400, { code: 'picture_damaged' }]);
+  }
+  expect(await total()).toBe(before);
+  expect((await call(`${server().url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ default: 0 });
+});
+
+test('the same damaged bytes sent twenty times at once are refused twenty times', async () => {
+  const bytes = await brokenJpeg('crowd');
+  const answers = await Promise.all(Array.from({ length: 20 }, () => upload(server().url, bytes, 'crowd')));
+  for (const { status } of answers) expect(status).toBe(400);
+  expect(await total()).toBe(0);
+});
+
+test('a queued upload that cannot be decoded fails with a reason, which every address tells', async () => {
+  const { url } = server();
+  const { status, body } = await uploadQueued(url, await brokenPng('queued'));
+  expect(status).toBe(200);
+  const image = await settled(url, body.asset_id);
+  expect(image).toMatchObject({ status: 'failed', renditions: [] });
+  expect(image.error).toMatch(/^[A-Z].{15,}\.$/);
+  const reason = image.error ?? 'no reason';
+  for (const path of [`/retrieve/rendition/${image.id}/thumb`, `/v1/images/${image.uuid}/thumbnail`]) {
+    const answer = await call(url + path);
+    expect(expectProblem(answer, 404, 'rendition_not_ready'), path).toContain(reason.replace(/\.$/, ''));
+  }
+  const failed = await call(`${url}/v1/images?status=failed`);
+  expect(failed.body).toMatchObject({ total: 1, items: [{ id: image.id, error: reason }] });
+  expect((await call(`${url}/v1/images/${image.id}/original`)).status).toBe(200);
+});
+
+test('a failed picture is tried again when it is sent again, as the same image', async () => {
+  const { url } = server();
+  const bytes = await brokenPng('again');
+  const first = (await uploadQueued(url, bytes)).body;
+  expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
+  const again = (await uploadQueued(url, bytes)).body;
+  expect(again).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
+  expect(again.job_id).toEqual(expect.any(Number));
+  expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
+});
+
+test('an inline repetition of a failed picture is refused, and the failed image stays', async () => {
+  const { url } = server();
+  const bytes = await brokenJpeg('both ways');
+  const { asset_id } = (await uploadQueued(url, bytes)).body;
+  await settled(url, asset_id);
+  const answer = await upload(url, bytes);
+  expect([answer.status, answer.body]).toMatchObject([400, { code: 'picture_damaged' }]);
+  expect(await settled(url, asset_id)).toMatchObject({ status: 'failed' });
+});

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { call, upload } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
+
+const server = useServer({ BODY_IDLE_SECONDS: '1' });
+
+/** A generator with a seed, so that what failed can be sent again. */
+function makeRandom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+const methods = ['GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'BREW', ''];
+const paths = [
+  '/v1/images',
+  '/v1/images/1',
+  '/upload/',
+  '/retrieve/rendition/1/thumb',
+  '/v1/images/1/original',
+  '/healthz',
+  '//',
+  '/%',
+  '*',
+];
+
+/** A request that is nearly right, with random bytes put over a few of its own. */
+function makeRequest(random: (below: number) => number): Buffer {
+  const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
+  const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
+  const junk = pick([noise, () => `${noise()}\r\n\r\n`])();
+  const form = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
+  const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: t\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
+  const odd = `POST /v1/images HTTP/1.1\r\nhost: t\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const bytes = Buffer.from(pick([junk, form, plain, plain, odd]), 'latin1');
+  for (let flips = random(4); flips > 0 && bytes.length > 0; flips -= 1)
+    bytes[random(bytes.length)] = random(256);
+  return bytes;
+}
+
+test('three hundred requests of nearly random bytes never meet a 5xx, and the server lives', async () => {
+  const { url } = server();
+  await upload(url, await jpeg('victim'));
+  const seed = randomBytes(4).readUInt32LE();
+  const random = makeRandom(seed);
+  const requests = Array.from({ length: 300 }, () => makeRequest(random));
+  const answers: string[] = [];
+  const connections = requests.values();
+  await Promise.all(
+    Array.from({ length: 30 }, async () => {
+      for (const bytes of connections) {
+        const connection = await connectRaw(url);
+        await connection.write(bytes);
+        connection.socket.end();
+        await connection.closed(8_000);
+        answers.push(connection.received());
+      }
+    }),
+  );
+  expect(answers).toHaveLength(300);
+  const failures = answers.filter((answer) => /^HTTP\/1\.1 5/m.test(answer));
+  expect(failures, `seed ${seed}`).toEqual([]);
+  expect(answers.filter((answer) => answer.startsWith('HTTP/1.1 4')).length).toBeGreaterThan(50);
+  expect((await call(`${url}/healthz`)).status).toBe(200);
+  expect((await upload(url, await jpeg('after'))).status).toBe(201);
+  expect(server().log()).not.toContain('"level":"error"');
+});
+
+test('odd but proper addresses never meet a 5xx', async () => {
+  const { url } = server();
+  const tails = [
+    '/v1/images/%2e%2e%2f',
+    '/v1/images/1/renditions/__proto__',
+    '/v1/images/1/renditions/%00',
+    '/metrics/tenant/%00',
+    '/metrics/tenant/%ff',
+    '/v1/images?tenant=%00',
+    `/v1/images/${'1'.repeat(299)}`,
+    '/v1/images/1/renditions/thumb?v[]=1',
+    '/retrieve/rendition/1/constructor',
+    '/retrieve/rendition/%C3%28/thumb',
+    `/metrics/tenant/${'a'.repeat(290)}`,
+    '/v1/images?offset=1e6',
+    '/v1/images?created_after=0000-01-01T00:00:00Z',
+    '/v1/images?created_before=9999-12-31T23:59:59Z',
+    '/v1/images?limit=%31',
+  ];
+  for (const tail of tails) {
+    const { status } = await call(url + tail);
+    expect(status, tail).toBeLessThan(500);
+  }
+});

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { call, expectProblem, form, upload } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { type Server, startServer, useServer } from '../support/process/server.ts';
+import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
+
+const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
+const mib = (number: number) => number * 2 ** 20;
+
+const staged = (at: Server) => readdir(join(at.dataDir, 'storage', '.staging'));
+
+test('a file of exactly the limit is read, one byte more is refused with the limit in both units', async () => {
+  const { url } = server();
+  const picture = await jpeg('limit');
+  const padded = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
+  expect((await upload(url, padded)).status).toBe(201);
+  const body = form(['file', Buffer.concat([padded, Buffer.of(0)])]);
+  const detail = expectProblem(
+    await call(`${url}/v1/images`, { method: 'POST', body }),
+    413,
+    'body_too_large',
+  );
+  expect(detail).toMatch(/1048576 bytes \(1 MiB\)/);
+});
+
+test('a body whose length says that it is too large is refused before it is read', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write(formHead('/v1/images', mib(30)));
+  const answer = await connection.until(/"code":"body_too_large"/, 2_500);
+  expect(answer).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
+  expect(await connection.closed(1_500)).toBeLessThan(1_500);
+});
+
+test('a body without a length is refused as soon as it is too large', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write(formHead('/upload/'));
+  await connection.write(chunk(partHead));
+  for (let sent = 0; sent < 3; sent += 1) await connection.write(chunk(Buffer.alloc(mib(0.5))));
+  expect(await connection.until(/"code":"body_too_large"/, 2_500)).toMatch(/^HTTP\/1\.1 413 .*1048576/s);
+  connection.socket.destroy();
+});
+
+test('a client that goes on sending 30 MB sees the answer, and its connection is closed soon', async () => {
+  for (const length of [mib(30), undefined]) {
+    const connection = await connectRaw(server().url);
+    const began = performance.now();
+    await connection.write(formHead('/v1/images', length));
+    const piece = Buffer.alloc(mib(0.25));
+    await connection.write(length === undefined ? chunk(partHead) : partHead);
+    // At the pace of a usual line, so that the sender is still at it when the answer comes.
+    for (let sent = 0; sent < 120 && !connection.socket.destroyed; sent += 1) {
+      await connection.write(length === undefined ? chunk(piece) : piece);
+      await sleep(40);
+    }
+    await connection.closed(3_000);
+    expect(connection.received(), String(length)).toMatch(/^HTTP\/1\.1 413 .*body_too_large/s);
+    expect(performance.now() - began, String(length)).toBeLessThan(3_500);
+  }
+});
+
+test('a client that sends all of its 30 MB before it reads anything finds the answer', async () => {
+  for (const length of [mib(30) + partHead.length, undefined]) {
+    const connection = await connectRaw(server().url);
+    // A reset in the middle of the sending would take the answer away before it is read.
+    connection.socket.pause();
+    await connection.write(formHead('/v1/images', length));
+    const piece = Buffer.alloc(mib(1));
+    await connection.write(length === undefined ? chunk(partHead) : partHead);
+    for (let sent = 0; sent < 30; sent += 1)
+      await connection.write(length === undefined ? chunk(piece) : piece);
+    connection.socket.resume();
+    expect(await connection.until(/body_too_large/, 3_000), String(length)).toMatch(/^HTTP\/1\.1 413 /);
+    connection.socket.destroy();
+  }
+});
+
+test('a connection whose refused body came completely is used again', async () => {
+  const connection = await connectRaw(server().url);
+  const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mib(2)), Buffer.from(formEnd)]);
+  await connection.write(formHead('/v1/images', body.length));
+  await connection.write(body);
+  await connection.until(/"code":"body_too_large"/, 2_500);
+  await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n');
+  await connection.until(/HTTP\/1\.1 200 .*healthy/s, 2_000);
+  connection.socket.destroy();
+});
+
+test('nothing of a refused body stays in staging', async () => {
+  expect(await staged(server())).toEqual([]);
+});
+
+test('uploads are refused with 507 while the disk has less room than it must keep free', async () => {
+  const { url, ...full } = await startServer({ MIN_FREE_DISK_MB: '1000000' });
+  const body = form(['file', await jpeg('no room')]);
+  const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
+  expect(detail).toMatch(/MiB left; uploads need at least 1000000 MiB/);
+  expect((await call(`${url}/v1/images`)).body).toMatchObject({ total: 0 });
+  expect(await staged({ url, ...full })).toEqual([]);
+});
+
+/** Resident memory of one process, in MiB. */
+function residentMib(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+/** Sends a file of `size` MiB that begins like a PNG; answers the most memory that the server had meanwhile. */
+async function sendLarge(url: string, pid: number, size: number): Promise<number> {
+  const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
+  const connection = await connectRaw(url);
+  await connection.write(formHead('/v1/images', head.length + mib(size) + formEnd.length));
+  await connection.write(head);
+  const piece = Buffer.alloc(mib(1), boundary);
+  let most = 0;
+  for (let sent = 0; sent < size; sent += 1) {
+    await connection.write(piece);
+    most = Math.max(most, residentMib(pid));
+  }
+  await connection.write(formEnd);
+  expect(await connection.until(/"code":"[a-z_]+"/, 20_000)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
+  connection.socket.destroy();
+  return Math.max(most, residentMib(pid));
+}
+
+test.runIf(process.platform === 'linux')('memory does not grow with the size of a file', async () => {
+  const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
+  // What the start left in memory is given back meanwhile.
+  await sendLarge(url, pid, 100);
+  const small = await sendLarge(url, pid, 40);
+  expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(80);
+});

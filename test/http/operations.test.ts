@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { brokenJpeg, jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const server = useServer();
+
+test('figures count what is there, by tenant, preset and status', async () => {
+  const { url } = server();
+  const made = [
+    (await upload(url, await jpeg('a'), 'left')).body,
+    (await upload(url, await jpeg('b'), 'left')).body,
+    (await upload(url, await jpeg('c'), 'right')).body,
+  ];
+  const { asset_id } = (await uploadQueued(url, await brokenJpeg('x'), 'right')).body;
+  await settled(url, asset_id);
+  const { body } = await call(`${url}/v1/metrics`);
+  expect(body).toMatchObject({
+    tenant_counts: { left: 2, right: 2 },
+    status_counts: { completed: 3, failed: 1 },
+  });
+  const thumbs = made.map(
+    ({ renditions }) => renditions.find(({ preset }) => preset === 'thumb')?.size_bytes ?? 0,
+  );
+  expect(body['bytes_per_preset']).toMatchObject({ thumb: thumbs.reduce((sum, bytes) => sum + bytes, 0) });
+});
+
+test('the catalog dialect tells the figures of one tenant and of all', async () => {
+  const { url } = server();
+  const left = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
+  const { body } = await call(`${url}/metrics/tenant/left`);
+  expect(body).toMatchObject(left);
+  expect(body['total_bytes']).toBe(Number(body['asset_bytes']) + Number(body['rendition_bytes']));
+  expect((await call<{ tenants: unknown[] }>(`${url}/metrics`)).body.tenants).toContainEqual(
+    expect.objectContaining(left),
+  );
+  for (const name of ['nobody', 'LEFT', 'a%20b', '%00'])
+    expectProblem(await call(`${url}/metrics/tenant/${name}`), 404, 'tenant_not_found');
+});
+
+test('both health addresses say that all is well', async () => {
+  expect((await call(`${server().url}/healthz`)).body).toEqual({ status: 'healthy' });
+  const { body } = await call(`${server().url}/v1/healthz`);
+  expect(body).toMatchObject({
+    status: 'healthy',
+    checks: { database: { ok: true }, storage: { ok: true } },
+  });
+});
+
+test('the catalog dialect describes an asset in its own words', async () => {
+  const image = (await upload(server().url, await jpeg('described'))).body;
+  const { body } = await call(`${server().url}/retrieve/asset/${image.id}`);
+  expect(body).toMatchObject({
+    asset_id: image.id,
+    filename: 'photo.jpg',
+    width: 320,
+    height: 240,
+    color_space: 'RGB',
+  });
+  const { asset_id } = (await uploadQueued(server().url, await brokenJpeg('x'), 'broken')).body;
+  await settled(server().url, asset_id);
+  expect((await call(`${server().url}/retrieve/asset/${asset_id}`)).body).toMatchObject({ renditions: [] });
+});

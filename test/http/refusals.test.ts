@@ -1,0 +1,119 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { call, expectProblem, form } from '../support/process/client.ts';
+import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+import { boundary, formEnd, partHead } from '../support/process/socket.ts';
+
+const server = useServer();
+
+afterAll(async () => {
+  expect(await readdir(join(server().dataDir, 'storage', '.staging'))).toEqual([]);
+});
+
+const post = (body: FormData | string, type?: string, path = '/v1/images') =>
+  call(server().url + path, {
+    method: 'POST',
+    body,
+    headers: type === undefined ? {} : { 'content-type': type },
+  });
+const postFile = (bytes: string | Uint8Array) => post(form(['file', Buffer.from(bytes)]));
+
+test.each([
+  ['plain text', 'Only some words.', 'not_a_picture', /plain text/],
+  ['an HTML page', '<!doctype html><html><body>Hello</body></html>', 'not_a_picture', /HTML/],
+  ['a PDF', '%PDF-1.7\n%âãÏÓ\n1 0 obj\n<<>>\nendobj\n', 'not_a_picture', /PDF/],
+  ['an SVG drawing', '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>', 'format_not_allowed', /SVG/],
+  [
+    'random bytes',
+    Uint8Array.from({ length: 999 }, (_, i) => (i * i) % 251),
+    'not_a_picture',
+    /takes JPEG, PNG/,
+  ],
+])('%s is refused with what it is and what is taken', async (_name, bytes, code, words) => {
+  expect(expectProblem(await postFile(bytes), 400, code)).toMatch(words);
+});
+
+test('a file of zero bytes is refused as such', async () => {
+  expect(expectProblem(await postFile(''), 400, 'empty_file')).toMatch(/0 bytes/);
+});
+
+test('a picture that is cut in the middle is refused', async () => {
+  expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_damaged');
+});
+
+test('a picture over the limit of pixels is refused before it is decoded', async () => {
+  const huge = await drawing('huge', 10_000, 6_000).png().toBuffer();
+  expect(expectProblem(await postFile(huge), 400, 'picture_too_large')).toMatch(/50/);
+});
+
+test('a form without a file, or with one in another field, is told which field is meant', async () => {
+  expectProblem(await post(form(['tenant', 'shop'])), 400, 'missing_file');
+  expect(expectProblem(await post(form(['image', await jpeg('x')])), 400, 'missing_file')).toMatch(/"image"/);
+  expectProblem(await post(form(['file', 'text, no file'])), 400, 'missing_file');
+  expectProblem(await post(new FormData()), 400, 'missing_file');
+});
+
+test('a form that ends before its closing boundary is refused, in the file or after it', async () => {
+  const type = `multipart/form-data; boundary=${boundary}`;
+  const open = `${partHead}some bytes`;
+  const forms = [
+    '',
+    'no boundary at all',
+    `--${boundary}`,
+    partHead.slice(0, 60),
+    open,
+    `${open}\r\n--${boundary}`,
+  ];
+  for (const body of forms) {
+    const answer = await post(body, type);
+    expect(answer.status, JSON.stringify(body)).toBe(400);
+    expect(answer.body['code'], JSON.stringify(body)).toMatch(/body_cut_short|missing_file/);
+  }
+  expect((await post(`${open}${formEnd}`, type)).body['code']).toBe('not_a_picture');
+});
+
+test('too many fields, parts or files, and fields that are too long, are refused', async () => {
+  const many = (count: number, value: string | Uint8Array) =>
+    form(...Array.from({ length: count }, (_, i) => [`f${i}`, value] as [string, string | Uint8Array]));
+  for (const body of [
+    many(21, 'x'),
+    many(500, 'x'),
+    many(5, new Uint8Array(9)),
+    form(['tenant', 'x'.repeat(9_000)]),
+  ])
+    expectProblem(await post(body), 400, 'invalid_request');
+});
+
+test('a tenant name that is none is refused, with the rule', async () => {
+  for (const name of ['', 'a b', '../up', 'x'.repeat(65), 'ä']) {
+    const answer = await post(form(['tenant', name], ['file', await jpeg('tenant')]));
+    expect(expectProblem(answer, 400, 'invalid_tenant'), name).toMatch(/1 to 64 letters/);
+  }
+});
+
+test('another content type is answered with 415, broken JSON with 400', async () => {
+  for (const type of ['text/plain', 'image/jpeg', 'application/x-www-form-urlencoded', 'multipart/form-data'])
+    expectProblem(await post('a=b', type), 415, 'unsupported_body');
+  expectProblem(await post('{"url":', 'application/json'), 400, 'invalid_request');
+  expectProblem(await post('', 'application/json'), 400, 'invalid_request');
+  expectProblem(await post(`{"a":"${'x'.repeat(2 ** 20)}"}`, 'application/json'), 413, 'body_too_large');
+});
+
+test('an unknown address, method or mode is a problem too', async () => {
+  const { url } = server();
+  expect(expectProblem(await call(`${url}/v1/nothing?q=1`), 404, 'route_not_found')).toMatch(
+    /GET \/v1\/nothing\./,
+  );
+  expectProblem(await call(`${url}/v1/images`, { method: 'PATCH' }), 404, 'route_not_found');
+  expectProblem(
+    await post(form(['file', await jpeg('m')]), undefined, '/v1/images?mode=soon'),
+    400,
+    'invalid_request',
+  );
+});
+
+test('a refused upload leaves no image behind', async () => {
+  expect((await call(`${server().url}/v1/images`)).body).toMatchObject({ total: 0, items: [] });
+});

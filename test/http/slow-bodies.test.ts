@@ -1,0 +1,117 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+import { chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
+
+const server = useServer({ BODY_IDLE_SECONDS: '1', REQUEST_SECONDS: '4' });
+let picture: Buffer;
+beforeAll(async () => {
+  picture = await jpeg('slow');
+});
+
+const staged = () => readdir(join(server().dataDir, 'storage', '.staging'));
+const alive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
+
+/** Files in staging go when the request that wrote them has ended. */
+async function expectNothingStaged(): Promise<void> {
+  for (let tries = 0; tries < 40 && (await staged()).length > 0; tries += 1) await sleep(50);
+  expect(await staged()).toEqual([]);
+}
+
+test('a body that stands still is answered with 408', async () => {
+  const answers = ['', partHead, `${partHead}some bytes of a file`].map(async (sent) => {
+    const connection = await connectRaw(server().url);
+    await connection.write(formHead('/v1/images', 50_000) + sent);
+    const answer = await connection.until(/"code":"request_timeout"/, 4_000);
+    await connection.closed(2_000);
+    return answer;
+  });
+  for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 408 .*1 s/s);
+  await expectNothingStaged();
+});
+
+test('a body that trickles without end is answered with 408 as well', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write(formHead('/upload/', 50_000) + partHead);
+  for (let tries = 0; tries < 25 && !connection.socket.destroyed; tries += 1) {
+    await connection.write('x');
+    await sleep(300);
+  }
+  expect(connection.received()).toMatch(/^HTTP\/1\.1 408 .*request_timeout/s);
+  await expectNothingStaged();
+});
+
+test('a slow body whose pauses are short is taken in', async () => {
+  const connection = await connectRaw(server().url);
+  const body = Buffer.concat([Buffer.from(partHead), picture, Buffer.from(formEnd)]);
+  await connection.write(formHead('/v1/images', body.length));
+  const step = Math.ceil(body.length / 4);
+  for (let at = 0; at < body.length; at += step) {
+    await connection.write(body.subarray(at, at + step));
+    await sleep(500);
+  }
+  await connection.until(/^HTTP\/1\.1 201 /, 3_000);
+  connection.socket.destroy();
+});
+
+test.each([
+  ['by its end', false],
+  ['by a reset', true],
+])('a body that is cut in the middle %s leaves nothing and costs nobody anything', async (_how, reset) => {
+  for (let round = 0; round < 10; round += 1) {
+    const connection = await connectRaw(server().url);
+    await connection.write(formHead('/v1/images', 500_000) + partHead);
+    await connection.write(picture.subarray(0, 1_000 * round));
+    if (round % 2 === 0) await sleep(30);
+    if (reset) connection.socket.resetAndDestroy();
+    else connection.socket.destroy();
+  }
+  await expectNothingStaged();
+  await alive();
+});
+
+test('bytes after the closing boundary, in a packet of their own, hold nothing up', async () => {
+  for (const late of ['\r\n', 'some words after the end', '\r\n\r\n']) {
+    const connection = await connectRaw(server().url);
+    await connection.write(formHead('/v1/images'));
+    for (const part of [partHead, picture, formEnd]) await connection.write(chunk(part));
+    await sleep(100);
+    await connection.write(chunk(late));
+    await sleep(100);
+    await connection.write('0\r\n\r\n');
+    await connection.until(/^HTTP\/1\.1 20[01] /, 3_000);
+    connection.socket.destroy();
+  }
+});
+
+test('a body that comes byte by byte at its seams is understood', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write(formHead('/v1/images'));
+  for (const byte of partHead) await connection.write(chunk(byte));
+  await connection.write(chunk(picture));
+  for (const byte of formEnd) await connection.write(chunk(byte));
+  await connection.write('0\r\n\r\n');
+  await connection.until(/^HTTP\/1\.1 20[01] /, 3_000);
+  connection.socket.destroy();
+});
+
+test('headers that never end are answered and closed', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\nx-slow: ');
+  expect(await connection.until(/request_timeout/, 8_000)).toMatch(/^HTTP\/1\.1 408 /);
+  await connection.closed(2_000);
+});
+
+test('headers that are too large are answered with 431', async () => {
+  for (const headers of [`x-large: ${'x'.repeat(20_000)}\r\n`, 'x-many: 0123456789\r\n'.repeat(2_000)]) {
+    const connection = await connectRaw(server().url);
+    await connection.write(`GET /healthz HTTP/1.1\r\nhost: test\r\n${headers}\r\n`);
+    expect(await connection.until(/headers_too_large/, 2_000)).toMatch(/^HTTP\/1\.1 431 .*16384 bytes/s);
+    await connection.closed(2_000);
+  }
+  await alive();
+});

@@ -1,0 +1,47 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { launch, startServer } from '../support/process/server.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+
+test('a server prints where it listens, where the data lies and what is embedded', async () => {
+  const server = await startServer({ PORT: '0' });
+  await expect.poll(() => server.log()).toContain(`data lies in ${server.dataDir}`);
+  expect(server.log()).toMatch(/embedded/);
+  expect(server.log()).toMatch(/database \(PostgreSQL with pgvector\)/);
+  expect(server.log()).toContain(server.url);
+  expect((await call(`${server.url}/healthz`)).status).toBe(200);
+  // The same is told to other commands.
+  const { pid, url, dataDir } = server;
+  expect(JSON.parse(await readFile(join(dataDir, 'vitrine.pid'), 'utf8'))).toMatchObject({ pid, url });
+});
+
+test('a port that is taken ends the start with a sentence, and the data folder is free again', async () => {
+  const first = await startServer();
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const second = launch(folder, { PORT: new URL(first.url).port });
+  onTestFinished(() => second.kill9());
+  expect(await second.exited).toEqual({ code: 1, signal: null });
+  expect(second.log()).toMatch(/EADDRINUSE|in use/);
+  await startServer({}, folder);
+});
+
+test('variables that are not understood end the start with exit code 2, all of them named', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const server = launch(folder, { WORKER_CONCURRENCY: 'many', MAX_PIXELS: '-5' });
+  expect(await server.exited).toEqual({ code: 2, signal: null });
+  expect(server.log()).toMatch(/MAX_PIXELS: "-5"/);
+  expect(server.log()).toMatch(/WORKER_CONCURRENCY: "many"/);
+});
+
+test('a storage path that cannot be a folder ends the start with exit code 1', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const server = launch(folder, { STORAGE_PATH: join(folder, 'vitrine.lock', 'storage') });
+  onTestFinished(() => server.kill9());
+  expect(await server.exited).toEqual({ code: 1, signal: null });
+  expect(server.log()).toMatch(/vitrine\.lock/);
+});

@@ -1,0 +1,52 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+import { makeLedger } from '../support/process/ledger.ts';
+import { launch } from '../support/process/server.ts';
+
+interface Metrics {
+  readonly status_counts: Readonly<Record<string, number>>;
+}
+
+/** How many answers each round waits for before it is cut off, in the middle of the others. */
+const rounds = [1, 6, 3, 8, 2, 5];
+
+test('after any number of kills all that was acknowledged is there, once, and what was deleted stays so', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const ledger = makeLedger('crash');
+  for (const wanted of rounds) {
+    const server = launch(folder);
+    onTestFinished(() => server.kill9());
+    const { url } = await server.ready();
+    const enough = ledger.acknowledged.size + wanted;
+    const killing = new AbortController();
+    const clients = (['inline', 'queued', 'queued', 'inline'] as const).map(async (how, client) => {
+      for (let count = 0; count < 8 && !killing.signal.aborted; count += 1) {
+        await ledger.upload(url, how);
+        if (client === 3) await ledger.deleteOne(url);
+      }
+    });
+    for (let waits = 0; waits < 2_000 && ledger.acknowledged.size < enough; waits += 1) await sleep(5);
+    killing.abort();
+    await server.kill9();
+    await Promise.all(clients);
+  }
+  // One more kill while the jobs of all rounds are being finished, then an end in peace.
+  const last = launch(folder);
+  onTestFinished(() => last.kill9());
+  await last.ready();
+  await last.kill9();
+  const server = launch(folder);
+  onTestFinished(() => server.kill9());
+  const { url } = await server.ready();
+  await ledger.check(url);
+  expect(ledger.acknowledged.size).toBeGreaterThanOrEqual(25);
+  const { completed, ...unsettled } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
+  expect(completed).toBeGreaterThan(0);
+  expect(Object.values(unsettled).filter((count) => count > 0)).toEqual([]);
+  expect(await readdir(join(folder, 'storage', '.staging'))).toEqual([]);
+}, 90_000);

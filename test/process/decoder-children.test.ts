@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { call, upload, uploadQueued } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { startServer } from '../support/process/server.ts';
+
+/** Living processes of a process group, by their number. */
+function livingInGroup(group: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+        const [state, , processGroup] = rest.split(' ');
+        return Number(processGroup) === group && state !== 'Z' && state !== 'X';
+      } catch {
+        return false;
+      }
+    });
+}
+
+test.runIf(process.platform === 'linux')('the decoder children of a killed server die with it', async () => {
+  const server = await startServer({ WORKER_CONCURRENCY: '2' });
+  const pictures = await Promise.all(Array.from({ length: 6 }, (_, i) => jpeg(`child ${i}`, 3000, 2000)));
+  await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
+  expect(livingInGroup(server.pid).length).toBeGreaterThan(2);
+  await server.kill9('server');
+  await expect.poll(() => livingInGroup(server.pid), { timeout: 5_000 }).toEqual([]);
+});
+
+test.runIf(process.platform === 'linux')('a stop leaves no process behind', async () => {
+  const server = await startServer({ WORKER_CONCURRENCY: '2' });
+  expect((await upload(server.url, await jpeg('stop'))).status).toBe(201);
+  expect(await server.stop()).toMatchObject({ code: 0 });
+  expect(livingInGroup(server.pid)).toEqual([]);
+});
+
+test.runIf(process.platform === 'linux')('a decoder child that is killed costs no picture', async () => {
+  const server = await startServer({ WORKER_CONCURRENCY: '2' });
+  const sent = Array.from({ length: 8 }, async (_, i) =>
+    upload(server.url, await jpeg(`kill ${i}`, 2000, 1500)),
+  );
+  for (let kills = 0; kills < 3; kills += 1) {
+    const children = livingInGroup(server.pid).filter((pid) => pid !== server.pid);
+    if (children[0] !== undefined) process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+  // A picture that loses its decoder twice is taken for the cause, so each is allowed to be sent again.
+  for (const answer of await Promise.all(sent)) expect(answer.status).toBeOneOf([201, 202, 400]);
+  for (let i = 0; i < 8; i += 1) {
+    const again = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
+    expect(again.status).toBeOneOf([200, 201]);
+    expect(again.body.renditions).toHaveLength(3);
+  }
+  expect((await call(`${server.url}/v1/images`)).body).toMatchObject({ total: 8 });
+});

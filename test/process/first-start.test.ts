@@ -1,0 +1,60 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { rm, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { upload } from '../support/process/client.ts';
+import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { launch, startServer } from '../support/process/server.ts';
+
+/** Waits until the database that is being made has so many files; it has about a thousand in the end. */
+async function untilFiles(folder: string, files: number): Promise<void> {
+  for (let looks = 0; looks < 5_000; looks += 1) {
+    if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
+    await sleep(2);
+  }
+  throw new Error(`There were never ${files} files.`);
+}
+
+test('a very first start that is killed at any moment does not spoil the next one', async () => {
+  const folder = await makeFolder();
+  onTestFinished(() => removeFolder(folder));
+  const database = join(folder, 'db');
+  for (const files of [0, 600, 1015]) {
+    // A database that was finished by the round before would be no first start.
+    await removeFolder(database);
+    const server = launch(folder);
+    onTestFinished(() => server.kill9());
+    await untilFiles(database, files);
+    await server.kill9();
+    const next = launch(folder);
+    onTestFinished(() => next.kill9());
+    const { url } = await next.ready();
+    expect((await upload(url, await jpeg(`first ${files}`))).status).toBe(201);
+    await next.kill9();
+  }
+}, 90_000);
+
+test('a database that was not finished is set aside and made anew', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  await rm(join(folder, 'db', 'VITRINE_READY'));
+  await truncate(join(folder, 'db', 'global', 'pg_control'));
+  const { url } = await startServer({}, folder);
+  expect((await upload(url, await jpeg('made anew'))).status).toBe(201);
+  expect(existsSync(join(folder, 'db.unfinished'))).toBe(true);
+});
+
+test('a stop signal during the very first start ends it cleanly', async () => {
+  const folder = await makeFolder();
+  const server = launch(folder);
+  onTestFinished(async () => {
+    await server.kill9();
+    await removeFolder(folder);
+  });
+  await sleep(1_500);
+  expect(await server.stop()).toMatchObject({ code: 0, signal: null });
+  const { url } = await startServer({}, folder);
+  expect((await upload(url, await jpeg('after a stop'))).status).toBe(201);
+}, 60_000);

@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { expect, onTestFinished, test } from 'vitest';
+import { call, upload } from '../support/process/client.ts';
+import { cleanEnvironment, mainModule } from '../support/process/command.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+import { jpeg, sha256 } from '../support/process/pictures.ts';
+import { launch, type Server, startServer } from '../support/process/server.ts';
+
+async function expectRefused(holder: Server): Promise<void> {
+  const second = launch(holder.dataDir);
+  onTestFinished(() => second.kill9());
+  expect(await second.exited).toEqual({ code: 1, signal: null });
+  expect(second.log()).toContain(`process ${holder.pid}`);
+  expect(second.log()).toContain(holder.url);
+  expect(second.log()).toMatch(/Stop it first, or set DATA_DIR/);
+}
+
+test('a second server on the same folder is refused, and the first does not notice', async () => {
+  const first = await startServer();
+  const { id } = (await upload(first.url, await jpeg('kept'))).body;
+  await expectRefused(first);
+  expect((await call(`${first.url}/v1/images/${id}`)).status).toBe(200);
+  expect((await upload(first.url, await jpeg('more'))).status).toBe(201);
+});
+
+test('a server that is stopped in its tracks still holds its folder', async () => {
+  const first = await startServer();
+  process.kill(first.pid, 'SIGSTOP');
+  await expectRefused(first);
+  process.kill(first.pid, 'SIGCONT');
+  expect((await call(`${first.url}/healthz`)).status).toBe(200);
+});
+
+test('ten servers that start at once on one folder are one server and nine refusals', async () => {
+  const folder = await makeDataFolder();
+  const servers = Array.from({ length: 10 }, () => launch(folder));
+  onTestFinished(async () => {
+    await Promise.all(servers.map((server) => server.kill9()));
+    await removeFolder(folder);
+  });
+  const outcomes = await Promise.allSettled(servers.map((server) => server.ready()));
+  expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  const refused = servers.filter((_, index) => outcomes[index]?.status === 'rejected');
+  for (const server of refused) {
+    expect(await server.exited).toEqual({ code: 1, signal: null });
+    expect(server.log()).toMatch(/is in use by/);
+  }
+});
+
+test('after a kill the next start takes the folder at once', async () => {
+  const first = await startServer();
+  const bytes = await jpeg('before the kill');
+  const { id } = (await upload(first.url, bytes)).body;
+  await first.kill9();
+  const second = await startServer({}, first.dataDir);
+  expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(sha256(bytes));
+});
+
+/** A parent that says its child's pid and is stopped then, so that it never reaps what dies below it. */
+const carelessParent = `
+const { spawn } = require('node:child_process');
+const child = spawn(process.execPath, [process.argv[1], 'serve'], { stdio: ['ignore', 'inherit', 'inherit'] });
+console.log('child ' + child.pid);
+`;
+
+test.runIf(process.platform === 'linux')('a killed holder that nobody reaps holds nothing', async () => {
+  const folder = await makeDataFolder();
+  const parent = spawn(process.execPath, ['-e', carelessParent, mainModule], {
+    cwd: tmpdir(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: cleanEnvironment({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder }),
+  });
+  let log = '';
+  parent.stdout.on('data', (chunk) => (log += String(chunk)));
+  onTestFinished(async () => {
+    parent.kill('SIGKILL');
+    if (parent.exitCode === null && parent.signalCode === null) await once(parent, 'exit');
+    await removeFolder(folder);
+  });
+  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/listens on/);
+  const pid = Number(/child (\d+)/.exec(log)?.[1]);
+  parent.kill('SIGSTOP');
+  process.kill(pid, 'SIGKILL');
+  const state = () => /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  await expect.poll(state).toBe('Z');
+  const next = await startServer({}, folder);
+  expect(state()).toBe('Z');
+  expect((await upload(next.url, await jpeg('after the zombie'))).status).toBe(201);
+});

@@ -1,0 +1,89 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { jpeg, sha256 } from '../support/process/pictures.ts';
+import { type Server, startServer } from '../support/process/server.ts';
+import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
+
+const cleanly = { code: 0, signal: null };
+
+test('a stop while uploads run is clean, and all that was acknowledged is there afterwards', async () => {
+  const first = await startServer({ WORKER_CONCURRENCY: '2' });
+  const pictures = await Promise.all(Array.from({ length: 24 }, (_, i) => jpeg(`stop ${i}`, 1600, 1200)));
+  const acknowledged = new Map<number, string>();
+  const sent = pictures.map(async (bytes, index) => {
+    const answer = await (index % 2 === 0
+      ? upload(first.url, bytes, 'stop').then(({ status, body: { id } }) => ({ status, id }))
+      : uploadQueued(first.url, bytes, 'stop').then(({ status, body: { asset_id: id } }) => ({ status, id }))
+    ).catch(() => undefined);
+    if (answer && answer.status < 300) acknowledged.set(answer.id, sha256(bytes));
+  });
+  await Promise.race(sent);
+  const exit = await first.stop();
+  expect(exit).toMatchObject(cleanly);
+  expect(exit.ms).toBeLessThan(20_000);
+  await Promise.all(sent);
+  expect(acknowledged.size).toBeGreaterThan(0);
+  const second = await startServer({}, first.dataDir);
+  for (const [id, hash] of acknowledged) {
+    expect(await settled(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
+    expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
+  }
+});
+
+/** Keeps a stop busy for a while: an upload whose body comes slowly. */
+async function holdUp(server: Server) {
+  const connection = await connectRaw(server.url);
+  await connection.write(formHead('/v1/images', 100_000) + partHead);
+  await sleep(100);
+  return connection;
+}
+
+test('the same signal twice within a second is one signal', async () => {
+  const server = await startServer({ BODY_IDLE_SECONDS: '2' });
+  await holdUp(server);
+  const stopping = server.stop();
+  for (let again = 0; again < 3; again += 1) {
+    await sleep(150);
+    process.kill(server.pid, 'SIGTERM');
+    process.kill(server.pid, 'SIGINT');
+  }
+  const exit = await stopping;
+  expect(exit).toMatchObject(cleanly);
+  expect(exit.ms).toBeGreaterThan(1_000);
+  expect(server.log()).toContain('"msg":"stopped"');
+});
+
+test('a second signal later than that ends the process at once', async () => {
+  const server = await startServer();
+  await holdUp(server);
+  const stopping = server.stop();
+  await sleep(1_300);
+  process.kill(server.pid, 'SIGTERM');
+  const exit = await stopping;
+  expect(exit).toMatchObject({ code: 130 });
+  expect(exit.ms).toBeLessThan(2_500);
+});
+
+test('a stop is quick while connections are open that ask for nothing', async () => {
+  const server = await startServer();
+  for (let count = 0; count < 5; count += 1) {
+    const connection = await connectRaw(server.url);
+    await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n');
+    await connection.until(/healthy/, 2_000);
+  }
+  // A connection that has never asked for anything is open as well.
+  await connectRaw(server.url);
+  const exit = await server.stop('SIGINT');
+  expect(exit).toMatchObject(cleanly);
+  expect(exit.ms).toBeLessThan(2_000);
+});
+
+test('a request that never ends holds a stop up for SHUTDOWN_SECONDS and no longer', async () => {
+  const server = await startServer({ SHUTDOWN_SECONDS: '2', BODY_IDLE_SECONDS: '60' });
+  const connection = await holdUp(server);
+  const exit = await server.stop();
+  expect(exit).toMatchObject(cleanly);
+  expect(exit.ms).toBeLessThan(5_000);
+  await connection.closed(1_000);
+});

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { decideNext } from '../../src/services/failure-policy.ts';
+
+const giveUp = (tries: number) => ({ next: 'give-up', tries });
+const retryAfter = (delaySeconds: number, attempt: number) => ({
+  next: 'retry',
+  delaySeconds,
+  spend: 'retries',
+  attempt,
+  of: 3,
+});
+
+test.each([
+  { retries: 0, crashes: 0, failureClass: 'transient', verdict: retryAfter(2, 1) },
+  { retries: 1, crashes: 0, failureClass: 'transient', verdict: retryAfter(4, 2) },
+  { retries: 2, crashes: 0, failureClass: 'transient', verdict: retryAfter(8, 3) },
+  { retries: 3, crashes: 0, failureClass: 'transient', verdict: giveUp(3) },
+  // A crash before does not use up retries, nor a retry the budget of crashes.
+  { retries: 0, crashes: 1, failureClass: 'transient', verdict: retryAfter(2, 1) },
+  {
+    retries: 3,
+    crashes: 0,
+    failureClass: 'crash',
+    verdict: { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: 1, of: 1 },
+  },
+  { retries: 0, crashes: 1, failureClass: 'crash', verdict: giveUp(1) },
+  { retries: 0, crashes: 0, failureClass: 'permanent', verdict: giveUp(0) },
+  { retries: 3, crashes: 1, failureClass: 'permanent', verdict: giveUp(0) },
+] as const)(
+  'after $retries retries and $crashes crashes, a $failureClass failure means: $verdict.next',
+  ({ verdict, failureClass, ...job }) => expect(decideNext(job, failureClass)).toEqual(verdict),
+);

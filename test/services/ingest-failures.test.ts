@@ -1,0 +1,108 @@
+import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import type { AppError } from '../../src/errors.ts';
+import { rowOf } from '../support/inner/database.ts';
+import { claimOne } from '../support/inner/jobs.ts';
+import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const { database } = engines;
+const queued = { mode: 'queued' } as const;
+
+async function expectNothingKept(rig: Rig): Promise<void> {
+  expect(
+    await rowOf(
+      database,
+      'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+    ),
+  ).toEqual({ images: 0, jobs: 0 });
+  expect(await rig.storedKeys()).toEqual([]);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+}
+
+test('a picture that cannot be decoded is refused inline, and nothing of it is kept', async () => {
+  const rig = await makeRig(engines);
+  await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
+    code: 'picture_damaged',
+    status: 400,
+    message: 'The JPEG picture cannot be decoded: the file ends too early.',
+  });
+  await expectNothingKept(rig);
+});
+
+test('many who send the same broken picture at once are all refused, and nothing is kept', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await brokenPicture();
+  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
+  const codes = answers.map((answer) =>
+    answer.status === 'rejected' ? (answer.reason as AppError).code : 'kept',
+  );
+  expect(new Set(codes)).toEqual(new Set(['picture_damaged']));
+  await expectNothingKept(rig);
+});
+
+test('what is no picture is refused before anything is stored', async () => {
+  const rig = await makeRig(engines);
+  for (const mode of ['inline', 'queued'] as const) {
+    const upload = rig.upload(Buffer.from('Dear shop, please find attached …'), { mode });
+    await expect(upload).rejects.toMatchObject({ code: 'not_a_picture', status: 400 });
+  }
+  await expectNothingKept(rig);
+});
+
+test('a queued picture that cannot be decoded stays as failed with its reason, and is tried again when sent again', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await brokenPicture();
+  const first = await rig.upload(bytes, queued);
+  await rig.runJob(await claimOne(database));
+  const error = 'The JPEG picture cannot be decoded: the file ends too early.';
+  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
+  const again = await rig.upload(bytes, queued);
+  expect(again).toMatchObject({
+    outcome: 'again',
+    image: { id: first.image.id, status: 'pending', error: null },
+  });
+  expect(again.jobId).not.toBe(first.jobId);
+  // Inline, too: the image was there before this request, so its failure is kept and not taken back.
+  await rig.runJob(await claimOne(database));
+  await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_damaged', message: error });
+  expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
+});
+
+test('a store that is away refuses an upload with a reason that asks to come again', async () => {
+  const rig = await makeRig(engines);
+  await writeFile(rig.pathOf('originals'), 'a file in the place of the folder');
+  const bytes = await freshPicture();
+  await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
+  await rm(rig.pathOf('originals'));
+  await expectNothingKept(rig);
+  expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+});
+
+test('an upload of the same bytes heals an original that was found missing or cut', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const { image } = await rig.upload(bytes);
+  const path = rig.pathOf(image.originalKey!);
+  for (const damage of [() => rm(path), () => truncate(path, 10)]) {
+    await damage();
+    await rig.images.markDamaged(image.id);
+    const healed = await rig.upload(bytes);
+    expect(healed).toMatchObject({ outcome: 'known', image: { id: image.id, damagedAt: null } });
+    expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
+  }
+});
+
+test('an image that failed because its original was missing is whole again after another upload', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const { image } = await rig.upload(bytes, queued);
+  await rm(rig.pathOf(image.originalKey!));
+  await rig.runJob(await claimOne(database));
+  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
+  expect(await rig.upload(bytes)).toMatchObject({
+    outcome: 'again',
+    image: { id: image.id, status: 'completed', damagedAt: null },
+  });
+});

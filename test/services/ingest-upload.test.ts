@@ -1,0 +1,141 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../src/db/images.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { originalKey } from '../../src/storage/keys.ts';
+import { rowOf } from '../support/inner/database.ts';
+import { claimOne } from '../support/inner/jobs.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { hashOf } from '../support/inner/records.ts';
+import { makeRig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const { database } = engines;
+const queued = { mode: 'queued' } as const;
+const counts = () =>
+  rowOf<{ images: number; jobs: number }>(
+    database,
+    'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+  );
+
+test('an inline upload is answered with its renditions, its file stored under its content', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const { outcome, image, jobId } = await rig.upload(bytes);
+  expect(outcome).toBe('new');
+  expect(jobId).toBeGreaterThan(0);
+  expect(image).toMatchObject({
+    status: 'completed',
+    tenant: 'shop',
+    filename: 'vase.jpg',
+    width: 160,
+    height: 120,
+  });
+  expect(image.renditions.map(({ preset }) => preset)).toEqual(['thumb', 'card']);
+  expect(image.originalKey).toBe(originalKey(image.tenantId, hashOf(bytes)));
+  expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('a queued upload is answered at once, wakes a worker, and waits for it', async () => {
+  const rig = await makeRig(engines);
+  let woken = 0;
+  rig.queue.onWake(() => woken++);
+  const { outcome, image, jobId } = await rig.upload(await freshPicture(), queued);
+  expect({ outcome, status: image.status, renditions: image.renditions, woken }).toEqual({
+    outcome: 'new',
+    status: 'pending',
+    renditions: [],
+    woken: 1,
+  });
+  expect(await claimOne(database)).toMatchObject({ id: jobId, imageId: image.id });
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('somebody who waits goes before a queued upload', async () => {
+  const rig = await makeRig(engines, { inlineMs: 0 });
+  await rig.upload(await freshPicture(), queued);
+  const { image } = await rig.upload(await freshPicture());
+  const { inline, single } = await rowOf<{ inline: number; single: number }>(
+    database,
+    'SELECT min(priority) AS inline, max(priority) AS single FROM jobs',
+  );
+  expect(inline).toBeLessThan(single);
+  await rig.waitForImage(image.id, 10_000);
+});
+
+test('known bytes are answered with the image that has them, whatever their name and mode', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const { image } = await rig.upload(bytes);
+  for (const mode of ['inline', 'queued'] as const) {
+    const again = await rig.upload(bytes, { filename: 'other.jpg', mode });
+    expect(again).toEqual({ outcome: 'known', image, jobId: undefined });
+  }
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('forty uploads of the same bytes at once lead to one image with its renditions, for all of them', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture('slow');
+  const answers = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
+  expect(answers.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  for (const { image } of answers) {
+    expect(image.id).toBe(answers[0]?.image.id);
+    expect(image.status).toBe('completed');
+    expect(image.renditions).toHaveLength(2);
+  }
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+  expect(await rig.storedKeys()).toHaveLength(3);
+});
+
+test('the same bytes of two tenants are two images with files of their own', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const [mine, theirs] = [await rig.upload(bytes), await rig.upload(bytes, { tenantName: 'other' })];
+  expect(theirs.outcome).toBe('new');
+  expect(theirs.image.id).not.toBe(mine.image.id);
+  expect(await rig.storedKeys()).toHaveLength(6);
+});
+
+test('bytes of a deleted image come back as a new image', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const before = await rig.upload(bytes);
+  await rig.images.markDeleted(openPrincipal, { id: before.image.id });
+  const after = await rig.upload(bytes);
+  expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  expect(after.image.id).not.toBe(before.image.id);
+});
+
+test('an image that is deleted while the same bytes are being uploaded comes back as a new one', async () => {
+  const remove = (id: number) => makeImageQueries(database).markDeleted(openPrincipal, { id });
+  const rig = await makeRig(engines, { onKnown: remove });
+  const bytes = await freshPicture();
+  const before = await rig.upload(bytes);
+  const after = await rig.upload(bytes);
+  expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  expect(after.image.id).not.toBe(before.image.id);
+});
+
+test('an inline upload that takes too long is answered as it stands, and finished afterwards', async () => {
+  const rig = await makeRig(engines, { inlineMs: 100 });
+  const { image } = await rig.upload(await freshPicture('slow'));
+  expect(image).toMatchObject({ status: 'processing', renditions: [] });
+  await expect.poll(async () => (await rig.image(image.id))?.status, { timeout: 5_000 }).toBe('completed');
+});
+
+test('a tenant’s name that is none is refused, and nothing is kept', async () => {
+  const rig = await makeRig(engines);
+  for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
+    await expect(rig.upload(await freshPicture(), { tenantName })).rejects.toMatchObject({
+      code: 'invalid_tenant',
+      status: 400,
+    });
+  }
+  expect(await counts()).toEqual({ images: 0, jobs: 0 });
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+  expect(existsSync(rig.pathOf('originals'))).toBe(false);
+});

@@ -1,0 +1,148 @@
+import { execFileSync } from 'node:child_process';
+import { rm, truncate, writeFile } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { makeDeleteImage } from '../../src/services/delete-image.ts';
+import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
+import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, presets, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+
+/** A rig with one finished image, and the services that give it back. */
+async function withImage(cacheBytes = 2 ** 20) {
+  const rig = await makeRig(engines);
+  const cache = makeRenditionCache(
+    cacheBytes,
+    presets.map(({ name }) => name),
+  );
+  const retrieve = makeRetrieveImage({ ...rig, cache, presets });
+  const remove = makeDeleteImage({ images: rig.images, cache });
+  const bytes = await freshPicture();
+  const { image } = await rig.upload(bytes);
+  const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
+  return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
+}
+
+const stranger: Principal = { ...openPrincipal, subject: 'stranger', tenantId: 999_999 };
+
+test('a rendition is read once and then comes from memory, under the name that was asked for', async () => {
+  const { rig, retrieve, image, id, thumb } = await withImage();
+  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  const found = await retrieve.rendition(openPrincipal, id, 'thumb');
+  if (!('body' in found)) throw new Error('It was not small enough.');
+  expect(found.body).toEqual(await rig.storage.readAll(thumb.storageKey));
+  expect(found.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
+  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toEqual(found);
+  expect(retrieve.cached(openPrincipal, String(image.id), 'card')).toBeUndefined();
+});
+
+test('a rendition in memory is not given to another tenant', async () => {
+  const { retrieve, image, id } = await withImage();
+  await retrieve.rendition(openPrincipal, id, 'thumb');
+  expect(retrieve.cached(stranger, String(image.id), 'thumb')).toBeUndefined();
+  await expect(retrieve.rendition(stranger, id, 'thumb')).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(retrieve.original(stranger, id)).rejects.toMatchObject({ code: 'image_not_found' });
+});
+
+test('what does not fit into memory is streamed', async () => {
+  const { rig, retrieve, image, id, thumb } = await withImage(0);
+  const found = await retrieve.rendition(openPrincipal, id, 'thumb');
+  if (!('open' in found)) throw new Error('It was kept in memory.');
+  expect(await buffer(await found.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
+  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+});
+
+test('a deleted image is gone at once under both of its names, also from memory', async () => {
+  const { retrieve, remove, image, id } = await withImage();
+  const names = [id, { uuid: image.uuid }];
+  for (const name of names) await retrieve.rendition(openPrincipal, name, 'thumb');
+  await remove(openPrincipal, id);
+  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  expect(retrieve.cached(openPrincipal, image.uuid, 'thumb')).toBeUndefined();
+  for (const name of names) {
+    await expect(retrieve.rendition(openPrincipal, name, 'thumb')).rejects.toMatchObject({ status: 404 });
+    await expect(retrieve.original(openPrincipal, name)).rejects.toMatchObject({ status: 404 });
+    await expect(remove(openPrincipal, name)).rejects.toMatchObject({ code: 'image_not_found' });
+  }
+});
+
+test('a read that was under way while its image was deleted does not bring it back into memory', async () => {
+  const { rig, retrieve, remove, image, id, thumb } = await withImage();
+  const path = rig.pathOf(thumb.storageKey);
+  // A pipe in the place of the file: the read waits until something is written.
+  await rm(path);
+  execFileSync('mkfifo', [path]);
+  const reading = retrieve.rendition(openPrincipal, id, 'thumb');
+  await remove(openPrincipal, id);
+  await writeFile(path, Buffer.alloc(thumb.bytes));
+  await reading;
+  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+});
+
+test('an original is given back as it came, whole and in parts', async () => {
+  const { retrieve, bytes, image, id } = await withImage();
+  const original = await retrieve.original(openPrincipal, id);
+  expect(original).toMatchObject({ bytes: bytes.length, etag: `"${image.contentHash?.slice(0, 32)}"` });
+  expect(await buffer(await original.open())).toEqual(bytes);
+  expect(await buffer(await original.open({ first: 5, last: 9 }))).toEqual(bytes.subarray(5, 10));
+});
+
+test('an original that is missing is an error of its own, and its image is marked as damaged', async () => {
+  const { rig, retrieve, image, id } = await withImage();
+  await rm(rig.pathOf(image.originalKey!));
+  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({
+    code: 'original_missing',
+    message: `The original of image ${image.id} is missing from storage; the image is marked as damaged.`,
+  });
+  expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
+  expect(await retrieve.find(openPrincipal, id)).toMatchObject({ status: 'completed' });
+});
+
+test('an original that was cut is not given out as if it were whole', async () => {
+  const { rig, retrieve, image, id } = await withImage();
+  await truncate(rig.pathOf(image.originalKey!), 10);
+  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
+  expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
+});
+
+test('what cannot be given says why', async () => {
+  const { rig, retrieve, id } = await withImage();
+  await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
+    code: 'unknown_preset',
+    message: 'There is no preset "poster"; the presets are thumb, card.',
+  });
+  const waiting = await rig.upload(await freshPicture(), { mode: 'queued' });
+  await expect(retrieve.rendition(openPrincipal, { id: waiting.image.id }, 'thumb')).rejects.toMatchObject({
+    code: 'rendition_not_ready',
+    message: expect.stringMatching(/is pending/) as string,
+  });
+  await expect(retrieve.find(openPrincipal, { id: 424_242 })).rejects.toMatchObject({
+    code: 'image_not_found',
+    message: 'There is no image 424242.',
+  });
+});
+
+test.each(['missing', 'cut'])(
+  'a rendition that is %s in storage is made again, with the same bytes',
+  async (fault) => {
+    const { rig, retrieve, id, thumb } = await withImage();
+    const path = rig.pathOf(thumb.storageKey);
+    const before = await rig.storage.readAll(thumb.storageKey);
+    await (fault === 'cut' ? truncate(path, 10) : rm(path));
+    for (let asked = 0; asked < 2; asked++) {
+      await expect(retrieve.rendition(openPrincipal, id, 'thumb')).rejects.toMatchObject({
+        code: 'rendition_not_ready',
+      });
+    }
+    const claimed = await rig.jobs.claimDue(10, 60);
+    expect(
+      claimed.map(({ imageId }) => imageId),
+      'one job, however often it is asked for',
+    ).toEqual([id.id]);
+    expect(await rig.runJob(claimed[0]!)).toEqual({ state: 'completed' });
+    expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toMatchObject({ body: before });
+  },
+);

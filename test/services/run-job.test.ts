@@ -1,0 +1,128 @@
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { recipeOf } from '../../src/imaging/recipe.ts';
+import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { claimOne, makeDue } from '../support/inner/jobs.ts';
+import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { hashOf } from '../support/inner/records.ts';
+import { makeRig, presets, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const { database } = engines;
+const queued = { mode: 'queued' } as const;
+
+test('a job that succeeds shows renditions, files and a line in the log', async () => {
+  const rig = await makeRig(engines);
+  const bytes = await freshPicture();
+  const { image, jobId } = await rig.upload(bytes, queued);
+  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  const done = await rig.image(image.id);
+  expect(done).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
+  const sizes = done?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
+  expect(sizes).toEqual(['thumb 20×15', 'card 40×30']);
+  for (const rendition of done?.renditions ?? []) {
+    const file = await rig.storage.readAll(rendition.storageKey);
+    expect(rendition).toMatchObject({ bytes: file.length, contentHash: hashOf(file), quality: 85 });
+    expect(rendition.recipe).toBe(recipeOf(presets.find(({ name }) => name === rendition.preset)!));
+  }
+  expect(rig.logger.messages()).toEqual([
+    expect.stringMatching(`^job ${jobId} \\(image ${image.id}\\) completed in \\d+ ms$`),
+  ]);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('a broken picture fails at once, for good, with a sentence for its editor', async () => {
+  const rig = await makeRig(engines);
+  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
+  const failed = await rig.image(image.id);
+  expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_damaged', renditions: [] });
+  expect(failed?.error).toBe('The JPEG picture cannot be decoded: the file ends too early.');
+  expect(await rig.jobs.report(jobId!)).toMatchObject({
+    state: 'failed',
+    retries: 0,
+    failureClass: 'permanent',
+    history: [{ stage: 'decode', code: 'picture_damaged', error: failed?.error }],
+  });
+  expect(rig.logger.messages('error')).toEqual([
+    `job ${jobId} (image ${image.id}) failed permanently: ${failed?.error}`,
+  ]);
+});
+
+test('a store that is away is tried again after 2, 4 and 8 s, and then given up', async () => {
+  const rig = await makeRig(engines);
+  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  for (const delaySeconds of [2, 4, 8]) {
+    const job = await claimOne(database);
+    expect(await rig.runJob(job)).toMatchObject({ state: 'retrying', delaySeconds });
+    const { pause } = await rowOf<{ pause: number }>(
+      database,
+      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
+    );
+    expect(pause).toBeCloseTo(delaySeconds, 5);
+    expect(await rig.image(image.id)).toMatchObject({ status: 'pending', error: null });
+    expect(await rig.jobs.claimDue(1, 60)).toEqual([]);
+    await makeDue(database, jobId!);
+  }
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
+  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'storage_failed' });
+  const subject = `job ${jobId} (image ${image.id}) failed`;
+  const reason = 'The storage did not do its work (ENOTDIR).';
+  expect(rig.logger.messages()).toEqual([
+    `${subject}, retrying in 2s (attempt 1/3): ${reason}`,
+    `${subject}, retrying in 4s (attempt 2/3): ${reason}`,
+    `${subject}, retrying in 8s (attempt 3/3): ${reason}`,
+    `${subject} permanently after 3 retries: ${reason}`,
+  ]);
+  const history = (await rig.jobs.report(jobId!))?.history;
+  expect(history?.map(({ stage, failureClass }) => `${stage} ${failureClass}`)).toEqual(
+    Array(4).fill('store transient'),
+  );
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('a store that comes back completes the job at its next try, and wakes a worker when that is due', async () => {
+  const rig = await makeRig(engines);
+  const { image } = await rig.upload(await freshPicture(), queued);
+  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  const woken = Promise.withResolvers<void>();
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
+  const began = performance.now();
+  rig.queue.onWake(woken.resolve);
+  await rm(rig.pathOf('renditions'));
+  await woken.promise;
+  expect(performance.now() - began).toBeGreaterThan(1_800);
+  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
+});
+
+test('an original that is missing is damage: the image is marked, fails, and its row stays', async () => {
+  const rig = await makeRig(engines);
+  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
+  const failed = await rig.image(image.id);
+  expect(failed).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
+  expect(failed?.damagedAt).toBeInstanceOf(Date);
+  expect(await rig.jobs.report(jobId!)).toMatchObject({ state: 'failed', failureClass: 'permanent' });
+});
+
+test('a picture that stops the decoder has two tries, and no decoder opens it again', async () => {
+  const rig = await makeRig(engines);
+  const { image, jobId } = await rig.upload(await freshPicture('crash'), queued);
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
+  expect(await rig.jobs.claimDue(1, 60)).toEqual([]);
+  const reason = 'The decoder crashed on this picture (SIGABRT).';
+  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', error: reason });
+  const poison = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
+  expect(poison).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
+  expect((await rig.jobs.report(jobId!))?.history).toHaveLength(2);
+  expect(rig.logger.messages()).toEqual([
+    `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
+    `job ${jobId} (image ${image.id}) failed permanently after 1 retry: ${reason}`,
+  ]);
+  const { outcome } = await rig.upload(await freshPicture());
+  expect(outcome).toBe('new');
+});

@@ -1,0 +1,54 @@
+import { rm, truncate } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
+import { rowOf } from '../../support/inner/database.ts';
+import { freshPicture } from '../../support/inner/pictures.ts';
+import { makeRig, useEngines } from '../../support/inner/rig.ts';
+
+const engines = await useEngines();
+
+test('missing and cut originals are marked and reported, whole ones are not, and no row is removed', async () => {
+  const rig = await makeRig(engines);
+  const images = [];
+  for (let i = 0; i < 3; i++) images.push((await rig.upload(await freshPicture())).image);
+  const [missing, cut, whole] = images;
+  await rm(rig.pathOf(missing!.originalKey!));
+  await truncate(rig.pathOf(cut!.originalKey!), 10);
+  rig.logger.lines.length = 0;
+  const find = makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } });
+  expect(await find()).toBe(2);
+  expect((await rig.image(missing!.id))?.damagedAt).toBeInstanceOf(Date);
+  expect((await rig.image(cut!.id))?.damagedAt).toBeInstanceOf(Date);
+  expect((await rig.image(whole!.id))?.damagedAt).toBeNull();
+  expect(await rowOf(engines.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
+  expect(rig.logger.messages('error')).toEqual([
+    `the original of image ${missing!.id} is missing; the image is marked as damaged`,
+    `the original of image ${cut!.id} is cut short; the image is marked as damaged`,
+  ]);
+  // What is known to be damaged is reported once.
+  expect(await find()).toBe(0);
+  expect(await rig.storage.stat(cut!.originalKey!)).toBeDefined();
+});
+
+test('more rows than fit on a page are all looked at', async () => {
+  const rig = await makeRig(engines);
+  await rig.upload(await freshPicture(), { mode: 'queued' });
+  await engines.database.runScript(`
+    INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
+    SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
+    FROM images, generate_series(1, 1100) AS n`);
+  const brake = { share: 1, count: 10_000 };
+  expect(await makeFindMissingOriginals({ ...rig, brake })()).toBe(1100);
+});
+
+test('a storage that is not mounted marks nothing: so much cannot be missing', async () => {
+  const rig = await makeRig(engines);
+  const images = [];
+  for (let i = 0; i < 22; i++)
+    images.push((await rig.upload(await freshPicture(), { mode: 'queued' })).image);
+  for (const { originalKey } of images) await rm(rig.pathOf(originalKey!));
+  rig.logger.lines.length = 0;
+  await makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } })();
+  expect((await rig.image(images[0]!.id))?.damagedAt).toBeNull();
+  expect(rig.logger.messages('error')).toEqual([expect.stringContaining('no image was marked')]);
+});

@@ -1,0 +1,48 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { makeTakeOverLostLeases } from '../../../src/services/sweep/lost-leases.ts';
+import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
+import { claimOne } from '../../support/inner/jobs.ts';
+import { freshPicture } from '../../support/inner/pictures.ts';
+import { makeRig, useEngines } from '../../support/inner/rig.ts';
+
+const engines = await useEngines();
+
+test('taking leases over wakes the workers and says so; with nothing lost it is silent', async () => {
+  const rig = await makeRig(engines);
+  let woken = 0;
+  rig.queue.onWake(() => woken++);
+  const takeOver = makeTakeOverLostLeases(rig);
+  await takeOver(true);
+  expect({ woken, messages: rig.logger.messages() }).toEqual({ woken: 0, messages: [] });
+  await rig.upload(await freshPicture(), { mode: 'queued' });
+  await claimOne(engines.database);
+  woken = 0;
+  await takeOver(true);
+  expect(woken).toBe(1);
+  expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
+});
+
+test('a running sweeper gives a dead worker’s job to others within seconds, and stops at once', async () => {
+  const rig = await makeRig(engines);
+  const sweeper = makeSweeper({
+    ...rig,
+    takeOverLostLeases: makeTakeOverLostLeases(rig),
+    sweepOrphans: makeSweepOrphans({ ...rig, brake: { share: 1, count: 9 } }),
+    findMissingOriginals: makeFindMissingOriginals({ ...rig, brake: { share: 1, count: 9 } }),
+  });
+  onTestFinished(() => sweeper.stop());
+  const { jobId } = await rig.upload(await freshPicture(), { mode: 'queued' });
+  await claimOne(engines.database, 0.1);
+  sweeper.start();
+  await expect
+    .poll(() => rig.jobs.report(jobId!), { timeout: 8_000, interval: 200 })
+    .toMatchObject({
+      state: 'pending',
+      leaseLosses: 1,
+    });
+  const began = performance.now();
+  await sweeper.stop();
+  expect(performance.now() - began).toBeLessThan(200);
+});

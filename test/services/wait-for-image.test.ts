@@ -1,0 +1,84 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { makeSettlements } from '../../src/services/settlements.ts';
+import { makeWaitForImage } from '../../src/services/wait-for-image.ts';
+import { attemptOf, claimOne } from '../support/inner/jobs.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const { database } = engines;
+
+async function pending(rig: Rig): Promise<number> {
+  return (await rig.upload(await freshPicture(), { mode: 'queued' })).image.id;
+}
+
+/** Waits as another process would: nobody tells it anything, it has to look. */
+const elsewhere = (rig: Rig) => makeWaitForImage({ images: rig.images, settlements: makeSettlements() });
+
+test('an image that is not ready in time is answered as it stands', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  const began = performance.now();
+  expect(await rig.waitForImage(id, 700)).toMatchObject({ id, status: 'pending' });
+  const took = performance.now() - began;
+  expect(took).toBeGreaterThan(650);
+  expect(took).toBeLessThan(2_000);
+});
+
+test('the wait ends as soon as the work does', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  const waiting = rig.waitForImage(id, 20_000);
+  await rig.runJob(await claimOne(database));
+  const looked = performance.now();
+  expect(await waiting).toMatchObject({ id, status: 'completed' });
+  expect(performance.now() - looked).toBeLessThan(200);
+});
+
+test('work of another process is seen as well', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  const waiting = elsewhere(rig)(id, 20_000);
+  await rig.runJob(await claimOne(database));
+  expect(await waiting).toMatchObject({ id, status: 'completed' });
+});
+
+test('a failure has the same code and reason wherever the work was done', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  const job = { ...(await claimOne(database)), retries: 3 };
+  const here = rig.waitForImage(id, 20_000);
+  const there = elsewhere(rig)(id, 20_000);
+  const expected = {
+    code: 'storage_failed',
+    status: 503,
+    message: expect.stringMatching(/storage/) as string,
+  };
+  const both = Promise.all([
+    expect(here).rejects.toMatchObject(expected),
+    expect(there).rejects.toMatchObject(expected),
+  ]);
+  await rig.runJob(job);
+  await both;
+  await rm(rig.pathOf('renditions'));
+});
+
+test('a failure without a code of ours is still a failure with its reason', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  await rig.jobs.recordFailure(await claimOne(database), attemptOf('lease-lost'), { state: 'failed' });
+  await expect(elsewhere(rig)(id, 20_000)).rejects.toMatchObject({ message: 'A lease-lost failure.' });
+});
+
+test('an image that goes away ends the wait', async () => {
+  const rig = await makeRig(engines);
+  const id = await pending(rig);
+  const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
+  await sleep(50);
+  await rig.images.markDeleted(openPrincipal, { id });
+  await waiting;
+});

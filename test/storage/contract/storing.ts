@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { renditionKey } from '../../../src/storage/keys.ts';
+import { makeStaging } from '../../../src/storage/staging.ts';
+import { hashOf, keyOf, listAll, missing, nowhere, put, stage, type StorageUnderTest } from './support.ts';
+
+/** What every driver makes of files that are stored and removed. */
+export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void {
+  test('storing takes the staging file, or leaves it when it is to be kept', async () => {
+    const { storage } = await makeStorage();
+    const bytes = randomBytes(100);
+    const [kept, taken] = [await stage(storage, bytes), await stage(storage, bytes)];
+    await storage.store([{ path: kept, key: keyOf(bytes) }], 'keep');
+    expect(await readFile(kept)).toEqual(bytes);
+    await storage.store([{ path: taken, key: keyOf(bytes) }]);
+    expect(existsSync(taken)).toBe(false);
+    expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+  });
+
+  test('a kept staging file can be removed, and the stored one stays', async () => {
+    const { storage } = await makeStorage();
+    const bytes = randomBytes(100);
+    const path = await stage(storage, bytes);
+    await storage.store([{ path, key: keyOf(bytes) }], 'keep');
+    await makeStaging(storage.stagingDirectory).discard(path);
+    expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
+  });
+
+  test.each(['keep', 'consume'] as const)('storing twice changes nothing (%s)', async (staging) => {
+    const { storage } = await makeStorage();
+    const bytes = randomBytes(100);
+    for (let i = 0; i < 2; i++) {
+      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], staging);
+    }
+    expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
+  });
+
+  test('one key stored by many at once is whole at every moment', async () => {
+    const { storage } = await makeStorage();
+    const bytes = randomBytes(200_000);
+    const key = await put(storage, bytes);
+    const paths = await Promise.all(Array.from({ length: 20 }, () => stage(storage, bytes)));
+    const storing = Promise.all(paths.map((path) => storage.store([{ path, key }], 'keep')));
+    const readings = Promise.all(Array.from({ length: 20 }, () => storage.readAll(key)));
+    for (const read of await readings) expect(read.equals(bytes)).toBe(true);
+    await storing;
+    expect(await listAll(storage)).toMatchObject([{ key, bytes: 200_000 }]);
+  });
+
+  test.each(['keep', 'consume'] as const)(
+    'a cut file is healed by storing it again (%s)',
+    async (staging) => {
+      const { storage, cut } = await makeStorage();
+      const bytes = randomBytes(1000);
+      const key = await put(storage, bytes);
+      await cut(key, 300);
+      expect((await storage.stat(key))?.bytes).toBe(300);
+      await storage.store([{ path: await stage(storage, bytes), key }], staging);
+      expect(await storage.readAll(key)).toEqual(bytes);
+    },
+  );
+
+  test('several files are stored in one call', async () => {
+    const { storage } = await makeStorage();
+    const hash = hashOf(randomBytes(8));
+    const presets = ['thumb', 'card', 'zoom'];
+    const files = await Promise.all(
+      presets.map(async (preset) => ({
+        path: await stage(storage, Buffer.from(preset)),
+        key: renditionKey(1, hash, preset, '0123456789'),
+      })),
+    );
+    await storage.store(files);
+    for (const [index, { key }] of files.entries())
+      expect((await storage.readAll(key)).toString()).toBe(presets[index]);
+  });
+
+  test('a removed file is gone, and removing it again is fine', async () => {
+    const { storage } = await makeStorage();
+    const key = await put(storage, randomBytes(10));
+    await storage.remove(key);
+    expect(await storage.stat(key)).toBeUndefined();
+    await expect(storage.readAll(key)).rejects.toMatchObject(missing);
+    await expect(storage.remove(key)).resolves.toBeUndefined();
+    await expect(storage.remove(nowhere)).resolves.toBeUndefined();
+  });
+}

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { originalKey } from '../../../src/storage/keys.ts';
+import type { Storage, StoredFile } from '../../../src/storage/storage.ts';
+import { makeStaging } from '../../../src/storage/staging.ts';
+
+/** An empty store for one test, and a way to damage what it holds. */
+export interface StorageUnderTest {
+  readonly storage: Storage;
+  /** Replaces the file under `key` by its first `bytes` bytes, as a fault of the medium would. */
+  readonly cut: (key: string, bytes: number) => Promise<void>;
+}
+
+export const missing = { name: 'AppError', code: 'original_missing', failureClass: 'permanent' };
+export const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+export const keyOf = (bytes: Uint8Array) => originalKey(1, hashOf(bytes));
+export const nowhere = originalKey(1, '0'.repeat(64));
+
+/** Puts bytes into staging; answers the path. */
+export async function stage(storage: Storage, bytes: Buffer): Promise<string> {
+  return (await makeStaging(storage.stagingDirectory).receive(Readable.from([bytes]))).path;
+}
+
+export async function put(storage: Storage, bytes: Buffer, key = keyOf(bytes)): Promise<string> {
+  await storage.store([{ path: await stage(storage, bytes), key }]);
+  return key;
+}
+
+export async function listAll(storage: Storage): Promise<StoredFile[]> {
+  const files: StoredFile[] = [];
+  for await (const file of storage.list()) files.push(file);
+  return files;
+}

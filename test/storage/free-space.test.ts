@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { makeAssertFreeSpace } from '../../src/storage/free-space.ts';
+import { makeLocalStorage } from '../../src/storage/local.ts';
+import { testFolder } from '../support/inner/folders.ts';
+
+test('new files are taken while there is room', async () => {
+  const storage = await makeLocalStorage(await testFolder());
+  await expect(makeAssertFreeSpace(storage, 1)()).resolves.toBeUndefined();
+});
+
+test('new files are refused on a nearly full disk, with both figures', async () => {
+  const storage = await makeLocalStorage(await testFolder());
+  const needed = (await storage.freeBytes()) + 2 ** 40;
+  await expect(makeAssertFreeSpace(storage, needed)()).rejects.toMatchObject({
+    code: 'storage_full',
+    message: expect.stringMatching(/has \d+ MiB left; uploads need at least \d+ MiB free/) as string,
+  });
+});

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { assertKey, originalKey, parseKey, renditionKey } from '../../src/storage/keys.ts';
+
+const hash = 'ab12'.repeat(16);
+
+test('keys name a tenant’s content, and are parsed back to it', () => {
+  for (const key of [originalKey(42, hash), renditionKey(42, hash, 'thumb', '0123456789')]) {
+    expect(() => assertKey(key)).not.toThrow();
+    expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
+  }
+});
+
+test('tenants, presets and recipes have keys of their own', () => {
+  const keys = [
+    originalKey(1, hash),
+    originalKey(2, hash),
+    renditionKey(1, hash, 'thumb', '0123456789'),
+    renditionKey(1, hash, 'card', '0123456789'),
+    renditionKey(1, hash, 'thumb', '9876543210'),
+  ];
+  expect(new Set(keys).size).toBe(keys.length);
+});
+
+test('what a crash left in the middle of replacing a file belongs to the same content', () => {
+  const key = `${originalKey(42, hash)}.0197b2a0-0000-4000-8000-000000000000`;
+  expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
+});
+
+test.each([
+  'notes.txt',
+  `originals/42/ab/${hash}x`,
+  `originals/x/ab/${hash}`,
+  `backup/originals/42/ab/${hash}`,
+])('a foreign file is not taken for ours: %s', (key) => expect(parseKey(key)).toBeUndefined());

@@ -1,0 +1,78 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readdir, readFile, rm, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { expect, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { makeStaging } from '../../src/storage/staging.ts';
+import { testFolder } from '../support/inner/folders.ts';
+
+/** A stream that gives `chunks` and then fails. */
+function* failingAfter(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
+  yield* chunks;
+  throw error;
+}
+
+test('a received file has all bytes, their number, their hash and their beginning', async () => {
+  const staging = makeStaging(await testFolder());
+  const chunks = [randomBytes(3000), randomBytes(3000), randomBytes(100_000)];
+  const bytes = Buffer.concat(chunks);
+  const received = await staging.receive(Readable.from(chunks));
+  expect(await readFile(received.path)).toEqual(bytes);
+  expect(received.bytes).toBe(106_000);
+  expect(received.contentHash).toBe(createHash('sha256').update(bytes).digest('hex'));
+  expect(Buffer.from(received.head)).toEqual(bytes.subarray(0, 4100));
+});
+
+test('an empty and a tiny file are received as well', async () => {
+  const staging = makeStaging(await testFolder());
+  const empty = await staging.receive(Readable.from([]));
+  expect(empty).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
+  const tiny = await staging.receive(Readable.from([Buffer.from('x')]));
+  expect(Buffer.from(tiny.head).toString()).toBe('x');
+});
+
+test('files that arrive at once do not mix', async () => {
+  const staging = makeStaging(await testFolder());
+  const contents = Array.from({ length: 20 }, () => randomBytes(50_000));
+  const received = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
+  expect(new Set(received.map(({ path }) => path)).size).toBe(20);
+  for (const [index, { path }] of received.entries()) expect(await readFile(path)).toEqual(contents[index]);
+});
+
+test('a file whose sender fails half-way is removed, and the sender’s reason is kept', async () => {
+  const folder = await testFolder();
+  const reason = new AppError('body_cut_short', 'The body ended too early.');
+  const source = Readable.from(failingAfter([randomBytes(5000)], reason));
+  await expect(makeStaging(folder).receive(source)).rejects.toBe(reason);
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('a staging folder that went away is a failure of the storage and no missing picture', async () => {
+  const folder = await testFolder();
+  await rm(folder, { recursive: true });
+  const receiving = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
+  await expect(receiving).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
+});
+
+test('discarding a file twice is fine', async () => {
+  const folder = await testFolder();
+  const staging = makeStaging(folder);
+  const { path } = await staging.receive(Readable.from([Buffer.from('x')]));
+  await staging.discard(path);
+  await expect(staging.discard(path)).resolves.toBeUndefined();
+  expect(await readdir(folder)).toEqual([]);
+});
+
+test('the sweep removes what is older than asked, and only that', async () => {
+  const folder = await testFolder();
+  const staging = makeStaging(folder);
+  const [old, young] = [
+    await staging.receive(Readable.from([Buffer.from('old')])),
+    await staging.receive(Readable.from([Buffer.from('young')])),
+  ];
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  await utimes(old.path, hourAgo, hourAgo);
+  expect(await staging.sweep(1_800_000)).toBe(1);
+  expect((await readdir(folder)).map((name) => join(folder, name))).toEqual([young.path]);
+});

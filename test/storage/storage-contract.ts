@@ -1,0 +1,12 @@
+import { describe } from 'vitest';
+import { testReading } from './contract/reading.ts';
+import { testStoring } from './contract/storing.ts';
+import type { StorageUnderTest } from './contract/support.ts';
+
+/** What every driver of the storage contract does. `makeStorage` makes an empty store for each test. */
+export function describeStorage(name: string, makeStorage: () => Promise<StorageUnderTest>): void {
+  describe(`storage: ${name}`, () => {
+    testReading(makeStorage);
+    testStoring(makeStorage);
+  });
+}

@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, beforeEach } from 'vitest';
+import type { Database } from '../../../src/db/database.ts';
+import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
+import { fileFolder } from './folders.ts';
+import { copyTemplate } from './template-database.ts';
+
+/**
+ * A real, migrated database for one test file, empty at the start of each test. Call it while the file is collected.
+ * Tenants stay: services may remember them.
+ */
+export async function useDatabase(): Promise<Database> {
+  const directory = join(await fileFolder(), 'db');
+  await copyTemplate(directory);
+  const database = await openEmbeddedDatabase(directory);
+  beforeEach(async () => {
+    await database.runScript('TRUNCATE images, renditions, jobs RESTART IDENTITY');
+  });
+  afterAll(() => database.close());
+  return database;
+}
+
+/** Rows of a statement that only a test asks. */
+export async function rowsOf<Row>(database: Database, query: string): Promise<Row[]> {
+  const { rows } = await sql.raw<Row>(query).execute(database.sql);
+  return rows;
+}
+
+/** The one row of such a statement. */
+export async function rowOf<Row>(database: Database, query: string): Promise<Row> {
+  const rows = await rowsOf<Row>(database, query);
+  if (rows.length !== 1) throw new Error(`${rows.length} rows instead of one: ${query}`);
+  return rows[0] as Row;
+}

@@ -1,0 +1,34 @@
+import type { Database } from '../../../src/db/database.ts';
+import { makeIntakeQueries, type NewUpload } from '../../../src/db/intake.ts';
+import { makeJobQueries } from '../../../src/db/jobs.ts';
+import type { ClaimedJob, FailedAttempt, FailureClass } from '../../../src/model/job.ts';
+import { uploadOf } from './records.ts';
+
+/** Records a pending image with its job; answers their numbers. */
+export async function recordPending(
+  database: Database,
+  tenantId: number,
+  content: string,
+  more: Partial<NewUpload> = {},
+): Promise<{ jobId: number; imageId: number }> {
+  const recorded = await makeIntakeQueries(database).record(uploadOf(tenantId, content, more));
+  if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
+  return { jobId: recorded.job.id, imageId: recorded.imageId };
+}
+
+/** Claims the one job that is due. */
+export async function claimOne(database: Database, leaseSeconds = 60): Promise<ClaimedJob> {
+  const [job, ...more] = await makeJobQueries(database).claimDue(2, leaseSeconds);
+  if (!job || more.length > 0) throw new Error(`${job ? 'Several jobs are' : 'No job is'} due.`);
+  return job;
+}
+
+/** A failed try, in the words of its class. */
+export function attemptOf(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
+  return { failureClass, stage: 'decode', code: `${failureClass}_code`, error: `A ${failureClass} failure.` };
+}
+
+/** Lets the pause before a job's next try be over. */
+export async function makeDue(database: Database, jobId: number): Promise<void> {
+  await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
+}

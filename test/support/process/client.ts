@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+
+/** What tests read of an image record of `/v1`. */
+export interface ImageRecord {
+  readonly id: number;
+  readonly uuid: string;
+  readonly tenant: string;
+  readonly status: string;
+  readonly error: string | null;
+  readonly content_hash: string;
+  readonly original_filename: string;
+  readonly original_width: number;
+  readonly original_height: number;
+  readonly metadata: { readonly format: string };
+  readonly renditions: readonly {
+    readonly preset: string;
+    readonly url: string;
+    readonly size_bytes: number;
+  }[];
+}
+
+/** An answer, read to its end. */
+export interface Answer<Body = Record<string, unknown>> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Buffer;
+  /** The body as JSON. */
+  readonly body: Body;
+}
+
+/** Sends a request and reads the whole answer. */
+export async function call<Body = Record<string, unknown>>(
+  url: string,
+  init: RequestInit = {},
+): Promise<Answer<Body>> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(30_000), ...init });
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const { status, headers } = response;
+  return {
+    status,
+    headers,
+    bytes,
+    get body() {
+      return JSON.parse(bytes.toString('utf8')) as Body;
+    },
+  };
+}
+
+/** A form, its parts in the order given; bytes are files. */
+export function form(...parts: [name: string, value: string | Uint8Array, filename?: string][]): FormData {
+  const data = new FormData();
+  for (const [name, value, filename = 'photo.jpg'] of parts) {
+    if (typeof value === 'string') data.append(name, value);
+    else data.append(name, new Blob([new Uint8Array(value)], { type: 'image/jpeg' }), filename);
+  }
+  return data;
+}
+
+/** Posts a form to `/v1/images`. */
+export function upload(base: string, bytes: Uint8Array, tenant = 'default', query = '') {
+  const body = form(['tenant', tenant], ['file', bytes]);
+  return call<ImageRecord>(`${base}/v1/images${query}`, { method: 'POST', body });
+}
+
+/** An asset as the catalog dialect answers an upload. */
+export interface Asset {
+  readonly asset_id: number;
+  readonly status: 'uploaded' | 'exists';
+  readonly content_hash: string;
+  readonly job_id?: number;
+}
+
+/** Posts a form to the catalog dialect, which answers before the renditions are made. */
+export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default') {
+  const body = form(['file', bytes], ['tenant_name', tenant]);
+  return call<Asset>(`${base}/upload/`, { method: 'POST', body });
+}
+
+/** Polls until the image is in its last state. */
+export async function settled(base: string, id: number): Promise<ImageRecord> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`);
+    if (body.status === 'completed' || body.status === 'failed') return body;
+    await sleep(100);
+  }
+  throw new Error(`Image ${id} was not settled within 30 s.`);
+}
+
+/** Expects a problem of RFC 9457 with this status and code; answers its sentence. */
+export function expectProblem(answer: Answer, status: number, code: string): string {
+  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(answer.body).toMatchObject({ status, code, type: `urn:vitrine:error:${code}` });
+  expect(answer.status).toBe(status);
+  const detail = String(answer.body['detail']);
+  expect(detail).toMatch(/^.{10,}\.$/s);
+  return detail;
+}

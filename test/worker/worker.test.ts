@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeWorker } from '../../src/worker/worker.ts';
+import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const queued = { mode: 'queued' } as const;
+
+/** A worker over the rig's parts, stopped when the test ends. */
+function workerOf(rig: Rig, capacity = 2) {
+  const worker = makeWorker({ ...rig, capacity, leaseSeconds: 60 });
+  onTestFinished(() => worker.stop());
+  return worker;
+}
+
+const inState = async (state: string) =>
+  (await rowOf<{ count: number }>(engines.database, `SELECT count(*) FROM jobs WHERE state = '${state}'`))
+    .count;
+
+async function uploadSlow(rig: Rig, count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await rig.upload(await freshPicture('slow'), queued);
+}
+
+test('due jobs are taken at the start and all of them are done', async () => {
+  const rig = await makeRig(engines);
+  for (let i = 0; i < 7; i++) await rig.upload(await freshPicture(), queued);
+  workerOf(rig).start();
+  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(7);
+  expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
+});
+
+test('no more jobs are in hand at once than the worker’s capacity', async () => {
+  const rig = await makeRig(engines);
+  await uploadSlow(rig, 5);
+  workerOf(rig, 2).start();
+  let most = 0;
+  while ((await inState('completed')) < 5) {
+    most = Math.max(most, await inState('processing'));
+    await sleep(20);
+  }
+  expect(most).toBe(2);
+});
+
+test('a wake-up is followed at once, before the next poll', async () => {
+  const rig = await makeRig(engines);
+  workerOf(rig).start();
+  await sleep(50);
+  const began = performance.now();
+  const { image } = await rig.upload(await freshPicture(), queued);
+  await rig.waitForImage(image.id, 5_000);
+  expect(performance.now() - began).toBeLessThan(800);
+});
+
+test('a job that nobody announced is found by polling', async () => {
+  const rig = await makeRig(engines);
+  const other = await makeRig(engines);
+  workerOf(rig).start();
+  await sleep(50);
+  // Another process wakes its own workers only.
+  await other.upload(await freshPicture(), queued);
+  await expect.poll(() => inState('pending'), { timeout: 3_000 }).toBe(0);
+});
+
+test('stopping waits for the jobs in hand and takes no more', async () => {
+  const rig = await makeRig(engines);
+  await uploadSlow(rig, 4);
+  const worker = workerOf(rig, 2);
+  worker.start();
+  await expect.poll(() => inState('processing')).toBe(2);
+  await worker.stop();
+  expect(
+    await rowsOf(engines.database, 'SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state'),
+  ).toEqual([
+    { state: 'completed', count: 2 },
+    { state: 'pending', count: 2 },
+  ]);
+  rig.queue.wake();
+  await sleep(1_200);
+  expect(await inState('pending')).toBe(2);
+});
+
+test('stopping in the middle of a claim leaves no job in hand', async () => {
+  const rig = await makeRig(engines);
+  await uploadSlow(rig, 2);
+  const worker = workerOf(rig, 2);
+  worker.start();
+  await worker.stop();
+  expect(await inState('processing')).toBe(0);
+});
+
+test('a database that is away for a while costs nothing but time', async () => {
+  const rig = await makeRig(engines);
+  await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
+  workerOf(rig).start();
+  await expect.poll(() => rig.logger.messages('error')).toContain('jobs could not be claimed; trying again');
+  await engines.database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
+  await rig.upload(await freshPicture(), queued);
+  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
+});
+
+test('two workers on the same jobs do each of them once', async () => {
+  const [one, two] = [await makeRig(engines), await makeRig(engines)];
+  const shared = { ...two, storage: one.storage, runJob: one.runJob };
+  for (let i = 0; i < 10; i++) await one.upload(await freshPicture(), queued);
+  workerOf(one, 3).start();
+  workerOf(shared, 3).start();
+  await expect.poll(() => inState('completed'), { timeout: 10_000 }).toBe(10);
+  const tokens = await rowsOf<{ lease_token: number }>(engines.database, 'SELECT lease_token FROM jobs');
+  expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
+});
