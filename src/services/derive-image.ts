@@ -99,7 +99,7 @@ async function storeRenditions(
     key: renditions[index]?.storageKey ?? '',
   }));
   try {
-    await storage.store(files);
+    await storage.store(files, 'derived');
   } catch (error) {
     await Promise.all(files.map(({ path }) => staging.discard(path)));
     throw error;

@@ -129,7 +129,7 @@ async function storeAndRecord(
   const { storage, intake, leaseSeconds } = parts;
   const { file, filename, mode } = upload;
   const staged = { path: file.path, key: originalKey(tenant.id, file.contentHash) };
-  await storage.store([staged], 'keep');
+  await storage.store([staged], 'original');
   const recorded = await intake.record({
     tenantId: tenant.id,
     contentHash: file.contentHash,
@@ -141,7 +141,7 @@ async function storeAndRecord(
     leaseSeconds: mode === 'inline' ? leaseSeconds : undefined,
   });
   // The same content was perhaps removed just before the row was there; from now on the row protects the file.
-  if (!(await storage.stat(staged.key))) await storage.store([staged], 'keep');
+  if (!(await storage.stat(staged.key))) await storage.store([staged], 'original');
   return recorded;
 }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { link, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { unlinkIfThere } from './storage-errors.ts';
 
@@ -45,13 +45,17 @@ export function makeDurableLinker(root: string) {
   }
 
   return {
-    /** With `keep` the old names stay as well. A file that has the new name already is replaced: it holds the same. */
-    async store(moves: readonly Move[], keep: boolean): Promise<void> {
+    /** Original bytes: on the disk with their name when this returns. The old names stay as well. */
+    async linkDurably(moves: readonly Move[]): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await inFolder(folder);
       await Promise.all(moves.map(({ from, to }) => inFolder(dirname(to), () => linkOver(from, to))));
       await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
-      if (!keep) await Promise.all(moves.map(({ from }) => unlink(from)));
+    },
+
+    /** Files that can be made again: they get their names, and the system brings them to the disk when it likes. */
+    async move(moves: readonly Move[]): Promise<void> {
+      await Promise.all(moves.map(({ from, to }) => inFolder(dirname(to), () => rename(from, to))));
     },
   };
 }

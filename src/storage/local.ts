@@ -26,13 +26,11 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
   return {
     kind: 'local',
     stagingDirectory,
-    store: (files, staging = 'consume') =>
-      written(() =>
-        linker.store(
-          files.map(({ path, key }) => ({ from: path, to: pathOf(key) })),
-          staging === 'keep',
-        ),
-      ),
+    store: (files, kind) =>
+      written(() => {
+        const moves = files.map(({ path, key }) => ({ from: path, to: pathOf(key) }));
+        return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
+      }),
     async stat(key) {
       const found = await stat(pathOf(key)).catch((error: unknown) => {
         if (missing(error)) return undefined;

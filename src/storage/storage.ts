@@ -34,10 +34,10 @@ export interface Storage {
   /** Folder on this machine where files are written before `store` takes them. */
   readonly stagingDirectory: string;
   /**
-   * Stores finished staging files: when it returns, they survive a power cut. The staging files are gone, unless they
-   * are to be kept because storing may have to be repeated.
+   * Stores finished staging files. Originals survive a power cut when this returns, and their staging files stay, so
+   * that storing can be repeated. Derived files are moved: one that a power cut takes is made again from its original.
    */
-  store(files: readonly StagedFile[], staging?: 'consume' | 'keep'): Promise<void>;
+  store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
   /** `undefined` when there is no such file. */
   stat(key: string): Promise<StoredFile | undefined>;
   /** The file as a stream. @throws {AppError} `original_missing` when there is no such file. */

@@ -22,7 +22,7 @@ async function trace(root: string): Promise<string[]> {
     const { makeStaging } = await import(${JSON.stringify(stagingModule)});
     const storage = await makeLocalStorage(${JSON.stringify(join(root, 'store'))});
     const { path } = await makeStaging(storage.stagingDirectory).receive(Readable.from([Buffer.from('x')]));
-    await storage.store([{ path, key: 'originals/1/ab/abc' }], 'keep');
+    await storage.store([{ path, key: 'originals/1/ab/abc' }], 'original');
     process.stdout.write('stored');`;
   const calls = 'trace=write,fsync,fdatasync,link,linkat,mkdir,mkdirat';
   await run('strace', [

@@ -33,9 +33,9 @@ test('a folder in the place of a file is no stored file', async () => {
 test('a folder that somebody removed meanwhile is made again', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
-  await storage.store([{ path: await staged(root), key }]);
+  await storage.store([{ path: await staged(root), key }], 'derived');
   await rm(join(root, 'originals'), { recursive: true });
-  await storage.store([{ path: await staged(root), key }], 'keep');
+  await storage.store([{ path: await staged(root), key }], 'original');
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
@@ -44,9 +44,9 @@ test('a store that cannot be written to is a failure of the storage, to be retri
   const storage = await makeLocalStorage(root);
   const path = await staged(root);
   await writeFile(join(root, 'originals'), 'a file in the place of a folder');
-  await expect(storage.store([{ path, key }], 'keep')).rejects.toMatchObject(failed);
+  await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(failed);
   await rm(join(root, 'originals'));
-  await storage.store([{ path, key }], 'keep');
+  await storage.store([{ path, key }], 'original');
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
@@ -63,7 +63,7 @@ unlessRoot('a folder without permission is a failure of the storage, and no file
   const storage = await makeLocalStorage(root);
   const path = await staged(root);
   await chmod(root, 0o500);
-  await expect(storage.store([{ path, key }], 'keep')).rejects.toMatchObject(failed);
+  await expect(storage.store([{ path, key }], 'original')).rejects.toMatchObject(failed);
   await chmod(root, 0o700);
   expect(await readdir(join(root, '.staging'))).toHaveLength(1);
 });

@@ -75,7 +75,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     const { storage } = await makeStorage();
     const path = await stage(storage, Buffer.from('x'));
     const refusal = /is not a storage key/;
-    await expect((async () => storage.store([{ path, key }]))()).rejects.toThrow(refusal);
+    await expect((async () => storage.store([{ path, key }], 'derived'))()).rejects.toThrow(refusal);
     await expect((async () => storage.stat(key))()).rejects.toThrow(refusal);
     await expect((async () => storage.read(key))()).rejects.toThrow(refusal);
     await expect((async () => storage.readAll(key))()).rejects.toThrow(refusal);
@@ -90,7 +90,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     await writeFile(path, '');
     await truncate(path, size);
     const key = originalKey(1, 'f'.repeat(64));
-    await storage.store([{ path, key }]);
+    await storage.store([{ path, key }], 'derived');
     const before = process.memoryUsage().arrayBuffers;
     let [bytes, most] = [0, 0];
     for await (const chunk of await storage.read(key)) {

@@ -12,9 +12,9 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const [kept, taken] = [await stage(storage, bytes), await stage(storage, bytes)];
-    await storage.store([{ path: kept, key: keyOf(bytes) }], 'keep');
+    await storage.store([{ path: kept, key: keyOf(bytes) }], 'original');
     expect(await readFile(kept)).toEqual(bytes);
-    await storage.store([{ path: taken, key: keyOf(bytes) }]);
+    await storage.store([{ path: taken, key: keyOf(bytes) }], 'derived');
     expect(existsSync(taken)).toBe(false);
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
@@ -23,16 +23,16 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const path = await stage(storage, bytes);
-    await storage.store([{ path, key: keyOf(bytes) }], 'keep');
+    await storage.store([{ path, key: keyOf(bytes) }], 'original');
     await makeStaging(storage.stagingDirectory).discard(path);
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
 
-  test.each(['keep', 'consume'] as const)('storing twice changes nothing (%s)', async (staging) => {
+  test.each(['original', 'derived'] as const)('storing twice changes nothing (%s)', async (kind) => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     for (let i = 0; i < 2; i++) {
-      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], staging);
+      await storage.store([{ path: await stage(storage, bytes), key: keyOf(bytes) }], kind);
     }
     expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
   });
@@ -42,22 +42,22 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     const bytes = randomBytes(200_000);
     const key = await put(storage, bytes);
     const paths = await Promise.all(Array.from({ length: 20 }, () => stage(storage, bytes)));
-    const storing = Promise.all(paths.map((path) => storage.store([{ path, key }], 'keep')));
+    const storing = Promise.all(paths.map((path) => storage.store([{ path, key }], 'original')));
     const readings = Promise.all(Array.from({ length: 20 }, () => storage.readAll(key)));
     for (const read of await readings) expect(read.equals(bytes)).toBe(true);
     await storing;
     expect(await listAll(storage)).toMatchObject([{ key, bytes: 200_000 }]);
   });
 
-  test.each(['keep', 'consume'] as const)(
+  test.each(['original', 'derived'] as const)(
     'a cut file is healed by storing it again (%s)',
-    async (staging) => {
+    async (kind) => {
       const { storage, cut } = await makeStorage();
       const bytes = randomBytes(1000);
       const key = await put(storage, bytes);
       await cut(key, 300);
       expect((await storage.stat(key))?.bytes).toBe(300);
-      await storage.store([{ path: await stage(storage, bytes), key }], staging);
+      await storage.store([{ path: await stage(storage, bytes), key }], kind);
       expect(await storage.readAll(key)).toEqual(bytes);
     },
   );
@@ -72,7 +72,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
         key: renditionKey(1, hash, preset, '0123456789'),
       })),
     );
-    await storage.store(files);
+    await storage.store(files, 'derived');
     for (const [index, { key }] of files.entries())
       expect((await storage.readAll(key)).toString()).toBe(presets[index]);
   });

@@ -22,7 +22,7 @@ export async function stage(storage: Storage, bytes: Buffer): Promise<string> {
 }
 
 export async function put(storage: Storage, bytes: Buffer, key = keyOf(bytes)): Promise<string> {
-  await storage.store([{ path: await stage(storage, bytes), key }]);
+  await storage.store([{ path: await stage(storage, bytes), key }], 'derived');
   return key;
 }
 
