@@ -57,20 +57,28 @@ export interface Ingested {
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 
+/** An upload whose known image goes away in the middle is taken in as new; how often that is tried. */
+const ingestTries = 5;
+
 /** @see IngestUpload */
 export function makeIngestUpload(parts: Parts): IngestUpload {
-  const { staging } = parts;
-  /** Files that a job still reads when its upload is answered: they are removed at the job's end. */
-  const stillRead = new Set<string>();
   return async (principal, upload) => {
+    const readers: Promise<unknown>[] = [];
     try {
       const tenant = await ensureTenant(parts, principal, upload.tenantName);
-      for (;;) {
-        const ingested = await ingestOnce({ ...parts, stillRead }, upload, tenant);
+      for (let tries = 0; tries < ingestTries; tries++) {
+        const ingested = await ingestOnce({ ...parts, readers }, upload, tenant);
         if (ingested) return ingested;
       }
+      throw new AppError(
+        'unavailable',
+        'The same picture is being deleted again and again; send it once more.',
+      );
     } finally {
-      if (!stillRead.delete(upload.file.path)) await staging.discard(upload.file.path);
+      // A job that is slower than its answer still reads the file. What is left over a stop is swept from staging.
+      const discarded = Promise.allSettled(readers).then(() => parts.staging.discard(upload.file.path));
+      if (readers.length === 0) await discarded;
+      else discarded.catch(() => undefined);
     }
   };
 }
@@ -103,7 +111,8 @@ async function inspect({ decoders, limits }: Parts, file: ReceivedFile): Promise
   return decoders.probe({ path: file.path, limits });
 }
 
-type Reading = Parts & { readonly stillRead: Set<string> };
+/** With the jobs that read the received file. */
+type Reading = Parts & { readonly readers: Promise<unknown>[] };
 
 async function ingestNew(
   parts: Reading,
@@ -176,20 +185,12 @@ async function runInline(
   outcome: 'new' | 'again',
   job: ClaimedJob,
 ): Promise<Ingested> {
-  const { runJob, storage, staging, intake, inlineMs, stillRead } = parts;
+  const { runJob, storage, intake, inlineMs, readers } = parts;
   const { contentHash, path } = upload.file;
   const key = originalKey(job.tenantId, contentHash);
   const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
   const waiting = parts.waitForImage(job.imageId, inlineMs);
-  const run = runJob(job, {
-    localPath: path,
-    ...(outcome === 'new' ? { onFinalFailure: takeBack } : {}),
-  });
-  const image = await waiting;
-  if (image.status !== 'completed') {
-    stillRead.add(path);
-    // What cannot be removed now is removed by the sweep of the staging folder.
-    void run.then(() => staging.discard(path)).catch(() => undefined);
-  }
-  return { outcome, image, jobId: job.id };
+  const onFinalFailure = outcome === 'new' ? { onFinalFailure: takeBack } : {};
+  readers.push(runJob(job, { localPath: path, ...onFinalFailure }));
+  return { outcome, image: await waiting, jobId: job.id };
 }
