@@ -45,6 +45,8 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > parts.maxBytes + formOverhead) throw tooLarge(parts.maxBytes, length);
     await parts.assertFreeSpace();
+    // It may have been cut meanwhile; its events are over then, and nothing would end the form.
+    if (request.destroyed && !request.complete) throw cutConnection();
     const form = readForm(parts, request);
     try {
       await form.ended;
@@ -75,11 +77,12 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
   let stream: BusboyFileStream | undefined;
   let receiving: Promise<ReceivedFile> | undefined;
   let name = '';
+  let abandoned = false;
 
   parser.on('file', (field, part, filename) => {
     // A part that is cut short says so here too, perhaps before anyone reads it; unheard, that would end the process.
     part.on('error', () => fail(cutShort()));
-    if (field !== 'file' || receiving) {
+    if (field !== 'file' || receiving || abandoned) {
       otherFiles.push(field);
       part.resume();
       return;
@@ -122,6 +125,7 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
     file: async () => receiving,
     filename: () => name,
     abandon(reason) {
+      abandoned = true;
       request.unpipe(parser);
       stream?.destroy(reason instanceof Error ? reason : undefined);
     },
@@ -151,12 +155,10 @@ function watch(request: IncomingMessage, idleMs: number, fail: (error: AppError)
     idleMs,
   );
   request.on('data', () => idle.refresh());
-  request.once('error', () =>
-    fail(new AppError('body_cut_short', 'The connection ended before the body did.')),
-  );
+  request.once('error', () => fail(cutConnection()));
   request.once('close', () => {
     clearTimeout(idle);
-    if (!request.complete) fail(new AppError('body_cut_short', 'The connection ended before the body did.'));
+    if (!request.complete) fail(cutConnection());
   });
 }
 
@@ -169,6 +171,10 @@ async function requireFile(form: Form): Promise<UploadForm> {
   }
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   return { file, filename: form.filename(), fields: form.fields };
+}
+
+function cutConnection(): AppError {
+  return new AppError('body_cut_short', 'The connection ended before the body did.');
 }
 
 function cutShort(): AppError {
