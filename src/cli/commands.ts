@@ -44,7 +44,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   worker: {
     usage: '',
-    about: 'Take jobs only; finishes what a stopped server left behind.',
+    about: 'Take jobs only, while no server runs: finishes what a stopped one left behind.',
     options: {},
     run: async (config) => (await import('./worker.ts')).work(config),
   },

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
 import { type Command, commands, UsageError } from './commands.ts';
+import { version } from '../version.ts';
 import { CommandRefused } from './server-connection.ts';
 
 /** Exit codes: what shells and supervisors go by. */
@@ -12,6 +13,7 @@ const exitCodes = { done: 0, failed: 1, notUnderstood: 2 } as const;
 /** Runs the command that `args` name; answers the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const [name = 'help', ...rest] = args;
+  if (name === '--version' || name === 'version') return printVersion();
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) return explain(name);
   if (rest.includes('--help') || rest.includes('-h')) return describe(name, command);
@@ -50,7 +52,7 @@ function refuse(name: string, error: unknown): number {
     error instanceof CommandRefused ||
     isSystemError(error)
   ) {
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${error.message}${remedyFor(error)}\n`);
     return error instanceof ConfigError ? exitCodes.notUnderstood : exitCodes.failed;
   }
   throw error;
@@ -59,6 +61,13 @@ function refuse(name: string, error: unknown): number {
 /** A port in use, a folder without rights: the system's own sentence names it. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
+}
+
+function remedyFor(error: Error): string {
+  if (!('code' in error)) return '';
+  if (error.code === 'EADDRINUSE')
+    return '\nAnother program listens there: stop it, or set PORT to another port.';
+  return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user may write to.';
 }
 
 function describe(name: string, { usage, about, options }: Command): number {
@@ -81,4 +90,9 @@ function explain(name: string): number {
   if (asked) process.stdout.write(text);
   else process.stderr.write(`There is no command "${name.slice(0, 60)}".\n\n${text}`);
   return asked ? exitCodes.done : exitCodes.notUnderstood;
+}
+
+function printVersion(): number {
+  process.stdout.write(`${version}\n`);
+  return exitCodes.done;
 }

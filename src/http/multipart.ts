@@ -82,6 +82,13 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
   parser.on('file', (field, part, filename) => {
     // A part that is cut short says so here too, perhaps before anyone reads it; unheard, that would end the process.
     part.on('error', () => fail(cutShort()));
+    if (field === 'file' && receiving)
+      fail(
+        new AppError(
+          'invalid_request',
+          'The form has more than one file in the field "file"; send one file in each request.',
+        ),
+      );
     if (field !== 'file' || receiving || abandoned) {
       otherFiles.push(field);
       part.resume();

@@ -49,7 +49,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
       { err: error.cause ?? error, method: request.method, path: request.routeOptions.url },
       error.message,
     );
-  }
+  } else logRefusal(request, error);
   const drained = await drainBody(request.raw, drainMs);
   if (!drained) closeAfterAnswer(request, reply);
   if (error.status === 503) void reply.header('retry-after', '2');
@@ -58,6 +58,14 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
     .send(JSON.stringify(problemOf(error)));
+}
+
+/** Why was the supplier's upload refused at three? The log has to know. */
+function logRefusal(request: FastifyRequest, { status, code, message }: AppError): void {
+  request.log.info(
+    { status, code, method: request.method, path: request.routeOptions.url },
+    `refused: ${message}`,
+  );
 }
 
 /** The body of an answer, after RFC 9457. */

@@ -46,8 +46,16 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
     return image;
   }
 
-  function assertPreset(preset: string): void {
-    if (presetNames.includes(preset)) return;
+  /** A rendition whose preset was taken out of the configuration is still given: its address may be in use. */
+  async function findForPreset(
+    principal: Principal,
+    reference: ImageReference,
+    preset: string,
+  ): Promise<ImageWithRenditions> {
+    const known = presetNames.includes(preset);
+    const image = await images.find(principal, reference);
+    if (image && (known || image.renditions.some((rendition) => rendition.preset === preset))) return image;
+    if (known) throw notFound(reference);
     throw new AppError(
       'unknown_preset',
       `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
@@ -59,9 +67,10 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
     reference: ImageReference,
     preset: string,
   ): Promise<RetrievedRendition> {
-    assertPreset(preset);
-    const image = await find(principal, reference);
+    const image = await findForPreset(principal, reference, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
+    // A preset that is newer than the image: its recipe was unknown when the renditions were made.
+    if (!rendition && image.status === 'completed') return makeAgain(image, preset);
     if (!rendition) throw notReady(image, preset);
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
     const read = async <T>(reading: Promise<T>): Promise<T> => {
@@ -79,13 +88,13 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
   }
 
-  /** A rendition that is missing or cut in storage is no loss: its original makes it again. */
+  /** A rendition that is missing or cut in storage is no loss: its original makes it, once more or for the first time. */
   async function makeAgain(image: Image, preset: string): Promise<never> {
     await jobs.requeue(image.id, priorities.single);
     queue.wake();
     throw new AppError(
       'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is missing from storage; it is being made again.`,
+      `The rendition "${preset}" of image ${image.id} is not there; it is being made from the original.`,
     );
   }
 

@@ -125,5 +125,7 @@ function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: V
   }
   const after =
     verdict.tries > 0 ? ` after ${verdict.tries} ${verdict.tries === 1 ? 'retry' : 'retries'}` : '';
-  logger.error(fields, `${subject} failed permanently${after}: ${error.message}`);
+  // A bad picture is its sender's concern; a picture that stops the decoder, or work that cannot be done, is ours.
+  const log = error.failureClass === 'permanent' ? logger.warn : logger.error;
+  log.call(logger, fields, `${subject} failed permanently${after}: ${error.message}`);
 }

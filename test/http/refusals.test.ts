@@ -55,6 +55,14 @@ test('a form without a file, or with one in another field, is told which field i
   expectProblem(await post(new FormData()), 400, 'missing_file');
 });
 
+test('a second file and a misspelled filter are refused, not dropped', async () => {
+  const picture = await jpeg('twice');
+  const twice = await post(form(['file', picture, 'a.jpg'], ['file', picture, 'b.jpg']));
+  expect(expectProblem(twice, 400, 'invalid_request')).toMatch(/more than one file/);
+  const misspelled = await call(`${server().url}/v1/images?tenannt=shop`);
+  expect(expectProblem(misspelled, 400, 'invalid_request')).toMatch(/tenannt/);
+});
+
 test('a form that ends before its closing boundary is refused, in the file or after it', async () => {
   const type = `multipart/form-data; boundary=${boundary}`;
   const open = `${partHead}some bytes`;

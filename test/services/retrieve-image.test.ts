@@ -146,3 +146,18 @@ test.each(['missing', 'cut'])(
     expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toMatchObject({ body: before });
   },
 );
+
+test('a preset that is newer than the image is made when it is asked for; one that was taken out is still given', async () => {
+  const { rig, image, id } = await withImage();
+  const cache = makeRenditionCache(0, []);
+  const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
+  const retrieve = makeRetrieveImage({ ...rig, cache, presets: [hero] });
+  await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
+    code: 'rendition_not_ready',
+  });
+  expect((await rig.jobs.claimDue(10, 60)).map(({ imageId }) => imageId)).toEqual([image.id]);
+  expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toHaveProperty('etag');
+  await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
+    code: 'unknown_preset',
+  });
+});

@@ -44,7 +44,7 @@ test('a broken picture fails at once, for good, with a sentence for its editor',
     failureClass: 'permanent',
     history: [{ stage: 'decode', code: 'picture_damaged', error: failed?.error }],
   });
-  expect(rig.logger.messages('error')).toEqual([
+  expect(rig.logger.messages('warn')).toEqual([
     `job ${jobId} (image ${image.id}) failed permanently: ${failed?.error}`,
   ]);
 });

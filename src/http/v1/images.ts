@@ -9,9 +9,9 @@ import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { imageRecord } from './image-record.ts';
 
-const uploadQuery = z.object({ mode: z.enum(['inline', 'queued']).default('inline') });
+const uploadQuery = z.strictObject({ mode: z.enum(['inline', 'queued']).default('inline') });
 const time = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' });
-const listQuery = z.object({
+const listQuery = z.strictObject({
   tenant: z.string().refine(isTenantName, 'is no tenant name').optional(),
   status: z.enum(jobStates).optional(),
   created_after: time.optional(),
@@ -42,8 +42,8 @@ export const imageRoutes: Surface = (app, { services, receiveUploadForm, presets
       tenantName,
       mode,
     });
-    const settled = image.status === 'completed' || image.status === 'failed';
-    return reply.code(outcome === 'known' ? 200 : settled ? 201 : 202).send(imageRecord(image));
+    const finished = image.status === 'completed';
+    return reply.code(outcome === 'known' ? 200 : finished ? 201 : 202).send(imageRecord(image));
   });
 
   app.get('/images', { schema: { querystring: listQuery } }, async (request) => {
