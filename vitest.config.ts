@@ -6,6 +6,9 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Tests of processes, sockets and memory share their machine with others. A test that passes only the second time is
+    // listed with its retries; one that fails twice fails.
+    retry: 1,
     reporters: ['default'],
   },
 });

@@ -130,5 +130,6 @@ test.runIf(process.platform === 'linux')('memory does not grow with the size of 
   // What the start left in memory is given back meanwhile.
   await sendLarge(url, pid, 100);
   const small = await sendLarge(url, pid, 40);
-  expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(80);
+  // A server that kept the file would grow by 250 MiB; the collector of garbage may be late by a hundred.
+  expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
 });
