@@ -10,10 +10,10 @@ interface Move {
 }
 
 /**
- * Gives finished files their names and brings both to the disk. The names come first and everything is synced together:
- * a journaling file system then writes its journal once and not twice for each picture (measured: a tenth of the whole
- * ingest). A power cut in between leaves a name with cut bytes, which no row knows yet; storing the content again
- * replaces it. `root` exists already.
+ * Gives finished files their names and, if they are originals, brings both to the disk. The names come first and
+ * everything is synced together: a journaling file system then writes its journal once and not twice for each picture.
+ * A power cut in between leaves a name with cut bytes, which no row knows yet; storing the content again replaces it.
+ * `root` exists already.
  */
 export function makeDurableLinker(root: string) {
   /** Folders that are known to exist and to be synced: making them costs nothing the second time. */

@@ -21,7 +21,7 @@ export async function makeLogger({ level, format }: Config['log']): Promise<Pino
   return asText ? pino(options, await textStream()) : pino(options);
 }
 
-/** Loaded only for a terminal: it would cost every other start some 30 ms. */
+/** Loaded only for a terminal: no other start needs it. */
 async function textStream(): Promise<DestinationStream> {
   const { build } = await import('pino-pretty');
   return build({ sync: true, translateTime: 'SYS:HH:MM:ss', hideObject: true });
