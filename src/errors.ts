@@ -25,12 +25,32 @@ export const errorTable = {
     title: 'The picture lost its worker again and again',
     failureClass: 'lease-lost',
   },
+  invalid_url: { status: 400, title: 'The URL cannot be imported', failureClass: 'permanent' },
+  address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
+  source_refused: { status: 400, title: 'The source gave no picture', failureClass: 'permanent' },
+  source_unavailable: { status: 400, title: 'The source did not answer', failureClass: 'transient' },
+  purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
+  import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
+  job_not_found: { status: 404, title: 'There is no such job', failureClass: 'permanent' },
+  fingerprint_not_ready: {
+    status: 404,
+    title: 'The fingerprint of the image is not there',
+    failureClass: 'transient',
+  },
   rendition_not_ready: { status: 404, title: 'The rendition is not there', failureClass: 'transient' },
   route_not_found: { status: 404, title: 'There is no such address', failureClass: 'permanent' },
   original_missing: { status: 404, title: 'The original is missing from storage', failureClass: 'permanent' },
+  method_not_allowed: {
+    status: 405,
+    title: 'The address does not take this method',
+    failureClass: 'permanent',
+  },
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
+  image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
+  import_active: { status: 409, title: 'The URL is being imported', failureClass: 'transient' },
+  job_not_failed: { status: 409, title: 'The job has not failed', failureClass: 'permanent' },
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,
@@ -52,10 +72,17 @@ export type ErrorCode = keyof typeof errorTable;
 export class AppError extends Error {
   readonly code: ErrorCode;
   override readonly name = 'AppError';
+  /** Further members of the answer, for programs. */
+  readonly details: Readonly<Record<string, unknown>> | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: ErrorOptions & { readonly details?: Readonly<Record<string, unknown>> },
+  ) {
     super(message, options);
     this.code = code;
+    this.details = options?.details;
   }
 
   /** HTTP status of this error. */

@@ -1,0 +1,58 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import { type AddressRules, liesIn, type ParsedAddress, parseAddress, unmapped } from './address-rules.ts';
+import { specialNetworks } from './special-networks.ts';
+
+/** An address that may be connected to; `exempt` lies in a network that the operator allows. */
+interface AllowedAddress {
+  readonly kind: 'public' | 'exempt';
+  /** The address in its shortest form; mapped IPv4 is plain IPv4 here. */
+  readonly address: string;
+}
+
+/** An address that may not be connected to. */
+interface DeniedAddress {
+  readonly kind: 'denied';
+  /** What it breaks, as it stands in a sentence after "it lies in". */
+  readonly rule: string;
+}
+
+/** What an address is to the downloader. */
+export type AddressClass = AllowedAddress | DeniedAddress;
+
+/**
+ * Judges an address of IPv4 (four decimal parts) or IPv6. What is not known to be public is denied: a list of the
+ * forbidden alone lets in whatever it forgets.
+ */
+export function classifyAddress(text: string, rules: AddressRules): AddressClass {
+  // A zone names an interface of this machine.
+  if (isIP(text) === 0 || text.includes('%')) return denied('no network that can be fetched from');
+  const written = parseAddress(text);
+  const address = unmapped(written);
+  const kind = rules.allowedNetworks.some((network) => liesIn(address, network)) ? 'exempt' : 'public';
+  // Judged as it was written: the mapped form is a way around other people's checks, and needed by nobody.
+  const rule = kind === 'public' ? brokenRule(written) : undefined;
+  return rule === undefined ? { kind, address: address.toString() } : denied(rule);
+}
+
+const denied = (rule: string) => ({ kind: 'denied', rule }) as const;
+
+/** The first rule that `address` breaks; `undefined` for a public one. */
+function brokenRule(address: ParsedAddress): string | undefined {
+  const special = specialNetworks.find(({ network }) => liesIn(address, network));
+  if (special) return `${special.is} (${special.network})`;
+  if (address instanceof ipaddr.IPv6) {
+    if (!liesIn(address, globalUnicast)) return `a network that is not public (outside of ${globalUnicast})`;
+    if (isIsatap(address)) return 'the IPv4 addresses inside IPv6 (ISATAP)';
+  }
+  // A second opinion, for ranges that become special after the table was written.
+  return address.range() === 'unicast' ? undefined : `a network that is not public (${address.range()})`;
+}
+
+/** All of IPv6 that is handed out. */
+const globalUnicast = '2000::/3';
+
+/** ISATAP tunnels to the IPv4 address in the last 32 bits; the two bits in the mask may be set or not. */
+function isIsatap({ parts }: ipaddr.IPv6): boolean {
+  return ((parts[4] ?? 0) & 0xfcff) === 0 && parts[5] === 0x5efe;
+}

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
+import { AppError } from '../errors.ts';
+import { classifyAddress } from './address-class.ts';
+import type { AddressRules } from './address-rules.ts';
+import { addressRefused, isWebPort, portRefused } from './refusals.ts';
+
+/** A URL that may be imported: normalised as browsers do it, without its fragment. */
+export interface ImportUrl {
+  readonly href: string;
+  /** SHA-256 of `href`, in hexadecimal digits. */
+  readonly hash: string;
+}
+
+/** Longest URL, in characters. */
+const longest = 2048;
+
+/**
+ * Reads a URL, and refuses at once what needs no name server to be refused. A name on an unusual port passes while any
+ * network is allowed: whether it lies there shows when it is resolved.
+ * @throws {AppError} `invalid_url` for what is no http(s) URL, carries a user name or is longer than 2048 characters;
+ *   `address_not_allowed` for an address literal or a port that is not allowed.
+ */
+export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
+  assertLength(text);
+  const url = URL.parse(text);
+  if (!url) throw invalid('The URL is not valid.');
+  assertScheme(url);
+  url.hash = '';
+  stripTrailingDot(url);
+  assertLength(url.href);
+  assertReachable(url, rules);
+  return { href: url.href, hash: createHash('sha256').update(url.href).digest('hex') };
+}
+
+/** The host of `url` as name servers and sockets take it: an IPv6 literal without its brackets. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+function assertLength(text: string): void {
+  if (text.length > longest) {
+    throw invalid(`The URL is longer than ${longest} characters (it has ${text.length}).`);
+  }
+}
+
+function assertScheme({ protocol, username, password }: URL): void {
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw invalid(`The URL begins with ${protocol}; only http: and https: can be imported.`);
+  }
+  if (username || password) throw invalid('The URL carries a user name or a password; it must not.');
+}
+
+/** `example.com.` and `example.com` are one host; more than one dot at the end is none. */
+function stripTrailingDot(url: URL): void {
+  if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
+  if (url.hostname.endsWith('.')) throw invalid('The host of the URL is not valid.');
+}
+
+function assertReachable(url: URL, rules: AddressRules): void {
+  const host = hostOf(url);
+  if (isIP(host) === 0) {
+    if (!isWebPort(url.port) && rules.allowedNetworks.length === 0) throw portRefused(url.port);
+    return;
+  }
+  const found = classifyAddress(host, rules);
+  if (found.kind === 'denied') throw addressRefused(host, found.rule);
+  if (found.kind === 'public' && !isWebPort(url.port)) throw portRefused(url.port);
+}
+
+function invalid(sentence: string): AppError {
+  return new AppError('invalid_url', sentence);
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import { classifyAddress } from '../../src/fetcher/address-class.ts';
+import type { AddressRules } from '../../src/fetcher/address-rules.ts';
+import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
+import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
+import { publicAddresses, specialV4, specialV6 } from './support/special-ranges.ts';
+
+const noRules: AddressRules = { allowedNetworks: [] };
+const onlyLoopback = { allowedNetworks: ['127.0.0.1/32'] };
+
+const hostileV4 = [...new Set(specialV4.flatMap(samples))];
+const hostileV6 = [...new Set(specialV6.flatMap(samples))];
+const written = [
+  ...hostileV4.flatMap(v4Notations),
+  ...hostileV4.flatMap(v6Embeddings).map((address) => `[${address}]`),
+  ...hostileV6.map((address) => `[${address}]`),
+];
+
+const kindOf = (address: string, rules = noRules) => classifyAddress(address, rules).kind;
+
+/** The host that a URL parser makes of a notation. */
+const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
+
+describe('special addresses', () => {
+  test('are many', () => {
+    expect(hostileV4.length).toBeGreaterThanOrEqual(60);
+    expect(hostileV6.length).toBeGreaterThanOrEqual(80);
+    expect(written.length).toBeGreaterThanOrEqual(1_500);
+  });
+
+  test('are denied by the classifier in every notation', () => {
+    expect(written.filter((host) => kindOf(parsedHost(host)) !== 'denied')).toEqual([]);
+  });
+
+  test('are refused as a URL in every notation', () => {
+    const passed = written.filter((host) => {
+      try {
+        return parseImportUrl(`http://${host}/a.jpg`, noRules);
+      } catch (error) {
+        return (error as { code: string }).code !== 'address_not_allowed';
+      }
+    });
+    expect(passed).toEqual([]);
+  });
+
+  test('stay denied when they carry a public address', () => {
+    const [, , , ...others] = v6Embeddings('8.8.8.8');
+    expect(others.filter((address) => kindOf(address) !== 'denied')).toEqual([]);
+  });
+});
+
+describe('public addresses', () => {
+  test('are many', () => expect(new Set(publicAddresses).size).toBeGreaterThanOrEqual(50));
+
+  test.each(publicAddresses)('%s passes', (address) => {
+    expect(kindOf(address)).toBe('public');
+  });
+});
+
+describe('what is no address is denied', () => {
+  test.each([
+    'fe80::1%eth0',
+    '2606:4700::1%eth0',
+    '2606:4700::1%1',
+    'localhost',
+    '',
+    '1',
+    '127.1',
+    '0177.0.0.1',
+    '0x7f000001',
+    '1.1.1.1/32',
+    ' 1.1.1.1',
+    '1.1.1.1\n',
+    '[2606:4700::1]',
+  ])('%j', (text) => {
+    expect(kindOf(text)).toBe('denied');
+    expect(kindOf(text, { allowedNetworks: ['0.0.0.0/0', '::/0'] })).toBe('denied');
+  });
+});
+
+describe('allowed networks', () => {
+  test('127.0.0.1/32 opens 127.0.0.1 in every notation of it', () => {
+    const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
+    for (const host of hosts) {
+      expect(classifyAddress(parsedHost(host), onlyLoopback)).toEqual({
+        kind: 'exempt',
+        address: '127.0.0.1',
+      });
+    }
+  });
+
+  test('127.0.0.1/32 opens nothing else', () => {
+    const others = written.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
+    expect(others).toEqual([]);
+    const embedded = v6Embeddings('127.0.0.1').filter(
+      (address) => !address.includes('ffff:127') && !address.includes('ffff:7f'),
+    );
+    for (const address of [
+      ...embedded,
+      '127.0.0.2',
+      '127.0.0.0',
+      '::1',
+      '0.0.0.0',
+      '::',
+      '::ffff:127.0.0.2',
+    ]) {
+      expect([address, kindOf(address, onlyLoopback)]).toEqual([address, 'denied']);
+    }
+  });
+
+  test('a network of IPv6 opens no IPv4 inside IPv6', () => {
+    const rules = { allowedNetworks: ['::/0'] };
+    expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
+    expect(kindOf('::1', rules)).toBe('exempt');
+    expect(kindOf('127.0.0.1', rules)).toBe('denied');
+  });
+
+  test('a wide network opens what lies in it', () => {
+    const rules = { allowedNetworks: ['10.1.0.0/16', 'fd00::/8'] };
+    expect(kindOf('10.1.255.255', rules)).toBe('exempt');
+    expect(kindOf('10.2.0.0', rules)).toBe('denied');
+    expect(kindOf('fd12::1', rules)).toBe('exempt');
+    expect(kindOf('fc12::1', rules)).toBe('denied');
+    expect(kindOf('8.8.8.8', rules)).toBe('public');
+  });
+});
+
+test.each([
+  ['10.0.0.5', 'a private network (10.0.0.0/8)'],
+  ['169.254.169.254', 'the addresses of metadata services of clouds (169.254.169.254/32)'],
+  ['::ffff:10.0.0.5', 'the IPv4 addresses inside IPv6 (::ffff:0:0/96)'],
+  ['2606:4700::5efe:a00:5', 'the IPv4 addresses inside IPv6 (ISATAP)'],
+  ['4000::1', 'a network that is not public (outside of 2000::/3)'],
+])('%s is denied with its rule', (address, rule) => {
+  expect(classifyAddress(address, noRules)).toEqual({ kind: 'denied', rule });
+});

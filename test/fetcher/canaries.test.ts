@@ -1,0 +1,193 @@
+import { get } from 'node:http';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Fetcher } from '../../src/fetcher/fetch-picture.ts';
+import { type Canaries, serveCanaries } from './support/canaries.ts';
+import { type DnsServer, fixed, serveDns } from './support/dns-server.ts';
+import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
+import { serve } from './support/origin.ts';
+
+// Only 127.0.0.1 is allowed. Nothing here sends a packet beyond loopback: names are asked from a server of the test.
+let canaries: Canaries;
+let origin: Awaited<ReturnType<typeof serve>>;
+let dns: DnsServer;
+let fetcher: Fetcher;
+
+const good = '127.0.0.1';
+const bad = '127.0.0.2';
+
+beforeAll(async () => {
+  canaries = await serveCanaries();
+  // /<status>/<redirects>?<target>: so many redirects, the last of them to the target.
+  origin = await serve((request, response) => {
+    const { pathname, search } = new URL(request.url ?? '/', 'http://origin');
+    const [, status, left] = pathname.split('/');
+    if (!Number(status)) return void response.end('a picture');
+    // Raw bytes, as a server sends them that escapes nothing.
+    const target = Buffer.from(decodeURIComponent(search.slice(1))).toString('latin1');
+    response.statusCode = Number(status);
+    response.setHeader('location', Number(left) > 1 ? `/${status}/${Number(left) - 1}${search}` : target);
+    // A body of text would turn the head into UTF-8 once more.
+    response.end(Buffer.from('a body that nobody reads'));
+  });
+  dns = await serveDns({
+    'good.test': fixed('good.test', good),
+    'both-good.test': fixed('both-good.test', good, good),
+    'inside.test': fixed('inside.test', bad),
+    'inside6.test': fixed('inside6.test', '::1'),
+    'mapped.test': fixed('mapped.test', '::ffff:127.0.0.2'),
+    'compatible.test': fixed('compatible.test', '::127.0.0.1'),
+    'zero.test': fixed('zero.test', '0.0.0.0'),
+    'mixed.test': fixed('mixed.test', good, bad),
+    'mixed-turned.test': fixed('mixed-turned.test', bad, good),
+    'mixed-families.test': fixed('mixed-families.test', good, '::1'),
+    localhost: fixed('localhost', bad, '::1'),
+    'rebinding.test': (type, nth) => fixed('rebinding.test', nth === 1 ? good : bad)(type, nth),
+    'chain.test': (type) => [
+      { type: 'CNAME', name: 'chain.test', data: 'middle.test', ttl: 0 },
+      { type: 'CNAME', name: 'middle.test', data: 'end.test', ttl: 0 },
+      ...(type === 'A' ? [{ type, name: 'end.test', data: bad, ttl: 0 } as const] : []),
+    ],
+    'open-chain.test': () => [{ type: 'CNAME', name: 'open-chain.test', data: 'inside.test', ttl: 0 }],
+    'good-chain.test': (type) => [
+      { type: 'CNAME', name: 'good-chain.test', data: 'good.test', ttl: 0 },
+      ...(type === 'A' ? [{ type, name: 'good.test', data: good, ttl: 0 } as const] : []),
+    ],
+    'silent.test': () => 'silence',
+    'silent6.test': (type, nth) => (type === 'AAAA' ? 'silence' : fixed('silent6.test', good)(type, nth)),
+    'failing6.test': (type, nth) => (type === 'AAAA' ? 2 : fixed('failing6.test', good)(type, nth)),
+    'empty.test': () => [],
+  });
+  fetcher = testFetcher({ dnsServers: [dns.address] });
+});
+
+afterEach(() => expect(canaries.connections()).toBe(0));
+
+afterAll(async () => {
+  await fetcher.close();
+  await allClosed(origin);
+  // The proof that the canaries count.
+  await new Promise((resolve) =>
+    get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
+  );
+  expect(canaries.connections()).toBe(1);
+  await Promise.all([canaries.close(), origin.close()]);
+  dns.close();
+});
+
+const redirecting = (status: number, depth: number, target: string) =>
+  `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
+
+test('literals are refused', async () => {
+  expect(canaries.targets).toHaveLength(15);
+  for (const target of canaries.targets) {
+    const { code, message } = await refusal(fetcher, target);
+    expect([target, code]).toEqual([target, 'address_not_allowed']);
+    expect(message).toMatch(/^The address \S+ is not allowed: it lies in .+\.$/);
+  }
+});
+
+describe.each([301, 302, 303, 307, 308])('redirects by %i', (status) => {
+  test.each([1, 2, 3])('%i deep end before the canaries', async (depth) => {
+    for (const target of canaries.targets) {
+      const { code } = await refusal(fetcher, redirecting(status, depth, target));
+      expect([target, code]).toEqual([target, 'address_not_allowed']);
+    }
+  });
+
+  test.each([4, 5])('%i deep are too many', async (depth) => {
+    for (const target of canaries.targets) {
+      expect(await refusal(fetcher, redirecting(status, depth, target))).toEqual({
+        code: 'source_refused',
+        message: 'The server redirects more than 3 times.',
+      });
+    }
+  });
+
+  test('to names inside are refused', async () => {
+    const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
+    for (const name of names) {
+      const { code } = await refusal(fetcher, redirecting(status, 1, `http://${name}:${canaries.port}/`));
+      expect([name, code]).toEqual([name, 'address_not_allowed']);
+    }
+  });
+
+  test('to an allowed address are followed', async () => {
+    const final = `http://good.test:${origin.port}/pictures/b%20c.jpg`;
+    const { bytes, finalUrl, filename } = await download(fetcher, redirecting(status, 3, final));
+    expect([bytes.toString(), finalUrl, filename]).toEqual(['a picture', final, 'b c.jpg']);
+  });
+});
+
+describe('names', () => {
+  test.each(['good.test', 'both-good.test', 'good-chain.test', 'GOOD.test', 'good.test.'])(
+    '%s is good',
+    async (name) => {
+      const { bytes } = await download(fetcher, `http://${name}:${origin.port}/a.jpg`);
+      expect(bytes.toString()).toBe('a picture');
+    },
+  );
+
+  test.each([
+    ['inside.test', 'the network of the machine itself (127.0.0.0/8)'],
+    ['inside6.test', 'the network of the machine itself (::1/128)'],
+    ['mapped.test', 'the IPv4 addresses inside IPv6 (::ffff:0:0/96)'],
+    ['compatible.test', 'the IPv4 addresses inside IPv6 (::/96)'],
+    ['zero.test', 'the addresses that stand for no address (0.0.0.0/8)'],
+    ['mixed.test', 'the network of the machine itself (127.0.0.0/8)'],
+    ['mixed-turned.test', 'the network of the machine itself (127.0.0.0/8)'],
+    ['mixed-families.test', 'the network of the machine itself (::1/128)'],
+    ['chain.test', 'the network of the machine itself (127.0.0.0/8)'],
+    ['localhost', 'the network of the machine itself (127.0.0.0/8)'],
+  ])('%s is refused, and its address is not told', async (name, rule) => {
+    expect(await refusal(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
+      code: 'address_not_allowed',
+      message: `The address ${name} is not allowed: it lies in ${rule}.`,
+    });
+  });
+
+  test('an answer that changes is asked for once, and judged again with every import', async () => {
+    const url = `http://rebinding.test:${origin.port}/a.jpg`;
+    expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
+    expect([dns.asked('rebinding.test', 'A'), dns.asked('rebinding.test', 'AAAA')]).toEqual([1, 1]);
+    for (const port of [origin.port, canaries.port]) {
+      const { code } = await refusal(fetcher, `http://rebinding.test:${port}/a.jpg`);
+      expect(code).toBe('address_not_allowed');
+    }
+  });
+
+  test.each(['missing.test', 'empty.test', 'open-chain.test', 'failing6.test'])(
+    '%s has no address',
+    async (name) => {
+      expect(await refusal(fetcher, `http://${name}:${origin.port}/a.jpg`)).toEqual({
+        code: 'source_unavailable',
+        message: `The host name ${name} could not be resolved.`,
+      });
+    },
+  );
+
+  test.each(['silent.test', 'silent6.test'])('%s is given up after two seconds', async (name) => {
+    const began = performance.now();
+    expect((await refusal(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe('source_unavailable');
+    expect(performance.now() - began).toBeLessThan(3_000);
+  });
+
+  test('a silent name server does not hold up an end', async () => {
+    const began = performance.now();
+    const signal = AbortSignal.timeout(50);
+    await expect(download(fetcher, 'http://silent.test/', signal)).rejects.toMatchObject({
+      name: 'TimeoutError',
+    });
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
+});
+
+test('proxies of the environment are not asked', async () => {
+  const names = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY'];
+  for (const name of names) process.env[name] = `http://127.0.0.2:${canaries.port}`;
+  try {
+    const own = testFetcher();
+    expect((await download(own, `http://127.0.0.1:${origin.port}/a.jpg`)).bytes.toString()).toBe('a picture');
+  } finally {
+    for (const name of names) delete process.env[name];
+  }
+});

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allClosed, download, testFetcher } from './support/fetching.ts';
+import { mebibyte, servePages } from './support/pages.ts';
+
+let origin: Awaited<ReturnType<typeof servePages>>;
+const at = (path: string) => origin.at(path);
+
+beforeAll(async () => {
+  origin = await servePages();
+});
+
+afterAll(async () => {
+  await allClosed(origin);
+  await origin.close();
+});
+
+test('a picture comes as it is, over a connection of its own', async () => {
+  const before = origin.connections();
+  const fetcher = testFetcher();
+  const [first, second] = [await download(fetcher, at('/a.jpg?b')), await download(fetcher, at('/a.jpg?b'))];
+  expect([first.bytes.toString(), second.bytes.toString()]).toEqual(['a picture', 'a picture']);
+  expect(first).toMatchObject({ filename: 'a.jpg', finalUrl: at('/a.jpg?b') });
+  expect(origin.connections() - before).toBe(2);
+  await allClosed(origin);
+});
+
+test('the request says what it takes, and nothing of its sender', async () => {
+  await download(testFetcher({ userAgent: 'Vitrine/1.0' }), at('/a.jpg?q=1'));
+  const { method, url, headers } = origin.requests.at(-1) ?? {};
+  expect([method, url]).toEqual(['GET', '/a.jpg?q=1']);
+  expect(headers).toEqual({
+    accept: 'image/*',
+    'accept-encoding': 'identity',
+    connection: 'close',
+    host: `127.0.0.1:${origin.port}`,
+    'user-agent': 'Vitrine/1.0',
+  });
+});
+
+test('an empty body is a body', async () => {
+  expect((await download(testFetcher(), at('/empty'))).bytes).toHaveLength(0);
+});
+
+describe('statuses', () => {
+  test.each([201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])('%i is final', async (status) => {
+    const message = `The server answered ${status} instead of a picture.`;
+    expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_refused', message });
+  });
+
+  test.each([408, 425, 429, 500, 502, 503, 504])('%i may pass', async (status) => {
+    const message = `The server answered ${status} instead of a picture.`;
+    expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
+  });
+});
+
+describe('redirects that lead nowhere', () => {
+  test.each([
+    ['/no-location', 'The server answered 302 without saying where to.'],
+    [
+      '/to-file',
+      'The server redirects to a URL that cannot be imported. The URL begins with file:; only http: and https: can be imported.',
+    ],
+    [
+      '/to-user',
+      'The server redirects to a URL that cannot be imported. The URL carries a user name or a password; it must not.',
+    ],
+    ['/to-nothing', 'The server redirects to what is not a URL.'],
+    ['/loop', 'The server redirects more than 3 times.'],
+  ])('%s', async (path, message) => {
+    expect(await origin.refusal(path)).toEqual({ code: 'source_refused', message });
+  });
+});
+
+describe('sizes', () => {
+  const tooLarge = {
+    code: 'body_too_large',
+    message: 'The file at the URL is larger than 1 MiB (1048576 bytes).',
+  };
+
+  test('an announced length is refused before a byte is read', async () => {
+    expect(await origin.refusal('/announced', { maxBytes: mebibyte })).toEqual(tooLarge);
+  });
+
+  test('a body without end is cut at the limit', async () => {
+    const { body } = await testFetcher({ maxBytes: mebibyte }).fetch(
+      at('/endless'),
+      new AbortController().signal,
+    );
+    let received = 0;
+    const reading = async () => {
+      for await (const chunk of body) received += (chunk as Buffer).length;
+    };
+    await expect(reading()).rejects.toMatchObject(tooLarge);
+    expect(received).toBeLessThanOrEqual(mebibyte);
+    await allClosed(origin);
+  });
+
+  test('the limit itself passes', async () => {
+    expect((await download(testFetcher({ maxBytes: mebibyte }), at('/exact'))).bytes).toHaveLength(mebibyte);
+    expect((await origin.refusal('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
+      'The file at the URL is larger than 1 MiB (1048575 bytes).',
+    );
+  });
+});
+
+describe('encodings', () => {
+  test.each(['/gzip', '/many-encodings'])('%s is refused', async (path) => {
+    expect(await origin.refusal(path)).toEqual({
+      code: 'source_refused',
+      message: 'The server sent the file compressed, though it was asked not to.',
+    });
+  });
+
+  test('identity is none', async () => {
+    expect((await download(testFetcher(), at('/identity'))).bytes.toString()).toBe('a picture');
+  });
+});

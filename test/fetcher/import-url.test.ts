@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import type { AddressRules } from '../../src/fetcher/address-rules.ts';
+import { parseImportUrl } from '../../src/fetcher/import-url.ts';
+import { filenameOf } from '../../src/fetcher/url-filename.ts';
+
+const noRules: AddressRules = { allowedNetworks: [] };
+const loopback = { allowedNetworks: ['127.0.0.1/32'] };
+
+function refused(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
+  try {
+    parseImportUrl(text, rules);
+  } catch (error) {
+    if (error instanceof AppError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error(`${text} was not refused.`);
+}
+
+describe('one URL has one form', () => {
+  test.each([
+    ['HTTPS://Example.COM/a.jpg', 'https://example.com/a.jpg'],
+    ['https://example.com:443/a.jpg', 'https://example.com/a.jpg'],
+    ['http://example.com:80/a.jpg', 'http://example.com/a.jpg'],
+    ['https://example.com/a.jpg#part', 'https://example.com/a.jpg'],
+    ['https://example.com/a.jpg#', 'https://example.com/a.jpg'],
+    ['https://example.com/b/../a.jpg', 'https://example.com/a.jpg'],
+    ['https://example.com/b/%2e%2E/./a.jpg', 'https://example.com/a.jpg'],
+    ['https://example.com./a.jpg', 'https://example.com/a.jpg'],
+    ['  https://example.com/a.jpg\n', 'https://example.com/a.jpg'],
+    ['https:\\\\example.com\\a.jpg', 'https://example.com/a.jpg'],
+    ['https://@example.com/a.jpg', 'https://example.com/a.jpg'],
+    ['https://example.com', 'https://example.com/'],
+    ['https://bücher.example/ä.jpg', 'https://xn--bcher-kva.example/%C3%A4.jpg'],
+    ['https://example.com/a.jpg?b=1&a=2', 'https://example.com/a.jpg?b=1&a=2'],
+    ['http://1.1.1.1..:80/', 'http://1.1.1.1/'],
+    ['http://example.com:443/', 'http://example.com:443/'],
+  ])('%j', (text, href) => {
+    expect(parseImportUrl(text, noRules)).toEqual({
+      href,
+      hash: createHash('sha256').update(href).digest('hex'),
+    });
+  });
+
+  test('other queries and schemes are other URLs', () => {
+    const texts = ['http://a.example/', 'https://a.example/', 'https://a.example/?', 'https://a.example/?a'];
+    expect(new Set(texts.map((text) => parseImportUrl(text, noRules).hash)).size).toBe(4);
+  });
+});
+
+describe('what is no URL to import', () => {
+  test.each([
+    ['', 'The URL is not valid.'],
+    ['not a url', 'The URL is not valid.'],
+    ['/a.jpg', 'The URL is not valid.'],
+    ['//example.com/a.jpg', 'The URL is not valid.'],
+    ['http://', 'The URL is not valid.'],
+    ['http://a b/', 'The URL is not valid.'],
+    ['http://[fe80::1%25eth0]/', 'The URL is not valid.'],
+    ['http://256.1.1.1/', 'The URL is not valid.'],
+    ['http://example.com:65536/', 'The URL is not valid.'],
+    ['file:///etc/passwd', 'The URL begins with file:; only http: and https: can be imported.'],
+    ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:; only http: and https: can be imported.'],
+    ['javascript:1', 'The URL begins with javascript:; only http: and https: can be imported.'],
+    ['data:image/png;base64,AA', 'The URL begins with data:; only http: and https: can be imported.'],
+    ['http://user@example.com/', 'The URL carries a user name or a password; it must not.'],
+    ['http://:secret@example.com/', 'The URL carries a user name or a password; it must not.'],
+    ['http://./', 'The host of the URL is not valid.'],
+    ['http://example.com../', 'The host of the URL is not valid.'],
+  ])('%j', (text, message) => {
+    expect(refused(text)).toEqual({ code: 'invalid_url', message });
+  });
+
+  test('2048 characters pass, 2049 do not', () => {
+    const start = 'https://example.com/';
+    expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
+    const message = 'The URL is longer than 2048 characters (it has 2049).';
+    expect(refused(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
+    // Escapes make it grow.
+    expect(refused(start.padEnd(1000, 'ä')).message).toBe(
+      'The URL is longer than 2048 characters (it has 5900).',
+    );
+  });
+});
+
+describe('addresses and ports that are refused at once', () => {
+  test.each([
+    ['http://10.0.0.5/', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
+    ['http://0xa.5/', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
+    ['http://10.0.0.5../', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
+    [
+      'http://[::1]/',
+      'The address ::1 is not allowed: it lies in the network of the machine itself (::1/128).',
+    ],
+    ['http://1.1.1.1:8080/', 'The port 8080 is not allowed; 80 and 443 are.'],
+    ['http://[2606:4700::1]:22/', 'The port 22 is not allowed; 80 and 443 are.'],
+    ['http://example.com:8080/', 'The port 8080 is not allowed; 80 and 443 are.'],
+    ['https://example.com:0/', 'The port 0 is not allowed; 80 and 443 are.'],
+  ])('%s', (text, message) => {
+    expect(refused(text)).toEqual({ code: 'address_not_allowed', message });
+  });
+
+  test('an allowed network opens its ports, and leaves those of names to the connection', () => {
+    expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
+    expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
+      'http://[::ffff:7f00:1]:8080/',
+    );
+    expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
+    expect(refused('http://1.1.1.1:8080/', loopback).message).toBe(
+      'The port 8080 is not allowed; 80 and 443 are.',
+    );
+    expect(refused('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
+  });
+});
+
+test('no error repeats the query', () => {
+  for (const text of [
+    'http://10.0.0.5/?key=secret',
+    'http://u@a.example/?key=secret',
+    'ftp://a.example/?key=secret',
+  ]) {
+    expect(refused(text).message).not.toContain('secret');
+  }
+});
+
+test.each([
+  ['https://a.example/b/c.jpg?d', 'c.jpg'],
+  ['https://a.example/b/%C3%A4%20b.jpg', 'ä b.jpg'],
+  ['https://a.example/b/', undefined],
+  ['https://a.example/', undefined],
+  ['https://a.example/100%.jpg', '100%.jpg'],
+  ['https://a.example/..%2F..%2Fetc%5Cpasswd', 'passwd'],
+])('the file name of %s', (href, name) => {
+  expect(filenameOf(href)).toBe(name);
+});

@@ -1,0 +1,154 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
+import { serveRaw } from './support/origin.ts';
+import { mebibyte, servePages } from './support/pages.ts';
+
+const noAnswer = { code: 'source_unavailable', message: 'The server did not answer.' };
+
+let origin: Awaited<ReturnType<typeof servePages>>;
+const at = (path: string) => origin.at(path);
+
+beforeAll(async () => {
+  origin = await servePages();
+});
+
+afterAll(async () => {
+  await allClosed(origin);
+  await origin.close();
+});
+
+const closed = (body: Readable) => new Promise((resolve) => body.once('close', resolve));
+
+describe('deadlines', () => {
+  test.each([
+    ['/silent', { headersMs: 200 }, 'The server did not begin its answer within 0.2 s.'],
+    ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
+    ['/drip', { idleMs: 200, totalMs: 500 }, 'The download took longer than 0.5 s.'],
+    ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
+  ])('%s under %o', async (path, options, message) => {
+    const began = performance.now();
+    expect(await origin.refusal(path, options)).toEqual({ code: 'source_unavailable', message });
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
+  test('a head that drips', async () => {
+    const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
+    const { message } = await refusal(testFetcher({ headersMs: 300 }), `http://127.0.0.1:${server.port}/`);
+    expect(message).toBe('The server did not begin its answer within 0.3 s.');
+    await allClosed(server);
+    await server.close();
+  });
+
+  test('time that the reader takes is no pause of the server', async () => {
+    const { body } = await testFetcher({ idleMs: 100 }).fetch(at('/exact'), new AbortController().signal);
+    await sleep(400);
+    let received = 0;
+    for await (const chunk of body) received += (chunk as Buffer).length;
+    expect(received).toBe(mebibyte);
+  });
+
+  test('an error that comes before the reader is kept for the reader', async () => {
+    const { body } = await testFetcher({ totalMs: 100 }).fetch(at('/drip'), new AbortController().signal);
+    await sleep(300);
+    const reading = async () => {
+      for await (const _ of body);
+    };
+    await expect(reading()).rejects.toMatchObject({ message: 'The download took longer than 0.1 s.' });
+  });
+});
+
+describe('broken answers', () => {
+  test.each(['/cut', '/cut-chunked'])('%s', async (path) => {
+    expect(await origin.refusal(path)).toEqual({
+      code: 'source_unavailable',
+      message: 'The server ended the file too early.',
+    });
+  });
+
+  test('a closed port, a reset, another protocol, a silent handshake and a broken one read alike', async () => {
+    const fetcher = testFetcher({ connectMs: 300 });
+    const closed = await serveRaw();
+    await closed.close();
+    const silent = await serveRaw();
+    const other = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
+    const urls = [
+      `http://127.0.0.1:${closed.port}/`,
+      at('/reset'),
+      `http://127.0.0.1:${other.port}/`,
+      `https://127.0.0.1:${silent.port}/`,
+      `https://127.0.0.1:${other.port}/`,
+    ];
+    for (const url of urls) expect(await refusal(fetcher, url)).toEqual(noAnswer);
+    for (const server of [silent, other]) {
+      await allClosed(server);
+      await server.close();
+    }
+  });
+});
+
+describe('ends from outside', () => {
+  const reason = new Error('enough');
+
+  test('a signal that is aborted already', async () => {
+    const before = origin.connections();
+    await expect(download(testFetcher(), at('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(origin.connections()).toBe(before);
+  });
+
+  test.each(['/silent', '/stalled', '/drip', '/endless'])('a signal during %s', async (path) => {
+    const controller = new AbortController();
+    const ended = download(testFetcher({ maxBytes: 1e12 }), at(path), controller.signal);
+    setTimeout(() => controller.abort(reason), 100);
+    await expect(ended).rejects.toBe(reason);
+    await allClosed(origin);
+  });
+
+  test('a signal during the handshake', async () => {
+    const silent = await serveRaw();
+    const controller = new AbortController();
+    const url = `https://127.0.0.1:${silent.port}/`;
+    const ended = download(testFetcher({ connectMs: 60_000 }), url, controller.signal);
+    setTimeout(() => controller.abort(reason), 100);
+    await expect(ended).rejects.toBe(reason);
+    await allClosed(silent);
+    await silent.close();
+  });
+
+  test('a signal while nobody reads', async () => {
+    const controller = new AbortController();
+    const { body } = await testFetcher().fetch(at('/a.jpg'), controller.signal);
+    await sleep(50);
+    controller.abort(reason);
+    await closed(body);
+    expect(body.errored).toBe(reason);
+    await allClosed(origin);
+  });
+
+  test('a reason that is no error', async () => {
+    const controller = new AbortController();
+    const { body } = await testFetcher().fetch(at('/drip'), controller.signal);
+    controller.abort('enough');
+    await closed(body);
+    expect(body.errored).toMatchObject({ code: 'source_unavailable', message: 'The download was stopped.' });
+  });
+
+  test('a reader that stops', async () => {
+    const { body } = await testFetcher().fetch(at('/drip'), new AbortController().signal);
+    for await (const _ of body) break;
+    await allClosed(origin);
+  });
+
+  test('closing ends what runs, and begins nothing more', async () => {
+    const fetcher = testFetcher();
+    const shuttingDown = { code: 'unavailable', message: 'The downloader is shutting down.' };
+    const waiting = expect(refusal(fetcher, at('/silent'))).resolves.toEqual(shuttingDown);
+    const { body } = await fetcher.fetch(at('/drip'), new AbortController().signal);
+    await fetcher.close();
+    expect(body.destroyed).toBe(true);
+    await waiting;
+    await allClosed(origin);
+    expect(await refusal(fetcher, at('/a.jpg'))).toEqual(shuttingDown);
+  });
+});

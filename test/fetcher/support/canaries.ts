@@ -1,0 +1,39 @@
+import { serve } from './origin.ts';
+
+/** Servers that nothing may ever reach: they stand for what lies inside an operator's network. */
+export interface Canaries {
+  /** URLs of the canaries in many notations, and of addresses that the system takes for this machine. */
+  readonly targets: readonly string[];
+  /** Port of the canary on 127.0.0.2. */
+  readonly port: number;
+  /** Connections that reached a canary. */
+  connections(): number;
+  close(): Promise<void>;
+}
+
+const picture = 'no picture must come from here';
+
+/** Canaries on 127.0.0.2 and, where the machine has it, on ::1. */
+export async function serveCanaries(): Promise<Canaries> {
+  const v4 = await serve((_request, response) => response.end(picture), '127.0.0.2');
+  const v6 = await serve((_request, response) => response.end(picture), '::1').catch(() => undefined);
+  if (!v6) console.log('This machine has no ::1: there is no canary on it.');
+  const inV4 = ['127.0.0.2', '2130706434', '0x7f000002', '0177.0.0.2', '127.2', '127.0.0.2.', '１２７.0.0.2'];
+  const inV6 = [
+    '[::ffff:127.0.0.2]',
+    '[::ffff:7f00:2]',
+    '[::127.0.0.2]',
+    '[64:ff9b::7f00:2]',
+    '0.0.0.0',
+    '[::]',
+  ];
+  const ownV6 = ['[::1]', '[0:0:0:0:0:0:0:1]'].map((host) => `http://${host}:${v6?.port ?? 80}/a.jpg`);
+  return {
+    port: v4.port,
+    targets: [...[...inV4, ...inV6].map((host) => `http://${host}:${v4.port}/a.jpg`), ...ownV6],
+    connections: () => v4.connections() + (v6?.connections() ?? 0),
+    async close() {
+      await Promise.all([v4.close(), v6?.close()]);
+    },
+  };
+}

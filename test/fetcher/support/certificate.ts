@@ -1,0 +1,40 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+
+/** One value in DER. */
+function der(tag: number, ...contents: readonly Uint8Array[]): Buffer {
+  const content = Buffer.concat(contents);
+  const { length } = content;
+  const size = length < 128 ? [length] : length < 256 ? [0x81, length] : [0x82, length >> 8, length & 255];
+  return Buffer.concat([Buffer.from([tag, ...size]), content]);
+}
+
+const sequence = (...contents: readonly Uint8Array[]) => der(0x30, ...contents);
+const identifier = (...bytes: readonly number[]) => der(0x06, Buffer.from(bytes));
+const time = (text: string) => der(0x17, Buffer.from(text, 'latin1'));
+
+const ecdsaWithSha256 = sequence(identifier(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02));
+const commonName = identifier(0x55, 0x04, 0x03);
+const subjectAltName = identifier(0x55, 0x1d, 0x11);
+
+/** A fresh key with a certificate for `host` that it signed itself, both as PEM. */
+export function selfSigned(host: string): { readonly key: string; readonly cert: string } {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const name = sequence(der(0x31, sequence(commonName, der(0x0c, Buffer.from(host)))));
+  const names = der(0x04, sequence(der(0x82, Buffer.from(host))));
+  const body = sequence(
+    der(0xa0, der(0x02, Buffer.from([2]))),
+    der(0x02, Buffer.from([1])),
+    ecdsaWithSha256,
+    name,
+    sequence(time('200101000000Z'), time('491231235959Z')),
+    name,
+    publicKey.export({ type: 'spki', format: 'der' }),
+    der(0xa3, sequence(sequence(subjectAltName, names))),
+  );
+  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, privateKey));
+  const base64 = sequence(body, ecdsaWithSha256, signature).toString('base64');
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
+  };
+}

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../../src/errors.ts';
+import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
+
+/** A downloader that may reach 127.0.0.1 and asks no name server unless it is given one. */
+export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
+  return makeFetcher({
+    allowedNetworks: ['127.0.0.1/32'],
+    maxBytes: 10 * 1024 * 1024,
+    connectMs: 900,
+    headersMs: 5_000,
+    idleMs: 5_000,
+    totalMs: 10_000,
+    userAgent: 'Vitrine test',
+    // Port 1 answers nothing; the machine's own name servers are never asked.
+    dnsServers: ['127.0.0.1:1'],
+    ...options,
+  });
+}
+
+/** Downloads all of `url`. */
+export async function download(fetcher: Fetcher, url: string, signal = new AbortController().signal) {
+  const picture = await fetcher.fetch(url, signal);
+  const chunks: Buffer[] = [];
+  for await (const chunk of picture.body) chunks.push(chunk as Buffer);
+  return { ...picture, bytes: Buffer.concat(chunks) };
+}
+
+/** The named error that downloading `url` ends with. */
+export async function refusal(fetcher: Fetcher, url: string): Promise<Pick<AppError, 'code' | 'message'>> {
+  try {
+    await download(fetcher, url);
+  } catch (error) {
+    if (error instanceof AppError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error('The download was not refused.');
+}
+
+/** Waits until a server has no open connection; fails after two seconds. */
+export async function allClosed(server: { open(): Promise<number> }): Promise<void> {
+  const began = performance.now();
+  while ((await server.open()) > 0) {
+    if (performance.now() - began > 2_000) throw new Error('Connections are still open.');
+    await sleep(10);
+  }
+}

@@ -1,0 +1,71 @@
+import ipaddr from 'ipaddr.js';
+
+/** An address as one number. */
+function toNumber(bytes: readonly number[]): bigint {
+  return bytes.reduce((number, byte) => number * 256n + BigInt(byte), 0n);
+}
+
+function toBytes(number: bigint, length: number): number[] {
+  return Array.from({ length }, (_, index) => Number((number >> BigInt(8 * (length - 1 - index))) & 255n));
+}
+
+/** The first, the middle and the last address of a range. */
+export function samples([first, last]: readonly [string, string]): string[] {
+  const [low, high] = [first, last].map((text) => ipaddr.parse(text).toByteArray());
+  const [from, to] = [toNumber(low ?? []), toNumber(high ?? [])];
+  const all = [from, (from + to) / 2n, to].map((number) => {
+    return ipaddr.fromByteArray(toBytes(number, low?.length ?? 0)).toString();
+  });
+  return [...new Set(all)];
+}
+
+/** Every way in which a URL may write one IPv4 address. */
+export function v4Notations(address: string): string[] {
+  const bytes = ipaddr.IPv4.parse(address).toByteArray();
+  const number = toNumber(bytes);
+  const [a, b, c, d] = bytes as [number, number, number, number];
+  const octal = (value: number | bigint) => `0${value.toString(8)}`;
+  const hex = (value: number | bigint) => `0x${value.toString(16)}`;
+  return [
+    address,
+    `${address}.`,
+    String(number),
+    octal(number),
+    hex(number),
+    bytes.map(octal).join('.'),
+    bytes.map((byte) => `000${octal(byte)}`).join('.'),
+    bytes.map(hex).join('.'),
+    `${hex(a)}.${octal(b)}.${c}.${d}`,
+    `${a}.${number & 0xffffffn}`,
+    `${a}.${b}.${(c << 8) | d}`,
+    address.replaceAll(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))),
+    address.replaceAll('.', '。'),
+    address.replaceAll(/\d/g, (digit) => `%3${digit}`),
+  ];
+}
+
+/** Every way in which IPv6 carries one IPv4 address. */
+export function v6Embeddings(address: string): string[] {
+  const bytes = ipaddr.IPv4.parse(address).toByteArray();
+  const words = (of: readonly number[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = of;
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  };
+  const hex = words(bytes);
+  return [
+    `::ffff:${address}`,
+    `::ffff:${hex}`,
+    `0:0:0:0:0:ffff:${hex}`,
+    `::${address}`,
+    `::ffff:0:${hex}`,
+    `64:ff9b::${address}`,
+    `64:ff9b:1::${hex}`,
+    `2002:${hex}::1`,
+    `2001:0:${hex}::1`,
+    `2001:0:4136:e378:8000:63bf:${words(bytes.map((byte) => byte ^ 255))}`,
+    `2606:4700::5efe:${address}`,
+    `2606:4700::200:5efe:${hex}`,
+    `2606:4700::100:5efe:${hex}`,
+    `fe80::5efe:${hex}`,
+  ];
+}

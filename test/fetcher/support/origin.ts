@@ -1,0 +1,51 @@
+import { once } from 'node:events';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
+import { type AddressInfo, createServer, type Server as TcpServer } from 'node:net';
+
+/** A server on loopback. */
+interface Listening {
+  readonly port: number;
+  /** Connections that were ever made. */
+  connections(): number;
+  /** Connections that are open now. */
+  open(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** An HTTP server on `host`. */
+export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Listening> {
+  return listen(createHttpServer({ keepAliveTimeout: 60_000 }, listener), host);
+}
+
+/** A server that says `greeting`, if anything, to every connection and keeps it open. */
+export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> {
+  const server = createServer((socket) => {
+    // Read, else the end of the connection would never be seen.
+    socket.on('error', () => {}).resume();
+    if (greeting) socket.write(greeting);
+  });
+  return listen(server, host);
+}
+
+/** Makes `server` listen on a free port of `host`. */
+export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<Listening> {
+  let made = 0;
+  const sockets = new Set<{ destroy(): void }>();
+  server.on('connection', (socket) => {
+    made += 1;
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  server.listen(0, host);
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    connections: () => made,
+    open: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

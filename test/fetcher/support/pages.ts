@@ -1,0 +1,84 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import type { FetcherOptions } from '../../../src/fetcher/fetch-picture.ts';
+import { allClosed, refusal, testFetcher } from './fetching.ts';
+import { serve } from './origin.ts';
+
+export const mebibyte = 1024 * 1024;
+
+/** Sends a byte at a time until the other side is gone. */
+async function drip(response: ServerResponse, pause: number): Promise<void> {
+  while (!response.destroyed) {
+    response.write('x');
+    await sleep(pause);
+  }
+}
+
+const pages: Readonly<Record<string, RequestListener>> = {
+  '/a.jpg': (_request, response) => void response.end('a picture'),
+  '/empty': (_request, response) => void response.end(),
+  '/announced': (_request, response) => {
+    response.setHeader('content-length', 2 * mebibyte);
+    response.flushHeaders();
+  },
+  '/exact': (_request, response) => void response.end(Buffer.alloc(mebibyte)),
+  '/endless': (_request, response) => {
+    const push = () => {
+      while (!response.destroyed && response.write(Buffer.alloc(65_536)));
+    };
+    response.on('drain', push);
+    push();
+  },
+  '/gzip': (_request, response) => {
+    response.setHeader('content-encoding', 'gzip');
+    response.end(gzipSync(Buffer.alloc(mebibyte)));
+  },
+  '/many-encodings': (_request, response) => {
+    response.setHeader('content-encoding', Array.from({ length: 1_000 }, () => 'gzip').join(', '));
+    response.end('x');
+  },
+  '/identity': (_request, response) => {
+    response.setHeader('content-encoding', 'Identity');
+    response.end('a picture');
+  },
+  '/cut': (_request, response) => {
+    response.setHeader('content-length', 1_000);
+    response.write('only this', () => response.destroy());
+  },
+  '/cut-chunked': (_request, response) => void response.write('only this', () => response.destroy()),
+  '/reset': (_request, response) => void response.destroy(),
+  '/silent': () => {},
+  '/stalled': (_request, response) => void response.write('only this'),
+  '/drip': (_request, response) => void drip(response, 50),
+  '/no-location': (_request, response) => void response.writeHead(302).end(),
+  '/to-file': (_request, response) => void response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+  '/to-user': (_request, response) =>
+    void response.writeHead(302, { location: 'http://u:p@127.0.0.1/' }).end(),
+  '/to-nothing': (_request, response) => void response.writeHead(302, { location: 'http://:' }).end(),
+  '/loop': (_request, response) => void response.writeHead(302, { location: '/loop' }).end(),
+};
+
+/** A server with good and bad pages; `/status/<number>` answers that status. */
+export async function servePages() {
+  const requests: IncomingMessage[] = [];
+  const server = await serve((request, response) => {
+    requests.push(request);
+    const { pathname } = new URL(request.url ?? '/', 'http://origin');
+    const status = Number(pathname.slice('/status/'.length));
+    if (pathname.startsWith('/status/')) response.writeHead(status).end(status === 204 ? undefined : 'x');
+    else pages[pathname]?.(request, response);
+  });
+  const at = (path: string) => `http://127.0.0.1:${server.port}${path}`;
+  return {
+    ...server,
+    requests,
+    at,
+    /** The error of a download under its own limits, with the proof that its connection is gone. */
+    async refusal(path: string, options: Partial<FetcherOptions> = {}) {
+      const error = await refusal(testFetcher(options), at(path));
+      await allClosed(server);
+      return error;
+    },
+  };
+}
