@@ -10,5 +10,7 @@ export default defineConfig({
     // listed with its retries; one that fails twice fails.
     retry: 1,
     reporters: ['default'],
+    // `npm run coverage`. What runs in processes of its own (commands, decoder children) is not seen by it.
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text', 'html'] },
   },
 });

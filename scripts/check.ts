@@ -9,6 +9,7 @@ const steps = [
   ['dead code in production', 'knip', '--production'],
   ['lockfile', 'node', 'scripts/complete-lockfile.ts', '--check'],
   ['generated documentation', 'node', 'scripts/configuration-docs.ts', '--check'],
+  ['generated OpenAPI document', 'node', 'scripts/openapi-docs.ts', '--check'],
 ] as const;
 
 let failed = 0;

@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path';
 import { type OrphanBrake } from './config/picture-readers.ts';
 import { type LogLevel, readYesNo } from './config/readers.ts';
 import { type Setting, settings, type SettingValues } from './config/settings.ts';
+import type { DuplicateHandling, NearDuplicateHandling } from './model/duplicates.ts';
 import type { PictureLimits } from './model/picture.ts';
 import type { Preset } from './model/preset.ts';
 
@@ -17,6 +18,7 @@ export interface Config {
     readonly inlineMs: number;
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
+    readonly corsOrigins: readonly string[] | '*';
   };
   readonly storage: {
     readonly path: string;
@@ -30,7 +32,25 @@ export interface Config {
     readonly recycleAfterJobs: number;
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
+  readonly imports: {
+    readonly allowedNetworks: readonly string[];
+    readonly duplicateHandling: DuplicateHandling;
+    readonly concurrency: number;
+    readonly connectMs: number;
+    readonly idleMs: number;
+    readonly totalMs: number;
+  };
   readonly presets: readonly Preset[];
+  readonly similarity: {
+    readonly nearDuplicates: NearDuplicateHandling;
+    /** Largest distance of near-duplicates' hashes, of 64 bits. */
+    readonly hashThreshold: number;
+    /** Least score of a similar image, where a request names none. */
+    readonly threshold: number;
+    /** Most similar images, where a request names no limit. */
+    readonly maxResults: number;
+  };
+  readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
@@ -111,6 +131,7 @@ function composeConfig(values: SettingValues): Config {
       inlineMs: values.inlineSeconds * 1000,
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,
+      corsOrigins: values.corsOrigins,
     },
     storage: {
       path: values.storagePath ? resolve(values.storagePath) : join(dataDir, 'storage'),
@@ -135,12 +156,33 @@ function composeConfig(values: SettingValues): Config {
         allowedFormats: values.allowedFormats,
       },
     },
+    imports: {
+      allowedNetworks: values.importAllowedNetworks,
+      duplicateHandling: values.duplicateHandling,
+      concurrency: values.importConcurrency,
+      connectMs: values.importConnectSeconds * 1000,
+      idleMs: values.importIdleSeconds * 1000,
+      totalMs: values.importTotalSeconds * 1000,
+    },
     presets: withThumbnailSize(values),
+    similarity: {
+      nearDuplicates: values.nearDuplicates,
+      hashThreshold: values.hashThreshold,
+      threshold: values.similarityThreshold,
+      maxResults: values.maxSimilarResults,
+    },
+    purge: { days: values.purgeDays, confirmToken: values.purgeConfirmToken || purgeTokenOf(values.host) },
     log: {
       level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
       format: values.logFormat,
     },
   };
+}
+
+/** The documented word confirms on a machine of one's own; a server that others reach needs a secret of its own. */
+function purgeTokenOf(host: string): string | undefined {
+  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host.trim());
+  return isLoopback ? 'DELETE_CONFIRMED' : undefined;
 }
 
 function withThumbnailSize({ presets, thumbnailSize }: SettingValues): readonly Preset[] {

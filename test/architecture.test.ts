@@ -18,16 +18,17 @@ const rules: Readonly<Record<string, Rule>> = {
   'errors.ts': { knows: ['model'] },
   // Siblings: they never import each other.
   imaging: { uses: nouns },
+  fetcher: { uses: nouns },
   storage: { uses: nouns },
   queue: { uses: nouns },
   db: { uses: nouns },
   'data-folder': { uses: nouns },
   config: { uses: nouns },
   'config.ts': { uses: ['config', 'model'] },
-  services: { uses: [...nouns, 'imaging', 'storage'], knows: ['db', 'queue'] },
-  http: { uses: [...nouns, 'version.ts', 'services'], knows: ['config.ts', 'db', 'storage'] },
+  services: { uses: [...nouns, 'imaging', 'fetcher', 'storage'], knows: ['db', 'queue'] },
+  http: { uses: [...nouns, 'version.ts', 'services'], knows: ['config.ts', 'db', 'storage', 'telemetry'] },
   worker: { uses: nouns, knows: ['services', 'db', 'queue'] },
-  telemetry: { knows: ['config', 'config.ts'] },
+  telemetry: { uses: [...nouns, 'version.ts'], knows: ['config', 'config.ts', 'db', 'imaging', 'storage'] },
   cli: {
     uses: [
       ...nouns,
@@ -47,11 +48,13 @@ const rules: Readonly<Record<string, Rule>> = {
       'version.ts',
       'data-folder',
       'db',
+      'fetcher',
       'http',
       'imaging',
       'queue',
       'services',
       'storage',
+      'telemetry',
       'worker',
     ],
     knows: ['config.ts'],
@@ -60,7 +63,7 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /** What services may use of the image code and of storage: pure functions. All else they get handed by `app.ts`. */
-const pureModules = ['imaging/format.ts', 'storage/keys.ts'];
+const pureModules = ['fetcher/import-url.ts', 'imaging/format.ts', 'storage/keys.ts'];
 
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 
@@ -148,7 +151,7 @@ describe('imports go one way', () => {
     const used = imports
       .filter(
         ({ from, to, kind }) =>
-          partOf(from) === 'services' && kind !== 'types' && /^(imaging|storage)\//.test(to),
+          partOf(from) === 'services' && kind !== 'types' && /^(imaging|fetcher|storage)\//.test(to),
       )
       .map(({ to }) => to);
     expect([...new Set(used)].sort()).toEqual(pureModules);

@@ -60,6 +60,11 @@ export class ServerFailure extends Error {
   override readonly name = 'ServerFailure';
 }
 
+/** The server answered that it does not do this. The message is its sentence. */
+export class ServerRefusal extends Error {
+  override readonly name = 'ServerRefusal';
+}
+
 /** A client of Vitrine's own HTTP interface. Every call is safe to repeat, so failed calls are repeated. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
@@ -80,7 +85,7 @@ export function makeApiClient(options: ApiClientOptions) {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
   /** Sends until there is an answer worth reading; `makeBody` runs for each try because a body is used up by one. */
-  async function send(path: string, signal?: AbortSignal, makeBody?: () => Promise<FormData>) {
+  async function send(path: string, signal?: AbortSignal, makeBody?: () => Promise<FormData | Blob>) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
       const answer = await attemptOnce(`${baseUrl}${path}`, signal, body);
@@ -92,7 +97,11 @@ export function makeApiClient(options: ApiClientOptions) {
   }
 
   /** One try: the response, or the error of a connection that failed. Only an abort is thrown. */
-  async function attemptOnce(url: string, signal?: AbortSignal, body?: FormData): Promise<Response | Error> {
+  async function attemptOnce(
+    url: string,
+    signal?: AbortSignal,
+    body?: FormData | Blob,
+  ): Promise<Response | Error> {
     try {
       const method = body ? 'POST' : 'GET';
       return await fetch(url, { method, body: body ?? null, signal: signal ?? null });
@@ -119,6 +128,19 @@ export function makeApiClient(options: ApiClientOptions) {
       const response = await send(`/v1/images/${id}`, signal);
       if (!response.ok) throw new ServerFailure((await refusalOf(response)).reason);
       return readJson(response, imageRecord);
+    },
+
+    /** Posts `value` as JSON, and reads the answer by `schema`. A refusal is a `ServerRefusal`. */
+    async postJson<Schema extends z.ZodType>(
+      path: string,
+      value: unknown,
+      schema: Schema,
+      signal?: AbortSignal,
+    ): Promise<z.output<Schema>> {
+      const body = new Blob([JSON.stringify(value)], { type: 'application/json' });
+      const response = await send(path, signal, () => Promise.resolve(body));
+      if (!response.ok) throw new ServerRefusal((await refusalOf(response)).reason);
+      return readJson(response, schema);
     },
 
     /** Asks whether a Vitrine answers at the address; throws `ServerFailure` with a sentence if none does. */

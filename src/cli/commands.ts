@@ -73,6 +73,28 @@ export const commands: Readonly<Record<string, Command>> = {
     },
     run: importPictures,
   },
+  purge: {
+    usage: ' [options]',
+    about:
+      'Remove deleted or unused images with their files; only tells what it would do unless --confirm is given.',
+    options: {
+      url,
+      tenant: { type: 'string', about: "With --unused: one tenant's images only." },
+      unused: { type: 'boolean', about: 'Images without a reference, in place of deleted ones.' },
+      days: {
+        type: 'string',
+        about:
+          'Images deleted (with --unused: created) at least this many days ago; default: PURGE_DAYS (with --unused: 0).',
+      },
+      confirm: { type: 'boolean', about: 'Really remove them.' },
+      token: {
+        type: 'string',
+        about: 'With --unused: the PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
+      },
+      json: { type: 'boolean', about: 'Print the report as JSON.' },
+    },
+    run: purgeImages,
+  },
   seed: {
     usage: ' [options]',
     about: 'Draw a sample catalog and import it: duplicates, near-duplicates and a broken file among it.',
@@ -114,6 +136,28 @@ async function seedSampleCatalog(config: Config, values: Values): Promise<number
   );
 }
 
+async function purgeImages(config: Config, values: Values): Promise<number> {
+  const { runPurgeCommand } = await import('./purge/purge-command.ts');
+  const unused = values['unused'] === true;
+  const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
+  try {
+    return await runPurgeCommand({
+      client: connection.client,
+      scope: unused ? 'unused' : 'deleted',
+      tenant: readText(values, 'tenant'),
+      days: readNumber(values, 'days', unused ? 0 : config.purge.days, 36_500, 0),
+      confirm: values['confirm'] === true,
+      token: readText(values, 'token') ?? config.purge.confirmToken,
+      json: values['json'] === true,
+      signal: abortOnInterrupt(),
+      output: process.stdout,
+      errorOutput: process.stderr,
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
 /** What both commands need: a server, a tenant, and an end by Ctrl-C. */
 async function withServer<T>(
   config: Config,
@@ -150,9 +194,9 @@ function readText(values: Values, option: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function readNumber(values: Values, option: string, fallback: number, max: number): number {
+function readNumber(values: Values, option: string, fallback: number, max: number, min = 1): number {
   const text = readText(values, option);
   const value = text === undefined ? fallback : Number(text);
-  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new UsageError(`--${option} takes a whole number from 1 to ${max}, not "${text}".`);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new UsageError(`--${option} takes a whole number from ${min} to ${max}, not "${text}".`);
 }

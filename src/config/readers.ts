@@ -37,6 +37,17 @@ export function wholeNumber(min: number, max: number): Reader<number> {
   };
 }
 
+/** A number from 0 to 1. */
+export const fraction: Reader<number> = {
+  accepts: 'a number from 0 to 1',
+  read(text) {
+    const value = Number(text.trim() || Number.NaN);
+    if (!Number.isFinite(value)) throw new Error('is not a number');
+    if (value < 0 || value > 1) throw new Error('is out of range');
+    return value;
+  },
+};
+
 /** One of `words`, in any case. */
 export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   return {

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
+import { networkList, originList } from './network-readers.ts';
 import { formatList, orphanBrake, presetList, thumbnailSize } from './picture-readers.ts';
-import { anyText, logLevel, oneOf, type Reader, wholeNumber, yesNo } from './readers.ts';
+import { anyText, fraction, logLevel, oneOf, type Reader, wholeNumber, yesNo } from './readers.ts';
 
 /** One environment variable: all that the loader and the documentation know of it. */
 export interface Setting<T> {
@@ -16,7 +18,18 @@ export interface Setting<T> {
   readonly fallbackWords?: string;
 }
 
-export const sections = ['Server', 'Data', 'Worker', 'Decoder', 'Uploads', 'Renditions', 'Log'] as const;
+export const sections = [
+  'Server',
+  'Data',
+  'Worker',
+  'Decoder',
+  'Uploads',
+  'Imports by URL',
+  'Renditions',
+  'Duplicates and similarity',
+  'Purge',
+  'Log',
+] as const;
 type Section = (typeof sections)[number];
 
 type Words = Pick<Setting<unknown>, 'about' | 'fallbackWords'> & { aliases?: readonly string[] };
@@ -61,6 +74,13 @@ export const settings = {
   readCacheMb: withDefault('Server', 'READ_CACHE_MB', wholeNumber(0, 65_536), '64', {
     about: 'Memory for renditions that are read often, in MiB; `0` reads every one from storage.',
   }),
+  corsOrigins: withDefault(
+    'Server',
+    'CORS_ORIGINS',
+    originList,
+    'http://localhost:3000,http://localhost:8080,http://localhost:8000',
+    { about: 'Origins whose pages may call the API from a browser; `*` allows all, `none` allows none.' },
+  ),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
     about: 'Folder of the embedded database, the pictures and the lock. One process at a time.',
   }),
@@ -119,6 +139,33 @@ export const settings = {
     '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
     { about: 'Formats that are taken in. They are told by content: the name of a file does not matter.' },
   ),
+  importAllowedNetworks: withDefault('Imports by URL', 'IMPORT_ALLOWED_NETWORKS', networkList, 'none', {
+    about:
+      'Networks that imports may reach although they are not public, on any port. All other private, local and special addresses are refused.',
+  }),
+  duplicateHandling: withDefault(
+    'Imports by URL',
+    'DUPLICATE_HANDLING',
+    oneOf(duplicateHandlings),
+    'reuse-completed',
+    {
+      aliases: ['THUMBFORGE_DUPLICATE_HANDLING'],
+      about:
+        'What a URL that was imported before leads to: `reuse-completed` answers its image, and begins anew after a failure; `allow-retry` always begins anew; `reject-active` refuses with 409 while it is in work.',
+    },
+  ),
+  importConcurrency: withDefault('Imports by URL', 'IMPORT_CONCURRENCY', wholeNumber(1, 1_000), '16', {
+    about: 'Downloads at once in a worker.',
+  }),
+  importConnectSeconds: withDefault('Imports by URL', 'IMPORT_CONNECT_SECONDS', wholeNumber(1, 300), '5', {
+    about: 'Longest time to look up a name, and then to connect.',
+  }),
+  importIdleSeconds: withDefault('Imports by URL', 'IMPORT_IDLE_SECONDS', wholeNumber(1, 300), '10', {
+    about: 'Longest wait for the head of an answer, and longest pause between two packets of it.',
+  }),
+  importTotalSeconds: withDefault('Imports by URL', 'IMPORT_TOTAL_SECONDS', wholeNumber(1, 3_600), '60', {
+    about: 'Longest time of one download, redirects included.',
+  }),
   presets: withDefault(
     'Renditions',
     'PRESETS',
@@ -129,6 +176,50 @@ export const settings = {
   thumbnailSize: optional('Renditions', 'THUMBNAIL_SIZE', thumbnailSize, {
     aliases: ['THUMBFORGE_THUMBNAIL_SIZE'],
     about: 'Overrides the size of the preset `thumb`.',
+  }),
+  nearDuplicates: withDefault(
+    'Duplicates and similarity',
+    'NEAR_DUPLICATES',
+    oneOf(nearDuplicateHandlings),
+    'reuse',
+    {
+      about:
+        '`reuse`: a near-duplicate shows the renditions of the image that was there, where those are large enough; `flag`: it is only named; `off`: it is not looked for.',
+    },
+  ),
+  hashThreshold: withDefault(
+    'Duplicates and similarity',
+    'PHASH_HAMMING_THRESHOLD',
+    wholeNumber(0, 16),
+    '5',
+    { about: 'Largest distance of the perceptual hashes of near-duplicates, of 64 bits.' },
+  ),
+  embeddingDimension: withDefault(
+    'Duplicates and similarity',
+    'EMBEDDING_DIMENSION',
+    wholeNumber(512, 512),
+    '512',
+    { about: 'Numbers in a descriptor. The built-in descriptor has 512.' },
+  ),
+  similarityThreshold: withDefault('Duplicates and similarity', 'SIMILARITY_THRESHOLD', fraction, '0.7', {
+    about: 'Least score of a similar image, where a request names none.',
+  }),
+  maxSimilarResults: withDefault(
+    'Duplicates and similarity',
+    'MAX_SIMILAR_RESULTS',
+    wholeNumber(1, 100),
+    '10',
+    {
+      about: 'Most similar images in an answer, where a request names no `limit`.',
+    },
+  ),
+  purgeDays: withDefault('Purge', 'PURGE_DAYS', wholeNumber(0, 36_500), '30', {
+    about:
+      'Deleted images may be restored for this long; then a purge of deleted images takes them, where it names no other time.',
+  }),
+  purgeConfirmToken: optional('Purge', 'PURGE_CONFIRM_TOKEN', anyText, {
+    about: 'What `/v1/purge` must be confirmed with.',
+    fallbackWords: '`DELETE_CONFIRMED` while `HOST` is a loopback address; else purging is refused',
   }),
   logLevel: withDefault('Log', 'LOG_LEVEL', logLevel, 'info', { about: 'Least level that is logged.' }),
   logFormat: withDefault('Log', 'LOG_FORMAT', oneOf(['auto', 'json', 'text']), 'auto', {

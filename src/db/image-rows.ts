@@ -1,7 +1,7 @@
-import { type ExpressionBuilder, type Selectable, sql } from 'kysely';
-import { jsonArrayFrom } from 'kysely/helpers/postgres';
-import type { Image, ImageReference } from '../model/image.ts';
+import { type Selectable, sql } from 'kysely';
+import type { Image, ImageReference, ImageWithRenditions, NearDuplicate } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
+import type { Rendition } from '../model/rendition.ts';
 import type { Queryable } from './database.ts';
 import type { Schema } from './schema.ts';
 
@@ -9,7 +9,7 @@ import type { Schema } from './schema.ts';
 export type ImageRow = Selectable<Schema['images']> & { tenant: string };
 
 /** Images with the names of their tenants, those only that the principal may see. */
-export function selectImages(db: Queryable, principal: Principal) {
+export function selectImages(db: Queryable, principal: Pick<Principal, 'tenantId'>) {
   const query = db
     .selectFrom('images')
     .innerJoin('tenants', 'tenants.id', 'images.tenant_id')
@@ -18,27 +18,47 @@ export function selectImages(db: Queryable, principal: Principal) {
   return principal.tenantId === null ? query : query.where('images.tenant_id', '=', principal.tenantId);
 }
 
+/** What `json_build_object` makes a rendition of, from a row of the table that `alias` names. */
+export function renditionFields(alias: string) {
+  const columns = Object.entries(renditionColumns).map(([field, column]) => [
+    sql.lit(field),
+    sql.ref(`${alias}.${column}`),
+  ]);
+  return sql.join(columns.flat());
+}
+
+const renditionColumns: Readonly<Record<keyof Rendition, string>> = {
+  id: 'id',
+  preset: 'preset',
+  recipe: 'recipe',
+  storageKey: 'storage_key',
+  contentHash: 'content_hash',
+  bytes: 'bytes',
+  width: 'width',
+  height: 'height',
+  quality: 'quality',
+  format: 'format',
+};
+
 /** The renditions of an image as one JSON column, in the order of their boxes. */
-export function renditionsColumn(builder: ExpressionBuilder<Schema, 'images'>) {
-  return jsonArrayFrom(
-    builder
-      .selectFrom('renditions')
-      .select([
-        'renditions.id',
-        'renditions.preset',
-        'renditions.recipe',
-        'renditions.storage_key as storageKey',
-        'renditions.content_hash as contentHash',
-        'renditions.bytes',
-        'renditions.width',
-        'renditions.height',
-        'renditions.quality',
-        'renditions.format',
-      ])
-      .whereRef('renditions.image_id', '=', 'images.id')
-      .orderBy('renditions.width')
-      .orderBy('renditions.preset'),
-  ).as('renditions');
+export function renditionsColumn() {
+  return sql<Rendition[]>`coalesce((
+    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
+    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`.as('renditions');
+}
+
+/** The living near-duplicates of an image as one JSON column, nearest first: a pair counts for both of its images. */
+export function nearDuplicatesColumn() {
+  return sql<NearDuplicate[]>`coalesce((
+    SELECT json_agg(json_build_object('id', other.id, 'uuid', other.uuid, 'distance', pair.distance,
+      'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, other.id)
+    FROM (
+      SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
+      UNION ALL
+      SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) pair
+    JOIN images other ON other.id = pair.other_id AND other.deleted_at IS NULL), '[]'::json)`.as(
+    'nearDuplicates',
+  );
 }
 
 /** Condition that names one image. */
@@ -71,9 +91,18 @@ export function toImage(row: ImageRow): Image {
     hasAlpha: row.has_alpha,
     bitDepth: row.bit_depth,
     duplicateOf: row.duplicate_of,
+    renditionsReusedFrom: row.renditions_reused_from,
+    inUseCount: row.in_use_count,
     damagedAt: row.damaged_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     processedAt: row.processed_at,
   };
+}
+
+/** The complete image that a row stands for. */
+export function toCompleteImage(
+  row: ImageRow & { renditions: Rendition[]; nearDuplicates: NearDuplicate[] },
+): ImageWithRenditions {
+  return { ...toImage(row), renditions: row.renditions, nearDuplicates: row.nearDuplicates };
 }

@@ -1,9 +1,19 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
 import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
 import type { JobState } from '../model/job.ts';
+import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
-import { isReferred, renditionsColumn, selectImages, toImage } from './image-rows.ts';
+import {
+  isReferred,
+  nearDuplicatesColumn,
+  renditionsColumn,
+  selectImages,
+  toCompleteImage,
+  toImage,
+} from './image-rows.ts';
+import { countImages } from './image-counts.ts';
+import { pageOf } from './pages.ts';
 import type { Schema } from './schema.ts';
 
 /** What a list of images is narrowed to. */
@@ -12,12 +22,6 @@ export interface ImageFilter {
   readonly status?: JobState | undefined;
   readonly createdAfter?: Date | undefined;
   readonly createdBefore?: Date | undefined;
-}
-
-/** One page of a list, newest first, and how many there are in all. */
-export interface ImagePage {
-  readonly items: readonly ImageWithRenditions[];
-  readonly total: number;
 }
 
 /** An image that a tenant has already, found by its content. */
@@ -33,12 +37,13 @@ export type ImageQueries = ReturnType<typeof makeImageQueries>;
 /** Queries on images that are not deleted; each sees only what the principal may see. */
 export function makeImageQueries({ sql: db }: Database) {
   const living = (principal: Principal) => selectImages(db, principal).where('images.deleted_at', 'is', null);
-  const complete = (principal: Principal) => living(principal).select(renditionsColumn);
+  const complete = (principal: Principal) =>
+    living(principal).select([renditionsColumn(), nearDuplicatesColumn()]);
 
   return {
     async find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions | undefined> {
       const row = await complete(principal).where(isReferred(reference)).executeTakeFirst();
-      return row && { ...toImage(row), renditions: row.renditions };
+      return row && toCompleteImage(row);
     },
 
     /** The image without its renditions: one look-up by key, for hot paths. */
@@ -57,37 +62,46 @@ export function makeImageQueries({ sql: db }: Database) {
       return rows[0];
     },
 
+    /** All living images of a tenant with this content, oldest first. */
+    async listByContent(tenantId: number, contentHash: string): Promise<Image[]> {
+      const rows = await selectImages(db, { tenantId })
+        .where('images.deleted_at', 'is', null)
+        .where('images.content_hash', '=', contentHash)
+        .orderBy('images.id')
+        .limit(100)
+        .execute();
+      return rows.map(toImage);
+    },
+
+    /** Images by their numbers, in that order; deleted ones are missing. */
+    async listByIds(principal: Principal, ids: readonly number[]): Promise<Image[]> {
+      if (ids.length === 0) return [];
+      const rows = await living(principal).where('images.id', 'in', ids).execute();
+      const byId = new Map(rows.map((row) => [row.id, toImage(row)]));
+      return ids.flatMap((id) => byId.get(id) ?? []);
+    },
+
+    /** Newest first. */
     async list(
       principal: Principal,
       filter: ImageFilter,
-      page: { limit: number; offset: number },
-    ): Promise<ImagePage> {
-      const items = await narrow(complete(principal), filter)
-        .orderBy('images.id', 'desc')
-        .limit(page.limit)
-        .offset(page.offset)
-        .execute();
-      const counted = await narrow(living(principal), filter)
+      page: PageRequest,
+    ): Promise<Page<ImageWithRenditions>> {
+      const { after } = page;
+      // Their numbers first: what a record holds beside its row is read for the rows of this page only.
+      const wanted = narrow(living(principal), filter)
+        .$if(after !== undefined, (query) => query.where('images.id', '<', after ?? 0))
         .clearSelect()
-        .select(sql<number>`count(*)`.as('total'))
-        .executeTakeFirstOrThrow();
-      return {
-        items: items.map((row) => ({ ...toImage(row), renditions: row.renditions })),
-        total: counted.total,
-      };
-    },
-
-    /** Phase one of deleting: hides the image at once; its files stay until a purge. Answers whether there was one. */
-    async markDeleted(principal: Principal, reference: ImageReference): Promise<Image | undefined> {
-      const image = await living(principal).where(isReferred(reference)).executeTakeFirst();
-      if (!image) return undefined;
-      const { numUpdatedRows } = await db
-        .updateTable('images')
-        .set({ deleted_at: sql`now()`, updated_at: sql`now()` })
-        .where('id', '=', image.id)
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst();
-      return numUpdatedRows > 0n ? toImage(image) : undefined;
+        .select('images.id')
+        .orderBy('images.id', 'desc')
+        .limit(page.limit + 1)
+        .offset(after === undefined ? page.offset : 0);
+      const rows = await complete(principal)
+        .where('images.id', 'in', wanted)
+        .orderBy('images.id', 'desc')
+        .execute();
+      const total = await countImages(db, principal, filter);
+      return pageOf(rows, page.limit, total, toCompleteImage);
     },
 
     async markDamaged(imageId: number): Promise<void> {
@@ -108,7 +122,13 @@ export function makeImageQueries({ sql: db }: Database) {
 
 function narrow<O>(query: SelectQueryBuilder<Schema, 'images' | 'tenants', O>, filter: ImageFilter) {
   let narrowed = query;
-  if (filter.tenant !== undefined) narrowed = narrowed.where('tenants.name', '=', filter.tenant);
+  // By the tenant's number, so that the planner sees how many rows it has and walks its index.
+  if (filter.tenant !== undefined)
+    narrowed = narrowed.where(
+      'images.tenant_id',
+      '=',
+      sql<number>`(SELECT id FROM tenants WHERE name = ${filter.tenant})`,
+    );
   if (filter.status !== undefined) narrowed = narrowed.where('images.status', '=', filter.status);
   if (filter.createdAfter) narrowed = narrowed.where('images.created_at', '>=', filter.createdAfter);
   if (filter.createdBefore) narrowed = narrowed.where('images.created_at', '<', filter.createdBefore);

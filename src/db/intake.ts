@@ -33,7 +33,7 @@ export function makeIntakeQueries({ sql: db }: Database) {
     async record(upload: NewUpload): Promise<Recorded> {
       const made = await insertImageAndJob(db, upload);
       if (!made) return db.transaction().execute((transaction) => recordKnown(transaction, upload));
-      return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId) };
+      return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId, true) };
     },
 
     /**
@@ -125,13 +125,13 @@ async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<R
     })
     .returning('id')
     .executeTakeFirstOrThrow();
-  return { outcome: 'again', imageId: known.id, job: heldJob(upload, known.id, id) };
+  return { outcome: 'again', imageId: known.id, job: heldJob(upload, known.id, id, false) };
 }
 
 async function recordAfterRemoval(transaction: Queryable, upload: NewUpload): Promise<Recorded> {
   const made = await insertImageAndJob(transaction, upload);
   if (!made) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
-  return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId) };
+  return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId, true) };
 }
 
 function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
@@ -142,13 +142,15 @@ function firstToken({ leaseSeconds }: NewUpload): number {
   return leaseSeconds === undefined ? 0 : 1;
 }
 
-function heldJob(upload: NewUpload, imageId: number, jobId: number): ClaimedJob {
+function heldJob(upload: NewUpload, imageId: number, jobId: number, isFirstRun: boolean): ClaimedJob {
   return {
     id: jobId,
     kind: 'derive',
     imageId,
     tenantId: upload.tenantId,
     original: { key: upload.originalKey, contentHash: upload.contentHash },
+    sourceUrl: null,
+    isFirstRun,
     leaseToken: firstToken(upload),
     priority: upload.priority,
     retries: 0,

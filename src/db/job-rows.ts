@@ -13,6 +13,8 @@ export interface ClaimedRow {
   readonly lease_losses: number;
   readonly original_key: string | null;
   readonly content_hash: string | null;
+  readonly source_url: string | null;
+  readonly is_first_run: boolean;
 }
 
 /** The job that a row stands for. Only failed jobs outlive their images, so a claimed one always has an image. */
@@ -25,6 +27,8 @@ export function toClaimedJob(row: ClaimedRow): ClaimedJob {
     imageId: row.image_id,
     tenantId: row.tenant_id,
     original: key && contentHash ? { key, contentHash } : null,
+    sourceUrl: row.source_url,
+    isFirstRun: row.is_first_run,
     leaseToken: row.lease_token,
     priority: row.priority,
     retries: row.retries,

@@ -1,28 +1,12 @@
 import { sql } from 'kysely';
-import type { ClaimedJob, FailedAttempt, JobState } from '../model/job.ts';
-import type { ImageWithRenditions } from '../model/image.ts';
-import type { NewRendition, Rendition } from '../model/rendition.ts';
+import type { ClaimedJob, FailedAttempt, JobKind } from '../model/job.ts';
 import type { Database, Queryable } from './database.ts';
-import { type ImageRow, toImage } from './image-rows.ts';
 import { type ClaimedRow, toClaimedJob } from './job-rows.ts';
 
 /** What follows a failed try. */
 export type NextStep =
   | { readonly state: 'pending'; readonly delaySeconds: number; readonly spend: 'retries' | 'crashes' }
   | { readonly state: 'failed' };
-
-/** A job in the words of operators. */
-export interface JobReport {
-  readonly id: number;
-  readonly state: JobState;
-  readonly imageId: number | null;
-  readonly retries: number;
-  readonly crashes: number;
-  readonly leaseLosses: number;
-  readonly failureClass: string | null;
-  readonly error: string | null;
-  readonly history: readonly FailedAttempt[];
-}
 
 /** Queries on jobs. */
 export type JobQueries = ReturnType<typeof makeJobQueries>;
@@ -33,20 +17,21 @@ export type JobQueries = ReturnType<typeof makeJobQueries>;
  */
 export function makeJobQueries({ sql: db }: Database) {
   return {
-    /** Claims up to `limit` due jobs, most urgent first, under a lease of `leaseSeconds`. */
-    async claimDue(limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
+    /** Claims up to `limit` due jobs of one kind, most urgent first, under a lease of `leaseSeconds`. */
+    async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const { rows } = await sql<ClaimedRow>`
         WITH claimed AS (
           UPDATE jobs SET state = 'processing', lease_token = lease_token + 1, started_at = now(),
             lease_until = now() + make_interval(secs => ${leaseSeconds})
           WHERE id IN (
-            SELECT id FROM jobs WHERE state = 'pending' AND run_at <= now()
+            SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
             ORDER BY priority, run_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED)
           RETURNING *),
         shown AS (
           UPDATE images SET status = 'processing'
           WHERE id IN (SELECT image_id FROM claimed) AND status = 'pending')
-        SELECT claimed.*, images.original_key, images.content_hash
+        SELECT claimed.*, images.original_key, images.content_hash, images.source_url,
+          images.processed_at IS NULL AS is_first_run
         FROM claimed JOIN images ON images.id = claimed.image_id
         ORDER BY claimed.priority, claimed.id`.execute(db);
       return rows.map(toClaimedJob);
@@ -61,39 +46,6 @@ export function makeJobQueries({ sql: db }: Database) {
         RETURNING id, lease_token AS token`.execute(db);
       const tokens = new Map(rows.map(({ id, token }) => [id, token]));
       return new Set(jobs.filter((job) => tokens.get(job.id) === job.leaseToken));
-    },
-
-    /**
-     * The work is done: renditions, image and job become visible together, in one statement. Answers the image as it is
-     * now, or `undefined` when the lease was lost.
-     */
-    async complete(
-      job: ClaimedJob,
-      renditions: readonly NewRendition[],
-    ): Promise<ImageWithRenditions | undefined> {
-      const { rows } = await sql<ImageRow & { renditions: Rendition[] }>`
-        WITH done AS (
-          UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL
-          WHERE id = ${job.id} AND lease_token = ${job.leaseToken} AND state = 'processing'
-          RETURNING image_id),
-        made AS (
-          INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
-          SELECT done.image_id, made.* FROM done CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS made
-            (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
-             quality smallint, format text)
-          ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
-            content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width,
-            height = excluded.height, quality = excluded.quality, format = excluded.format
-          RETURNING id, preset, recipe, storage_key AS "storageKey", content_hash AS "contentHash", bytes, width, height,
-            quality, format),
-        shown AS (
-          UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now()
-          FROM done WHERE images.id = done.image_id RETURNING images.*)
-        SELECT shown.*, tenants.name AS tenant,
-          (SELECT json_agg(made ORDER BY width, preset) FROM made) AS renditions
-        FROM shown JOIN tenants ON tenants.id = shown.tenant_id`.execute(db);
-      const row = rows[0];
-      return row && { ...toImage(row), renditions: row.renditions };
     },
 
     /** Asks for the renditions of an image anew, unless work on it is under way. */
@@ -145,25 +97,6 @@ export function makeJobQueries({ sql: db }: Database) {
         UPDATE images SET status = 'pending' WHERE id IN (SELECT image_id FROM given) AND status = 'processing'`.execute(
         db,
       );
-    },
-
-    /** A job with its history, for operators. */
-    async report(id: number): Promise<JobReport | undefined> {
-      return db
-        .selectFrom('jobs')
-        .select([
-          'id',
-          'state',
-          'image_id as imageId',
-          'retries',
-          'crashes',
-          'lease_losses as leaseLosses',
-          'failure_class as failureClass',
-          'error',
-          'history',
-        ])
-        .where('id', '=', id)
-        .executeTakeFirst();
     },
   };
 }

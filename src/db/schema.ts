@@ -40,6 +40,9 @@ interface ImageTable {
   has_alpha: boolean | null;
   bit_depth: number | null;
   duplicate_of: number | null;
+  url_hash: Generated<string | null>;
+  in_use_count: Generated<number>;
+  renditions_reused_from: Generated<number | null>;
   damaged_at: ClockOrNull;
   created_at: Clock;
   updated_at: Clock;
@@ -59,6 +62,7 @@ interface RenditionTable {
   height: number;
   quality: number;
   format: 'jpeg';
+  shared: Generated<boolean>;
   created_at: Clock;
 }
 

@@ -1,9 +1,12 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { lockContent } from './content-lock.ts';
 import type { Database } from './database.ts';
 
 /** Queries of the sweeper. */
 export type SweepQueries = ReturnType<typeof makeSweepQueries>;
+
+/** Any number that no other lock has: the lock of those who fold usage. */
+const usageLock = 7_239_001;
 
 /** A stored file, and the content that its key names. */
 export interface ContentFile {
@@ -17,6 +20,13 @@ export interface RecordedOriginal {
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
+}
+
+/** Whether a row needs the file: an image as its original, or any image (not only one of its content) as a rendition. */
+function isNamed(key: RawBuilder<unknown>, tenantId: RawBuilder<unknown>, contentHash: RawBuilder<unknown>) {
+  return sql<boolean>`(EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash}
+      AND i.original_key = ${key})
+    OR EXISTS (SELECT 1 FROM renditions r WHERE r.storage_key = ${key}))`;
 }
 
 /** Queries of the sweeper: what nobody else asks for. */
@@ -64,10 +74,7 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       const { rows } = await sql<{ key: string }>`
         SELECT f.key FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb)
           AS f (key text, "tenantId" int, "contentHash" text)
-        WHERE EXISTS (
-          SELECT 1 FROM images i LEFT JOIN renditions r ON r.image_id = i.id
-          WHERE i.tenant_id = f."tenantId" AND i.content_hash = f."contentHash"
-            AND (i.original_key = f.key OR r.storage_key = f.key))`.execute(db);
+        WHERE ${isNamed(sql`f.key`, sql`f."tenantId"`, sql`f."contentHash"`)}`.execute(db);
       const named = new Set(rows.map(({ key }) => key));
       return files.filter(({ key }) => !named.has(key));
     },
@@ -94,11 +101,10 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       db.transaction().execute(async (transaction) => {
         await lockContent(transaction, tenantId, contentHash);
         const { rows } = await sql`
-          SELECT 1 FROM images i LEFT JOIN renditions r ON r.image_id = i.id
-          LEFT JOIN jobs j ON j.image_id = i.id AND j.state IN ('pending', 'processing')
-          WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash}
-            AND (i.original_key = ${key} OR r.storage_key = ${key} OR j.id IS NOT NULL)
-          LIMIT 1`.execute(transaction);
+          SELECT 1 WHERE ${isNamed(sql`${key}`, sql`${tenantId}`, sql`${contentHash}`)} OR EXISTS (
+            -- Somebody is about to record files of this content.
+            SELECT 1 FROM images i JOIN jobs j ON j.image_id = i.id AND j.state IN ('pending', 'processing')
+            WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(transaction);
         if (rows.length > 0) return false;
         await remove();
         return true;
@@ -127,6 +133,29 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
     /** Frees dead rows and counts the living ones: the embedded engine has nobody else who does; a server has. */
     async vacuum(): Promise<void> {
       if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);
+    },
+
+    /** Adds the deltas of usage up, so that few rows are read for a figure. One holder at a time; others skip. */
+    foldUsage: (): Promise<void> =>
+      db.transaction().execute(async (transaction) => {
+        const { rows } = await sql<{ mine: boolean }>`
+          SELECT pg_try_advisory_xact_lock(${usageLock}) AS mine`.execute(transaction);
+        if (!rows[0]?.mine) return;
+        await sql`
+          WITH moved AS (DELETE FROM usage_deltas RETURNING tenant_id, kind, preset, count, bytes)
+          INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
+          SELECT tenant_id, kind, preset, sum(count), sum(bytes) FROM moved GROUP BY tenant_id, kind, preset
+          ON CONFLICT (tenant_id, kind, preset) DO UPDATE SET count = usage_totals.count + excluded.count,
+            bytes = usage_totals.bytes + excluded.bytes`.execute(transaction);
+      }),
+
+    /** What the database is, for health reports. */
+    async describeDatabase(): Promise<{ kind: string; version: string; pgvector: string | null }> {
+      const { rows } = await sql<{ version: string; pgvector: string | null }>`
+        SELECT current_setting('server_version') AS version,
+          (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS pgvector`.execute(db);
+      const found = rows[0];
+      return { kind, version: found?.version ?? '', pgvector: found?.pgvector ?? null };
     },
 
     async isAlive(): Promise<void> {

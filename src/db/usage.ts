@@ -1,77 +1,110 @@
 import { sql } from 'kysely';
 import type { JobState } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
+import type { TenantUsage, OverallUsage } from '../model/usage.ts';
 import type { Database } from './database.ts';
-
-/** What a tenant uses. Bytes are those of its files, each image counted with its own. */
-export interface TenantUsage {
-  readonly tenantId: number;
-  readonly tenant: string;
-  readonly images: number;
-  readonly renditions: number;
-  readonly originalBytes: number;
-  readonly renditionBytes: number;
-}
-
-/** What all tenants together use. */
-export interface OverallUsage {
-  readonly imagesByTenant: Readonly<Record<string, number>>;
-  readonly bytesByPreset: Readonly<Record<string, number>>;
-  readonly imagesByStatus: Readonly<Record<JobState, number>>;
-}
 
 /** Queries on usage. */
 export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
-/** Queries on usage, of what the principal may see; deleted images do not count. */
+type Counter = {
+  tenantId: number;
+  kind: 'image' | 'rendition';
+  preset: string;
+  count: number;
+  bytes: number;
+};
+type Unfinished = { tenantId: number; status: JobState; count: number };
+
+/**
+ * Queries on usage, of what the principal may see. Figures come from counters, and from the index of unfinished images,
+ * which holds few: none of them reads the table of images.
+ */
 export function makeUsageQueries({ sql: db }: Database) {
-  async function tenants(principal: Principal, name?: string): Promise<TenantUsage[]> {
-    const { rows } = await sql<TenantUsage>`
-      SELECT t.id AS "tenantId", t.name AS tenant, coalesce(i.images, 0) AS images, coalesce(r.renditions, 0) AS renditions,
-             coalesce(i.bytes, 0) AS "originalBytes", coalesce(r.bytes, 0) AS "renditionBytes"
-      FROM tenants t
-      LEFT JOIN LATERAL (
-        SELECT count(*) AS images, sum(original_bytes)::bigint AS bytes FROM images
-        WHERE tenant_id = t.id AND deleted_at IS NULL) i ON true
-      LEFT JOIN LATERAL (
-        SELECT count(*) AS renditions, sum(r.bytes)::bigint AS bytes FROM renditions r
-        JOIN images ON images.id = r.image_id
-        WHERE images.tenant_id = t.id AND images.deleted_at IS NULL) r ON true
-      WHERE ${mayAccess(principal, 't.id')} AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}
-      ORDER BY t.name`.execute(db);
-    return rows;
+  async function read(principal: Principal, name?: string): Promise<TenantUsage[]> {
+    const visible = sql`${principal.tenantId === null ? sql`true` : sql`t.id = ${principal.tenantId}`}
+      AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}`;
+    const tenants = await sql<{ id: number; name: string }>`
+      SELECT t.id, t.name FROM tenants t WHERE ${visible} ORDER BY t.name`.execute(db);
+    const counters = await sql<Counter>`
+      SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.count, u.bytes FROM usage u
+      JOIN tenants t ON t.id = u.tenant_id WHERE ${visible}`.execute(db);
+    const unfinished = await sql<Unfinished>`
+      SELECT i.tenant_id AS "tenantId", i.status, count(*) AS count FROM images i
+      JOIN tenants t ON t.id = i.tenant_id
+      WHERE i.deleted_at IS NULL AND i.status <> 'completed' AND ${visible} GROUP BY i.tenant_id, i.status`.execute(
+      db,
+    );
+    const countersOf = Map.groupBy(counters.rows, ({ tenantId }) => tenantId);
+    const unfinishedOf = Map.groupBy(unfinished.rows, ({ tenantId }) => tenantId);
+    return tenants.rows.map(({ id, name: tenant }) =>
+      usageOf(id, tenant, countersOf.get(id) ?? [], unfinishedOf.get(id) ?? []),
+    );
   }
 
   return {
-    tenants: (principal: Principal) => tenants(principal),
+    /** Every tenant, by name. */
+    tenants: (principal: Principal): Promise<TenantUsage[]> => read(principal),
 
     async tenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
-      return (await tenants(principal, name))[0];
+      return (await read(principal, name))[0];
     },
 
     async overall(principal: Principal): Promise<OverallUsage> {
-      const byTenant = await sql<{ name: string; count: number }>`
-        SELECT t.name, count(i.id) AS count FROM tenants t
-        LEFT JOIN images i ON i.tenant_id = t.id AND i.deleted_at IS NULL
-        WHERE ${mayAccess(principal, 't.id')} GROUP BY t.name ORDER BY t.name`.execute(db);
-      const byPreset = await sql<{ name: string; count: number }>`
-        SELECT r.preset AS name, sum(r.bytes)::bigint AS count FROM renditions r
-        JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-        WHERE ${mayAccess(principal, 'i.tenant_id')} GROUP BY r.preset`.execute(db);
-      const byStatus = await sql<{ name: string; count: number }>`
-        SELECT status AS name, count(*) AS count FROM images
-        WHERE deleted_at IS NULL AND ${mayAccess(principal, 'tenant_id')} GROUP BY status`.execute(db);
-      const record = (rows: readonly { name: string; count: number }[]) =>
-        Object.fromEntries(rows.map(({ name, count }) => [name, count]));
-      return {
-        imagesByTenant: record(byTenant.rows),
-        bytesByPreset: record(byPreset.rows),
-        imagesByStatus: { pending: 0, processing: 0, completed: 0, failed: 0, ...record(byStatus.rows) },
-      };
+      return addUp(await read(principal));
     },
   };
 }
 
-function mayAccess({ tenantId }: Principal, column: string) {
-  return tenantId === null ? sql`true` : sql`${sql.ref(column)} = ${tenantId}`;
+function usageOf(
+  tenantId: number,
+  tenant: string,
+  counters: readonly Counter[],
+  unfinished: readonly Unfinished[],
+): TenantUsage {
+  const image = counters.find(({ kind }) => kind === 'image');
+  const renditions = counters.filter(
+    ({ kind, count, bytes }) => kind === 'rendition' && (count > 0 || bytes > 0),
+  );
+  const images = image?.count ?? 0;
+  const waiting = { pending: 0, processing: 0, failed: 0 };
+  for (const { status, count } of unfinished) if (status !== 'completed') waiting[status] = count;
+  return {
+    tenantId,
+    tenant,
+    images,
+    renditions: sum(renditions.map(({ count }) => count)),
+    originalBytes: image?.bytes ?? 0,
+    renditionBytes: sum(renditions.map(({ bytes }) => bytes)),
+    bytesByPreset: Object.fromEntries(renditions.map(({ preset, bytes }) => [preset, bytes])),
+    imagesByStatus: {
+      ...waiting,
+      completed: images - waiting.pending - waiting.processing - waiting.failed,
+    },
+  };
+}
+
+function addUp(tenants: readonly TenantUsage[]): OverallUsage {
+  const total = (figure: (usage: TenantUsage) => number) => sum(tenants.map(figure));
+  const presets = [...new Set(tenants.flatMap(({ bytesByPreset }) => Object.keys(bytesByPreset)))].toSorted();
+  return {
+    images: total(({ images }) => images),
+    renditions: total(({ renditions }) => renditions),
+    originalBytes: total(({ originalBytes }) => originalBytes),
+    renditionBytes: total(({ renditionBytes }) => renditionBytes),
+    imagesByTenant: Object.fromEntries(tenants.map(({ tenant, images }) => [tenant, images])),
+    bytesByPreset: Object.fromEntries(
+      presets.map((preset) => [preset, total(({ bytesByPreset }) => bytesByPreset[preset] ?? 0)]),
+    ),
+    imagesByStatus: {
+      pending: total(({ imagesByStatus }) => imagesByStatus.pending),
+      processing: total(({ imagesByStatus }) => imagesByStatus.processing),
+      completed: total(({ imagesByStatus }) => imagesByStatus.completed),
+      failed: total(({ imagesByStatus }) => imagesByStatus.failed),
+    },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

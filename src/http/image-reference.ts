@@ -3,12 +3,15 @@ import { AppError } from '../errors.ts';
 import { type ImageReference, parseImageReference } from '../model/image.ts';
 
 /** Reads an image's number or UUID. */
-export const imageReferenceText = z.string().transform((text, context) => {
-  const reference = parseImageReference(text);
-  if (reference) return reference;
-  context.addIssue({ code: 'custom', message: wrongReference(text) });
-  return z.NEVER;
-});
+export const imageReferenceText = z
+  .string()
+  .transform((text, context) => {
+    const reference = parseImageReference(text);
+    if (reference) return reference;
+    context.addIssue({ code: 'custom', message: wrongReference(text) });
+    return z.NEVER;
+  })
+  .describe('Number or UUID of an image.');
 
 /** Parameters of an address that names an image. */
 export const imageReference = z.object({ id: imageReferenceText });

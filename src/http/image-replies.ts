@@ -48,7 +48,8 @@ export function replyFromMemory(
 ): FastifyReply {
   reply.hijack();
   const cacheControl = recipe === made ? forever : revalidate;
-  const headers = ['etag', etag, 'cache-control', cacheControl, ...safeHeaders];
+  // Hooks may have set headers, such as those for pages of other origins.
+  const headers = ['etag', etag, 'cache-control', cacheControl, ...safeHeaders, ...headersSetBefore(reply)];
   if (isFresh(request.headers['if-none-match'], etag)) {
     reply.raw.writeHead(304, headers).end();
     return reply;
@@ -56,6 +57,10 @@ export function replyFromMemory(
   headers.push('content-type', 'image/jpeg', 'content-length', String(body.length));
   reply.raw.writeHead(200, headers).end(request.method === 'HEAD' ? undefined : body);
   return reply;
+}
+
+function headersSetBefore(reply: FastifyReply): string[] {
+  return Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
 /** Sends an original, whole or in part. */

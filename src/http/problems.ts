@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import { drainBody } from './drain-body.ts';
+import type { NameMissingRoute } from './known-addresses.ts';
 
 /** After an early refusal the rest of the body is read for this long. */
 const drainMs = 1_500;
@@ -16,22 +16,23 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
-  FST_ERR_VALIDATION: 'invalid_request',
 };
 
 /** Answers every error as `application/problem+json`; the only place where an error is put on the wire. */
-export function answerErrorsAsProblems(app: FastifyInstance): void {
+export function answerErrorsAsProblems(app: FastifyInstance, nameMissingRoute: NameMissingRoute): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, nameError(error)));
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      request,
-      reply,
-      new AppError(
-        'route_not_found',
-        `There is nothing at ${request.method} ${request.url.split('?')[0]?.slice(0, 200)}.`,
-      ),
-    ),
-  );
+  const answerMissing = (request: FastifyRequest, reply: FastifyReply) => {
+    const { error, allow } = nameMissingRoute(request.method, request.url);
+    if (allow.length > 0) void reply.header('allow', allow.join(', '));
+    return sendProblem(request, reply, error);
+  };
+  // In the first hook already: a body that nobody asked for is not parsed, and cannot be refused for its type.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
+    await answerMissing(request, reply);
+    return reply;
+  });
+  app.setNotFoundHandler(answerMissing);
 }
 
 /** Answers what Fastify refuses before any route is found, such as an address that cannot be decoded. */
@@ -76,6 +77,7 @@ export function problemOf(error: AppError): Record<string, unknown> {
     status: error.status,
     detail: error.message,
     code: error.code,
+    ...error.details,
   };
 }
 
@@ -88,14 +90,6 @@ function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply): void {
 
 function nameError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  if (hasZodFastifySchemaValidationErrors(error)) {
-    const where =
-      error.validationContext === 'querystring' ? 'query' : (error.validationContext ?? 'request');
-    const reasons = error.validation.map(
-      ({ instancePath, message }) => `${where}${instancePath}: ${message ?? 'is not valid'}`,
-    );
-    return new AppError('invalid_request', `${reasons.join('; ')}.`);
-  }
   return nameFrameworkError(error) ?? asAppError(error);
 }
 

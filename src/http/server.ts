@@ -1,14 +1,20 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Config } from '../config.ts';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
-import { version } from '../version.ts';
+import { allowOrigins } from './cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
+import { similarityDialect } from './dialects/similarity/similarity.ts';
+import { frontDoor } from './front-door.ts';
+import { acceptJson } from './json-body.ts';
+import { collectAddresses } from './known-addresses.ts';
+import { describeRoutes } from './openapi/document.ts';
+import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
-import type { SurfaceParts } from './surface.ts';
-import { imageRoutes } from './v1/images.ts';
-import { operationRoutes } from './v1/operations.ts';
+import { countRequests } from './request-metrics.ts';
+import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { v1 } from './v1/v1.ts';
+import { validatorCompiler } from './validation.ts';
 
 /** Limits of a request before any route sees it. */
 const requestLimits = {
@@ -24,10 +30,25 @@ const keepAliveMs = 65_000;
 
 /** The HTTP server with all API surfaces; it does not listen yet. */
 export function makeHttpServer(
-  config: Config['server'],
+  config: HttpConfig,
   logger: FastifyBaseLogger,
-  parts: SurfaceParts,
+  parts: HttpParts,
 ): FastifyInstance {
+  const app = makeServer(config.server, logger);
+  const nameMissingRoute = collectAddresses(app);
+  countRequests(app, parts.metrics);
+  acceptJson(app);
+  acceptForms(app);
+  closeConnectionsAsTheyFallIdle(app);
+  allowOrigins(app, config.server);
+  describeRoutes(app);
+  // After the above: an error too goes to pages of other origins.
+  app.after(() => answerErrorsAsProblems(app, nameMissingRoute));
+  addSurfaces(app, { ...parts, config });
+  return app;
+}
+
+function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
@@ -45,28 +66,33 @@ export function makeHttpServer(
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameter },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: answerFrameworkError,
-  }).withTypeProvider<ZodTypeProvider>();
+  });
   app.server.maxConnections = config.maxConnections;
   app.server.maxHeadersCount = requestLimits.headers;
   app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(serializerCompiler);
-  acceptForms(app);
-  answerErrorsAsProblems(app);
-  closeConnectionsAsTheyFallIdle(app);
-  app.get('/', () => ({ name: 'Vitrine', version, api: '/v1/images', health: '/healthz' }));
-  app.register(
-    (v1, _options, done) => {
-      imageRoutes(v1.withTypeProvider<ZodTypeProvider>(), parts);
-      operationRoutes(v1.withTypeProvider<ZodTypeProvider>(), parts);
-      done();
-    },
-    { prefix: '/v1' },
-  );
-  app.register((catalog, _options, done) => {
-    catalogDialect(catalog.withTypeProvider<ZodTypeProvider>(), parts);
+  // Answers are written as they are. Their schemas document them, and tests hold them to it; an answer that differs is
+  // still of more use than an error 500 in its place.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  return app;
+}
+
+function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
+  const add = (surface: Surface, prefix = '') =>
+    app.register(
+      (inner, _options, done) => {
+        surface(inner.withTypeProvider<ZodTypeProvider>(), parts);
+        done();
+      },
+      { prefix },
+    );
+  add(frontDoor);
+  add(v1, '/v1');
+  add(catalogDialect);
+  add(similarityDialect);
+  app.register((pages, _options, done) => {
+    serveDocumentation(pages);
     done();
   });
-  return app;
 }
 
 /** Routes read forms from the raw request, so that a file never lies in memory. */
@@ -76,7 +102,7 @@ function acceptForms(app: FastifyInstance): void {
     done(
       new AppError(
         'unsupported_body',
-        'The body must be multipart/form-data with a file in the field "file".',
+        'The body must be multipart/form-data with a file in the field "file", or of another type that this address names in the documentation.',
       ),
     );
   });

@@ -6,15 +6,24 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Preset } from '../model/preset.ts';
+import type { Config } from '../config.ts';
 import type { Services } from '../services/services.ts';
+import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { ReceiveUploadForm } from './multipart.ts';
 
-/** What every API surface is made of: the same services, so that no rule is written twice. */
-export interface SurfaceParts {
+/** Sections of the configuration that HTTP needs: its own, and those whose values are defaults or told to clients. */
+export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
+
+/** What the HTTP server is made of. */
+export interface HttpParts {
   readonly services: Services;
   readonly receiveUploadForm: ReceiveUploadForm;
-  readonly presets: readonly Preset[];
+  readonly metrics: ServedMetrics;
+}
+
+/** What every API surface is made of: the same services, so that no rule is written twice. */
+export interface SurfaceParts extends HttpParts {
+  readonly config: HttpConfig;
 }
 
 /** A Fastify instance whose schemas are Zod's. */

@@ -1,23 +1,14 @@
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
-import { asDamagedPicture } from './decode-errors.ts';
+import { decodePicture } from './decode.ts';
+import { decodeToDescribe, describePixels, type Description, pixelsToDescribe } from './describe.ts';
 import { fitInside } from './geometry.ts';
-import type { Pixels } from './pixels.ts';
+import { type EncodedRendition, makeRenditions } from './make-renditions.ts';
 import { probe } from './probe.ts';
-import { planRenditions, type PlannedRendition } from './rendition-plan.ts';
-import { openSource } from './source.ts';
-import { decodeTo, encodeJpeg, resizeTo } from './steps.ts';
-
-/** One encoded rendition. */
-export interface EncodedRendition {
-  readonly preset: Preset;
-  readonly width: number;
-  readonly height: number;
-  readonly jpeg: Buffer;
-}
+import { planRenditions } from './rendition-plan.ts';
 
 /** Everything that one decode of a picture gives. */
-export interface DerivedPixels {
+export interface DerivedPixels extends Description {
   readonly facts: PictureFacts;
   readonly renditions: readonly EncodedRendition[];
 }
@@ -31,42 +22,20 @@ export interface DeriveInput {
 
 /**
  * The pipeline, step by step. The picture is decoded once, to the size of the largest rendition; everything else is
- * made from those pixels. A later step (fingerprint, embedding, quality figures) takes `base` too and runs beside
- * the renditions.
+ * made from those pixels, and described while the renditions are being encoded. Only where all presets are too small
+ * to describe a picture from, it is decoded again.
  * @throws AppError of `probe`, and `picture_damaged` when the pixels cannot be decoded.
  */
 export async function deriveRenditions({ bytes, limits, presets }: DeriveInput): Promise<DerivedPixels> {
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
-  const base = await decodeBase(bytes, facts, plan);
-  const renditions = await makeRenditions(base, plan);
-  return { facts, renditions };
-}
-
-async function decodeBase(
-  bytes: Uint8Array,
-  facts: PictureFacts,
-  plan: readonly PlannedRendition[],
-): Promise<Pixels> {
-  const size = plan[0]?.size ?? fitInside(facts, facts);
-  try {
-    return await decodeTo(openSource(bytes, facts.format), size);
-  } catch (error) {
-    throw asDamagedPicture(error, facts.format);
-  }
-}
-
-/** Encodes each rendition while the next smaller one is being resized. */
-async function makeRenditions(
-  base: Pixels,
-  plan: readonly PlannedRendition[],
-): Promise<readonly EncodedRendition[]> {
-  const made: Pixels[] = [];
-  const encodings: Promise<EncodedRendition>[] = [];
-  for (const { preset, size, from } of plan) {
-    const pixels = await resizeTo(made[from] ?? base, size);
-    made.push(pixels);
-    encodings.push(encodeJpeg(pixels, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
-  }
-  return Promise.all(encodings);
+  const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
+  const { pixels, encoded } = await makeRenditions(base, plan);
+  const [renditions, description] = await Promise.all([
+    encoded,
+    pixelsToDescribe([base, ...pixels], facts)
+      .then((enough) => enough ?? decodeToDescribe(bytes, facts))
+      .then((enough) => describePixels(enough, facts)),
+  ]);
+  return { facts, renditions, ...description };
 }

@@ -28,7 +28,12 @@ export interface Image {
   readonly colorSpace: ColorSpace | null;
   readonly hasAlpha: boolean | null;
   readonly bitDepth: number | null;
+  /** The image of the same tenant with the same content that came first. */
   readonly duplicateOf: number | null;
+  /** The near-duplicate whose renditions this image shows as its own. */
+  readonly renditionsReusedFrom: number | null;
+  /** Number of references: who uses the image. */
+  readonly inUseCount: number;
   /** When its original was found missing or changed in storage. */
   readonly damagedAt: Date | null;
   readonly createdAt: Date;
@@ -36,9 +41,22 @@ export interface Image {
   readonly processedAt: Date | null;
 }
 
-/** An image with the renditions that are made so far. */
+/** Another image of the same tenant that shows nearly the same picture. */
+export interface NearDuplicate {
+  readonly id: number;
+  readonly uuid: string;
+  /** Distance of the perceptual hashes on the 64-bit scale: 0 identical, up to 64. */
+  readonly distance: number;
+  /** Mean colour difference (CIE ΔE) of the two pictures, laid over each other. */
+  readonly difference: number;
+  /** Why the two are taken for near-duplicates, as a clause. */
+  readonly reason: string;
+}
+
+/** An image with the renditions that are made so far, and its near-duplicates. */
 export interface ImageWithRenditions extends Image {
   readonly renditions: readonly Rendition[];
+  readonly nearDuplicates: readonly NearDuplicate[];
 }
 
 /** How a caller names an image: by its number or by its UUID. */

@@ -24,8 +24,11 @@ export interface FailedAttempt {
   readonly error: string;
 }
 
-/** What a job is about. */
-export type JobKind = 'derive';
+/** What a job is about: making the renditions of an image, or fetching its original from a URL before. */
+export const jobKinds = ['derive', 'import'] as const;
+
+/** One of the kinds of jobs. */
+export type JobKind = (typeof jobKinds)[number];
 
 /** A job as its holder sees it: claimed under a lease, fenced by a token. */
 export interface ClaimedJob {
@@ -33,8 +36,12 @@ export interface ClaimedJob {
   readonly kind: JobKind;
   readonly imageId: number;
   readonly tenantId: number;
-  /** Original that it works on; `null` when the image has none (any more). */
+  /** Original that it works on; `null` when the image has none yet, or none any more. */
   readonly original: { readonly key: string; readonly contentHash: string } | null;
+  /** Where an import fetches its original. */
+  readonly sourceUrl: string | null;
+  /** Whether its image has never been finished before. */
+  readonly isFirstRun: boolean;
   /** Fencing token: every write of the holder names it, so that a holder whose lease was taken over changes nothing. */
   readonly leaseToken: number;
   /** Lower goes first. */
@@ -42,4 +49,29 @@ export interface ClaimedJob {
   readonly retries: number;
   readonly crashes: number;
   readonly leaseLosses: number;
+}
+
+/** A job as operators see it. */
+export interface JobReport {
+  readonly id: number;
+  readonly kind: JobKind;
+  readonly state: JobState;
+  readonly imageId: number | null;
+  readonly tenant: string;
+  readonly contentHash: string | null;
+  readonly priority: number;
+  readonly retries: number;
+  readonly crashes: number;
+  readonly leaseLosses: number;
+  readonly failureClass: FailureClass | null;
+  readonly failureStage: string | null;
+  readonly errorCode: string | null;
+  readonly error: string | null;
+  /** Failed tries, oldest first. */
+  readonly history: readonly FailedAttempt[];
+  readonly createdAt: Date;
+  /** When its next try is due, while it is pending. */
+  readonly runAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
 }

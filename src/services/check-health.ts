@@ -1,26 +1,68 @@
+import type { EmbeddingQueries } from '../db/embeddings.ts';
+import type { JobReportQueries, QueueDepth } from '../db/job-reports.ts';
 import type { SweepQueries } from '../db/sweeping.ts';
-import { asAppError } from '../errors.ts';
+import { AppError, asAppError } from '../errors.ts';
+import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
+import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
-/** Result of one check: `undefined` error means that it passed. */
-export interface HealthCheck {
-  readonly name: 'database' | 'storage';
-  readonly error: string | undefined;
-}
-
 interface Parts {
-  readonly sweeping: Pick<SweepQueries, 'isAlive'>;
-  readonly storage: Pick<Storage, 'check'>;
+  readonly sweeping: Pick<SweepQueries, 'isAlive' | 'describeDatabase'>;
+  readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
+  readonly embeddings: Pick<EmbeddingQueries, 'count'>;
+  readonly storage: Pick<Storage, 'check' | 'freeBytes' | 'kind'>;
+  readonly queue: Pick<WorkQueue, 'kind'>;
+  readonly decoders: Pick<DecoderPool, 'stats'>;
+  readonly space: { readonly name: string; readonly dimension: number };
+  readonly versions: Readonly<Record<string, string>>;
   readonly logger: Logger;
 }
 
-/** Asks the database and the storage to do a small piece of real work. Never fails. */
-export type CheckHealth = () => Promise<readonly HealthCheck[]>;
+/** Result of one check: `undefined` error means that it passed. */
+export interface HealthCheck {
+  readonly name: 'database' | 'storage' | 'queue' | 'decoders';
+  readonly error: string | undefined;
+}
+
+/** Everything that health tells, beyond whether the checks passed. */
+export interface HealthDetails {
+  readonly checks: readonly HealthCheck[];
+  readonly database:
+    | { readonly kind: string; readonly version: string; readonly pgvector: string | null }
+    | undefined;
+  readonly queue:
+    | {
+        readonly kind: string;
+        readonly pending: number;
+        readonly processing: number;
+        readonly failed: number;
+        /** Age of the oldest job that waits, in seconds; `null` when none waits. */
+        readonly oldestPendingSeconds: number | null;
+      }
+    | undefined;
+  readonly storage: { readonly kind: string; readonly freeBytes: number } | undefined;
+  readonly decoders: DecoderPoolStats;
+  readonly embeddings:
+    | { readonly space: string; readonly dimension: number; readonly count: number }
+    | undefined;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly uptimeSeconds: number;
+}
+
+/** Asks every part to do a small piece of real work. Never fails. */
+export interface CheckHealth {
+  /** The checks alone: what decides whether this process may get requests. */
+  ready(): Promise<readonly HealthCheck[]>;
+  /** The checks and their figures; what could not be asked is `undefined`. */
+  detailed(): Promise<HealthDetails>;
+}
 
 /** @see CheckHealth */
-export function makeCheckHealth({ sweeping, storage, logger }: Parts): CheckHealth {
-  async function check(name: HealthCheck['name'], work: () => Promise<void>): Promise<HealthCheck> {
+export function makeCheckHealth(parts: Parts): CheckHealth {
+  const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, logger } = parts;
+
+  async function check(name: HealthCheck['name'], work: () => Promise<unknown>): Promise<HealthCheck> {
     try {
       await work();
       return { name, error: undefined };
@@ -29,5 +71,56 @@ export function makeCheckHealth({ sweeping, storage, logger }: Parts): CheckHeal
       return { name, error: asAppError(error).message };
     }
   }
-  return () => Promise.all([check('database', sweeping.isAlive), check('storage', storage.check)]);
+
+  const ready = () =>
+    Promise.all([
+      check('database', sweeping.isAlive),
+      check('storage', storage.check),
+      check('queue', reports.depth),
+      check('decoders', () => assertDecoding(decoders)),
+    ]);
+
+  return {
+    ready,
+    async detailed() {
+      const [checks, database, depth, failed, freeBytes, count] = await Promise.all([
+        ready(),
+        orUndefined(sweeping.describeDatabase()),
+        orUndefined(reports.depth()),
+        orUndefined(reports.countFailed()),
+        orUndefined(storage.freeBytes()),
+        orUndefined(embeddings.count(space.name)),
+      ]);
+      return {
+        checks,
+        database,
+        queue: depth && failed !== undefined ? { kind: queue.kind, failed, ...addUp(depth) } : undefined,
+        storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
+        decoders: decoders.stats(),
+        embeddings:
+          count === undefined ? undefined : { space: space.name, dimension: space.dimension, count },
+        versions,
+        uptimeSeconds: Math.round(process.uptime()),
+      };
+    },
+  };
+}
+
+async function assertDecoding(decoders: Parts['decoders']): Promise<void> {
+  if (!decoders.stats().isBroken) return;
+  throw new AppError('unavailable', 'No decoder child can be kept alive; the log has the details.');
+}
+
+/** What cannot be asked is left out: the checks say why. */
+async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch(() => undefined);
+}
+
+function addUp(depth: readonly QueueDepth[]) {
+  const ages = depth.flatMap(({ oldestPendingSeconds }) => oldestPendingSeconds ?? []);
+  return {
+    pending: depth.reduce((sum, { pending }) => sum + pending, 0),
+    processing: depth.reduce((sum, { processing }) => sum + processing, 0),
+    oldestPendingSeconds: ages.length > 0 ? Math.max(...ages) : null,
+  };
 }

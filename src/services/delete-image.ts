@@ -1,23 +1,42 @@
-import type { ImageQueries } from '../db/images.ts';
+import type { DeletionQueries } from '../db/deletion.ts';
+import { AppError } from '../errors.ts';
 import type { Image, ImageReference } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { RenditionCache } from './rendition-cache.ts';
 import { notFound } from './retrieve-image.ts';
 
 interface Parts {
-  readonly images: Pick<ImageQueries, 'markDeleted'>;
+  readonly deletion: Pick<DeletionQueries, 'hide'>;
   readonly cache: RenditionCache;
 }
 
-/** Phase one of deleting: the image is hidden at once, on every address; its files stay until a purge. */
-export type DeleteImage = (principal: Principal, reference: ImageReference) => Promise<Image>;
+/**
+ * Phase one of deleting: the image is hidden at once, on every address; its files stay until a purge.
+ * @throws {AppError} `image_not_found`; `image_in_use` when somebody uses it and `force` is not set.
+ */
+export type DeleteImage = (
+  principal: Principal,
+  reference: ImageReference,
+  options: { readonly force: boolean },
+) => Promise<Image>;
 
 /** @see DeleteImage */
-export function makeDeleteImage({ images, cache }: Parts): DeleteImage {
-  return async (principal, reference) => {
-    const image = await images.markDeleted(principal, reference);
-    if (!image) throw notFound(reference);
-    cache.forget(image);
-    return image;
+export function makeDeleteImage({ deletion, cache }: Parts): DeleteImage {
+  return async (principal, reference, { force }) => {
+    const result = await deletion.hide(principal, reference, force);
+    if (result.outcome === 'not-found') throw notFound(reference);
+    if (result.outcome === 'in-use') throw inUse(result.image, result.references);
+    cache.forget(result.image);
+    return result.image;
   };
+}
+
+function inUse({ id, inUseCount }: Image, references: readonly string[]): AppError {
+  const named = references.slice(0, 3).map((reference) => JSON.stringify(reference));
+  const more = inUseCount > named.length ? ` and ${inUseCount - named.length} more` : '';
+  return new AppError(
+    'image_in_use',
+    `Image ${id} is used by ${named.join(', ')}${more}; remove these references first, or delete it with force=true.`,
+    { details: { in_use_count: inUseCount, references } },
+  );
 }

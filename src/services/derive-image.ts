@@ -1,7 +1,8 @@
+import type { CompletionQueries, DerivedFacts } from '../db/completion.ts';
 import type { ImageQueries } from '../db/images.ts';
-import type { JobQueries } from '../db/jobs.ts';
 import { AppError } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
+import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
@@ -10,11 +11,15 @@ import type { NewRendition } from '../model/rendition.ts';
 import { renditionKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
+import { chooseDonor } from './choose-donor.ts';
+import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { atStage } from './stages.ts';
 
 interface Parts {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
-  readonly jobs: Pick<JobQueries, 'complete'>;
+  readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing'>;
+  readonly findNearDuplicates: FindNearDuplicates;
+  readonly nearDuplicates: NearDuplicateHandling;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly decoders: Pick<DecoderPool, 'derive'>;
@@ -26,7 +31,7 @@ interface Parts {
 export type DerivationOutcome = ImageWithRenditions | 'image-gone' | 'lease-lost';
 
 /**
- * Makes the renditions of an image: decode once, store the files, then one commit that shows them all.
+ * Makes the renditions and the fingerprints of an image: decode once, store the files, then one commit that shows all.
  * @param localPath the original on this machine, when the caller has it at hand.
  */
 export type DeriveImage = (
@@ -41,10 +46,7 @@ export function makeDeriveImage(parts: Parts): DeriveImage {
     const { original } = job;
     if (!original) return 'image-gone';
     const derived = await atStage('decode', () => decode(parts, job, original.key, signal, localPath));
-    const renditions = await atStage('store', () =>
-      storeRenditions(parts, job, original.contentHash, derived),
-    );
-    return (await parts.jobs.complete(job, renditions)) ?? 'lease-lost';
+    return finish(parts, job, original.contentHash, derived);
   };
 }
 
@@ -80,29 +82,65 @@ async function openOriginal({ storage, images }: Parts, job: ClaimedJob, key: st
   }
 }
 
+/** Records what was derived; files that nobody took are discarded, whatever happens. */
+async function finish(
+  parts: Parts,
+  job: ClaimedJob,
+  contentHash: string,
+  derived: DerivedPicture,
+): Promise<DerivationOutcome> {
+  const { completion, staging } = parts;
+  try {
+    const matches = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, job.imageId);
+    const facts = factsOf(derived, matches);
+    const shared = await shareRenditions(parts, job, derived, matches, facts);
+    if (shared) return shared;
+    const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
+    return (await completion.complete(job, renditions, facts)) ?? 'lease-lost';
+  } finally {
+    await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
+  }
+}
+
+function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly NearMatch[]): DerivedFacts {
+  return {
+    fingerprint,
+    embedding,
+    nearDuplicates: matches.map(({ renditions: _lent, ...match }) => match),
+  };
+}
+
+/**
+ * Lets the image show the renditions of a near-duplicate; `undefined` when it needs its own. Work that is done again
+ * always makes its own: perhaps it is the lender's files that are missing.
+ */
+async function shareRenditions(
+  { completion, nearDuplicates }: Parts,
+  job: ClaimedJob,
+  { renditions }: DerivedPicture,
+  matches: readonly NearMatch[],
+  facts: DerivedFacts,
+): Promise<DerivationOutcome | undefined> {
+  if (nearDuplicates !== 'reuse' || !job.isFirstRun) return undefined;
+  const donor = chooseDonor(matches, renditions, job.imageId);
+  if (!donor) return undefined;
+  const recipes = renditions.map(({ recipe }) => recipe);
+  const shared = await completion.completeSharing(job, donor.id, recipes, facts);
+  return shared === 'donor-gone' ? undefined : (shared ?? 'lease-lost');
+}
+
 async function storeRenditions(
-  { storage, staging, presets }: Parts,
+  { storage, presets }: Parts,
   job: ClaimedJob,
   contentHash: string,
   derived: DerivedPicture,
 ): Promise<NewRendition[]> {
   const qualities = new Map(presets.map((preset) => [preset.name, preset.quality]));
-  const renditions = derived.renditions.map(({ sha256, path: _path, ...made }) => ({
-    ...made,
-    storageKey: renditionKey(job.tenantId, contentHash, made.preset, made.recipe),
-    contentHash: sha256,
-    quality: qualities.get(made.preset) ?? 0,
-    format: 'jpeg' as const,
-  }));
-  const files = derived.renditions.map(({ path }, index) => ({
+  const stored = derived.renditions.map(({ sha256, path, ...made }) => ({
     path,
-    key: renditions[index]?.storageKey ?? '',
+    key: renditionKey(job.tenantId, contentHash, made.preset, made.recipe),
+    made: { ...made, contentHash: sha256, quality: qualities.get(made.preset) ?? 0, format: 'jpeg' as const },
   }));
-  try {
-    await storage.store(files, 'derived');
-  } catch (error) {
-    await Promise.all(files.map(({ path }) => staging.discard(path)));
-    throw error;
-  }
-  return renditions;
+  await storage.store(stored, 'derived');
+  return stored.map(({ key, made }) => ({ ...made, storageKey: key }));
 }

@@ -2,18 +2,18 @@ import type { ImageQueries } from '../db/images.ts';
 import type { IntakeQueries, Recorded } from '../db/intake.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
-import { sniffFormat } from '../imaging/format.ts';
-import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import { cleanFilename } from '../model/filename.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
-import type { PictureFacts, PictureLimits } from '../model/picture.ts';
+import type { PictureFacts } from '../model/picture.ts';
 import { type Principal, systemPrincipal } from '../model/principal.ts';
-import { isTenantName, type Tenant } from '../model/tenant.ts';
+import type { Tenant } from '../model/tenant.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { originalKey } from '../storage/keys.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
+import { ensureTenant } from './find-tenant.ts';
+import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
 import type { RunJob } from './run-job.ts';
 import type { WaitForImage } from './wait-for-image.ts';
@@ -24,11 +24,10 @@ interface Parts {
   readonly intake: IntakeQueries;
   readonly storage: Storage;
   readonly staging: Staging;
-  readonly decoders: Pick<DecoderPool, 'probe'>;
+  readonly inspectPicture: InspectPicture;
   readonly queue: WorkQueue;
   readonly runJob: RunJob;
   readonly waitForImage: WaitForImage;
-  readonly limits: PictureLimits;
   readonly leaseSeconds: number;
   readonly inlineMs: number;
 }
@@ -65,7 +64,7 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
   return async (principal, upload) => {
     const readers: Promise<unknown>[] = [];
     try {
-      const tenant = await ensureTenant(parts, principal, upload.tenantName);
+      const tenant = await ensureTenant(parts.tenants, principal, upload.tenantName);
       for (let tries = 0; tries < ingestTries; tries++) {
         const ingested = await ingestOnce({ ...parts, readers }, upload, tenant);
         if (ingested) return ingested;
@@ -87,28 +86,8 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
 async function ingestOnce(parts: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
   const known = await parts.images.findByContent(tenant.id, upload.file.contentHash);
   if (known && known.status !== 'failed' && !known.damaged) return answerKnown(parts, upload, known.id);
-  const facts = await inspect(parts, upload.file);
+  const facts = await parts.inspectPicture(upload.file);
   return ingestNew(parts, upload, tenant, facts);
-}
-
-/** A caller that is bound to a tenant neither uploads for another nor learns whether there is one. */
-async function ensureTenant({ tenants }: Parts, principal: Principal, name: string): Promise<Tenant> {
-  if (!isTenantName(name)) {
-    throw new AppError(
-      'invalid_tenant',
-      `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
-    );
-  }
-  if (principal.tenantId === null) return tenants.ensure(name);
-  const tenant = await tenants.find(name);
-  if (tenant?.id === principal.tenantId) return tenant;
-  throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name)}.`);
-}
-
-/** Tells the type by the first bytes, then reads the header in a decoder child. */
-async function inspect({ decoders, limits }: Parts, file: ReceivedFile): Promise<PictureFacts> {
-  await sniffFormat(file.head, limits.allowedFormats);
-  return decoders.probe({ path: file.path, limits });
 }
 
 /** With the jobs that read the received file. */

@@ -1,9 +1,10 @@
 import type { JobQueries } from '../db/jobs.ts';
 import { type AppError, asAppError } from '../errors.ts';
-import type { ClaimedJob } from '../model/job.ts';
+import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
+import type { Metrics } from '../model/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import type { DeriveImage } from './derive-image.ts';
+import type { DerivationOutcome } from './derive-image.ts';
 import { decideNext, type Verdict } from './failure-policy.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Settlements } from './settlements.ts';
@@ -11,7 +12,11 @@ import { stageOf } from './stages.ts';
 
 interface Parts {
   readonly jobs: Pick<JobQueries, 'recordFailure'>;
-  readonly deriveImage: DeriveImage;
+  /** What each kind of job does. */
+  readonly work: Readonly<
+    Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
+  >;
+  readonly metrics: Pick<Metrics, 'jobEnded'>;
   readonly leases: LeaseKeeper;
   readonly settlements: Settlements;
   readonly queue: WorkQueue;
@@ -39,27 +44,36 @@ export type RunJob = (job: ClaimedJob, options?: RunOptions) => Promise<JobOutco
 
 /** @see RunJob */
 export function makeRunJob(parts: Parts): RunJob {
-  const { deriveImage, leases, logger, settlements } = parts;
+  const { metrics } = parts;
   return async (job, options = {}) => {
-    const lease = leases.hold(job);
     const started = performance.now();
-    try {
-      const outcome = await deriveImage(job, lease.signal, options.localPath);
-      if (typeof outcome === 'string') return dropped(logger, job, outcome);
-      const ms = Math.round(performance.now() - started);
-      logger.info(
-        { job: job.id, image: job.imageId, ms },
-        `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
-      );
-      settlements.announce(job.imageId, { image: outcome });
-      return { state: 'completed' };
-    } catch (error) {
-      if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
-      return await fail(parts, job, error, options);
-    } finally {
-      lease.release();
-    }
+    const outcome = await runOnce(parts, job, options);
+    const seconds = (performance.now() - started) / 1000;
+    metrics.jobEnded({ kind: job.kind, outcome: outcome.state, seconds });
+    return outcome;
   };
+}
+
+async function runOnce(parts: Parts, job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {
+  const { work, leases, logger, settlements } = parts;
+  const lease = leases.hold(job);
+  const started = performance.now();
+  try {
+    const outcome = await work[job.kind](job, lease.signal, options.localPath);
+    if (typeof outcome === 'string') return dropped(logger, job, outcome);
+    const ms = Math.round(performance.now() - started);
+    logger.info(
+      { job: job.id, image: job.imageId, ms },
+      `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
+    );
+    settlements.announce(job.imageId, { image: outcome });
+    return { state: 'completed' };
+  } catch (error) {
+    if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
+    return await fail(parts, job, error, options);
+  } finally {
+    lease.release();
+  }
 }
 
 function dropped(logger: Logger, job: ClaimedJob, why: string): JobOutcome {

@@ -1,5 +1,5 @@
 /** Step of the journey at which work failed; kept with the failure. */
-export type Stage = 'decode' | 'store' | 'record';
+export type Stage = 'fetch' | 'inspect' | 'decode' | 'store' | 'record';
 
 const stages = new WeakMap<object, Stage>();
 

@@ -1,10 +1,11 @@
 import type { JobQueries } from '../db/jobs.ts';
-import type { ClaimedJob } from '../model/job.ts';
+import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { RunJob } from '../services/run-job.ts';
 
 interface Parts {
+  readonly kind: JobKind;
   readonly jobs: Pick<JobQueries, 'claimDue'>;
   readonly queue: WorkQueue;
   readonly runJob: RunJob;
@@ -14,7 +15,7 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** Takes due jobs and runs them. */
+/** Takes due jobs of one kind and runs them: each kind has its own places, so that slow downloads hold up no upload. */
 export interface Worker {
   start(): void;
   /** Takes no more jobs; resolves when those in hand have ended. */
@@ -25,7 +26,8 @@ export interface Worker {
 const pollMs = 1_000;
 
 /** @see Worker */
-export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger }: Parts): Worker {
+export function makeWorker(parts: Parts): Worker {
+  const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = parts;
   const running = new Set<Promise<unknown>>();
   let stopped = true;
   let claiming: Promise<void> | undefined;
@@ -46,7 +48,7 @@ export function makeWorker({ jobs, queue, runJob, capacity, leaseSeconds, logger
   async function claim(): Promise<void> {
     const free = capacity - running.size;
     if (stopped || free <= 0) return;
-    const claimed = await jobs.claimDue(free, leaseSeconds);
+    const claimed = await jobs.claimDue(kind, free, leaseSeconds);
     for (const job of claimed) launch(job);
   }
 

@@ -1,8 +1,75 @@
-import type { ImageWithRenditions } from '../../model/image.ts';
+import { z } from 'zod';
+import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import { jobStates } from '../../model/job.ts';
+import { pictureFormats } from '../../model/picture.ts';
 import type { Rendition } from '../../model/rendition.ts';
+import { imageExample } from './examples.ts';
+
+const renditionSchema = z.object({
+  id: z.int(),
+  preset: z.string(),
+  url: z.string().describe('Address of the picture. It names the recipe, so what it gives never changes.'),
+  size_bytes: z.int(),
+  width: z.int(),
+  height: z.int(),
+  quality: z.int().describe('JPEG quality, 1 to 100.'),
+  format: z.literal('jpeg'),
+});
+
+const nearDuplicateSchema = z.object({
+  id: z.int(),
+  uuid: z.uuid(),
+  distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
+  difference: z.number().describe('Mean colour difference (CIE ΔE) of the two pictures.'),
+  reason: z.string().describe('Why the two are taken for near-duplicates.'),
+});
+
+const metadataSchema = z.object({
+  format: z.enum(pictureFormats).nullable(),
+  color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16']).nullable(),
+  frames: z.int().nullable(),
+  has_alpha: z.boolean().nullable(),
+  bit_depth: z.int().nullable().describe('Bits for each channel.'),
+});
+
+/** Schema of an image in `/v1`. */
+export const imageSchema = z
+  .object({
+    id: z.int(),
+    uuid: z.uuid().describe('UUID, version 7. Every address takes it in place of the number.'),
+    tenant: z.string(),
+    tenant_id: z.int(),
+    status: z.enum(jobStates),
+    url: z.string().nullable().describe('Where it was imported from.'),
+    error: z.string().nullable().describe('Why it failed, as a sentence.'),
+    error_code: z.string().nullable(),
+    original_filename: z.string().nullable(),
+    original_size_bytes: z.int().nullable(),
+    original_width: z.int().nullable().describe('Of the upright picture.'),
+    original_height: z.int().nullable().describe('Of the upright picture.'),
+    content_hash: z.string().nullable().describe('SHA-256 of the original.'),
+    in_use_count: z.int().describe('Number of references: who uses the image.'),
+    near_duplicates: z.array(nearDuplicateSchema),
+    renditions_reused_from: z
+      .int()
+      .nullable()
+      .describe('The near-duplicate whose renditions the image shows as its own.'),
+    duplicate_of: z.int().nullable().describe('The image with the same content that came first.'),
+    damaged: z.boolean().describe('Its original was found missing or cut; upload it again to heal it.'),
+    metadata: metadataSchema,
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+    processed_at: z.iso.datetime().nullable(),
+    renditions: z.array(renditionSchema).describe('Those made so far.'),
+  })
+  .meta({
+    id: 'Image',
+    description: 'A picture of a tenant. `null` stands for what is not known yet.',
+    examples: [imageExample],
+  });
 
 /** An image as `/v1` shows it. */
-export function imageRecord(image: ImageWithRenditions) {
+export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
   return {
     id: image.id,
     uuid: image.uuid,
@@ -11,14 +78,15 @@ export function imageRecord(image: ImageWithRenditions) {
     status: image.status,
     url: image.url,
     error: image.error,
+    error_code: image.errorCode,
     original_filename: image.filename,
     original_size_bytes: image.originalBytes,
     original_width: image.width,
     original_height: image.height,
     content_hash: image.contentHash,
-    in_use_count: 0,
-    near_duplicates: [],
-    renditions_reused_from: null,
+    in_use_count: image.inUseCount,
+    near_duplicates: image.nearDuplicates.map(nearDuplicateRecord),
+    renditions_reused_from: image.renditionsReusedFrom,
     duplicate_of: image.duplicateOf,
     damaged: image.damagedAt !== null,
     metadata: {
@@ -35,7 +103,11 @@ export function imageRecord(image: ImageWithRenditions) {
   };
 }
 
-function renditionRecord(imageId: number, rendition: Rendition) {
+function nearDuplicateRecord({ id, uuid, distance, difference, reason }: NearDuplicate) {
+  return { id, uuid, distance, difference, reason };
+}
+
+function renditionRecord(imageId: number, rendition: Rendition): z.input<typeof renditionSchema> {
   return {
     id: rendition.id,
     preset: rendition.preset,

@@ -1,98 +1,99 @@
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../../errors.ts';
 import { jobStates } from '../../model/job.ts';
-import { defaultTenant, isTenantName } from '../../model/tenant.ts';
-import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
-import { imageReference, readImageReference } from '../image-reference.ts';
+import { pageFields, pageRequest, tenantField, timeField } from '../fields.ts';
+import { imageReference } from '../image-reference.ts';
+import { answers, empty, json } from '../openapi/answers.ts';
+import { pageRecord, pageSchema } from '../pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
-import { imageRecord } from './image-record.ts';
+import { imageRecord, imageSchema } from './image-record.ts';
 
-const uploadQuery = z.strictObject({ mode: z.enum(['inline', 'queued']).default('inline') });
-const time = z.iso.datetime({ offset: true, error: 'must be a time such as 2026-01-31T12:00:00Z' });
+/** Entries of a page where the address names no number. */
+const pageSize = 20;
+
 const listQuery = z.strictObject({
-  tenant: z.string().refine(isTenantName, 'is no tenant name').optional(),
+  tenant: tenantField.optional(),
   status: z.enum(jobStates).optional(),
-  created_after: time.optional(),
-  created_before: time.optional(),
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  created_after: timeField.optional().describe('Inclusive, with a zone.'),
+  created_before: timeField.optional().describe('Exclusive, with a zone.'),
+  ...pageFields(pageSize),
 });
 
-/** Read without a schema: on the hottest route nothing is checked that a hit in memory does not need. */
-interface RenditionRoute {
-  readonly Params: { id: string; preset: string };
-  readonly Querystring: { v?: string };
-}
-type RenditionRequest = FastifyRequest<RenditionRoute>;
+const deleteQuery = z.strictObject({
+  force: z.enum(['true', 'false']).default('false').describe('`true` deletes an image that is in use, too.'),
+});
 
-/** The name of the preset that `/thumbnail` gives. */
-const thumbnailPreset = 'thumb';
+/** `/v1/images`: records, deleting and bringing back. */
+export const imageRoutes: Surface = (app, { services }) => {
+  const tags = ['Images'];
 
-/** `/v1/images`: pictures in, pictures back. */
-export const imageRoutes: Surface = (app, { services, receiveUploadForm, presets }) => {
-  app.post('/images', { schema: { querystring: uploadQuery } }, async (request, reply) => {
-    const { mode } = request.query;
-    const { file, filename, fields } = await receiveUploadForm(request.raw);
-    const tenantName = fields.get('tenant') ?? defaultTenant;
-    const { outcome, image } = await services.ingestUpload(principalOf(request), {
-      file,
-      filename,
-      tenantName,
-      mode,
-    });
-    const finished = image.status === 'completed';
-    return reply.code(outcome === 'known' ? 200 : finished ? 201 : 202).send(imageRecord(image));
-  });
-
-  app.get('/images', { schema: { querystring: listQuery } }, async (request) => {
-    const { tenant, status, created_after, created_before, limit, offset } = request.query;
-    const filter = {
-      tenant,
-      status,
-      createdAfter: created_after === undefined ? undefined : new Date(created_after),
-      createdBefore: created_before === undefined ? undefined : new Date(created_before),
-    };
-    const { items, total } = await services.listImages(principalOf(request), filter, { limit, offset });
-    return { items: items.map(imageRecord), total, limit, offset };
-  });
-
-  app.get('/images/:id', { schema: { params: imageReference } }, async (request) =>
-    imageRecord(await services.retrieve.find(principalOf(request), request.params.id)),
+  app.get(
+    '/images',
+    {
+      schema: {
+        tags,
+        summary: 'List images, newest first',
+        querystring: listQuery,
+        response: answers({ 200: json(pageSchema(imageSchema), 'One page.') }, 'invalid_request'),
+      },
+    },
+    async (request) => {
+      const { tenant, status, created_after, created_before } = request.query;
+      const filter = {
+        tenant,
+        status,
+        createdAfter: created_after === undefined ? undefined : new Date(created_after),
+        createdBefore: created_before === undefined ? undefined : new Date(created_before),
+      };
+      const page = pageRequest(request.query, pageSize);
+      return pageRecord(await services.listImages(principalOf(request), filter, page), page, imageRecord);
+    },
   );
 
-  app.delete('/images/:id', { schema: { params: imageReference } }, async (request, reply) => {
-    await services.deleteImage(principalOf(request), request.params.id);
-    return reply.code(204).send();
-  });
-
-  app.get('/images/:id/original', { schema: { params: imageReference } }, async (request, reply) =>
-    replyOriginal(request, reply, await services.retrieve.original(principalOf(request), request.params.id)),
+  app.get(
+    '/images/:id',
+    {
+      schema: {
+        tags,
+        summary: 'One image',
+        params: imageReference,
+        response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+      },
+    },
+    async (request) => imageRecord(await services.retrieve.find(principalOf(request), request.params.id)),
   );
 
-  const sendRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
-    const principal = principalOf(request);
-    const { id } = request.params;
-    const { v: recipe } = request.query;
-    const hit = services.retrieve.cached(principal, id, preset);
-    if (hit) return replyFromMemory(request, reply, hit, recipe);
-    return services.retrieve
-      .rendition(principal, readImageReference(id), preset)
-      .then((found) => replyRendition(request, reply, found, recipe));
-  };
-
-  app.get<RenditionRoute>('/images/:id/renditions/:preset', (request, reply) =>
-    sendRendition(request, reply, request.params.preset),
+  app.delete(
+    '/images/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete an image',
+        description:
+          'It is gone on every address at once. Its files stay until a purge; until then it may be restored. An image with references is refused unless `force=true`; the answer names them.',
+        params: imageReference,
+        querystring: deleteQuery,
+        response: answers({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
+      },
+    },
+    async (request, reply) => {
+      const force = request.query.force === 'true';
+      await services.deleteImage(principalOf(request), request.params.id, { force });
+      return reply.code(204).send();
+    },
   );
 
-  app.get<RenditionRoute>('/images/:id/thumbnail', (request, reply) => {
-    if (!presets.some(({ name }) => name === thumbnailPreset)) {
-      throw new AppError(
-        'unknown_preset',
-        `There is no preset "${thumbnailPreset}" in PRESETS, so there are no thumbnails.`,
-      );
-    }
-    return sendRendition(request, reply, thumbnailPreset);
-  });
+  app.post(
+    '/images/:id/restore',
+    {
+      schema: {
+        tags,
+        summary: 'Bring a deleted image back',
+        description: 'Possible until a purge has removed it. An image that is not deleted stays as it is.',
+        params: imageReference,
+        response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+      },
+    },
+    async (request) => imageRecord(await services.restoreImage(principalOf(request), request.params.id)),
+  );
 };

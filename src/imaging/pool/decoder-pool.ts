@@ -5,15 +5,24 @@ import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import { makeLane } from './lane.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { DerivedPicture } from './messages.ts';
+import type {
+  ComparedPicture,
+  CompareRequest,
+  DerivedPicture,
+  DescribedPicture,
+  DescribeRequest,
+  TriedPresets,
+  TryPresetsRequest,
+  WorkKind,
+} from './messages.ts';
 import { removeRenditions } from './rendition-files.ts';
 import type { PoolCounters } from './slot.ts';
 
-export type { DerivedPicture } from './messages.ts';
+export type { ComparedPicture, DerivedPicture, DescribedPicture, TriedPresets } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Children that derive, one for each core; one more only probes. */
+  /** Children that decode, one for each core; one more only probes. */
   readonly size: number;
   /** Wall time of one task, from its start in a child. */
   readonly timeoutMs: number;
@@ -26,18 +35,22 @@ export interface DecoderPoolOptions {
   readonly childModule?: string;
 }
 
+/** How a request waits and ends. */
+export interface Turn {
+  /** Lower goes first. */
+  readonly priority: number;
+  /** Takes a waiting request out; ends a running one together with its child. */
+  readonly signal?: AbortSignal;
+}
+
 /** A request to derive renditions into files. */
-export interface DerivePicture {
+export interface DerivePicture extends Turn {
   /** File of the original. */
   readonly path: string;
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
   /** Folder that takes the rendition files, under names that are new each time. */
   readonly outputDirectory: string;
-  /** Lower goes first. */
-  readonly priority: number;
-  /** Takes a waiting request out; ends a running one together with its child. */
-  readonly signal?: AbortSignal;
 }
 
 /** Figures of a pool: its children now, and counts since it was made. */
@@ -63,6 +76,21 @@ export interface DecoderPool {
    * the signal's reason.
    */
   derive(request: DerivePicture): Promise<DerivedPicture>;
+  /**
+   * Fingerprint and embedding of a picture, which need not be stored anywhere.
+   * @throws AppError: those of the pipeline, `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   */
+  describe(request: DescribeRequest & Turn): Promise<DescribedPicture>;
+  /**
+   * Quality of each of `others` against the picture at `path`; the limits hold for all of them.
+   * @throws AppError: as `describe`.
+   */
+  compare(request: CompareRequest & Turn): Promise<ComparedPicture>;
+  /**
+   * What each preset would make of the picture: encoded in memory, nothing is kept.
+   * @throws AppError: as `describe`.
+   */
+  tryPresets(request: TryPresetsRequest & Turn): Promise<TriedPresets>;
   stats(): DecoderPoolStats;
   /** Ends the children; open requests reject with `unavailable`. */
   close(): Promise<void>;
@@ -73,18 +101,19 @@ const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`,
 
 /**
  * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
- * cause. Probes have a child of their own, because an upload must be answered while long decodes run.
+ * cause. Probes have a child of their own, because an upload must be answered while long decodes run; all other kinds
+ * of work share the rest.
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
   const common = { ...options, childModule: options.childModule ?? defaultChild, counters };
-  const probing = makeLane({ ...common, kind: 'probe', size: 1 });
-  const deriving = makeLane({ ...common, kind: 'derive' });
+  const probing = makeLane<'probe'>({ ...common, size: 1 });
+  const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);
 
   async function derive({ priority, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
     const request = { ...rest, outputPrefix: randomUUID() };
     try {
-      return await deriving.submit({ request, priority, signal });
+      return await deriving.submit({ order: { kind: 'derive', request }, priority, signal });
     } catch (error) {
       // A killed child could not remove what it had written.
       await removeRenditions(request);
@@ -109,8 +138,14 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
       deriving.start();
       return Promise.resolve();
     },
-    probe: (request) => probing.submit({ request, priority: 0 }),
+    probe: (request) => probing.submit({ order: { kind: 'probe', request }, priority: 0 }),
     derive,
+    describe: ({ priority, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'describe', request }, priority, signal }),
+    compare: ({ priority, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'compare', request }, priority, signal }),
+    tryPresets: ({ priority, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'tryPresets', request }, priority, signal }),
     stats,
     close: async () => void (await Promise.all([probing.close(), deriving.close()])),
   };

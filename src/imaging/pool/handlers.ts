@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { PictureFacts } from '../../model/picture.ts';
-import { deriveRenditions, type EncodedRendition } from '../pipeline.ts';
+import { comparePictures } from '../compare-pictures.ts';
+import { describePicture } from '../describe.ts';
+import type { EncodedRendition } from '../make-renditions.ts';
+import { deriveRenditions } from '../pipeline.ts';
 import { probe } from '../probe.ts';
 import { recipeOf } from '../recipe.ts';
+import { tryPresets } from '../try-presets.ts';
 import type {
   DerivedPicture,
   DeriveRequest,
+  Outcome,
   ProbeRequest,
   RenditionFile,
   Work,
@@ -16,11 +21,22 @@ import { removeRenditions, renditionPath } from './rendition-files.ts';
 
 /** What a child can do: one function for each kind of work. */
 export type Handlers = {
-  readonly [Kind in WorkKind]: (request: Work[Kind]['request']) => Promise<Work[Kind]['result']>;
+  readonly [Kind in WorkKind]: (request: Work[Kind]['request']) => Promise<Outcome<Kind>>;
 };
 
 /** The real work. Files are read as a whole: the loaders of the image library are opened for memory only. */
-export const handlers: Handlers = { probe: probeFile, derive: deriveFile };
+export const handlers: Handlers = {
+  probe: probeFile,
+  derive: deriveFile,
+  describe: async ({ path, limits }) => describePicture(readFileSync(path), limits),
+  compare: async ({ path, limits, others }) =>
+    comparePictures(
+      readFileSync(path),
+      limits,
+      others.map((other) => ({ name: other.name, bytes: readFileSync(other.path) })),
+    ),
+  tryPresets: async ({ path, limits, presets }) => tryPresets(readFileSync(path), limits, presets),
+};
 
 async function probeFile({ path, limits }: ProbeRequest): Promise<PictureFacts> {
   return probe(readFileSync(path), limits);
@@ -28,9 +44,9 @@ async function probeFile({ path, limits }: ProbeRequest): Promise<PictureFacts> 
 
 async function deriveFile(request: DeriveRequest): Promise<DerivedPicture> {
   const { path, limits, presets } = request;
-  const { facts, renditions } = await deriveRenditions({ bytes: readFileSync(path), limits, presets });
+  const { renditions, ...rest } = await deriveRenditions({ bytes: readFileSync(path), limits, presets });
   try {
-    return { facts, renditions: renditions.map((rendition) => writeRendition(request, rendition)) };
+    return { ...rest, renditions: renditions.map((rendition) => writeRendition(request, rendition)) };
   } catch (error) {
     await removeRenditions(request);
     throw error;

@@ -1,39 +1,39 @@
 import { AppError } from '../../errors.ts';
-import type { Work, WorkKind } from './messages.ts';
+import type { Order, Outcome, WorkKind } from './messages.ts';
 import { Slot, type SlotOptions, type TaskHandle } from './slot.ts';
 import { makeWaitingLine } from './waiting-line.ts';
 import { makeWatchdog } from './watchdog.ts';
 
 /** What a lane is told once and for all. */
-export interface LaneOptions<Kind extends WorkKind> extends Omit<SlotOptions<Kind>, 'onChange'> {
+export interface LaneOptions extends Omit<SlotOptions, 'onChange'> {
   /** Number of children. */
   readonly size: number;
 }
 
-/** Children of one kind of work, with the line of requests that wait for them. */
-export interface Lane<Kind extends WorkKind> {
+/** Children for some kinds of work, with the one line of requests that wait for them. */
+export interface Lane<Kinds extends WorkKind> {
   start(): void;
-  submit(submission: Submission<Kind>): Promise<Work[Kind]['result']>;
+  submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>>;
   counts(): { readonly alive: number; readonly busy: number; readonly waiting: number };
   close(): Promise<void>;
 }
 
 /** A request on its way into a lane; lower priority goes first. */
 export interface Submission<Kind extends WorkKind> {
-  readonly request: Work[Kind]['request'];
+  readonly order: Order & { readonly kind: Kind };
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Entry<Kind extends WorkKind> extends PromiseWithResolvers<Work[Kind]['result']> {
-  readonly request: Work[Kind]['request'];
-  task?: TaskHandle<Kind>;
+interface Entry extends PromiseWithResolvers<Outcome> {
+  readonly order: Order;
+  task?: TaskHandle;
 }
 
 /** A lane that is not started yet; the first request starts it too. */
-export function makeLane<Kind extends WorkKind>(options: LaneOptions<Kind>): Lane<Kind> {
-  const line = makeWaitingLine<Entry<Kind>>();
-  const slots = Array.from({ length: options.size }, () => new Slot<Kind>({ ...options, onChange: advance }));
+export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kinds> {
+  const line = makeWaitingLine<Entry>();
+  const slots = Array.from({ length: options.size }, () => new Slot({ ...options, onChange: advance }));
   const watchdog = makeWatchdog(() => slots.forEach((slot) => slot.checkMemory()));
   let isStarted = false;
   let isClosed = false;
@@ -53,21 +53,22 @@ export function makeLane<Kind extends WorkKind>(options: LaneOptions<Kind>): Lan
       if (slot.state !== 'idle') continue;
       const entry = line.next();
       if (entry === undefined) return;
-      entry.task = slot.run(entry.request);
+      entry.task = slot.run(entry.order);
       entry.task.result.then(entry.resolve, entry.reject);
     }
   }
 
-  function abort(entry: Entry<Kind>, reason: unknown): void {
+  function abort(entry: Entry, reason: unknown): void {
     if (line.remove(entry)) entry.reject(reason);
     else entry.task?.stop(reason);
   }
 
-  async function submit({ request, priority, signal }: Submission<Kind>): Promise<Work[Kind]['result']> {
+  async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>> {
+    const { order, priority, signal } = submission;
     signal?.throwIfAborted();
     if (isClosed) throw shuttingDown();
     start();
-    const entry: Entry<Kind> = { ...Promise.withResolvers<Work[Kind]['result']>(), request };
+    const entry: Entry = { ...Promise.withResolvers<Outcome>(), order };
     const onAbort = () => abort(entry, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.hold();

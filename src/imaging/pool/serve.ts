@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { AppError } from '../../errors.ts';
 import type { Handlers } from './handlers.ts';
-import type { ChildMessage, TaskMessage } from './messages.ts';
+import type { ChildMessage, Order, Outcome, TaskMessage, WorkKind } from './messages.ts';
 
 /** Serves the parent's tasks in a decoder child until the parent ends it or goes away. */
 export function serve(handlers: Handlers): void {
@@ -15,15 +15,16 @@ export function serve(handlers: Handlers): void {
   send({ type: 'ready' });
 }
 
-async function perform(handlers: Handlers, task: TaskMessage): Promise<ChildMessage> {
+async function perform(handlers: Handlers, { id, order }: TaskMessage): Promise<ChildMessage> {
   try {
-    const result = await (task.kind === 'probe'
-      ? handlers.probe(task.request)
-      : handlers.derive(task.request));
-    return { type: 'done', id: task.id, result };
+    return { type: 'done', id, result: await carryOut(handlers, order) };
   } catch (error) {
-    return { type: 'failed', id: task.id, ...namedFailure(error) };
+    return { type: 'failed', id, ...namedFailure(error) };
   }
+}
+
+function carryOut<Kind extends WorkKind>(handlers: Handlers, order: Order<Kind>): Promise<Outcome<Kind>> {
+  return handlers[order.kind](order.request);
 }
 
 function namedFailure(error: unknown): Pick<ChildMessage & { type: 'failed' }, 'code' | 'message' | 'cause'> {

@@ -1,12 +1,11 @@
 import { AppError } from '../../errors.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { ChildMessage, TaskMessage, Work, WorkKind } from './messages.ts';
+import type { ChildMessage, Order, Outcome } from './messages.ts';
 import { residentMemoryMb } from './resident-memory.ts';
 
 /** What a slot is told once and for all. */
-export interface SlotOptions<Kind extends WorkKind> {
-  readonly kind: Kind;
+export interface SlotOptions {
   /** Module that the child runs. */
   readonly childModule: string;
   readonly timeoutMs: number;
@@ -27,14 +26,14 @@ export interface PoolCounters {
 }
 
 /** A task that a child is at work on. */
-export interface TaskHandle<Kind extends WorkKind> {
+export interface TaskHandle {
   /** Rejects with the child's named error, or with `decoder_crashed` when the child does not survive the task. */
-  readonly result: Promise<Work[Kind]['result']>;
+  readonly result: Promise<Outcome>;
   /** Ends the task's child; `result` then rejects with `reason`. Does nothing once the task has ended. */
   stop(reason: unknown): void;
 }
 
-interface Task<Kind extends WorkKind> extends PromiseWithResolvers<Work[Kind]['result']> {
+interface Task extends PromiseWithResolvers<Outcome> {
   readonly id: number;
   readonly timer: NodeJS.Timeout;
   /** Why the task's child is being killed. */
@@ -51,11 +50,11 @@ const idleGrowthMb = 128;
 const idleCheckMs = 3000;
 
 /** A place in the pool: it keeps one child alive and gives it one task at a time. */
-export class Slot<Kind extends WorkKind> {
-  readonly #options: SlotOptions<Kind>;
+export class Slot {
+  readonly #options: SlotOptions;
   #child: DecoderChild | undefined;
   #state: 'down' | 'starting' | 'idle' | 'busy' = 'down';
-  #task: Task<Kind> | undefined;
+  #task: Task | undefined;
   #taskCount = 0;
   #jobsOfChild = 0;
   #freshMb = 0;
@@ -66,7 +65,7 @@ export class Slot<Kind extends WorkKind> {
   /** One timer serves the phases of a child: its start, its idle time, and the pause before the next one. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: SlotOptions<Kind>) {
+  constructor(options: SlotOptions) {
     this.#options = options;
   }
 
@@ -92,14 +91,14 @@ export class Slot<Kind extends WorkKind> {
   }
 
   /** Gives a task to the idle child. */
-  run(request: Work[Kind]['request']): TaskHandle<Kind> {
+  run(order: Order): TaskHandle {
     clearTimeout(this.#timer);
     this.#state = 'busy';
     const id = ++this.#taskCount;
     const timer = setTimeout(() => this.#onTimeout(), this.#options.timeoutMs).unref();
-    const task: Task<Kind> = { ...Promise.withResolvers<Work[Kind]['result']>(), id, timer };
+    const task: Task = { ...Promise.withResolvers<Outcome>(), id, timer };
     this.#task = task;
-    this.#child?.send({ id, kind: this.#options.kind, request } as TaskMessage);
+    this.#child?.send({ id, order });
     return { result: task.promise, stop: (reason) => this.#task === task && this.#stop(reason) };
   }
 
@@ -133,7 +132,7 @@ export class Slot<Kind extends WorkKind> {
     }
   }
 
-  #finish(task: Task<Kind>, message: Exclude<ChildMessage, { type: 'ready' }>): void {
+  #finish(task: Task, message: Exclude<ChildMessage, { type: 'ready' }>): void {
     clearTimeout(task.timer);
     this.#task = undefined;
     this.#failedStarts = 0;

@@ -10,7 +10,7 @@ interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
-  readonly sweeping: Pick<SweepQueries, 'forgetOldJobs' | 'vacuum'>;
+  readonly sweeping: Pick<SweepQueries, 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly logger: Logger;
 }
@@ -46,6 +46,7 @@ export function makeSweeper(parts: Parts): Sweeper {
       everyMs: 5 * second,
       run: () => parts.takeOverLostLeases(false),
     },
+    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => parts.sweeping.foldUsage() },
     { name: 'staging files', firstMs: hour, everyMs: hour, run: () => parts.staging.sweep(stagingAgeMs) },
     { name: 'old jobs', firstMs: hour, everyMs: day, run: () => parts.sweeping.forgetOldJobs() },
     { name: 'missing originals', firstMs: hour, everyMs: day, run: () => parts.findMissingOriginals() },

@@ -1,9 +1,22 @@
-import type { TenantUsage } from '../../../db/usage.ts';
+import { z } from 'zod';
 import type { ImageWithRenditions } from '../../../model/image.ts';
+import type { TenantUsage } from '../../../model/usage.ts';
+import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { Ingested } from '../../../services/ingest-upload.ts';
+import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
+import { comparisonNote, readingNote, rounded } from '../../comparison-notes.ts';
+
+/** Schema of the answer to an upload. */
+export const uploadSchema = z.object({
+  asset_id: z.int(),
+  status: z.enum(['uploaded', 'exists']),
+  message: z.string(),
+  content_hash: z.string().nullable(),
+  job_id: z.int().optional().describe('Missing when the content is known.'),
+});
 
 /** Answer to an upload: `uploaded` with the job, or `exists` without one. */
-export function uploadRecord({ outcome, image, jobId }: Ingested) {
+export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeof uploadSchema> {
   const known = outcome === 'known';
   return {
     asset_id: image.id,
@@ -16,8 +29,32 @@ export function uploadRecord({ outcome, image, jobId }: Ingested) {
   };
 }
 
+/** Schema of an asset. */
+export const assetSchema = z.object({
+  asset_id: z.int(),
+  filename: z.string().nullable(),
+  content_hash: z.string().nullable(),
+  width: z.int().nullable(),
+  height: z.int().nullable(),
+  bytes: z.int().nullable(),
+  color_space: z.string().nullable(),
+  created_at: z.iso.datetime(),
+  renditions: z
+    .array(
+      z.object({
+        preset: z.string(),
+        file_path: z.string(),
+        width: z.int(),
+        height: z.int(),
+        bytes: z.int(),
+        quality: z.int(),
+      }),
+    )
+    .describe('Those that are made.'),
+});
+
 /** An image as the older catalog service described it. Renditions that are not made yet are missing. */
-export function assetRecord(image: ImageWithRenditions) {
+export function assetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
     filename: image.filename,
@@ -38,8 +75,53 @@ export function assetRecord(image: ImageWithRenditions) {
   };
 }
 
+/** Schema of a comparison. */
+export const comparisonSchema = z.object({
+  asset_id: z.int(),
+  comparisons: z
+    .record(
+      z.string(),
+      z.object({
+        file_size_bytes: z.int(),
+        psnr_db: z.number(),
+        perceptual_hash_distance: z.int(),
+        note: z.string(),
+      }),
+    )
+    .describe('`original`, and each preset whose rendition is there.'),
+  note: z.string(),
+});
+
+/** How an asset differs from a picture. */
+export function comparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
+  return {
+    asset_id: image.id,
+    comparisons: Object.fromEntries(
+      comparisons.map((comparison) => [
+        comparison.name,
+        {
+          file_size_bytes: comparison.bytes,
+          psnr_db: rounded(comparison.psnr, 2),
+          perceptual_hash_distance: comparison.hashDistance,
+          note: comparisonNote(comparison),
+        },
+      ]),
+    ),
+    note: readingNote,
+  };
+}
+
+/** Schema of a tenant's usage in the list of all. */
+export const tenantSchema = z.object({
+  tenant_id: z.int(),
+  tenant_name: z.string(),
+  asset_count: z.int(),
+  rendition_count: z.int(),
+  total_bytes: z.int(),
+});
+
 /** Usage of one tenant in the list of all. */
-export function tenantRecord(usage: TenantUsage) {
+export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   return {
     tenant_id: usage.tenantId,
     tenant_name: usage.tenant,
@@ -49,7 +131,36 @@ export function tenantRecord(usage: TenantUsage) {
   };
 }
 
+/** Schema of a tenant's usage by itself. */
+export const tenantUsageSchema = tenantSchema.extend({ asset_bytes: z.int(), rendition_bytes: z.int() });
+
 /** Usage of one tenant by itself. */
-export function tenantUsageRecord(usage: TenantUsage) {
+export function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
   return { ...tenantRecord(usage), asset_bytes: usage.originalBytes, rendition_bytes: usage.renditionBytes };
+}
+
+/** Schema of a purge. */
+export const purgeSchema = z.object({
+  dry_run: z.boolean(),
+  purge_days: z.int(),
+  cutoff_date: z.iso.datetime(),
+  renditions_found: z.int().describe('Older than the cutoff.'),
+  renditions_to_delete: z.int().describe('Of these, those whose asset is gone.'),
+  deleted_count: z.int().describe('Renditions; 0 in a dry run.'),
+  deleted_bytes: z.int().describe('Freed; in a dry run, what would be.'),
+  errors: z.array(z.string()).nullable(),
+});
+
+/** What a purge came to; this dialect counts renditions. */
+export function purgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
+  return {
+    dry_run: report.dryRun,
+    purge_days: days,
+    cutoff_date: report.cutoff.toISOString(),
+    renditions_found: report.renditionsFound,
+    renditions_to_delete: report.renditionsToDelete,
+    deleted_count: report.dryRun ? 0 : report.renditions,
+    deleted_bytes: report.bytes,
+    errors: report.errors.length === 0 ? null : [...report.errors],
+  };
 }

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openEmbeddedDatabase } from '../src/db/embedded.ts';
+import { migrate } from '../src/db/migrate.ts';
+import { makeQueries } from '../src/db/queries.ts';
+import { fillImages } from './fill-images.ts';
+import { freePort, startServer } from './programs.ts';
+
+const count = Number(process.argv[2] ?? 100_000);
+const rounds = 100;
+
+interface Call {
+  readonly name: string;
+  readonly path: string;
+  readonly method?: 'GET' | 'POST';
+  /** Longest time at the 95th percentile, in ms. */
+  readonly limitMs: number;
+}
+
+const tomorrow = new Date(Date.now() + 864e5).toISOString();
+const monthAgo = new Date(Date.now() - 30 * 864e5).toISOString();
+
+const calls: readonly Call[] = [
+  { name: 'list', path: '/v1/images', limitMs: 50 },
+  { name: 'list, 100 a page', path: '/v1/images?limit=100', limitMs: 50 },
+  { name: 'list, half-way by offset', path: `/v1/images?offset=${count / 2}`, limitMs: 50 },
+  { name: 'list of a large tenant', path: '/v1/images?tenant=tenant-1', limitMs: 50 },
+  { name: 'list of a small tenant', path: '/v1/images?tenant=tenant-7', limitMs: 50 },
+  { name: 'list of failed ones', path: '/v1/images?status=failed', limitMs: 50 },
+  { name: 'list of a month', path: `/v1/images?created_before=${monthAgo}`, limitMs: 50 },
+  { name: 'list until tomorrow', path: `/v1/images?created_before=${tomorrow}`, limitMs: 50 },
+  {
+    name: 'list of a tenant until tomorrow',
+    path: `/v1/images?tenant=tenant-7&created_before=${tomorrow}`,
+    limitMs: 50,
+  },
+  { name: 'list of the similarity dialect', path: '/api/v1/images/', limitMs: 50 },
+  { name: 'jobs', path: '/v1/jobs', limitMs: 50 },
+  { name: 'jobs by error', path: '/v1/jobs?state=failed&code=picture_damaged', limitMs: 50 },
+  { name: 'purge of unused, dry', path: '/v1/purge', method: 'POST', limitMs: 50 },
+  { name: 'purge of deleted, dry', path: '/v1/purge/deleted', method: 'POST', limitMs: 50 },
+  { name: 'catalog purge, dry', path: '/purge/?days=30', method: 'POST', limitMs: 50 },
+  { name: 'catalog purge of everything, dry', path: '/purge/?days=0', method: 'POST', limitMs: 50 },
+  { name: 'usage', path: '/v1/metrics', limitMs: 20 },
+  { name: 'usage of every tenant', path: '/metrics/', limitMs: 20 },
+  { name: 'usage of a tenant', path: '/metrics/tenant/tenant-1', limitMs: 20 },
+];
+
+/** Times of lists, dry runs and usage over HTTP, with many images in an embedded database. */
+async function main(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'vitrine-lists-'));
+  try {
+    await fill(join(folder, 'db'));
+    const port = await freePort();
+    const environment = { PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, LOG_LEVEL: 'warn' };
+    const server = await startServer(
+      process.execPath,
+      ['src/main.ts', 'serve'],
+      `http://127.0.0.1:${port}`,
+      '/v1/healthz',
+      { ...process.env, ...environment },
+    );
+    try {
+      return await measureAll(server.baseUrl);
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function fill(directory: string): Promise<void> {
+  console.log(`Filling a database with ${count} images …`);
+  const database = await openEmbeddedDatabase(directory);
+  await migrate(database);
+  await fillImages(database, count);
+  await makeQueries(database).sweeping.foldUsage();
+  await database.close();
+}
+
+async function measureAll(baseUrl: string): Promise<number> {
+  let slow = 0;
+  console.log(
+    `${'call'.padEnd(36)} ${'p50'.padStart(7)} ${'p95'.padStart(7)}  limit   (ms, ${rounds} calls each)`,
+  );
+  for (const call of calls) {
+    const { p50, p95 } = await measure(baseUrl, call);
+    if (p95 > call.limitMs) slow++;
+    const verdict = p95 > call.limitMs ? '  TOO SLOW' : '';
+    console.log(
+      `${call.name.padEnd(36)} ${p50.toFixed(1).padStart(7)} ${p95.toFixed(1).padStart(7)}  ${call.limitMs}${verdict}`,
+    );
+  }
+  return slow === 0 ? 0 : 1;
+}
+
+async function measure(
+  baseUrl: string,
+  { path, method = 'GET' }: Call,
+): Promise<{ p50: number; p95: number }> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    const response = await fetch(baseUrl + path, { method });
+    await response.arrayBuffer();
+    if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}.`);
+    times.push(performance.now() - began);
+  }
+  times.sort((a, b) => a - b);
+  const at = (share: number) => times[Math.ceil(share * times.length) - 1] ?? 0;
+  return { p50: at(0.5), p95: at(0.95) };
+}
+
+process.exitCode = await main();

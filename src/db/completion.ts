@@ -1,0 +1,187 @@
+import { type RawBuilder, sql } from 'kysely';
+import { type Embedding, type Fingerprint, hashBands } from '../model/fingerprint.ts';
+import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
+import type { ClaimedJob } from '../model/job.ts';
+import type { NewRendition, Rendition } from '../model/rendition.ts';
+import { lockContent } from './content-lock.ts';
+import type { Database, Queryable } from './database.ts';
+import { type ImageRow, renditionFields, toImage } from './image-rows.ts';
+
+/** What deriving a picture gave, beside its renditions. */
+export interface DerivedFacts {
+  readonly fingerprint: Fingerprint;
+  readonly embedding: Embedding;
+  readonly nearDuplicates: readonly NearDuplicate[];
+}
+
+/** Queries that finish jobs. */
+export type CompletionQueries = ReturnType<typeof makeCompletionQueries>;
+
+/**
+ * Queries that finish jobs. Renditions, fingerprints, image and job become visible together, in one statement that names
+ * the job's token: a holder that lost its lease changes nothing, and is answered `undefined`.
+ */
+export function makeCompletionQueries({ sql: db }: Database) {
+  return {
+    /** The image has renditions of its own. */
+    complete: (
+      job: ClaimedJob,
+      renditions: readonly NewRendition[],
+      facts: DerivedFacts,
+    ): Promise<ImageWithRenditions | undefined> => finish(db, job, facts, newRenditions(renditions), null),
+
+    /**
+     * The image shows the renditions of `donorId` as its own. `donor-gone` when that image is deleted, or does not have
+     * all of `recipes` (any more): then the image needs renditions of its own.
+     */
+    completeSharing: (
+      job: ClaimedJob,
+      donorId: number,
+      recipes: readonly string[],
+      facts: DerivedFacts,
+    ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
+      db.transaction().execute(async (transaction) => {
+        if (!(await lockDonor(transaction, donorId, recipes))) return 'donor-gone';
+        return finish(transaction, job, facts, sharedRenditions(donorId), donorId);
+      }),
+
+    /**
+     * The import brought content that the tenant has already: the image shares the files of the one that has it.
+     * `first-gone` when that image is deleted or no longer completed.
+     */
+    completeAsDuplicate: (
+      job: ClaimedJob,
+      { contentHash, filename }: { readonly contentHash: string; readonly filename: string },
+    ): Promise<ImageWithRenditions | undefined | 'first-gone'> =>
+      db.transaction().execute(async (transaction) => {
+        await lockContent(transaction, job.tenantId, contentHash);
+        const firstId = await findFirst(transaction, job.tenantId, contentHash);
+        if (firstId === undefined) return 'first-gone';
+        await sql`
+          UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash, original_key = first.original_key,
+            original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
+            frames = first.frames, color_space = first.color_space, has_alpha = first.has_alpha, bit_depth = first.bit_depth
+          FROM images first, jobs
+          WHERE images.id = ${job.imageId} AND first.id = ${firstId} AND ${isHeld(job)}`.execute(transaction);
+        return finish(transaction, job, undefined, sharedRenditions(firstId), null);
+      }),
+  };
+}
+
+function isHeld(job: ClaimedJob): RawBuilder<boolean> {
+  return sql`jobs.id = ${job.id} AND jobs.lease_token = ${job.leaseToken} AND jobs.state = 'processing'`;
+}
+
+/** Whoever removes the donor's files waits until this transaction ends, or has finished before. */
+async function lockDonor(
+  transaction: Queryable,
+  donorId: number,
+  recipes: readonly string[],
+): Promise<boolean> {
+  const { rows } = await sql<{ tenant_id: number; content_hash: string }>`
+    SELECT tenant_id, content_hash FROM images WHERE id = ${donorId}`.execute(transaction);
+  const donor = rows[0];
+  if (!donor) return false;
+  await lockContent(transaction, donor.tenant_id, donor.content_hash);
+  const { rows: found } = await sql<{ count: number }>`
+    SELECT count(DISTINCT r.recipe) AS count FROM renditions r JOIN images i ON i.id = r.image_id
+    WHERE i.id = ${donorId} AND i.deleted_at IS NULL AND r.recipe = ANY(${recipes})`.execute(transaction);
+  return found[0]?.count === new Set(recipes).size;
+}
+
+async function findFirst(
+  transaction: Queryable,
+  tenantId: number,
+  contentHash: string,
+): Promise<number | undefined> {
+  const { rows } = await sql<{ id: number }>`
+    SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL
+      AND duplicate_of IS NULL AND status = 'completed' AND damaged_at IS NULL FOR UPDATE`.execute(
+    transaction,
+  );
+  return rows[0]?.id;
+}
+
+/** Rows to insert: `done` is the job that just ended. A file that another living image has counts there. */
+function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
+  return sql`
+    SELECT done.image_id, made.*, EXISTS (
+      SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+      WHERE r.storage_key = made."storageKey" AND r.image_id <> done.image_id AND NOT r.shared)
+    FROM done CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS made
+      (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
+       quality smallint, format text)`;
+}
+
+function sharedRenditions(donorId: number): RawBuilder<unknown> {
+  return sql`
+    SELECT done.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
+      r.format, true
+    FROM done CROSS JOIN renditions r WHERE r.image_id = ${donorId}`;
+}
+
+async function finish(
+  db: Queryable,
+  job: ClaimedJob,
+  facts: DerivedFacts | undefined,
+  renditions: RawBuilder<unknown>,
+  donorId: number | null,
+): Promise<ImageWithRenditions | undefined> {
+  const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
+    WITH done AS (
+      UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL
+      WHERE ${isHeld(job)} RETURNING image_id, tenant_id),
+    made AS (
+      INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
+      ${renditions}
+      ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
+        content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,
+        quality = excluded.quality, format = excluded.format, shared = excluded.shared
+      RETURNING *),
+    shown AS (
+      UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
+        renditions_reused_from = ${donorId}::bigint
+      FROM done WHERE images.id = done.image_id RETURNING images.*)
+    ${facts ? recordFacts(job, facts) : sql``}
+    SELECT shown.*, tenants.name AS tenant,
+      (SELECT json_agg(json_build_object(${renditionFields('made')}) ORDER BY width, preset) FROM made) AS renditions
+    FROM shown JOIN tenants ON tenants.id = shown.tenant_id`.execute(db);
+  const row = rows[0];
+  return (
+    row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates: facts?.nearDuplicates ?? [] }
+  );
+}
+
+/** Further parts of the same statement. */
+function recordFacts({ tenantId, imageId }: ClaimedJob, facts: DerivedFacts): RawBuilder<unknown> {
+  const { fingerprint, embedding, nearDuplicates } = facts;
+  const bands = bandKeys(tenantId, fingerprint.hash);
+  return sql`, printed AS (
+      INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+      SELECT tenant_id, content_hash, ${fingerprint.version}::smallint, ${`x${fingerprint.hash}`}::bit(256),
+        ${fingerprint.quality}::smallint, ${fingerprint.aspect}::real, decode(${fingerprint.thumbnail}, 'base64'),
+        ${bands}::bigint[]
+      FROM shown
+      ON CONFLICT (tenant_id, content_hash) DO UPDATE SET version = excluded.version, hash = excluded.hash,
+        quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail, bands = excluded.bands
+      WHERE fingerprints.version <> excluded.version),
+    embedded AS (
+      INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+      SELECT tenant_id, content_hash, ${embedding.space}, ${`[${embedding.vector.join(',')}]`}::halfvec FROM shown
+      ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector),
+    paired AS (
+      INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+      SELECT shown.id, found.id, found.distance, found.difference, found.reason
+      FROM shown CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
+        (id bigint, distance smallint, difference real, reason text)
+      -- A match that was purged in the meantime is none any more.
+      WHERE EXISTS (SELECT 1 FROM images WHERE images.id = found.id) AND found.id <> ${imageId}
+        AND NOT EXISTS (SELECT 1 FROM near_duplicates known WHERE known.image_id = found.id AND known.match_id = shown.id)
+      ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
+        reason = excluded.reason)`;
+}
+
+/** Keys of the index of hashes; with the tenant in each key, a search costs what its own tenant's pictures cost. */
+export function bandKeys(tenantId: number, hash: string): number[] {
+  return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
+}

@@ -1,0 +1,200 @@
+-- Imports by URL, references, shared renditions, operators' lists, and counters of usage.
+
+ALTER TABLE tenants
+  -- Set by the first reference: where nobody ever refers to an image, "unused" means nothing.
+  ADD COLUMN uses_references boolean NOT NULL DEFAULT false;
+
+ALTER TABLE images
+  -- SHA-256 of the normalised URL.
+  ADD COLUMN url_hash text,
+  -- Number of rows in image_references.
+  ADD COLUMN in_use_count integer NOT NULL DEFAULT 0,
+  ADD COLUMN renditions_reused_from bigint REFERENCES images (id) ON DELETE SET NULL,
+  -- Of a deleted image: what its purge would remove. Noted at deletion, so that a dry run need not look at every file.
+  ADD COLUMN purge_renditions integer,
+  ADD COLUMN purge_bytes bigint;
+
+DROP INDEX images_deleted;
+CREATE INDEX images_deleted ON images (deleted_at, id) INCLUDE (tenant_id, purge_renditions, purge_bytes)
+  WHERE deleted_at IS NOT NULL;
+
+CREATE INDEX images_by_url ON images (tenant_id, url_hash, id DESC) WHERE deleted_at IS NULL AND url_hash IS NOT NULL;
+CREATE INDEX images_unfinished ON images (tenant_id, status, id DESC) WHERE deleted_at IS NULL AND status <> 'completed';
+-- Candidates of a purge of unused images.
+CREATE INDEX images_unused ON images (tenant_id, id) INCLUDE (created_at)
+  WHERE deleted_at IS NULL AND in_use_count = 0 AND content_hash IS NOT NULL AND status IN ('completed', 'failed');
+-- Followed when the image that they name goes.
+CREATE INDEX images_by_first ON images (duplicate_of) WHERE duplicate_of IS NOT NULL;
+CREATE INDEX images_by_donor ON images (renditions_reused_from) WHERE renditions_reused_from IS NOT NULL;
+
+CREATE TABLE image_references (
+  image_id bigint NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+  reference text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (image_id, reference)
+);
+
+ALTER TABLE renditions
+  -- The file belongs to another image, with which its bytes are counted.
+  ADD COLUMN shared boolean NOT NULL DEFAULT false;
+-- Who needs this file: asked before it is removed.
+CREATE INDEX renditions_by_key ON renditions (storage_key);
+CREATE INDEX renditions_by_creation ON renditions (created_at);
+
+DROP INDEX jobs_due;
+CREATE INDEX jobs_due ON jobs (kind, priority, run_at, id) WHERE state = 'pending';
+CREATE INDEX jobs_by_state ON jobs (state, id DESC);
+CREATE INDEX jobs_by_tenant ON jobs (tenant_id, id DESC);
+CREATE INDEX jobs_by_error ON jobs (error_code, id DESC) WHERE error_code IS NOT NULL;
+
+-- An import of many URLs, and its lines.
+CREATE TABLE imports (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  uuid uuid NOT NULL UNIQUE,
+  -- The only tenant whose images it may hold; NULL means any.
+  tenant_id integer REFERENCES tenants (id),
+  total integer NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE import_lines (
+  import_id bigint NOT NULL REFERENCES imports (id) ON DELETE CASCADE,
+  line integer NOT NULL,
+  url text NOT NULL,
+  tenant text NOT NULL,
+  reference text,
+  outcome text NOT NULL CHECK (outcome IN ('new', 'known', 'active', 'refused')),
+  image_id bigint REFERENCES images (id) ON DELETE SET NULL,
+  error_code text,
+  error text,
+  PRIMARY KEY (import_id, line)
+);
+CREATE INDEX import_lines_by_image ON import_lines (image_id) WHERE image_id IS NOT NULL;
+
+-- Usage: living images and the bytes of their files, each file counted once. Writers only append to usage_deltas, so
+-- they never wait for each other; a sweep folds the deltas into usage_totals.
+CREATE TABLE usage_totals (
+  tenant_id integer NOT NULL REFERENCES tenants (id),
+  -- 'image', or 'rendition' with the preset's name.
+  kind text NOT NULL,
+  preset text NOT NULL,
+  count bigint NOT NULL,
+  bytes bigint NOT NULL,
+  PRIMARY KEY (tenant_id, kind, preset)
+);
+
+CREATE TABLE usage_deltas (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  tenant_id integer NOT NULL,
+  kind text NOT NULL,
+  preset text NOT NULL,
+  count bigint NOT NULL,
+  bytes bigint NOT NULL
+);
+
+CREATE VIEW usage AS
+  SELECT tenant_id, kind, preset, sum(count)::bigint AS count, sum(bytes)::bigint AS bytes
+  FROM (SELECT tenant_id, kind, preset, count, bytes FROM usage_totals
+        UNION ALL SELECT tenant_id, kind, preset, count, bytes FROM usage_deltas) AS parts
+  GROUP BY tenant_id, kind, preset;
+
+-- Bytes of an image's own original: a duplicate shares the file of the image that came first.
+CREATE FUNCTION own_bytes(image images) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+  $$ SELECT CASE WHEN image.duplicate_of IS NULL THEN coalesce(image.original_bytes, 0) ELSE 0 END $$;
+
+-- An image enters or leaves the count, with all of its renditions.
+CREATE FUNCTION count_image(image images, sign integer) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+  SELECT image.tenant_id, 'image', '', sign, sign * own_bytes(image)
+  UNION ALL
+  SELECT image.tenant_id, 'rendition', preset, sign * count(*), sign * coalesce(sum(bytes) FILTER (WHERE NOT shared), 0)
+  FROM renditions WHERE image_id = image.id GROUP BY preset
+$$;
+
+CREATE FUNCTION count_new_image() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  -- It has no renditions yet.
+  INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (NEW.tenant_id, 'image', '', 1, own_bytes(NEW));
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION count_changed_image() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.deleted_at IS NULL AND NEW.deleted_at IS NULL THEN
+    INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+    VALUES (NEW.tenant_id, 'image', '', 0, own_bytes(NEW) - own_bytes(OLD));
+  ELSIF OLD.deleted_at IS NULL THEN
+    PERFORM count_image(OLD, -1);
+  ELSIF NEW.deleted_at IS NULL THEN
+    PERFORM count_image(NEW, 1);
+  END IF;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION count_removed_image() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM count_image(OLD, -1);
+  RETURN OLD;
+END $$;
+
+CREATE TRIGGER count_new AFTER INSERT ON images
+  FOR EACH ROW WHEN (NEW.deleted_at IS NULL) EXECUTE FUNCTION count_new_image();
+CREATE TRIGGER count_changed AFTER UPDATE ON images
+  FOR EACH ROW WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.original_bytes IS DISTINCT FROM NEW.original_bytes
+    OR OLD.duplicate_of IS DISTINCT FROM NEW.duplicate_of) EXECUTE FUNCTION count_changed_image();
+-- Before, because afterwards the renditions are gone too.
+CREATE TRIGGER count_removed BEFORE DELETE ON images
+  FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION count_removed_image();
+
+CREATE FUNCTION count_new_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+  SELECT i.tenant_id, 'rendition', r.preset, count(*), coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)
+  FROM new_rows r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+  GROUP BY i.tenant_id, r.preset;
+  -- The image was deleted while work on it was under way.
+  UPDATE images SET purge_renditions = coalesce(purge_renditions, 0) + late.count, purge_bytes = coalesce(purge_bytes, 0) + late.bytes
+  FROM (SELECT image_id, count(*) AS count, coalesce(sum(bytes) FILTER (WHERE NOT shared), 0) AS bytes
+        FROM new_rows GROUP BY image_id) late
+  WHERE images.id = late.image_id AND images.deleted_at IS NOT NULL;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION count_changed_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+  SELECT i.tenant_id, 'rendition', r.preset, 0, sum(r.bytes)
+  FROM (SELECT image_id, preset, bytes FROM new_rows WHERE NOT shared
+        UNION ALL SELECT image_id, preset, -bytes FROM old_rows WHERE NOT shared) r
+  JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+  GROUP BY i.tenant_id, r.preset HAVING sum(r.bytes) <> 0;
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION count_removed_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+  SELECT i.tenant_id, 'rendition', r.preset, -count(*), -coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)
+  FROM old_rows r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+  GROUP BY i.tenant_id, r.preset;
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER count_new AFTER INSERT ON renditions
+  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_new_renditions();
+CREATE TRIGGER count_changed AFTER UPDATE ON renditions
+  REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_changed_renditions();
+CREATE TRIGGER count_removed AFTER DELETE ON renditions
+  REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_removed_renditions();
+
+-- What was there before the counters.
+UPDATE images SET
+  purge_renditions = (SELECT count(*) FROM renditions WHERE image_id = images.id),
+  purge_bytes = coalesce(original_bytes, 0) + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id)
+  WHERE deleted_at IS NOT NULL;
+INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
+  SELECT tenant_id, 'image', '', count(*), coalesce(sum(original_bytes) FILTER (WHERE duplicate_of IS NULL), 0)
+  FROM images WHERE deleted_at IS NULL GROUP BY tenant_id
+  UNION ALL
+  SELECT i.tenant_id, 'rendition', r.preset, count(*), coalesce(sum(r.bytes), 0)
+  FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL GROUP BY i.tenant_id, r.preset;

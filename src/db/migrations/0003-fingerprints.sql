@@ -1,0 +1,40 @@
+-- Fingerprints and descriptors: one for each content of a tenant, so that copies of a picture are compared once.
+CREATE EXTENSION IF NOT EXISTS vector;
+
+CREATE TABLE fingerprints (
+  tenant_id integer NOT NULL REFERENCES tenants (id),
+  content_hash text NOT NULL,
+  version smallint NOT NULL,
+  hash bit(256) NOT NULL,
+  quality smallint NOT NULL,
+  aspect real NOT NULL,
+  -- Read for candidates only, so it is kept out of the row, and it does not compress.
+  thumbnail bytea NOT NULL,
+  -- 16 keys, each of a tenant, a band of the hash and its 16 bits: hashes that differ in at most 15 bits share one.
+  bands bigint[] NOT NULL,
+  PRIMARY KEY (tenant_id, content_hash)
+);
+ALTER TABLE fingerprints ALTER COLUMN thumbnail SET STORAGE EXTERNAL;
+-- Without a pending list: every search would have to read it.
+CREATE INDEX fingerprints_by_band ON fingerprints USING gin (bands) WITH (fastupdate = off);
+
+CREATE TABLE embeddings (
+  tenant_id integer NOT NULL REFERENCES tenants (id),
+  content_hash text NOT NULL,
+  -- Version of the descriptor: vectors of different spaces are never compared.
+  space text NOT NULL,
+  vector halfvec NOT NULL,
+  PRIMARY KEY (tenant_id, space, content_hash)
+);
+
+-- Pairs that were found when the later image was derived.
+CREATE TABLE near_duplicates (
+  image_id bigint NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+  match_id bigint NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+  distance smallint NOT NULL,
+  difference real NOT NULL,
+  reason text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (image_id, match_id)
+);
+CREATE INDEX near_duplicates_by_match ON near_duplicates (match_id);

@@ -1,0 +1,199 @@
+import { sql } from 'kysely';
+import type { PurgeCandidate } from '../model/purge.ts';
+import { lockContent } from './content-lock.ts';
+import type { Database, Queryable } from './database.ts';
+import { hideImage } from './deletion.ts';
+
+/** Which images nobody uses. */
+export interface UnusedFilter {
+  readonly tenantId: number | null;
+  readonly minAgeDays: number;
+}
+
+/** Why an image may be removed: looked at again at the moment of its removal. */
+export type PurgeReason = { readonly unusedForDays: number } | { readonly deletedBefore: Date };
+
+/** A file that the removed image had, with its size. */
+export interface RemovedFile {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** What an image leaves behind. */
+export interface RemovedImage {
+  readonly renditions: number;
+  /** Files that no row names any more. They are removed after the commit: a crash leaves orphans, never a row without its file. */
+  readonly files: readonly RemovedFile[];
+}
+
+/** Figures of a purge of deleted images. */
+export interface DeletedFigures {
+  readonly cutoff: Date;
+  readonly images: number;
+  readonly renditionsFound: number;
+  readonly renditionsToDelete: number;
+  readonly bytes: number;
+}
+
+/** Queries of purges. */
+export type PurgeQueries = ReturnType<typeof makePurgeQueries>;
+
+/** Queries of purges. */
+export function makePurgeQueries({ sql: db }: Database) {
+  return {
+    /** Images that nobody uses, in the order of their tenants and numbers, and how many there are in all. */
+    async unused(
+      filter: UnusedFilter,
+      page: { readonly limit: number; readonly after?: PurgeCandidate | undefined },
+    ): Promise<PurgeCandidate[]> {
+      const { rows } = await sql<PurgeCandidate>`
+        SELECT ${candidateColumns} FROM images i JOIN tenants t ON t.id = i.tenant_id
+        WHERE ${isUnused(filter)}
+          AND ${page.after ? sql`(i.tenant_id, i.id) > (${page.after.tenantId}, ${page.after.id})` : sql`true`}
+        ORDER BY i.tenant_id, i.id LIMIT ${page.limit}`.execute(db);
+      return rows;
+    },
+
+    async countUnused(filter: UnusedFilter): Promise<number> {
+      const { rows } = await sql<{ count: number }>`
+        SELECT count(*) AS count FROM images i WHERE ${isUnused(filter)}`.execute(db);
+      return rows[0]?.count ?? 0;
+    },
+
+    /** Names of tenants with living images that have never used references: all that they have looks unused. */
+    async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
+      const { rows } = await sql<{ name: string }>`
+        SELECT t.name FROM tenants t
+        WHERE NOT t.uses_references AND ${tenantId === null ? sql`true` : sql`t.id = ${tenantId}`}
+          AND EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = t.id AND i.deleted_at IS NULL)
+        ORDER BY t.name LIMIT 20`.execute(db);
+      return rows.map(({ name }) => name);
+    },
+
+    /** Images that were deleted before the cutoff, oldest deletion first. */
+    async deleted(
+      tenantId: number | null,
+      cutoff: Date,
+      page: { readonly limit: number; readonly after?: PurgeCandidate | undefined },
+    ): Promise<PurgeCandidate[]> {
+      const { rows } = await sql<PurgeCandidate>`
+        SELECT ${candidateColumns} FROM images i JOIN tenants t ON t.id = i.tenant_id
+        WHERE i.deleted_at IS NOT NULL AND i.deleted_at <= ${cutoff} AND ${ofTenant(tenantId)}
+          AND ${page.after ? sql`(i.deleted_at, i.id) > (${page.after.deletedAt}, ${page.after.id})` : sql`true`}
+        ORDER BY i.deleted_at, i.id LIMIT ${page.limit}`.execute(db);
+      return rows;
+    },
+
+    /** What a purge of images that were deleted at least `days` ago would remove, from what deletions have noted. */
+    async deletedFigures(tenantId: number | null, days: number): Promise<DeletedFigures> {
+      const { rows } = await sql<Omit<DeletedFigures, 'renditionsFound'>>`
+        WITH bound AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
+        SELECT bound.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
+          coalesce(sum(i.purge_bytes), 0)::bigint AS bytes
+        FROM bound LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= bound.cutoff AND ${ofTenant(tenantId)}
+        GROUP BY bound.cutoff`.execute(db);
+      const figures = rows[0];
+      if (!figures) throw new Error('The figures of a purge are one row.');
+      return { ...figures, renditionsFound: await countRenditionsUntil(db, tenantId, figures.cutoff) };
+    },
+
+    /**
+     * Removes the rows of an image, if the reason still holds: one that was used, restored or taken into work in the
+     * meantime stays, and the answer is `undefined`.
+     */
+    remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
+      db.transaction().execute(async (transaction) => {
+        if (candidate.contentHash) await lockContent(transaction, candidate.tenantId, candidate.contentHash);
+        if (!(await mayRemove(transaction, candidate.id, reason))) return undefined;
+        if ('unusedForDays' in reason) await hideImage(transaction, candidate.id);
+        const files = await listFiles(transaction, candidate.id);
+        await sql`DELETE FROM images WHERE id = ${candidate.id}`.execute(transaction);
+        if (candidate.contentHash)
+          await forgetContent(transaction, candidate.tenantId, candidate.contentHash);
+        const free = await keepUnnamed(transaction, candidate, files);
+        return { renditions: files.filter(({ isRendition }) => isRendition).length, files: free };
+      }),
+  };
+}
+
+/**
+ * Renditions that are older than a moment. All of them, from counters, less the newer ones: most purges look far back,
+ * and then few are newer. A caller that is bound to a tenant has few renditions, and those are counted.
+ */
+async function countRenditionsUntil(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
+  const { rows } = await (tenantId === null
+    ? sql<{ count: number }>`
+        SELECT CASE WHEN (SELECT min(created_at) FROM renditions) > ${cutoff} THEN 0 ELSE
+          (SELECT coalesce(sum(count), 0) FROM usage WHERE kind = 'rendition')
+          + (SELECT coalesce(sum(purge_renditions), 0) FROM images WHERE deleted_at IS NOT NULL)
+          - (SELECT count(*) FROM renditions WHERE created_at > ${cutoff}) END::bigint AS count`
+    : sql<{ count: number }>`
+        SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id
+        WHERE i.tenant_id = ${tenantId} AND r.created_at <= ${cutoff}`
+  ).execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+const candidateColumns = sql`i.id, i.uuid, i.tenant_id AS "tenantId", t.name AS tenant, i.status,
+  i.content_hash AS "contentHash", coalesce(i.original_bytes, 0) AS "originalBytes", i.created_at AS "createdAt",
+  i.deleted_at AS "deletedAt"`;
+
+function ofTenant(tenantId: number | null) {
+  return tenantId === null ? sql`true` : sql`i.tenant_id = ${tenantId}`;
+}
+
+/** The first four conditions are those of the index `images_unused`. */
+function isUnused({ tenantId, minAgeDays }: UnusedFilter) {
+  const age =
+    minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;
+  return sql`i.deleted_at IS NULL AND i.in_use_count = 0 AND i.content_hash IS NOT NULL
+    AND i.status IN ('completed', 'failed') AND ${ofTenant(tenantId)} AND ${age}`;
+}
+
+async function mayRemove(transaction: Queryable, imageId: number, reason: PurgeReason): Promise<boolean> {
+  const holds =
+    'unusedForDays' in reason
+      ? isUnused({ tenantId: null, minAgeDays: reason.unusedForDays })
+      : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
+  const { rows } = await sql`
+    SELECT 1 FROM images i WHERE i.id = ${imageId} AND ${holds} AND NOT EXISTS (
+      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))
+    FOR UPDATE`.execute(transaction);
+  return rows.length > 0;
+}
+
+type ImageFile = { key: string; bytes: number; isRendition: boolean };
+
+async function listFiles(transaction: Queryable, imageId: number): Promise<ImageFile[]> {
+  const { rows } = await sql<ImageFile>`
+    SELECT original_key AS key, coalesce(original_bytes, 0) AS bytes, false AS "isRendition" FROM images
+    WHERE id = ${imageId} AND original_key IS NOT NULL
+    UNION ALL
+    SELECT storage_key, bytes, true FROM renditions WHERE image_id = ${imageId}`.execute(transaction);
+  return rows;
+}
+
+/** Fingerprints belong to a content, and go with its last image. */
+async function forgetContent(transaction: Queryable, tenantId: number, contentHash: string): Promise<void> {
+  for (const table of ['fingerprints', 'embeddings'])
+    await sql`
+      DELETE FROM ${sql.table(table)} gone WHERE gone.tenant_id = ${tenantId} AND gone.content_hash = ${contentHash}
+        AND NOT EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(
+      transaction,
+    );
+}
+
+async function keepUnnamed(
+  transaction: Queryable,
+  { tenantId, contentHash }: PurgeCandidate,
+  files: readonly ImageFile[],
+): Promise<RemovedFile[]> {
+  const { rows } = await sql<RemovedFile>`
+    SELECT DISTINCT f.key, f.bytes
+    FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb) AS f (key text, bytes bigint)
+    WHERE NOT EXISTS (SELECT 1 FROM renditions r WHERE r.storage_key = f.key)
+      AND NOT EXISTS (
+        SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash}
+          AND i.original_key = f.key)`.execute(transaction);
+  return rows;
+}

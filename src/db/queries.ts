@@ -1,0 +1,37 @@
+import { makeCompletionQueries } from './completion.ts';
+import type { Database } from './database.ts';
+import { makeDeletionQueries } from './deletion.ts';
+import { makeEmbeddingQueries } from './embeddings.ts';
+import { makeFingerprintQueries } from './fingerprints.ts';
+import { makeImageQueries } from './images.ts';
+import { makeImportQueries } from './imports.ts';
+import { makeIntakeQueries } from './intake.ts';
+import { makeJobReportQueries } from './job-reports.ts';
+import { makeJobQueries } from './jobs.ts';
+import { makePurgeQueries } from './purging.ts';
+import { makeReferenceQueries } from './references.ts';
+import { makeSweepQueries } from './sweeping.ts';
+import { makeTenantQueries } from './tenants.ts';
+import { makeUrlIntakeQueries } from './url-intake.ts';
+import { makeUsageQueries } from './usage.ts';
+
+/** All queries on one database, by subject. */
+export function makeQueries(database: Database) {
+  return {
+    completion: makeCompletionQueries(database),
+    deletion: makeDeletionQueries(database),
+    embeddings: makeEmbeddingQueries(database),
+    fingerprints: makeFingerprintQueries(database),
+    images: makeImageQueries(database),
+    imports: makeImportQueries(database),
+    intake: makeIntakeQueries(database),
+    jobs: makeJobQueries(database),
+    purging: makePurgeQueries(database),
+    references: makeReferenceQueries(database),
+    reports: makeJobReportQueries(database),
+    sweeping: makeSweepQueries(database),
+    tenants: makeTenantQueries(database),
+    urlIntake: makeUrlIntakeQueries(database),
+    usage: makeUsageQueries(database),
+  };
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
+import { version } from '../../../version.ts';
+import { answers, json } from '../../openapi/answers.ts';
+import type { HttpConfig, Surface } from '../../surface.ts';
+
+/** File names' endings that go with each format. */
+const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
+  jpeg: ['.jpg', '.jpeg'],
+  png: ['.png'],
+  gif: ['.gif'],
+  webp: ['.webp'],
+  avif: ['.avif'],
+  tiff: ['.tif', '.tiff'],
+  bmp: ['.bmp'],
+};
+
+const infoSchema = z.object({
+  name: z.string(),
+  version: z.string(),
+  max_file_size: z.int().describe('Of an upload, in bytes.'),
+  max_pixels: z.int().describe('Of a picture, all frames together.'),
+  max_frames: z.int(),
+  allowed_types: z.array(z.string()).describe('Media types. They are told by content.'),
+  allowed_extensions: z.array(z.string()),
+  similarity_threshold: z.number().describe('Where a request names none.'),
+  max_similar_results: z.int().describe('Where a request names no limit.'),
+  presets: z.record(z.string(), z.object({ width: z.int(), height: z.int(), quality: z.int() })),
+});
+
+/** `/info`: the limits in force. */
+export const infoRoutes: Surface = (app, { config }) => {
+  const schema = {
+    tags: ['Similarity dialect'],
+    summary: 'Limits and allowed types in force',
+    response: answers({ 200: json(infoSchema, 'The limits.') }),
+  };
+  const info = infoRecord(config);
+  app.get('/info', { schema }, () => info);
+};
+
+function infoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
+  const { allowedFormats, maxPixels, maxFrames } = uploads.picture;
+  return {
+    name: 'Vitrine',
+    version,
+    max_file_size: uploads.maxBytes,
+    max_pixels: maxPixels,
+    max_frames: maxFrames,
+    allowed_types: allowedFormats.map((format) => mediaTypes[format]),
+    allowed_extensions: allowedFormats.flatMap((format) => extensions[format]),
+    similarity_threshold: similarity.threshold,
+    max_similar_results: similarity.maxResults,
+    presets: Object.fromEntries(
+      presets.map(({ name, width, height, quality }) => [name, { width, height, quality }]),
+    ),
+  };
+}

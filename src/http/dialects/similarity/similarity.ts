@@ -1,0 +1,11 @@
+import type { Surface } from '../../surface.ts';
+import { similarityHealthRoutes } from './health.ts';
+import { similarityImageRoutes } from './images.ts';
+import { infoRoutes } from './info.ts';
+
+/** The similarity dialect: `/api/v1/images`, `/api/v1/health`, `/info`. */
+export const similarityDialect: Surface = (app, parts) => {
+  similarityImageRoutes(app, parts);
+  similarityHealthRoutes(app, parts);
+  infoRoutes(app, parts);
+};

@@ -1,0 +1,33 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { AppError } from '../errors.ts';
+import { readBy } from './validation.ts';
+
+/**
+ * Lets JSON bodies be empty: many clients name the type on every request, also where there is nothing to send. A route
+ * that needs a body says so itself.
+ */
+export function acceptJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser(['application/json', 'text/plain']);
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, String(body), done);
+  });
+}
+
+/** Media type of a request's body, without its parameters; empty without a body's type. */
+export function bodyTypeOf(request: FastifyRequest): string {
+  return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+}
+
+/** The JSON body of a request, read by a schema; no body at all is an empty object. @throws {AppError} */
+export function readJsonBody<Schema extends z.ZodType>(
+  request: FastifyRequest,
+  schema: Schema,
+): z.output<Schema> {
+  const type = bodyTypeOf(request);
+  if (type !== '' && type !== 'application/json')
+    throw new AppError('unsupported_body', `The body must be application/json (it is ${type.slice(0, 60)}).`);
+  return readBy(schema, request.body ?? {}, 'body');
+}

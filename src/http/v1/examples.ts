@@ -1,0 +1,201 @@
+/** Examples of the documentation. A test holds them to their schemas. */
+
+const time = '2026-11-20T23:47:08.417Z';
+const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';
+const hash = 'aa8a3c7d3ddbae395d7a84826e4d6c5c6b4bd575e4a957393a4e4bf0f9f8df12';
+
+export const imageExample = {
+  id: 15,
+  uuid,
+  tenant: 'my-shop',
+  tenant_id: 2,
+  status: 'completed',
+  url: null,
+  error: null,
+  error_code: null,
+  original_filename: 'MUG1002-teal_main.jpg',
+  original_size_bytes: 54337,
+  original_width: 1200,
+  original_height: 1200,
+  content_hash: hash,
+  in_use_count: 1,
+  near_duplicates: [
+    {
+      id: 9,
+      uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
+      distance: 2,
+      difference: 0.8,
+      reason: 'the hashes differ in 2 of 64 bits and the pixels agree',
+    },
+  ],
+  renditions_reused_from: null,
+  duplicate_of: null,
+  damaged: false,
+  metadata: { format: 'jpeg', color_space: 'RGB', frames: 1, has_alpha: false, bit_depth: 8 },
+  created_at: time,
+  updated_at: time,
+  processed_at: time,
+  renditions: [
+    {
+      id: 42,
+      preset: 'thumb',
+      url: '/v1/images/15/renditions/thumb?v=b97276f06c',
+      size_bytes: 2110,
+      width: 100,
+      height: 100,
+      quality: 85,
+      format: 'jpeg',
+    },
+  ],
+};
+
+const foundExample = {
+  id: 9,
+  uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
+  tenant: 'my-shop',
+  status: 'completed',
+  original_filename: 'MUG1002-teal_back.jpg',
+  original_width: 1200,
+  original_height: 1200,
+  content_hash: '003ab6722a82345129dbc2be4745defc7a5083143204dfb3d03fd2931aa897ee',
+  created_at: time,
+  url: '/v1/images/9',
+  thumbnail_url: '/v1/images/9/thumbnail',
+};
+export const similarExample = { ...foundExample, score: 0.91 };
+export const duplicateExample = {
+  ...foundExample,
+  kind: 'near',
+  distance: 2,
+  difference: 0.8,
+  reason: 'the hashes differ in 2 of 64 bits and the pixels agree',
+};
+
+const lineExample = {
+  line: 2,
+  url: 'ftp://example.com/mug.jpg',
+  tenant: 'my-shop',
+  reference: null,
+  outcome: 'refused',
+  image_id: null,
+  code: 'invalid_url',
+  error: 'Only http and https URLs can be imported.',
+};
+export const receiptExample = {
+  id: 3,
+  uuid,
+  created_at: time,
+  total: 2,
+  accepted: 1,
+  refused: 1,
+  lines: [
+    {
+      line: 1,
+      url: 'https://example.com/mug.jpg',
+      tenant: 'my-shop',
+      reference: 'product-42',
+      outcome: 'new',
+      image_id: 15,
+      code: null,
+      error: null,
+    },
+    lineExample,
+  ],
+  url: '/v1/imports/3',
+};
+export const progressExample = {
+  id: 3,
+  uuid,
+  created_at: time,
+  finished: true,
+  total: 2,
+  refused: 1,
+  images: { pending: 0, processing: 0, completed: 1, failed: 0 },
+  failures: [lineExample],
+  failures_total: 1,
+  limit: 100,
+  offset: 0,
+  url: '/v1/imports/3',
+};
+
+export const jobExample = {
+  id: 17,
+  kind: 'import',
+  state: 'failed',
+  image_id: 15,
+  tenant: 'my-shop',
+  content_hash: null,
+  priority: 20,
+  retries: 3,
+  crashes: 0,
+  lease_losses: 0,
+  failure_class: 'transient',
+  failure_stage: 'fetch',
+  code: 'source_unavailable',
+  error: 'example.com answered 503 four times.',
+  created_at: time,
+  run_at: time,
+  started_at: time,
+  finished_at: time,
+};
+export const jobWithHistoryExample = {
+  ...jobExample,
+  history: [
+    {
+      at: time,
+      failure_class: 'transient',
+      stage: 'fetch',
+      code: 'source_unavailable',
+      error: 'example.com answered 503.',
+    },
+  ],
+};
+
+export const trialsExample = {
+  results: [
+    { preset: 'thumb', size_bytes: 2110, width: 100, height: 100, quality_metric: 0.8312 },
+    { preset: 'card', size_bytes: 13442, width: 400, height: 400, quality_metric: 0.9561 },
+    { preset: 'zoom', size_bytes: 61077, width: 1200, height: 1200, quality_metric: 0.9934 },
+  ],
+  recommended: 'card',
+};
+export const comparisonExample = {
+  id: 15,
+  uuid,
+  comparisons: [
+    {
+      name: 'card',
+      size_bytes: 13442,
+      width: 400,
+      height: 400,
+      psnr_db: 36.41,
+      ssim: 0.9561,
+      perceptual_hash_distance: 1,
+      note: 'good quality; very similar picture',
+    },
+  ],
+  note: 'PSNR: above 40 dB excellent …',
+};
+export const unusedPurgeExample = {
+  dry_run: true,
+  candidates: [hash],
+  candidates_total: 1,
+  deleted_count: 0,
+  deleted_bytes: 0,
+  deleted_files: 0,
+  remaining: 0,
+  images: [{ id: 15, uuid, tenant: 'my-shop', content_hash: hash, size_bytes: 54337, created_at: time }],
+  warnings: ['The tenant "my-shop" has never used references: all its images look unused.'],
+  errors: null,
+};
+export const usageExample = {
+  tenant: 'my-shop',
+  tenant_id: 2,
+  images: 16,
+  renditions: 48,
+  original_bytes: 1_282_750,
+  rendition_bytes: 1_058_423,
+  total_bytes: 2_341_173,
+  bytes_per_preset: { thumb: 34577, card: 175979, zoom: 847867 },
+  status_counts: { pending: 0, processing: 0, completed: 16, failed: 0 },
+};

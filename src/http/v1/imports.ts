@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { AppError } from '../../errors.ts';
+import { parseImageReference } from '../../model/image.ts';
+import { offsetPageFields } from '../fields.ts';
+import { answers, json } from '../openapi/answers.ts';
+import { principalOf } from '../principal.ts';
+import type { Surface } from '../surface.ts';
+import { acceptCsv, importBodies, readImportLines } from './import-body.ts';
+import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './import-record.ts';
+
+/** Failures of an answer where the address names no number. */
+const pageSize = 100;
+
+const importReference = z
+  .string()
+  .transform((text, context) => {
+    // Spelled like the reference of an image: a number or a UUID.
+    const reference = parseImageReference(text);
+    if (reference) return reference;
+    context.addIssue({ code: 'custom', message: "is neither an import's number nor its UUID" });
+    return z.NEVER;
+  })
+  .describe('Number or UUID of an import.');
+
+/** `/v1/imports`: many URLs at once. */
+export const importRoutes: Surface = (app, { services }) => {
+  const tags = ['Imports'];
+  acceptCsv(app);
+
+  app.post(
+    '/imports',
+    {
+      schema: {
+        tags,
+        summary: 'Import 1 to 1,000 URLs',
+        description: 'A bad line is refused by itself, with its reason; the others go on.',
+        takes: importBodies,
+        response: answers(
+          { 202: json(receiptSchema, 'Taken in; workers fetch the pictures.') },
+          'invalid_request',
+          'body_too_large',
+          'unsupported_body',
+        ),
+      },
+    },
+    async (request, reply) => {
+      const receipt = await services.ingestUrls.many(principalOf(request), readImportLines(request));
+      const record = receiptRecord(receipt);
+      return reply.code(202).header('location', record.url).send(record);
+    },
+  );
+
+  app.get(
+    '/imports/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Progress of an import',
+        params: z.object({ id: importReference }),
+        querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
+        response: answers(
+          { 200: json(progressSchema, 'Counts, and a page of the failures.') },
+          'invalid_request',
+          'import_not_found',
+        ),
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      const page = { limit: request.query.limit ?? pageSize, offset: request.query.offset ?? 0 };
+      const report = await services.findImport(principalOf(request), id, page);
+      if (report) return progressRecord(report, page);
+      throw new AppError('import_not_found', `There is no import ${'id' in id ? id.id : id.uuid}.`);
+    },
+  );
+};

@@ -1,0 +1,115 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { AppError } from '../../errors.ts';
+import { mediaTypes } from '../../model/picture.ts';
+import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
+import { imageReference, readImageReference } from '../image-reference.ts';
+import { answers, binary, empty } from '../openapi/answers.ts';
+import { principalOf } from '../principal.ts';
+import type { Surface } from '../surface.ts';
+
+/** Read without a schema: on the hottest route nothing is checked that a hit in memory does not need. */
+interface RenditionRoute {
+  readonly Params: { id: string; preset: string };
+  readonly Querystring: { v?: string };
+}
+type RenditionRequest = FastifyRequest<RenditionRoute>;
+
+/** The name of the preset that `/thumbnail` gives. */
+const thumbnailPreset = 'thumb';
+
+const recipeQuery = z.object({
+  v: z.string().optional().describe('Version of the recipe. With the current one the answer never changes.'),
+});
+const tags = ['Pictures'];
+const unchanged = empty('The client has this version already.');
+const renditionAnswers = answers(
+  { 200: binary('The rendition.', 'image/jpeg'), 304: unchanged },
+  'invalid_request',
+  'unknown_preset',
+  'image_not_found',
+  'rendition_not_ready',
+);
+
+/** `/v1/images/…`: the pictures themselves. */
+export const pictureRoutes: Surface = (app, { services, config: { presets } }) => {
+  app.get(
+    '/images/:id/original',
+    {
+      schema: {
+        tags,
+        summary: 'The original, whole or in part',
+        description: 'Byte for byte as it was uploaded. Takes one byte range.',
+        params: imageReference,
+        response: answers(
+          {
+            200: binary('The whole file.', ...Object.values(mediaTypes)),
+            206: binary('A part of the file.', ...Object.values(mediaTypes)),
+            304: unchanged,
+          },
+          'invalid_request',
+          'image_not_found',
+          'rendition_not_ready',
+          'original_missing',
+          'range_not_satisfiable',
+        ),
+      },
+    },
+    async (request, reply) =>
+      replyOriginal(
+        request,
+        reply,
+        await services.retrieve.original(principalOf(request), request.params.id),
+      ),
+  );
+
+  const sendRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
+    const principal = principalOf(request);
+    const { id } = request.params;
+    const { v: recipe } = request.query;
+    const hit = services.retrieve.cached(principal, id, preset);
+    if (hit) return replyFromMemory(request, reply, hit, recipe);
+    return services.retrieve
+      .rendition(principal, readImageReference(id), preset)
+      .then((found) => replyRendition(request, reply, found, recipe));
+  };
+
+  app.get<RenditionRoute>(
+    '/images/:id/renditions/:preset',
+    {
+      schema: {
+        tags,
+        summary: 'A rendition',
+        description:
+          'A JPEG: upright, in sRGB, transparency on white, without metadata, inside the box of the preset and never enlarged.',
+        documented: {
+          params: imageReference.extend({ preset: z.string().describe('Name of a preset.') }),
+          querystring: recipeQuery,
+        },
+        response: renditionAnswers,
+      },
+    },
+    (request, reply) => sendRendition(request, reply, request.params.preset),
+  );
+
+  app.get<RenditionRoute>(
+    '/images/:id/thumbnail',
+    {
+      schema: {
+        tags,
+        summary: `The rendition "${thumbnailPreset}"`,
+        documented: { params: imageReference, querystring: recipeQuery },
+        response: renditionAnswers,
+      },
+    },
+    (request, reply) => {
+      if (!presets.some(({ name }) => name === thumbnailPreset)) {
+        throw new AppError(
+          'unknown_preset',
+          `There is no preset "${thumbnailPreset}" in PRESETS, so there are no thumbnails.`,
+        );
+      }
+      return sendRendition(request, reply, thumbnailPreset);
+    },
+  );
+};

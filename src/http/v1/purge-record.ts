@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import type { PurgeCandidate } from '../../model/purge.ts';
+import type { DeletedPurgeReport } from '../../services/purge/purge-deleted.ts';
+import type { UnusedPurgeReport } from '../../services/purge/purge-unused.ts';
+import { unusedPurgeExample } from './examples.ts';
+
+const errors = z
+  .array(z.string())
+  .nullable()
+  .describe('What could not be removed, a sentence each; the rest was removed all the same.');
+const remaining = z.int().describe('Left because the time of one call was over; call again.');
+
+const candidateSchema = z.object({
+  id: z.int(),
+  uuid: z.uuid(),
+  tenant: z.string(),
+  content_hash: z.string().nullable().describe('`null` when it never got its original.'),
+  size_bytes: z.int(),
+  created_at: z.iso.datetime(),
+});
+
+/** Schema of a purge of unused images. */
+export const unusedPurgeSchema = z
+  .object({
+    dry_run: z.boolean(),
+    candidates: z.array(z.string()).describe('Content hashes of images that nobody uses; at most 1,000.'),
+    candidates_total: z.int(),
+    deleted_count: z.int().describe('Images; 0 in a dry run.'),
+    deleted_bytes: z.int(),
+    deleted_files: z.int(),
+    remaining,
+    images: z.array(candidateSchema).describe('The candidates, described.'),
+    warnings: z.array(z.string()).describe('For example, that a tenant has never used references.'),
+    errors,
+  })
+  .meta({ examples: [unusedPurgeExample] });
+
+/** Schema of a purge of deleted images. */
+export const deletedPurgeSchema = z.object({
+  dry_run: z.boolean(),
+  days: z.int(),
+  cutoff_date: z.iso.datetime().describe('Images that were deleted before go.'),
+  images_to_delete: z.int(),
+  renditions_found: z.int().describe('Older than the cutoff, of living images too.'),
+  renditions_to_delete: z.int().describe('Of these, those whose image is deleted.'),
+  deleted_count: z.int().describe('Images; 0 in a dry run.'),
+  deleted_renditions: z.int(),
+  deleted_files: z.int(),
+  deleted_bytes: z.int().describe('Freed; in a dry run, what would be.'),
+  remaining,
+  errors,
+});
+
+/** What a purge of unused images came to. */
+export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unusedPurgeSchema> {
+  return {
+    dry_run: report.dryRun,
+    candidates: report.candidates.map(({ contentHash }) => contentHash).filter((hash) => hash !== null),
+    candidates_total: report.candidatesTotal,
+    deleted_count: report.dryRun ? 0 : report.images,
+    deleted_bytes: report.bytes,
+    deleted_files: report.files,
+    remaining: report.remaining,
+    images: report.candidates.map(candidateRecord),
+    warnings: [...report.warnings],
+    errors: sentences(report.errors),
+  };
+}
+
+/** What a purge of deleted images came to. */
+export function deletedPurgeRecord(
+  report: DeletedPurgeReport,
+  days: number,
+): z.input<typeof deletedPurgeSchema> {
+  return {
+    dry_run: report.dryRun,
+    days,
+    cutoff_date: report.cutoff.toISOString(),
+    images_to_delete: report.imagesToDelete,
+    renditions_found: report.renditionsFound,
+    renditions_to_delete: report.renditionsToDelete,
+    deleted_count: report.dryRun ? 0 : report.images,
+    deleted_renditions: report.dryRun ? 0 : report.renditions,
+    deleted_files: report.dryRun ? 0 : report.files,
+    deleted_bytes: report.bytes,
+    remaining: report.remaining,
+    errors: sentences(report.errors),
+  };
+}
+
+function candidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSchema> {
+  const { id, uuid, tenant, contentHash, originalBytes, createdAt } = candidate;
+  return {
+    id,
+    uuid,
+    tenant,
+    content_hash: contentHash,
+    size_bytes: originalBytes,
+    created_at: createdAt.toISOString(),
+  };
+}
+
+function sentences(errors: readonly string[]): string[] | null {
+  return errors.length === 0 ? null : [...errors];
+}

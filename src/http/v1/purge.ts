@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { tenantField, textField } from '../fields.ts';
+import { readJsonBody } from '../json-body.ts';
+import { answers, json } from '../openapi/answers.ts';
+import { jsonBody } from '../openapi/bodies.ts';
+import { principalOf } from '../principal.ts';
+import type { Surface } from '../surface.ts';
+import {
+  deletedPurgeRecord,
+  deletedPurgeSchema,
+  unusedPurgeRecord,
+  unusedPurgeSchema,
+} from './purge-record.ts';
+
+/** Longest time that a request may name, in days. */
+export const mostDays = 36_500;
+
+const dryRun = z.boolean().default(true).describe('`true` only tells what would go.');
+const unusedBody = z.strictObject({
+  dry_run: dryRun,
+  confirm_token: textField(1_000).nullish().describe('`PURGE_CONFIRM_TOKEN`. Needed unless it is a dry run.'),
+  tenant: tenantField.nullish().describe("One tenant's images only."),
+  min_age_days: z.int().min(0).max(mostDays).default(0).describe('Younger images stay.'),
+});
+const deletedBody = z.strictObject({
+  dry_run: dryRun,
+  days: z
+    .int()
+    .min(0)
+    .max(mostDays)
+    .optional()
+    .describe('Deleted at least this long ago; `PURGE_DAYS` if missing.'),
+});
+
+/** `/v1/purge`: the only calls that remove files. */
+export const purgeRoutes: Surface = (app, { services, config }) => {
+  const tags = ['Purge'];
+
+  app.post(
+    '/purge',
+    {
+      schema: {
+        tags,
+        summary: 'Remove images that nobody uses',
+        description: 'Images without a reference, with their files. Without a body it is a dry run.',
+        takes: jsonBody(unusedBody),
+        response: answers(
+          { 200: json(unusedPurgeSchema, 'What would go, or went.') },
+          'invalid_request',
+          'purge_refused',
+          'tenant_not_found',
+          'unsupported_body',
+        ),
+      },
+    },
+    async (request) => {
+      const body = readJsonBody(request, unusedBody);
+      const report = await services.purgeUnused(principalOf(request), {
+        dryRun: body.dry_run,
+        confirmToken: body.confirm_token ?? undefined,
+        tenantName: body.tenant ?? undefined,
+        minAgeDays: body.min_age_days,
+      });
+      return unusedPurgeRecord(report);
+    },
+  );
+
+  app.post(
+    '/purge/deleted',
+    {
+      schema: {
+        tags,
+        summary: 'Remove images that were deleted long enough ago',
+        description: 'Phase two of deleting. Without a body it is a dry run.',
+        takes: jsonBody(deletedBody),
+        response: answers(
+          { 200: json(deletedPurgeSchema, 'What would go, or went.') },
+          'invalid_request',
+          'unsupported_body',
+        ),
+      },
+    },
+    async (request) => {
+      const body = readJsonBody(request, deletedBody);
+      const days = body.days ?? config.purge.days;
+      const purge = { dryRun: body.dry_run, days };
+      return deletedPurgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
+    },
+  );
+};

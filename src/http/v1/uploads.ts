@@ -1,0 +1,86 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { defaultTenant } from '../../model/tenant.ts';
+import { referenceField, tenantField, textField } from '../fields.ts';
+import { bodyTypeOf, readJsonBody } from '../json-body.ts';
+import { answers, json } from '../openapi/answers.ts';
+import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
+import { principalOf } from '../principal.ts';
+import type { Surface, SurfaceParts } from '../surface.ts';
+import { imageRecord, imageSchema } from './image-record.ts';
+
+const uploadQuery = z.strictObject({
+  mode: z
+    .enum(['inline', 'queued'])
+    .default('inline')
+    .describe('`inline` answers when the renditions are there, `queued` at once. Uploads only.'),
+});
+
+/** Longest URL that is looked at; servers take less. */
+const longestUrl = 8_192;
+
+const urlBody = z.strictObject({
+  url: textField(longestUrl).describe('Where the picture is: `http` or `https`.'),
+  tenant: z.string().default(defaultTenant).describe('Name of the tenant; `default` if it is missing.'),
+  reference: referenceField.optional(),
+});
+
+type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
+
+/** `POST /v1/images`: a picture as a file, or by its URL. */
+export const uploadRoutes: Surface = (app, parts) => {
+  const schema = {
+    tags: ['Images'],
+    summary: 'Add an image: upload a file, or import a URL',
+    description:
+      'Safe to repeat: the same bytes of the same tenant are one image, and a URL that was imported before leads to its image (`DUPLICATE_HANDLING`).',
+    querystring: uploadQuery,
+    takes: { ...pictureForm({ tenant: tenantField.optional() }), ...jsonBody(urlBody) },
+    response: answers(
+      {
+        200: json(imageSchema, 'Known: the tenant has this content or URL already.'),
+        201: json(imageSchema, 'A new image; its renditions are there.'),
+        202: json(imageSchema, 'Taken in; a worker goes on with it.'),
+      },
+      'invalid_request',
+      'invalid_tenant',
+      'invalid_url',
+      'address_not_allowed',
+      'import_active',
+      ...fileErrors,
+    ),
+  };
+  app.post('/images', { schema }, (request, reply) =>
+    bodyTypeOf(request) === 'application/json'
+      ? importUrl(parts, request, reply)
+      : upload(parts, request, reply),
+  );
+};
+
+async function upload(
+  { services, receiveUploadForm }: SurfaceParts,
+  request: PictureRequest,
+  reply: FastifyReply,
+) {
+  const { mode } = request.query;
+  const { file, filename, fields } = await receiveUploadForm(request.raw);
+  const tenantName = fields.get('tenant') ?? defaultTenant;
+  const { outcome, image } = await services.ingestUpload(principalOf(request), {
+    file,
+    filename,
+    tenantName,
+    mode,
+  });
+  const finished = image.status === 'completed';
+  return reply.code(outcome === 'known' ? 200 : finished ? 201 : 202).send(imageRecord(image));
+}
+
+async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+  const { url, tenant, reference } = readJsonBody(request, urlBody);
+  const { outcome, image } = await services.ingestUrls.one(principalOf(request), {
+    url,
+    tenantName: tenant,
+    reference,
+  });
+  return reply.code(outcome === 'known' ? 200 : 202).send(imageRecord(image));
+}

@@ -1,0 +1,52 @@
+import { signedRoots, unitLength } from './blocks.ts';
+import type { Content } from './content.ts';
+
+const lightnessBins = 8;
+const hueBins = 12;
+const binsOfLightness = 1 + 2 * hueBins;
+
+/**
+ * Colours of the content, background left out: 8 steps of lightness × (grey, 12 pale hues, 12 strong hues). Every
+ * pixel is shared out between neighbouring bins, so that a small change of a colour changes little. As roots
+ * (Hellinger), 200 numbers of length 1; zeros when there is no content.
+ */
+export function colourBlock({ lab, mask }: Content): Float64Array {
+  const histogram = new Float64Array(lightnessBins * binsOfLightness);
+  for (let pixel = 0, at = 0; pixel < mask.length; pixel++, at += 3) {
+    const weight = mask[pixel] ?? 0;
+    if (weight < 0.05) continue;
+    const step = clamp(((lab[at] ?? 0) / 100) * lightnessBins - 0.5, 0, lightnessBins - 1);
+    const below = Math.floor(step);
+    const share = step - below;
+    const above = Math.min(lightnessBins - 1, below + 1);
+    addChroma(histogram, below * binsOfLightness, weight * (1 - share), lab[at + 1] ?? 0, lab[at + 2] ?? 0);
+    addChroma(histogram, above * binsOfLightness, weight * share, lab[at + 1] ?? 0, lab[at + 2] ?? 0);
+  }
+  return unitLength(signedRoots(histogram));
+}
+
+function addChroma(histogram: Float64Array, start: number, weight: number, a: number, b: number): void {
+  const chroma = Math.sqrt(a * a + b * b);
+  // Grey below a chroma of 6, a hue from 18 on; pale up to 25, strong from 45 on.
+  const grey = clamp((18 - chroma) / 12, 0, 1);
+  const strong = clamp((chroma - 25) / 20, 0, 1);
+  const turn = Math.atan2(b, a) / (2 * Math.PI);
+  const hue = (turn < 0 ? turn + 1 : turn) * hueBins;
+  const first = Math.floor(hue) % hueBins;
+  const second = (first + 1) % hueBins;
+  const share = hue - Math.floor(hue);
+  const coloured = weight * (1 - grey);
+  add(histogram, start, weight * grey);
+  add(histogram, start + 1 + first, coloured * (1 - share) * (1 - strong));
+  add(histogram, start + 1 + second, coloured * share * (1 - strong));
+  add(histogram, start + 1 + hueBins + first, coloured * (1 - share) * strong);
+  add(histogram, start + 1 + hueBins + second, coloured * share * strong);
+}
+
+function add(histogram: Float64Array, bin: number, amount: number): void {
+  histogram[bin] = (histogram[bin] ?? 0) + amount;
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.max(least, Math.min(most, value));
+}

@@ -1,0 +1,13 @@
+import type { Mask } from '../content-frame.ts';
+import type { LabPixels } from '../lab.ts';
+
+/** Width and height of the pixels that a descriptor is made from. */
+export const contentSide = 128;
+
+/** What a descriptor is made from: a picture's content, squeezed to 128 × 128 pixels. */
+export interface Content {
+  readonly lab: LabPixels;
+  readonly mask: Mask;
+  /** Width ÷ height of the content before it was squeezed. */
+  readonly aspect: number;
+}

@@ -1,0 +1,81 @@
+import { type Embedding, embeddingSpace } from '../model/fingerprint.ts';
+import { borderColourOf, contentFrame, type Frame, maskOf } from './content-frame.ts';
+import { unitLength } from './descriptor/blocks.ts';
+import { colourBlock } from './descriptor/colour.ts';
+import { type Content, contentSide } from './descriptor/content.ts';
+import { proportionBlock } from './descriptor/proportion.ts';
+import { shapeBlock } from './descriptor/shape.ts';
+import { textureBlock } from './descriptor/texture.ts';
+import { fitInside, type Size } from './geometry.ts';
+import { labOf } from './lab.ts';
+import { fromPixels, type Pixels, toPixels } from './pixels.ts';
+import { resizeTo } from './steps.ts';
+
+/**
+ * Share of each block in a score. Colour and shape are balanced so that either finds the other views of a product:
+ * the same colour from another side, or the same view in another colour. Proportion is nearly the same for all
+ * pictures: it lifts the scores, so that most pictures of one product lie above 0.6, and 99 % of the others below 0.7.
+ */
+const shares = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
+
+/** The content is looked for in a picture of this size; dust is gone there. */
+const searchBox = { width: 200, height: 200 };
+/** Digits after the point; more would only differ from machine to machine. */
+const precision = 1e6;
+
+/**
+ * The built-in embedding of a picture, from its pixels or from smaller ones of the same frame (`describedSize`):
+ * colour, shape, texture and proportion of the content, without the background. It knows looks, not meaning.
+ */
+export async function embeddingOf(pixels: Pixels): Promise<Embedding> {
+  const content = await contentOf(pixels);
+  const vector = [
+    ...scaled(colourBlock(content), shares.colour),
+    ...scaled(shapeBlock(content), shares.shape),
+    ...scaled(textureBlock(content), shares.texture),
+    ...scaled(proportionBlock(content), shares.proportion),
+  ];
+  const unit = unitLength(Float64Array.from(vector));
+  return {
+    space: embeddingSpace,
+    vector: Array.from(unit, (value) => Math.round(value * precision) / precision),
+  };
+}
+
+function scaled(block: Float64Array, share: number): Float64Array {
+  return block.map((value) => value * Math.sqrt(share));
+}
+
+async function contentOf(pixels: Pixels): Promise<Content> {
+  const small = await resizeTo(pixels, fitInside(pixels, searchBox));
+  const lab = labOf(small.data);
+  const background = borderColourOf(lab, small);
+  const frame = enlarged(contentFrame(maskOf(lab, background), small), small, pixels);
+  const content = await squeezed(pixels, frame);
+  const contentLab = labOf(content.data);
+  const aspect = frame.width / frame.height;
+  return { lab: contentLab, mask: maskOf(contentLab, background), aspect };
+}
+
+/** A frame of the picture `from` in the coordinates of the same picture at another size. */
+function enlarged(frame: Frame, from: Size, to: Size): Frame {
+  const left = Math.floor((frame.left * to.width) / from.width);
+  const top = Math.floor((frame.top * to.height) / from.height);
+  const right = Math.ceil(((frame.left + frame.width) * to.width) / from.width);
+  const bottom = Math.ceil(((frame.top + frame.height) * to.height) / from.height);
+  return {
+    left,
+    top,
+    width: Math.min(right, to.width) - left,
+    height: Math.min(bottom, to.height) - top,
+  };
+}
+
+async function squeezed(pixels: Pixels, frame: Frame): Promise<Pixels> {
+  const size = { width: contentSide, height: contentSide };
+  return toPixels(
+    fromPixels(pixels)
+      .extract(frame)
+      .resize({ ...size, fit: 'fill' }),
+  );
+}

@@ -1,0 +1,51 @@
+import type { FingerprintQueries, HashNeighbour } from '../db/fingerprints.ts';
+import type { NearDuplicateHandling } from '../model/duplicates.ts';
+import { compareThumbnails, type Fingerprint, hashDistance } from '../model/fingerprint.ts';
+import type { NearDuplicate } from '../model/image.ts';
+import type { Rendition } from '../model/rendition.ts';
+
+interface Parts {
+  readonly fingerprints: Pick<FingerprintQueries, 'neighbours'>;
+  readonly handling: NearDuplicateHandling;
+  /** Largest distance of the hashes, of 64 bits. */
+  readonly threshold: number;
+}
+
+/** A near-duplicate with what it could lend. */
+export interface NearMatch extends NearDuplicate {
+  readonly renditions: readonly Rendition[];
+}
+
+/** A hash of a picture with less structure stands for any plain picture, and proposes nothing. */
+const leastQuality = 50;
+
+/**
+ * Finds images of a tenant that show nearly the same picture, nearest first: hashes propose, a comparison in colour
+ * decides, because a product in another colour has the same hash. Exact copies are no near-duplicates.
+ */
+export type FindNearDuplicates = (
+  tenantId: number,
+  fingerprint: Fingerprint,
+  exceptImageId: number,
+) => Promise<readonly NearMatch[]>;
+
+/** @see FindNearDuplicates */
+export function makeFindNearDuplicates({ fingerprints, handling, threshold }: Parts): FindNearDuplicates {
+  return async (tenantId, fingerprint, exceptImageId) => {
+    if (handling === 'off' || fingerprint.quality < leastQuality) return [];
+    const bits = threshold * 4;
+    const proposed = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptImageId);
+    return proposed
+      .flatMap((candidate) => judge(candidate, fingerprint))
+      .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
+  };
+}
+
+function judge(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
+  const { id, uuid, renditions } = candidate;
+  const { same, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
+  const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
+  return same
+    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, renditions }]
+    : [];
+}

@@ -1,0 +1,70 @@
+import type { EmbeddingQueries, SimilarRows } from '../db/embeddings.ts';
+import type { ImageQueries } from '../db/images.ts';
+import type { JobQueries } from '../db/jobs.ts';
+import { AppError } from '../errors.ts';
+import type { Image, ImageReference } from '../model/image.ts';
+import type { Principal } from '../model/principal.ts';
+import type { SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
+import type { WorkQueue } from '../queue/queue.ts';
+import { priorities } from './priorities.ts';
+import { notFound } from './retrieve-image.ts';
+
+interface Parts {
+  readonly images: Pick<ImageQueries, 'findBare' | 'listByIds'>;
+  readonly embeddings: Pick<EmbeddingQueries, 'similarToContent'>;
+  readonly jobs: Pick<JobQueries, 'requeue'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
+  /** Name of the space that descriptors of this version lie in. */
+  readonly space: string;
+}
+
+/**
+ * Finds images of the same tenant that look similar, best first, without the image itself and its exact copies.
+ * @throws {AppError} `image_not_found`; `fingerprint_not_ready` while the image is in work, or after it failed.
+ */
+export type FindSimilar = (
+  principal: Principal,
+  reference: ImageReference,
+  options: SimilarityOptions,
+) => Promise<SimilaritySearch & { readonly image: Image }>;
+
+/** @see FindSimilar */
+export function makeFindSimilar(parts: Parts): FindSimilar {
+  const { images, embeddings, space } = parts;
+  return async (principal, reference, options) => {
+    const image = await images.findBare(principal, reference);
+    if (!image) throw notFound(reference);
+    if (image.status !== 'completed' || image.contentHash === null) throw notDescribed(image);
+    const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
+    if (!rows) return describeAgain(parts, image);
+    return { image, ...(await showSimilar(images, principal, rows)) };
+  };
+}
+
+/** The images that a search found, with their scores. */
+export async function showSimilar(
+  images: Pick<ImageQueries, 'listByIds'>,
+  principal: Principal,
+  { found, searched }: SimilarRows,
+): Promise<SimilaritySearch> {
+  const scores = new Map(found.map(({ id, score }) => [id, score]));
+  const shown = await images.listByIds(principal, [...scores.keys()]);
+  const similar = shown.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
+  return { similar, searched, exact: true };
+}
+
+/** An image from before this version of the descriptor gets it now. */
+async function describeAgain({ jobs, queue }: Parts, image: Image): Promise<never> {
+  await jobs.requeue(image.id, priorities.single);
+  queue.wake();
+  throw new AppError(
+    'fingerprint_not_ready',
+    `The descriptor of image ${image.id} is being made from its original; ask again in a moment.`,
+  );
+}
+
+function notDescribed({ id, status, error }: Image): AppError {
+  const why =
+    status === 'failed' ? `its processing failed: ${error ?? 'no reason is known'}` : `it is ${status}`;
+  return new AppError('fingerprint_not_ready', `Image ${id} has no descriptor: ${why}.`);
+}

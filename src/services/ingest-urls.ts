@@ -1,0 +1,137 @@
+import type { ImportQueries } from '../db/imports.ts';
+import type { ImageQueries } from '../db/images.ts';
+import type { TenantQueries } from '../db/tenants.ts';
+import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
+import { AppError, asAppError } from '../errors.ts';
+import type { AddressRules } from '../fetcher/address-rules.ts';
+import { parseImportUrl } from '../fetcher/import-url.ts';
+import type { DuplicateHandling } from '../model/duplicates.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
+import type { ImportLine } from '../model/import.ts';
+import type { Principal } from '../model/principal.ts';
+import type { WorkQueue } from '../queue/queue.ts';
+import { ensureTenant } from './find-tenant.ts';
+import { priorities } from './priorities.ts';
+import { assertReference } from './reference-name.ts';
+
+interface Parts {
+  readonly tenants: TenantQueries;
+  readonly images: Pick<ImageQueries, 'find'>;
+  readonly urlIntake: Pick<UrlIntakeQueries, 'record'>;
+  readonly imports: Pick<ImportQueries, 'record'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly addressRules: AddressRules;
+  readonly handling: DuplicateHandling;
+}
+
+/** A URL to import, and for whom. */
+export interface UrlToImport {
+  readonly url: string;
+  readonly tenantName: string;
+  /** Who uses the image: becomes a reference of it. */
+  readonly reference?: string | undefined;
+}
+
+/** What an import of many URLs led to, line by line. */
+export interface ImportReceipt {
+  readonly id: number;
+  readonly uuid: string;
+  readonly createdAt: Date;
+  readonly lines: readonly ImportLine[];
+}
+
+/** Takes URLs in: image and job are there when this answers; a worker fetches the pictures. */
+export interface IngestUrls {
+  /**
+   * `known`: the image is completed. `active`: it is in work already. `new`: a run has begun.
+   * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`.
+   */
+  one(
+    principal: Principal,
+    line: UrlToImport,
+  ): Promise<{ readonly outcome: 'new' | 'known' | 'active'; readonly image: ImageWithRenditions }>;
+  /** Up to 1,000 lines. A bad line is refused by itself, with its sentence in the answer. */
+  many(principal: Principal, lines: readonly UrlToImport[]): Promise<ImportReceipt>;
+}
+
+/** @see IngestUrls */
+export function makeIngestUrls(parts: Parts): IngestUrls {
+  const { images, urlIntake, imports, queue, handling } = parts;
+  return {
+    async one(principal, toImport) {
+      const line = await readLine(parts, principal, toImport);
+      const [recorded] = await urlIntake.record([line], handling, priorities.single);
+      if (!recorded) throw new Error('One URL leads to one image.');
+      const { outcome, imageId } = recorded;
+      if (outcome === 'refused') throw alreadyActive(imageId);
+      queue.wake();
+      const image = await images.find(principal, { id: imageId });
+      if (!image) throw new AppError('image_not_found', `Image ${imageId} was deleted at this moment.`);
+      return { outcome, image };
+    },
+
+    async many(principal, toImport) {
+      const read = await Promise.all(toImport.map((line) => tryLine(parts, principal, line)));
+      const good = read.filter((line): line is UrlLine => !(line instanceof AppError));
+      const recorded = good.length > 0 ? await urlIntake.record(good, handling, priorities.batch) : [];
+      const outcomes = new Map(good.map((line, index) => [line, recorded[index]]));
+      const lines = read.map((line, index) =>
+        receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
+      );
+      queue.wake();
+      return { ...(await imports.record(principal, lines)), lines };
+    },
+  };
+}
+
+async function readLine(
+  { tenants, addressRules }: Parts,
+  principal: Principal,
+  { url, tenantName, reference }: UrlToImport,
+): Promise<UrlLine> {
+  const { href, hash } = parseImportUrl(url, addressRules);
+  if (reference !== undefined) assertReference(reference);
+  const tenant = await ensureTenant(tenants, principal, tenantName);
+  return { tenantId: tenant.id, url: href, urlHash: hash, reference };
+}
+
+/** A bad line is no reason to refuse the others; a database that is away is. */
+async function tryLine(parts: Parts, principal: Principal, line: UrlToImport): Promise<UrlLine | AppError> {
+  try {
+    return await readLine(parts, principal, line);
+  } catch (error) {
+    const named = asAppError(error);
+    if (named.status >= 500) throw error;
+    return named;
+  }
+}
+
+function receiptLine(
+  line: number,
+  source: UrlToImport | undefined,
+  result: RecordedUrl | AppError | undefined,
+): ImportLine {
+  const error = result instanceof AppError ? result : refusalOf(result);
+  return {
+    line,
+    url: source?.url ?? '',
+    tenant: source?.tenantName ?? '',
+    reference: source?.reference ?? null,
+    outcome: error ? 'refused' : (result as RecordedUrl).outcome,
+    imageId: result instanceof AppError ? null : (result?.imageId ?? null),
+    code: error?.code ?? null,
+    error: error?.message ?? null,
+  };
+}
+
+function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
+  return recorded?.outcome === 'refused' ? alreadyActive(recorded.imageId) : undefined;
+}
+
+function alreadyActive(imageId: number): AppError {
+  return new AppError(
+    'import_active',
+    `This URL is being imported as image ${imageId}; try again when that has ended.`,
+    { details: { image_id: imageId } },
+  );
+}

@@ -1,0 +1,56 @@
+import type { PurgeQueries } from '../../db/purging.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { PurgeTally } from '../../model/purge.ts';
+import type { RemoveImages } from './remove-images.ts';
+
+interface Parts {
+  readonly purging: Pick<PurgeQueries, 'deleted' | 'deletedFigures'>;
+  readonly removeImages: RemoveImages;
+  readonly logger: Logger;
+}
+
+/** What is to be purged. */
+export interface DeletedPurge {
+  readonly dryRun: boolean;
+  /** Images that were deleted at least this long ago. */
+  readonly days: number;
+}
+
+/** What a purge of deleted images would remove, or removed. */
+export interface DeletedPurgeReport extends PurgeTally {
+  readonly dryRun: boolean;
+  readonly cutoff: Date;
+  /** Renditions that are older than the cutoff, of living images too. */
+  readonly renditionsFound: number;
+  /** Of these, those whose image was deleted before the cutoff. */
+  readonly renditionsToDelete: number;
+  readonly imagesToDelete: number;
+  /** Bytes that would be freed, or were: in a dry run of all candidates, else of the removed files. */
+  readonly bytes: number;
+  /** Deleted images that are left because the time of one call was over; call again. */
+  readonly remaining: number;
+}
+
+/** Phase two of deleting: removes images that were deleted long enough ago, with those files that nobody else needs. */
+export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
+
+/** Candidates that are looked up at once while they are removed. */
+const pageSize = 200;
+
+/** @see PurgeDeleted */
+export function makePurgeDeleted({ purging, removeImages, logger }: Parts): PurgeDeleted {
+  return async (principal, { dryRun, days }) => {
+    const { tenantId } = principal;
+    const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
+    const found = { dryRun, ...figures, imagesToDelete: images };
+    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes, errors: [], remaining: images };
+    const { isComplete, ...tally } = await removeImages(
+      (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
+      { deletedBefore: figures.cutoff },
+    );
+    logger.info({ ...tally, subject: principal.subject }, `a purge removed ${tally.images} deleted images`);
+    const remaining = isComplete ? 0 : (await purging.deletedFigures(tenantId, days)).images;
+    return { ...found, ...tally, remaining };
+  };
+}

@@ -1,0 +1,112 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { PurgeQueries, UnusedFilter } from '../../db/purging.ts';
+import type { TenantQueries } from '../../db/tenants.ts';
+import { AppError } from '../../errors.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
+import { findTenant } from '../find-tenant.ts';
+import type { RemoveImages } from './remove-images.ts';
+
+interface Parts {
+  readonly purging: Pick<PurgeQueries, 'unused' | 'countUnused' | 'tenantsWithoutReferences'>;
+  readonly tenants: Pick<TenantQueries, 'find'>;
+  readonly removeImages: RemoveImages;
+  /** What a purge must be confirmed with; unset, no purge is allowed. */
+  readonly confirmToken: string | undefined;
+  readonly logger: Logger;
+}
+
+/** What is to be purged. */
+export interface UnusedPurge {
+  readonly dryRun: boolean;
+  readonly confirmToken?: string | undefined;
+  /** One tenant's images only. */
+  readonly tenantName?: string | undefined;
+  /** Images that are younger stay. */
+  readonly minAgeDays: number;
+}
+
+/** What a purge of unused images would remove, or removed. */
+export interface UnusedPurgeReport extends PurgeTally {
+  readonly dryRun: boolean;
+  /** At most 1,000. */
+  readonly candidates: readonly PurgeCandidate[];
+  readonly candidatesTotal: number;
+  /** Candidates that are left because the time of one call was over; call again. */
+  readonly remaining: number;
+  /** Sentences, such as that a tenant has never used references. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Removes images that nobody uses, with their files: completed and failed ones without a reference. Images in work are
+ * never taken. Each is looked at again at the moment of its removal.
+ * @throws {AppError} `purge_refused` without the token; `tenant_not_found`.
+ */
+export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
+
+/** Candidates that a report lists. */
+const listedCandidates = 1_000;
+
+/** Candidates that are looked up at once while they are removed. */
+const pageSize = 200;
+
+/** @see PurgeUnused */
+export function makePurgeUnused(parts: Parts): PurgeUnused {
+  const { purging, removeImages, logger } = parts;
+  return async (principal, { dryRun, confirmToken, tenantName, minAgeDays }) => {
+    if (!dryRun) assertConfirmed(parts.confirmToken, confirmToken);
+    const filter = { tenantId: await scopeOf(parts, principal, tenantName), minAgeDays };
+    const candidates = await purging.unused(filter, { limit: listedCandidates });
+    const found = {
+      dryRun,
+      candidates,
+      candidatesTotal: await purging.countUnused(filter),
+      warnings: await warn(parts, filter),
+    };
+    if (dryRun) return { ...found, ...nothing, remaining: found.candidatesTotal };
+    const removal = await removeImages((after) => purging.unused(filter, { limit: pageSize, after }), {
+      unusedForDays: minAgeDays,
+    });
+    const { isComplete, ...tally } = removal;
+    logger.info({ ...tally, subject: principal.subject }, `a purge removed ${tally.images} unused images`);
+    return { ...found, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
+  };
+}
+
+const nothing: PurgeTally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] };
+
+async function scopeOf(
+  { tenants }: Parts,
+  principal: Principal,
+  tenantName: string | undefined,
+): Promise<number | null> {
+  if (tenantName === undefined) return principal.tenantId;
+  return (await findTenant(tenants, principal, tenantName)).id;
+}
+
+/** Compared in constant time, over digests of equal length: the answer's delay tells nothing of the token. */
+function assertConfirmed(expected: string | undefined, given: string | undefined): void {
+  if (expected === undefined)
+    throw new AppError(
+      'purge_refused',
+      'This server listens to others than this machine and has no PURGE_CONFIRM_TOKEN: set that variable, then send its value as confirm_token.',
+    );
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  if (given !== undefined && timingSafeEqual(digest(given), digest(expected))) return;
+  throw new AppError(
+    'purge_refused',
+    given === undefined
+      ? 'A purge has to be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token, or dry_run: true to see what it would remove.'
+      : 'confirm_token is not the value of PURGE_CONFIRM_TOKEN; nothing was removed.',
+  );
+}
+
+async function warn({ purging }: Parts, { tenantId }: UnusedFilter): Promise<string[]> {
+  const names = await purging.tenantsWithoutReferences(tenantId);
+  return names.map(
+    (name) =>
+      `The tenant ${JSON.stringify(name)} has never used references, so every one of its images is a candidate.`,
+  );
+}

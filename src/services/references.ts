@@ -1,0 +1,60 @@
+import type { ImageQueries } from '../db/images.ts';
+import type { ReferenceQueries } from '../db/references.ts';
+import type { Image, ImageReference } from '../model/image.ts';
+import type { Page, PageRequest } from '../model/page.ts';
+import type { Principal } from '../model/principal.ts';
+import { assertReference } from './reference-name.ts';
+import { notFound } from './retrieve-image.ts';
+
+interface Parts {
+  readonly images: Pick<ImageQueries, 'findBare'>;
+  readonly references: ReferenceQueries;
+}
+
+/** Who uses an image. */
+export interface UsedBy {
+  readonly reference: string;
+  readonly createdAt: Date;
+}
+
+/** References say who uses an image: an image in use is not deleted by mistake and never purged as unused. */
+export interface References {
+  /** Adds a reference; one that is there stays. Answers whether it is new, and how many there are. */
+  add(
+    principal: Principal,
+    image: ImageReference,
+    reference: string,
+  ): Promise<{ added: boolean; count: number }>;
+  /** Removes a reference; one that is not there is fine. */
+  remove(principal: Principal, image: ImageReference, reference: string): Promise<{ count: number }>;
+  list(principal: Principal, image: ImageReference, page: PageRequest): Promise<Page<UsedBy>>;
+}
+
+/** @see References */
+export function makeReferences({ images, references }: Parts): References {
+  async function find(principal: Principal, reference: ImageReference): Promise<Image> {
+    const image = await images.findBare(principal, reference);
+    if (!image) throw notFound(reference);
+    return image;
+  }
+
+  return {
+    async add(principal, image, reference) {
+      assertReference(reference);
+      const { id } = await find(principal, image);
+      const change = await references.add(id, reference);
+      if (!change) throw notFound(image);
+      return { added: change.changed, count: change.count };
+    },
+    async remove(principal, image, reference) {
+      const { id } = await find(principal, image);
+      const change = await references.remove(id, reference);
+      if (!change) throw notFound(image);
+      return { count: change.count };
+    },
+    async list(principal, image, page) {
+      const { id, inUseCount } = await find(principal, image);
+      return references.list(id, inUseCount, page);
+    },
+  };
+}

@@ -1,0 +1,77 @@
+import type { EmbeddingQueries } from '../db/embeddings.ts';
+import type { ImageQueries } from '../db/images.ts';
+import type { TenantQueries } from '../db/tenants.ts';
+import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
+import type { PictureLimits } from '../model/picture.ts';
+import type { Principal } from '../model/principal.ts';
+import type { Duplicate, SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
+import type { ReceivedFile, Staging } from '../storage/staging.ts';
+import { exactCopy, showNear } from './find-duplicates.ts';
+import type { FindNearDuplicates } from './find-near-duplicates.ts';
+import { showSimilar } from './find-similar.ts';
+import { findTenant } from './find-tenant.ts';
+import type { InspectPicture } from './inspect-picture.ts';
+import { priorities } from './priorities.ts';
+
+interface Parts {
+  readonly tenants: Pick<TenantQueries, 'find'>;
+  readonly images: Pick<ImageQueries, 'listByContent' | 'listByIds'>;
+  readonly embeddings: Pick<EmbeddingQueries, 'similarToPicture'>;
+  readonly findNearDuplicates: FindNearDuplicates;
+  readonly inspectPicture: InspectPicture;
+  readonly decoders: Pick<DecoderPool, 'describe'>;
+  readonly staging: Pick<Staging, 'discard'>;
+  readonly limits: PictureLimits;
+}
+
+/** What a tenant has that looks like a picture. */
+export interface PictureSearch extends SimilaritySearch {
+  /** Exact copies and near-duplicates, nearest first. */
+  readonly duplicates: readonly Duplicate[];
+}
+
+/**
+ * Searches a tenant's images by a picture that is not stored. The received file is removed.
+ * @throws {AppError} `tenant_not_found`, `invalid_tenant`, and those of a bad file.
+ */
+export type SearchByPicture = (
+  principal: Principal,
+  tenantName: string,
+  file: ReceivedFile,
+  options: SimilarityOptions,
+) => Promise<PictureSearch>;
+
+/** No image has this number: a picture that is not stored is compared with every one. */
+const noImage = 0;
+
+/** @see SearchByPicture */
+export function makeSearchByPicture(parts: Parts): SearchByPicture {
+  const { images, embeddings, findNearDuplicates, staging } = parts;
+  return async (principal, tenantName, file, options) => {
+    try {
+      const { id: tenantId } = await findTenant(parts.tenants, principal, tenantName);
+      const { fingerprint, embedding } = await describe(parts, file);
+      const copies = await images.listByContent(tenantId, file.contentHash);
+      const near = await findNearDuplicates(tenantId, fingerprint, noImage);
+      const isCopy = new Set(copies.map(({ id }) => id));
+      const others = await showNear(
+        images,
+        principal,
+        near.filter(({ id }) => !isCopy.has(id)),
+      );
+      const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
+      const search = await showSimilar(images, principal, rows);
+      return { ...search, duplicates: [...copies.map(exactCopy), ...others] };
+    } finally {
+      await staging.discard(file.path);
+    }
+  };
+}
+
+async function describe(
+  { inspectPicture, decoders, limits }: Parts,
+  file: ReceivedFile,
+): Promise<DescribedPicture> {
+  await inspectPicture(file);
+  return decoders.describe({ path: file.path, limits, priority: priorities.inline });
+}

@@ -1,0 +1,87 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Metrics } from '../model/metrics.ts';
+import { version } from '../version.ts';
+import { makeSampler, type MetricSources } from './sampler.ts';
+
+/** Figures that are counted, and can be read as text. */
+export interface ServedMetrics extends Metrics {
+  /** All figures in Prometheus' text format. Never fails because of a source. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const jobSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+
+/** Figures of one process, in a registry of their own. `sources` are asked when somebody reads. */
+export function makeMetrics(sources: MetricSources): ServedMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'vitrine_build_info',
+    help: 'Version of Vitrine and of Node; always 1.',
+    labelNames: ['version', 'node'],
+    registers,
+  }).set({ version, node: process.version }, 1);
+  const sample = makeSampler(sources, registry);
+  return {
+    requestEnded: countRequests(registers),
+    jobEnded: countJobs(registers),
+    async render() {
+      await sample();
+      return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+function countRequests(registers: Registry[]): Metrics['requestEnded'] {
+  const requests = new Counter({
+    name: 'vitrine_http_requests_total',
+    help: 'Answered requests.',
+    labelNames: ['method', 'route', 'status'],
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'vitrine_http_request_duration_seconds',
+    help: 'Time from a request to the end of its answer.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: requestSeconds,
+    registers,
+  });
+  // Finding a series by its labels is slow beside the hottest answers, so what was found is kept: there are as many as
+  // routes and statuses.
+  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
+  return ({ method, route, status, seconds }) => {
+    const key = `${method} ${status} ${route}`;
+    let found = series.get(key);
+    if (!found) {
+      const counter = requests.labels(method, route, String(status));
+      const histogram = duration.labels(method, route, `${Math.floor(status / 100)}xx`);
+      found = { inc: () => counter.inc(), observe: (value) => histogram.observe(value) };
+      series.set(key, found);
+    }
+    found.inc();
+    found.observe(seconds);
+  };
+}
+
+function countJobs(registers: Registry[]): Metrics['jobEnded'] {
+  const labelNames = ['kind', 'outcome'] as const;
+  const runs = new Counter({
+    name: 'vitrine_job_runs_total',
+    help: 'Ended runs of jobs.',
+    labelNames,
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'vitrine_job_duration_seconds',
+    help: 'Time of a run of a job.',
+    labelNames,
+    buckets: jobSeconds,
+    registers,
+  });
+  return ({ kind, outcome, seconds }) => {
+    runs.inc({ kind, outcome });
+    duration.observe({ kind, outcome }, seconds);
+  };
+}
