@@ -138,6 +138,15 @@ async function finish(
         content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,
         quality = excluded.quality, format = excluded.format, shared = excluded.shared
       RETURNING *),
+    -- A file that the image no longer shows is owned by the first of those that still do.
+    inherited AS (
+      UPDATE renditions SET shared = false WHERE id IN (
+        SELECT DISTINCT ON (heir.storage_key) heir.id FROM made
+        JOIN renditions old ON old.image_id = made.image_id AND old.preset = made.preset AND NOT old.shared
+          AND old.storage_key <> made.storage_key
+        JOIN renditions heir ON heir.storage_key = old.storage_key AND heir.shared AND heir.image_id <> made.image_id
+        JOIN images i ON i.id = heir.image_id AND i.deleted_at IS NULL
+        ORDER BY heir.storage_key, heir.id)),
     shown AS (
       UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
         renditions_reused_from = ${donorId}::bigint

@@ -1,11 +1,11 @@
-import type { PictureComparison } from '../services/compare-with-image.ts';
+import type { PictureQuality } from '../model/quality.ts';
 
 /** How to read the figures of a comparison. */
 export const readingNote =
   'PSNR: above 40 dB excellent, 30 to 40 good, below 30 visible artefacts; 100 means identical pixels. Distance of the perceptual hashes: 0 identical, 1 to 5 very similar, 6 to 10 similar, above 10 different.';
 
 /** The figures of one comparison in words. */
-export function comparisonNote({ psnr, hashDistance }: PictureComparison): string {
+export function comparisonNote({ psnr, hashDistance }: PictureQuality): string {
   return `${qualityWord(psnr)}; ${likenessWord(hashDistance)}`;
 }
 

@@ -4,6 +4,9 @@ import type { PageRequest } from '../model/page.ts';
 import { readCursor } from './cursor.ts';
 import { showValue } from './validation-sentences.ts';
 
+/** Longest time that a request may name, in days. */
+export const mostDays = 36_500;
+
 /** A tenant's name, where it narrows a list. */
 export const tenantField = z
   .string()

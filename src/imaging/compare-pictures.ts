@@ -85,6 +85,6 @@ async function decodeFor({ bytes, facts }: Opened, sizes: readonly Size[]): Prom
 }
 
 async function hashOf(pixels: Pixels, facts: PictureFacts): Promise<string> {
-  const { hash } = await fingerprintOf(await resizeTo(pixels, describedSize(facts)), facts);
+  const { hash } = fingerprintOf(await resizeTo(pixels, describedSize(facts)), facts);
   return hash;
 }

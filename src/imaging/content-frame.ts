@@ -1,14 +1,9 @@
+import type { Frame } from './area-mean.ts';
 import type { Size } from './geometry.ts';
 import type { LabPixels } from './lab.ts';
 
 /** For each pixel, how much it belongs to what is shown: 0 background, 1 content, smooth in between. */
 export type Mask = Float32Array;
-
-/** A part of a picture, in pixels. */
-export interface Frame extends Size {
-  readonly left: number;
-  readonly top: number;
-}
 
 /** ΔE to the background up to which a pixel is background, and from which it is content. */
 const surelyBackground = 4;

@@ -25,8 +25,8 @@ export function describedSize(facts: Size): Size {
 }
 
 /** Fingerprint and embedding of a picture from pixels of its described size. */
-export async function describePixels(pixels: Pixels, facts: Size): Promise<Description> {
-  return { fingerprint: await fingerprintOf(pixels, facts), embedding: await embeddingOf(pixels) };
+export function describePixels(pixels: Pixels, facts: Size): Description {
+  return { fingerprint: fingerprintOf(pixels, facts), embedding: embeddingOf(pixels) };
 }
 
 /**
@@ -57,5 +57,5 @@ export async function describePicture(
   limits: PictureLimits,
 ): Promise<Description & { readonly facts: PictureFacts }> {
   const facts = await probe(bytes, limits);
-  return { facts, ...(await describePixels(await decodeToDescribe(bytes, facts), facts)) };
+  return { facts, ...describePixels(await decodeToDescribe(bytes, facts), facts) };
 }

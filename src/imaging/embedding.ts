@@ -1,5 +1,6 @@
 import { type Embedding, embeddingSpace } from '../model/fingerprint.ts';
-import { borderColourOf, contentFrame, type Frame, maskOf } from './content-frame.ts';
+import { areaMean, type Frame, wholeAreaMean } from './area-mean.ts';
+import { borderColourOf, contentFrame, maskOf } from './content-frame.ts';
 import { unitLength } from './descriptor/blocks.ts';
 import { colourBlock } from './descriptor/colour.ts';
 import { type Content, contentSide } from './descriptor/content.ts';
@@ -8,8 +9,7 @@ import { shapeBlock } from './descriptor/shape.ts';
 import { textureBlock } from './descriptor/texture.ts';
 import { fitInside, type Size } from './geometry.ts';
 import { labOf } from './lab.ts';
-import { fromPixels, type Pixels, toPixels } from './pixels.ts';
-import { resizeTo } from './steps.ts';
+import type { Pixels } from './pixels.ts';
 
 /**
  * Share of each block in a score. Colour and shape are balanced so that either finds the other views of a product:
@@ -19,7 +19,7 @@ import { resizeTo } from './steps.ts';
 const shares = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 
 /** The content is looked for in a picture of this size; dust is gone there. */
-const searchBox = { width: 200, height: 200 };
+const searchBox = { width: 100, height: 100 };
 /** Digits after the point; more would only differ from machine to machine. */
 const precision = 1e6;
 
@@ -27,8 +27,8 @@ const precision = 1e6;
  * The built-in embedding of a picture, from its pixels or from smaller ones of the same frame (`describedSize`):
  * colour, shape, texture and proportion of the content, without the background. It knows looks, not meaning.
  */
-export async function embeddingOf(pixels: Pixels): Promise<Embedding> {
-  const content = await contentOf(pixels);
+export function embeddingOf(pixels: Pixels): Embedding {
+  const content = contentOf(pixels);
   const vector = [
     ...scaled(colourBlock(content), shares.colour),
     ...scaled(shapeBlock(content), shares.shape),
@@ -46,12 +46,12 @@ function scaled(block: Float64Array, share: number): Float64Array {
   return block.map((value) => value * Math.sqrt(share));
 }
 
-async function contentOf(pixels: Pixels): Promise<Content> {
-  const small = await resizeTo(pixels, fitInside(pixels, searchBox));
+function contentOf(pixels: Pixels): Content {
+  const small = wholeAreaMean(pixels, fitInside(pixels, searchBox));
   const lab = labOf(small.data);
   const background = borderColourOf(lab, small);
   const frame = enlarged(contentFrame(maskOf(lab, background), small), small, pixels);
-  const content = await squeezed(pixels, frame);
+  const content = areaMean(pixels, frame, { width: contentSide, height: contentSide });
   const contentLab = labOf(content.data);
   const aspect = frame.width / frame.height;
   return { lab: contentLab, mask: maskOf(contentLab, background), aspect };
@@ -69,13 +69,4 @@ function enlarged(frame: Frame, from: Size, to: Size): Frame {
     width: Math.min(right, to.width) - left,
     height: Math.min(bottom, to.height) - top,
   };
-}
-
-async function squeezed(pixels: Pixels, frame: Frame): Promise<Pixels> {
-  const size = { width: contentSide, height: contentSide };
-  return toPixels(
-    fromPixels(pixels)
-      .extract(frame)
-      .resize({ ...size, fit: 'fill' }),
-  );
 }

@@ -1,10 +1,10 @@
 import { type Fingerprint, fingerprintVersion, thumbnailSide } from '../model/fingerprint.ts';
+import { wholeAreaMean } from './area-mean.ts';
 import type { Size } from './geometry.ts';
 import { labOf } from './lab.ts';
 import { lumaOf } from './luma.ts';
 import { hashSide, perceptualHashOf } from './perceptual-hash.ts';
 import type { Pixels } from './pixels.ts';
-import { resizeTo } from './steps.ts';
 
 /** Smaller pictures have no structure worth comparing. The same bound as PDQ's. */
 const smallestSide = 5;
@@ -13,8 +13,8 @@ const smallestSide = 5;
  * Fingerprint of a picture from its pixels, or from smaller ones of the same frame (`describedSize`).
  * @param original size of the picture itself, for its aspect ratio.
  */
-export async function fingerprintOf(pixels: Pixels, original: Size = pixels): Promise<Fingerprint> {
-  const small = await resizeTo(pixels, { width: hashSide, height: hashSide });
+export function fingerprintOf(pixels: Pixels, original: Size = pixels): Fingerprint {
+  const small = wholeAreaMean(pixels, { width: hashSide, height: hashSide });
   const { hash, quality } = perceptualHashOf(lumaOf(small.data));
   const isTiny = Math.min(original.width, original.height) < smallestSide;
   return {

@@ -3,6 +3,7 @@ import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { ImageReference, ImageWithRenditions } from '../model/image.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
+import type { PictureComparison } from '../model/quality.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { InspectPicture } from './inspect-picture.ts';
@@ -18,25 +19,16 @@ interface Parts {
   readonly limits: PictureLimits;
 }
 
-/** How one picture differs from the uploaded one. */
-export interface PictureComparison {
-  /** `original`, or the name of a preset. */
-  readonly name: string;
+/** How one stored picture differs from the uploaded one. */
+export interface StoredComparison extends PictureComparison {
+  /** Size of the stored file. */
   readonly bytes: number;
-  readonly width: number;
-  readonly height: number;
-  /** Peak signal-to-noise ratio in dB; 100 for identical pixels. */
-  readonly psnr: number;
-  /** Structural similarity, up to 1. */
-  readonly ssim: number;
-  /** Distance of the perceptual hashes, 0 to 64. */
-  readonly hashDistance: number;
 }
 
 /** An image, and how its original and its renditions differ from a picture. */
 export interface ImageComparison {
   readonly image: ImageWithRenditions;
-  readonly comparisons: readonly PictureComparison[];
+  readonly comparisons: readonly StoredComparison[];
 }
 
 /**
@@ -102,7 +94,7 @@ async function compare(
   { decoders, limits }: Parts,
   file: ReceivedFile,
   pictures: readonly StoredPicture[],
-): Promise<PictureComparison[]> {
+): Promise<StoredComparison[]> {
   const others = pictures.map(({ name, copy }) => ({ name, path: copy.path }));
   const { comparisons } = await decoders.compare({
     path: file.path,

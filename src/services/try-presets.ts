@@ -1,6 +1,7 @@
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
+import type { PresetTrial } from '../model/quality.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
@@ -11,16 +12,6 @@ interface Parts {
   readonly staging: Pick<Staging, 'discard'>;
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
-}
-
-/** What a preset makes of a picture. */
-export interface PresetTrial {
-  readonly preset: string;
-  readonly bytes: number;
-  readonly width: number;
-  readonly height: number;
-  /** SSIM of the rendition, enlarged to the source's size (longer edge at most 1200), against the source. */
-  readonly quality: number;
 }
 
 /** Every preset tried on a picture. */

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Metrics } from '../model/metrics.ts';
 import { version } from '../version.ts';
+import { makeRequestTimes } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
 
 /** Figures that are counted, and can be read as text. */
@@ -9,7 +10,7 @@ export interface ServedMetrics extends Metrics {
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-const requestSeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** Upper bounds of the times of jobs, in seconds. */
 const jobSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 /** Figures of one process, in a registry of their own. `sources` are asked when somebody reads. */
@@ -25,43 +26,12 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   }).set({ version, node: process.version }, 1);
   const sample = makeSampler(sources, registry);
   return {
-    requestEnded: countRequests(registers),
+    requestEnded: makeRequestTimes(registry),
     jobEnded: countJobs(registers),
     async render() {
       await sample();
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
-  };
-}
-
-function countRequests(registers: Registry[]): Metrics['requestEnded'] {
-  const requests = new Counter({
-    name: 'vitrine_http_requests_total',
-    help: 'Answered requests.',
-    labelNames: ['method', 'route', 'status'],
-    registers,
-  });
-  const duration = new Histogram({
-    name: 'vitrine_http_request_duration_seconds',
-    help: 'Time from a request to the end of its answer.',
-    labelNames: ['method', 'route', 'status'],
-    buckets: requestSeconds,
-    registers,
-  });
-  // Finding a series by its labels is slow beside the hottest answers, so what was found is kept: there are as many as
-  // routes and statuses.
-  const series = new Map<string, { inc(): void; observe(seconds: number): void }>();
-  return ({ method, route, status, seconds }) => {
-    const key = `${method} ${status} ${route}`;
-    let found = series.get(key);
-    if (!found) {
-      const counter = requests.labels(method, route, String(status));
-      const histogram = duration.labels(method, route, `${Math.floor(status / 100)}xx`);
-      found = { inc: () => counter.inc(), observe: (value) => histogram.observe(value) };
-      series.set(key, found);
-    }
-    found.inc();
-    found.observe(seconds);
   };
 }
 

@@ -114,7 +114,7 @@ test('an unknown address, method or mode is a problem too', async () => {
   expect(expectProblem(await call(`${url}/v1/nothing?q=1`), 404, 'route_not_found')).toMatch(
     /GET \/v1\/nothing\./,
   );
-  expectProblem(await call(`${url}/v1/images`, { method: 'PATCH' }), 404, 'route_not_found');
+  expectProblem(await call(`${url}/v1/images`, { method: 'PATCH' }), 405, 'method_not_allowed');
   expectProblem(
     await post(form(['file', await jpeg('m')]), undefined, '/v1/images?mode=soon'),
     400,

@@ -44,7 +44,8 @@ export const importRoutes: Surface = (app, { services }) => {
       },
     },
     async (request, reply) => {
-      const receipt = await services.ingestUrls.many(principalOf(request), readImportLines(request));
+      const lines = readImportLines(request);
+      const receipt = await services.ingestUrls.many(principalOf(request), lines);
       const record = receiptRecord(receipt);
       return reply.code(202).header('location', record.url).send(record);
     },

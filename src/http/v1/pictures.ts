@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
+import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../cors.ts';
 import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
 import { imageReference, readImageReference } from '../image-reference.ts';
 import { answers, binary, empty } from '../openapi/answers.ts';
@@ -32,7 +33,7 @@ const renditionAnswers = answers(
 );
 
 /** `/v1/images/…`: the pictures themselves. */
-export const pictureRoutes: Surface = (app, { services, config: { presets } }) => {
+export const pictureRoutes: Surface = (app, { services, config: { presets, server } }) => {
   app.get(
     '/images/:id/original',
     {
@@ -63,12 +64,15 @@ export const pictureRoutes: Surface = (app, { services, config: { presets } }) =
       ),
   );
 
+  const crossOriginHeaders = makeCrossOriginHeaders(server);
   const sendRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = principalOf(request);
     const { id } = request.params;
     const { v: recipe } = request.query;
     const hit = services.retrieve.cached(principal, id, preset);
-    if (hit) return replyFromMemory(request, reply, hit, recipe);
+    const headers = crossOriginHeaders(request.headers.origin);
+    if (hit) return replyFromMemory(request, reply, hit, recipe, headers);
+    setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, readImageReference(id), preset)
       .then((found) => replyRendition(request, reply, found, recipe));
@@ -77,6 +81,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets } }) =
   app.get<RenditionRoute>(
     '/images/:id/renditions/:preset',
     {
+      config: withoutCors,
       schema: {
         tags,
         summary: 'A rendition',
@@ -92,9 +97,11 @@ export const pictureRoutes: Surface = (app, { services, config: { presets } }) =
     (request, reply) => sendRendition(request, reply, request.params.preset),
   );
 
+  const hasThumbnails = presets.some(({ name }) => name === thumbnailPreset);
   app.get<RenditionRoute>(
     '/images/:id/thumbnail',
     {
+      config: hasThumbnails ? withoutCors : {},
       schema: {
         tags,
         summary: `The rendition "${thumbnailPreset}"`,
@@ -103,7 +110,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets } }) =
       },
     },
     (request, reply) => {
-      if (!presets.some(({ name }) => name === thumbnailPreset)) {
+      if (!hasThumbnails) {
         throw new AppError(
           'unknown_preset',
           `There is no preset "${thumbnailPreset}" in PRESETS, so there are no thumbnails.`,

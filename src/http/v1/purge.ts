@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { tenantField, textField } from '../fields.ts';
+import { mostDays, tenantField, textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { jsonBody } from '../openapi/bodies.ts';
@@ -11,9 +11,6 @@ import {
   unusedPurgeRecord,
   unusedPurgeSchema,
 } from './purge-record.ts';
-
-/** Longest time that a request may name, in days. */
-export const mostDays = 36_500;
 
 const dryRun = z.boolean().default(true).describe('`true` only tells what would go.');
 const unusedBody = z.strictObject({

@@ -12,8 +12,10 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
  */
 export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
   const count = dimensions / 2;
-  const rows = orthogonalRows(count, inputs, Math.SQRT2 / width);
+  // Made when first needed: a child that only probes shall start fast.
+  let rows: readonly Float64Array[] | undefined;
   return (values) => {
+    rows ??= orthogonalRows(count, inputs, Math.SQRT2 / width);
     const features = new Float64Array(dimensions);
     for (const [index, row] of rows.entries()) {
       const phase = dot(row, values);

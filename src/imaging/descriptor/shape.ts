@@ -32,7 +32,7 @@ export function shapeBlock(content: Content): Float64Array {
  * After Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function edgesOf({ lab }: Content): Float64Array {
-  const histogram = new Float64Array(cells * cells * directions);
+  const histogram = new Float64Array(bordered * bordered * directions);
   for (let y = 1; y < contentSide - 1; y++) {
     for (let x = 1; x < contentSide - 1; x++) {
       const at = (y * contentSide + x) * 3;
@@ -41,32 +41,60 @@ function edgesOf({ lab }: Content): Float64Array {
       addGradient(histogram, x, y, across, down);
     }
   }
-  return unitLength(withoutNeighbourhood(signedRoots(histogram)));
+  return unitLength(withoutNeighbourhood(signedRoots(withoutBorder(histogram))));
 }
+
+/** Cells with a border of one cell, which takes what falls beside the picture and is thrown away. */
+const bordered = cells + 2;
+
+/** For each column or row of pixels: the cell (counted with the border) on its left, and the share of the one on its right. */
+const cellOf = Int32Array.from({ length: contentSide }, (_, place) =>
+  Math.floor((place + 0.5) / cellSide + 0.5),
+);
+const shareOf = Float64Array.from(
+  { length: contentSide },
+  (_, place) => (place + 0.5) / cellSide + 0.5 - (cellOf[place] ?? 0),
+);
 
 function addGradient(histogram: Float64Array, x: number, y: number, across: number, down: number): void {
   const strength = Math.sqrt(across * across + down * down);
   if (strength < 1e-6) return;
-  const turn = (((Math.atan2(down, across) / Math.PI) % 1) + 1) % 1;
-  const direction = turn * directions;
+  const turn = Math.atan2(down, across) / Math.PI;
+  const direction = (turn < 0 ? turn + 1 : turn) * directions;
   const first = Math.floor(direction) % directions;
+  const second = (first + 1) % directions;
   const share = direction - Math.floor(direction);
-  const column = (x + 0.5) / cellSide - 0.5;
-  const row = (y + 0.5) / cellSide - 0.5;
-  for (const cellRow of [Math.floor(row), Math.floor(row) + 1]) {
-    for (const cellColumn of [Math.floor(column), Math.floor(column) + 1]) {
-      if (!isCell(cellRow) || !isCell(cellColumn)) continue;
-      const weight = strength * (1 - Math.abs(row - cellRow)) * (1 - Math.abs(column - cellColumn));
-      const start = (cellRow * cells + cellColumn) * directions;
-      histogram[start + first] = (histogram[start + first] ?? 0) + weight * (1 - share);
-      const second = start + ((first + 1) % directions);
-      histogram[second] = (histogram[second] ?? 0) + weight * share;
-    }
-  }
+  const right = shareOf[x] ?? 0;
+  const below = shareOf[y] ?? 0;
+  const start = ((cellOf[y] ?? 0) * bordered + (cellOf[x] ?? 0)) * directions;
+  const next = start + bordered * directions;
+  const upper = strength * (1 - below);
+  const lower = strength * below;
+  addToCell(histogram, start, upper * (1 - right), first, second, share);
+  addToCell(histogram, start + directions, upper * right, first, second, share);
+  addToCell(histogram, next, lower * (1 - right), first, second, share);
+  addToCell(histogram, next + directions, lower * right, first, second, share);
 }
 
-function isCell(index: number): boolean {
-  return index >= 0 && index < cells;
+function addToCell(
+  histogram: Float64Array,
+  start: number,
+  weight: number,
+  first: number,
+  second: number,
+  share: number,
+): void {
+  histogram[start + first] = (histogram[start + first] ?? 0) + weight * (1 - share);
+  histogram[start + second] = (histogram[start + second] ?? 0) + weight * share;
+}
+
+function withoutBorder(histogram: Float64Array): Float64Array {
+  return Float64Array.from({ length: cells * cells * directions }, (_, at) => {
+    const direction = at % directions;
+    const cell = (at - direction) / directions;
+    const row = Math.floor(cell / cells) + 1;
+    return histogram[(row * bordered + (cell % cells) + 1) * directions + direction] ?? 0;
+  });
 }
 
 const reach = Math.ceil(neighbourhood * 3);

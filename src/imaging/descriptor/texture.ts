@@ -4,6 +4,8 @@ import { type Content, contentSide } from './content.ts';
 
 const radii = [1, 2, 4];
 const classes = 10;
+/** Every second pixel of every second row: a quarter of the patterns give nearly the same histogram. */
+const stride = 2;
 /** Step in L* that counts as lighter; less is noise. */
 const leastStep = 0.5;
 
@@ -47,8 +49,8 @@ function patternHistogram(lightness: Float32Array, mask: Mask, radius: number): 
   const histogram = new Float64Array(classes);
   const offsets = neighbourOffsets(radius);
   let count = 0;
-  for (let y = radius; y < contentSide - radius; y++) {
-    for (let x = radius; x < contentSide - radius; x++) {
+  for (let y = radius; y < contentSide - radius; y += stride) {
+    for (let x = radius; x < contentSide - radius; x += stride) {
       const pixel = y * contentSide + x;
       if ((mask[pixel] ?? 0) < 0.5) continue;
       const patternClass = classOfPattern[patternAt(lightness, pixel, offsets)] ?? 0;

@@ -59,6 +59,8 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
   readonly alive: number;
   readonly busy: number;
   readonly waiting: number;
+  /** For probes or for derivations, no child can be kept alive. */
+  readonly isBroken: boolean;
 }
 
 /** Children that decode pictures. A crash, a hang or a swelling of one costs one task and never the parent. */
@@ -128,6 +130,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
       alive: probes.alive + derivations.alive,
       busy: probes.busy + derivations.busy,
       waiting: probes.waiting + derivations.waiting,
+      isBroken: probes.isBroken || derivations.isBroken,
       ...counters,
     };
   }

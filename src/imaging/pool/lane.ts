@@ -14,7 +14,13 @@ export interface LaneOptions extends Omit<SlotOptions, 'onChange'> {
 export interface Lane<Kinds extends WorkKind> {
   start(): void;
   submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>>;
-  counts(): { readonly alive: number; readonly busy: number; readonly waiting: number };
+  counts(): {
+    readonly alive: number;
+    readonly busy: number;
+    readonly waiting: number;
+    /** No child can be kept alive. */
+    readonly isBroken: boolean;
+  };
   close(): Promise<void>;
 }
 
@@ -96,6 +102,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
       alive: slots.filter((slot) => slot.state === 'idle' || slot.state === 'busy').length,
       busy: slots.filter((slot) => slot.state === 'busy').length,
       waiting: line.length,
+      isBroken: slots.every((slot) => slot.isBroken),
     }),
     close,
   };

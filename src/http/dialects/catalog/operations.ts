@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { wholeNumberField } from '../../fields.ts';
+import { mostDays, wholeNumberField } from '../../fields.ts';
 import { isHealthy } from '../../health.ts';
 import { answers, json, text } from '../../openapi/answers.ts';
 import { principalOf } from '../../principal.ts';
@@ -23,7 +23,7 @@ const purgeQuery = z.object({
     .meta({ type: 'string', description: '`true` unless it is `false`: only tells what would go.' }),
   days: wholeNumberField(
     0,
-    36_500,
+    mostDays,
     'Deleted at least this long ago; `PURGE_DAYS` if it is missing.',
   ).optional(),
 });

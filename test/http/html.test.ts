@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest';
+import { html, prose } from '../../src/http/openapi/html.ts';
+
+test('texts are escaped, HTML is not escaped twice, and what is missing is nothing', () => {
+  const evil = `<img src=x onerror="alert('1')">&`;
+  const safe = '&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;';
+  expect(html`<p title="${evil}">${evil}</p>`.html).toBe(`<p title="${safe}">${safe}</p>`);
+  expect(html`<ul>${[html`<li>${1}</li>`, html`<li>${'<'}</li>`]}</ul>`.html).toBe(
+    '<ul><li>1</li><li>&lt;</li></ul>',
+  );
+  expect(html`a${undefined}b${false}c`.html).toBe('abc');
+});
+
+test('words between backticks are code', () => {
+  expect(prose('Take `<b>` or `x`, not <b>.').html).toBe(
+    'Take <code>&lt;b&gt;</code> or <code>x</code>, not &lt;b&gt;.',
+  );
+});

@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { bareServer } from './support/bare-server.ts';
+import { document, expectSchema } from './support/documented.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+);
+
+describe('the document', () => {
+  test('docs/openapi.json is what the routes give, whatever the environment says', () => {
+    const env = { ...process.env, PORT: '4242', PURGE_DAYS: '7', MAX_SIMILAR_RESULTS: '3' };
+    const checked = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
+      cwd: root,
+      encoding: 'utf8',
+      env,
+    });
+    expect(checked.stderr).toBe('');
+    expect(checked.status).toBe(0);
+  });
+
+  test('every call has a summary, a tag and at least one answer of success, described', () => {
+    expect(calls.length).toBeGreaterThan(40);
+    for (const { path, method, operation } of calls) {
+      expect(operation.summary, `${method} ${path}`).toMatch(/^.{4,}[^.]$/);
+      expect(operation.tags, `${method} ${path}`).toHaveLength(1);
+      const successes = Object.keys(operation.responses).filter((status) => status < '400');
+      expect(successes, `${method} ${path}`).not.toEqual([]);
+      expect(JSON.stringify(operation.responses)).not.toContain('Default Response');
+    }
+  });
+
+  test('the addresses of all surfaces are there, with the names of their parameters', () => {
+    const paths = Object.keys(document.paths);
+    for (const path of [
+      '/upload',
+      '/retrieve/asset/{asset_id}',
+      '/compare/{asset_id}',
+      '/metrics/tenant/{tenant_name}',
+      '/purge',
+      '/v1/images',
+      '/v1/images/{id}/references/{ref}',
+      '/v1/compare',
+      '/v1/purge',
+      '/v1/jobs/{id}/retry',
+      '/api/v1/images/{image_id}/similar',
+      '/api/v1/health/ready',
+      '/info',
+    ])
+      expect(paths).toContain(path);
+    expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
+  });
+
+  test('every example is what its schema says, and every reference leads somewhere', () => {
+    for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
+      for (const example of examples) expectSchema(['components', 'schemas', name], example);
+    for (const { path, method, operation } of calls) {
+      for (const [status, { content = {} }] of Object.entries(operation.responses)) {
+        const { schema } = (content['application/json'] ?? {}) as { schema?: { examples?: unknown[] } };
+        const place = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
+        for (const example of schema?.examples ?? []) expectSchema(place, example);
+      }
+    }
+    const names = Array.from(
+      JSON.stringify(document).matchAll(/#\/components\/schemas\/(\w+)/g),
+      ([, name = '']) => name,
+    );
+    expect(Object.keys(document.components.schemas)).toEqual([...new Set(names)].toSorted());
+  });
+});
+
+describe('the pages', () => {
+  test('the document is served, and the page to try calls loads nothing from elsewhere', async () => {
+    const app = await bareServer();
+    const served = await app.inject('/api/v1/openapi.json');
+    expect(served.json()).toEqual(document);
+    for (const address of ['/docs', '/docs/']) {
+      const page = await app.inject(address);
+      expect(page.headers['content-type']).toMatch(/^text\/html/);
+      expect(page.headers['content-security-policy']).toContain("default-src 'self'");
+      const loaded = Array.from(page.body.matchAll(/(?:src|href)="([^"]+)"/g), ([, target = '']) => target);
+      expect(loaded.length).toBeGreaterThan(4);
+      for (const target of loaded) {
+        expect(target).not.toMatch(/^(https?:)?\/\//);
+        const { pathname } = new URL(target, 'http://host/docs/');
+        expect((await app.inject(pathname)).statusCode, target).toBe(200);
+      }
+    }
+  });
+
+  test('the page to read has every call and schema, no script, and the one style of its policy', async () => {
+    const page = await (await bareServer()).inject('/redoc');
+    expect(page.headers['content-type']).toMatch(/^text\/html/);
+    expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);
+    const style = /<style>([\s\S]*)<\/style>/.exec(page.body)?.[1] ?? '';
+    const hash = createHash('sha256').update(style).digest('base64');
+    expect(page.headers['content-security-policy']).toContain(`style-src 'sha256-${hash}'`);
+    for (const { path, method } of calls)
+      expect(page.body).toContain(`<span class="method">${method.toUpperCase()}</span> ${path}</a>`);
+    const targets = Array.from(page.body.matchAll(/href="#([^"]+)"/g), ([, target = '']) => target);
+    expect(targets.length).toBeGreaterThan(80);
+    const ids = Array.from(page.body.matchAll(/\sid="([^"]+)"/g), ([, id = '']) => id);
+    expect(ids).toHaveLength(new Set(ids).size);
+    expect(targets.filter((target) => !ids.includes(target))).toEqual([]);
+  });
+});

@@ -1,0 +1,163 @@
+import { expect, test } from 'vitest';
+import { makeMetrics } from '../../src/telemetry/metrics.ts';
+import type { MetricSources } from '../../src/telemetry/sampler.ts';
+import { bareServer } from './support/bare-server.ts';
+
+const usage = {
+  images: 5,
+  renditions: 12,
+  originalBytes: 1_000,
+  renditionBytes: 500,
+  bytesByPreset: {},
+  imagesByStatus: { pending: 1, processing: 0, completed: 4, failed: 0 },
+  imagesByTenant: {},
+};
+const figures = {
+  size: 2,
+  alive: 3,
+  busy: 1,
+  waiting: 4,
+  recycled: 5,
+  crashes: 6,
+  timeouts: 7,
+  memoryKills: 8,
+};
+const sources = {
+  usage: { overall: () => Promise.resolve(usage) },
+  reports: {
+    depth: () => Promise.resolve([{ kind: 'import', pending: 3, processing: 2, oldestPendingSeconds: 9.5 }]),
+  },
+  decoders: { stats: () => ({ ...figures, isBroken: false }) },
+  storage: { freeBytes: () => Promise.resolve(77) },
+} as unknown as MetricSources;
+const refuse = () => {
+  throw new Error('not today');
+};
+
+test('every figure is written, and those of failed or late sources are left out', async () => {
+  const { text, contentType } = await makeMetrics(sources).render();
+  expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
+  for (const line of [
+    'vitrine_jobs{kind="import",state="pending"} 3',
+    'vitrine_jobs{kind="derive",state="pending"} 0',
+    'vitrine_oldest_pending_job_seconds{kind="import"} 9.5',
+    'vitrine_decoders{state="busy"} 1',
+    'vitrine_decoder_ends_total{reason="memory"} 8',
+    'vitrine_images{status="completed"} 4',
+    'vitrine_storage_bytes{kind="rendition"} 500',
+    'vitrine_storage_free_bytes{volume="pictures"} 77',
+  ])
+    expect(text.split('\n')).toContain(line);
+  expect(text).toMatch(/^vitrine_build_info\{version="\d.*",node="v\d.*"\} 1$/m);
+  expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
+  expect(text).toMatch(/^process_resident_memory_bytes /m);
+
+  const broken = makeMetrics({
+    ...sources,
+    usage: { overall: refuse },
+    decoders: { stats: refuse },
+    storage: { freeBytes: () => new Promise<number>(() => undefined) },
+  });
+  const rest = (await broken.render()).text;
+  expect(rest).toContain('vitrine_jobs{kind="import",state="pending"} 3');
+  expect(rest).not.toMatch(
+    /^vitrine_(images|storage_bytes|storage_free_bytes|decoders|decoder_ends_total)[{ ]/m,
+  );
+});
+
+test('a figure follows its source, and is gone when that fails', async () => {
+  let free: () => Promise<number> = () => Promise.resolve(1);
+  const metrics = makeMetrics({ ...sources, storage: { freeBytes: () => free() } });
+  const line = async () => /^vitrine_storage_free_bytes\{.*$/m.exec((await metrics.render()).text)?.[0];
+  expect(await line()).toMatch(/ 1$/);
+  free = () => Promise.resolve(2);
+  expect(await line()).toMatch(/ 2$/);
+  free = refuse;
+  expect(await line()).toBeUndefined();
+  free = () => Promise.resolve(Number.POSITIVE_INFINITY);
+  expect(await line()).toBeUndefined();
+});
+
+test('counters of children do not count twice when they are read twice, also at once', async () => {
+  const metrics = makeMetrics(sources);
+  const texts = await Promise.all(Array.from({ length: 5 }, () => metrics.render()));
+  for (const { text } of texts) expect(text).toContain('vitrine_decoder_ends_total{reason="crash"} 6');
+});
+
+test('requests are counted by pattern, method and status, with the time they took', async () => {
+  const metrics = makeMetrics(sources);
+  const app = await bareServer({}, { metrics, services: { usage: { tenants: () => Promise.resolve([]) } } });
+  for (const url of ['/info', '/info/', '/v1/images/abc', '/v1/images/def', '/nothing', '/nothing/else'])
+    await app.inject(url);
+  await app.inject({ method: 'PATCH', url: '/info' });
+  const { body } = await app.inject({ url: '/metrics', headers: { accept: 'text/plain' } });
+  for (const line of [
+    'vitrine_http_requests_total{method="GET",route="/info",status="200"} 2',
+    'vitrine_http_requests_total{method="GET",route="/v1/images/:id",status="400"} 2',
+    'vitrine_http_requests_total{method="GET",route="none",status="404"} 2',
+    'vitrine_http_requests_total{method="PATCH",route="none",status="405"} 1',
+    'vitrine_http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/info",status="200"} 2',
+    'vitrine_http_request_duration_seconds_count{method="GET",route="/info",status="200"} 2',
+  ])
+    expect(body.split('\n')).toContain(line);
+  expect(body).not.toContain('abc');
+});
+
+test('times fall into the bucket of their upper bound', async () => {
+  const metrics = makeMetrics(sources);
+  for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
+    metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
+  metrics.jobEnded({ kind: 'derive', outcome: 'completed', seconds: 0.2 });
+  const { text } = await metrics.render();
+  const bucket = (le: string) =>
+    `vitrine_http_request_duration_seconds_bucket{le="${le}",method="GET",route="/x",status="200"}`;
+  for (const [le, count] of Object.entries({
+    '0.001': 2,
+    '0.0025': 3,
+    '0.25': 3,
+    '0.5': 4,
+    '30': 4,
+    '+Inf': 5,
+  }))
+    expect(text.split('\n')).toContain(`${bucket(le)} ${count}`);
+  expect(text).toMatch(/^vitrine_http_request_duration_seconds_sum\{.*\} 31\.302/m);
+  expect(text).toContain('vitrine_job_runs_total{kind="derive",outcome="completed"} 1');
+});
+
+test('scrapers get text, everybody else the JSON of the dialect', async () => {
+  const app = await bareServer(
+    {},
+    { metrics: makeMetrics(sources), services: { usage: { tenants: () => Promise.resolve([]) } } },
+  );
+  const scraper =
+    'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+  const newScraper = `application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,${scraper}`;
+  for (const accept of [
+    scraper,
+    newScraper,
+    'text/plain',
+    'text/plain;version=0.0.4',
+    'TEXT/PLAIN',
+    'application/json;q=0.5, text/plain',
+  ]) {
+    const answer = await app.inject({ url: '/metrics', headers: { accept } });
+    expect(answer.headers['content-type'], accept).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(answer.body).toMatch(/^# HELP /m);
+  }
+  const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
+  for (const accept of [
+    undefined,
+    '*/*',
+    'application/json',
+    browser,
+    'text/plain;q=0.5, application/json',
+    'text/plain;q=0',
+    '',
+    'nonsense',
+    ';;,,q=',
+  ]) {
+    const answer = await app.inject({ url: '/metrics', headers: accept === undefined ? {} : { accept } });
+    expect(answer.json(), accept).toEqual({ tenants: [] });
+    expect(answer.headers['vary']).toBe('Origin, Accept');
+  }
+});

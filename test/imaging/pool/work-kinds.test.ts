@@ -1,0 +1,71 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
+import { limits, presets } from '../fixtures/pictures.ts';
+import { derivation, faultyPool, pictureFolder } from './setup.ts';
+
+type Ask = (pool: DecoderPool, folder: string, name: string, signal?: AbortSignal) => Promise<unknown>;
+
+const base = (folder: string, name: string, signal?: AbortSignal) => ({
+  path: join(folder, name),
+  limits,
+  priority: 0,
+  ...(signal && { signal }),
+});
+const kinds: ReadonlyArray<readonly [string, Ask]> = [
+  ['describe', (pool, folder, name, signal) => pool.describe(base(folder, name, signal))],
+  [
+    'compare',
+    (pool, folder, name, signal) =>
+      pool.compare({
+        ...base(folder, name, signal),
+        others: [{ name: 'a', path: join(folder, 'good.jpg') }],
+      }),
+  ],
+  ['tryPresets', (pool, folder, name, signal) => pool.tryPresets({ ...base(folder, name, signal), presets })],
+];
+
+test('deriving and describing a picture give the same description', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const { fingerprint, embedding } = await pool.derive(derivation(folder, 'good.jpg'));
+  const tiny = [{ name: 'tiny', width: 20, height: 20, quality: 85 }];
+  const small = await pool.derive(derivation(folder, 'good.jpg', { presets: tiny }));
+  const described = await pool.describe(base(folder, 'good.jpg'));
+  expect(described).toEqual({ facts: small.facts, fingerprint, embedding });
+  expect(small).toMatchObject({ fingerprint, embedding });
+});
+
+test('comparing and trying presets leave no file', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const others = [{ name: 'itself', path: join(folder, 'good.jpg') }];
+  const { comparisons } = await pool.compare({ ...base(folder, 'good.jpg'), others });
+  expect(comparisons).toEqual([
+    { name: 'itself', psnr: 100, ssim: 1, hashDistance: 0, width: 300, height: 200 },
+  ]);
+  const { results } = await pool.tryPresets({ ...base(folder, 'good.jpg'), presets });
+  expect(results.map(({ preset }) => preset)).toEqual(['thumb', 'card', 'zoom']);
+  expect(await readdir(folder)).toEqual(['good.jpg']);
+});
+
+test.each(kinds)('%s: a hang costs one child', async (_, ask) => {
+  const pool = faultyPool({ timeoutMs: 700 });
+  const folder = await pictureFolder('good.jpg');
+  await expect(ask(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
+    code: 'decoder_crashed',
+    message: expect.stringMatching(/took longer than 0.7 s/) as string,
+  });
+  await ask(pool, folder, 'good.jpg');
+  expect(pool.stats()).toMatchObject({ timeouts: 1, crashes: 0 });
+});
+
+test.each(kinds)('%s: crashes, missing files and aborts', async (_, ask) => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  await expect(ask(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
+  await expect(ask(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
+  const aborted = AbortSignal.abort(new Error('no longer wanted'));
+  await expect(ask(pool, folder, 'good.jpg', aborted)).rejects.toThrow('no longer wanted');
+});
