@@ -5,6 +5,7 @@ import type { ClaimedJob } from '../model/job.ts';
 import type { NewRendition, Rendition } from '../model/rendition.ts';
 import { lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
+import { halfVector } from './embeddings.ts';
 import { type ImageRow, renditionFields, toImage } from './image-rows.ts';
 
 /** What deriving a picture gave, beside its renditions. */
@@ -105,9 +106,11 @@ async function findFirst(
 /** Rows to insert: `done` is the job that just ended. A file that another living image has counts there. */
 function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
-    SELECT done.image_id, made.*, EXISTS (
-      SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-      WHERE r.storage_key = made."storageKey" AND r.image_id <> done.image_id AND NOT r.shared)
+    SELECT done.image_id, made.*, coalesce((
+      SELECT true FROM renditions r
+      WHERE r.storage_key = made."storageKey" AND r.image_id <> done.image_id AND NOT r.shared
+        AND (SELECT i.deleted_at IS NULL FROM images i WHERE i.id = r.image_id)
+      LIMIT 1), false)
     FROM done CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS made
       (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
        quality smallint, format text)`;
@@ -176,9 +179,13 @@ function recordFacts({ tenantId, imageId }: ClaimedJob, facts: DerivedFacts): Ra
       WHERE fingerprints.version <> excluded.version),
     embedded AS (
       INSERT INTO embeddings (tenant_id, content_hash, space, vector)
-      SELECT tenant_id, content_hash, ${embedding.space}, ${`[${embedding.vector.join(',')}]`}::halfvec FROM shown
-      ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector),
-    paired AS (
+      SELECT tenant_id, content_hash, ${embedding.space}, ${halfVector(embedding)}::halfvec FROM shown
+      ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector)
+    ${nearDuplicates.length > 0 ? recordPairs(imageId, nearDuplicates) : sql``}`;
+}
+
+function recordPairs(imageId: number, nearDuplicates: readonly NearDuplicate[]): RawBuilder<unknown> {
+  return sql`, paired AS (
       INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
       SELECT shown.id, found.id, found.distance, found.difference, found.reason
       FROM shown CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found

@@ -47,18 +47,21 @@ export function renditionsColumn() {
     FROM renditions r WHERE r.image_id = images.id), '[]'::json)`.as('renditions');
 }
 
-/** The living near-duplicates of an image as one JSON column, nearest first: a pair counts for both of its images. */
+/**
+ * The living near-duplicates of an image as one JSON column, nearest first: a pair counts for both of its images. The
+ * other image is looked up pair by pair: in a join, a planner that does not know how few pairs there are reads all images.
+ */
 export function nearDuplicatesColumn() {
   return sql<NearDuplicate[]>`coalesce((
-    SELECT json_agg(json_build_object('id', other.id, 'uuid', other.uuid, 'distance', pair.distance,
-      'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, other.id)
+    SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
+      'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
-      SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
-      UNION ALL
-      SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) pair
-    JOIN images other ON other.id = pair.other_id AND other.deleted_at IS NULL), '[]'::json)`.as(
-    'nearDuplicates',
-  );
+      SELECT n.*, (SELECT other.uuid FROM images other WHERE other.id = n.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
+      FROM (
+        SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
+        UNION ALL
+        SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) n) pair
+    WHERE pair.uuid IS NOT NULL), '[]'::json)`.as('nearDuplicates');
 }
 
 /** Condition that names one image. */

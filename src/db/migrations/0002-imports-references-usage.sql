@@ -146,37 +146,41 @@ CREATE TRIGGER count_changed AFTER UPDATE ON images
 CREATE TRIGGER count_removed BEFORE DELETE ON images
   FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION count_removed_image();
 
+-- Images are looked up row by row: in a join, a planner that does not know how few rows there are reads all images.
+CREATE FUNCTION living_tenant_of(image bigint) RETURNS integer LANGUAGE sql STABLE AS
+  $$ SELECT tenant_id FROM images WHERE id = image AND deleted_at IS NULL $$;
+
 CREATE FUNCTION count_new_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
-  SELECT i.tenant_id, 'rendition', r.preset, count(*), coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)
-  FROM new_rows r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-  GROUP BY i.tenant_id, r.preset;
-  -- The image was deleted while work on it was under way.
-  UPDATE images SET purge_renditions = coalesce(purge_renditions, 0) + late.count, purge_bytes = coalesce(purge_bytes, 0) + late.bytes
-  FROM (SELECT image_id, count(*) AS count, coalesce(sum(bytes) FILTER (WHERE NOT shared), 0) AS bytes
-        FROM new_rows GROUP BY image_id) late
-  WHERE images.id = late.image_id AND images.deleted_at IS NOT NULL;
+  SELECT tenant, 'rendition', preset, count(*), coalesce(sum(bytes) FILTER (WHERE NOT shared), 0)
+  FROM (SELECT living_tenant_of(image_id) AS tenant, preset, bytes, shared FROM new_rows) placed
+  WHERE tenant IS NOT NULL GROUP BY tenant, preset;
+  -- An image that was deleted while work on it was under way.
+  UPDATE images SET
+    purge_renditions = coalesce(purge_renditions, 0) + (SELECT count(*) FROM new_rows r WHERE r.image_id = images.id),
+    purge_bytes = coalesce(purge_bytes, 0)
+      + (SELECT coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0) FROM new_rows r WHERE r.image_id = images.id)
+  WHERE id = ANY (ARRAY(SELECT DISTINCT image_id FROM new_rows)) AND deleted_at IS NOT NULL;
   RETURN NULL;
 END $$;
 
 CREATE FUNCTION count_changed_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
-  SELECT i.tenant_id, 'rendition', r.preset, 0, sum(r.bytes)
-  FROM (SELECT image_id, preset, bytes FROM new_rows WHERE NOT shared
-        UNION ALL SELECT image_id, preset, -bytes FROM old_rows WHERE NOT shared) r
-  JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-  GROUP BY i.tenant_id, r.preset HAVING sum(r.bytes) <> 0;
+  SELECT tenant, 'rendition', preset, 0, sum(bytes)
+  FROM (SELECT living_tenant_of(image_id) AS tenant, preset, bytes FROM new_rows WHERE NOT shared
+        UNION ALL SELECT living_tenant_of(image_id), preset, -bytes FROM old_rows WHERE NOT shared) placed
+  WHERE tenant IS NOT NULL GROUP BY tenant, preset HAVING sum(bytes) <> 0;
   RETURN NULL;
 END $$;
 
 CREATE FUNCTION count_removed_renditions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
-  SELECT i.tenant_id, 'rendition', r.preset, -count(*), -coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0)
-  FROM old_rows r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
-  GROUP BY i.tenant_id, r.preset;
+  SELECT tenant, 'rendition', preset, -count(*), -coalesce(sum(bytes) FILTER (WHERE NOT shared), 0)
+  FROM (SELECT living_tenant_of(image_id) AS tenant, preset, bytes, shared FROM old_rows) placed
+  WHERE tenant IS NOT NULL GROUP BY tenant, preset;
   RETURN NULL;
 END $$;
 
