@@ -63,7 +63,12 @@ const rules: Readonly<Record<string, Rule>> = {
 };
 
 /** What services may use of the image code and of storage: pure functions. All else they get handed by `app.ts`. */
-const pureModules = ['fetcher/import-url.ts', 'imaging/format.ts', 'storage/keys.ts'];
+const pureModules = [
+  'fetcher/import-url.ts',
+  'imaging/compare-thumbnails.ts',
+  'imaging/format.ts',
+  'storage/keys.ts',
+];
 
 const root = fileURLToPath(new URL('../src/', import.meta.url));
 

@@ -31,7 +31,7 @@ export function makeJobQueries({ sql: db }: Database) {
           UPDATE images SET status = 'processing'
           WHERE id IN (SELECT image_id FROM claimed) AND status = 'pending')
         SELECT claimed.*, images.original_key, images.content_hash, images.source_url,
-          images.processed_at IS NULL AS is_first_run
+          NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
         FROM claimed JOIN images ON images.id = claimed.image_id
         ORDER BY claimed.priority, claimed.id`.execute(db);
       return rows.map(toClaimedJob);

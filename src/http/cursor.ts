@@ -1,3 +1,6 @@
+/** What every cursor looks like. */
+export const cursorForm = /^[A-Za-z0-9_-]{1,20}$/;
+
 /** Spells the place where the next page begins. Opaque to clients, so that what is inside may change. */
 export function writeCursor(next: number | undefined): string | null {
   return next === undefined ? null : Buffer.from(String(next)).toString('base64url');
@@ -5,7 +8,7 @@ export function writeCursor(next: number | undefined): string | null {
 
 /** The place that a cursor spells; `undefined` when it was not written here. */
 export function readCursor(text: string): number | undefined {
-  if (!/^[A-Za-z0-9_-]{1,20}$/.test(text)) return undefined;
+  if (!cursorForm.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
   const next = Number(digits);
   // Spelled again, because a cursor has one spelling only.

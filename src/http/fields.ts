@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { isTenantName } from '../model/tenant.ts';
+import { isTenantName, tenantName } from '../model/tenant.ts';
 import type { PageRequest } from '../model/page.ts';
-import { readCursor } from './cursor.ts';
+import { referenceName } from '../services/reference-name.ts';
+import { cursorForm, readCursor } from './cursor.ts';
 import { showValue } from './validation-sentences.ts';
 
 /** Longest time that a request may name, in days. */
@@ -11,7 +12,10 @@ export const mostDays = 36_500;
 export const tenantField = z
   .string()
   .refine(isTenantName, 'is no tenant name: 1 to 64 letters, digits, ".", "_" or "-"')
-  .describe('Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.');
+  .meta({
+    pattern: tenantName.source,
+    description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
+  });
 
 /** A time with a zone. */
 export const timeField = z.iso.datetime({
@@ -30,7 +34,7 @@ export function textField(maximum: number) {
 /** Name of someone who uses an image. */
 export const referenceField = z
   .string()
-  .regex(/^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u, 'must have 1 to 200 printable characters')
+  .regex(referenceName, 'must have 1 to 200 printable characters')
   .describe('Who uses the image: 1 to 200 printable characters, such as `product-42`.');
 
 /** A whole number in an address. `documented` is what the documentation tells beside its bounds. */
@@ -43,9 +47,12 @@ export function wholeNumberField(minimum: number, maximum: number, documented: s
   });
 }
 
+/** As programs write fractions, with all their digits: 7 * 0.1 is 0.7000000000000001 in most languages. */
+const decimalForm = /^-?(\d{1,15}(\.\d{0,40})?|\.\d{1,40})(e-?\d{1,3})?$/i;
+
 /** A number from 0 to 1 in an address. */
 export function fractionField(documented: string) {
-  return numberField('a number', /^-?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})(e-?\d{1,2})?$/i, 0, 1).meta({
+  return numberField('a number', decimalForm, 0, 1).meta({
     type: 'number',
     minimum: 0,
     maximum: 1,
@@ -72,7 +79,10 @@ const cursorField = z
     context.addIssue({ code: 'custom', message: 'is not one that a list gave as "next_cursor"' });
     return z.NEVER;
   })
-  .describe('`next_cursor` of the page before. It wins over `offset`.');
+  .meta({
+    pattern: cursorForm.source,
+    description: '`next_cursor` of the page before. It wins over `offset`.',
+  });
 
 /** Largest `offset`: whoever wants more goes by cursor, which stays fast. */
 const mostOffset = 1_000_000;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
-import { type ImageReference, parseImageReference } from '../model/image.ts';
+import { type ImageReference, parseImageReference, referenceForm } from '../model/image.ts';
 
 /** Reads an image's number or UUID. */
 export const imageReferenceText = z
@@ -11,7 +11,7 @@ export const imageReferenceText = z
     context.addIssue({ code: 'custom', message: wrongReference(text) });
     return z.NEVER;
   })
-  .describe('Number or UUID of an image.');
+  .meta({ pattern: referenceForm, description: 'Number or UUID of an image.' });
 
 /** Parameters of an address that names an image. */
 export const imageReference = z.object({ id: imageReferenceText });

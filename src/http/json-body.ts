@@ -29,5 +29,6 @@ export function readJsonBody<Schema extends z.ZodType>(
   const type = bodyTypeOf(request);
   if (type !== '' && type !== 'application/json')
     throw new AppError('unsupported_body', `The body must be application/json (it is ${type.slice(0, 60)}).`);
-  return readBy(schema, request.body ?? {}, 'body');
+  // `null` is a body too, and no object.
+  return readBy(schema, request.body === undefined ? {} : request.body, 'body');
 }

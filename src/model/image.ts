@@ -65,6 +65,10 @@ export type ImageReference = { readonly id: number } | { readonly uuid: string }
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const numberPattern = /^[0-9]{1,15}$/;
 
+/** A number or a UUID, for programs that know no flags of regular expressions. */
+export const referenceForm =
+  '^([0-9]{1,15}|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})$';
+
 /** The reference that `text` spells, or `undefined` when it is neither a number nor a UUID. */
 export function parseImageReference(text: string): ImageReference | undefined {
   if (numberPattern.test(text)) return { id: Number(text) };

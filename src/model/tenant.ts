@@ -7,7 +7,8 @@ export interface Tenant {
 /** Tenant of uploads that name none. */
 export const defaultTenant = 'default';
 
-const tenantName = /^[A-Za-z0-9._-]{1,64}$/;
+/** What may be a tenant's name. */
+export const tenantName = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Whether `name` may be a tenant's name: 1–64 letters, digits, dots, underscores or hyphens. */
 export function isTenantName(name: string): boolean {

@@ -62,7 +62,7 @@ export interface CheckHealth {
 export function makeCheckHealth(parts: Parts): CheckHealth {
   const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, logger } = parts;
 
-  async function check(name: HealthCheck['name'], work: () => Promise<unknown>): Promise<HealthCheck> {
+  async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
       await work();
       return { name, error: undefined };
@@ -106,7 +106,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
   };
 }
 
-async function assertDecoding(decoders: Parts['decoders']): Promise<void> {
+function assertDecoding(decoders: Parts['decoders']): void {
   if (!decoders.stats().isBroken) return;
   throw new AppError('unavailable', 'No decoder child can be kept alive; the log has the details.');
 }

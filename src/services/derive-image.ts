@@ -82,7 +82,7 @@ async function openOriginal({ storage, images }: Parts, job: ClaimedJob, key: st
   }
 }
 
-/** Records what was derived; files that nobody took are discarded, whatever happens. */
+/** Records what was derived; files that are not stored are discarded, whatever happens. */
 async function finish(
   parts: Parts,
   job: ClaimedJob,
@@ -90,15 +90,18 @@ async function finish(
   derived: DerivedPicture,
 ): Promise<DerivationOutcome> {
   const { completion, staging } = parts;
+  let isStored = false;
   try {
     const matches = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, job.imageId);
     const facts = factsOf(derived, matches);
     const shared = await shareRenditions(parts, job, derived, matches, facts);
     if (shared) return shared;
     const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
+    isStored = true;
     return (await completion.complete(job, renditions, facts)) ?? 'lease-lost';
   } finally {
-    await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
+    // Storing moves files, so that nothing is left behind.
+    if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
   }
 }
 

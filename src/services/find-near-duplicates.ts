@@ -1,6 +1,7 @@
 import type { FingerprintQueries, HashNeighbour } from '../db/fingerprints.ts';
+import { compareThumbnails } from '../imaging/compare-thumbnails.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
-import { compareThumbnails, type Fingerprint, hashDistance } from '../model/fingerprint.ts';
+import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';
 

@@ -1,13 +1,16 @@
 import { AppError } from '../errors.ts';
 
-/** Longest name of a reference, in characters. */
-export const maxReferenceLength = 200;
+/**
+ * What may be the name of a reference: 1 to 200 printable characters. Every way in and out goes by this one rule, so
+ * that no name gets in that no address can spell.
+ */
+export const referenceName = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
-/** @throws {AppError} `invalid_request` unless `name` may be a reference: 1 to 200 printable characters. */
+/** @throws {AppError} `invalid_request` unless `name` may be a reference. */
 export function assertReference(name: string): void {
-  if (name.length >= 1 && name.length <= maxReferenceLength && !/\p{Cc}/u.test(name)) return;
+  if (referenceName.test(name)) return;
   throw new AppError(
     'invalid_request',
-    `A reference is 1 to ${maxReferenceLength} printable characters; this one has ${name.length}${/\p{Cc}/u.test(name) ? ', with control characters among them' : ''}.`,
+    `A reference is 1 to 200 printable characters, not all of them spaces; this one has ${[...name].length} characters.`,
   );
 }

@@ -2,7 +2,8 @@ import { array, assert, integer, property, uniqueArray } from 'fast-check';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../src/imaging/describe.ts';
-import { compareThumbnails, type Fingerprint, hashBands, hashDistance } from '../../src/model/fingerprint.ts';
+import { compareThumbnails } from '../../src/imaging/compare-thumbnails.ts';
+import { type Fingerprint, hashBands, hashDistance } from '../../src/model/fingerprint.ts';
 import { gradientPicture, limits } from './fixtures/pictures.ts';
 import { type Look, productPicture } from './fixtures/products.ts';
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type ErrorCode, errorTable } from '../../errors.ts';
+import { mediaTypes } from '../../model/picture.ts';
 
 /** What an error looks like on every surface. */
 const problemSchema = z
@@ -41,9 +42,20 @@ export function empty(description: string): z.ZodType {
 }
 
 const bytes = z.string().meta({ format: 'binary' });
+const unchanged = empty('The client has this version already.');
+
+/** How a rendition is answered. */
+export const renditionAnswers = { 200: binary('The rendition.', 'image/jpeg'), 304: unchanged };
+
+/** How an original is answered. */
+export const originalAnswers = {
+  200: binary('The whole file, byte for byte.', ...Object.values(mediaTypes)),
+  206: binary('A part of the file.', ...Object.values(mediaTypes)),
+  304: unchanged,
+};
 
 /** An answer of bytes, such as a picture. */
-export function binary(description: string, ...types: string[]): Answer {
+function binary(description: string, ...types: string[]): Answer {
   return { description, content: Object.fromEntries(types.map((type) => [type, { schema: bytes }])) };
 }
 

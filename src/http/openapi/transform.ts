@@ -1,4 +1,5 @@
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { answers } from './answers.ts';
 import type { TakenBodies } from './bodies.ts';
 import { simplifySchemas } from './simplify-schemas.ts';
 
@@ -7,10 +8,18 @@ type Transform = typeof jsonSchemaTransform;
 /** Marks a call whose body may be missing, until the document is complete: Fastify's plugin calls every body required. */
 const bodyMayBeMissing = 'x-body-may-be-missing';
 
+/** Before any route, for every call that may carry a body. */
+const bodyErrors = answers({}, 'body_too_large', 'unsupported_body');
+
+function mayCarryBody(method: string | readonly string[]): boolean {
+  return [method].flat().some((one) => one !== 'GET' && one !== 'HEAD');
+}
+
 /** Turns what a route says of itself into JSON Schema. */
 export const transform: Transform = (document) => {
   const { takes, documented, ...schema } = document.schema;
-  const made = jsonSchemaTransform({ ...document, schema: { ...schema, ...documented } });
+  const response = { ...(mayCarryBody(document.route.method) && bodyErrors), ...(schema.response as object) };
+  const made = jsonSchemaTransform({ ...document, schema: { ...schema, ...documented, response } });
   if (!takes) return made;
   const mayBeMissing = takes['application/json']?.safeParse({}).success === true;
   return {

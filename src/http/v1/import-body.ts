@@ -33,7 +33,8 @@ const importBody = z
   })
   .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
     error: 'must have either "urls" or "items"',
-  });
+  })
+  .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
 
 /** What `POST /v1/imports` takes. */
 export const importBodies: TakenBodies = {

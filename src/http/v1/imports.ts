@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { parseImageReference } from '../../model/image.ts';
+import { parseImageReference, referenceForm } from '../../model/image.ts';
 import { offsetPageFields } from '../fields.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { principalOf } from '../principal.ts';
@@ -20,7 +20,7 @@ const importReference = z
     context.addIssue({ code: 'custom', message: "is neither an import's number nor its UUID" });
     return z.NEVER;
   })
-  .describe('Number or UUID of an import.');
+  .meta({ pattern: referenceForm, description: 'Number or UUID of an import.' });
 
 /** `/v1/imports`: many URLs at once. */
 export const importRoutes: Surface = (app, { services }) => {

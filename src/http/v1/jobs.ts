@@ -43,7 +43,8 @@ const causeBody = z
   })
   .refine((cause) => Object.values(cause).some((value) => value !== undefined), {
     error: 'must have at least one of "code", "failure_class" and "tenant"',
-  });
+  })
+  .meta({ minProperties: 1 });
 const retriedSchema = z.object({ retried: z.int() });
 
 /** `/v1/jobs`: for operators. */

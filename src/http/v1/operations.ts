@@ -31,7 +31,7 @@ export const operationRoutes: Surface = (app, { services }) => {
       schema: {
         tags: ['Usage'],
         summary: 'Figures of all tenants together',
-        response: answers({ 200: json(metricsSchema, 'The figures.') }),
+        response: answers({ 200: json(metricsSchema, 'The figures.') }, 'invalid_request'),
       },
     },
     async (request): Promise<z.input<typeof metricsSchema>> => {
@@ -56,10 +56,13 @@ export const operationRoutes: Surface = (app, { services }) => {
       schema: {
         tags: ['Health'],
         summary: 'Health with each check',
-        response: answers({
-          200: json(healthSchema, 'All checks passed.'),
-          503: json(healthSchema, 'A check failed; its reason is in the answer.'),
-        }),
+        response: answers(
+          {
+            200: json(healthSchema, 'All checks passed.'),
+            503: json(healthSchema, 'A check failed; its reason is in the answer.'),
+          },
+          'invalid_request',
+        ),
       },
     },
     async (_request, reply) => {

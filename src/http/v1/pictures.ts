@@ -1,11 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { mediaTypes } from '../../model/picture.ts';
 import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../cors.ts';
 import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
 import { imageReference, readImageReference } from '../image-reference.ts';
-import { answers, binary, empty } from '../openapi/answers.ts';
+import { answers, originalAnswers, renditionAnswers } from '../openapi/answers.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 
@@ -23,9 +22,8 @@ const recipeQuery = z.object({
   v: z.string().optional().describe('Version of the recipe. With the current one the answer never changes.'),
 });
 const tags = ['Pictures'];
-const unchanged = empty('The client has this version already.');
-const renditionAnswers = answers(
-  { 200: binary('The rendition.', 'image/jpeg'), 304: unchanged },
+const ownAnswers = answers(
+  renditionAnswers,
   'invalid_request',
   'unknown_preset',
   'image_not_found',
@@ -43,11 +41,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         description: 'Byte for byte as it was uploaded. Takes one byte range.',
         params: imageReference,
         response: answers(
-          {
-            200: binary('The whole file.', ...Object.values(mediaTypes)),
-            206: binary('A part of the file.', ...Object.values(mediaTypes)),
-            304: unchanged,
-          },
+          originalAnswers,
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
@@ -91,7 +85,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
           params: imageReference.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
         },
-        response: renditionAnswers,
+        response: ownAnswers,
       },
     },
     (request, reply) => sendRendition(request, reply, request.params.preset),
@@ -106,7 +100,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         tags,
         summary: `The rendition "${thumbnailPreset}"`,
         documented: { params: imageReference, querystring: recipeQuery },
-        response: renditionAnswers,
+        response: ownAnswers,
       },
     },
     (request, reply) => {

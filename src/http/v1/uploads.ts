@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { defaultTenant } from '../../model/tenant.ts';
+import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import { referenceField, tenantField, textField } from '../fields.ts';
 import { bodyTypeOf, readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
@@ -21,7 +21,10 @@ const longestUrl = 8_192;
 
 const urlBody = z.strictObject({
   url: textField(longestUrl).describe('Where the picture is: `http` or `https`.'),
-  tenant: z.string().default(defaultTenant).describe('Name of the tenant; `default` if it is missing.'),
+  tenant: z.string().default(defaultTenant).meta({
+    pattern: tenantName.source,
+    description: 'Name of the tenant; `default` if it is missing.',
+  }),
   reference: referenceField.optional(),
 });
 

@@ -38,12 +38,15 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
         tags,
         summary: 'What all tenants use',
         description: 'Deleted images do not count.',
-        response: answers({
-          200: json(
-            z.object({ totals: usageSchema, tenants: z.array(tenantUsageSchema) }),
-            'All together, and each.',
-          ),
-        }),
+        response: answers(
+          {
+            200: json(
+              z.object({ totals: usageSchema, tenants: z.array(tenantUsageSchema) }),
+              'All together, and each.',
+            ),
+          },
+          'invalid_request',
+        ),
       },
     },
     async (request) => {
@@ -60,7 +63,11 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
         tags,
         summary: 'What a tenant uses',
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
-        response: answers({ 200: json(tenantUsageSchema, 'Its usage.') }, 'tenant_not_found'),
+        response: answers(
+          { 200: json(tenantUsageSchema, 'Its usage.') },
+          'invalid_request',
+          'tenant_not_found',
+        ),
       },
     },
     async (request) =>

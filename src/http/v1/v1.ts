@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Surface } from '../surface.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
@@ -25,7 +26,17 @@ const routes: readonly Surface[] = [
   operationRoutes,
 ];
 
-/** The product's own surface, without its prefix `/v1`. */
+/** What an address takes that names no keys. */
+const noQuery = z.strictObject({});
+
+/**
+ * The product's own surface, without its prefix `/v1`. A key that nobody knows is refused everywhere, so that a misspelled
+ * one is not taken for its default; only renditions, read far more often than all else, look at theirs by themselves.
+ */
 export const v1: Surface = (app, parts) => {
+  app.addHook('onRoute', (route) => {
+    if (route.schema?.documented?.querystring) return;
+    route.schema = { querystring: noQuery, ...route.schema };
+  });
   for (const add of routes) add(app, parts);
 };

@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { mediaTypes } from '../../../model/picture.ts';
 import { tenantField } from '../../fields.ts';
 import { replyOriginal, replyRendition } from '../../image-replies.ts';
 import { imageReferenceText } from '../../image-reference.ts';
-import { answers, binary, json } from '../../openapi/answers.ts';
+import { answers, json, originalAnswers, renditionAnswers } from '../../openapi/answers.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import type { Surface } from '../../surface.ts';
@@ -69,11 +68,12 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
         summary: 'The original',
         params: asset,
         response: answers(
-          { 200: binary('The file, byte for byte.', ...Object.values(mediaTypes)) },
+          originalAnswers,
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
           'original_missing',
+          'range_not_satisfiable',
         ),
       },
     },
@@ -93,7 +93,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
         summary: 'A rendition',
         params: assetAndPreset,
         response: answers(
-          { 200: binary('The rendition.', 'image/jpeg') },
+          renditionAnswers,
           'invalid_request',
           'unknown_preset',
           'image_not_found',

@@ -65,7 +65,11 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
         tags,
         summary: 'Usage of one tenant',
         params: tenantParams,
-        response: answers({ 200: json(tenantUsageSchema, 'Its usage.') }, 'tenant_not_found'),
+        response: answers(
+          { 200: json(tenantUsageSchema, 'Its usage.') },
+          'invalid_request',
+          'tenant_not_found',
+        ),
       },
     },
     async (request) =>
