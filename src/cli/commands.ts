@@ -139,6 +139,12 @@ async function seedSampleCatalog(config: Config, values: Values): Promise<number
 async function purgeImages(config: Config, values: Values): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const unused = values['unused'] === true;
+  for (const option of ['tenant', 'token']) {
+    if (!unused && values[option] !== undefined)
+      throw new UsageError(
+        `--${option} goes with --unused: deleted images of all tenants are purged together.`,
+      );
+  }
   const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
   try {
     return await runPurgeCommand({

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { runProgram, runVitrine } from '../support/process/command.ts';
 
-const commands = ['serve', 'worker', 'migrate', 'doctor', 'import', 'seed'];
+const commands = ['serve', 'worker', 'migrate', 'doctor', 'import', 'purge', 'seed'];
 const launcher = fileURLToPath(new URL('../../bin/vitrine.js', import.meta.url));
 const sentence = /Vitrine needs Node 24\.12 or newer; this is \d+/;
 

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest';
+import { call, upload } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const server = useServer({ PURGE_CONFIRM_TOKEN: 'open sesame' });
+
+const purge = (args: string[], env: Record<string, string> = {}) =>
+  runVitrine(['purge', ...args], {
+    DATA_DIR: server().dataDir,
+    PURGE_CONFIRM_TOKEN: 'open sesame',
+    ...env,
+  });
+const statusOf = async (id: number, tail = '') =>
+  (await call(`${server().url}/v1/images/${id}${tail}`, { method: tail ? 'POST' : 'GET' })).status;
+
+async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
+  return (await upload(server().url, await jpeg(name), tenant)).body.id;
+}
+
+test('deleted images are counted first, and removed when that is confirmed', async () => {
+  const kept = await uploadNew('kept');
+  const doomed = await uploadNew('doomed');
+  await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
+
+  const recent = await purge([]);
+  expect([recent.code, recent.stdout]).toEqual([0, 'There is no deleted image to remove.\n']);
+  const dry = await purge(['--days', '0']);
+  expect(dry.code).toBe(0);
+  expect(dry.stdout).toMatch(/^One deleted image would be removed and free [\d.]+ k?B.* Nothing was removed/);
+  expect(await statusOf(doomed, '/restore')).toBe(200);
+
+  await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
+  const done = await purge(['--days', '0', '--confirm']);
+  expect([done.code, done.stdout]).toEqual([0, expect.stringMatching(/^One image removed; 4 files and /)]);
+  expect(await statusOf(doomed, '/restore')).toBe(404);
+  expect(await statusOf(kept)).toBe(200);
+});
+
+test('unused images of one tenant, with a warning, a token, and a report for programs', async () => {
+  const unused = await uploadNew('unused', 'shelf');
+  const used = await uploadNew('used', 'shelf');
+  const elsewhere = await uploadNew('elsewhere', 'other');
+
+  const warned = await purge(['--unused', '--tenant', 'shelf']);
+  expect(warned.stdout).toMatch(
+    /^Note: The tenant "shelf" has never used references.*\n2 unused images would/,
+  );
+  await call(`${server().url}/v1/images/${used}/references/sku-1`, { method: 'PUT' });
+
+  const refused = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
+  expect([refused.code, refused.stdout]).toEqual([1, '']);
+  expect(refused.stderr).toContain('confirm_token is not the value of PURGE_CONFIRM_TOKEN');
+  expect(await statusOf(unused)).toBe(200);
+
+  const done = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);
+  expect(JSON.parse(done.stdout)).toMatchObject({
+    dryRun: false,
+    found: 1,
+    removed: 1,
+    warnings: [],
+    errors: [],
+  });
+  expect([await statusOf(unused), await statusOf(used), await statusOf(elsewhere)]).toEqual([404, 200, 200]);
+});
+
+test('what cannot be done is said in a sentence', async () => {
+  const tenant = await purge(['--unused', '--tenant', 'nobody']);
+  expect([tenant.code, tenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
+  const alone = await purge(['--tenant', 'shop']);
+  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant goes with --unused')]);
+  const days = await purge(['--days', 'soon']);
+  expect([days.code, days.stderr]).toEqual([
+    2,
+    expect.stringContaining('--days takes a whole number from 0 to 36500, not "soon".'),
+  ]);
+  const nowhere = await purge(['--url', 'http://127.0.0.1:9']);
+  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No answer from')]);
+});
