@@ -8,7 +8,7 @@ import { loadConfig } from '../src/config.ts';
 import { settings } from '../src/config/settings.ts';
 import { errorTable } from '../src/errors.ts';
 import { makeHttpServer } from '../src/http/server.ts';
-import type { SurfaceParts } from '../src/http/surface.ts';
+import type { HttpParts } from '../src/http/surface.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -44,8 +44,8 @@ describe('configuration', () => {
 
   test('every variable that a document names is a setting', () => {
     const known = new Set(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases]));
-    // Not a variable: the mark in the folder of a complete database.
-    known.add('VITRINE_READY');
+    // No variables: the mark in the folder of a complete database, and what confirms a purge on a machine of one's own.
+    for (const word of ['VITRINE_READY', 'DELETE_CONFIRMED']) known.add(word);
     const unknown = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
         .filter((name) => !known.has(name))
@@ -57,6 +57,8 @@ describe('configuration', () => {
   test('docs/limits.md gives the defaults that are in force', () => {
     const limits = read('docs/limits.md').replaceAll(',', '');
     const { maxConnections, maxUploadBytes, maxPixels, maxFrames, leaseSeconds, poolRecycleJobs } = settings;
+    const { importConcurrency, importConnectSeconds, importIdleSeconds, importTotalSeconds } = settings;
+    const { hashThreshold, maxSimilarResults, similarityThreshold, purgeDays } = settings;
     for (const { name, fallback } of [
       maxConnections,
       maxUploadBytes,
@@ -64,16 +66,25 @@ describe('configuration', () => {
       maxFrames,
       leaseSeconds,
       poolRecycleJobs,
+      importConcurrency,
+      importConnectSeconds,
+      importIdleSeconds,
+      importTotalSeconds,
+      hashThreshold,
+      maxSimilarResults,
+      similarityThreshold,
+      purgeDays,
     ]) {
-      const row = limits.split('\n').find((line) => line.includes(`| \`${name}\` |`));
-      expect(row, name).toMatch(new RegExp(`\\b${fallback}\\b`));
+      const rows = limits.split('\n').filter((line) => line.includes(`| \`${name}\` |`));
+      expect(rows.length, name).toBeGreaterThan(0);
+      for (const row of rows) expect(row, name).toMatch(new RegExp(`\\b${fallback}\\b`));
     }
   });
 });
 
 describe('API', () => {
-  test('docs/api.md has every error code with its status, title and class, and no other', () => {
-    const documented = tableRows('docs/api.md').filter((row) => row.length === 4);
+  test('docs/api/errors.md has every error code with its status, title and class, and no other', () => {
+    const documented = tableRows('docs/api/errors.md').filter((row) => row.length === 4);
     const real = Object.entries(errorTable).map(([code, { status, title, failureClass }]) => [
       code,
       String(status),
@@ -83,21 +94,56 @@ describe('API', () => {
     expect(documented).toEqual(real);
   });
 
-  test('docs/api.md has every route that the server registers, and no other', async () => {
-    const documented = tableRows('docs/api.md')
+  test('docs/api/README.md has every route that the server registers, and no other', async () => {
+    const documented = tableRows('docs/api/README.md')
       .map(([first = '']) => first)
       .filter((call) => /^[A-Z]+ \//.test(call));
     expect(documented.toSorted()).toEqual(await registeredRoutes());
   });
+
+  test('the pages on the API name no call that is not there', async () => {
+    const known = new Set((await registeredRoutes()).map(withoutNames));
+    const pages = documents.filter((document) => document.startsWith('docs/api/'));
+    const unknown = pages.flatMap((page) =>
+      Array.from(
+        read(page).matchAll(/`(GET|POST|PUT|DELETE) (\/[^`\s?]*)/g),
+        ([, method = '', path = '']) => path && `${method} ${path}`,
+      )
+        .filter((call) => !known.has(withoutNames(call)))
+        .map((call) => `${page}: ${call}`),
+    );
+    expect(pages.length).toBeGreaterThan(5);
+    expect(unknown).toEqual([]);
+  });
+
+  test('the pages on the API have every figure for Prometheus, and no other', () => {
+    const source = ['metrics.ts', 'sampler.ts', 'request-times.ts']
+      .map((file) => read(`src/telemetry/${file}`))
+      .join('');
+    const real = [...new Set(Array.from(source.matchAll(/'(vitrine_[a-z_]+)'/g), ([, name = '']) => name))];
+    const documented = tableRows('docs/api/usage-and-operations.md')
+      .map(([first = '']) => first)
+      .filter((name) => name.startsWith('vitrine_'));
+    expect(real.length).toBeGreaterThan(8);
+    expect(documented.toSorted()).toEqual(real.toSorted());
+  });
 });
+
+/** A call without the names of its parameters, and without a slash at its end. */
+function withoutNames(call: string): string {
+  return call.replaceAll(/:\w+/g, ':').replace(/(?<=.)\/$/, '');
+}
 
 /** Routes of the real server, as `GET /path`; those of HEAD follow those of GET. Nothing behind it is called. */
 async function registeredRoutes(): Promise<string[]> {
-  const parts = { services: {}, presets: [] } as unknown as SurfaceParts;
-  const app = makeHttpServer(loadConfig({}).server, pino({ level: 'silent' }), parts);
+  const parts = { services: {}, metrics: {} } as unknown as HttpParts;
+  const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
   await app.ready();
   try {
-    return parseRoutes(app.printRoutes({ commonPrefix: false })).toSorted();
+    // Preflights are answered everywhere, and pages load their own files.
+    return parseRoutes(app.printRoutes({ commonPrefix: false }))
+      .filter((call) => !call.startsWith('OPTIONS ') && !/^GET \/docs(?:\/|\*)/.test(call))
+      .toSorted();
   } finally {
     await app.close();
   }

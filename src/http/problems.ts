@@ -58,6 +58,8 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
+    // What is refused before any route is found meets no hook.
+    .header('x-content-type-options', 'nosniff')
     .send(JSON.stringify(problemOf(error)));
 }
 

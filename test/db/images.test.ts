@@ -1,14 +1,16 @@
 import { beforeEach, expect, test } from 'vitest';
+import { makeCompletionQueries } from '../../src/db/completion.ts';
+import { makeDeletionQueries } from '../../src/db/deletion.ts';
 import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';
 import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { hashOf, renditionOf } from '../support/inner/records.ts';
+import { derivedFactsOf, hashOf, renditionOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);
+const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
 const ofShop: Principal = { ...openPrincipal, subject: 'key', tenantId: shop.id };
@@ -23,7 +25,7 @@ beforeEach(async () => {
     all.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
       const made = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
-      await makeJobQueries(database).complete(await claimOne(database), made);
+      await makeCompletionQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
     }
   }
   await database.runScript(
@@ -73,7 +75,7 @@ test('a principal of one tenant sees that tenant only', async () => {
   expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
-  expect(await images.markDeleted(ofShop, { id: all[4]! })).toBeUndefined();
+  expect(await deletion.hide(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
 });
 
@@ -81,14 +83,17 @@ test('an image is found by its number and by its UUID', async () => {
   const image = await images.find(openPrincipal, { id: all[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
-  const { renditions: _left, ...bare } = image!;
+  const { renditions: _made, nearDuplicates: _near, ...bare } = image!;
   expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('a deleted image is hidden from every question, and deleted once only', async () => {
   const reference = { id: all[0]! };
-  expect(await images.markDeleted(openPrincipal, reference)).toMatchObject(reference);
-  expect(await images.markDeleted(openPrincipal, reference)).toBeUndefined();
+  expect(await deletion.hide(openPrincipal, reference, false)).toMatchObject({
+    outcome: 'deleted',
+    image: reference,
+  });
+  expect(await deletion.hide(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, reference)).toBeUndefined();
   expect(await images.findBare(openPrincipal, reference)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
@@ -97,9 +102,9 @@ test('a deleted image is hidden from every question, and deleted once only', asy
 
 test('of many who delete the same image at once, one is told that it did', async () => {
   const answers = await Promise.all(
-    Array.from({ length: 10 }, () => images.markDeleted(openPrincipal, { id: all[1]! })),
+    Array.from({ length: 10 }, () => deletion.hide(openPrincipal, { id: all[1]! }, false)),
   );
-  expect(answers.filter(Boolean)).toHaveLength(1);
+  expect(answers.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
 
 test('damage is marked with the time of its discovery, and cleared', async () => {

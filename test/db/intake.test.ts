@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { makeDeletionQueries } from '../../src/db/deletion.ts';
 import { makeImageQueries } from '../../src/db/images.ts';
 import { makeIntakeQueries } from '../../src/db/intake.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
@@ -38,13 +39,13 @@ test('a new picture becomes an image and a job that waits for a worker', async (
     renditions: [],
   });
   expect(image?.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
-  const [claimed] = await jobs.claimDue(9, 60);
+  const [claimed] = await jobs.claimDue('derive', 9, 60);
   expect(claimed).toMatchObject({ imageId: recorded.imageId, original: { contentHash: hashOf('vase') } });
 });
 
 test('a picture that its recorder works on is claimed from the start', async () => {
   const recorded = await intake.record(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
-  expect(await jobs.claimDue(9, 60)).toEqual([]);
+  expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
   if (recorded.outcome === 'known') throw new Error('It was known.');
   expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
@@ -94,14 +95,14 @@ test('the content of a failed image is tried again under the same image', async 
     error: null,
     errorCode: null,
   });
-  const [claimed] = await jobs.claimDue(9, 60);
+  const [claimed] = await jobs.claimDue('derive', 9, 60);
   expect(claimed).toMatchObject({ imageId: first.imageId, retries: 0 });
   expect(claimed?.id).not.toBe(first.job.id);
 });
 
 test('the content of a deleted image becomes a new image', async () => {
   const first = await intake.record(uploadOf(shop.id, 'returned'));
-  await images.markDeleted(openPrincipal, { id: first.imageId });
+  await makeDeletionQueries(database).hide(openPrincipal, { id: first.imageId }, false);
   const second = await intake.record(uploadOf(shop.id, 'returned'));
   expect(second.outcome).toBe('new');
   expect(second.imageId).not.toBe(first.imageId);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobReportQueries } from '../../src/db/job-reports.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
@@ -21,23 +22,23 @@ test('urgent jobs go first, then those that are due longest, then the older ones
     `UPDATE jobs SET run_at = now() - interval '1 hour' WHERE id IN (${waiting.jobId}, ${batch.jobId})`,
   );
   const order: number[] = [];
-  for (let i = 0; i < 4; i++) order.push(...(await jobs.claimDue(1, 60)).map(({ id }) => id));
+  for (let i = 0; i < 4; i++) order.push(...(await jobs.claimDue('derive', 1, 60)).map(({ id }) => id));
   expect(order).toEqual([inline.jobId, waiting.jobId, single.jobId, batch.jobId]);
 });
 
 test('a claim takes no more than its limit, the most urgent ones', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
   const urgent = await record('urgent', 10);
-  const claimed = await jobs.claimDue(3, 60);
+  const claimed = await jobs.claimDue('derive', 3, 60);
   expect(claimed).toHaveLength(3);
   expect(claimed[0]?.id).toBe(urgent.jobId);
-  expect(await jobs.claimDue(9, 60)).toHaveLength(3);
+  expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(3);
 });
 
 test('a job whose time has not come is left alone', async () => {
   const { jobId } = await record('later');
   await database.runScript(`UPDATE jobs SET run_at = now() + interval '1 hour' WHERE id = ${jobId}`);
-  expect(await jobs.claimDue(9, 60)).toEqual([]);
+  expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
 test('a claimed job tells its holder what it needs, and shows that work is under way', async () => {
@@ -48,6 +49,8 @@ test('a claimed job tells its holder what it needs, and shows that work is under
     imageId,
     tenantId: shop.id,
     original: { key: expect.stringContaining(hashOf('facts')) as string, contentHash: hashOf('facts') },
+    sourceUrl: null,
+    isFirstRun: true,
     leaseToken: 1,
     priority: 50,
     retries: 0,
@@ -60,7 +63,7 @@ test('a claimed job tells its holder what it needs, and shows that work is under
 
 test('many who claim at once never get the same job', async () => {
   for (let i = 0; i < 30; i++) await record(`crowd ${i}`);
-  const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue(2, 60)));
+  const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue('derive', 2, 60)));
   const ids = claims.flat().map(({ id }) => id);
   expect(ids).toHaveLength(30);
   expect(new Set(ids).size).toBe(30);
@@ -97,7 +100,7 @@ test('a job that is handed back is due at once and has spent nothing', async () 
   await jobs.handBack([job]);
   const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
   expect(image?.status).toBe('pending');
-  expect(await jobs.report(job.id)).toMatchObject({
+  expect(await makeJobReportQueries(database).find(openPrincipal, job.id)).toMatchObject({
     state: 'pending',
     retries: 0,
     crashes: 0,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobReportQueries } from '../../src/db/job-reports.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
@@ -10,6 +11,7 @@ import { hashOf } from '../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
+const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
 test('each retry is due exactly its pause after the failure, by the clock of the database', async () => {
@@ -25,7 +27,7 @@ test('each retry is due exactly its pause after the failure, by the clock of the
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
     );
     expect(pause).toBeCloseTo(delaySeconds, 5);
-    expect(await jobs.claimDue(1, 60)).toEqual([]);
+    expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
     expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
     await makeDue(database, jobId);
   }
@@ -37,7 +39,7 @@ test('a retry that is due by the real clock is claimed, and not before', async (
   const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
   const began = performance.now();
-  await expect.poll(() => jobs.claimDue(1, 60), { interval: 20 }).toHaveLength(1);
+  await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
   expect(performance.now() - began).toBeGreaterThan(350);
 });
 
@@ -58,7 +60,7 @@ test('a final failure is shown with the image and leaves nothing to claim', asyn
     errorCode: 'permanent_code',
   });
   expect(image?.processedAt).toBeInstanceOf(Date);
-  expect(await jobs.claimDue(1, 60)).toEqual([]);
+  expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
 });
 
 test('the history keeps every try in order, with its class, stage, reason and time', async () => {
@@ -66,7 +68,7 @@ test('the history keeps every try in order, with its class, stage, reason and ti
   const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
-  const report = await jobs.report(jobId);
+  const report = await reportOf(jobId);
   expect(report?.history).toMatchObject([
     { failureClass: 'transient', stage: 'decode', code: 'transient_code', error: 'A transient failure.' },
     { failureClass: 'crash', stage: 'decode', code: 'crash_code', error: 'A crash failure.' },
@@ -96,5 +98,5 @@ test('poison_jobs shows failed jobs with their history, and no others', async ()
 });
 
 test('there is no report of a job that is not there', async () => {
-  expect(await jobs.report(123_456)).toBeUndefined();
+  expect(await reportOf(123_456)).toBeUndefined();
 });

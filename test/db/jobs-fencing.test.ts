@@ -1,5 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
+import { makeCompletionQueries } from '../../src/db/completion.ts';
 import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobReportQueries } from '../../src/db/job-reports.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
@@ -7,12 +9,14 @@ import type { ClaimedJob } from '../../src/model/job.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { renditionOf } from '../support/inner/records.ts';
+import { derivedFactsOf, renditionOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
+const { complete } = makeCompletionQueries(database);
 const images = makeImageQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
+const facts = derivedFactsOf('vase');
 const thumb = renditionOf(shop.id, 'vase', 'thumb');
 const give = { state: 'failed' } as const;
 const retry = { state: 'pending', delaySeconds: 2, spend: 'retries' } as const;
@@ -32,11 +36,13 @@ const everything = async () => ({
   jobs: await rowsOf(database, 'SELECT * FROM jobs'),
   images: await rowsOf(database, 'SELECT * FROM images'),
   renditions: await rowsOf(database, 'SELECT * FROM renditions'),
+  fingerprints: await rowsOf(database, 'SELECT * FROM fingerprints'),
+  embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
 });
 
 test('a holder whose lease was taken over completes nothing, and nothing of it becomes visible', async () => {
   const before = await everything();
-  expect(await jobs.complete(late, [thumb])).toBeUndefined();
+  expect(await complete(late, [thumb], facts)).toBeUndefined();
   expect(await everything()).toEqual(before);
   expect(before.renditions).toEqual([]);
 });
@@ -59,17 +65,18 @@ test('a holder whose lease was taken over cannot hand the job back', async () =>
 test('a holder whose job waits for its next holder changes nothing either', async () => {
   await jobs.handBack([successor]);
   const before = await everything();
-  expect(await jobs.complete(successor, [thumb])).toBeUndefined();
+  expect(await complete(successor, [thumb], facts)).toBeUndefined();
   expect(await jobs.recordFailure(successor, attemptOf('permanent'), give)).toBe(false);
   expect(await jobs.renewLeases([successor], 60)).toEqual(new Set());
   expect(await everything()).toEqual(before);
 });
 
 test('the successor completes: renditions, image and job become visible together', async () => {
-  const answered = await jobs.complete(successor, [
-    renditionOf(shop.id, 'vase', 'card', 400),
-    renditionOf(shop.id, 'vase', 'thumb', 100),
-  ]);
+  const answered = await complete(
+    successor,
+    [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
+    facts,
+  );
   expect(answered).toMatchObject({ id: successor.imageId, status: 'completed', tenant: 'shop', error: null });
   expect(answered?.processedAt).toBeInstanceOf(Date);
   expect(answered?.renditions.map(({ preset, bytes }) => [preset, bytes])).toEqual([
@@ -77,20 +84,23 @@ test('the successor completes: renditions, image and job become visible together
     ['thumb', 100],
   ]);
   expect(await images.find(openPrincipal, { id: successor.imageId })).toEqual(answered);
-  expect(await jobs.report(successor.id)).toMatchObject({ state: 'completed', leaseLosses: 1 });
+  expect(await makeJobReportQueries(database).find(openPrincipal, successor.id)).toMatchObject({
+    state: 'completed',
+    leaseLosses: 1,
+  });
 });
 
 test('a job is completed once only', async () => {
-  await jobs.complete(successor, [thumb]);
+  await complete(successor, [thumb], facts);
   const before = await everything();
-  expect(await jobs.complete(successor, [renditionOf(shop.id, 'vase', 'zoom')])).toBeUndefined();
+  expect(await complete(successor, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
   expect(await jobs.recordFailure(successor, attemptOf('crash'), give)).toBe(false);
   expect(await everything()).toEqual(before);
 });
 
 test('making a rendition again replaces the one of the same preset', async () => {
-  await jobs.complete(successor, [thumb]);
+  await complete(successor, [thumb], facts);
   await database.runScript("UPDATE jobs SET state = 'pending'; UPDATE images SET status = 'pending'");
-  const again = await jobs.complete(await claimOne(database), [{ ...thumb, bytes: 77, recipe: 'newer' }]);
+  const again = await complete(await claimOne(database), [{ ...thumb, bytes: 77, recipe: 'newer' }], facts);
   expect(again?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
 });

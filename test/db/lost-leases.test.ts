@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { makeCompletionQueries } from '../../src/db/completion.ts';
 import { makeImageQueries } from '../../src/db/images.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
@@ -6,6 +7,7 @@ import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { claimOne, recordPending } from '../support/inner/jobs.ts';
+import { derivedFactsOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -28,14 +30,14 @@ test('only leases that ran out are taken over, and no retry is spent', async () 
 test('a process that is alone takes every lease over, whatever time it has left', async () => {
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
-  await jobs.claimDue(2, 3600);
+  await jobs.claimDue('derive', 2, 3600);
   expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 2, givenUp: 0 });
-  expect(await jobs.claimDue(9, 60)).toHaveLength(2);
+  expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(2);
 });
 
 test('jobs that wait or have ended lose nothing', async () => {
   await recordPending(database, shop.id, 'done');
-  await jobs.complete(await claimOne(database), []);
+  await makeCompletionQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'waiting');
   expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: 0, givenUp: 0 });
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
@@ -55,7 +57,7 @@ test('the tenth lost worker is taken for the job’s own doing: it fails, with a
     error: sentence,
     errorCode: 'worker_lost',
   });
-  expect(await jobs.claimDue(9, 60)).toEqual([]);
+  expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   const [poison] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
   expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error: sentence, lease_losses: 10 });
   expect(poison?.history).toHaveLength(10);

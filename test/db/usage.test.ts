@@ -1,13 +1,13 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images.ts';
+import { makeCompletionQueries } from '../../src/db/completion.ts';
+import { makeDeletionQueries } from '../../src/db/deletion.ts';
 import { makeIntakeQueries } from '../../src/db/intake.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { makeUsageQueries } from '../../src/db/usage.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';
 import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { renditionOf, uploadOf } from '../support/inner/records.ts';
+import { derivedFactsOf, renditionOf, uploadOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const usage = makeUsageQueries(database);
@@ -19,10 +19,11 @@ let vase: number;
 /** The shop has a finished vase of 1000 bytes with renditions of 100 and 400, and a lamp of 500 that waits. */
 beforeEach(async () => {
   vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
-  await makeJobQueries(database).complete(await claimOne(database), [
-    renditionOf(shop.id, 'vase', 'thumb', 100),
-    renditionOf(shop.id, 'vase', 'card', 400),
-  ]);
+  await makeCompletionQueries(database).complete(
+    await claimOne(database),
+    [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
+    derivedFactsOf('vase'),
+  );
   await recordPending(database, shop.id, 'lamp', { bytes: 500 });
 });
 
@@ -33,7 +34,10 @@ const ofShop = {
   renditions: 2,
   originalBytes: 1500,
   renditionBytes: 500,
+  bytesByPreset: { card: 400, thumb: 100 },
+  imagesByStatus: { pending: 1, processing: 0, completed: 1, failed: 0 },
 };
+const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('a tenant’s usage counts its images, renditions and bytes', async () => {
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
@@ -45,7 +49,14 @@ test('the same content uploaded again costs nothing', async () => {
 });
 
 test('a tenant without pictures is listed with zeros; one that is not there is not', async () => {
-  const nothing = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
+  const nothing = {
+    images: 0,
+    renditions: 0,
+    originalBytes: 0,
+    renditionBytes: 0,
+    bytesByPreset: {},
+    imagesByStatus: noStates,
+  };
   expect(await usage.tenants(openPrincipal)).toEqual([
     { tenantId: empty.id, tenant: 'empty', ...nothing },
     ofShop,
@@ -54,24 +65,25 @@ test('a tenant without pictures is listed with zeros; one that is not there is n
 });
 
 test('what is deleted does not count', async () => {
-  await makeImageQueries(database).markDeleted(openPrincipal, { id: vase });
+  await makeDeletionQueries(database).hide(openPrincipal, { id: vase }, false);
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
     ...ofShop,
     images: 1,
     renditions: 0,
     originalBytes: 500,
     renditionBytes: 0,
-  });
-  expect(await usage.overall(openPrincipal)).toEqual({
-    imagesByTenant: { empty: 0, shop: 1 },
     bytesByPreset: {},
-    imagesByStatus: { pending: 1, processing: 0, completed: 0, failed: 0 },
+    imagesByStatus: { ...noStates, pending: 1 },
   });
 });
 
 test('overall usage adds up tenants, presets and states', async () => {
   await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
   expect(await usage.overall(openPrincipal)).toEqual({
+    images: 3,
+    renditions: 2,
+    originalBytes: 2500,
+    renditionBytes: 500,
     imagesByTenant: { empty: 1, shop: 2 },
     bytesByPreset: { thumb: 100, card: 400 },
     imagesByStatus: { pending: 1, processing: 1, completed: 1, failed: 0 },

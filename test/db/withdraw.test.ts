@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images.ts';
+import { makeDeletionQueries } from '../../src/db/deletion.ts';
 import { makeIntakeQueries } from '../../src/db/intake.ts';
 import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
@@ -11,7 +11,6 @@ import { hashOf, uploadOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const intake = makeIntakeQueries(database);
-const images = makeImageQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 
 async function recordHeld(content: string): Promise<ClaimedJob> {
@@ -44,7 +43,7 @@ test('a withdrawn upload leaves no image, no job and no original', async () => {
 
 test('the original stays while a deleted image has the same content', async () => {
   const before = await recordHeld('kept');
-  await images.markDeleted(openPrincipal, { id: before.imageId });
+  await makeDeletionQueries(database).hide(openPrincipal, { id: before.imageId }, false);
   const job = await recordHeld('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
@@ -60,7 +59,7 @@ test('a holder whose lease was taken over withdraws nothing', async () => {
   const job = await recordHeld('taken');
   await makeSweepQueries(database).takeOverLostLeases(10, true);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
-  const [claimed] = await makeJobQueries(database).claimDue(1, 60);
+  const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
   expect(claimed?.id).toBe(job.id);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });

@@ -1,34 +1,116 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { expect, onTestFinished, test } from 'vitest';
 import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
-import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeQueries } from '../../src/db/queries.ts';
+import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
+import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';
+import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
+import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
+import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
-test('health is that of the database and of the storage, each by itself', async () => {
+const stillborn = fileURLToPath(new URL('../imaging/fixtures/stillborn-child.ts', import.meta.url));
+
+/** Health of parts that a test may break. */
+async function makeHealth(childModule?: string) {
   const folder = await testFolder();
   await copyTemplate(join(folder, 'db'));
   const database = await openEmbeddedDatabase(join(folder, 'db'));
+  onTestFinished(() => database.close().catch(() => undefined));
   const storage = await makeLocalStorage(join(folder, 'storage'));
   const logger = keepingLogger();
-  const check = makeCheckHealth({ sweeping: makeSweepQueries(database), storage, logger });
-  const healthy = [
-    { name: 'database', error: undefined },
-    { name: 'storage', error: undefined },
-  ];
-  expect(await check()).toEqual(healthy);
+  const pool = { size: 1, timeoutMs: 5000, memoryMb: 1024, recycleAfterJobs: 500, logger };
+  const decoders = makeDecoderPool({ ...pool, ...(childModule === undefined ? {} : { childModule }) });
+  await decoders.start();
+  onTestFinished(() => decoders.close());
+  const queries = makeQueries(database);
+  const check = makeCheckHealth({
+    ...queries,
+    storage,
+    queue: makeInProcessQueue(),
+    decoders,
+    space: { name: embeddingSpace, dimension: embeddingDimension },
+    versions: { vitrine: '1.2.3' },
+    logger,
+  });
+  return { check, database, storage, logger, decoders, ...queries };
+}
+
+const passed = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
+
+test('health is that of database, storage, queue and decoders, each by itself', async () => {
+  const { check, database, storage, logger } = await makeHealth();
+  expect(await check.ready()).toEqual(passed);
   await rm(storage.stagingDirectory, { recursive: true });
   await writeFile(storage.stagingDirectory, 'a file in the place of the folder');
-  expect(await check()).toEqual([
-    healthy[0],
+  expect(await check.ready()).toEqual([
+    passed[0],
     { name: 'storage', error: 'The storage did not do its work (ENOTDIR).' },
+    ...passed.slice(2),
   ]);
   await database.close();
-  const [sick] = await check();
+  const [sick, , queue, decoders] = await check.ready();
   expect(sick?.error).toBe('Something went wrong on our side; the log has the details.');
+  expect(queue?.error).toBeDefined();
+  expect(decoders).toEqual(passed[3]);
   expect(logger.messages('error')).toContain('the database is not healthy');
+});
+
+test('decoders that cannot be kept alive are not healthy, and all else is', async () => {
+  const { check } = await makeHealth(stillborn);
+  const broken = 'No decoder child can be kept alive; the log has the details.';
+  await expect
+    .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
+    .toEqual([undefined, undefined, undefined, broken]);
+});
+
+test('details count the queue, the descriptors and the free bytes, and name versions', async () => {
+  const { check, database, tenants, completion, jobs } = await makeHealth();
+  const shop = await tenants.ensure('shop');
+  await recordPending(database, shop.id, 'done');
+  await completion.complete(await claimOne(database), [], derivedFactsOf('done'));
+  await recordPending(database, shop.id, 'failed');
+  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
+  const { jobId } = await recordPending(database, shop.id, 'oldest');
+  await database.runScript(`UPDATE jobs SET created_at = now() - interval '90 s' WHERE id = ${jobId}`);
+  await recordPending(database, shop.id, 'newer');
+  const details = await check.detailed();
+  expect(details).toMatchObject({
+    checks: passed,
+    database: { kind: 'embedded', version: expect.stringMatching(/^\d+\.\d+/) as string },
+    queue: { kind: 'in-process', pending: 2, processing: 1, failed: 1 },
+    storage: { kind: 'local' },
+    embeddings: { space: embeddingSpace, dimension: embeddingDimension, count: 1 },
+    versions: { vitrine: '1.2.3' },
+  });
+  expect(details.queue?.oldestPendingSeconds).toBeCloseTo(90, -1);
+  expect(details.database?.pgvector).toMatch(/^\d+\.\d+/);
+  expect(details.storage?.freeBytes).toBeGreaterThan(0);
+});
+
+test('an empty queue has no oldest job', async () => {
+  const { check } = await makeHealth();
+  expect((await check.detailed()).queue).toEqual({
+    kind: 'in-process',
+    pending: 0,
+    processing: 0,
+    failed: 0,
+    oldestPendingSeconds: null,
+  });
+});
+
+test('details of a part that is away are left out, and the check says why', async () => {
+  const { check, database } = await makeHealth();
+  await database.close();
+  const details = await check.detailed();
+  expect(details).toMatchObject({ database: undefined, queue: undefined, embeddings: undefined });
+  expect(details.storage?.freeBytes).toBeGreaterThan(0);
+  expect(details.checks[0]?.error).toBeDefined();
 });

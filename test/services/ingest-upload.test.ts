@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images.ts';
+import { makeDeletionQueries } from '../../src/db/deletion.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
@@ -104,14 +104,14 @@ test('bytes of a deleted image come back as a new image', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);
-  await rig.images.markDeleted(openPrincipal, { id: before.image.id });
+  await rig.hide({ id: before.image.id });
   const after = await rig.upload(bytes);
   expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   expect(after.image.id).not.toBe(before.image.id);
 });
 
 test('an image that is deleted while the same bytes are being uploaded comes back as a new one', async () => {
-  const remove = (id: number) => makeImageQueries(database).markDeleted(openPrincipal, { id });
+  const remove = (id: number) => makeDeletionQueries(database).hide(openPrincipal, { id }, false);
   const rig = await makeRig(engines, { onKnown: remove });
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);

@@ -19,7 +19,7 @@ async function withImage(cacheBytes = 2 ** 20) {
     presets.map(({ name }) => name),
   );
   const retrieve = makeRetrieveImage({ ...rig, cache, presets });
-  const remove = makeDeleteImage({ images: rig.images, cache });
+  const remove = makeDeleteImage({ deletion: rig.deletion, cache });
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
@@ -59,13 +59,15 @@ test('a deleted image is gone at once under both of its names, also from memory'
   const { retrieve, remove, image, id } = await withImage();
   const names = [id, { uuid: image.uuid }];
   for (const name of names) await retrieve.rendition(openPrincipal, name, 'thumb');
-  await remove(openPrincipal, id);
+  await remove(openPrincipal, id, { force: false });
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
   expect(retrieve.cached(openPrincipal, image.uuid, 'thumb')).toBeUndefined();
   for (const name of names) {
     await expect(retrieve.rendition(openPrincipal, name, 'thumb')).rejects.toMatchObject({ status: 404 });
     await expect(retrieve.original(openPrincipal, name)).rejects.toMatchObject({ status: 404 });
-    await expect(remove(openPrincipal, name)).rejects.toMatchObject({ code: 'image_not_found' });
+    await expect(remove(openPrincipal, name, { force: false })).rejects.toMatchObject({
+      code: 'image_not_found',
+    });
   }
 });
 
@@ -76,7 +78,7 @@ test('a read that was under way while its image was deleted does not bring it ba
   await rm(path);
   execFileSync('mkfifo', [path]);
   const reading = retrieve.rendition(openPrincipal, id, 'thumb');
-  await remove(openPrincipal, id);
+  await remove(openPrincipal, id, { force: false });
   await writeFile(path, Buffer.alloc(thumb.bytes));
   await reading;
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
@@ -137,7 +139,7 @@ test.each(['missing', 'cut'])(
         code: 'rendition_not_ready',
       });
     }
-    const claimed = await rig.jobs.claimDue(10, 60);
+    const claimed = await rig.jobs.claimDue('derive', 10, 60);
     expect(
       claimed.map(({ imageId }) => imageId),
       'one job, however often it is asked for',
@@ -155,7 +157,7 @@ test('a preset that is newer than the image is made when it is asked for; one th
   await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });
-  expect((await rig.jobs.claimDue(10, 60)).map(({ imageId }) => imageId)).toEqual([image.id]);
+  expect((await rig.jobs.claimDue('derive', 10, 60)).map(({ imageId }) => imageId)).toEqual([image.id]);
   expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toHaveProperty('etag');
   await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',

@@ -38,7 +38,7 @@ test('a broken picture fails at once, for good, with a sentence for its editor',
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_damaged', renditions: [] });
   expect(failed?.error).toBe('The JPEG picture cannot be decoded: the file ends too early.');
-  expect(await rig.jobs.report(jobId!)).toMatchObject({
+  expect(await rig.report(jobId!)).toMatchObject({
     state: 'failed',
     retries: 0,
     failureClass: 'permanent',
@@ -62,7 +62,7 @@ test('a store that is away is tried again after 2, 4 and 8 s, and then given up'
     );
     expect(pause).toBeCloseTo(delaySeconds, 5);
     expect(await rig.image(image.id)).toMatchObject({ status: 'pending', error: null });
-    expect(await rig.jobs.claimDue(1, 60)).toEqual([]);
+    expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
     await makeDue(database, jobId!);
   }
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
@@ -75,7 +75,7 @@ test('a store that is away is tried again after 2, 4 and 8 s, and then given up'
     `${subject}, retrying in 8s (attempt 3/3): ${reason}`,
     `${subject} permanently after 3 retries: ${reason}`,
   ]);
-  const history = (await rig.jobs.report(jobId!))?.history;
+  const history = (await rig.report(jobId!))?.history;
   expect(history?.map(({ stage, failureClass }) => `${stage} ${failureClass}`)).toEqual(
     Array(4).fill('store transient'),
   );
@@ -105,7 +105,7 @@ test('an original that is missing is damage: the image is marked, fails, and its
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(failed?.damagedAt).toBeInstanceOf(Date);
-  expect(await rig.jobs.report(jobId!)).toMatchObject({ state: 'failed', failureClass: 'permanent' });
+  expect(await rig.report(jobId!)).toMatchObject({ state: 'failed', failureClass: 'permanent' });
 });
 
 test('a picture that stops the decoder has two tries, and no decoder opens it again', async () => {
@@ -113,12 +113,12 @@ test('a picture that stops the decoder has two tries, and no decoder opens it ag
   const { image, jobId } = await rig.upload(await freshPicture('crash'), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
-  expect(await rig.jobs.claimDue(1, 60)).toEqual([]);
+  expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
   const reason = 'The decoder crashed on this picture (SIGABRT).';
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', error: reason });
   const poison = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
   expect(poison).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);
-  expect((await rig.jobs.report(jobId!))?.history).toHaveLength(2);
+  expect((await rig.report(jobId!))?.history).toHaveLength(2);
   expect(rig.logger.messages()).toEqual([
     `job ${jobId} (image ${image.id}) failed, retrying in 0s (attempt 1/1): ${reason}`,
     `job ${jobId} (image ${image.id}) failed permanently after 1 retry: ${reason}`,

@@ -1,7 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
 import { makeSettlements } from '../../src/services/settlements.ts';
 import { makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
@@ -79,6 +78,6 @@ test('an image that goes away ends the wait', async () => {
   const id = await pending(rig);
   const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
-  await rig.images.markDeleted(openPrincipal, { id });
+  await rig.hide({ id });
   await waiting;
 });

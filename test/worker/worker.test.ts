@@ -10,7 +10,7 @@ const queued = { mode: 'queued' } as const;
 
 /** A worker over the rig's parts, stopped when the test ends. */
 function workerOf(rig: Rig, capacity = 2) {
-  const worker = makeWorker({ ...rig, capacity, leaseSeconds: 60 });
+  const worker = makeWorker({ ...rig, kind: 'derive', capacity, leaseSeconds: 60 });
   onTestFinished(() => worker.stop());
   return worker;
 }

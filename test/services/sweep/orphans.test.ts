@@ -2,7 +2,6 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
@@ -44,7 +43,7 @@ test('a file of a row is never removed, however old: not of a waiting, a finishe
   const { image } = await rig.upload(await freshPicture());
   await rig.upload(await freshPicture(), { mode: 'queued' });
   const gone = await rig.upload(await freshPicture());
-  await rig.images.markDeleted(openPrincipal, { id: gone.image.id });
+  await rig.hide({ id: gone.image.id });
   const before = await rig.storedKeys();
   expect(before).toHaveLength(7);
   const inAYear = new Date(Date.now() + 365 * 86_400_000);

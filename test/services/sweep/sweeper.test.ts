@@ -37,7 +37,7 @@ test('a running sweeper gives a dead worker’s job to others within seconds, an
   await claimOne(engines.database, 0.1);
   sweeper.start();
   await expect
-    .poll(() => rig.jobs.report(jobId!), { timeout: 8_000, interval: 200 })
+    .poll(() => rig.report(jobId!), { timeout: 8_000, interval: 200 })
     .toMatchObject({
       state: 'pending',
       leaseLosses: 1,

@@ -6,19 +6,44 @@ import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
 import { fileFolder } from './folders.ts';
 import { copyTemplate } from './template-database.ts';
 
+/** Every table that a test writes to, except tenants. */
+const emptied = [
+  'images',
+  'renditions',
+  'jobs',
+  'imports',
+  'import_lines',
+  'image_references',
+  'usage_deltas',
+  'usage_totals',
+  'fingerprints',
+  'embeddings',
+  'near_duplicates',
+].join(', ');
+
 /**
  * A real, migrated database for one test file, empty at the start of each test. Call it while the file is collected.
  * Tenants stay: services may remember them.
  */
 export async function useDatabase(): Promise<Database> {
+  const database = await openDatabase();
+  beforeEach(() => emptyTables(database));
+  return database;
+}
+
+/** The same, but what a test writes stays for those after it. */
+export async function openDatabase(): Promise<Database> {
   const directory = join(await fileFolder(), 'db');
   await copyTemplate(directory);
   const database = await openEmbeddedDatabase(directory);
-  beforeEach(async () => {
-    await database.runScript('TRUNCATE images, renditions, jobs RESTART IDENTITY');
-  });
   afterAll(() => database.close());
   return database;
+}
+
+/** Removes everything but the tenants. */
+export async function emptyTables(database: Database): Promise<void> {
+  await database.runScript(`TRUNCATE ${emptied} RESTART IDENTITY`);
+  await database.runScript('UPDATE tenants SET uses_references = false WHERE uses_references');
 }
 
 /** Rows of a statement that only a test asks. */

@@ -1,7 +1,7 @@
 import type { Database } from '../../../src/db/database.ts';
 import { makeIntakeQueries, type NewUpload } from '../../../src/db/intake.ts';
 import { makeJobQueries } from '../../../src/db/jobs.ts';
-import type { ClaimedJob, FailedAttempt, FailureClass } from '../../../src/model/job.ts';
+import type { ClaimedJob, FailedAttempt, FailureClass, JobKind } from '../../../src/model/job.ts';
 import { uploadOf } from './records.ts';
 
 /** Records a pending image with its job; answers their numbers. */
@@ -17,8 +17,12 @@ export async function recordPending(
 }
 
 /** Claims the one job that is due. */
-export async function claimOne(database: Database, leaseSeconds = 60): Promise<ClaimedJob> {
-  const [job, ...more] = await makeJobQueries(database).claimDue(2, leaseSeconds);
+export async function claimOne(
+  database: Database,
+  leaseSeconds = 60,
+  kind: JobKind = 'derive',
+): Promise<ClaimedJob> {
+  const [job, ...more] = await makeJobQueries(database).claimDue(kind, 2, leaseSeconds);
   if (!job || more.length > 0) throw new Error(`${job ? 'Several jobs are' : 'No job is'} due.`);
   return job;
 }

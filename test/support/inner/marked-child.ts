@@ -5,7 +5,7 @@ import { handlers } from '../../../src/imaging/pool/handlers.ts';
 import { serve } from '../../../src/imaging/pool/serve.ts';
 
 serve({
-  probe: handlers.probe,
+  ...handlers,
   derive: async (request) => {
     const end = (await readFile(request.path)).subarray(-200).toString('latin1');
     if (end.includes('MARK:crash')) process.abort();

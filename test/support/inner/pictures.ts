@@ -22,3 +22,29 @@ export async function brokenPicture(): Promise<Buffer> {
     .toBuffer();
   return jpeg.subarray(0, Math.floor(jpeg.length / 2));
 }
+
+/** How a drawn product looks, and how its file is made. */
+export interface ProductLook {
+  /** Colour of the body, as in CSS. */
+  readonly body?: string;
+  /** Another shape altogether. */
+  readonly shape?: 'vase' | 'mug';
+  readonly width?: number;
+  readonly quality?: number;
+}
+
+const shapes = {
+  vase: `<path d="M190 60h120v60q90 90 60 250q-20 120 -120 170q-100 -50 -120 -170q-30 -160 60 -250z"/>
+    <path d="M150 330h200v24h-200zM175 430l140 20v14l-140 -20z" fill="#222"/>
+    <circle cx="220" cy="250" r="26" fill="#fff"/>`,
+  mug: `<path d="M90 210h250v330h-250z"/><path d="M340 270h90v190h-90v-40h50v-110h-50z"/>
+    <path d="M110 240h90v60h-90zM210 380h110v90h-110z" fill="#222"/>`,
+};
+
+/** A product on white as a JPEG, with structure enough for a hash: the same look gives the same bytes. */
+export async function productPicture(look: ProductLook = {}): Promise<Buffer> {
+  const { body = '#3a8f6d', shape = 'vase', width = 500, quality = 90 } = look;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="500" height="600">
+    <rect width="500" height="600" fill="#fff"/><g fill="${body}">${shapes[shape]}</g></svg>`;
+  return sharp(Buffer.from(svg)).resize(width).flatten({ background: '#fff' }).jpeg({ quality }).toBuffer();
+}

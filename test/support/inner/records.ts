@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
+import type { DerivedFacts } from '../../../src/db/completion.ts';
 import type { NewUpload } from '../../../src/db/intake.ts';
+import type { FetchedContent } from '../../../src/db/url-intake.ts';
+import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
 import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
@@ -34,6 +37,12 @@ export function uploadOf(tenantId: number, content: string, more: Partial<NewUpl
   };
 }
 
+/** That content as an import brought it. */
+export function contentOf(tenantId: number, content: string): FetchedContent {
+  const { contentHash, originalKey: key, bytes, filename } = uploadOf(tenantId, content);
+  return { contentHash, originalKey: key, bytes, filename, facts };
+}
+
 /** A rendition of that content, as it is recorded. */
 export function renditionOf(tenantId: number, content: string, preset: string, bytes = 100): NewRendition {
   const recipe = '0123456789';
@@ -47,5 +56,22 @@ export function renditionOf(tenantId: number, content: string, preset: string, b
     height: 67,
     quality: 85,
     format: 'jpeg',
+  };
+}
+
+/** What deriving that content gave beside its renditions: a hash that no other content has, and a vector. */
+export function derivedFactsOf(content: string, more: Partial<DerivedFacts> = {}): DerivedFacts {
+  const bytes = createHash('sha256').update(content).digest();
+  return {
+    fingerprint: {
+      version: fingerprintVersion,
+      hash: bytes.toString('hex'),
+      quality: 100,
+      aspect: 1.5,
+      thumbnail: Buffer.alloc(32 * 32 * 3, bytes).toString('base64'),
+    },
+    embedding: { space: embeddingSpace, vector: [...bytes].map((byte) => byte / 255) },
+    nearDuplicates: [],
+    ...more,
   };
 }

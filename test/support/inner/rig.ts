@@ -1,56 +1,42 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import { afterAll, onTestFinished } from 'vitest';
-import type { Database } from '../../../src/db/database.ts';
-import { makeImageQueries } from '../../../src/db/images.ts';
-import { makeIntakeQueries } from '../../../src/db/intake.ts';
-import { makeJobQueries } from '../../../src/db/jobs.ts';
-import { makeSweepQueries } from '../../../src/db/sweeping.ts';
-import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
-import type { ImageWithRenditions } from '../../../src/model/image.ts';
-import { pictureFormats } from '../../../src/model/picture.ts';
+import { onTestFinished } from 'vitest';
+import { makeQueries } from '../../../src/db/queries.ts';
+import { makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
+import type { DuplicateHandling, NearDuplicateHandling } from '../../../src/model/duplicates.ts';
+import type { ImageReference, ImageWithRenditions } from '../../../src/model/image.ts';
+import type { JobReport } from '../../../src/model/job.ts';
+import type { Preset } from '../../../src/model/preset.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { makeDeriveImage } from '../../../src/services/derive-image.ts';
+import { makeFindNearDuplicates } from '../../../src/services/find-near-duplicates.ts';
+import { makeImportImage } from '../../../src/services/import-image.ts';
 import { makeIngestUpload, type Upload } from '../../../src/services/ingest-upload.ts';
+import { makeIngestUrls } from '../../../src/services/ingest-urls.ts';
+import { makeInspectPicture } from '../../../src/services/inspect-picture.ts';
 import { makeLeaseKeeper } from '../../../src/services/lease-keeper.ts';
 import { makeRunJob } from '../../../src/services/run-job.ts';
 import { makeSettlements } from '../../../src/services/settlements.ts';
 import { makeWaitForImage } from '../../../src/services/wait-for-image.ts';
+import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
-import { makeStaging } from '../../../src/storage/staging.ts';
-import { useDatabase } from './database.ts';
+import { makeStaging, type ReceivedFile } from '../../../src/storage/staging.ts';
+import { type Engines, limits, presets as usualPresets } from './engines.ts';
 import { testFolder } from './folders.ts';
 import { keepingLogger } from './logger.ts';
 
-export const presets = [
-  { name: 'thumb', width: 20, height: 20, quality: 85 },
-  { name: 'card', width: 40, height: 40, quality: 85 },
-];
-const limits = { maxPixels: 50e6, maxFrames: 100, allowedFormats: pictureFormats };
-const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
-
-/** What is slow to make, and shared by the tests of a file: a database and a pool of real decoder children. */
-export async function useEngines(): Promise<{ database: Database; decoders: DecoderPool }> {
-  const decoders = makeDecoderPool({
-    size: 2,
-    timeoutMs: 5000,
-    memoryMb: 1024,
-    recycleAfterJobs: 500,
-    logger: keepingLogger(),
-    childModule: markedChild,
-  });
-  await decoders.start();
-  afterAll(() => decoders.close());
-  return { database: await useDatabase(), decoders };
-}
+export { presets, useEngines } from './engines.ts';
 
 /** Settings of a rig. */
 export interface RigOptions {
   readonly leaseSeconds?: number;
   readonly inlineMs?: number;
+  readonly presets?: readonly Preset[];
+  readonly nearDuplicates?: NearDuplicateHandling;
+  readonly handling?: DuplicateHandling;
+  /** Largest file that an import takes. */
+  readonly maxBytes?: number;
   /** What happens elsewhere just after an upload has found an image with its content. */
   readonly onKnown?: (imageId: number) => Promise<unknown>;
 }
@@ -59,67 +45,92 @@ export interface RigOptions {
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
 /** A rig for one test. */
-export async function makeRig(
-  { database, decoders }: { database: Database; decoders: DecoderPool },
-  { leaseSeconds = 60, inlineMs = 10_000, onKnown }: RigOptions = {},
-) {
+export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
+  const { leaseSeconds = 60, inlineMs = 10_000, onKnown, presets = usualPresets } = options;
+  const { nearDuplicates = 'reuse', handling = 'reuse-completed', maxBytes = 2 ** 20 } = options;
   const root = await testFolder();
   const logger = keepingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
   const queue = makeInProcessQueue();
-  const images = makeImageQueries(database);
-  const jobs = makeJobQueries(database);
+  const queries = makeQueries(database);
+  const { images, jobs, completion, tenants, urlIntake } = queries;
   const settlements = makeSettlements();
   const leases = makeLeaseKeeper({ jobs, leaseSeconds, logger });
   onTestFinished(() => leases.stop());
-  const deriveImage = makeDeriveImage({ images, jobs, storage, staging, decoders, limits, presets });
-  const runJob = makeRunJob({ jobs, deriveImage, leases, settlements, queue, logger });
+  const fetcher = openFetcher(maxBytes);
+  const inspectPicture = makeInspectPicture({ decoders, limits });
+  const findNearDuplicates = makeFindNearDuplicates({
+    fingerprints: queries.fingerprints,
+    handling: nearDuplicates,
+    threshold: 5,
+  });
+  const parts = { ...queries, storage, staging, decoders, limits, presets, inspectPicture, queue, logger };
+  const deriveImage = makeDeriveImage({ ...parts, findNearDuplicates, nearDuplicates });
+  const importImage = makeImportImage({
+    ...parts,
+    fetchPicture: fetcher.fetch,
+    completion,
+    deriveImage,
+    assertFreeSpace: makeAssertFreeSpace(storage, 0),
+  });
+  /** Runs that have ended, as the metrics were told of them. */
+  const endedRuns: string[] = [];
+  const metrics = {
+    jobEnded: (run: { kind: string; outcome: string }) => void endedRuns.push(`${run.kind} ${run.outcome}`),
+  };
+  const work = { derive: deriveImage, import: importImage };
+  const runJob = makeRunJob({ jobs, work, metrics, leases, settlements, queue, logger });
   const waitForImage = makeWaitForImage({ images, settlements });
-  const tenants = makeTenantQueries(database);
-  const intake = makeIntakeQueries(database);
   const findByContent: typeof images.findByContent = async (tenantId, contentHash) => {
     const known = await images.findByContent(tenantId, contentHash);
     if (known) await onKnown?.(known.id);
     return known;
   };
   const ingest = makeIngestUpload({
-    tenants,
+    ...parts,
     images: { ...images, findByContent },
-    intake,
-    storage,
-    staging,
-    decoders,
-    queue,
     runJob,
     waitForImage,
-    limits,
     leaseSeconds,
     inlineMs,
   });
+  const ingestUrls = makeIngestUrls({
+    tenants,
+    images,
+    urlIntake,
+    imports: queries.imports,
+    queue,
+    addressRules: loopback,
+    handling,
+  });
+
+  /** A file that has arrived and is not stored. */
+  const receive = (bytes: Buffer): Promise<ReceivedFile> => staging.receive(Readable.from([bytes]));
 
   /** Sends bytes as an upload. */
   async function upload(bytes: Buffer, more: Partial<Omit<Upload, 'file'>> = {}) {
-    const file = await staging.receive(Readable.from([bytes]));
+    const file = await receive(bytes);
     return ingest(openPrincipal, { file, filename: 'vase.jpg', tenantName: 'shop', mode: 'inline', ...more });
   }
 
   return {
+    ...parts,
     database,
     root,
-    logger,
-    storage,
-    staging,
-    queue,
-    images,
-    jobs,
     settlements,
     leases,
+    findNearDuplicates,
     runJob,
+    endedRuns,
     waitForImage,
-    sweeping: makeSweepQueries(database),
+    ingestUrls,
+    receive,
     upload,
+    hide: (reference: ImageReference, force = false) =>
+      queries.deletion.hide(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
+    report: (jobId: number): Promise<JobReport | undefined> => queries.reports.find(openPrincipal, jobId),
     /** Where a stored file lies on the disk. */
     pathOf: (key: string) => join(root, key),
     async storedKeys(): Promise<string[]> {
@@ -128,4 +139,22 @@ export async function makeRig(
       return keys.toSorted();
     },
   };
+}
+
+const loopback = { allowedNetworks: ['127.0.0.1/32'] };
+
+/** A real downloader that may reach this machine, and asks no name server. */
+function openFetcher(maxBytes: number) {
+  const fetcher = makeFetcher({
+    ...loopback,
+    maxBytes,
+    connectMs: 1_000,
+    headersMs: 2_000,
+    idleMs: 2_000,
+    totalMs: 5_000,
+    userAgent: 'Vitrine test',
+    dnsServers: ['127.0.0.1:1'],
+  });
+  onTestFinished(() => fetcher.close());
+  return fetcher;
 }
