@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { type Comparison, makeComparison } from './support/agreement.ts';
+import { drawSamples, makeStage, type Stage } from './support/stage.ts';
+import { type Example, onlyReads, readExamples } from './support/transcript.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const documents = [
+  'README.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => join('docs', name)),
+].sort();
+const read = (document: string) => readFileSync(join(root, document), 'utf8');
+const examplesOf = (document: string) => readExamples(read(document));
+const runnable = documents.filter((document) => examplesOf(document).length > 0);
+
+/** A worker goes on with what was queued: what a document shows is there after this time. */
+const patienceMs = 20_000;
+
+const hasCurl = spawnSync('curl', ['--version']).status === 0;
+if (!hasCurl) console.log('skipped: there is no curl; install it and run: npx vitest run test/examples');
+
+let samples = '';
+beforeAll(async () => {
+  samples = await makeFolder();
+  await drawSamples(samples);
+});
+afterAll(() => removeFolder(samples));
+
+test('the README and every page on the API have examples', () => {
+  const pages = documents.filter((document) => document.startsWith('docs/api/'));
+  expect(pages.length).toBeGreaterThan(5);
+  expect(runnable).toEqual(expect.arrayContaining(['README.md', ...pages]));
+});
+
+test.skipIf(!hasCurl).each(runnable)(
+  'the examples of %s, in their order, give what it shows',
+  async (document) => {
+    const stage = await makeStage(read(document), samples);
+    const comparison = makeComparison();
+    for (const example of examplesOf(document))
+      expect(await differencesOf(stage, comparison, example), `${document}:${example.line}`).toEqual([]);
+  },
+  120_000,
+);
+
+/** Runs one example, again and again if it only asks, until it agrees; answers what differs at last. */
+async function differencesOf(
+  stage: Stage,
+  comparison: Comparison,
+  { command, output }: Example,
+): Promise<string[]> {
+  const deadline = performance.now() + (onlyReads(command) ? patienceMs : 0);
+  for (;;) {
+    const { code, stdout, stderr } = await stage.run(comparison.translate(command));
+    const found = comparison.differences(output, stdout);
+    if (code !== 0) found.unshift(`the exit code is ${code}: ${stderr.trim()}`);
+    if (found.length === 0) return [];
+    if (performance.now() > deadline) return [...found, `the answer: ${stdout.slice(0, 2_000)}`];
+    await sleep(200);
+  }
+}
