@@ -76,9 +76,10 @@ async function insertImageAndJob(
       ON CONFLICT DO NOTHING
       RETURNING id),
     new_job AS (
-      INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until)
+      INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
       SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
-        ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null})
+        ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
+        CASE WHEN ${upload.leaseSeconds !== undefined}::boolean THEN now() END
       FROM new_image
       RETURNING id)
     SELECT new_image.id AS "imageId", new_job.id AS "jobId" FROM new_image, new_job`.execute(db);
@@ -122,6 +123,7 @@ async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<R
       state: stateOf(upload),
       lease_token: firstToken(upload),
       lease_until: sql<Date | null>`now() + make_interval(secs => ${upload.leaseSeconds ?? null})`,
+      started_at: upload.leaseSeconds === undefined ? null : sql<Date>`now()`,
     })
     .returning('id')
     .executeTakeFirstOrThrow();

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
+import type { FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
@@ -40,7 +40,7 @@ export function makeJobReportQueries({ sql: db }: Database) {
         j.run_at AS "runAt", j.started_at AS "startedAt", j.finished_at AS "finishedAt"
       FROM jobs j JOIN tenants t ON t.id = j.tenant_id
       WHERE ${mayAccess(principal)} AND ${condition} ${tail}`.execute(db);
-    return rows;
+    return rows.map((row) => ({ ...row, history: row.history.map(withPlainTime) }));
   }
 
   return {
@@ -107,6 +107,11 @@ export function makeJobReportQueries({ sql: db }: Database) {
       SELECT count(*) AS count FROM again`.execute(db);
     return rows[0]?.count ?? 0;
   }
+}
+
+/** JSON in the database holds times with its own zone; everywhere else they are in UTC. */
+function withPlainTime(attempt: FailedAttempt): FailedAttempt {
+  return { ...attempt, at: new Date(attempt.at).toISOString() };
 }
 
 function mayAccess({ tenantId }: Principal) {

@@ -86,7 +86,7 @@ interface JobTable {
   error: string | null;
   history: ColumnType<FailedAttempt[], never, never>;
   created_at: Clock;
-  started_at: ClockOrNull;
+  started_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
   finished_at: ClockOrNull;
 }
 

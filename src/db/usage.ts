@@ -28,7 +28,7 @@ export function makeUsageQueries({ sql: db }: Database) {
       SELECT t.id, t.name FROM tenants t WHERE ${visible} ORDER BY t.name`.execute(db);
     const counters = await sql<Counter>`
       SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.count, u.bytes FROM usage u
-      JOIN tenants t ON t.id = u.tenant_id WHERE ${visible}`.execute(db);
+      JOIN tenants t ON t.id = u.tenant_id WHERE ${visible} ORDER BY u.preset`.execute(db);
     const unfinished = await sql<Unfinished>`
       SELECT i.tenant_id AS "tenantId", i.status, count(*) AS count FROM images i
       JOIN tenants t ON t.id = i.tenant_id

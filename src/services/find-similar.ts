@@ -47,7 +47,7 @@ export async function showSimilar(
   principal: Principal,
   { found, searched }: SimilarRows,
 ): Promise<SimilaritySearch> {
-  const scores = new Map(found.map(({ id, score }) => [id, score]));
+  const scores = new Map(found.map(({ id, score }) => [id, Math.round(score * 1e4) / 1e4]));
   const shown = await images.listByIds(principal, [...scores.keys()]);
   const similar = shown.map((image) => ({ image, score: scores.get(image.id) ?? 0 }));
   return { similar, searched, exact: true };

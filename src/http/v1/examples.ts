@@ -25,7 +25,7 @@ export const imageExample = {
       uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
       distance: 2,
       difference: 0.8,
-      reason: 'the hashes differ in 2 of 64 bits and the pixels agree',
+      reason: 'the same colours in the same places',
     },
   ],
   renditions_reused_from: null,
@@ -68,7 +68,7 @@ export const duplicateExample = {
   kind: 'near',
   distance: 2,
   difference: 0.8,
-  reason: 'the hashes differ in 2 of 64 bits and the pixels agree',
+  reason: 'the same colours in the same places',
 };
 
 const lineExample = {
@@ -79,7 +79,7 @@ const lineExample = {
   outcome: 'refused',
   image_id: null,
   code: 'invalid_url',
-  error: 'Only http and https URLs can be imported.',
+  error: 'The URL begins with ftp:; only http: and https: can be imported.',
 };
 export const receiptExample = {
   id: 3,
@@ -125,14 +125,14 @@ export const jobExample = {
   image_id: 15,
   tenant: 'my-shop',
   content_hash: null,
-  priority: 20,
+  priority: 50,
   retries: 3,
   crashes: 0,
   lease_losses: 0,
   failure_class: 'transient',
   failure_stage: 'fetch',
   code: 'source_unavailable',
-  error: 'example.com answered 503 four times.',
+  error: 'The server answered 503 instead of a picture.',
   created_at: time,
   run_at: time,
   started_at: time,
@@ -146,7 +146,7 @@ export const jobWithHistoryExample = {
       failure_class: 'transient',
       stage: 'fetch',
       code: 'source_unavailable',
-      error: 'example.com answered 503.',
+      error: 'The server answered 503 instead of a picture.',
     },
   ],
 };

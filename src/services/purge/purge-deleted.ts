@@ -44,7 +44,7 @@ export function makePurgeDeleted({ purging, removeImages, logger }: Parts): Purg
     const { tenantId } = principal;
     const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
     const found = { dryRun, ...figures, imagesToDelete: images };
-    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes, errors: [], remaining: images };
+    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
       (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },

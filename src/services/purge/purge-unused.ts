@@ -41,7 +41,7 @@ export interface UnusedPurgeReport extends PurgeTally {
 
 /**
  * Removes images that nobody uses, with their files: completed and failed ones without a reference. Images in work are
- * never taken. Each is looked at again at the moment of its removal.
+ * never taken, nor imports that never got an original: they hold no file. Each is looked at again at the moment of its removal.
  * @throws {AppError} `purge_refused` without the token; `tenant_not_found`.
  */
 export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
@@ -65,7 +65,7 @@ export function makePurgeUnused(parts: Parts): PurgeUnused {
       candidatesTotal: await purging.countUnused(filter),
       warnings: await warn(parts, filter),
     };
-    if (dryRun) return { ...found, ...nothing, remaining: found.candidatesTotal };
+    if (dryRun) return { ...found, ...nothing, remaining: 0 };
     const removal = await removeImages((after) => purging.unused(filter, { limit: pageSize, after }), {
       unusedForDays: minAgeDays,
     });
