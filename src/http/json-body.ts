@@ -3,6 +3,9 @@ import type { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { readBy } from './validation.ts';
 
+/** Largest body that is read as a whole. */
+export const mostBodyBytes = 2 ** 20;
+
 /**
  * Lets JSON bodies be empty: many clients name the type on every request, also where there is nothing to send. A route
  * that needs a body says so itself.

@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import { drainBody } from './drain-body.ts';
+import { mostBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
 
 /** After an early refusal the rest of the body is read for this long. */
@@ -16,6 +17,13 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
+};
+
+/** What Fastify says without the limit, or with all of a long address in it, in our words. */
+const frameworkSentences: Readonly<Record<string, string>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: `The body is larger than ${mostBodyBytes} bytes.`,
+  FST_ERR_BAD_URL: 'The address cannot be decoded: its percent signs do not spell UTF-8.',
+  FST_ERR_MAX_PARAM_LENGTH: 'A part of the address is longer than anything that it could name.',
 };
 
 /** Answers every error as `application/problem+json`; the only place where an error is put on the wire. */
@@ -98,7 +106,7 @@ function nameError(error: unknown): AppError {
 function nameFrameworkError(error: unknown): AppError | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, statusCode, message } = error as FastifyError;
-  const sentence = message.replace(/\.?$/, '.');
+  const sentence = frameworkSentences[code] ?? message.replace(/\.?$/, '.');
   const named = frameworkCodes[code];
   if (named) return new AppError(named, sentence, { cause: error });
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

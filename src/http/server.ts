@@ -6,7 +6,7 @@ import { allowOrigins } from './cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { frontDoor } from './front-door.ts';
-import { acceptJson } from './json-body.ts';
+import { acceptJson, mostBodyBytes } from './json-body.ts';
 import { collectAddresses } from './known-addresses.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { serveDocumentation } from './openapi/pages.ts';
@@ -21,7 +21,6 @@ const requestLimits = {
   headerBytes: 16 * 1024,
   headers: 100,
   headersMs: 10_000,
-  jsonBytes: 2 ** 20,
   /** In UTF-16: a reference may have 200 characters of two units each. */
   urlParameter: 400,
 };
@@ -42,7 +41,7 @@ export function makeHttpServer(
   acceptForms(app);
   closeConnectionsAsTheyFallIdle(app);
   allowOrigins(app, config.server);
-  forbidGuessing(app);
+  keepAnswersPlain(app);
   describeRoutes(app);
   // After the above: an error too goes to pages of other origins.
   app.after(() => answerErrorsAsProblems(app, nameMissingRoute));
@@ -54,7 +53,7 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: requestLimits.jsonBytes,
+    bodyLimit: mostBodyBytes,
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
@@ -97,10 +96,14 @@ function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
   });
 }
 
-/** No answer is taken for another type than it says. Those written past Fastify say so themselves. */
-function forbidGuessing(app: FastifyInstance): void {
+/**
+ * No answer is taken for another type than it says, nor kept by a proxy unless it says so: what a record tells may be
+ * over a moment later. Those written past Fastify say both themselves.
+ */
+function keepAnswersPlain(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     void reply.header('x-content-type-options', 'nosniff');
+    if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-cache');
     done(null, payload);
   });
 }

@@ -11,6 +11,6 @@ export function assertReference(name: string): void {
   if (referenceName.test(name)) return;
   throw new AppError(
     'invalid_request',
-    `A reference is 1 to 200 printable characters, not all of them spaces; this one has ${[...name].length} characters.`,
+    `A reference is 1 to 200 printable characters, not all of them spaces; this one has ${Array.from(name).length} characters.`,
   );
 }

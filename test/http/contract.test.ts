@@ -278,7 +278,10 @@ describe('the catalog dialect', () => {
     await settled(server().url, body.asset_id);
     await ask('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
     expect((await ask('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
-    await ask('GET', '/retrieve/original/{asset_id}', `/retrieve/original/${body.asset_id}`);
+    const original = `/retrieve/original/${body.asset_id}`;
+    await ask('GET', '/retrieve/original/{asset_id}', original);
+    const part = { headers: { range: 'bytes=0-9' } };
+    expect((await ask('GET', '/retrieve/original/{asset_id}', original, part)).status).toBe(206);
     const rendition = '/retrieve/rendition/{asset_id}/{preset}';
     await ask('GET', rendition, `/retrieve/rendition/${body.asset_id}/card`);
     expect((await ask('GET', rendition, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(400);

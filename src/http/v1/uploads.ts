@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import { referenceField, tenantField, textField } from '../fields.ts';
 import { bodyTypeOf, readJsonBody } from '../json-body.ts';
@@ -74,8 +75,8 @@ async function upload(
     tenantName,
     mode,
   });
-  const finished = image.status === 'completed';
-  return reply.code(outcome === 'known' ? 200 : finished ? 201 : 202).send(imageRecord(image));
+  const made = image.status === 'completed' ? 201 : 202;
+  return sendImage(reply, outcome === 'known' ? 200 : made, image);
 }
 
 async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
@@ -85,5 +86,9 @@ async function importUrl({ services }: SurfaceParts, request: PictureRequest, re
     tenantName: tenant,
     reference,
   });
-  return reply.code(outcome === 'known' ? 200 : 202).send(imageRecord(image));
+  return sendImage(reply, outcome === 'known' ? 200 : 202, image);
+}
+
+function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {
+  return reply.code(status).header('location', `/v1/images/${image.id}`).send(imageRecord(image));
 }

@@ -1,0 +1,115 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { call, type ImageRecord, settled, upload } from '../../support/process/client.ts';
+import { drawing } from '../../support/process/pictures.ts';
+
+/** The token that confirms a purge. */
+export const confirmToken = 'yes, remove them';
+
+interface Line {
+  readonly image_id: number;
+}
+interface Receipt {
+  readonly id: number;
+  readonly uuid: string;
+  readonly lines: readonly Line[];
+}
+
+/** What a server has before the requests begin. */
+export interface World {
+  readonly origin: string;
+  readonly tenants: readonly string[];
+  /** Completed images with a reference, so that no purge takes them. */
+  readonly keepers: readonly ImageRecord[];
+  /** Images that nobody needs: of any tenant, and of the tenant `default`. */
+  readonly spare: ImageRecord[];
+  readonly spareOfDefault: ImageRecord[];
+  readonly failedJobs: number[];
+  readonly imports: readonly (number | string)[];
+  readonly cursor: string;
+}
+
+/** Small pictures of all kinds, each different. */
+export function makePictures(count: number): Promise<Buffer[]> {
+  return Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const picture = drawing(`picture ${index}`, 24 + index, 20);
+      const formats = [picture.jpeg(), picture.clone().png(), picture.clone().webp(), picture.clone().gif()];
+      return (formats[index % formats.length] ?? picture.jpeg()).toBuffer();
+    }),
+  );
+}
+
+/** Paths of the origin that lead to pictures. */
+export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
+
+/** Fills a server by its own API, with images and jobs for so many destructive requests to each call. */
+export async function makeWorld(base: string, origin: string, requests: number): Promise<World> {
+  const tenants = ['default', 'shop-a', 'shop.B_2'];
+  const keepers = await Promise.all([...tenants, ...tenants].map((tenant, at) => keep(base, tenant, at)));
+  const disposables = requests + 10;
+  const urls = picturePaths.map((path) => origin + path);
+  const receipts = [
+    await importMany(base, urls.slice(0, disposables), 'scrap'),
+    await importMany(base, urls.slice(disposables, 2 * disposables), 'default'),
+    await importMany(base, brokenUrls(origin, disposables), 'shop-a'),
+  ];
+  for (const { id } of receipts) await finished(base, id);
+  const [spare, spareOfDefault] = await Promise.all(
+    receipts.slice(0, 2).map(({ lines }) => Promise.all(lines.map((line) => settled(base, line.image_id)))),
+  );
+  await deleteSome(base, spare ?? []);
+  return {
+    origin,
+    tenants,
+    keepers,
+    spare: spare ?? [],
+    spareOfDefault: spareOfDefault ?? [],
+    failedJobs: await failedJobs(base),
+    imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
+    cursor: await firstCursor(base),
+  };
+}
+
+function brokenUrls(origin: string, length: number): string[] {
+  return Array.from({ length }, (_, index) => `${origin}/nothing/${index}.jpg`);
+}
+
+async function keep(base: string, tenant: string, index: number): Promise<ImageRecord> {
+  const { body } = await upload(base, await drawing(`keeper ${index}`).jpeg().toBuffer(), tenant);
+  await call(`${base}/v1/images/${body.id}/references/keeper`, { method: 'PUT' });
+  return body;
+}
+
+async function importMany(base: string, urls: readonly string[], tenant: string): Promise<Receipt> {
+  const answer = await call<Receipt>(`${base}/v1/imports`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ urls, tenant }),
+  });
+  return answer.body;
+}
+
+async function finished(base: string, id: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    const { body } = await call<{ finished: boolean }>(`${base}/v1/imports/${id}`);
+    if (body.finished) return;
+    await sleep(100);
+  }
+  throw new Error(`Import ${id} was not finished within 30 s.`);
+}
+
+/** Some deleted images, for lists and purges to meet. */
+async function deleteSome(base: string, images: ImageRecord[]): Promise<void> {
+  for (const { id } of images.splice(0, 5)) await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
+}
+
+async function failedJobs(base: string): Promise<number[]> {
+  const { body } = await call<{ items: { id: number }[] }>(
+    `${base}/v1/jobs?state=failed&kind=import&limit=100`,
+  );
+  return body.items.map(({ id }) => id);
+}
+
+async function firstCursor(base: string): Promise<string> {
+  return (await call<{ next_cursor: string }>(`${base}/v1/images?limit=1`)).body.next_cursor;
+}
