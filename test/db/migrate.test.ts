@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
+import { makePurgeQueries } from '../../src/db/purging.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
+import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
 const database = await useDatabase();
@@ -30,6 +32,39 @@ test('a migration that fails half-way leaves nothing of itself', async () => {
   await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
   await database.runScript('ROLLBACK');
   expect(await rowOf(database, "SELECT to_regclass('half_made') AS made")).toEqual({ made: null });
+});
+
+test('a database from before the counters is counted when it is brought up to date', async () => {
+  const old = await openEmbeddedDatabase(join(await testFolder(), 'db'));
+  onTestFinished(() => old.close());
+  const first = new URL('../../src/db/migrations/0001-core.sql', import.meta.url);
+  await old.runScript(await readFile(first, 'utf8'));
+  await old.runScript(`
+    CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+    INSERT INTO schema_migrations (version, name) VALUES (1, '0001-core.sql');
+    INSERT INTO tenants (name) VALUES ('shop'), ('empty');
+    INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, deleted_at)
+    SELECT gen_random_uuid(), 1, CASE WHEN n = 4 THEN 'failed' ELSE 'completed' END, encode(sha256(n::text::bytea), 'hex'),
+      'originals/' || n, 1000 + n, CASE WHEN n = 5 THEN now() END FROM generate_series(1, 5) n;
+    INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
+    SELECT id, preset, 'r', id || preset, content_hash, 10 * id, 1, 1, 85, 'jpeg'
+    FROM images, unnest(ARRAY['thumb', 'card']) preset WHERE status = 'completed'`);
+  await migrate(old);
+  const counted = await countedUsage(old);
+  expect(counted).toEqual(await recountedUsage(old));
+  expect(counted[1]).toMatchObject({
+    tenant: 'shop',
+    images: 4,
+    renditions: 6,
+    originalBytes: 4010,
+    renditionBytes: 120,
+  });
+  const purging = makePurgeQueries(old);
+  expect(await purging.deletedFigures(null, 0)).toMatchObject({
+    images: 1,
+    renditionsToDelete: 2,
+    bytes: 1105,
+  });
 });
 
 test('a database opened again has what was written before', async () => {

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import type { JobKind } from '../../src/model/job.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
 import { makeWorker } from '../../src/worker/worker.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { startOrigin } from '../support/inner/origin.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
@@ -9,8 +12,8 @@ const engines = await useEngines();
 const queued = { mode: 'queued' } as const;
 
 /** A worker over the rig's parts, stopped when the test ends. */
-function workerOf(rig: Rig, capacity = 2) {
-  const worker = makeWorker({ ...rig, kind: 'derive', capacity, leaseSeconds: 60 });
+function workerOf(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
+  const worker = makeWorker({ ...rig, kind, capacity, leaseSeconds: 60 });
   onTestFinished(() => worker.stop());
   return worker;
 }
@@ -29,6 +32,20 @@ test('due jobs are taken at the start and all of them are done', async () => {
   workerOf(rig).start();
   await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(7);
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
+});
+
+test('a worker takes jobs of its own kind only', async () => {
+  const rig = await makeRig(engines);
+  const origin = await startOrigin();
+  const url = origin.put('/vase.jpg', await freshPicture());
+  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  await rig.upload(await freshPicture(), queued);
+  workerOf(rig).start();
+  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
+  await sleep(1_200);
+  expect(await rig.image(image.id)).toMatchObject({ status: 'pending' });
+  workerOf(rig, 2, 'import').start();
+  await expect.poll(async () => (await rig.image(image.id))?.status, { timeout: 5_000 }).toBe('completed');
 });
 
 test('no more jobs are in hand at once than the worker’s capacity', async () => {

@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { beginImport, attach, add, finish, hide } = catalog;
+const begin = () => beginImport('https://example.com/vase.jpg');
+const images = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
+
+test('an import’s image gets its content, and its job finds that at its next try', async () => {
+  const job = await begin();
+  expect(await attach(job, 'vase')).toBe(true);
+  expect(await catalog.image(job.imageId)).toMatchObject({
+    contentHash: hashOf('vase'),
+    originalKey: uploadOf(shop.id, 'vase').originalKey,
+    originalBytes: 1000,
+    filename: 'vase.jpg',
+    width: 300,
+    format: 'jpeg',
+    duplicateOf: null,
+    status: 'processing',
+  });
+  await catalog.jobs.handBack([job]);
+  const [again] = await catalog.jobs.claimDue('import', 1, 60);
+  expect(again?.original).toEqual({
+    key: uploadOf(shop.id, 'vase').originalKey,
+    contentHash: hashOf('vase'),
+  });
+});
+
+test('content that a living image has makes a duplicate of that one', async () => {
+  const first = await add('vase');
+  const job = await begin();
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
+  await finish(job, 'vase');
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
+});
+
+test('content of a deleted image, or of another tenant, makes no duplicate', async () => {
+  await hide(await add('vase'));
+  await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
+  const job = await begin();
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
+});
+
+test('the same content attached again is no duplicate of itself', async () => {
+  const job = await begin();
+  await attach(job, 'vase');
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
+});
+
+test('of ten imports that bring the same content at once, one is the first and the others its duplicates', async () => {
+  const jobs = [];
+  for (let i = 0; i < 10; i++) jobs.push(await begin());
+  await Promise.all(jobs.map((job) => attach(job, 'vase')));
+  const found = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
+  const [first, ...more] = found.filter((image) => image?.duplicateOf === null);
+  expect(more).toEqual([]);
+  expect(found.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
+});
+
+test('a holder that lost its lease attaches and shares nothing', async () => {
+  await add('lamp');
+  const late = await begin();
+  await catalog.sweeping.takeOverLostLeases(10, true);
+  const [successor] = await catalog.jobs.claimDue('import', 1, 60);
+  const before = await images();
+  expect(await attach(late, 'vase')).toBe(false);
+  expect(await catalog.shareKnown(late, 'lamp')).toBeUndefined();
+  expect(await images()).toEqual(before);
+  expect(await attach(successor!, 'vase')).toBe(true);
+});
+
+test('known content is shared with all of its facts and renditions, and costs no decoding', async () => {
+  const first = await add('vase');
+  const job = await begin();
+  const shared = await catalog.shareKnown(job, 'vase');
+  const { renditions } = (await catalog.image(first))!;
+  expect(shared).toMatchObject({
+    id: job.imageId,
+    status: 'completed',
+    duplicateOf: first,
+    contentHash: hashOf('vase'),
+    width: 300,
+    filename: 'vase.jpg',
+    url: 'https://example.com/vase.jpg',
+    renditionsReusedFrom: null,
+  });
+  expect(typeof shared === 'object' && shared.renditions.map(({ storageKey }) => storageKey)).toEqual(
+    renditions.map(({ storageKey }) => storageKey),
+  );
+});
+
+test('content whose first image is deleted, damaged or not finished is not shared', async () => {
+  const spoil = {
+    gone: hide,
+    damaged: (id: number) => catalog.images.markDamaged(id),
+    undone: (id: number) => database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
+  };
+  for (const [content, change] of Object.entries(spoil)) {
+    await change(await add(content));
+    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-gone');
+  }
+});
+
+test('renditions of a donor that is deleted, or lacks a recipe, are not shared', async () => {
+  const donor = await add('vase');
+  const { completion } = catalog;
+  const job = await catalog.upload('jugs');
+  const recipes = [catalog.renditionsOf('vase')[0]!.recipe, 'ffffffffff'];
+  expect(await completion.completeSharing(job, donor, recipes, derivedFactsOf('jugs'))).toBe('donor-gone');
+  await hide(donor);
+  expect(await catalog.shareWith(job, 'jugs', donor)).toBe('donor-gone');
+  expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
+});

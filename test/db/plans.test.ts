@@ -1,0 +1,110 @@
+import { beforeAll, expect, test } from 'vitest';
+import { makeQueries } from '../../src/db/queries.ts';
+import { embeddingSpace } from '../../src/model/fingerprint.ts';
+import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { openDatabase, rowOf } from '../support/inner/database.ts';
+import { fillDatabase } from '../support/inner/filled-database.ts';
+import { tablesReadWhole, watchDatabase } from '../support/inner/plans.ts';
+import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
+
+const filled = await openDatabase();
+const { database, plansOf } = watchDatabase(filled);
+const queries = makeQueries(database);
+const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, sweeping } = queries;
+const { tenants, urlIntake, intake, deletion, completion } = queries;
+const small: Principal = { ...openPrincipal, tenantId: 5 };
+const page = { limit: 50, offset: 0 };
+const largeTables = new Set([
+  'images',
+  'renditions',
+  'jobs',
+  'fingerprints',
+  'embeddings',
+  'image_references',
+]);
+
+beforeAll(() => fillDatabase(filled, 30_000), 120_000);
+
+const hourAgo = new Date(Date.now() - 3_600_000);
+const vase = { id: 12_345 };
+
+const asked: Record<string, () => Promise<unknown>> = {
+  'a list of images': () => images.list(openPrincipal, {}, page),
+  'a later page': () => images.list(openPrincipal, {}, { ...page, after: 9_000 }),
+  'a tenant’s list': () => images.list(openPrincipal, { tenant: 'tenant-7' }, page),
+  'a bound caller’s list': () => images.list(small, {}, page),
+  'a list by state': () => images.list(openPrincipal, { status: 'failed' }, page),
+  'a tenant’s list by state': () => images.list(small, { status: 'pending' }, page),
+  'a tenant’s list of finished ones': () => images.list(small, { status: 'completed' }, page),
+  'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
+  'an image': () => images.find(openPrincipal, vase),
+  'an image by its content': () => images.findByContent(1, hashOf('x')),
+  'copies of a content': () => images.listByContent(1, hashOf('x')),
+  'images by their numbers': () => images.listByIds(openPrincipal, [1, 2, 3]),
+  'unused images': () => purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
+  'a number of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
+  'a tenant’s unused images': () => purging.unused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
+  'tenants without references': () => purging.tenantsWithoutReferences(null),
+  'deleted images': () => purging.deleted(null, hourAgo, { limit: 200 }),
+  'figures of a purge': () => purging.deletedFigures(null, 30),
+  'a tenant’s figures of a purge': () => purging.deletedFigures(5, 0),
+  'a purge of one image': async () => {
+    const [first] = await purging.unused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
+    await purging.remove(first!, { unusedForDays: 0 });
+  },
+  'usage of all': () => usage.overall(openPrincipal),
+  'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
+  neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, 0),
+  'similar pictures of a small tenant': () =>
+    embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
+      limit: 10,
+      threshold: 0.5,
+    }),
+  'jobs by state': () => reports.list(openPrincipal, { state: 'failed' }, page),
+  'jobs of a tenant': () => reports.list(small, {}, page),
+  'jobs by error': () => reports.list(openPrincipal, { code: 'picture_damaged' }, page),
+  'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
+  'depth of the queue': () => reports.depth(),
+  'a number of failed jobs': () => reports.countFailed(),
+  'a retry': () => reports.retry(openPrincipal, 3),
+  'a claim': () => jobs.claimDue('derive', 4, 60),
+  'renditions asked for anew': () => jobs.requeue(vase.id, 50),
+  'an upload': () => intake.record(uploadOf(1, 'new', { leaseSeconds: 60 })),
+  'an import': () =>
+    urlIntake.record(
+      [{ tenantId: 1, url: 'u', urlHash: hashOf('u'), reference: 'page' }],
+      'reuse-completed',
+      50,
+    ),
+  'a completion': async () => {
+    const recorded = await intake.record(uploadOf(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in recorded) await completion.complete(recorded.job, [], derivedFactsOf('done'));
+  },
+  'a reference': () => references.add(vase.id, 'page'),
+  'a deletion': () => deletion.hide(openPrincipal, { id: 4_001 }, true),
+  'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
+  'lost leases': () => sweeping.takeOverLostLeases(10, false),
+  'originals to check': () => sweeping.originalsAfter(10_000, 500),
+  'files to check': () =>
+    sweeping.unnamedFiles([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
+  'a tenant': () => tenants.find('tenant-9'),
+};
+
+test.each(Object.entries(asked))('%s: no large table is read from end to end', async (_name, ask) => {
+  const plans = await plansOf(ask);
+  expect(plans.length).toBeGreaterThan(0);
+  for (const plan of plans) {
+    expect(
+      tablesReadWhole(plan).filter((table) => largeTables.has(table)),
+      plan,
+    ).toEqual([]);
+  }
+});
+
+test('a plan that reads a whole table would be noticed', async () => {
+  const [plan] = await plansOf(() =>
+    database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
+  );
+  expect(tablesReadWhole(plan!)).toEqual(['images']);
+  expect(await rowOf(filled, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({ filled: true });
+});

@@ -1,0 +1,126 @@
+import { readdir, rm } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import type { Preset } from '../../src/model/preset.ts';
+import { makeCompareWithImage } from '../../src/services/compare-with-image.ts';
+import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
+import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
+import { makeTryPresets } from '../../src/services/try-presets.ts';
+import { startOrigin } from '../support/inner/origin.ts';
+import { productPicture } from '../support/inner/pictures.ts';
+import { makeRig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+
+/** A rig with one finished product, and the service that compares. */
+async function begin() {
+  const rig = await makeRig(engines);
+  const retrieve = makeRetrieveImage({ ...rig, cache: makeRenditionCache(0, []) });
+  const compare = makeCompareWithImage({ ...rig, retrieve });
+  const { image } = await rig.upload(await productPicture());
+  return {
+    rig,
+    image,
+    compareWith: async (bytes: Buffer, id = image.id, principal = openPrincipal) =>
+      compare(principal, { id }, await rig.receive(bytes)),
+  };
+}
+
+test('the same picture is identical to the original, and close to the renditions', async () => {
+  const { rig, image, compareWith } = await begin();
+  const { comparisons } = await compareWith(await productPicture());
+  expect(comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card']);
+  const [original, , card] = comparisons;
+  expect(original).toEqual({
+    name: 'original',
+    bytes: image.originalBytes,
+    width: 500,
+    height: 600,
+    psnr: 100,
+    ssim: 1,
+    hashDistance: 0,
+  });
+  expect(card).toMatchObject({ bytes: image.renditions[1]?.bytes, width: 33, height: 40 });
+  expect(card!.psnr).toBeGreaterThan(25);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('another picture is further away than a re-encoded one', async () => {
+  const { compareWith } = await begin();
+  const near = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
+  const far = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
+  expect(near.psnr).toBeGreaterThan(far.psnr);
+  expect(near.ssim).toBeGreaterThan(far.ssim);
+  expect(near.hashDistance).toBeLessThan(far.hashDistance);
+});
+
+test('a file that is missing in storage is left out', async () => {
+  const { rig, image, compareWith } = await begin();
+  await rm(rig.pathOf(image.renditions[0]!.storageKey));
+  const { comparisons } = await compareWith(await productPicture());
+  expect(comparisons.map(({ name }) => name)).toEqual(['original', 'card']);
+});
+
+test('an image without an original yet, one that is not there and a bad file are refused, and nothing is kept', async () => {
+  const { rig, image, compareWith } = await begin();
+  const origin = await startOrigin();
+  const url = origin.put('/vase.jpg', 503);
+  const waiting = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const good = await productPicture();
+  await expect(compareWith(good, waiting.image.id)).rejects.toMatchObject({
+    code: 'rendition_not_ready',
+    message: `Image ${waiting.image.id} has no original yet: it is pending.`,
+  });
+  await expect(compareWith(good, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
+  const stranger = { ...openPrincipal, tenantId: 999_999 };
+  await expect(compareWith(good, image.id, stranger)).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(compareWith(Buffer.from('no picture'))).rejects.toMatchObject({ code: 'not_a_picture' });
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+/** Tries presets on a drawn product. */
+async function tryOn(presets: readonly Preset[], bytes?: Buffer) {
+  const rig = await makeRig(engines);
+  const tryPresets = makeTryPresets({ ...rig, presets });
+  const trials = await tryPresets(await rig.receive(bytes ?? (await productPicture())));
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+  expect(await rig.storedKeys()).toEqual([]);
+  return trials;
+}
+
+const preset = (name: string, side: number, quality = 85): Preset => ({
+  name,
+  width: side,
+  height: side,
+  quality,
+});
+
+test('each preset is tried in its order, and the smallest that is good enough is recommended', async () => {
+  const { results, recommended } = await tryOn([
+    preset('zoom', 600, 95),
+    preset('card', 500),
+    preset('tiny', 16),
+  ]);
+  expect(results.map(({ preset: name }) => name)).toEqual(['zoom', 'card', 'tiny']);
+  const [zoom, card, tiny] = results;
+  expect([zoom?.height, card?.height, tiny?.height]).toEqual([600, 500, 16]);
+  expect(zoom!.bytes).toBeGreaterThan(card!.bytes);
+  expect(card!.bytes).toBeGreaterThan(tiny!.bytes);
+  expect(card!.quality).toBeGreaterThanOrEqual(0.95);
+  expect(tiny!.quality).toBeLessThan(0.95);
+  expect(recommended).toBe('card');
+});
+
+test('when none is good enough, the best one is recommended', async () => {
+  const { results, recommended } = await tryOn([preset('tiny', 16), preset('small', 80)]);
+  expect(results.every(({ quality }) => quality < 0.95)).toBe(true);
+  expect(recommended).toBe('small');
+});
+
+test('a file that is no picture is tried with no preset, and not kept', async () => {
+  const rig = await makeRig(engines);
+  const tryPresets = makeTryPresets(rig);
+  const file = await rig.receive(Buffer.from('no picture'));
+  await expect(tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});

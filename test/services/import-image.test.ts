@@ -1,0 +1,150 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { claimOne, makeDue } from '../support/inner/jobs.ts';
+import { startOrigin } from '../support/inner/origin.ts';
+import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { hashOf } from '../support/inner/records.ts';
+import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const { database } = engines;
+const claim = () => claimOne(database, 60, 'import');
+
+/** A rig, and a web server to import from. */
+async function begin(options?: RigOptions) {
+  return { rig: await makeRig(engines, options), origin: await startOrigin() };
+}
+
+/** Takes a URL in and runs its job once. */
+async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
+  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName });
+  const outcome = await rig.runJob(await claim());
+  return { id: image.id, outcome, image: (await rig.image(image.id))! };
+}
+
+test('a picture is fetched, stored and derived, and named after the last part of its URL', async () => {
+  const { rig, origin } = await begin();
+  const bytes = await freshPicture();
+  const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
+  const { image, outcome } = await importOnce(rig, url);
+  expect(outcome).toEqual({ state: 'completed' });
+  expect(image).toMatchObject({
+    status: 'completed',
+    url,
+    filename: 'red vase.jpg',
+    contentHash: hashOf(bytes),
+    originalBytes: bytes.length,
+    width: 160,
+    height: 120,
+    format: 'jpeg',
+    duplicateOf: null,
+  });
+  expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
+  for (const { storageKey } of image.renditions) expect(await rig.storage.stat(storageKey)).toBeDefined();
+  expect(image.renditions).toHaveLength(2);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+  expect(rig.endedRuns).toEqual(['import completed']);
+});
+
+test('content that the tenant has is shared and not derived again', async () => {
+  const { rig, origin } = await begin();
+  const bytes = await freshPicture();
+  const first = (await rig.upload(bytes)).image;
+  const stored = await rig.storedKeys();
+  // No decoder could work on it now: its renditions have nowhere to go.
+  await rm(rig.pathOf('renditions'), { recursive: true });
+  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
+  await rm(rig.pathOf('renditions'));
+  expect(outcome).toEqual({ state: 'completed' });
+  expect(image).toMatchObject({ duplicateOf: first.id, originalKey: first.originalKey, width: 160 });
+  expect(image.renditions.map(({ storageKey }) => storageKey)).toEqual(
+    first.renditions.map(({ storageKey }) => storageKey),
+  );
+  expect(stored).toContain(image.originalKey);
+});
+
+test('the same content of another tenant is not shared', async () => {
+  const { rig, origin } = await begin();
+  const bytes = await freshPicture();
+  const mine = (await rig.upload(bytes)).image;
+  const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
+  expect(image).toMatchObject({ status: 'completed', duplicateOf: null });
+  expect(image.originalKey).not.toBe(mine.originalKey);
+});
+
+test('a try after the original was stored does not fetch it again', async () => {
+  const { rig, origin } = await begin();
+  const bytes = await freshPicture();
+  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  const { id, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
+  expect(outcome).toMatchObject({ state: 'retrying', delaySeconds: 2 });
+  expect(await rig.image(id)).toMatchObject({ status: 'pending', contentHash: hashOf(bytes) });
+  await rm(rig.pathOf('renditions'));
+  await origin.close();
+  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  await makeDue(database, items[0]!.id);
+  expect(await rig.runJob(await claim())).toEqual({ state: 'completed' });
+  expect(origin.asked('/vase.jpg')).toBe(1);
+  expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
+});
+
+const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
+  ['an address without a file', () => 404, 'source_refused', 'The server answered 404 instead of a picture.'],
+  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL gave an empty file: it has 0 bytes.'],
+  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL gave no usable image. '],
+  [
+    'a picture that cannot be decoded',
+    brokenPicture,
+    'picture_damaged',
+    'The JPEG picture cannot be decoded: the file ends too early.',
+  ],
+  [
+    'a file that is too large',
+    () => Buffer.alloc(3000),
+    'body_too_large',
+    'The file at the URL is larger than 0 MiB (2500 bytes).',
+  ],
+];
+
+test.each(permanent)('%s fails at once and for good, with a sentence', async (name, make, code, sentence) => {
+  const { rig, origin } = await begin(name.includes('too large') ? { maxBytes: 2500 } : {});
+  const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
+  expect(outcome).toMatchObject({ state: 'failed' });
+  expect(image).toMatchObject({ status: 'failed', errorCode: code });
+  expect(image.error?.startsWith(sentence), image.error ?? '').toBe(true);
+  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  expect(items).toMatchObject([{ state: 'failed', failureClass: 'permanent', retries: 0 }]);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});
+
+test('a server that is overloaded, or gone, is asked again later', async () => {
+  const { rig, origin } = await begin();
+  const url = origin.put('/vase.jpg', 503);
+  const { id, outcome } = await importOnce(rig, url);
+  expect(outcome).toMatchObject({
+    state: 'retrying',
+    delaySeconds: 2,
+    error: { code: 'source_unavailable', message: 'The server answered 503 instead of a picture.' },
+  });
+  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  expect(items).toMatchObject([{ state: 'pending', failureStage: 'fetch', retries: 1 }]);
+  await origin.close();
+  await makeDue(database, items[0]!.id);
+  expect(await rig.runJob(await claim())).toMatchObject({
+    state: 'retrying',
+    delaySeconds: 4,
+    error: { code: 'source_unavailable', message: 'The server did not answer.' },
+  });
+  expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });
+});
+
+test('an image that is deleted before its import ran gets no second life', async () => {
+  const { rig, origin } = await begin();
+  const url = origin.put('/vase.jpg', await freshPicture());
+  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  await rig.hide({ id: image.id });
+  await rig.runJob(await claim());
+  expect(await rig.image(image.id)).toBeUndefined();
+});

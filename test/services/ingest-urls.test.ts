@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { rowsOf } from '../support/inner/database.ts';
+import { claimOne } from '../support/inner/jobs.ts';
+import { startOrigin } from '../support/inner/origin.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const vase = 'https://example.com/vase.jpg';
+const page = { limit: 50, offset: 0 };
+
+test('a URL is taken in at once: an image that waits, a job, and a worker that is woken', async () => {
+  const rig = await makeRig(engines);
+  let woken = 0;
+  rig.queue.onWake(() => woken++);
+  const { outcome, image } = await rig.ingestUrls.one(openPrincipal, {
+    url: `${vase}#part`,
+    tenantName: 'shop',
+    reference: 'page 1',
+  });
+  expect(outcome).toBe('new');
+  expect(image).toMatchObject({ status: 'pending', url: vase, tenant: 'shop', inUseCount: 1 });
+  expect(woken).toBe(1);
+  expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
+});
+
+test('the same URL is answered with its image, in work or completed, however it is spelt', async () => {
+  const rig = await makeRig(engines);
+  const origin = await startOrigin();
+  const url = origin.put('/vase.jpg', await freshPicture());
+  const first = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const spelt = url.replace('http:', 'HTTP:');
+  expect(await rig.ingestUrls.one(openPrincipal, { url: spelt, tenantName: 'shop' })).toMatchObject({
+    outcome: 'active',
+    image: { id: first.image.id },
+  });
+  await rig.runJob(await claimOne(engines.database, 60, 'import'));
+  expect(await rig.ingestUrls.one(openPrincipal, { url: `${url}#2`, tenantName: 'shop' })).toMatchObject({
+    outcome: 'known',
+    image: { id: first.image.id, status: 'completed' },
+  });
+  expect(origin.asked('/vase.jpg')).toBe(1);
+});
+
+test('under reject-active a URL in work is refused, with the image that it is', async () => {
+  const rig = await makeRig(engines, { handling: 'reject-active' });
+  const { image } = await rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' });
+  await expect(rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' })).rejects.toMatchObject({
+    code: 'import_active',
+    message: `This URL is being imported as image ${image.id}; try again when that has ended.`,
+    details: { image_id: image.id },
+  });
+});
+
+test.each([
+  ['no URL', 'vase.jpg', 'invalid_url'],
+  ['another scheme', 'ftp://example.com/vase.jpg', 'invalid_url'],
+  ['a private address', 'http://10.0.0.1/vase.jpg', 'address_not_allowed'],
+  ['another address of this machine', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
+])('%s is refused, and nothing is kept', async (_what, url, code) => {
+  const rig = await makeRig(engines);
+  await expect(rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
+    code,
+  });
+  expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
+});
+
+test.each([
+  ['empty', ''],
+  ['too long', 'x'.repeat(201)],
+  ['with a control character', 'page\u0007'],
+])('a reference that is %s is refused', async (_what, reference) => {
+  const rig = await makeRig(engines);
+  const line = { url: vase, tenantName: 'shop', reference };
+  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject({ code: 'invalid_request' });
+});
+
+test('of many lines each bad one is refused by itself, with its sentence, and the others are taken in', async () => {
+  const rig = await makeRig(engines);
+  const receipt = await rig.ingestUrls.many(openPrincipal, [
+    { url: vase, tenantName: 'shop', reference: 'page 1' },
+    { url: 'nonsense', tenantName: 'shop' },
+    { url: vase, tenantName: 'shop' },
+    { url: `${vase}?2`, tenantName: 'no/tenant' },
+    { url: 'http://10.0.0.1/', tenantName: 'shop' },
+    { url: `${vase}?3`, tenantName: 'other' },
+  ]);
+  expect(receipt.lines.map(({ line, outcome, code }) => [line, outcome, code])).toEqual([
+    [1, 'new', null],
+    [2, 'refused', 'invalid_url'],
+    [3, 'active', null],
+    [4, 'refused', 'invalid_tenant'],
+    [5, 'refused', 'address_not_allowed'],
+    [6, 'new', null],
+  ]);
+  expect(receipt.lines[2]?.imageId).toBe(receipt.lines[0]?.imageId);
+  expect(receipt.lines[1]).toMatchObject({ url: 'nonsense', imageId: null, error: 'The URL is not valid.' });
+  const report = await rig.imports.find(openPrincipal, { uuid: receipt.uuid }, page);
+  expect(report).toMatchObject({
+    id: receipt.id,
+    total: 6,
+    refused: 3,
+    images: { pending: 3, processing: 0, completed: 0, failed: 0 },
+    failuresTotal: 3,
+  });
+  expect(report?.failures.map(({ line }) => line)).toEqual([2, 4, 5]);
+});
+
+test('an import without a good line is recorded all the same', async () => {
+  const rig = await makeRig(engines);
+  const { id } = await rig.ingestUrls.many(openPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
+  expect(await rig.imports.find(openPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
+});
+
+test('the report follows the images: completed, failed with their reasons, deleted', async () => {
+  const rig = await makeRig(engines);
+  const origin = await startOrigin();
+  const urls = [origin.put('/a.jpg', await freshPicture()), origin.put('/b.jpg', 404), `${vase}?c`];
+  const { id, lines } = await rig.ingestUrls.many(
+    openPrincipal,
+    urls.map((url) => ({ url, tenantName: 'shop' })),
+  );
+  for (const job of await rig.jobs.claimDue('import', 2, 60)) await rig.runJob(job);
+  await rig.hide({ id: lines[2]!.imageId! });
+  const report = await rig.imports.find(openPrincipal, { id }, page);
+  expect(report).toMatchObject({
+    total: 3,
+    refused: 0,
+    images: { pending: 0, processing: 0, completed: 1, failed: 1 },
+    failuresTotal: 1,
+    failures: [{ line: 2, code: 'source_refused', imageId: lines[1]?.imageId }],
+  });
+});
+
+test('an import is seen by nobody who is bound to a tenant, unless it is theirs', async () => {
+  const rig = await makeRig(engines);
+  const shop = await rig.tenants.ensure('shop');
+  const bound = { ...openPrincipal, tenantId: shop.id };
+  const lines = [{ url: vase, tenantName: 'shop' }];
+  const [open, own] = [
+    await rig.ingestUrls.many(openPrincipal, lines),
+    await rig.ingestUrls.many(bound, lines),
+  ];
+  expect(await rig.imports.find(bound, { id: open.id }, page)).toBeUndefined();
+  expect(await rig.imports.find(bound, { id: own.id }, page)).toMatchObject({ id: own.id });
+  const foreign = await rig.ingestUrls.many(bound, [{ url: vase, tenantName: 'other' }]);
+  expect(foreign.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
+});

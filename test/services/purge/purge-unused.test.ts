@@ -1,0 +1,149 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { rowsOf } from '../../support/inner/database.ts';
+import { freshPicture } from '../../support/inner/pictures.ts';
+import { useEngines } from '../../support/inner/rig.ts';
+import { makePurges, token } from './setup.ts';
+
+const engines = await useEngines();
+const real = { dryRun: false, confirmToken: token, minAgeDays: 0 };
+const dry = { dryRun: true, minAgeDays: 0 };
+const rowIds = async () =>
+  (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
+
+test.each([
+  ['without the token', token, undefined, 'A purge has to be confirmed'],
+  ['with another token', token, 'yes', 'confirm_token is not the value'],
+  ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
+])('a purge %s is refused, and removes nothing', async (_how, expected, given, sentence) => {
+  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
+  const { id } = await add();
+  const stored = await rig.storedKeys();
+  await expect(
+    purgeUnused(openPrincipal, { dryRun: false, confirmToken: given, minAgeDays: 0 }),
+  ).rejects.toMatchObject({
+    code: 'purge_refused',
+    status: 403,
+    message: expect.stringContaining(sentence) as string,
+  });
+  expect(await rowIds()).toEqual([id]);
+  expect(await rig.storedKeys()).toEqual(stored);
+});
+
+test('a dry run needs no token, names the candidates and removes nothing', async () => {
+  const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: null });
+  const [unused, used] = [await add(), await add()];
+  await rig.references.add(used.id, 'page');
+  const stored = await rig.storedKeys();
+  expect(await purgeUnused(openPrincipal, dry)).toMatchObject({
+    dryRun: true,
+    candidates: [{ id: unused.id, tenant: 'shop' }],
+    candidatesTotal: 1,
+    images: 0,
+    files: 0,
+    errors: [],
+    remaining: 0,
+    warnings: [],
+  });
+  expect(await rowIds()).toEqual([unused.id, used.id]);
+  expect(await rig.storedKeys()).toEqual(stored);
+});
+
+test('a purge removes rows and files of what nobody uses, and reports them', async () => {
+  const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
+  const [unused, used] = [await add(), await add()];
+  await rig.references.add(used.id, 'page');
+  const waiting = await rig.upload(await freshPicture(), { mode: 'queued' });
+  await retrieve.rendition(openPrincipal, { id: unused.id }, 'thumb');
+  const bytes = unused.originalBytes! + unused.renditions.reduce((sum, made) => sum + made.bytes, 0);
+  expect(await purgeUnused(openPrincipal, real)).toMatchObject({
+    dryRun: false,
+    candidatesTotal: 1,
+    images: 1,
+    renditions: 2,
+    files: 3,
+    bytes,
+    errors: [],
+    remaining: 0,
+  });
+  expect(await rowIds()).toEqual([used.id, waiting.image.id]);
+  const left = [
+    used.originalKey,
+    ...used.renditions.map((made) => made.storageKey),
+    waiting.image.originalKey,
+  ];
+  expect(await rig.storedKeys()).toEqual(left.map(String).toSorted());
+  expect(retrieve.cached(openPrincipal, String(unused.id), 'thumb')).toBeUndefined();
+  expect(rig.logger.messages('info')).toContain('a purge removed 1 unused images');
+});
+
+test('a purge is narrowed to a tenant and to an age, and warns of tenants without references', async () => {
+  const { purgeUnused, add } = await makePurges(engines);
+  const [mine, theirs] = [await add(), await add('other')];
+  expect(await purgeUnused(openPrincipal, { ...real, minAgeDays: 1 })).toMatchObject({ images: 0 });
+  const all = await purgeUnused(openPrincipal, dry);
+  expect(all.warnings).toHaveLength(2);
+  expect(all.warnings[0]).toBe(
+    'The tenant "other" has never used references, so every one of its images is a candidate.',
+  );
+  expect(await purgeUnused(openPrincipal, { ...real, tenantName: 'other' })).toMatchObject({ images: 1 });
+  expect(await rowIds()).toEqual([mine.id]);
+  expect(theirs.id).not.toBe(mine.id);
+  await expect(purgeUnused(openPrincipal, { ...dry, tenantName: 'nobody' })).rejects.toMatchObject({
+    code: 'tenant_not_found',
+  });
+});
+
+test('a caller that is bound to a tenant purges nothing of another', async () => {
+  const { purgeUnused, add } = await makePurges(engines);
+  const [mine, theirs] = [await add(), await add('other')];
+  const bound = { ...openPrincipal, tenantId: mine.tenantId };
+  await expect(purgeUnused(bound, { ...real, tenantName: 'other' })).rejects.toMatchObject({
+    code: 'tenant_not_found',
+  });
+  expect(await purgeUnused(bound, real)).toMatchObject({ images: 1, candidatesTotal: 1 });
+  expect(await rowIds()).toEqual([theirs.id]);
+});
+
+test('a file that cannot be removed is reported, the rest goes on, and the sweep removes it later', async () => {
+  const { rig, purgeUnused, add } = await makePurges(engines);
+  const [stuck, fine] = [await add(), await add()];
+  const path = rig.pathOf(stuck.originalKey!);
+  await rm(path);
+  await mkdir(join(path, 'not empty'), { recursive: true });
+  const report = await purgeUnused(openPrincipal, real);
+  expect(report).toMatchObject({
+    images: 2,
+    files: 5,
+    errors: [`The file ${stuck.originalKey} could not be removed; the sweep for orphaned files tries again.`],
+  });
+  expect(await rowIds()).toEqual([]);
+  expect(await rig.storage.stat(fine.originalKey!)).toBeUndefined();
+  expect(rig.logger.messages('error')).toEqual(report.errors);
+});
+
+test('a stop between rows and files leaves orphans, which the sweep removes', async () => {
+  const { rig, add } = await makePurges(engines);
+  const { id } = await add();
+  const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
+  // The rows are gone and the process is, too.
+  await rig.purging.remove(candidate!, { unusedForDays: 0 });
+  expect(await rig.image(id)).toBeUndefined();
+  expect(await rig.storedKeys()).toHaveLength(3);
+  const sweep = makeSweepOrphans({ ...rig, brake: { share: 1, count: 100 } });
+  expect(await sweep(new Date(Date.now() + 2 * 86_400_000))).toMatchObject({ orphans: 3, removed: 3 });
+  expect(await rig.storedKeys()).toEqual([]);
+});
+
+test('more images than fit on a page are all removed in one call', async () => {
+  const { purgeUnused, add } = await makePurges(engines);
+  const { tenantId } = await add();
+  await engines.database.runScript(`
+    INSERT INTO images (uuid, tenant_id, status, content_hash)
+    SELECT gen_random_uuid(), ${tenantId}, 'failed', encode(sha256(n::text::bytea), 'hex') FROM generate_series(1, 450) n`);
+  expect(await purgeUnused(openPrincipal, real)).toMatchObject({ candidatesTotal: 451, images: 451 });
+  expect(await rowIds()).toEqual([]);
+});

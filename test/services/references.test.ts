@@ -1,0 +1,126 @@
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { makeDeleteImage } from '../../src/services/delete-image.ts';
+import { makeReferences } from '../../src/services/references.ts';
+import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
+import { makeRestoreImage } from '../../src/services/restore-image.ts';
+import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
+import { rowOf } from '../support/inner/database.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const stranger = { ...openPrincipal, tenantId: 999_999 };
+const page = { limit: 50, offset: 0 };
+
+/** A rig with one image, and the services around its use. */
+async function begin() {
+  const rig = await makeRig(engines);
+  const cache = makeRenditionCache(0, []);
+  const { image } = await rig.upload(await freshPicture());
+  return {
+    rig,
+    image,
+    id: { id: image.id },
+    references: makeReferences(rig),
+    remove: makeDeleteImage({ ...rig, cache }),
+    restore: makeRestoreImage({ ...rig, retrieve: makeRetrieveImage({ ...rig, cache }) }),
+  };
+}
+
+test('a reference is added once, counted, listed by name and removed', async () => {
+  const { rig, image, id, references } = await begin();
+  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({ added: true, count: 1 });
+  expect(await references.add(openPrincipal, { uuid: image.uuid }, 'page 1')).toEqual({
+    added: true,
+    count: 2,
+  });
+  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({ added: false, count: 2 });
+  const listed = await references.list(openPrincipal, id, page);
+  expect(listed).toMatchObject({
+    items: [{ reference: 'page 1' }, { reference: 'page 2' }],
+    total: 2,
+    next: undefined,
+  });
+  expect(listed.items[0]?.createdAt).toBeInstanceOf(Date);
+  expect((await rig.image(image.id))?.inUseCount).toBe(2);
+  expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
+  expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
+});
+
+test('pages of references go on where the page before ended', async () => {
+  const { id, references } = await begin();
+  const names = Array.from({ length: 7 }, (_, n) => `page ${n}`);
+  for (const name of names.toReversed()) await references.add(openPrincipal, id, name);
+  const seen: string[] = [];
+  let after: number | undefined;
+  do {
+    const part = await references.list(openPrincipal, id, { limit: 3, offset: 0, after });
+    expect(part.total).toBe(7);
+    seen.push(...part.items.map(({ reference }) => reference));
+    after = part.next;
+  } while (after !== undefined);
+  expect(seen).toEqual(names);
+  const offset = await references.list(openPrincipal, id, { limit: 3, offset: 5 });
+  expect(offset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
+});
+
+test('thirty changes at once leave the counter and the list in accord', async () => {
+  const { rig, image, id, references } = await begin();
+  await Promise.all(
+    Array.from({ length: 30 }, (_, n) =>
+      n % 3 === 0
+        ? references.remove(openPrincipal, id, `page ${n % 5}`)
+        : references.add(openPrincipal, id, `page ${n % 5}`),
+    ),
+  );
+  const { count } = await rowOf<{ count: number }>(
+    engines.database,
+    'SELECT count(*) AS count FROM image_references',
+  );
+  expect((await rig.image(image.id))?.inUseCount).toBe(count);
+});
+
+test('a name that is none is refused; 200 characters of any script are fine', async () => {
+  const { id, references } = await begin();
+  for (const name of ['', 'x'.repeat(201), 'a\nb']) {
+    await expect(references.add(openPrincipal, id, name)).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining(`this one has ${name.length}`) as string,
+    });
+  }
+  expect(await references.add(openPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
+});
+
+test('an image that is not there, deleted or of another tenant has no references', async () => {
+  const { rig, id, references } = await begin();
+  const notFound = { code: 'image_not_found' };
+  await expect(references.add(stranger, id, 'page')).rejects.toMatchObject(notFound);
+  await expect(references.list(stranger, id, page)).rejects.toMatchObject(notFound);
+  await expect(references.add(openPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(notFound);
+  await rig.hide(id);
+  await expect(references.remove(openPrincipal, id, 'page')).rejects.toMatchObject(notFound);
+});
+
+test('an image in use is deleted only by force, and the refusal names its users', async () => {
+  const { image, id, references, remove } = await begin();
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(openPrincipal, id, name);
+  await expect(remove(openPrincipal, id, { force: false })).rejects.toMatchObject({
+    code: 'image_in_use',
+    status: 409,
+    message: `Image ${image.id} is used by "a", "b", "c" and 2 more; remove these references first, or delete it with force=true.`,
+    details: { in_use_count: 5, references: ['a', 'b', 'c', 'd', 'e'] },
+  });
+  expect(await remove(openPrincipal, id, { force: true })).toMatchObject({ id: image.id });
+});
+
+test('a deleted image is restored with its renditions, one that is not there is not found', async () => {
+  const { rig, image, id, remove, restore } = await begin();
+  await remove(openPrincipal, id, { force: false });
+  expect(await rig.image(image.id)).toBeUndefined();
+  await expect(restore(stranger, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  const restored = await restore(openPrincipal, { uuid: image.uuid });
+  expect(restored.renditions).toEqual(image.renditions);
+  expect(await restore(openPrincipal, id)).toEqual(restored);
+  await expect(restore(openPrincipal, { id: 424_242 })).rejects.toMatchObject({ code: 'image_not_found' });
+});

@@ -1,0 +1,141 @@
+import { readdir } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { embeddingSpace } from '../../src/model/fingerprint.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { makeFindDuplicates } from '../../src/services/find-duplicates.ts';
+import { makeFindSimilar } from '../../src/services/find-similar.ts';
+import { makeSearchByPicture } from '../../src/services/search-by-picture.ts';
+import { claimOne } from '../support/inner/jobs.ts';
+import { startOrigin } from '../support/inner/origin.ts';
+import { brokenPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
+import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+
+const engines = await useEngines();
+const all = { limit: 10, threshold: 0 };
+const stranger = { ...openPrincipal, tenantId: 999_999 };
+
+/** A rig with the services that look for alike pictures. */
+async function begin(options?: RigOptions) {
+  const rig = await makeRig(engines, options);
+  const add = async (look?: ProductLook, tenantName = 'shop') =>
+    (await rig.upload(await productPicture(look), { tenantName })).image;
+  const findSimilar = makeFindSimilar({ ...rig, space: embeddingSpace });
+  const search = makeSearchByPicture(rig);
+  return {
+    rig,
+    add,
+    findSimilar: (id: number, wanted = all) => findSimilar(openPrincipal, { id }, wanted),
+    findDuplicates: makeFindDuplicates(rig),
+    search: async (look: ProductLook, wanted = all, tenant = 'shop') =>
+      search(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
+    searchAs: search,
+  };
+}
+
+test('similar images come best first, without the image itself and without other tenants', async () => {
+  const { add, findSimilar } = await begin();
+  const vase = await add();
+  const red = await add({ body: '#b23a48' });
+  const mug = await add({ shape: 'mug', body: '#204080' });
+  await add({ quality: 70 }, 'other');
+  const { similar, searched, exact, image } = await findSimilar(vase.id);
+  expect(image.id).toBe(vase.id);
+  expect(similar.map((found) => found.image.id)).toEqual([red.id, mug.id]);
+  expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
+  expect({ searched, exact }).toEqual({ searched: 2, exact: true });
+  const same = await findSimilar(vase.id, { limit: 1, threshold: 0 });
+  expect(same.similar).toHaveLength(1);
+  expect(same.searched).toBe(2);
+  const threshold = (similar[0]!.score + similar[1]!.score) / 2;
+  expect((await findSimilar(vase.id, { limit: 10, threshold })).similar).toHaveLength(1);
+});
+
+test('the score of two images is the same from both sides, and nearly 1 for a re-encoded copy', async () => {
+  const { add, findSimilar } = await begin();
+  const [vase, copy] = [await add(), await add({ quality: 70 })];
+  const [there, back] = [await findSimilar(vase.id), await findSimilar(copy.id)];
+  expect(there.similar[0]?.score).toBeGreaterThan(0.98);
+  expect(back.similar[0]?.score).toBeCloseTo(there.similar[0]!.score, 6);
+});
+
+test('deleted images are not similar to anything', async () => {
+  const { rig, add, findSimilar } = await begin();
+  const [vase, gone] = [await add(), await add({ shape: 'mug' })];
+  await rig.hide({ id: gone.id });
+  expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
+});
+
+test('an image without a descriptor says why there is none, and is described if that is possible', async () => {
+  const { rig, add, findSimilar } = await begin();
+  const waiting = await rig.upload(await productPicture(), { mode: 'queued' });
+  await expect(findSimilar(waiting.image.id)).rejects.toMatchObject({
+    code: 'fingerprint_not_ready',
+    message: `Image ${waiting.image.id} has no descriptor: it is pending.`,
+  });
+  await rig.runJob(await claimOne(engines.database));
+  const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
+  await rig.runJob(await claimOne(engines.database));
+  await expect(findSimilar(broken.image.id)).rejects.toMatchObject({
+    message: expect.stringMatching(/its processing failed: .*cannot be decoded/) as string,
+  });
+  const old = await add({ shape: 'mug' });
+  await engines.database.runScript("UPDATE embeddings SET space = 'older-0'");
+  for (let asked = 0; asked < 2; asked++)
+    await expect(findSimilar(old.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
+  await rig.runJob(await claimOne(engines.database));
+  expect(await findSimilar(old.id)).toMatchObject({ similar: [] });
+  await expect(findSimilar(424_242)).rejects.toMatchObject({ code: 'image_not_found' });
+});
+
+test('duplicates of an image are its exact copies, then its near-duplicates', async () => {
+  const { rig, add, findDuplicates } = await begin();
+  const vase = await add();
+  const near = await add({ quality: 60 });
+  await add({ shape: 'mug' });
+  const origin = await startOrigin();
+  const url = origin.put('/vase.jpg', await productPicture());
+  const { image: copy } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  await rig.runJob(await claimOne(engines.database, 60, 'import'));
+  const { image, duplicates } = await findDuplicates(openPrincipal, { uuid: vase.uuid });
+  expect(image.id).toBe(vase.id);
+  expect(duplicates).toMatchObject([
+    { image: { id: copy.id, duplicateOf: vase.id }, kind: 'exact', distance: 0, difference: 0 },
+    { image: { id: near.id }, kind: 'near', reason: 'the same colours in the same places' },
+  ]);
+  await expect(findDuplicates(stranger, { id: vase.id })).rejects.toMatchObject({ code: 'image_not_found' });
+});
+
+test('a search by a picture finds its copies and what is similar, and keeps nothing', async () => {
+  const { rig, add, search } = await begin();
+  const vase = await add();
+  const mug = await add({ shape: 'mug' });
+  await add({ quality: 75 }, 'other');
+  const near = await search({ quality: 60 });
+  expect(near.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'near' }]);
+  expect(near.similar.map(({ image }) => image.id)).toEqual([vase.id, mug.id]);
+  const exact = await search({});
+  expect(exact.duplicates).toMatchObject([{ image: { id: vase.id }, kind: 'exact' }]);
+  expect(exact.similar.map(({ image }) => image.id)).toEqual([mug.id]);
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+  expect(await rig.storedKeys()).toHaveLength(9);
+});
+
+test('a search with a bad picture, or for a tenant that is not there, is refused and keeps nothing', async () => {
+  const { rig, add, searchAs } = await begin();
+  await add();
+  const received = async (bytes: Buffer) => rig.receive(bytes);
+  await expect(
+    searchAs(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
+  ).rejects.toMatchObject({ code: 'not_a_picture' });
+  await expect(
+    searchAs(openPrincipal, 'shop', await received(await brokenPicture()), all),
+  ).rejects.toMatchObject({ code: 'picture_damaged' });
+  for (const [principal, name] of [
+    [openPrincipal, 'nobody'],
+    [stranger, 'shop'],
+  ] as const) {
+    const file = await received(await productPicture());
+    await expect(searchAs(principal, name, file, all)).rejects.toMatchObject({ code: 'tenant_not_found' });
+  }
+  expect(await readdir(rig.staging.directory)).toEqual([]);
+});

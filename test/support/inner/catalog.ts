@@ -1,0 +1,87 @@
+import type { Database } from '../../../src/db/database.ts';
+import type { PurgeReason, RemovedImage } from '../../../src/db/purging.ts';
+import { makeQueries } from '../../../src/db/queries.ts';
+import type { DuplicateHandling } from '../../../src/model/duplicates.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import type { NewRendition } from '../../../src/model/rendition.ts';
+import { attemptOf } from './jobs.ts';
+import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
+
+/** What may happen to the images of one tenant, as rows: nothing lies in storage. */
+export type Catalog = ReturnType<typeof makeCatalog>;
+
+/** @see Catalog */
+export function makeCatalog(database: Database, tenantId: number) {
+  const queries = makeQueries(database);
+  const { intake, urlIntake, jobs, completion, deletion, purging } = queries;
+  const renditionsOf = (content: string): NewRendition[] => [
+    renditionOf(tenantId, content, 'thumb', 10 + content.length),
+    renditionOf(tenantId, content, 'card', 300 + content.length),
+  ];
+
+  /** Records an upload, its job already in hand. */
+  async function upload(content: string): Promise<ClaimedJob> {
+    const recorded = await intake.record(uploadOf(tenantId, content, { leaseSeconds: 60 }));
+    if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
+    return recorded.job;
+  }
+
+  async function finish(job: ClaimedJob, content: string, made = renditionsOf(content)): Promise<number> {
+    await completion.complete(job, made, derivedFactsOf(content));
+    return job.imageId;
+  }
+
+  /** An import whose job is in hand. */
+  async function beginImport(
+    url: string,
+    { handling = 'allow-retry', reference }: { handling?: DuplicateHandling; reference?: string } = {},
+  ): Promise<ClaimedJob> {
+    await urlIntake.record([{ tenantId, url, urlHash: hashOf(url), reference }], handling, 50);
+    const [job] = await jobs.claimDue('import', 1, 60);
+    if (!job) throw new Error('No import is due.');
+    return job;
+  }
+
+  const candidateOf = async (id: number) => {
+    const unused = await purging.unused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
+    const deleted = await purging.deleted(tenantId, future(), { limit: 1000 });
+    return [...unused, ...deleted].find((candidate) => candidate.id === id);
+  };
+
+  return {
+    ...queries,
+    tenantId,
+    renditionsOf,
+    upload,
+    finish,
+    beginImport,
+    candidateOf,
+    /** An upload that is completed. */
+    add: async (content: string): Promise<number> => finish(await upload(content), content),
+    fail: (job: ClaimedJob) => jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' }),
+    withdraw: (job: ClaimedJob, content: string) =>
+      intake.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
+    /** The import brought content that the tenant has already. */
+    shareKnown: (job: ClaimedJob, content: string) =>
+      completion.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
+    attach: (job: ClaimedJob, content: string) => urlIntake.attach(job, contentOf(tenantId, content)),
+    /** The image shows the renditions of a near-duplicate. */
+    shareWith: (job: ClaimedJob, content: string, donorId: number) => {
+      const recipes = renditionsOf(content).map(({ recipe }) => recipe);
+      return completion.completeSharing(job, donorId, recipes, derivedFactsOf(content));
+    },
+    hide: (id: number, force = false) => deletion.hide(openPrincipal, { id }, force),
+    restore: (id: number) => deletion.restore(openPrincipal, { id }),
+    /** Purges one image, deleted or not; `undefined` when it may not go. */
+    purge: async (id: number): Promise<RemovedImage | undefined> => {
+      const candidate = await candidateOf(id);
+      if (!candidate) return undefined;
+      const reason: PurgeReason = candidate.deletedAt ? { deletedBefore: future() } : { unusedForDays: 0 };
+      return purging.remove(candidate, reason);
+    },
+    image: (id: number) => queries.images.find(openPrincipal, { id }),
+  };
+}
+
+const future = () => new Date(Date.now() + 86_400_000);

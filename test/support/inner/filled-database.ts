@@ -1,0 +1,42 @@
+import type { Database } from '../../../src/db/database.ts';
+import { embeddingSpace } from '../../../src/model/fingerprint.ts';
+
+/** Most tenants are small; the first has half of all images. */
+const fill = (images: number) => `
+  INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, true FROM generate_series(1, 200) n;
+  INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, original_filename, width,
+    height, format, frames, source_url, url_hash, created_at, deleted_at, purge_renditions, purge_bytes)
+  SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + n % 199 END,
+    CASE n % 200 WHEN 0 THEN 'pending' WHEN 1 THEN 'processing' WHEN 2 THEN 'failed' ELSE 'completed' END,
+    encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1000, n || '.jpg', 800, 600, 'jpeg', 1,
+    CASE WHEN n % 4 = 0 THEN 'https://example.com/' || n END,
+    CASE WHEN n % 4 = 0 THEN encode(sha256(('https://example.com/' || n)::bytea), 'hex') END,
+    now() - n * interval '1 minute', CASE WHEN n % 50 = 3 THEN now() - n * interval '1 s' END,
+    CASE WHEN n % 50 = 3 THEN 3 END, CASE WHEN n % 50 = 3 THEN 1300 END
+  FROM generate_series(1, ${images}) n;
+  INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, created_at)
+  SELECT id, preset, '0123456789', 'renditions/1/00/' || id || preset, content_hash, 100, 100, 75, 85, 'jpeg', created_at
+  FROM images CROSS JOIN unnest(ARRAY['thumb', 'card', 'zoom']) AS preset WHERE status = 'completed';
+  INSERT INTO jobs (kind, image_id, tenant_id, content_hash, state, error_code, failure_class, lease_until, finished_at)
+  SELECT CASE WHEN source_url IS NULL THEN 'derive' ELSE 'import' END, id, tenant_id, content_hash, status,
+    CASE WHEN status = 'failed' THEN 'picture_damaged' END, CASE WHEN status = 'failed' THEN 'permanent' END,
+    CASE WHEN status = 'processing' THEN now() + interval '1 hour' END,
+    CASE WHEN status IN ('completed', 'failed') THEN created_at END
+  FROM images;
+  INSERT INTO image_references (image_id, reference) SELECT id, 'page ' || id FROM images WHERE id % 3 = 0;
+  UPDATE images SET in_use_count = 1 WHERE id % 3 = 0;
+  INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+  SELECT tenant_id, content_hash, 1, ('x' || content_hash)::bit(256), 90, 1.5, decode(content_hash, 'hex'),
+    (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
+     FROM generate_series(0, 15) band)
+  FROM images;
+  INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+  SELECT tenant_id, content_hash, '${embeddingSpace}', ARRAY[id % 7, id % 5, 1]::real[]::vector::halfvec FROM images;
+  INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+  SELECT id, id - 1, 1, 1, 'alike' FROM images WHERE id % 100 = 1 AND id > 1;`;
+
+/** Fills an empty database with a catalog of this many images, as the database's own statistics then know. */
+export async function fillDatabase(database: Database, images: number): Promise<void> {
+  await database.runScript(fill(images));
+  await database.runScript('VACUUM (ANALYZE)');
+}
