@@ -43,7 +43,8 @@ export function makeDeletionQueries({ sql: db }: Database) {
         if (!image?.deletedAt) return image !== undefined;
         // The same content may have been uploaded meanwhile: there is one first image for each content.
         await sql`
-          UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, updated_at = now(), duplicate_of = (
+          UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
+            updated_at = now(), duplicate_of = (
             SELECT first.id FROM images first WHERE first.tenant_id = images.tenant_id
               AND first.content_hash = images.content_hash AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
               AND first.id <> images.id)
@@ -91,17 +92,22 @@ export async function hideImage(transaction: Queryable, imageId: number): Promis
   await noteWhatPurgeRemoves(transaction, imageId);
 }
 
-/** Files that a living image needs too are not freed. */
+/** What a dry run of a purge adds up: the image's files, and whether another image has a say in what is freed. */
 async function noteWhatPurgeRemoves(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
+    WITH sharing AS MATERIALIZED (
+      SELECT DISTINCT other.image_id AS id FROM renditions mine JOIN renditions other ON other.storage_key = mine.storage_key
+      WHERE mine.image_id = ${imageId} AND other.image_id <> ${imageId}),
+    told AS (
+      UPDATE images SET has_relatives = true
+      WHERE id = ANY (ARRAY(SELECT id FROM sharing)) AND deleted_at IS NOT NULL AND NOT has_relatives)
     UPDATE images SET
       purge_renditions = (SELECT count(*) FROM renditions r WHERE r.image_id = images.id),
-      purge_bytes = CASE WHEN EXISTS (
-          SELECT 1 FROM images kept WHERE kept.tenant_id = images.tenant_id AND kept.content_hash = images.content_hash
-            AND kept.deleted_at IS NULL) THEN 0 ELSE coalesce(original_bytes, 0) END
-        + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id AND NOT EXISTS (
-          SELECT 1 FROM renditions kept JOIN images i ON i.id = kept.image_id AND i.deleted_at IS NULL
-          WHERE kept.storage_key = r.storage_key))
+      purge_bytes = coalesce(original_bytes, 0)
+        + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id),
+      has_relatives = EXISTS (SELECT 1 FROM sharing) OR EXISTS (
+        SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id AND other.content_hash = images.content_hash
+          AND other.id <> images.id)
     WHERE id = ${imageId}`.execute(transaction);
 }
 

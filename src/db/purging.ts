@@ -84,17 +84,25 @@ export function makePurgeQueries({ sql: db }: Database) {
       return rows;
     },
 
-    /** What a purge of images that were deleted at least `days` ago would remove, from what deletions have noted. */
+    /**
+     * What a purge of images that were deleted at least `days` ago would remove: from what deletions have noted, and for
+     * the few whose content or files other images have too, from the rows.
+     */
     async deletedFigures(tenantId: number | null, days: number): Promise<DeletedFigures> {
       const { rows } = await sql<Omit<DeletedFigures, 'renditionsFound'>>`
         WITH bound AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
         SELECT bound.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
-          coalesce(sum(i.purge_bytes), 0)::bigint AS bytes
+          coalesce(sum(i.purge_bytes) FILTER (WHERE NOT i.has_relatives), 0)::bigint AS bytes
         FROM bound LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= bound.cutoff AND ${ofTenant(tenantId)}
         GROUP BY bound.cutoff`.execute(db);
       const figures = rows[0];
       if (!figures) throw new Error('The figures of a purge are one row.');
-      return { ...figures, renditionsFound: await countRenditionsUntil(db, tenantId, figures.cutoff) };
+      const { cutoff } = figures;
+      return {
+        ...figures,
+        bytes: figures.bytes + (await countSharedBytes(db, tenantId, cutoff)),
+        renditionsFound: await countRenditionsUntil(db, tenantId, cutoff),
+      };
     },
 
     /**
@@ -114,6 +122,31 @@ export function makePurgeQueries({ sql: db }: Database) {
         return { renditions: files.filter(({ isRendition }) => isRendition).length, files: free };
       }),
   };
+}
+
+/** Bytes that go with deleted images that have relatives: of files that no image needs which stays. */
+async function countSharedBytes(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    WITH gone AS MATERIALIZED (
+      SELECT i.id, i.tenant_id, i.content_hash, i.original_key, i.original_bytes FROM images i
+      WHERE i.deleted_at IS NOT NULL AND i.has_relatives AND i.deleted_at <= ${cutoff} AND ${ofTenant(tenantId)}),
+    originals AS (
+      SELECT original_key, min(original_bytes) AS bytes FROM gone
+      WHERE original_key IS NOT NULL AND (
+        SELECT true FROM images kept WHERE kept.tenant_id = gone.tenant_id AND kept.content_hash = gone.content_hash
+          AND (kept.deleted_at IS NULL OR kept.deleted_at > ${cutoff}) LIMIT 1) IS NULL
+      GROUP BY original_key),
+    shown AS (
+      SELECT r.storage_key, min(r.bytes) AS bytes FROM gone JOIN renditions r ON r.image_id = gone.id
+      WHERE (
+        SELECT true FROM renditions kept WHERE kept.storage_key = r.storage_key
+          AND (SELECT i.deleted_at IS NULL OR i.deleted_at > ${cutoff} FROM images i WHERE i.id = kept.image_id)
+        LIMIT 1) IS NULL
+      GROUP BY r.storage_key)
+    SELECT ((SELECT coalesce(sum(bytes), 0) FROM originals) + (SELECT coalesce(sum(bytes), 0) FROM shown))::bigint AS bytes`.execute(
+    db,
+  );
+  return rows[0]?.bytes ?? 0;
 }
 
 /**

@@ -10,13 +10,17 @@ ALTER TABLE images
   -- Number of rows in image_references.
   ADD COLUMN in_use_count integer NOT NULL DEFAULT 0,
   ADD COLUMN renditions_reused_from bigint REFERENCES images (id) ON DELETE SET NULL,
-  -- Of a deleted image: what its purge would remove. Noted at deletion, so that a dry run need not look at every file.
+  -- Of a deleted image: its renditions, and the bytes of its files. Noted at deletion, so that a dry run need not look at
+  -- every file.
   ADD COLUMN purge_renditions integer,
-  ADD COLUMN purge_bytes bigint;
+  ADD COLUMN purge_bytes bigint,
+  -- Of a deleted image: another one has, or once had, the same content or files. What its purge frees depends on the others.
+  ADD COLUMN has_relatives boolean NOT NULL DEFAULT false;
 
 DROP INDEX images_deleted;
-CREATE INDEX images_deleted ON images (deleted_at, id) INCLUDE (tenant_id, purge_renditions, purge_bytes)
+CREATE INDEX images_deleted ON images (deleted_at, id) INCLUDE (tenant_id, purge_renditions, purge_bytes, has_relatives)
   WHERE deleted_at IS NOT NULL;
+CREATE INDEX images_deleted_relatives ON images (deleted_at) WHERE deleted_at IS NOT NULL AND has_relatives;
 
 CREATE INDEX images_by_url ON images (tenant_id, url_hash, id DESC) WHERE deleted_at IS NULL AND url_hash IS NOT NULL;
 CREATE INDEX images_unfinished ON images (tenant_id, status, id DESC) WHERE deleted_at IS NULL AND status <> 'completed';
@@ -111,16 +115,34 @@ CREATE FUNCTION count_image(image images, sign integer) RETURNS void LANGUAGE sq
   FROM renditions WHERE image_id = image.id GROUP BY preset
 $$;
 
+-- Content came (again): what the purge of deleted images with the same content frees, depends on this one from now on.
+CREATE FUNCTION note_relatives(image images) RETURNS void LANGUAGE sql AS $$
+  UPDATE images SET has_relatives = true
+  WHERE tenant_id = image.tenant_id AND content_hash = image.content_hash AND deleted_at IS NOT NULL AND NOT has_relatives
+    AND id <> image.id
+$$;
+
 CREATE FUNCTION count_new_image() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   -- It has no renditions yet.
   INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (NEW.tenant_id, 'image', '', 1, own_bytes(NEW));
+  PERFORM note_relatives(NEW);
   RETURN NULL;
 END $$;
 
 CREATE FUNCTION count_changed_image() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF OLD.deleted_at IS NULL AND NEW.deleted_at IS NULL THEN
+  IF OLD.content_hash IS DISTINCT FROM NEW.content_hash THEN
+    PERFORM note_relatives(NEW);
+  END IF;
+  IF OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NOT NULL THEN
+    -- An import that was deleted before its original arrived.
+    UPDATE images SET purge_bytes = coalesce(purge_bytes, 0) + coalesce(NEW.original_bytes, 0) - coalesce(OLD.original_bytes, 0),
+      has_relatives = has_relatives OR EXISTS (
+        SELECT 1 FROM images other WHERE other.tenant_id = NEW.tenant_id AND other.content_hash = NEW.content_hash
+          AND other.id <> NEW.id)
+    WHERE id = NEW.id;
+  ELSIF OLD.deleted_at IS NULL AND NEW.deleted_at IS NULL THEN
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
     VALUES (NEW.tenant_id, 'image', '', 0, own_bytes(NEW) - own_bytes(OLD));
   ELSIF OLD.deleted_at IS NULL THEN
@@ -160,7 +182,8 @@ BEGIN
   UPDATE images SET
     purge_renditions = coalesce(purge_renditions, 0) + (SELECT count(*) FROM new_rows r WHERE r.image_id = images.id),
     purge_bytes = coalesce(purge_bytes, 0)
-      + (SELECT coalesce(sum(r.bytes) FILTER (WHERE NOT r.shared), 0) FROM new_rows r WHERE r.image_id = images.id)
+      + (SELECT coalesce(sum(r.bytes), 0) FROM new_rows r WHERE r.image_id = images.id),
+    has_relatives = has_relatives OR EXISTS (SELECT 1 FROM new_rows r WHERE r.image_id = images.id AND r.shared)
   WHERE id = ANY (ARRAY(SELECT DISTINCT image_id FROM new_rows)) AND deleted_at IS NOT NULL;
   RETURN NULL;
 END $$;
@@ -194,7 +217,9 @@ CREATE TRIGGER count_removed AFTER DELETE ON renditions
 -- What was there before the counters.
 UPDATE images SET
   purge_renditions = (SELECT count(*) FROM renditions WHERE image_id = images.id),
-  purge_bytes = coalesce(original_bytes, 0) + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id)
+  purge_bytes = coalesce(original_bytes, 0) + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id),
+  has_relatives = EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id
+    AND other.content_hash = images.content_hash AND other.id <> images.id)
   WHERE deleted_at IS NOT NULL;
 INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
   SELECT tenant_id, 'image', '', count(*), coalesce(sum(original_bytes) FILTER (WHERE duplicate_of IS NULL), 0)
