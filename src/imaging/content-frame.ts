@@ -34,10 +34,12 @@ export function maskOf(lab: LabPixels, background: readonly number[]): Mask {
   const [lightness = 0, a = 0, b = 0] = background;
   const mask = new Float32Array(lab.length / 3);
   for (let pixel = 0, at = 0; pixel < mask.length; pixel++, at += 3) {
-    const [dl, da, db] = [(lab[at] ?? 0) - lightness, (lab[at + 1] ?? 0) - a, (lab[at + 2] ?? 0) - b];
+    const dl = (lab[at] ?? 0) - lightness;
+    const da = (lab[at + 1] ?? 0) - a;
+    const db = (lab[at + 2] ?? 0) - b;
     const difference = Math.sqrt(dl * dl + da * da + db * db);
     const share = (difference - surelyBackground) / (surelyContent - surelyBackground);
-    mask[pixel] = Math.min(1, Math.max(0, share));
+    mask[pixel] = share <= 0 ? 0 : share >= 1 ? 1 : share;
   }
   return mask;
 }

@@ -5,6 +5,8 @@ export function signedRoots(values: Float64Array): Float64Array {
 
 /** The same direction with length 1; zeros stay zeros. */
 export function unitLength(values: Float64Array): Float64Array {
-  const length = Math.hypot(...values);
+  let squares = 0;
+  for (const value of values) squares += value * value;
+  const length = Math.sqrt(squares);
   return length > 0 ? values.map((value) => value / length) : values;
 }

@@ -34,7 +34,7 @@ const classOfPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
  * with local binary patterns", 2002; neighbours on a square instead of a circle.
  */
 export function textureBlock(content: Content): Float64Array {
-  const lightness = content.mask.map((_, pixel) => content.lab[3 * pixel] ?? 0);
+  const lightness = lightnessOf(content);
   const block = new Float64Array(radii.length * classes);
   for (const [index, radius] of radii.entries()) {
     block.set(patternHistogram(lightness, content.mask, radius), index * classes);
@@ -43,6 +43,12 @@ export function textureBlock(content: Content): Float64Array {
   return roots.some((root) => root > 0)
     ? unitLength(roots.map((root, index) => root - (usual[index] ?? 0)))
     : roots;
+}
+
+function lightnessOf({ lab, mask }: Content): Float32Array {
+  const lightness = new Float32Array(mask.length);
+  for (let pixel = 0; pixel < lightness.length; pixel++) lightness[pixel] = lab[3 * pixel] ?? 0;
+  return lightness;
 }
 
 function patternHistogram(lightness: Float32Array, mask: Mask, radius: number): Float64Array {
