@@ -46,6 +46,11 @@ export function makeCompletionQueries({ sql: db }: Database) {
         return finish(transaction, job, facts, sharedRenditions(donorId), donorId);
       }),
 
+    /** Near-duplicates that were found after the image was finished. */
+    async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
+      await insertPairs(sql`(SELECT ${imageId}::bigint AS id)`, nearDuplicates).execute(db);
+    },
+
     /**
      * The import brought content that the tenant has already: the image shares the files of the one that has it.
      * `first-gone` when that image is deleted or no longer completed.
@@ -132,7 +137,8 @@ async function finish(
 ): Promise<ImageWithRenditions | undefined> {
   const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
     WITH done AS (
-      UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL
+      UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL,
+        content_hash = coalesce(content_hash, (SELECT i.content_hash FROM images i WHERE i.id = jobs.image_id))
       WHERE ${isHeld(job)} RETURNING image_id, tenant_id),
     made AS (
       INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
@@ -152,7 +158,7 @@ async function finish(
         ORDER BY heir.storage_key, heir.id)),
     shown AS (
       UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-        renditions_reused_from = ${donorId}::bigint
+        renditions_reused_from = ${rootOf(donorId)}
       FROM done WHERE images.id = done.image_id RETURNING images.*)
     ${facts ? recordFacts(job, facts) : sql``}
     SELECT shown.*, tenants.name AS tenant,
@@ -164,8 +170,16 @@ async function finish(
   );
 }
 
+/** A donor that shows another image's renditions itself passes that one on: the name is that of the image that made them, while it lives. */
+function rootOf(donorId: number | null): RawBuilder<unknown> {
+  return donorId === null
+    ? sql`NULL`
+    : sql`coalesce((SELECT first.id FROM images d JOIN images first ON first.id = d.renditions_reused_from
+        WHERE d.id = ${donorId} AND first.deleted_at IS NULL), ${donorId}::bigint)`;
+}
+
 /** Further parts of the same statement. */
-function recordFacts({ tenantId, imageId }: ClaimedJob, facts: DerivedFacts): RawBuilder<unknown> {
+function recordFacts({ tenantId }: ClaimedJob, facts: DerivedFacts): RawBuilder<unknown> {
   const { fingerprint, embedding, nearDuplicates } = facts;
   const bands = bandKeys(tenantId, fingerprint.hash);
   return sql`, printed AS (
@@ -181,20 +195,23 @@ function recordFacts({ tenantId, imageId }: ClaimedJob, facts: DerivedFacts): Ra
       INSERT INTO embeddings (tenant_id, content_hash, space, vector)
       SELECT tenant_id, content_hash, ${embedding.space}, ${halfVector(embedding)}::halfvec FROM shown
       ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector)
-    ${nearDuplicates.length > 0 ? recordPairs(imageId, nearDuplicates) : sql``}`;
+    ${nearDuplicates.length > 0 ? sql`, paired AS (${insertPairs(sql`shown`, nearDuplicates)})` : sql``}`;
 }
 
-function recordPairs(imageId: number, nearDuplicates: readonly NearDuplicate[]): RawBuilder<unknown> {
-  return sql`, paired AS (
-      INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-      SELECT shown.id, found.id, found.distance, found.difference, found.reason
-      FROM shown CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
-        (id bigint, distance smallint, difference real, reason text)
-      -- A match that was purged in the meantime is none any more.
-      WHERE EXISTS (SELECT 1 FROM images WHERE images.id = found.id) AND found.id <> ${imageId}
-        AND NOT EXISTS (SELECT 1 FROM near_duplicates known WHERE known.image_id = found.id AND known.match_id = shown.id)
-      ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
-        reason = excluded.reason)`;
+/** Pairs of the image in `image` (a row with its `id`), each written once: the later image first. */
+function insertPairs(
+  image: RawBuilder<unknown>,
+  nearDuplicates: readonly NearDuplicate[],
+): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+    SELECT greatest(image.id, found.id), least(image.id, found.id), found.distance, found.difference, found.reason
+    FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
+      (id bigint, distance smallint, difference real, reason text)
+    -- A match that was purged in the meantime is none any more.
+    WHERE found.id <> image.id AND (SELECT true FROM images WHERE images.id = found.id)
+    ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
+      reason = excluded.reason`;
 }
 
 /** Keys of the index of hashes; with the tenant in each key, a search costs what its own tenant's pictures cost. */

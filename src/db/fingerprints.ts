@@ -31,13 +31,14 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       tenantId: number,
       { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
       maxBits: number,
-      exceptImageId: number,
+      exceptContent: string,
     ): Promise<HashNeighbour[]> {
       const bits = sql`${`x${hash}`}::bit(256)`;
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
         WITH near AS MATERIALIZED (
           SELECT tenant_id, content_hash, bit_count(hash # ${bits}) AS bits FROM fingerprints
           WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
+            AND content_hash <> ${exceptContent}
             AND bit_count(hash # ${bits}) <= ${maxBits}
           ORDER BY bits LIMIT ${mostCandidates})
         SELECT i.id, i.uuid, i.content_hash AS "contentHash", f.hash::text AS hash, f.quality, f.aspect,
@@ -46,7 +47,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
             '[]'::json) AS renditions
         FROM near JOIN fingerprints f ON f.tenant_id = near.tenant_id AND f.content_hash = near.content_hash
         JOIN images i ON i.tenant_id = near.tenant_id AND i.content_hash = near.content_hash
-          AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed' AND i.id <> ${exceptImageId}
+          AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
         ORDER BY near.bits, i.id`.execute(db);
       return rows.map(({ hash: other, quality, aspect, thumbnail, ...image }) => ({
         ...image,

@@ -21,6 +21,7 @@ export interface QueueDepth {
   readonly kind: JobKind;
   readonly pending: number;
   readonly processing: number;
+  /** How long the job that waits longest has been due: pauses before a retry do not count. */
   readonly oldestPendingSeconds: number | null;
 }
 
@@ -77,7 +78,8 @@ export function makeJobReportQueries({ sql: db }: Database) {
       const { rows } = await sql<QueueDepth>`
         SELECT kind, count(*) FILTER (WHERE state = 'pending') AS pending,
           count(*) FILTER (WHERE state = 'processing') AS processing,
-          extract(epoch FROM now() - min(created_at) FILTER (WHERE state = 'pending'))::float8 AS "oldestPendingSeconds"
+          CASE WHEN count(*) FILTER (WHERE state = 'pending') > 0 THEN extract(
+            epoch FROM now() - least(now(), min(run_at) FILTER (WHERE state = 'pending')))::float8 END AS "oldestPendingSeconds"
         FROM jobs WHERE state IN ('pending', 'processing') GROUP BY kind ORDER BY kind`.execute(db);
       return rows;
     },

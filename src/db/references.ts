@@ -47,18 +47,18 @@ export function makeReferenceQueries({ sql: db }: Database) {
       return rows[0];
     },
 
-    /** In the order of their names. */
+    /** Newest first. `total` is the image's counter. */
     async list(
       imageId: number,
       total: number,
       page: PageRequest,
     ): Promise<Page<{ readonly reference: string; readonly createdAt: Date }>> {
-      const offset = page.after ?? page.offset;
-      const { rows } = await sql<{ reference: string; createdAt: Date }>`
-        SELECT reference, created_at AS "createdAt" FROM image_references WHERE image_id = ${imageId}
-        ORDER BY reference LIMIT ${page.limit + 1} OFFSET ${offset}`.execute(db);
-      const numbered = rows.map((row, index) => ({ ...row, id: offset + index + 1 }));
-      return pageOf(numbered, page.limit, total, ({ reference, createdAt }) => ({ reference, createdAt }));
+      const { after, limit, offset } = page;
+      const { rows } = await sql<{ id: number; reference: string; createdAt: Date }>`
+        SELECT id, reference, created_at AS "createdAt" FROM image_references
+        WHERE image_id = ${imageId} AND ${after === undefined ? sql`true` : sql`id < ${after}`}
+        ORDER BY id DESC LIMIT ${limit + 1} OFFSET ${after === undefined ? offset : 0}`.execute(db);
+      return pageOf(rows, limit, total, ({ reference, createdAt }) => ({ reference, createdAt }));
     },
   };
 }

@@ -8,7 +8,7 @@ import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
-import type { RetrieveImage } from './retrieve-image.ts';
+import { noOriginal, type RetrieveImage } from './retrieve-image.ts';
 
 interface Parts {
   readonly retrieve: Pick<RetrieveImage, 'find'>;
@@ -69,11 +69,7 @@ export function makeCompareWithImage(parts: Parts): CompareWithImage {
 
 function picturesOf(image: ImageWithRenditions) {
   const { originalKey, originalBytes } = image;
-  if (originalKey === null || originalBytes === null)
-    throw new AppError(
-      'rendition_not_ready',
-      `Image ${image.id} has no original yet: it is ${image.status}.`,
-    );
+  if (originalKey === null || originalBytes === null) throw noOriginal(image);
   return [
     { name: 'original', key: originalKey, bytes: originalBytes },
     ...image.renditions.map(({ preset, storageKey, bytes }) => ({ name: preset, key: storageKey, bytes })),

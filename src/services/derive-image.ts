@@ -3,7 +3,8 @@ import type { ImageQueries } from '../db/images.ts';
 import { AppError } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
-import type { ImageWithRenditions } from '../model/image.ts';
+import type { Fingerprint } from '../model/fingerprint.ts';
+import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
@@ -17,7 +18,7 @@ import { atStage } from './stages.ts';
 
 interface Parts {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
-  readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing'>;
+  readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing' | 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly nearDuplicates: NearDuplicateHandling;
   readonly storage: Storage;
@@ -92,24 +93,47 @@ async function finish(
   const { completion, staging } = parts;
   let isStored = false;
   try {
-    const matches = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, job.imageId);
+    const matches = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
     const facts = factsOf(derived, matches);
     const shared = await shareRenditions(parts, job, derived, matches, facts);
     if (shared) return shared;
     const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
     isStored = true;
-    return (await completion.complete(job, renditions, facts)) ?? 'lease-lost';
+    const image = await completion.complete(job, renditions, facts);
+    return image ? await lookAgain(parts, image, derived.fingerprint, contentHash) : 'lease-lost';
   } finally {
     // Storing moves files, so that nothing is left behind.
     if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
   }
 }
 
+/**
+ * Two near-duplicates that are derived at the same moment do not see each other before they are recorded. Each looks once
+ * more afterwards, and whichever was recorded last finds the other.
+ */
+async function lookAgain(
+  { findNearDuplicates, completion }: Parts,
+  image: ImageWithRenditions,
+  fingerprint: Fingerprint,
+  contentHash: string,
+): Promise<ImageWithRenditions> {
+  const known = new Set(image.nearDuplicates.map(({ id }) => id));
+  const matches = await findNearDuplicates(image.tenantId, fingerprint, contentHash);
+  const late = matches.filter(({ id }) => !known.has(id)).map(withoutRenditions);
+  if (late.length === 0) return image;
+  await completion.addNearDuplicates(image.id, late);
+  return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
+}
+
+function withoutRenditions({ renditions: _lent, ...match }: NearMatch): NearDuplicate {
+  return match;
+}
+
 function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly NearMatch[]): DerivedFacts {
   return {
     fingerprint,
     embedding,
-    nearDuplicates: matches.map(({ renditions: _lent, ...match }) => match),
+    nearDuplicates: matches.map(withoutRenditions),
   };
 }
 

@@ -22,20 +22,21 @@ const leastQuality = 50;
 
 /**
  * Finds images of a tenant that show nearly the same picture, nearest first: hashes propose, a comparison in colour
- * decides, because a product in another colour has the same hash. Exact copies are no near-duplicates.
+ * decides, because a product in another colour has the same hash. Images with the content
+ * `exceptContent` are no near-duplicates: they are exact copies.
  */
 export type FindNearDuplicates = (
   tenantId: number,
   fingerprint: Fingerprint,
-  exceptImageId: number,
+  exceptContent: string,
 ) => Promise<readonly NearMatch[]>;
 
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, handling, threshold }: Parts): FindNearDuplicates {
-  return async (tenantId, fingerprint, exceptImageId) => {
+  return async (tenantId, fingerprint, exceptContent) => {
     if (handling === 'off' || fingerprint.quality < leastQuality) return [];
     const bits = threshold * 4;
-    const proposed = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptImageId);
+    const proposed = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptContent);
     return proposed
       .flatMap((candidate) => judge(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);

@@ -7,7 +7,7 @@ import type { Principal } from '../model/principal.ts';
 import type { SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { priorities } from './priorities.ts';
-import { notFound } from './retrieve-image.ts';
+import { describeState, notFound } from './retrieve-image.ts';
 
 interface Parts {
   readonly images: Pick<ImageQueries, 'findBare' | 'listByIds'>;
@@ -63,8 +63,9 @@ async function describeAgain({ jobs, queue }: Parts, image: Image): Promise<neve
   );
 }
 
-function notDescribed({ id, status, error }: Image): AppError {
-  const why =
-    status === 'failed' ? `its processing failed: ${error ?? 'no reason is known'}` : `it is ${status}`;
-  return new AppError('fingerprint_not_ready', `Image ${id} has no descriptor: ${why}.`);
+function notDescribed(image: Image): AppError {
+  return new AppError(
+    'fingerprint_not_ready',
+    `Image ${image.id} has no descriptor: ${describeState(image)}`,
+  );
 }

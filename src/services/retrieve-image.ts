@@ -150,14 +150,21 @@ export function notFound(reference: ImageReference): AppError {
   );
 }
 
-function noOriginal(image: Image): AppError {
-  return new AppError('rendition_not_ready', `Image ${image.id} has no original yet: it is ${image.status}.`);
+/** The refusal to show an image that has no original: not yet, or never. */
+export function noOriginal(image: Image): AppError {
+  const what = image.status === 'failed' ? 'no original' : 'no original yet';
+  return new AppError('rendition_not_ready', `Image ${image.id} has ${what}: ${describeState(image)}`);
 }
 
 function notReady(image: Image, preset: string): AppError {
-  const reason =
-    image.status === 'failed'
-      ? `its processing failed: ${image.error ?? 'no reason is known'}`
-      : `the image is ${image.status}`;
-  return new AppError('rendition_not_ready', `Image ${image.id} has no rendition "${preset}": ${reason}.`);
+  return new AppError(
+    'rendition_not_ready',
+    `Image ${image.id} has no rendition "${preset}": ${describeState(image)}`,
+  );
+}
+
+/** The end of a sentence that says why an image has less than was asked for, with its full stop. */
+export function describeState({ status, error }: Pick<Image, 'status' | 'error'>): string {
+  if (status !== 'failed') return `it is ${status}.`;
+  return `its processing failed: ${(error ?? 'no reason is known').replace(/\.?$/, '.')}`;
 }

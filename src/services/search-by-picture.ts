@@ -41,9 +41,6 @@ export type SearchByPicture = (
   options: SimilarityOptions,
 ) => Promise<PictureSearch>;
 
-/** No image has this number: a picture that is not stored is compared with every one. */
-const noImage = 0;
-
 /** @see SearchByPicture */
 export function makeSearchByPicture(parts: Parts): SearchByPicture {
   const { images, embeddings, findNearDuplicates, staging } = parts;
@@ -52,13 +49,8 @@ export function makeSearchByPicture(parts: Parts): SearchByPicture {
       const { id: tenantId } = await findTenant(parts.tenants, principal, tenantName);
       const { fingerprint, embedding } = await describe(parts, file);
       const copies = await images.listByContent(tenantId, file.contentHash);
-      const near = await findNearDuplicates(tenantId, fingerprint, noImage);
-      const isCopy = new Set(copies.map(({ id }) => id));
-      const others = await showNear(
-        images,
-        principal,
-        near.filter(({ id }) => !isCopy.has(id)),
-      );
+      const near = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
+      const others = await showNear(images, principal, near);
       const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
       const search = await showSimilar(images, principal, rows);
       return { ...search, duplicates: [...copies.map(exactCopy), ...others] };

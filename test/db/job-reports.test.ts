@@ -171,7 +171,7 @@ test('the depth of the queue counts what waits and what is in work, by kind', as
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);
   await reports.retryAll(openPrincipal, {});
-  await database.runScript(`UPDATE jobs SET created_at = now() - interval '100 s' WHERE id = ${broken.id}`);
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${broken.id}`);
   const [derive] = await reports.depth();
   expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
   expect(derive?.oldestPendingSeconds).toBeCloseTo(100, -1);

@@ -54,7 +54,7 @@ const asked: Record<string, () => Promise<unknown>> = {
   },
   'usage of all': () => usage.overall(openPrincipal),
   'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
-  neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, 0),
+  neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'similar pictures of a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,

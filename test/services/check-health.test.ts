@@ -79,7 +79,7 @@ test('details count the queue, the descriptors and the free bytes, and name vers
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
   const { jobId } = await recordPending(database, shop.id, 'oldest');
-  await database.runScript(`UPDATE jobs SET created_at = now() - interval '90 s' WHERE id = ${jobId}`);
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'newer');
   const details = await check.detailed();
   expect(details).toMatchObject({

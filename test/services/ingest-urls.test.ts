@@ -95,7 +95,11 @@ test('of many lines each bad one is refused by itself, with its sentence, and th
     [6, 'new', null],
   ]);
   expect(receipt.lines[2]?.imageId).toBe(receipt.lines[0]?.imageId);
-  expect(receipt.lines[1]).toMatchObject({ url: 'nonsense', imageId: null, error: 'The URL is not valid.' });
+  expect(receipt.lines[1]).toMatchObject({
+    url: 'nonsense',
+    imageId: null,
+    error: 'The URL "nonsense" is not valid: it must begin with http:// or https://, and name a host.',
+  });
   const report = await rig.imports.find(openPrincipal, { uuid: receipt.uuid }, page);
   expect(report).toMatchObject({
     id: receipt.id,

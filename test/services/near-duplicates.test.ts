@@ -23,6 +23,25 @@ test('a re-encoded copy is found, and shows the renditions of the first one', as
   expect((await rig.image(first.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
 });
 
+test('near-duplicates that are derived at the same moment find each other', async () => {
+  const rig = await makeRig(engines);
+  const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
+  const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
+  for (const id of ids) {
+    const others = (await rig.image(id))?.nearDuplicates.map((match) => match.id).toSorted((a, b) => a - b);
+    expect(others, `image ${id}`).toEqual(ids.filter((other) => other !== id));
+  }
+});
+
+test('a copy of a borrower names the image whose files it shows', async () => {
+  const rig = await makeRig(engines);
+  const first = await add(rig);
+  const second = await add(rig, { quality: 60 });
+  const third = await add(rig, { quality: 59 });
+  expect([second.renditionsReusedFrom, third.renditionsReusedFrom]).toEqual([first.id, first.id]);
+  expect(keysOf(third)).toEqual(keysOf(first));
+});
+
 test('a smaller copy borrows from a larger one, and a larger one makes its own', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const small = await add(rig, { width: 150 });

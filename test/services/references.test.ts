@@ -108,7 +108,7 @@ test('an image in use is deleted only by force, and the refusal names its users'
   await expect(remove(openPrincipal, id, { force: false })).rejects.toMatchObject({
     code: 'image_in_use',
     status: 409,
-    message: `Image ${image.id} is used by "a", "b", "c" and 2 more; remove these references first, or delete it with force=true.`,
+    message: `Image ${image.id} is used by "a", "b", "c" and 2 more; remove these references first, or delete it with \`force\` in /v1.`,
     details: { in_use_count: 5, references: ['a', 'b', 'c', 'd', 'e'] },
   });
   expect(await remove(openPrincipal, id, { force: true })).toMatchObject({ id: image.id });

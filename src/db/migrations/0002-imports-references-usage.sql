@@ -32,11 +32,13 @@ CREATE INDEX images_by_first ON images (duplicate_of) WHERE duplicate_of IS NOT 
 CREATE INDEX images_by_donor ON images (renditions_reused_from) WHERE renditions_reused_from IS NOT NULL;
 
 CREATE TABLE image_references (
+  id bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
   image_id bigint NOT NULL REFERENCES images (id) ON DELETE CASCADE,
   reference text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (image_id, reference)
 );
+CREATE INDEX image_references_by_age ON image_references (image_id, id DESC);
 
 ALTER TABLE renditions
   -- The file belongs to another image, with which its bytes are counted.
