@@ -251,11 +251,13 @@ function startable(
   /** Requests and jobs may finish; what takes too long is handed back. */
   async function drain(): Promise<void> {
     const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
+    // A download waits for a stranger's server, and no stop waits with it. Whoever takes it over begins it anew.
+    await leases.handBack('import');
     const inTime = await Promise.race([
       drained.then(() => true),
       sleep(config.server.shutdownMs, false, { ref: false }),
     ]);
-    await leases.handBackAll();
+    await leases.handBack();
     if (!inTime) http.server.closeAllConnections();
   }
 

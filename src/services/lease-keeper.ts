@@ -1,5 +1,5 @@
 import type { JobQueries } from '../db/jobs.ts';
-import type { ClaimedJob } from '../model/job.ts';
+import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 
 interface Parts {
@@ -18,8 +18,8 @@ interface HeldLease {
 /** Keeps the leases of this process's jobs alive. */
 export interface LeaseKeeper {
   hold(job: ClaimedJob): HeldLease;
-  /** Aborts all work and gives the jobs back, so that another process takes them over at once. */
-  handBackAll(): Promise<void>;
+  /** Aborts work and gives its jobs back, all of them or those of one kind, so that another process takes them over. */
+  handBack(kind?: JobKind): Promise<void>;
   stop(): void;
 }
 
@@ -51,8 +51,8 @@ export function makeLeaseKeeper({ jobs, leaseSeconds, logger }: Parts): LeaseKee
       held.set(job, controller);
       return { signal: controller.signal, release: () => held.delete(job) };
     },
-    async handBackAll() {
-      const mine = [...held.entries()];
+    async handBack(kind) {
+      const mine = [...held.entries()].filter(([job]) => kind === undefined || job.kind === kind);
       for (const [, controller] of mine) controller.abort('the process stops');
       await jobs.handBack(mine.map(([job]) => job));
     },

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { type Server, startServer } from '../support/process/server.ts';
@@ -29,6 +32,35 @@ test('a stop while uploads run is clean, and all that was acknowledged is there 
     expect(await settled(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
     expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
   }
+});
+
+test('a download that hangs does not hold up a stop, and begins anew afterwards', async () => {
+  const picture = await jpeg('slow origin', 400, 300);
+  let asked = 0;
+  const origin = createServer((_request, response) => {
+    asked += 1;
+    // The first one is never answered.
+    if (asked > 1) response.setHeader('content-type', 'image/jpeg').end(picture);
+  }).listen(0, '127.0.0.1');
+  await once(origin, 'listening');
+  onTestFinished(() => void origin.close().closeAllConnections());
+  const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/mug.jpg`;
+  const env = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' };
+  const first = await startServer(env);
+  const { body } = await call<{ id: number }>(`${first.url}/v1/images`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ url }),
+  });
+  while (asked === 0) await sleep(20);
+  const exit = await first.stop();
+  expect(exit).toMatchObject(cleanly);
+  expect(exit.ms).toBeLessThan(4_000);
+  const second = await startServer(env, first.dataDir);
+  expect(await settled(second.url, body.id)).toMatchObject({
+    status: 'completed',
+    content_hash: sha256(picture),
+  });
 });
 
 /** Keeps a stop busy for a while: an upload whose body comes slowly. */

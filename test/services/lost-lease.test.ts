@@ -85,7 +85,7 @@ test('work that is handed back ends at once and is due for others, with nothing 
   const rig = await makeRig(engines);
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
-  await rig.leases.handBackAll();
+  await rig.leases.handBack();
   expect(await running).toEqual({ state: 'dropped' });
   expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
 });
