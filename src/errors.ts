@@ -50,7 +50,7 @@ export const errorTable = {
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
   import_active: { status: 409, title: 'The URL is being imported', failureClass: 'transient' },
-  job_not_failed: { status: 409, title: 'The job has not failed', failureClass: 'permanent' },
+  job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,

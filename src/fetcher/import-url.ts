@@ -15,6 +15,9 @@ export interface ImportUrl {
 /** Longest URL, in characters. */
 const longest = 2048;
 
+/** So much of a text that is no URL is repeated in its error. */
+const shownCharacters = 80;
+
 /**
  * Reads a URL, and refuses at once what needs no name server to be refused. A name on an unusual port passes while any
  * network is allowed: whether it lies there shows when it is resolved.
@@ -24,7 +27,7 @@ const longest = 2048;
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
   const url = URL.parse(text);
-  if (!url) throw invalid('The URL is not valid.');
+  if (!url) throw unreadable(text);
   assertScheme(url);
   url.hash = '';
   stripTrailingDot(url);
@@ -66,6 +69,24 @@ function assertReachable(url: URL, rules: AddressRules): void {
   const found = classifyAddress(host, rules);
   if (found.kind === 'denied') throw addressRefused(host, found.rule);
   if (found.kind === 'public' && !isWebPort(url.port)) throw portRefused(url.port);
+}
+
+/** Says what is wrong with a text that is no URL at all. */
+function unreadable(text: string): AppError {
+  if (text.trim() === '') return invalid('The URL is empty: it must begin with http:// or https://.');
+  const why = /^\s*https?:/i.test(text)
+    ? 'its host cannot be read, or its port is above 65535.'
+    : 'it must begin with http:// or https://, and name a host.';
+  return invalid(`The URL ${JSON.stringify(shorten(text))} is not valid: ${why}`);
+}
+
+/** As an error repeats it: without what may be secret in it, a query or a password. */
+function shorten(text: string): string {
+  const shown = text
+    .replace(/[?#].*$/s, '')
+    .replace(/\/\/[^/]*@/, '//…@')
+    .toWellFormed();
+  return shown.length <= shownCharacters ? shown : `${shown.slice(0, shownCharacters - 1)}…`;
 }
 
 function invalid(sentence: string): AppError {

@@ -18,10 +18,18 @@ export const tenantField = z
   });
 
 /** A time with a zone. */
-export const timeField = z.iso.datetime({
-  offset: true,
-  error: 'must be a time such as 2026-01-31T12:00:00Z',
-});
+export const timeField = z.iso.datetime({ offset: true, error: ({ input }) => describeTimeFault(input) });
+
+function describeTimeFault(input: unknown): string {
+  const it = `(it is ${showValue(input)})`;
+  const example = '2026-01-31T12:00:00Z';
+  if (typeof input !== 'string') return `must be a time such as ${example} ${it}`;
+  // In an address, "+" means a space.
+  if (/T[\d:.]+ \d\d:?\d\d$/.test(input)) return `has a space where its zone begins ${it}: write "+" as %2B`;
+  if (z.iso.datetime({ local: true }).safeParse(input).success)
+    return `has no zone ${it}: write ${example}, say`;
+  return `must be a time with a zone, such as ${example} ${it}`;
+}
 
 /** Text that a person could have typed: no control characters, which no database or log takes well. */
 export function textField(maximum: number) {
@@ -34,7 +42,10 @@ export function textField(maximum: number) {
 /** Name of someone who uses an image. */
 export const referenceField = z
   .string()
-  .regex(referenceName, 'must have 1 to 200 printable characters')
+  .regex(referenceName, {
+    error: ({ input }) =>
+      `must have 1 to 200 printable characters, not all of them spaces (it has ${Array.from(String(input)).length} characters)`,
+  })
   .describe('Who uses the image: 1 to 200 printable characters, such as `product-42`.');
 
 /** A whole number in an address. `documented` is what the documentation tells beside its bounds. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { AppError } from '../errors.ts';
+import { bodyTypeOf, refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { readBy } from './validation.ts';
 
 /** Largest body that is read as a whole. */
@@ -15,13 +15,14 @@ export function acceptJson(app: FastifyInstance): void {
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined);
+    else if (refusesBodies(request) && !isEmptyObject(String(body))) done(unsupportedBody(request));
     else void parse(request, String(body), done);
   });
 }
 
-/** Media type of a request's body, without its parameters; empty without a body's type. */
-export function bodyTypeOf(request: FastifyRequest): string {
-  return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+/** What many clients send where they have nothing to say. */
+function isEmptyObject(text: string): boolean {
+  return /^\s*\{\s*\}\s*$/.test(text);
 }
 
 /** The JSON body of a request, read by a schema; no body at all is an empty object. @throws {AppError} */
@@ -30,8 +31,7 @@ export function readJsonBody<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> {
   const type = bodyTypeOf(request);
-  if (type !== '' && type !== 'application/json')
-    throw new AppError('unsupported_body', `The body must be application/json (it is ${type.slice(0, 60)}).`);
+  if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
   // `null` is a body too, and no object.
   return readBy(schema, request.body === undefined ? {} : request.body, 'body');
 }

@@ -3,6 +3,7 @@ import { AppError, asAppError, type ErrorCode } from '../errors.ts';
 import { drainBody } from './drain-body.ts';
 import { mostBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
+import { unsupportedBody } from './unsupported-body.ts';
 
 /** After an early refusal the rest of the body is read for this long. */
 const drainMs = 1_500;
@@ -12,8 +13,6 @@ const lingerMs = 500;
 
 /** Fastify's own errors, as errors that Vitrine names. */
 const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_body',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_JSON_BODY: 'invalid_request',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
@@ -21,14 +20,13 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
 
 /** What Fastify says without the limit, or with all of a long address in it, in our words. */
 const frameworkSentences: Readonly<Record<string, string>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: `The body is larger than ${mostBodyBytes} bytes.`,
   FST_ERR_BAD_URL: 'The address cannot be decoded: its percent signs do not spell UTF-8.',
   FST_ERR_MAX_PARAM_LENGTH: 'A part of the address is longer than anything that it could name.',
 };
 
 /** Answers every error as `application/problem+json`; the only place where an error is put on the wire. */
 export function answerErrorsAsProblems(app: FastifyInstance, nameMissingRoute: NameMissingRoute): void {
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, nameError(error)));
+  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, nameError(request, error)));
   const answerMissing = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allow } = nameMissingRoute(request.method, request.url);
     if (allow.length > 0) void reply.header('allow', allow.join(', '));
@@ -49,7 +47,7 @@ export function answerFrameworkError(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  void sendProblem(request, reply, nameError(error));
+  void sendProblem(request, reply, nameError(request, error));
 }
 
 async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: AppError): Promise<void> {
@@ -98,9 +96,20 @@ function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply): void {
   });
 }
 
-function nameError(error: unknown): AppError {
+function nameError(request: FastifyRequest, error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return nameFrameworkError(error) ?? asAppError(error);
+  return nameBodyError(request, error) ?? nameFrameworkError(error) ?? asAppError(error);
+}
+
+/** Fastify says neither how large a body is, nor which types a call takes. */
+function nameBodyError(request: FastifyRequest, error: unknown): AppError | undefined {
+  const { code } = error as Partial<FastifyError>;
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBody(request);
+  if (code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return undefined;
+  const bytes = request.headers['content-length'];
+  const size = bytes === undefined ? 'is too large' : `has ${bytes} bytes`;
+  const sentence = `The body ${size}; the limit is ${mostBodyBytes} bytes (${mostBodyBytes / 2 ** 20} MiB).`;
+  return new AppError('body_too_large', sentence, { cause: error });
 }
 
 function nameFrameworkError(error: unknown): AppError | undefined {

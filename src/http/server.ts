@@ -13,6 +13,7 @@ import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
 import { validatorCompiler } from './validation.ts';
 
@@ -110,15 +111,11 @@ function keepAnswersPlain(app: FastifyInstance): void {
 
 /** Routes read forms from the raw request, so that a file never lies in memory. */
 function acceptForms(app: FastifyInstance): void {
-  app.addContentTypeParser(/^multipart\/form-data/i, (_request, _payload, done) => done(null, undefined));
-  app.addContentTypeParser('*', (_request, _payload, done) => {
-    done(
-      new AppError(
-        'unsupported_body',
-        'The body must be multipart/form-data with a file in the field "file", or of another type that this address names in the documentation.',
-      ),
-    );
+  app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
+    if (refusesBodies(request)) done(unsupportedBody(request));
+    else done(null, undefined);
   });
+  app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBody(request)));
 }
 
 /**

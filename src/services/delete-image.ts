@@ -36,7 +36,7 @@ function inUse({ id, inUseCount }: Image, references: readonly string[]): AppErr
   const more = inUseCount > named.length ? ` and ${inUseCount - named.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${named.join(', ')}${more}; remove these references first, or delete it with `force` in /v1.`,
+    `Image ${id} is used by ${named.join(', ')}${more}; remove these references first, or delete it with \`force\` in /v1.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }

@@ -29,6 +29,9 @@ test('deleted images are counted first, and removed when that is confirmed', asy
   const dry = await purge(['--days', '0']);
   expect(dry.code).toBe(0);
   expect(dry.stdout).toMatch(/^One deleted image would be removed and free [\d.]+ k?B.* Nothing was removed/);
+  const told = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
+  expect(told).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
+  expect(told.bytes_to_delete).toBeGreaterThan(0);
   expect(await statusOf(doomed, '/restore')).toBe(200);
 
   await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
@@ -56,9 +59,10 @@ test('unused images of one tenant, with a warning, a token, and a report for pro
 
   const done = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);
   expect(JSON.parse(done.stdout)).toMatchObject({
-    dryRun: false,
+    dry_run: false,
     found: 1,
-    removed: 1,
+    deleted_count: 1,
+    deleted_files: 4,
     warnings: [],
     errors: [],
   });

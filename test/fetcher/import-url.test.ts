@@ -49,17 +49,23 @@ describe('one URL has one form', () => {
   });
 });
 
+const notWeb = (shown: string) =>
+  `The URL "${shown}" is not valid: it must begin with http:// or https://, and name a host.`;
+const badHost = (shown: string) =>
+  `The URL "${shown}" is not valid: its host cannot be read, or its port is above 65535.`;
+
 describe('what is no URL to import', () => {
   test.each([
-    ['', 'The URL is not valid.'],
-    ['not a url', 'The URL is not valid.'],
-    ['/a.jpg', 'The URL is not valid.'],
-    ['//example.com/a.jpg', 'The URL is not valid.'],
-    ['http://', 'The URL is not valid.'],
-    ['http://a b/', 'The URL is not valid.'],
-    ['http://[fe80::1%25eth0]/', 'The URL is not valid.'],
-    ['http://256.1.1.1/', 'The URL is not valid.'],
-    ['http://example.com:65536/', 'The URL is not valid.'],
+    ['', 'The URL is empty: it must begin with http:// or https://.'],
+    ['  ', 'The URL is empty: it must begin with http:// or https://.'],
+    ['not a url', notWeb('not a url')],
+    ['/a.jpg', notWeb('/a.jpg')],
+    ['//example.com/a.jpg', notWeb('//example.com/a.jpg')],
+    ['http://', badHost('http://')],
+    ['http://a b/', badHost('http://a b/')],
+    ['http://[fe80::1%25eth0]/', badHost('http://[fe80::1%25eth0]/')],
+    ['http://256.1.1.1/', badHost('http://256.1.1.1/')],
+    ['http://example.com:65536/', badHost('http://example.com:65536/')],
     ['file:///etc/passwd', 'The URL begins with file:; only http: and https: can be imported.'],
     ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:; only http: and https: can be imported.'],
     ['javascript:1', 'The URL begins with javascript:; only http: and https: can be imported.'],
@@ -119,9 +125,16 @@ test('no error repeats the query', () => {
     'http://10.0.0.5/?key=secret',
     'http://u@a.example/?key=secret',
     'ftp://a.example/?key=secret',
+    'http://a.example:70000/?key=secret',
+    'http://user:secret@a.example:70000/',
+    'nonsense#secret',
   ]) {
     expect(refused(text).message).not.toContain('secret');
   }
+});
+
+test('a text that is no URL is repeated up to 80 characters', () => {
+  expect(refused('x'.repeat(999)).message).toBe(notWeb(`${'x'.repeat(79)}…`));
 });
 
 test.each([

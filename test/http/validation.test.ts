@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { readCursor, writeCursor } from '../../src/http/cursor.ts';
-import { fractionField, wholeNumberField } from '../../src/http/fields.ts';
+import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields.ts';
 import { readBy } from '../../src/http/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
@@ -58,6 +58,18 @@ describe('sentences', () => {
     ).toMatch(/And so on, 25 more times\.$/);
     expect(refusalOf(z.object({ a: z.int() }), { a: 'x'.repeat(9_999) }).length).toBeLessThan(200);
   });
+});
+
+test.each([
+  ['2026-01-31T12:00:00', /has no zone \(it is "2026-01-31T12:00:00"\)/],
+  ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): write "\+" as %2B/],
+  ['yesterday', /must be a time with a zone, .* \(it is "yesterday"\)/],
+])('%j is no time with a zone', (text, sentence) => {
+  expect(refusalOf(timeField, text)).toMatch(sentence);
+});
+
+test('a reference tells how long it is', () => {
+  expect(refusalOf(referenceField, '')).toMatch(/it has 0 characters\)/);
 });
 
 describe('numbers of addresses', () => {

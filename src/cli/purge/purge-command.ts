@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ApiClient, ServerFailure, ServerRefusal } from '../api-client.ts';
 import { describeNoServer } from '../import/import-command.ts';
 import type { Output } from '../output.ts';
-import { describePurge } from './purge-summary.ts';
+import { describePurge, purgeAsJson } from './purge-summary.ts';
 
 /** What `vitrine purge` was asked for. */
 export interface PurgeCommandOptions {
@@ -33,7 +33,7 @@ const common = {
     .transform((errors) => errors ?? []),
 };
 const unusedReport = z.object({ ...common, candidates_total: z.int(), warnings: z.array(z.string()) });
-const deletedReport = z.object({ ...common, images_to_delete: z.int(), renditions_to_delete: z.int() });
+const deletedReport = z.object({ ...common, images_to_delete: z.int(), bytes_to_delete: z.int() });
 
 /** What the server said of one or several calls, added up. */
 export interface PurgeReport {
@@ -42,8 +42,10 @@ export interface PurgeReport {
   readonly found: number;
   readonly removed: number;
   readonly files: number;
-  /** Bytes that were freed; in a dry run of deleted images, that would be. */
+  /** Bytes that were freed. */
   readonly bytes: number;
+  /** Bytes that the images found would free, where the server tells. */
+  readonly bytesToDelete?: number;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
 }
@@ -56,9 +58,7 @@ interface Answer extends PurgeReport {
 export async function runPurgeCommand(options: PurgeCommandOptions): Promise<number> {
   try {
     const report = await purgeAll(options);
-    options.output.write(
-      options.json ? `${JSON.stringify(report, null, 2)}\n` : describePurge(report, options.scope),
-    );
+    options.output.write(options.json ? purgeAsJson(report) : describePurge(report, options.scope));
     return report.errors.length > 0 ? 1 : 0;
   } catch (error) {
     if (options.signal?.aborted) return 130;
@@ -108,7 +108,12 @@ async function purgeDeleted({ client, days, confirm, signal }: PurgeCommandOptio
     deletedReport,
     signal,
   );
-  return { ...answerOf(answer), found: answer.images_to_delete, warnings: [] };
+  return {
+    ...answerOf(answer),
+    found: answer.images_to_delete,
+    bytesToDelete: answer.bytes_to_delete,
+    warnings: [],
+  };
 }
 
 function answerOf(answer: z.output<z.ZodObject<typeof common>>) {
@@ -126,6 +131,7 @@ function addUp(first: Answer, next: Answer): Answer {
   return {
     ...next,
     found: first.found,
+    ...(first.bytesToDelete !== undefined && { bytesToDelete: first.bytesToDelete }),
     removed: first.removed + next.removed,
     files: first.files + next.files,
     bytes: first.bytes + next.bytes,

@@ -10,9 +10,25 @@ export function describePurge(report: PurgeReport, scope: 'deleted' | 'unused'):
   return `${lines.join('\n')}\n`;
 }
 
-function describeDryRun({ found, bytes }: PurgeReport, scope: 'deleted' | 'unused'): string {
+/** The report for programs, in the words of the API. */
+export function purgeAsJson(report: PurgeReport): string {
+  const inApiWords = {
+    dry_run: report.dryRun,
+    found: report.found,
+    deleted_count: report.removed,
+    deleted_files: report.files,
+    deleted_bytes: report.bytes,
+    // Left out of the JSON where the server does not tell.
+    bytes_to_delete: report.bytesToDelete,
+    warnings: report.warnings,
+    errors: report.errors,
+  };
+  return `${JSON.stringify(inApiWords, null, 2)}\n`;
+}
+
+function describeDryRun({ found, bytesToDelete }: PurgeReport, scope: 'deleted' | 'unused'): string {
   if (found === 0) return `There is no ${scope} image to remove.`;
-  const size = scope === 'deleted' ? ` and free ${inWords(bytes)}` : '';
+  const size = bytesToDelete === undefined ? '' : ` and free ${inWords(bytesToDelete)}`;
   return `${images(found, scope)} would be removed${size}. Nothing was removed: add --confirm to do it.`;
 }
 

@@ -55,6 +55,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
       schema: {
         tags,
         summary: 'What each preset would make of a picture that is not kept',
+        description: 'Makes every rendition, and tells its size and how near it comes to the picture.',
         takes: pictureForm(),
         response: answers({ 200: json(trialsSchema, 'Each preset.') }, 'invalid_request', ...fileErrors),
       },

@@ -54,7 +54,7 @@ export const imageSchema = z
       .int()
       .nullable()
       .describe('The near-duplicate whose renditions the image shows as its own.'),
-    duplicate_of: z.int().nullable().describe('The image with the same content that came first.'),
+    duplicate_of: z.int().nullable().describe('The image that has had this content first.'),
     damaged: z.boolean().describe('Its original was found missing or cut; upload it again to heal it.'),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),

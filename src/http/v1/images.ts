@@ -33,6 +33,7 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'List images, newest first',
+        description: 'Without those that were deleted. All filters have to fit.',
         querystring: listQuery,
         response: answers({ 200: json(pageSchema(imageSchema), 'One page.') }, 'invalid_request'),
       },
@@ -56,6 +57,7 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'One image',
+        description: 'Its state, its pictures with their addresses, and its near-duplicates.',
         params: imageReference,
         response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },

@@ -1,18 +1,17 @@
-import { type CsvError, parse } from 'csv-parse/sync';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../../errors.ts';
 import { defaultTenant } from '../../model/tenant.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { textField } from '../fields.ts';
-import { bodyTypeOf, readJsonBody } from '../json-body.ts';
+import { readJsonBody } from '../json-body.ts';
 import type { TakenBodies } from '../openapi/bodies.ts';
-import { readBy } from '../validation.ts';
+import { bodyTypeOf } from '../unsupported-body.ts';
+import { readCsvLines } from './import-csv.ts';
+import { toLine } from './import-line.ts';
 
 /** Most lines of one import. */
 const mostLines = 1_000;
 
-// Lines are looked at one by one later: here only what no line could ever be is refused.
 const url = textField(8_192).describe('Where the picture is: `http` or `https`.');
 const tenant = textField(200).describe('Name of the tenant; that of the whole import if it is missing.');
 const itemSchema = z.strictObject({
@@ -20,28 +19,37 @@ const itemSchema = z.strictObject({
   tenant: tenant.optional(),
   reference: textField(1_000).optional().describe('Who uses the image.'),
 });
-const itemsSchema = z.array(itemSchema).min(1).max(mostLines);
-const linesSchema = z.array(z.unknown()).min(1).max(mostLines);
 
-const importBody = z
-  .strictObject({
-    urls: z.array(url).min(1).max(mostLines).optional(),
-    items: itemsSchema
-      .optional()
-      .describe('In place of `urls`: each with a tenant and a reference of its own.'),
-    tenant: tenant.optional().describe('Tenant of all lines that name none; `default` if it is missing.'),
-  })
-  .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
-    error: 'must have either "urls" or "items"',
-  })
-  .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
+function importBody<Url extends z.ZodType, Item extends z.ZodType>(oneUrl: Url, oneItem: Item) {
+  return z
+    .strictObject({
+      urls: z.array(oneUrl).min(1).max(mostLines).optional(),
+      items: z
+        .array(oneItem)
+        .min(1)
+        .max(mostLines)
+        .optional()
+        .describe('In place of `urls`: each with a tenant and a reference of its own.'),
+      tenant: tenant
+        .optional()
+        .describe('Tenant of all lines that name none; that of the address, or `default`, if it is missing.'),
+    })
+    .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
+      error: 'must have either "urls" or "items"',
+    })
+    .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
+}
+
+// What is documented is what good lines are; read are bad ones too, because each is refused by itself.
+const documentedBody = importBody(url, itemSchema);
+const readBody = importBody(z.unknown(), z.unknown());
 
 /** What `POST /v1/imports` takes. */
 export const importBodies: TakenBodies = {
-  'application/json': importBody,
+  'application/json': documentedBody,
   'text/csv': z.string().meta({
     description:
-      'A header line with the columns `url`, `tenant` and `reference`, the last two optional, in any order; then a line for each picture.',
+      'A header line with the columns `url`, `tenant` and `reference`, the last two optional, in any order; then a line for each picture. Commas, semicolons or tabs.',
     examples: ['url,tenant,reference\nhttps://example.com/mug.jpg,my-shop,product-42\n'],
   }),
 };
@@ -51,43 +59,15 @@ export function acceptCsv(app: FastifyInstance): void {
   app.addContentTypeParser('text/csv', { parseAs: 'string' }, (_request, body, done) => done(null, body));
 }
 
-/** The lines of an import, from JSON or CSV. @throws {AppError} `invalid_request`, `unsupported_body` */
-export function readImportLines(request: FastifyRequest): UrlToImport[] {
-  if (bodyTypeOf(request) === 'text/csv') {
-    const lines = parseCsv(typeof request.body === 'string' ? request.body : '');
-    return readBy(linesSchema, lines, 'lines').map((line, index) =>
-      toLine(readBy(itemSchema, line, `line ${index + 1}`)),
-    );
-  }
-  const { urls, items, tenant } = readJsonBody(request, importBody);
-  return (items ?? (urls ?? []).map((url) => ({ url }))).map((item) => toLine(item, tenant));
-}
-
-function toLine(item: z.output<typeof itemSchema>, tenant?: string): UrlToImport {
-  return {
-    url: item.url,
-    tenantName: item.tenant ?? tenant ?? defaultTenant,
-    ...(item.reference !== undefined && { reference: item.reference }),
-  };
-}
-
-/** Lines by column. An empty cell is one that is not there. */
-function parseCsv(text: string): Record<string, string>[] {
-  const [header = ''] = text.split(/[\r\n]/, 1);
-  try {
-    return parse<Record<string, string>>(text, {
-      bom: true,
-      columns: (names: string[]) => names.map((name) => name.trim().toLowerCase()),
-      // Spreadsheets of half of Europe write semicolons.
-      delimiter: header.includes(';') && !header.includes(',') ? ';' : ',',
-      skip_empty_lines: true,
-      trim: true,
-      to: mostLines + 1,
-    }).map((line) => Object.fromEntries(Object.entries(line).filter(([, cell]) => cell !== '')));
-  } catch (error) {
-    const { message } = error as CsvError;
-    throw new AppError('invalid_request', `The CSV cannot be read: ${message.replace(/\.?$/, '.')}`, {
-      cause: error,
-    });
-  }
+/**
+ * The lines of an import, from JSON or CSV; `tenantName` is that of lines that name none. A bad line is left to the
+ * service, which refuses it alone.
+ * @throws {AppError} `invalid_request`, `unsupported_body`
+ */
+export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
+  if (bodyTypeOf(request) === 'text/csv')
+    return readCsvLines(typeof request.body === 'string' ? request.body : '', tenantName, mostLines);
+  const { urls, items, tenant } = readJsonBody(request, readBody);
+  const lines = items ?? (urls ?? []).map((one) => ({ url: one }));
+  return lines.map((line) => toLine(line, tenant ?? tenantName));
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseImageReference, referenceForm } from '../../model/image.ts';
-import { offsetPageFields } from '../fields.ts';
+import { offsetPageFields, tenantField } from '../fields.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
@@ -10,6 +10,10 @@ import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './
 
 /** Failures of an answer where the address names no number. */
 const pageSize = 100;
+
+const importQuery = z.strictObject({
+  tenant: tenantField.optional().describe('Tenant of all lines that name none; `default` if it is missing.'),
+});
 
 const importReference = z
   .string()
@@ -34,6 +38,7 @@ export const importRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Import 1 to 1,000 URLs',
         description: 'A bad line is refused by itself, with its reason; the others go on.',
+        querystring: importQuery,
         takes: importBodies,
         response: answers(
           { 202: json(receiptSchema, 'Taken in; workers fetch the pictures.') },
@@ -44,7 +49,7 @@ export const importRoutes: Surface = (app, { services }) => {
       },
     },
     async (request, reply) => {
-      const lines = readImportLines(request);
+      const lines = readImportLines(request, request.query.tenant);
       const receipt = await services.ingestUrls.many(principalOf(request), lines);
       const record = receiptRecord(receipt);
       return reply.code(202).header('location', record.url).send(record);
@@ -57,6 +62,7 @@ export const importRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Progress of an import',
+        description: 'Counts what has become of its lines so far, and lists those that came to nothing.',
         params: z.object({ id: importReference }),
         querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
         response: answers(

@@ -57,6 +57,8 @@ export const jobRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'List jobs, newest first',
+        description:
+          'A job is the work on one image: to fetch it, or to make its renditions. All filters have to fit.',
         querystring: listQuery,
         response: answers(
           { 200: json(pageSchema(jobSchema), 'One page.') },
@@ -81,6 +83,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'One job with the history of its tries',
+        description: 'Each try with its beginning, its end and the reason of its failure.',
         params: jobParams,
         response: answers(
           { 200: json(jobWithHistorySchema, 'The job.') },
@@ -103,6 +106,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Give a failed job a new set of tries',
+        description: 'Only a job that has failed may be retried; its image is in work again.',
         params: jobParams,
         response: answers(
           { 200: json(jobWithHistorySchema, 'The job.') },

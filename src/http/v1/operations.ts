@@ -31,6 +31,7 @@ export const operationRoutes: Surface = (app, { services }) => {
       schema: {
         tags: ['Usage'],
         summary: 'Figures of all tenants together',
+        description: 'Images by tenant and by status, and bytes by preset. Deleted images do not count.',
         response: answers({ 200: json(metricsSchema, 'The figures.') }, 'invalid_request'),
       },
     },
@@ -56,6 +57,8 @@ export const operationRoutes: Surface = (app, { services }) => {
       schema: {
         tags: ['Health'],
         summary: 'Health with each check',
+        description:
+          'Tries database, storage and what else a request needs. 503 when one of them does not answer.',
         response: answers(
           {
             200: json(healthSchema, 'All checks passed.'),

@@ -99,6 +99,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       schema: {
         tags,
         summary: `The rendition "${thumbnailPreset}"`,
+        description: 'A short address for lists; the same picture as under `renditions`.',
         documented: { params: imageReference, querystring: recipeQuery },
         response: ownAnswers,
       },

@@ -46,7 +46,8 @@ export const deletedPurgeSchema = z.object({
   deleted_count: z.int().describe('Images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
-  deleted_bytes: z.int().describe('Freed; in a dry run, what would be.'),
+  deleted_bytes: z.int().describe('Freed; 0 in a dry run.'),
+  bytes_to_delete: z.int().describe('What the images to delete would free, as it was found before.'),
   remaining,
   errors,
 });
@@ -71,6 +72,7 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
 export function deletedPurgeRecord(
   report: DeletedPurgeReport,
   days: number,
+  bytesToDelete: number,
 ): z.input<typeof deletedPurgeSchema> {
   return {
     dry_run: report.dryRun,
@@ -82,7 +84,8 @@ export function deletedPurgeRecord(
     deleted_count: report.dryRun ? 0 : report.images,
     deleted_renditions: report.dryRun ? 0 : report.renditions,
     deleted_files: report.dryRun ? 0 : report.files,
-    deleted_bytes: report.bytes,
+    deleted_bytes: report.dryRun ? 0 : report.bytes,
+    bytes_to_delete: bytesToDelete,
     remaining: report.remaining,
     errors: sentences(report.errors),
   };

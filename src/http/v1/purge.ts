@@ -39,7 +39,8 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
       schema: {
         tags,
         summary: 'Remove images that nobody uses',
-        description: 'Images without a reference, with their files. Without a body it is a dry run.',
+        description:
+          'Images without a reference, with their files: they cannot be restored. Without a body it is a dry run; else it needs the token.',
         takes: jsonBody(unusedBody),
         response: answers(
           { 200: json(unusedPurgeSchema, 'What would go, or went.') },
@@ -80,8 +81,10 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
     async (request) => {
       const body = readJsonBody(request, deletedBody);
       const days = body.days ?? config.purge.days;
-      const purge = { dryRun: body.dry_run, days };
-      return deletedPurgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
+      const principal = principalOf(request);
+      const found = await services.purgeDeleted(principal, { dryRun: true, days });
+      const report = body.dry_run ? found : await services.purgeDeleted(principal, { dryRun: false, days });
+      return deletedPurgeRecord(report, days, found.bytes);
     },
   );
 };

@@ -24,6 +24,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
       schema: {
         tags,
         summary: 'Who uses an image',
+        description: 'Names that were given to it, newest first.',
         params: imageReference,
         querystring: z.strictObject(pageFields(pageSize)),
         response: answers(

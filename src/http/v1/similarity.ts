@@ -37,6 +37,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       schema: {
         tags,
         summary: 'Images of the same tenant that look similar',
+        description:
+          'Compares descriptors of colour, shape and texture, best first. Scores put images in an order; they are no measure of their own.',
         params: imageReference,
         querystring: similarityQuery,
         response: answers(
@@ -66,6 +68,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       schema: {
         tags,
         summary: 'Exact copies and near-duplicates of an image',
+        description:
+          'Exact copies have the same bytes. Near-duplicates show the same picture, saved again with another size, quality or format.',
         params: imageReference,
         response: answers(
           { 200: json(duplicatesAnswer, 'Each with its distance and the reason.') },
@@ -87,6 +91,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       schema: {
         tags,
         summary: 'Search by a picture that is not kept',
+        description:
+          'Looks among the images of one tenant: for copies, near-duplicates, and what looks similar.',
         querystring: similarityQuery,
         takes: pictureForm({ tenant: tenantField.optional() }),
         response: answers(

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import { referenceField, tenantField, textField } from '../fields.ts';
-import { bodyTypeOf, readJsonBody } from '../json-body.ts';
+import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
+import { bodyTypeOf } from '../unsupported-body.ts';
 import { imageRecord, imageSchema } from './image-record.ts';
 
 const uploadQuery = z.strictObject({

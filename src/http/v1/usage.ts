@@ -62,6 +62,7 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
       schema: {
         tags,
         summary: 'What a tenant uses',
+        description: 'Its images, renditions and bytes. Deleted images do not count.',
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
         response: answers(
           { 200: json(tenantUsageSchema, 'Its usage.') },

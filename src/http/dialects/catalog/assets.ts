@@ -28,6 +28,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'Upload a picture; a worker makes its renditions',
+        description: 'The same bytes of the same tenant are one asset: `exists`, and no job.',
         takes: pictureForm({ tenant_name: tenantField.optional() }),
         response: answers(
           { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
@@ -52,6 +53,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'An asset with its renditions',
+        description: 'Poll it after an upload until its status is `completed` or `failed`.',
         params: asset,
         response: answers({ 200: json(assetSchema, 'The asset.') }, 'invalid_request', 'image_not_found'),
       },
@@ -66,6 +68,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'The original',
+        description: 'Byte for byte as it was uploaded. Takes one byte range.',
         params: asset,
         response: answers(
           originalAnswers,
@@ -118,6 +121,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'How an asset differs from a picture',
+        description: 'The picture is not kept. Tells figures for the original and for each rendition.',
         params: asset,
         takes: pictureForm(),
         response: answers(

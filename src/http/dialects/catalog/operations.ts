@@ -64,6 +64,7 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
       schema: {
         tags,
         summary: 'Usage of one tenant',
+        description: 'Its assets, renditions and bytes. Deleted ones do not count.',
         params: tenantParams,
         response: answers(
           { 200: json(tenantUsageSchema, 'Its usage.') },
@@ -82,6 +83,7 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
       schema: {
         tags,
         summary: 'Remove assets that were deleted long enough ago',
+        description: 'A dry run unless `dry_run=false`. Counts renditions, not assets.',
         querystring: purgeQuery,
         response: answers({ 200: json(purgeSchema, 'What would go, or went.') }, 'invalid_request'),
       },

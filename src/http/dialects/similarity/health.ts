@@ -88,6 +88,7 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
       schema: {
         tags,
         summary: 'Each part with its figures',
+        description: 'For people who look for a cause; programs ask `ready`.',
         response: answers({
           200: json(detailedSchema, 'All checks passed.'),
           503: json(detailedSchema, failed),

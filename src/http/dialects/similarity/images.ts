@@ -46,6 +46,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Upload a picture',
+        description: 'For the tenant `default`. The same bytes are one image.',
         takes: pictureForm(),
         response: answers(
           { 200: json(uploadSchema, 'The image; known content leads to the image that is there.') },
@@ -99,6 +100,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Images that look similar',
+        description: 'Of the tenant `default`, best first, without the image itself and its exact copies.',
         params: imageParams,
         querystring: z.object(similarityFields),
         response: answers(
@@ -129,6 +131,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Delete an image',
+        description: 'It is hidden at once and may be restored in `/v1`. An image that is in use is refused.',
         params: imageParams,
         response: answers(
           { 200: json(z.object({ message: z.string() }), 'Deleted.') },

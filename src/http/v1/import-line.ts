@@ -1,0 +1,47 @@
+import type { UrlToImport } from '../../services/ingest-urls.ts';
+import { showValue } from '../validation-sentences.ts';
+
+/** What a line of an import may have. */
+export const lineFields = ['url', 'tenant', 'reference'] as const;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * A line as the service takes it. What cannot be read becomes a text in place of the URL that is none: the service then
+ * refuses this line like any bad URL, keeps it with the import, and goes on with the others.
+ */
+export function toLine(line: unknown, tenantName: string, fault = faultOf(line)): UrlToImport {
+  const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
+  return {
+    url: fault === undefined ? (asText(url) ?? '') : `(${printable(fault)}) ${asText(url) ?? ''}`,
+    tenantName: asText(tenant) ?? tenantName,
+    reference: asText(reference),
+  };
+}
+
+/** What no line could be, whatever its URL. */
+function faultOf(line: unknown): string | undefined {
+  if (!isObject(line)) return `the line must be an object, not ${showValue(line)}`;
+  const unknown = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
+  if (unknown !== undefined) return `the line has an unknown field ${showValue(unknown)}`;
+  for (const field of lineFields) {
+    const value = line[field];
+    if (value !== undefined && typeof value !== 'string')
+      return `its ${field} is no text: ${showValue(value)}`;
+    if (value !== undefined && printable(value) !== value) return `its ${field} has control characters`;
+  }
+  return undefined;
+}
+
+function isObject(line: unknown): line is Fields {
+  return typeof line === 'object' && line !== null && !Array.isArray(line);
+}
+
+function asText(value: unknown): string | undefined {
+  return typeof value === 'string' ? printable(value) : undefined;
+}
+
+/** No database or log takes control characters and half characters well. */
+function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Cs}]/gu, '\uFFFD');
+}
