@@ -30,6 +30,8 @@ export interface UrlToImport {
   readonly tenantName: string;
   /** Who uses the image: becomes a reference of it. */
   readonly reference?: string | undefined;
+  /** Why the line cannot be read, as a clause: it is refused with this reason. */
+  readonly fault?: string | undefined;
 }
 
 /** What an import of many URLs led to, line by line. */
@@ -87,8 +89,9 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
 async function readLine(
   { tenants, addressRules }: Parts,
   principal: Principal,
-  { url, tenantName, reference }: UrlToImport,
+  { url, tenantName, reference, fault }: UrlToImport,
 ): Promise<UrlLine> {
+  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be read: ${fault}.`);
   const { href, hash } = parseImportUrl(url, addressRules);
   if (reference !== undefined) assertReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);

@@ -36,14 +36,18 @@ test('a stop while uploads run is clean, and all that was acknowledged is there 
 
 test('a download that hangs does not hold up a stop, and begins anew afterwards', async () => {
   const picture = await jpeg('slow origin', 400, 300);
-  let asked = 0;
+  const asked = Promise.withResolvers<void>();
+  let count = 0;
   const origin = createServer((_request, response) => {
-    asked += 1;
+    asked.resolve();
     // The first one is never answered.
-    if (asked > 1) response.setHeader('content-type', 'image/jpeg').end(picture);
+    if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
   await once(origin, 'listening');
-  onTestFinished(() => void origin.close().closeAllConnections());
+  onTestFinished(() => {
+    origin.close();
+    origin.closeAllConnections();
+  });
   const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}/mug.jpg`;
   const env = { IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' };
   const first = await startServer(env);
@@ -52,7 +56,7 @@ test('a download that hangs does not hold up a stop, and begins anew afterwards'
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ url }),
   });
-  while (asked === 0) await sleep(20);
+  await asked.promise;
   const exit = await first.stop();
   expect(exit).toMatchObject(cleanly);
   expect(exit.ms).toBeLessThan(4_000);

@@ -6,16 +6,14 @@ export const lineFields = ['url', 'tenant', 'reference'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/**
- * A line as the service takes it. What cannot be read becomes a text in place of the URL that is none: the service then
- * refuses this line like any bad URL, keeps it with the import, and goes on with the others.
- */
+/** A line as the service takes it, with what is wrong with it: the service refuses it then, and goes on with the others. */
 export function toLine(line: unknown, tenantName: string, fault = faultOf(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
-    url: fault === undefined ? (asText(url) ?? '') : `(${printable(fault)}) ${asText(url) ?? ''}`,
+    url: asText(url) ?? '',
     tenantName: asText(tenant) ?? tenantName,
     reference: asText(reference),
+    fault: fault && printable(fault),
   };
 }
 

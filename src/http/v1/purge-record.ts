@@ -58,7 +58,7 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
     dry_run: report.dryRun,
     candidates: report.candidates.map(({ contentHash }) => contentHash).filter((hash) => hash !== null),
     candidates_total: report.candidatesTotal,
-    deleted_count: report.dryRun ? 0 : report.images,
+    deleted_count: report.images,
     deleted_bytes: report.bytes,
     deleted_files: report.files,
     remaining: report.remaining,
@@ -72,7 +72,6 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
 export function deletedPurgeRecord(
   report: DeletedPurgeReport,
   days: number,
-  bytesToDelete: number,
 ): z.input<typeof deletedPurgeSchema> {
   return {
     dry_run: report.dryRun,
@@ -81,11 +80,11 @@ export function deletedPurgeRecord(
     images_to_delete: report.imagesToDelete,
     renditions_found: report.renditionsFound,
     renditions_to_delete: report.renditionsToDelete,
-    deleted_count: report.dryRun ? 0 : report.images,
-    deleted_renditions: report.dryRun ? 0 : report.renditions,
-    deleted_files: report.dryRun ? 0 : report.files,
-    deleted_bytes: report.dryRun ? 0 : report.bytes,
-    bytes_to_delete: bytesToDelete,
+    deleted_count: report.images,
+    deleted_renditions: report.renditions,
+    deleted_files: report.files,
+    deleted_bytes: report.bytes,
+    bytes_to_delete: report.bytesToDelete,
     remaining: report.remaining,
     errors: sentences(report.errors),
   };

@@ -81,10 +81,8 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
     async (request) => {
       const body = readJsonBody(request, deletedBody);
       const days = body.days ?? config.purge.days;
-      const principal = principalOf(request);
-      const found = await services.purgeDeleted(principal, { dryRun: true, days });
-      const report = body.dry_run ? found : await services.purgeDeleted(principal, { dryRun: false, days });
-      return deletedPurgeRecord(report, days, found.bytes);
+      const report = await services.purgeDeleted(principalOf(request), { dryRun: body.dry_run, days });
+      return deletedPurgeRecord(report, days);
     },
   );
 };

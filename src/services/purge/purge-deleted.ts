@@ -26,8 +26,8 @@ export interface DeletedPurgeReport extends PurgeTally {
   /** Of these, those whose image was deleted before the cutoff. */
   readonly renditionsToDelete: number;
   readonly imagesToDelete: number;
-  /** Bytes that would be freed, or were: in a dry run of all candidates, else of the removed files. */
-  readonly bytes: number;
+  /** What removing all of them would free, as it was found before. */
+  readonly bytesToDelete: number;
   /** Deleted images that are left because the time of one call was over; call again. */
   readonly remaining: number;
 }
@@ -43,8 +43,8 @@ export function makePurgeDeleted({ purging, removeImages, logger }: Parts): Purg
   return async (principal, { dryRun, days }) => {
     const { tenantId } = principal;
     const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
-    const found = { dryRun, ...figures, imagesToDelete: images };
-    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes, errors: [], remaining: 0 };
+    const found = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
+    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
       (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },

@@ -26,7 +26,8 @@ test('a dry run tells what a purge would remove, and removes nothing', async () 
     imagesToDelete: 1,
     renditionsToDelete: 2,
     renditionsFound: 4,
-    bytes: bytesOf(gone),
+    bytesToDelete: bytesOf(gone),
+    bytes: 0,
     images: 0,
     files: 0,
     remaining: 0,
@@ -47,7 +48,7 @@ test('a purge removes what the dry run told, and leaves what lives', async () =>
     images: 1,
     renditions: told.renditionsToDelete,
     files: 3,
-    bytes: told.bytes,
+    bytes: told.bytesToDelete,
     errors: [],
     remaining: 0,
   });

@@ -160,7 +160,7 @@ export function purgeRecord(report: DeletedPurgeReport, days: number): z.input<t
     renditions_found: report.renditionsFound,
     renditions_to_delete: report.renditionsToDelete,
     deleted_count: report.dryRun ? 0 : report.renditions,
-    deleted_bytes: report.bytes,
+    deleted_bytes: report.dryRun ? report.bytesToDelete : report.bytes,
     errors: report.errors.length === 0 ? null : [...report.errors],
   };
 }
