@@ -9,39 +9,11 @@ import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
 import { makeReceiveUploadForm } from './http/multipart.ts';
 import { makeHttpServer } from './http/server.ts';
+import { installedVersion } from './imaging/installed-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
-import { embeddingDimension, embeddingSpace } from './model/fingerprint.ts';
 import { makeInProcessQueue } from './queue/in-process.ts';
-import { makeCheckHealth } from './services/check-health.ts';
-import { makeCompareWithImage } from './services/compare-with-image.ts';
-import { makeDeleteImage } from './services/delete-image.ts';
-import { makeDeriveImage } from './services/derive-image.ts';
-import { makeFindDuplicates } from './services/find-duplicates.ts';
-import { makeFindNearDuplicates } from './services/find-near-duplicates.ts';
-import { makeFindSimilar } from './services/find-similar.ts';
-import { makeImportImage } from './services/import-image.ts';
-import { makeIngestUpload } from './services/ingest-upload.ts';
-import { makeIngestUrls } from './services/ingest-urls.ts';
-import { makeInspectPicture } from './services/inspect-picture.ts';
-import { makeLeaseKeeper } from './services/lease-keeper.ts';
-import { makePurgeDeleted } from './services/purge/purge-deleted.ts';
-import { makePurgeUnused } from './services/purge/purge-unused.ts';
-import { makeRemoveImages } from './services/purge/remove-images.ts';
-import { makeReferences } from './services/references.ts';
-import { makeRenditionCache } from './services/rendition-cache.ts';
-import { makeRestoreImage } from './services/restore-image.ts';
-import { makeRetrieveImage } from './services/retrieve-image.ts';
-import { makeRetryJobs } from './services/retry-jobs.ts';
-import { makeRunJob } from './services/run-job.ts';
-import { makeSearchByPicture } from './services/search-by-picture.ts';
-import type { Services } from './services/services.ts';
-import { makeSettlements } from './services/settlements.ts';
-import { makeTakeOverLostLeases } from './services/sweep/lost-leases.ts';
-import { makeFindMissingOriginals } from './services/sweep/missing-originals.ts';
-import { makeSweepOrphans } from './services/sweep/orphans.ts';
-import { makeSweeper } from './services/sweep/sweeper.ts';
-import { makeTryPresets } from './services/try-presets.ts';
-import { makeWaitForImage } from './services/wait-for-image.ts';
+import { composeServices, type ServiceSettings } from './services/compose-services.ts';
+import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
 import { makeLocalStorage } from './storage/local.ts';
 import { makeStaging } from './storage/staging.ts';
@@ -104,126 +76,18 @@ function openFetcher({ imports, uploads }: Config): Fetcher {
 
 /** Services over the parts, and who calls them. */
 function compose(config: Config, parts: Parts) {
-  const { decoders, storage, staging, database, queue, fetcher, logger } = parts;
-  const { presets } = config;
+  const { decoders, storage, staging, queue, logger } = parts;
   const { leaseSeconds } = config.worker;
-  const { nearDuplicates, hashThreshold } = config.similarity;
-  const limits = config.uploads.picture;
-  const queries = makeQueries(database);
-  const { images, jobs, sweeping, completion, deletion, embeddings, purging, reports, tenants, urlIntake } =
-    queries;
-  const settlements = makeSettlements();
-  const leases = makeLeaseKeeper({ jobs, leaseSeconds, logger });
-  const cache = makeRenditionCache(
-    config.server.readCacheBytes,
-    presets.map(({ name }) => name),
-  );
-  const metrics = makeMetrics({ usage: queries.usage, reports, decoders, storage });
+  const queries = makeQueries(parts.database);
+  const metrics = makeMetrics({ usage: queries.usage, reports: queries.reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
-  const inspectPicture = makeInspectPicture({ decoders, limits });
-  const findNearDuplicates = makeFindNearDuplicates({
-    fingerprints: queries.fingerprints,
-    handling: nearDuplicates,
-    threshold: hashThreshold,
-  });
-  const deriveImage = makeDeriveImage({
-    images,
-    completion,
-    findNearDuplicates,
-    nearDuplicates,
-    storage,
-    staging,
-    decoders,
-    limits,
-    presets,
-  });
-  const importImage = makeImportImage({
-    fetchPicture: fetcher.fetch,
-    images,
-    urlIntake,
-    completion,
-    inspectPicture,
-    deriveImage,
-    storage,
-    staging,
-    assertFreeSpace,
-  });
-  const work = { derive: deriveImage, import: importImage };
-  const runJob = makeRunJob({ jobs, work, leases, settlements, queue, metrics, logger });
-  const retrieve = makeRetrieveImage({ images, jobs, queue, storage, cache, presets });
-  const removeImages = makeRemoveImages({ purging, sweeping, storage, cache, logger });
-  const { confirmToken } = config.purge;
-  const services: Services = {
-    ingestUpload: makeIngestUpload({
-      tenants,
-      intake: queries.intake,
-      waitForImage: makeWaitForImage({ images, settlements }),
-      inlineMs: config.server.inlineMs,
-      images,
-      storage,
-      staging,
-      inspectPicture,
-      queue,
-      runJob,
-      leaseSeconds,
-    }),
-    ingestUrls: makeIngestUrls({
-      tenants,
-      images,
-      urlIntake,
-      imports: queries.imports,
-      queue,
-      addressRules: config.imports,
-      handling: config.imports.duplicateHandling,
-    }),
-    findImport: (principal, reference, page) => queries.imports.find(principal, reference, page),
-    retrieve,
-    deleteImage: makeDeleteImage({ deletion, cache }),
-    restoreImage: makeRestoreImage({ deletion, retrieve }),
-    references: makeReferences({ images, references: queries.references }),
-    listImages: (principal, filter, page) => images.list(principal, filter, page),
-    compareWithImage: makeCompareWithImage({ retrieve, inspectPicture, decoders, storage, staging, limits }),
-    tryPresets: makeTryPresets({ inspectPicture, decoders, staging, limits, presets }),
-    findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
-    findDuplicates: makeFindDuplicates({ images }),
-    searchByPicture: makeSearchByPicture({
-      tenants,
-      images,
-      embeddings,
-      findNearDuplicates,
-      inspectPicture,
-      decoders,
-      staging,
-      limits,
-    }),
-    purgeUnused: makePurgeUnused({ purging, tenants, removeImages, confirmToken, logger }),
-    purgeDeleted: makePurgeDeleted({ purging, removeImages, logger }),
-    jobs: reports,
-    retryJobs: makeRetryJobs({ reports, queue }),
-    usage: queries.usage,
-    checkHealth: makeCheckHealth({
-      sweeping,
-      reports,
-      embeddings,
-      storage,
-      queue,
-      decoders,
-      space: { name: embeddingSpace, dimension: embeddingDimension },
-      versions: { vitrine: version, node: process.versions.node },
-      logger,
-    }),
-  };
-  const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
-  const brake = config.storage.orphanBrake;
-  const sweeper = makeSweeper({
-    takeOverLostLeases,
-    sweepOrphans: makeSweepOrphans({ sweeping, storage, brake, logger }),
-    findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, brake, logger }),
-    sweeping,
-    staging,
-    logger,
-  });
-  const hand = { jobs, queue, runJob, leaseSeconds, logger };
+  const { services, runJob, leases } = composeServices(
+    { ...parts, queries, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics },
+    serviceSettings(config),
+  );
+  const sweeping = { queries, storage, staging, queue, brake: config.storage.orphanBrake, logger };
+  const { sweeper, takeOverLostLeases } = composeSweeper(sweeping);
+  const hand = { jobs: queries.jobs, queue, runJob, leaseSeconds, logger };
   const workers = [
     // Twice as many jobs as decoders: while one picture is stored and recorded, the next is decoded.
     makeWorker({ ...hand, kind: 'derive', capacity: 2 * config.worker.concurrency }),
@@ -237,6 +101,30 @@ function compose(config: Config, parts: Parts) {
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
   return { http, workers, sweeper, leases, takeOverLostLeases };
+}
+
+function serviceSettings({
+  server,
+  worker,
+  uploads,
+  presets,
+  imports,
+  similarity,
+  purge,
+}: Config): ServiceSettings {
+  return {
+    presets,
+    limits: uploads.picture,
+    leaseSeconds: worker.leaseSeconds,
+    inlineMs: server.inlineMs,
+    readCacheBytes: server.readCacheBytes,
+    nearDuplicates: similarity.nearDuplicates,
+    hashThreshold: similarity.hashThreshold,
+    duplicateHandling: imports.duplicateHandling,
+    allowedNetworks: imports.allowedNetworks,
+    confirmToken: purge.confirmToken,
+    versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
+  };
 }
 
 function startable(

@@ -16,6 +16,9 @@ import { makeUrlIntakeQueries } from './url-intake.ts';
 import { makeUsageQueries } from './usage.ts';
 
 /** All queries on one database, by subject. */
+export type Queries = ReturnType<typeof makeQueries>;
+
+/** @see Queries */
 export function makeQueries(database: Database) {
   return {
     completion: makeCompletionQueries(database),

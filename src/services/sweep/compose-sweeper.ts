@@ -1,0 +1,37 @@
+import type { Queries } from '../../db/queries.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { WorkQueue } from '../../queue/queue.ts';
+import type { Staging } from '../../storage/staging.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { Brake } from './brake.ts';
+import { makeTakeOverLostLeases, type TakeOverLostLeases } from './lost-leases.ts';
+import { makeFindMissingOriginals } from './missing-originals.ts';
+import { makeSweepOrphans } from './orphans.ts';
+import { makeSweeper, type Sweeper } from './sweeper.ts';
+
+interface Parts {
+  readonly queries: Pick<Queries, 'sweeping' | 'images'>;
+  readonly storage: Storage;
+  readonly staging: Staging;
+  readonly queue: WorkQueue;
+  readonly brake: Brake;
+  readonly logger: Logger;
+}
+
+/** The sweeper with all of its passes, and the pass that a start makes at once. */
+export function composeSweeper({ queries, storage, staging, queue, brake, logger }: Parts): {
+  readonly sweeper: Sweeper;
+  readonly takeOverLostLeases: TakeOverLostLeases;
+} {
+  const { sweeping, images } = queries;
+  const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
+  const sweeper = makeSweeper({
+    takeOverLostLeases,
+    sweepOrphans: makeSweepOrphans({ sweeping, storage, brake, logger }),
+    findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, brake, logger }),
+    sweeping,
+    staging,
+    logger,
+  });
+  return { sweeper, takeOverLostLeases };
+}
