@@ -32,6 +32,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
       maxBits: number,
       exceptContent: string,
+      exceptImages: readonly number[] = [],
     ): Promise<HashNeighbour[]> {
       const bits = sql`${`x${hash}`}::bit(256)`;
       const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
@@ -48,6 +49,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
         FROM near JOIN fingerprints f ON f.tenant_id = near.tenant_id AND f.content_hash = near.content_hash
         JOIN images i ON i.tenant_id = near.tenant_id AND i.content_hash = near.content_hash
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
+          AND i.id <> ALL (${exceptImages}::bigint[])
         ORDER BY near.bits, i.id`.execute(db);
       return rows.map(({ hash: other, quality, aspect, thumbnail, ...image }) => ({
         ...image,

@@ -93,14 +93,14 @@ async function finish(
   const { completion, staging } = parts;
   let isStored = false;
   try {
-    const matches = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
-    const facts = factsOf(derived, matches);
-    const shared = await shareRenditions(parts, job, derived, matches, facts);
+    const near = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
+    const facts = factsOf(derived, near.matches);
+    const shared = await shareRenditions(parts, job, derived, near.matches, facts);
     if (shared) return shared;
     const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
     isStored = true;
     const image = await completion.complete(job, renditions, facts);
-    return image ? await lookAgain(parts, image, derived.fingerprint, contentHash) : 'lease-lost';
+    return image ? await lookAgain(parts, image, derived.fingerprint, near.proposed) : 'lease-lost';
   } finally {
     // Storing moves files, so that nothing is left behind.
     if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
@@ -115,12 +115,16 @@ async function lookAgain(
   { findNearDuplicates, completion }: Parts,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
-  contentHash: string,
+  proposed: readonly number[],
 ): Promise<ImageWithRenditions> {
-  const known = new Set(image.nearDuplicates.map(({ id }) => id));
-  const matches = await findNearDuplicates(image.tenantId, fingerprint, contentHash);
-  const late = matches.filter(({ id }) => !known.has(id)).map(withoutRenditions);
-  if (late.length === 0) return image;
+  const { matches } = await findNearDuplicates(
+    image.tenantId,
+    fingerprint,
+    image.contentHash ?? '',
+    proposed,
+  );
+  if (matches.length === 0) return image;
+  const late = matches.map(withoutRenditions);
   await completion.addNearDuplicates(image.id, late);
   return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
 }

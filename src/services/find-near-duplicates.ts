@@ -29,17 +29,28 @@ export type FindNearDuplicates = (
   tenantId: number,
   fingerprint: Fingerprint,
   exceptContent: string,
-) => Promise<readonly NearMatch[]>;
+  /** Images that were looked at before. */
+  exceptImages?: readonly number[],
+) => Promise<NearMatches>;
+
+/** What a look for near-duplicates gave. */
+export interface NearMatches {
+  /** Nearest first. */
+  readonly matches: readonly NearMatch[];
+  /** Images whose hashes were near, also those that the comparison turned down. */
+  readonly proposed: readonly number[];
+}
 
 /** @see FindNearDuplicates */
 export function makeFindNearDuplicates({ fingerprints, handling, threshold }: Parts): FindNearDuplicates {
-  return async (tenantId, fingerprint, exceptContent) => {
-    if (handling === 'off' || fingerprint.quality < leastQuality) return [];
+  return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
+    if (handling === 'off' || fingerprint.quality < leastQuality) return { matches: [], proposed: [] };
     const bits = threshold * 4;
-    const proposed = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptContent);
-    return proposed
+    const found = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptContent, exceptImages);
+    const matches = found
       .flatMap((candidate) => judge(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
+    return { matches, proposed: found.map(({ id }) => id) };
   };
 }
 

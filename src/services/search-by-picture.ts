@@ -49,8 +49,8 @@ export function makeSearchByPicture(parts: Parts): SearchByPicture {
       const { id: tenantId } = await findTenant(parts.tenants, principal, tenantName);
       const { fingerprint, embedding } = await describe(parts, file);
       const copies = await images.listByContent(tenantId, file.contentHash);
-      const near = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
-      const others = await showNear(images, principal, near);
+      const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
+      const others = await showNear(images, principal, matches);
       const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
       const search = await showSimilar(images, principal, rows);
       return { ...search, duplicates: [...copies.map(exactCopy), ...others] };
