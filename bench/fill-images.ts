@@ -17,12 +17,12 @@ function statements(count: number): string[] {
     `INSERT INTO tenants (name, uses_references) SELECT 'tenant-' || n, n % 2 = 0 FROM generate_series(1, 20) n`,
     `INSERT INTO images (uuid, tenant_id, status, error, error_code, original_filename, content_hash, original_key,
        original_bytes, width, height, format, frames, color_space, has_alpha, bit_depth, created_at, updated_at,
-       processed_at, deleted_at, in_use_count)
+       processed_at, in_use_count)
      SELECT gen_random_uuid(), tenant, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END,
        CASE WHEN n % 50 = 0 THEN 'The picture cannot be decoded.' END, CASE WHEN n % 50 = 0 THEN 'picture_damaged' END,
        'product-' || n || '.jpg', hash, 'originals/' || tenant || '/' || left(hash, 2) || '/' || hash, 100000 + n,
        1200, 1500, 'jpeg', 1, 'RGB', false, 8, arrived, arrived, arrived,
-       CASE WHEN n % 25 = 1 THEN now() - interval '40 days' END, CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END
+       CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END
      FROM (
        SELECT n, CASE WHEN n % 2 = 0 THEN 1 ELSE 2 + (n / 2) % 19 END AS tenant,
          encode(sha256(n::text::bytea), 'hex') AS hash,
@@ -34,7 +34,8 @@ function statements(count: number): string[] {
        || '-' || preset || '-0123456789.jpg', content_hash, size * size / 10, size, size, 85, 'jpeg', created_at
      FROM images, (VALUES ('thumb', 100), ('card', 400), ('zoom', 1200)) AS presets (preset, size)
      WHERE status = 'completed'`,
-    `UPDATE images SET purge_renditions = 3, purge_bytes = original_bytes + 161000 WHERE deleted_at IS NOT NULL`,
+    `UPDATE images SET deleted_at = now() - interval '40 days', purge_renditions = 3,
+       purge_bytes = original_bytes + 161000 WHERE id % 25 = 1`,
     `INSERT INTO image_references (image_id, reference) SELECT id, 'sku-' || id FROM images WHERE in_use_count = 1`,
     `INSERT INTO jobs (kind, image_id, tenant_id, content_hash, state, error_code, created_at, finished_at)
      SELECT 'derive', id, tenant_id, content_hash, status, error_code, created_at, created_at FROM images`,
