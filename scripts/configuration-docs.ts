@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { sections, type Setting, settings } from '../src/config/settings.ts';
+import { sections, type Setting } from '../src/config/setting.ts';
+import { settings } from '../src/config/settings.ts';
 
 /** Prints `docs/configuration.md` from the table of settings, or checks with `--check` that the file is up to date. */
 

@@ -1,7 +1,16 @@
-import { join, resolve } from 'node:path';
-import { type OrphanBrake } from './config/picture-readers.ts';
+import { resolve } from 'node:path';
+import {
+  composeDatabase,
+  composeQueue,
+  composeStorage,
+  type DatabaseConfig,
+  engineProblems,
+  type QueueConfig,
+  type StorageConfig,
+} from './config/engines.ts';
 import { type LogLevel, readYesNo } from './config/readers.ts';
-import { type Setting, settings, type SettingValues } from './config/settings.ts';
+import type { Setting } from './config/setting.ts';
+import { settings, type SettingValues } from './config/settings.ts';
 import type { DuplicateHandling, NearDuplicateHandling } from './model/duplicates.ts';
 import type { PictureLimits } from './model/picture.ts';
 import type { Preset } from './model/preset.ts';
@@ -20,11 +29,9 @@ export interface Config {
     readonly readCacheBytes: number;
     readonly corsOrigins: readonly string[] | '*';
   };
-  readonly storage: {
-    readonly path: string;
-    readonly minFreeBytes: number;
-    readonly orphanBrake: OrphanBrake;
-  };
+  readonly database: DatabaseConfig;
+  readonly queue: QueueConfig;
+  readonly storage: StorageConfig;
   readonly worker: { readonly enabled: boolean; readonly concurrency: number; readonly leaseSeconds: number };
   readonly decoder: {
     readonly timeoutMs: number;
@@ -79,7 +86,7 @@ export function loadConfig(env: Environment): Config {
   const values = Object.fromEntries(
     Object.entries(settings).map(([key, setting]) => [key, readSetting(env, setting, problems)]),
   ) as SettingValues;
-  problems.push(...databaseProblems(env, values));
+  problems.push(...engineProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
@@ -92,7 +99,8 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
     return setting.reader.read(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    problems.push(`${name ?? setting.name}: "${text}" ${reason}; it takes ${setting.reader.accepts}.`);
+    const value = setting.isSecret ? 'its value' : `"${text}"`;
+    problems.push(`${name ?? setting.name}: ${value} ${reason}; it takes ${setting.reader.accepts}.`);
     return undefined;
   }
 }
@@ -102,26 +110,10 @@ function nameInUse(env: Environment, { name, aliases }: Setting<unknown>): strin
   return [name, ...aliases].find((candidate) => env[candidate]?.trim());
 }
 
-/** A URL may carry a password, so only its scheme is ever repeated. */
-function databaseProblems(env: Environment, { databaseUrl }: SettingValues): string[] {
-  if (databaseUrl === undefined) return [];
-  const name = nameInUse(env, settings.databaseUrl) ?? settings.databaseUrl.name;
-  if (/^\s*sqlite/i.test(databaseUrl)) {
-    return [
-      `${name}: SQLite is not used here. Leave ${name} unset: an embedded PostgreSQL then lies in DATA_DIR.`,
-    ];
-  }
-  const scheme = /^\s*([a-z][a-z0-9+.-]*):\/\//i.exec(databaseUrl)?.[1];
-  const what = scheme === undefined ? 'this value' : `"${scheme}://…"`;
-  return [
-    `${name}: this version has the embedded database only, so ${what} is not understood; leave ${name} unset.`,
-  ];
-}
-
 function composeConfig(values: SettingValues): Config {
-  const dataDir = resolve(values.dataDir);
+  const database = composeDatabase(values);
   return {
-    dataDir,
+    dataDir: resolve(values.dataDir),
     server: {
       host: values.host,
       port: values.port,
@@ -133,11 +125,9 @@ function composeConfig(values: SettingValues): Config {
       readCacheBytes: values.readCacheMb * 2 ** 20,
       corsOrigins: values.corsOrigins,
     },
-    storage: {
-      path: values.storagePath ? resolve(values.storagePath) : join(dataDir, 'storage'),
-      minFreeBytes: values.minFreeDiskMb * 2 ** 20,
-      orphanBrake: values.orphanBrake,
-    },
+    database,
+    queue: composeQueue(values, database),
+    storage: composeStorage(values),
     worker: {
       enabled: values.enableWorker,
       concurrency: values.workerConcurrency,

@@ -1,49 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
+import { engineSettings } from './engine-settings.ts';
 import { networkList, originList } from './network-readers.ts';
-import { formatList, orphanBrake, presetList, thumbnailSize } from './picture-readers.ts';
-import { anyText, fraction, logLevel, oneOf, type Reader, wholeNumber, yesNo } from './readers.ts';
-
-/** One environment variable: all that the loader and the documentation know of it. */
-export interface Setting<T> {
-  readonly name: string;
-  /** Older names of the same variable; the first one that is set counts. */
-  readonly aliases: readonly string[];
-  readonly section: Section;
-  readonly about: string;
-  readonly reader: Reader<T>;
-  /** Text that stands in when the variable is unset or empty; `undefined` means "not set". */
-  readonly fallback: string | undefined;
-  /** How the documentation writes a fallback that depends on the machine. */
-  readonly fallbackWords?: string;
-}
-
-export const sections = [
-  'Server',
-  'Data',
-  'Worker',
-  'Decoder',
-  'Uploads',
-  'Imports by URL',
-  'Renditions',
-  'Duplicates and similarity',
-  'Purge',
-  'Log',
-] as const;
-type Section = (typeof sections)[number];
-
-type Words = Pick<Setting<unknown>, 'about' | 'fallbackWords'> & { aliases?: readonly string[] };
-
-function withDefault<T>(section: Section, name: string, reader: Reader<T>, fallback: string, words: Words) {
-  return { name, section, reader, fallback, aliases: [], ...words } satisfies Setting<T>;
-}
-
-function optional<T>(section: Section, name: string, reader: Reader<T>, words: Words) {
-  const orUndefined: Reader<T | undefined> = reader;
-  return { name, section, reader: orUndefined, fallback: undefined, aliases: [], ...words } satisfies Setting<
-    T | undefined
-  >;
-}
+import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
+import { anyText, fraction, logLevel, oneOf, wholeNumber, yesNo } from './readers.ts';
+import { optional, type Setting, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
 
@@ -82,27 +43,10 @@ export const settings = {
     { about: 'Origins whose pages may call the API from a browser; `*` allows all, `none` allows none.' },
   ),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
-    about: 'Folder of the embedded database, the pictures and the lock. One process at a time.',
-  }),
-  databaseUrl: optional('Data', 'DATABASE_URL', anyText, {
-    aliases: ['THUMBFORGE_DATABASE_URL'],
-    about: 'Unset: the embedded PostgreSQL in `DATA_DIR/db`. This version has no other.',
-  }),
-  storageType: withDefault('Data', 'STORAGE_TYPE', oneOf(['local']), 'local', {
-    about: 'Where pictures lie: `local` keeps them on disk.',
-  }),
-  storagePath: optional('Data', 'STORAGE_PATH', anyText, {
-    aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
-    about: 'Folder of the pictures.',
-    fallbackWords: '`DATA_DIR/storage`',
-  }),
-  minFreeDiskMb: withDefault('Data', 'MIN_FREE_DISK_MB', wholeNumber(0, 1_000_000), '100', {
-    about: 'Uploads are answered with 507 while less than this is free on the disk of the pictures, in MiB.',
-  }),
-  orphanBrake: withDefault('Data', 'ORPHAN_BRAKE', orphanBrake, '5%/10000', {
     about:
-      'A sweep stops and reports, and removes nothing, when more than this share of the files, or more than this number, looks orphaned.',
+      'Folder of the embedded database, of pictures on local disk, and of files that are on their way. With the embedded database, one process at a time.',
   }),
+  ...engineSettings,
   enableWorker: withDefault('Worker', 'ENABLE_WORKER', yesNo, 'true', {
     about: '`false`: this process serves requests only; queued work waits for another worker.',
   }),

@@ -30,6 +30,12 @@ export const jobKinds = ['derive', 'import'] as const;
 /** One of the kinds of jobs. */
 export type JobKind = (typeof jobKinds)[number];
 
+/** A job that waits for a worker. */
+export interface DueJob {
+  readonly id: number;
+  readonly kind: JobKind;
+}
+
 /** A job as its holder sees it: claimed under a lease, fenced by a token. */
 export interface ClaimedJob {
   readonly id: number;
