@@ -1,9 +1,30 @@
 import { defineConfig } from 'vitest/config';
+import { services } from './test/support/services.ts';
+
+/** Tests that need a server: several connections at once, its restarts, its roles. */
+const onServer = ['test/postgres/**/*.test.ts'];
+
+/** Tests of rows and of what stands on them. They run on each database that there is. */
+const onEveryDatabase = ['test/db/**/*.test.ts', 'test/services/**/*.test.ts', 'test/worker/**/*.test.ts'];
+
+const embedded = {
+  extends: true as const,
+  test: { name: 'embedded', include: ['test/**/*.test.ts'], exclude: onServer },
+};
+const postgres = {
+  extends: true as const,
+  test: {
+    name: 'postgres',
+    include: [...onServer, ...onEveryDatabase],
+    exclude: ['test/db/embedded.test.ts'],
+    env: { TEST_ENGINE: 'postgres' },
+  },
+};
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/announce-services.ts'],
+    projects: services.databaseUrl ? [embedded, postgres] : [embedded],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,12 +1,16 @@
 import type { Database } from '../src/db/database.ts';
+import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
 
 /**
  * Fills an empty, migrated database with the rows of `count` images of 20 tenants, as if they had come in over ten weeks:
- * one tenant has half of them, 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Nothing of them lies in
- * storage.
+ * one tenant has half of them, 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each has a fingerprint and a
+ * descriptor of its own. Nothing of them lies in storage.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
-  for (const statement of statements(count)) await database.runScript(statement);
+  // On one connection, because of the temporary table.
+  await database.session(async (run) => {
+    for (const statement of statements(count)) await run(statement);
+  });
 }
 
 const weeks = 10;
@@ -39,6 +43,20 @@ function statements(count: number): string[] {
     `INSERT INTO image_references (image_id, reference) SELECT id, 'sku-' || id FROM images WHERE in_use_count = 1`,
     `INSERT INTO jobs (kind, image_id, tenant_id, content_hash, state, error_code, created_at, finished_at)
      SELECT 'derive', id, tenant_id, content_hash, status, error_code, created_at, created_at FROM images`,
+    `INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+     SELECT tenant_id, content_hash, ${fingerprintVersion}, ('x' || content_hash)::bit(256), 90, 0.8,
+       decode(repeat(content_hash, 96), 'hex'),
+       (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
+        FROM generate_series(0, 15) band)
+     FROM images WHERE status = 'completed'`,
+    // A thousand different vectors: making one takes 512 random numbers.
+    `CREATE TEMPORARY TABLE vectors AS
+     SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector
+     FROM generate_series(0, 999) n, generate_series(1, 512) GROUP BY n`,
+    `INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+     SELECT i.tenant_id, i.content_hash, '${embeddingSpace}', v.vector FROM images i JOIN vectors v ON v.n = i.id % 1000
+     WHERE i.status = 'completed'`,
+    'DROP TABLE vectors',
     'VACUUM (ANALYZE)',
   ];
 }

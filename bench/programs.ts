@@ -10,7 +10,7 @@ const execute = promisify(execFile);
 export interface StartedServer {
   readonly baseUrl: string;
   /** Ends the process and waits until it is gone. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 const startTimeoutMs = 30_000;
@@ -48,6 +48,36 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** A program that runs beside the benchmark. */
+export interface StartedProcess {
+  /** Whether it has ended by itself. */
+  readonly hasEnded: () => boolean;
+  /** Ends it and waits until it is gone. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts a program in the foreground. */
+export function startProcess(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): StartedProcess {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const exited = once(child, 'exit');
+  // A benchmark that is interrupted must not leave its servers behind.
+  const end = () => child.kill('SIGTERM');
+  process.once('exit', end);
+  return {
+    hasEnded: () => child.exitCode !== null,
+    async stop() {
+      process.removeListener('exit', end);
+      end();
+      const timeout = sleep(stopTimeoutMs, 'timeout', { ref: false });
+      if ((await Promise.race([exited, timeout])) === 'timeout') child.kill('SIGKILL');
+    },
+  };
+}
+
 /** Starts a server in the foreground and waits until `path` answers. */
 export async function startServer(
   program: string,
@@ -56,22 +86,10 @@ export async function startServer(
   path: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<StartedServer> {
-  const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
-  const exited = once(child, 'exit');
-  // A benchmark that is interrupted must not leave its servers behind.
-  const end = () => child.kill('SIGTERM');
-  process.once('exit', end);
-
-  async function stop(): Promise<void> {
-    process.removeListener('exit', end);
-    end();
-    const timeout = sleep(stopTimeoutMs, 'timeout', { ref: false });
-    if ((await Promise.race([exited, timeout])) === 'timeout') child.kill('SIGKILL');
-  }
-
+  const { hasEnded, stop } = startProcess(program, args, env);
   const deadline = performance.now() + startTimeoutMs;
   while (!(await answers(`${baseUrl}${path}`))) {
-    if (child.exitCode !== null || performance.now() > deadline) {
+    if (hasEnded() || performance.now() > deadline) {
       await stop();
       throw new Error(`${program} did not start.`);
     }

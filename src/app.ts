@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
+import { openDatabase, openQueue, openStorage } from './app/open-engines.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
-import { openEmbeddedDatabase } from './db/embedded.ts';
 import { migrate } from './db/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
@@ -11,11 +10,9 @@ import { makeReceiveUploadForm } from './http/multipart.ts';
 import { makeHttpServer } from './http/server.ts';
 import { installedVersion } from './imaging/installed-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
-import { makeInProcessQueue } from './queue/in-process.ts';
 import { composeServices, type ServiceSettings } from './services/compose-services.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
-import { makeLocalStorage } from './storage/local.ts';
 import { makeStaging } from './storage/staging.ts';
 import { makeMetrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
@@ -31,14 +28,14 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** Composition root: the only place that names concrete drivers. Holds the data folder from here on. */
+/** Composition root. With the embedded database, holds the data folder from here on. */
 export async function makeApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
-  const lock = lockDataFolder(config.dataDir);
+  const lock = config.database.kind === 'embedded' ? lockDataFolder(config.dataDir) : undefined;
   try {
     const parts = await openParts(config, logger);
     return startable(config, parts, compose(config, parts), lock);
   } catch (error) {
-    lock.release();
+    lock?.release();
     throw error;
   }
 }
@@ -49,16 +46,35 @@ async function openParts(config: Config, logger: FastifyBaseLogger) {
   try {
     // The children load their library while the database opens.
     await decoders.start();
-    const storage = await makeLocalStorage(config.storage.path);
+    const storage = await openStorage(config);
     const staging = makeStaging(storage.stagingDirectory);
     // Nobody else holds the folder, so whatever lies in staging was left behind by a crash.
-    await staging.sweep(0);
-    const database = await openEmbeddedDatabase(join(config.dataDir, 'db'));
-    await migrate(database);
+    if (isAlone(config)) await staging.sweep(0);
+    const { database, vectors } = await openMigrated(config, logger);
+    const queue = await openQueue(config, logger);
     const fetcher = openFetcher(config);
-    return { decoders, storage, staging, database, queue: makeInProcessQueue(), fetcher, logger };
+    return { decoders, storage, staging, database, vectors, queue, fetcher, logger };
   } catch (error) {
     await decoders.close();
+    throw error;
+  }
+}
+
+/** With the embedded database this process is the only one; else others may work on the same data. */
+function isAlone({ database }: Config): boolean {
+  return database.kind === 'embedded';
+}
+
+async function openMigrated(config: Config, logger: FastifyBaseLogger) {
+  const database = await openDatabase(config, logger);
+  try {
+    const { vectors } = await migrate(database);
+    if (!vectors.isAvailable) {
+      logger.warn({}, `${vectors.reason}. Until then similar images cannot be searched; all else works.`);
+    }
+    return { database, vectors };
+  } catch (error) {
+    await database.close();
     throw error;
   }
 }
@@ -78,7 +94,7 @@ function openFetcher({ imports, uploads }: Config): Fetcher {
 function compose(config: Config, parts: Parts) {
   const { decoders, storage, staging, queue, logger } = parts;
   const { leaseSeconds } = config.worker;
-  const queries = makeQueries(parts.database);
+  const queries = makeQueries(parts.database, parts.vectors);
   const metrics = makeMetrics({ usage: queries.usage, reports: queries.reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const { services, runJob, leases } = composeServices(
@@ -105,6 +121,7 @@ function compose(config: Config, parts: Parts) {
 
 function serviceSettings({
   server,
+  storage,
   worker,
   uploads,
   presets,
@@ -115,6 +132,8 @@ function serviceSettings({
   return {
     presets,
     limits: uploads.picture,
+    maxUploadBytes: uploads.maxBytes,
+    redirectSeconds: storage.kind === 's3' ? storage.redirectSeconds : undefined,
     leaseSeconds: worker.leaseSeconds,
     inlineMs: server.inlineMs,
     readCacheBytes: server.readCacheBytes,
@@ -131,7 +150,7 @@ function startable(
   config: Config,
   parts: Parts,
   composed: ReturnType<typeof compose>,
-  lock: DataFolderLock,
+  lock: DataFolderLock | undefined,
 ): App {
   const { http, workers, sweeper, leases, takeOverLostLeases } = composed;
   let closing: Promise<void> | undefined;
@@ -156,7 +175,8 @@ function startable(
     await parts.decoders.close();
     await parts.queue.close();
     await parts.database.close();
-    lock.release();
+    await parts.storage.close();
+    lock?.release();
   }
 
   return {
@@ -167,12 +187,12 @@ function startable(
         port,
         listenTextResolver: (address) => `Vitrine ${version} listens on ${address}`,
       });
-      lock.publishUrl(url);
+      lock?.publishUrl(url);
       return url;
     },
     async work() {
-      // Nobody else holds the folder, so every lease is that of a dead process.
-      await takeOverLostLeases(true);
+      // Nobody else works on this data, so every lease is that of a dead process.
+      if (isAlone(config)) await takeOverLostLeases(true);
       for (const worker of workers) worker.start();
       sweeper.start();
     },

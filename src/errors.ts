@@ -34,6 +34,7 @@ export const errorTable = {
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
   job_not_found: { status: 404, title: 'There is no such job', failureClass: 'permanent' },
+  upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
     status: 404,
     title: 'The fingerprint of the image is not there',
@@ -51,6 +52,11 @@ export const errorTable = {
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
   import_active: { status: 409, title: 'The URL is being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
+  upload_not_offered: {
+    status: 409,
+    title: 'The storage takes no presigned uploads',
+    failureClass: 'permanent',
+  },
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,
@@ -61,7 +67,17 @@ export const errorTable = {
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service cannot do this now', failureClass: 'transient' },
+  database_unavailable: {
+    status: 503,
+    title: 'The database does not answer',
+    failureClass: 'transient',
+  },
   storage_failed: { status: 503, title: 'The storage did not answer', failureClass: 'transient' },
+  similarity_unavailable: {
+    status: 501,
+    title: 'Similar images cannot be searched',
+    failureClass: 'permanent',
+  },
   storage_full: { status: 507, title: 'The storage is nearly full', failureClass: 'transient' },
 } as const satisfies Record<string, { status: number; title: string; failureClass: FailureClass }>;
 

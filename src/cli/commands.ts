@@ -43,10 +43,17 @@ export const commands: Readonly<Record<string, Command>> = {
     run: async (config) => (await import('./serve.ts')).serve(config),
   },
   worker: {
-    usage: '',
-    about: 'Take jobs only, while no server runs: finishes what a stopped one left behind.',
-    options: {},
-    run: async (config) => (await import('./worker.ts')).work(config),
+    usage: ' [options]',
+    about:
+      'Take jobs only. Any number of workers share a PostgreSQL server; the embedded database serves one process.',
+    options: {
+      concurrency: { type: 'string', about: 'Pictures at once, 1 to 256; default: WORKER_CONCURRENCY.' },
+    },
+    run: async (config, values) => {
+      const concurrency = readNumber(values, 'concurrency', config.worker.concurrency, 256);
+      const { work } = await import('./worker.ts');
+      return work({ ...config, worker: { ...config.worker, concurrency } });
+    },
   },
   migrate: {
     usage: '',

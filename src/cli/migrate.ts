@@ -1,12 +1,13 @@
-import { join } from 'node:path';
+import { openDatabase } from '../app/open-engines.ts';
 import type { Config } from '../config.ts';
 import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
-import { openEmbeddedDatabase } from '../db/embedded.ts';
 import { migrate } from '../db/migrate.ts';
+import { makeLogger } from '../telemetry/logger.ts';
 import type { Output } from './output.ts';
 
 /** `vitrine migrate`: brings the schema to the newest version. A running server has done so when it started. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {
+  if (config.database.kind === 'postgres') return migrateNow(config, output);
   const holder = findHolder(config.dataDir);
   if (holder) {
     output.write(
@@ -16,13 +17,21 @@ export async function migrateDatabase(config: Config, output: Output): Promise<n
   }
   const lock = lockDataFolder(config.dataDir);
   try {
-    const database = await openEmbeddedDatabase(join(config.dataDir, 'db'));
-    const { version, applied } = await migrate(database);
-    await database.close();
-    const what = applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing was to be done';
-    output.write(`Schema version ${version}: ${what}.\n`);
-    return 0;
+    return await migrateNow(config, output);
   } finally {
     lock.release();
+  }
+}
+
+async function migrateNow(config: Config, output: Output): Promise<number> {
+  const database = await openDatabase(config, await makeLogger({ ...config.log, level: 'warn' }));
+  try {
+    const { version, applied, vectors } = await migrate(database);
+    const what = applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing was to be done';
+    output.write(`Schema version ${version}: ${what}.\n`);
+    if (!vectors.isAvailable) output.write(`Similar images cannot be searched: ${vectors.reason}.\n`);
+    return 0;
+  } finally {
+    await database.close();
   }
 }

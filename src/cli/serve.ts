@@ -1,3 +1,4 @@
+import { describeEngines } from '../app/open-engines.ts';
 import { type App, makeApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
@@ -10,12 +11,9 @@ export async function serve(config: Config): Promise<void> {
   const logger = await makeLogger(config.log);
   const app = await makeApp(config, logger);
   await start(app, config);
-  logger.info(
-    { dataDir: config.dataDir, storage: config.storage.path },
-    `data lies in ${config.dataDir}; embedded: the database (PostgreSQL with pgvector), the queue, and storage in ${config.storage.path}`,
-  );
+  logger.info({}, describeEngines(config));
   if (!config.worker.enabled)
-    logger.warn({}, 'ENABLE_WORKER is false: queued pictures wait for another worker');
+    logger.warn({}, 'ENABLE_WORKER is false: queued pictures wait for a process that runs "vitrine worker"');
   const signal = await stopped;
   logger.info({ signal }, `${signal}: requests and jobs in hand may finish, the rest is handed back`);
   await app.close();

@@ -19,10 +19,15 @@ export async function connectToServer(
   url: string | undefined,
   output: Output,
 ): Promise<ServerConnection> {
-  const known = url ?? addressOfHolder(config.dataDir);
+  const isEmbedded = config.database.kind === 'embedded';
+  const known = url ?? (isEmbedded ? addressOfHolder(config.dataDir) : undefined);
   if (known !== undefined)
     return { client: makeApiClient({ baseUrl: known }), close: () => Promise.resolve() };
-  output.write(`No server runs on ${config.dataDir}; one is started for this command.\n`);
+  output.write(
+    isEmbedded
+      ? `No server runs on ${config.dataDir}; one is started for this command.\n`
+      : 'No server is named by --url; one is started for this command, on the same database.\n',
+  );
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress; the server's says only what goes wrong.
   const level = config.log.level === 'info' ? 'error' : config.log.level;

@@ -1,11 +1,12 @@
+import { describeEngines } from '../app/open-engines.ts';
 import { makeApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { untilStopped } from './stop-signals.ts';
 
 /**
- * `vitrine worker`: takes jobs and serves no requests. The embedded database belongs to one process, so this is for
- * finishing what a stopped server left; while a server runs it is refused by the lock.
+ * `vitrine worker`: takes jobs and serves no requests. On a PostgreSQL server there may be any number of them. The embedded
+ * database belongs to one process: there it finishes what a stopped server left, and is refused while one runs.
  */
 export async function work(config: Config): Promise<void> {
   // From the first moment: a stop during a long first start ends as cleanly as any other.
@@ -13,7 +14,13 @@ export async function work(config: Config): Promise<void> {
   const logger = await makeLogger(config.log);
   const app = await makeApp(config, logger);
   await app.work();
-  logger.info({ dataDir: config.dataDir }, `worker takes jobs from ${config.dataDir}`);
-  await stopped;
+  const { concurrency } = config.worker;
+  logger.info(
+    { concurrency },
+    `worker takes jobs, ${concurrency} pictures at once; ${describeEngines(config)}`,
+  );
+  const signal = await stopped;
+  logger.info({ signal }, `${signal}: jobs in hand may finish, the rest is handed back`);
   await app.close();
+  logger.info({}, 'stopped');
 }

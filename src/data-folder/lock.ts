@@ -27,7 +27,9 @@ export class DataFolderInUse extends Error {
     const who = holder
       ? `process ${holder.pid}${holder.url ? `, which listens on ${holder.url}` : ''}`
       : 'another process';
-    super(`The data folder ${folder} is in use by ${who}. Stop it first, or set DATA_DIR to another folder.`);
+    super(
+      `The data folder ${folder} is in use by ${who}. Stop it first, or set DATA_DIR to another folder. The embedded database serves one process: for an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
+    );
     this.holder = holder;
   }
 }

@@ -3,10 +3,11 @@ import { type Embedding, type Fingerprint, hashBands } from '../model/fingerprin
 import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { NewRendition, Rendition } from '../model/rendition.ts';
-import { lockContent } from './content-lock.ts';
+import { contentLock, lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
 import { halfVector } from './embeddings.ts';
 import { type ImageRow, renditionFields, toImage } from './image-rows.ts';
+import type { VectorSupport } from './vectors.ts';
 
 /** What deriving a picture gave, beside its renditions. */
 export interface DerivedFacts {
@@ -15,6 +16,9 @@ export interface DerivedFacts {
   readonly nearDuplicates: readonly NearDuplicate[];
 }
 
+/** Facts, and whether the database keeps their descriptor. */
+type RecordedFacts = DerivedFacts & { readonly keepsVectors: boolean };
+
 /** Queries that finish jobs. */
 export type CompletionQueries = ReturnType<typeof makeCompletionQueries>;
 
@@ -22,14 +26,19 @@ export type CompletionQueries = ReturnType<typeof makeCompletionQueries>;
  * Queries that finish jobs. Renditions, fingerprints, image and job become visible together, in one statement that names
  * the job's token: a holder that lost its lease changes nothing, and is answered `undefined`.
  */
-export function makeCompletionQueries({ sql: db }: Database) {
+export function makeCompletionQueries(
+  { sql: db }: Database,
+  { isAvailable: keepsVectors }: VectorSupport = { isAvailable: true },
+) {
+  const kept = (facts: DerivedFacts): RecordedFacts => ({ ...facts, keepsVectors });
   return {
     /** The image has renditions of its own. */
     complete: (
       job: ClaimedJob,
       renditions: readonly NewRendition[],
       facts: DerivedFacts,
-    ): Promise<ImageWithRenditions | undefined> => finish(db, job, facts, newRenditions(renditions), null),
+    ): Promise<ImageWithRenditions | undefined> =>
+      finish(db, job, kept(facts), newRenditions(renditions), null),
 
     /**
      * The image shows the renditions of `donorId` as its own. `donor-gone` when that image is deleted, or does not have
@@ -43,7 +52,7 @@ export function makeCompletionQueries({ sql: db }: Database) {
     ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
       db.transaction().execute(async (transaction) => {
         if (!(await lockDonor(transaction, donorId, recipes))) return 'donor-gone';
-        return finish(transaction, job, facts, sharedRenditions(donorId), donorId);
+        return finish(transaction, job, kept(facts), sharedRenditions(donorId), donorId);
       }),
 
     /** Near-duplicates that were found after the image was finished. */
@@ -111,11 +120,7 @@ async function findFirst(
 /** Rows to insert: `done` is the job that just ended. A file that another living image has counts there. */
 function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
-    SELECT done.image_id, made.*, coalesce((
-      SELECT true FROM renditions r
-      WHERE r.storage_key = made."storageKey" AND r.image_id <> done.image_id AND NOT r.shared
-        AND (SELECT i.deleted_at IS NULL FROM images i WHERE i.id = r.image_id)
-      LIMIT 1), false)
+    SELECT done.image_id, made.*, is_owned_elsewhere(made."storageKey", done.image_id)
     FROM done CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS made
       (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
        quality smallint, format text)`;
@@ -131,15 +136,17 @@ function sharedRenditions(donorId: number): RawBuilder<unknown> {
 async function finish(
   db: Queryable,
   job: ClaimedJob,
-  facts: DerivedFacts | undefined,
+  facts: RecordedFacts | undefined,
   renditions: RawBuilder<unknown>,
   donorId: number | null,
 ): Promise<ImageWithRenditions | undefined> {
   const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
-    WITH done AS (
+    -- Two images with the same content that are finished at the same moment must not both own their files.
+    WITH locked AS MATERIALIZED (SELECT ${job.original ? contentLock(job.tenantId, job.original.contentHash) : sql`1`}),
+    done AS (
       UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL,
-        content_hash = coalesce(content_hash, (SELECT i.content_hash FROM images i WHERE i.id = jobs.image_id))
-      WHERE ${isHeld(job)} RETURNING image_id, tenant_id),
+        content_hash = coalesce(jobs.content_hash, (SELECT i.content_hash FROM images i WHERE i.id = jobs.image_id))
+      FROM locked WHERE ${isHeld(job)} RETURNING jobs.image_id, jobs.tenant_id),
     made AS (
       INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
       ${renditions}
@@ -179,8 +186,8 @@ function rootOf(donorId: number | null): RawBuilder<unknown> {
 }
 
 /** Further parts of the same statement. */
-function recordFacts({ tenantId }: ClaimedJob, facts: DerivedFacts): RawBuilder<unknown> {
-  const { fingerprint, embedding, nearDuplicates } = facts;
+function recordFacts({ tenantId }: ClaimedJob, facts: RecordedFacts): RawBuilder<unknown> {
+  const { fingerprint, nearDuplicates } = facts;
   const bands = bandKeys(tenantId, fingerprint.hash);
   return sql`, printed AS (
       INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
@@ -190,12 +197,16 @@ function recordFacts({ tenantId }: ClaimedJob, facts: DerivedFacts): RawBuilder<
       FROM shown
       ON CONFLICT (tenant_id, content_hash) DO UPDATE SET version = excluded.version, hash = excluded.hash,
         quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail, bands = excluded.bands
-      WHERE fingerprints.version <> excluded.version),
-    embedded AS (
-      INSERT INTO embeddings (tenant_id, content_hash, space, vector)
-      SELECT tenant_id, content_hash, ${embedding.space}, ${halfVector(embedding)}::halfvec FROM shown
-      ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector)
+      WHERE fingerprints.version <> excluded.version)
+    ${facts.keepsVectors ? sql`, embedded AS (${insertEmbedding(facts)})` : sql``}
     ${nearDuplicates.length > 0 ? sql`, paired AS (${insertPairs(sql`shown`, nearDuplicates)})` : sql``}`;
+}
+
+function insertEmbedding({ embedding }: DerivedFacts): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+    SELECT tenant_id, content_hash, ${embedding.space}, ${halfVector(embedding)}::halfvec FROM shown
+    ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector`;
 }
 
 /** Pairs of the image in `image` (a row with its `id`), each written once: the later image first. */

@@ -80,7 +80,9 @@ async function listReferences(transaction: Queryable, imageId: number): Promise<
 
 /** Hides a living image; what it shares with others becomes theirs. */
 export async function hideImage(transaction: Queryable, imageId: number): Promise<void> {
-  await sql`UPDATE images SET deleted_at = now(), updated_at = now() WHERE id = ${imageId}`.execute(
+  // In milliseconds, as programs hold times: pages of deleted images begin after the time of the last one.
+  await sql`
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
   );
   // Its oldest living copy is now the first image with this content.

@@ -6,7 +6,7 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
 import type { Database } from './database.ts';
-import { makeQueryBuilder, typeParsers } from './pool.ts';
+import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Written into the database's folder when it was created completely. */
 const readyMarker = 'VITRINE_READY';
@@ -28,6 +28,7 @@ export async function openEmbeddedDatabase(directory: string): Promise<Database>
   return {
     kind: 'embedded',
     sql: makeQueryBuilder(pool),
+    session: (work) => runSession(pool, work),
     runScript: async (script) => {
       await pool.query(script);
     },

@@ -1,7 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
+import { AppError } from '../errors.ts';
 import type { Embedding } from '../model/fingerprint.ts';
 import type { SimilarityOptions } from '../model/similarity.ts';
 import type { Database } from './database.ts';
+import type { VectorSupport } from './vectors.ts';
 
 /** An image that a search found. */
 export interface SimilarRow {
@@ -22,7 +24,12 @@ export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
  * Queries on descriptors. Every vector of the tenant is compared: exact, and fast enough for the tens of thousands of
  * pictures that one tenant has in this version.
  */
-export function makeEmbeddingQueries({ sql: db }: Database) {
+export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
+  function assertAvailable(): void {
+    if (vectors.isAvailable) return;
+    throw new AppError('similarity_unavailable', `Similar images cannot be searched: ${vectors.reason}.`);
+  }
+
   async function search(
     tenantId: number,
     space: string,
@@ -30,6 +37,7 @@ export function makeEmbeddingQueries({ sql: db }: Database) {
     exceptContent: string,
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarRows> {
+    assertAvailable();
     // The distance to a vector of zeros (a picture without any feature) is no number: nothing is similar to it.
     const { rows } = await sql<{ id: number | null; score: number; searched: number }>`
       WITH compared AS MATERIALIZED (
@@ -54,6 +62,7 @@ export function makeEmbeddingQueries({ sql: db }: Database) {
       space: string,
       options: SimilarityOptions,
     ): Promise<SimilarRows | undefined> {
+      assertAvailable();
       const own = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
       const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${own}`.execute(db);
       if (rows.length === 0) return undefined;
@@ -71,6 +80,7 @@ export function makeEmbeddingQueries({ sql: db }: Database) {
       search(tenantId, embedding.space, sql`${halfVector(embedding)}::halfvec`, exceptContent, options),
 
     async count(space: string): Promise<number> {
+      if (!vectors.isAvailable) return 0;
       const { rows } = await sql<{ count: number }>`
         SELECT count(*) AS count FROM embeddings WHERE space = ${space}`.execute(db);
       return rows[0]?.count ?? 0;

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
+import type { DueJob, FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
@@ -65,12 +65,13 @@ export function makeJobReportQueries({ sql: db }: Database) {
 
     /** Gives a failed job a new set of tries. */
     async retry(principal: Principal, id: number): Promise<Retry> {
-      if ((await retryWhere(sql<boolean>`j.id = ${id} AND ${mayAccess(principal)}`)) > 0) return 'retried';
+      const retried = await retryWhere(sql<boolean>`j.id = ${id} AND ${mayAccess(principal)}`);
+      if (retried.length > 0) return 'retried';
       return (await select(principal, sql<boolean>`j.id = ${id}`)).length > 0 ? 'unfit' : 'not-found';
     },
 
-    /** The same for all failed jobs that a filter leaves; answers how many. */
-    retryAll: (principal: Principal, filter: JobFilter): Promise<number> =>
+    /** The same for all failed jobs that a filter leaves; answers which. */
+    retryAll: (principal: Principal, filter: JobFilter): Promise<DueJob[]> =>
       retryWhere(sql<boolean>`${mayAccess(principal)} AND ${conditionOf(filter)}`),
 
     /** What waits and what is in work, for each kind that has any. */
@@ -92,8 +93,8 @@ export function makeJobReportQueries({ sql: db }: Database) {
   };
 
   /** The last job of an image only: an older one has been followed by another run. */
-  async function retryWhere(condition: ReturnType<typeof conditionOf>): Promise<number> {
-    const { rows } = await sql<{ count: number }>`
+  async function retryWhere(condition: ReturnType<typeof conditionOf>): Promise<DueJob[]> {
+    const { rows } = await sql<DueJob>`
       WITH again AS (
         UPDATE jobs SET state = 'pending', run_at = now(), lease_until = NULL, finished_at = NULL, retries = 0, crashes = 0,
           lease_losses = 0, failure_class = NULL, failure_stage = NULL, error_code = NULL, error = NULL
@@ -102,12 +103,12 @@ export function makeJobReportQueries({ sql: db }: Database) {
           WHERE j.state = 'failed' AND i.deleted_at IS NULL AND i.status = 'failed' AND ${condition}
             AND NOT EXISTS (SELECT 1 FROM jobs later WHERE later.image_id = j.image_id AND later.id > j.id)
           FOR UPDATE OF j SKIP LOCKED)
-        RETURNING image_id),
+        RETURNING id, kind, image_id),
       shown AS (
         UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
         WHERE id IN (SELECT image_id FROM again))
-      SELECT count(*) AS count FROM again`.execute(db);
-    return rows[0]?.count ?? 0;
+      SELECT id, kind FROM again`.execute(db);
+    return rows;
   }
 }
 

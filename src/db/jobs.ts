@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { ClaimedJob, FailedAttempt, JobKind } from '../model/job.ts';
+import type { ClaimedJob, DueJob, FailedAttempt, JobKind } from '../model/job.ts';
 import type { Database, Queryable } from './database.ts';
 import { type ClaimedRow, toClaimedJob } from './job-rows.ts';
 
@@ -17,15 +17,17 @@ export type JobQueries = ReturnType<typeof makeJobQueries>;
  */
 export function makeJobQueries({ sql: db }: Database) {
   return {
-    /** Claims up to `limit` due jobs of one kind, most urgent first, under a lease of `leaseSeconds`. */
+    /** Claims up to `limit` due jobs of one kind, most urgent first and one of each tenant in turn, under a lease. */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
       const { rows } = await sql<ClaimedRow>`
-        WITH claimed AS (
+        -- Chosen once and before all else: as a subquery, it could be run again for each row.
+        WITH due AS MATERIALIZED (
+          SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
+          ORDER BY priority, turn, id LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        claimed AS (
           UPDATE jobs SET state = 'processing', lease_token = lease_token + 1, started_at = now(),
             lease_until = now() + make_interval(secs => ${leaseSeconds})
-          WHERE id IN (
-            SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
-            ORDER BY priority, run_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED)
+          WHERE id = ANY (ARRAY(SELECT id FROM due))
           RETURNING *),
         shown AS (
           UPDATE images SET status = 'processing'
@@ -33,7 +35,7 @@ export function makeJobQueries({ sql: db }: Database) {
         SELECT claimed.*, images.original_key, images.content_hash, images.source_url,
           NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
         FROM claimed JOIN images ON images.id = claimed.image_id
-        ORDER BY claimed.priority, claimed.id`.execute(db);
+        ORDER BY claimed.priority, claimed.turn, claimed.id`.execute(db);
       return rows.map(toClaimedJob);
     },
 
@@ -48,13 +50,15 @@ export function makeJobQueries({ sql: db }: Database) {
       return new Set(jobs.filter((job) => tokens.get(job.id) === job.leaseToken));
     },
 
-    /** Asks for the renditions of an image anew, unless work on it is under way. */
-    async requeue(imageId: number, priority: number): Promise<void> {
-      await sql`
+    /** Asks for the renditions of an image anew; `undefined` when work on it is under way. */
+    async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
+      const { rows } = await sql<DueJob>`
         INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
         SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
         WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
-          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`.execute(db);
+          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
+        RETURNING id, kind`.execute(db);
+      return rows[0];
     },
 
     /** Records a failed try and what follows. False when the lease was lost. */

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely';
 import { LRUCache } from 'lru-cache';
-import { type CustomTypesConfig, type Pool, types } from 'pg';
+import { type CustomTypesConfig, type Pool, type PoolClient, type QueryResult, types } from 'pg';
+import { isConnectionLost, namedDatabaseError } from './database-errors.ts';
+import type { RunScript } from './database.ts';
 import type { Schema } from './schema.ts';
 
 /** Kysely over a pool of PostgreSQL connections, be they to a server or to the embedded engine. */
@@ -41,11 +43,53 @@ function preparing(pool: Pool): PostgresPool {
   return {
     options: pool.options,
     end: () => pool.end(),
-    async connect() {
-      const client = await pool.connect();
-      const query = (text: string, values: readonly unknown[]) =>
-        client.query({ name: nameOf(text), text, values: [...values] });
-      return { query, release: () => client.release() } as unknown as PostgresPoolClient;
-    },
+    connect: () => lend(pool, nameOf),
   };
+}
+
+/** Lends a connection; one on which the server was lost is thrown away at its return. */
+async function lend(pool: Pool, nameOf: (text: string) => string | undefined): Promise<PostgresPoolClient> {
+  const client = await naming(() => pool.connect());
+  let isLost = false;
+  async function query(text: string, values: readonly unknown[]) {
+    try {
+      return await client.query({ name: nameOf(text), text, values: [...values] });
+    } catch (error) {
+      isLost ||= isConnectionLost(error);
+      throw namedDatabaseError(error);
+    }
+  }
+  return { query, release: () => client.release(isLost) } as unknown as PostgresPoolClient;
+}
+
+/** Migrations may take long, and wait for another process's: the limit of the pool is for requests. */
+const scriptMs = 3_600_000;
+
+/** Runs scripts on one connection of `pool`; what a failed one leaves open is rolled back. */
+export async function runSession<T>(pool: Pool, work: (run: RunScript) => Promise<T>): Promise<T> {
+  const client = await naming(() => pool.connect());
+  let isLost = false;
+  try {
+    return await work((script) => naming(() => runOn(client, script)));
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => (isLost = true));
+    throw error;
+  } finally {
+    client.release(isLost);
+  }
+}
+
+async function runOn(client: PoolClient, script: string): Promise<Record<string, unknown>[]> {
+  const asked = { text: script, query_timeout: scriptMs };
+  // One result for each statement of the script.
+  const results = (await client.query(asked)) as QueryResult | QueryResult[];
+  return (Array.isArray(results) ? results.at(-1)?.rows : results.rows) ?? [];
+}
+
+async function naming<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw namedDatabaseError(error);
+  }
 }

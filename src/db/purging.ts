@@ -3,6 +3,7 @@ import type { PurgeCandidate } from '../model/purge.ts';
 import { lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
 import { hideImage } from './deletion.ts';
+import type { VectorSupport } from './vectors.ts';
 
 /** Which images nobody uses. */
 export interface UnusedFilter {
@@ -39,7 +40,11 @@ export interface DeletedFigures {
 export type PurgeQueries = ReturnType<typeof makePurgeQueries>;
 
 /** Queries of purges. */
-export function makePurgeQueries({ sql: db }: Database) {
+export function makePurgeQueries(
+  { sql: db }: Database,
+  { isAvailable: keepsVectors }: VectorSupport = { isAvailable: true },
+) {
+  const tables = keepsVectors ? ['fingerprints', 'embeddings'] : ['fingerprints'];
   return {
     /** Images that nobody uses, in the order of their tenants and numbers, and how many there are in all. */
     async unused(
@@ -117,7 +122,7 @@ export function makePurgeQueries({ sql: db }: Database) {
         const files = await listFiles(transaction, candidate.id);
         await sql`DELETE FROM images WHERE id = ${candidate.id}`.execute(transaction);
         if (candidate.contentHash)
-          await forgetContent(transaction, candidate.tenantId, candidate.contentHash);
+          await forgetContent(transaction, tables, candidate.tenantId, candidate.contentHash);
         const free = await keepUnnamed(transaction, candidate, files);
         return { renditions: files.filter(({ isRendition }) => isRendition).length, files: free };
       }),
@@ -207,8 +212,13 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
 }
 
 /** Fingerprints belong to a content, and go with its last image. */
-async function forgetContent(transaction: Queryable, tenantId: number, contentHash: string): Promise<void> {
-  for (const table of ['fingerprints', 'embeddings'])
+async function forgetContent(
+  transaction: Queryable,
+  tables: readonly string[],
+  tenantId: number,
+  contentHash: string,
+): Promise<void> {
+  for (const table of tables)
     await sql`
       DELETE FROM ${sql.table(table)} gone WHERE gone.tenant_id = ${tenantId} AND gone.content_hash = ${contentHash}
         AND NOT EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(

@@ -14,22 +14,23 @@ import { makeSweepQueries } from './sweeping.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeUrlIntakeQueries } from './url-intake.ts';
 import { makeUsageQueries } from './usage.ts';
+import type { VectorSupport } from './vectors.ts';
 
 /** All queries on one database, by subject. */
 export type Queries = ReturnType<typeof makeQueries>;
 
-/** @see Queries */
-export function makeQueries(database: Database) {
+/** @param vectors whether the database keeps descriptors, as `migrate` found it. */
+export function makeQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {
-    completion: makeCompletionQueries(database),
+    completion: makeCompletionQueries(database, vectors),
     deletion: makeDeletionQueries(database),
-    embeddings: makeEmbeddingQueries(database),
+    embeddings: makeEmbeddingQueries(database, vectors),
     fingerprints: makeFingerprintQueries(database),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
     intake: makeIntakeQueries(database),
     jobs: makeJobQueries(database),
-    purging: makePurgeQueries(database),
+    purging: makePurgeQueries(database, vectors),
     references: makeReferenceQueries(database),
     reports: makeJobReportQueries(database),
     sweeping: makeSweepQueries(database),

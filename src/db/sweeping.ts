@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { lockContent } from './content-lock.ts';
 import type { Database } from './database.ts';
+import type { DueJob, JobState } from '../model/job.ts';
 
 /** Queries of the sweeper. */
 export type SweepQueries = ReturnType<typeof makeSweepQueries>;
@@ -39,7 +40,7 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
     async takeOverLostLeases(
       limit: number,
       everything: boolean,
-    ): Promise<{ again: number; givenUp: number }> {
+    ): Promise<{ again: DueJob[]; givenUp: number }> {
       const sentence = `The worker was lost ${limit} times while it worked on this picture.`;
       const entry = JSON.stringify({
         failureClass: 'lease-lost',
@@ -47,7 +48,7 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
         code: 'worker_lost',
         error: 'The worker was lost.',
       });
-      const { rows } = await sql<{ state: string; count: number }>`
+      const { rows } = await sql<DueJob & { state: JobState }>`
         WITH lost AS (
           UPDATE jobs SET
             lease_losses = lease_losses + 1, lease_until = NULL, run_at = now(),
@@ -59,14 +60,14 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
             error = CASE WHEN lease_losses + 1 >= ${limit} THEN ${sentence} END,
             finished_at = CASE WHEN lease_losses + 1 >= ${limit} THEN now() END
           WHERE state = 'processing' ${everything ? sql`` : sql`AND lease_until < now()`}
-          RETURNING image_id, state),
+          RETURNING id, kind, image_id, state),
         shown AS (
           UPDATE images SET status = lost.state, error = CASE WHEN lost.state = 'failed' THEN ${sentence} END,
             error_code = CASE WHEN lost.state = 'failed' THEN 'worker_lost' END
           FROM lost WHERE images.id = lost.image_id)
-        SELECT state, count(*) AS count FROM lost GROUP BY state`.execute(db);
-      const count = (state: string) => rows.find((row) => row.state === state)?.count ?? 0;
-      return { again: count('pending'), givenUp: count('failed') };
+        SELECT id, kind, state FROM lost`.execute(db);
+      const again = rows.filter(({ state }) => state === 'pending').map(({ id, kind }) => ({ id, kind }));
+      return { again, givenUp: rows.length - again.length };
     },
 
     /** Of these files, those that no row names: neither an image (deleted ones count too) nor a rendition. */

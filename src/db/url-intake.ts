@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImportOutcome } from '../model/import.ts';
-import type { ClaimedJob, JobState } from '../model/job.ts';
+import type { ClaimedJob, DueJob, JobState } from '../model/job.ts';
 import type { PictureFacts } from '../model/picture.ts';
 import { lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
@@ -21,6 +21,8 @@ export interface UrlLine {
 export interface RecordedUrl {
   readonly outcome: ImportOutcome;
   readonly imageId: number;
+  /** The job that a `new` run began with. */
+  readonly job: DueJob | undefined;
 }
 
 /** Content that an import brought, and that lies in storage. */
@@ -58,14 +60,18 @@ export function makeUrlIntakeQueries({ sql: db }: Database) {
           handling === 'allow-retry' ? new Map<string, Run>() : await findRuns(transaction, lines);
         const decided = lines.map((line) => decide(line, handling, known));
         const fresh = decided.filter(({ outcome }) => outcome === 'new');
-        const ids = await insertRuns(
+        const runs = await insertRuns(
           transaction,
           fresh.map(({ line }) => line),
           priority,
         );
-        fresh.forEach((entry, index) => (entry.imageId = ids[index] ?? 0));
+        fresh.forEach((entry, index) => Object.assign(entry, runs[index]));
         await addReferences(transaction, decided);
-        return decided.map((entry) => ({ outcome: entry.outcome, imageId: (entry.first ?? entry).imageId }));
+        return decided.map(({ outcome, job, imageId, first }) => ({
+          outcome,
+          imageId: first?.imageId ?? imageId,
+          job,
+        }));
       }),
 
     /**
@@ -97,6 +103,7 @@ interface Decision {
   readonly line: UrlLine;
   readonly outcome: ImportOutcome;
   imageId: number;
+  job?: DueJob | undefined;
   /** An earlier line with the same URL, whose run serves this one too. */
   readonly first?: Decision | undefined;
 }
@@ -153,10 +160,10 @@ async function insertRuns(
   transaction: Queryable,
   lines: readonly UrlLine[],
   priority: number,
-): Promise<number[]> {
+): Promise<{ imageId: number; job: DueJob }[]> {
   if (lines.length === 0) return [];
   const numbered = lines.map((line, place) => ({ ...line, place, uuid: uuidv7() }));
-  const { rows } = await sql<{ id: number }>`
+  const { rows } = await sql<{ imageId: number; jobId: number }>`
     WITH line AS (SELECT * FROM ${lineTable(numbered)}),
     made AS (
       INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
@@ -164,9 +171,12 @@ async function insertRuns(
       RETURNING id, uuid, tenant_id),
     queued AS (
       INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
-      SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending' FROM made ORDER BY id)
-    SELECT made.id FROM made JOIN line ON line.uuid = made.uuid ORDER BY line.place`.execute(transaction);
-  return rows.map(({ id }) => id);
+      SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending' FROM made ORDER BY id
+      RETURNING id, image_id)
+    SELECT made.id AS "imageId", queued.id AS "jobId"
+    FROM made JOIN queued ON queued.image_id = made.id JOIN line ON line.uuid = made.uuid
+    ORDER BY line.place`.execute(transaction);
+  return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
 }
 
 /** References of the lines become those of their images. */

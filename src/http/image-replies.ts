@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { AppError } from '../errors.ts';
 import { mediaTypes } from '../model/picture.ts';
+import type { Redirect } from '../services/redirect-to-storage.ts';
 import type { CachedRendition } from '../services/rendition-cache.ts';
 import type { RetrievedOriginal, RetrievedRendition } from '../services/retrieve-image.ts';
 
@@ -29,6 +30,8 @@ export async function replyRendition(
   recipe: string | undefined,
 ): Promise<FastifyReply> {
   if ('body' in found) return replyFromMemory(request, reply, found, recipe, headersSetBefore(reply));
+  if ('redirect' in found)
+    return replyRedirect(request, reply, found.redirect, { contentType: 'image/jpeg' });
   const { etag, rendition } = found;
   void reply.headers({ ...safe, etag, 'cache-control': recipe === rendition.recipe ? forever : revalidate });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
@@ -71,14 +74,18 @@ export async function replyOriginal(
   reply: FastifyReply,
   found: RetrievedOriginal,
 ): Promise<FastifyReply> {
-  const { image, etag, bytes } = found;
+  const { image, etag, bytes, redirect } = found;
+  const contentType = image.format ? mediaTypes[image.format] : 'application/octet-stream';
+  const disposition = contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' });
+  if (redirect)
+    return replyRedirect(request, reply, redirect, { contentType, contentDisposition: disposition });
   void reply.headers({
     ...safe,
     etag,
     'cache-control': revalidate,
     'accept-ranges': 'bytes',
-    'content-type': image.format ? mediaTypes[image.format] : 'application/octet-stream',
-    'content-disposition': contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' }),
+    'content-type': contentType,
+    'content-disposition': disposition,
   });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
   const range = readRange(request, reply, etag, bytes);
@@ -86,6 +93,20 @@ export async function replyOriginal(
   const { start: first, end: last } = range;
   void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
   return sendStream(request, reply, last - first + 1, () => found.open({ first, last }));
+}
+
+/** Sends the client to the store, which answers with these headers. The address is not for everybody's cache. */
+async function replyRedirect(
+  { method }: FastifyRequest,
+  reply: FastifyReply,
+  { address, maxAgeSeconds }: Redirect,
+  headers: { readonly contentType: string; readonly contentDisposition?: string },
+): Promise<FastifyReply> {
+  const location = await address({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
+  return reply
+    .code(302)
+    .headers({ location, 'cache-control': `private, max-age=${maxAgeSeconds}` })
+    .send();
 }
 
 async function sendStream(

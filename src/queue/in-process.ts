@@ -1,18 +1,23 @@
+import { makeDelays } from './delays.ts';
+import { kindsOf, makeListeners } from './listeners.ts';
 import type { WorkQueue } from './queue.ts';
 
 /** The queue of a process that is API and worker at once. */
 export function makeInProcessQueue(): WorkQueue {
-  const listeners = new Set<() => void>();
+  const listeners = makeListeners();
+  const delays = makeDelays();
+  let isClosed = false;
   return {
     kind: 'in-process',
-    wake() {
-      for (const listener of listeners) listener();
+    wake(jobs, delayMs = 0) {
+      if (isClosed) return;
+      for (const kind of kindsOf(jobs)) delays.run(() => listeners.wake(kind), delayMs);
     },
-    onWake(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onWake: listeners.add,
+    trouble: () => undefined,
     close() {
+      isClosed = true;
+      delays.clear();
       listeners.clear();
       return Promise.resolve();
     },

@@ -23,6 +23,7 @@ import { makeIngestUpload } from './ingest-upload.ts';
 import { makeIngestUrls } from './ingest-urls.ts';
 import { makeInspectPicture } from './inspect-picture.ts';
 import { type LeaseKeeper, makeLeaseKeeper } from './lease-keeper.ts';
+import { makeOfferUpload } from './offer-upload.ts';
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
@@ -35,6 +36,7 @@ import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
 import type { Services } from './services.ts';
 import { makeSettlements } from './settlements.ts';
+import { makeTakeInUpload } from './take-in-upload.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeWaitForImage } from './wait-for-image.ts';
 
@@ -63,6 +65,10 @@ export interface ServiceSettings {
   readonly duplicateHandling: DuplicateHandling;
   readonly allowedNetworks: readonly string[];
   readonly confirmToken: string | undefined;
+  /** Largest file that is taken in past this process. */
+  readonly maxUploadBytes: number;
+  /** How long an address of the store works that pictures are redirected to; `undefined`: no redirects. */
+  readonly redirectSeconds: number | undefined;
   readonly versions: Readonly<Record<string, string>>;
 }
 
@@ -85,6 +91,7 @@ type Shared = ReturnType<typeof composeShared>;
 /** What several services use. */
 function composeShared({ queries, decoders, storage, queue }: ServiceParts, settings: ServiceSettings) {
   const { presets, limits, nearDuplicates: handling, hashThreshold: threshold, readCacheBytes } = settings;
+  const { redirectSeconds } = settings;
   const names = presets.map(({ name }) => name);
   const cache = makeRenditionCache(readCacheBytes, names);
   return {
@@ -92,18 +99,20 @@ function composeShared({ queries, decoders, storage, queue }: ServiceParts, sett
     settlements: makeSettlements(),
     inspectPicture: makeInspectPicture({ decoders, limits }),
     findNearDuplicates: makeFindNearDuplicates({ ...queries, handling, threshold }),
-    retrieve: makeRetrieveImage({ ...queries, queue, storage, cache, presets }),
+    retrieve: makeRetrieveImage({ ...queries, queue, storage, cache, presets, redirectSeconds }),
   };
 }
 
 function composeWork(parts: ServiceParts, settings: ServiceSettings, shared: Shared) {
   const { queries, logger, queue, metrics } = parts;
-  const leases = makeLeaseKeeper({ ...queries, leaseSeconds: settings.leaseSeconds, logger });
+  const { leaseSeconds } = settings;
+  const leases = makeLeaseKeeper({ ...queries, queue, leaseSeconds, logger });
   const deriveImage = makeDeriveImage({ ...queries, ...parts, ...settings, ...shared });
   const importImage = makeImportImage({ ...queries, ...parts, ...shared, deriveImage });
   const work = { derive: deriveImage, import: importImage };
   const { settlements } = shared;
-  return { runJob: makeRunJob({ ...queries, work, leases, settlements, queue, metrics, logger }), leases };
+  const runJob = makeRunJob({ ...queries, work, leases, leaseSeconds, settlements, queue, metrics, logger });
+  return { runJob, leases };
 }
 
 function composeApi(
@@ -117,8 +126,11 @@ function composeApi(
   const { images, imports, reports, usage } = queries;
   const all = { ...queries, ...parts, ...settings, ...shared, runJob };
   const removeImages = makeRemoveImages(all);
+  const ingestUpload = makeIngestUpload({ ...all, waitForImage: makeWaitForImage({ images, settlements }) });
   return {
-    ingestUpload: makeIngestUpload({ ...all, waitForImage: makeWaitForImage({ images, settlements }) }),
+    ingestUpload,
+    offerUpload: makeOfferUpload(all),
+    takeInUpload: makeTakeInUpload({ ...all, ingestUpload }),
     ingestUrls: makeIngestUrls({ ...all, addressRules: settings, handling: settings.duplicateHandling }),
     findImport: (principal, reference, page) => imports.find(principal, reference, page),
     retrieve,

@@ -55,8 +55,8 @@ export async function showSimilar(
 
 /** An image from before this version of the descriptor gets it now. */
 async function describeAgain({ jobs, queue }: Parts, image: Image): Promise<never> {
-  await jobs.requeue(image.id, priorities.single);
-  queue.wake();
+  const job = await jobs.requeue(image.id, priorities.single);
+  if (job) queue.wake([job]);
   throw new AppError(
     'fingerprint_not_ready',
     `The descriptor of image ${image.id} is being made from its original; ask again in a moment.`,

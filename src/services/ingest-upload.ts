@@ -25,7 +25,7 @@ interface Parts {
   readonly storage: Storage;
   readonly staging: Staging;
   readonly inspectPicture: InspectPicture;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, 'wake'>;
   readonly runJob: RunJob;
   readonly waitForImage: WaitForImage;
   readonly leaseSeconds: number;
@@ -150,7 +150,7 @@ async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Pro
 }
 
 async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
-  parts.queue.wake();
+  parts.queue.wake([job]);
   return { outcome, image: await loadImage(parts.images, job.imageId), jobId: job.id };
 }
 

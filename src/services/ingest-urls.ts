@@ -8,6 +8,7 @@ import { parseImportUrl } from '../fetcher/import-url.ts';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
+import type { DueJob } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { ensureTenant } from './find-tenant.ts';
@@ -66,7 +67,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
       if (!recorded) throw new Error('One URL leads to one image.');
       const { outcome, imageId } = recorded;
       if (outcome === 'refused') throw alreadyActive(imageId);
-      queue.wake();
+      queue.wake(jobsOf([recorded]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw new AppError('image_not_found', `Image ${imageId} was deleted at this moment.`);
       return { outcome, image };
@@ -80,7 +81,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
       const lines = read.map((line, index) =>
         receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
       );
-      queue.wake();
+      queue.wake(jobsOf(recorded));
       return { ...(await imports.record(principal, lines)), lines };
     },
   };
@@ -107,6 +108,11 @@ async function tryLine(parts: Parts, principal: Principal, line: UrlToImport): P
     if (named.status >= 500) throw error;
     return named;
   }
+}
+
+/** The jobs that these lines have begun. */
+function jobsOf(recorded: readonly RecordedUrl[]): DueJob[] {
+  return recorded.flatMap(({ job }) => job ?? []);
 }
 
 function receiptLine(

@@ -1,9 +1,12 @@
 import type { JobQueries } from '../db/jobs.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
+import { makeOutage } from '../model/outage.ts';
+import type { WorkQueue } from '../queue/queue.ts';
 
 interface Parts {
   readonly jobs: Pick<JobQueries, 'renewLeases' | 'handBack'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
   readonly leaseSeconds: number;
   readonly logger: Logger;
 }
@@ -27,22 +30,23 @@ export interface LeaseKeeper {
 const beatsPerLease = 4;
 
 /** @see LeaseKeeper */
-export function makeLeaseKeeper({ jobs, leaseSeconds, logger }: Parts): LeaseKeeper {
+export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Parts): LeaseKeeper {
   const held = new Map<ClaimedJob, AbortController>();
+  const outage = makeOutage(logger, {
+    level: 'warn',
+    began: 'leases could not be renewed; trying again',
+    ended: 'leases are renewed again',
+  });
 
   async function beat(): Promise<void> {
     const mine = [...held.keys()];
     if (mine.length === 0) return;
     const renewed = await jobs.renewLeases(mine, leaseSeconds);
+    outage.ended();
     for (const job of mine) if (!renewed.has(job)) held.get(job)?.abort('its lease was lost');
   }
 
-  const timer = setInterval(
-    () => {
-      beat().catch((error: unknown) => logger.warn({ err: error }, 'leases could not be renewed'));
-    },
-    (leaseSeconds * 1000) / beatsPerLease,
-  );
+  const timer = setInterval(() => void beat().catch(outage.began), (leaseSeconds * 1000) / beatsPerLease);
   timer.unref();
 
   return {
@@ -52,9 +56,15 @@ export function makeLeaseKeeper({ jobs, leaseSeconds, logger }: Parts): LeaseKee
       return { signal: controller.signal, release: () => held.delete(job) };
     },
     async handBack(kind) {
-      const mine = [...held.entries()].filter(([job]) => kind === undefined || job.kind === kind);
-      for (const [, controller] of mine) controller.abort('the process stops');
-      await jobs.handBack(mine.map(([job]) => job));
+      const mine = [...held.keys()].filter((job) => kind === undefined || job.kind === kind);
+      for (const job of mine) held.get(job)?.abort('the process stops');
+      if (mine.length === 0) return;
+      try {
+        await jobs.handBack(mine);
+        queue.wake(mine);
+      } catch (error) {
+        logger.warn({ err: error }, 'jobs could not be handed back; others take them when their leases end');
+      }
     },
     stop: () => clearInterval(timer),
   };

@@ -9,6 +9,7 @@ import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, Storage } from '../storage/storage.ts';
 import { priorities } from './priorities.ts';
+import { makeRedirectToStorage, type Redirect } from './redirect-to-storage.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Parts {
@@ -18,11 +19,14 @@ interface Parts {
   readonly storage: Storage;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
+  /** How long an address of the store works; `undefined`: files are given by this process. */
+  readonly redirectSeconds?: number | undefined;
 }
 
-/** A rendition to send: from memory, or as a stream. */
+/** A rendition to send: from memory, by the store, or as a stream. */
 export type RetrievedRendition =
   | CachedRendition
+  | { readonly redirect: Redirect }
   | { readonly rendition: Rendition; readonly etag: string; readonly open: () => Promise<Readable> };
 
 /** An original to send. */
@@ -31,13 +35,17 @@ export interface RetrievedOriginal {
   readonly bytes: number;
   readonly etag: string;
   readonly open: (range?: ByteRange) => Promise<Readable>;
+  /** `undefined`: it is given by this process. */
+  readonly redirect: Redirect | undefined;
 }
 
 /** Giving pictures back. */
 export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
 
 /** Giving pictures back: records, originals and renditions. */
-export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets }: Parts) {
+export function makeRetrieveImage(parts: Parts) {
+  const { images, jobs, queue, storage, cache, presets } = parts;
+  const redirectTo = makeRedirectToStorage(storage.direct, parts.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions> {
@@ -72,6 +80,9 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
     // A preset that is newer than the image: its recipe was unknown when the renditions were made.
     if (!rendition && image.status === 'completed') return makeAgain(image, preset);
     if (!rendition) throw notReady(image, preset);
+    // Whether the file is there is not looked at: that would cost as much as giving it.
+    const redirect = redirectTo(rendition.storageKey);
+    if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
     const read = async <T>(reading: Promise<T>): Promise<T> => {
       try {
@@ -90,8 +101,8 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
 
   /** A rendition that is missing or cut in storage is no loss: its original makes it, once more or for the first time. */
   async function makeAgain(image: Image, preset: string): Promise<never> {
-    await jobs.requeue(image.id, priorities.single);
-    queue.wake();
+    const job = await jobs.requeue(image.id, priorities.single);
+    if (job) queue.wake([job]);
     throw new AppError(
       'rendition_not_ready',
       `The rendition "${preset}" of image ${image.id} is not there; it is being made from the original.`,
@@ -137,6 +148,7 @@ export function makeRetrieveImage({ images, jobs, queue, storage, cache, presets
         bytes: stored.bytes,
         etag: `"${contentHash.slice(0, 32)}"`,
         open: (range) => storage.read(key, range),
+        redirect: redirectTo(key),
       };
     },
   };

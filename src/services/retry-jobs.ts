@@ -32,13 +32,13 @@ export function makeRetryJobs({ reports, queue }: Parts): RetryJobs {
       const job = outcome === 'not-found' ? undefined : await reports.find(principal, id);
       if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
       if (outcome === 'unfit') throw notFailed(job);
-      queue.wake();
+      queue.wake([job]);
       return job;
     },
     async all(principal, cause) {
       const retried = await reports.retryAll(principal, cause);
-      if (retried > 0) queue.wake();
-      return retried;
+      queue.wake(retried);
+      return retried.length;
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { JobQueries } from '../db/jobs.ts';
 import { type AppError, asAppError } from '../errors.ts';
-import type { ClaimedJob, JobKind } from '../model/job.ts';
+import type { ClaimedJob, FailureClass, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Metrics } from '../model/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
@@ -9,6 +9,7 @@ import { decideNext, type Verdict } from './failure-policy.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Settlements } from './settlements.ts';
 import { stageOf } from './stages.ts';
+import { untilRecorded } from './until-recorded.ts';
 
 interface Parts {
   readonly jobs: Pick<JobQueries, 'recordFailure'>;
@@ -19,7 +20,8 @@ interface Parts {
   readonly metrics: Pick<Metrics, 'jobEnded'>;
   readonly leases: LeaseKeeper;
   readonly settlements: Settlements;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly leaseSeconds: number;
   readonly logger: Logger;
 }
 
@@ -70,7 +72,7 @@ async function runOnce(parts: Parts, job: ClaimedJob, options: RunOptions): Prom
     return { state: 'completed' };
   } catch (error) {
     if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
-    return await fail(parts, job, error, options);
+    return await fail(parts, job, error, lease.signal, options);
   } finally {
     lease.release();
   }
@@ -81,43 +83,68 @@ function dropped(logger: Logger, job: ClaimedJob, why: string): JobOutcome {
   return { state: 'dropped' };
 }
 
-/** A database that is away makes even recording fail: the lease then runs out and another worker takes over. */
-async function fail(parts: Parts, job: ClaimedJob, cause: unknown, options: RunOptions): Promise<JobOutcome> {
-  try {
-    return await recordFailure(parts, job, cause, options);
-  } catch (error) {
-    parts.logger.error(
-      { job: job.id, image: job.imageId, err: error, cause },
-      `job ${job.id}: its failure could not be recorded`,
-    );
-    return { state: 'dropped' };
-  }
-}
-
-async function recordFailure(
+/** A database that is away must not cost the lease: recording is tried until it works, or another holder has the job. */
+async function fail(
   parts: Parts,
   job: ClaimedJob,
   cause: unknown,
+  signal: AbortSignal,
   options: RunOptions,
 ): Promise<JobOutcome> {
   const error = asAppError(cause);
-  const failureClass = error.failureClass === 'lease-lost' ? 'transient' : error.failureClass;
-  const attempt = { failureClass, stage: stageOf(cause), code: error.code, error: error.message };
-  const verdict = decideNext(job, failureClass);
+  const verdict = decideNext(job, classOf(error));
   logFailure(parts.logger, job, error, verdict);
-  if (verdict.next === 'retry') {
-    const { delaySeconds, spend } = verdict;
-    if (!(await parts.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend })))
-      return { state: 'dropped' };
-    setTimeout(() => parts.queue.wake(), delaySeconds * 1000).unref();
-    return { state: 'retrying', delaySeconds, error };
-  }
-  const recorded =
-    (await options.onFinalFailure?.(error)) ||
-    (await parts.jobs.recordFailure(job, attempt, { state: 'failed' }));
+  const recorded = await untilRecorded(() => recordFailure(parts, job, cause, verdict, options), {
+    forSeconds: parts.leaseSeconds,
+    signal,
+    onFailure: (failure) =>
+      parts.logger.error(
+        { job: job.id, image: job.imageId, err: failure, cause },
+        `job ${job.id}: its failure could not be recorded; trying again`,
+      ),
+  });
   if (!recorded) return { state: 'dropped' };
-  parts.settlements.announce(job.imageId, { error });
-  return { state: 'failed', error };
+  return follow(parts, job, error, verdict);
+}
+
+function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
+  return failureClass === 'lease-lost' ? 'transient' : failureClass;
+}
+
+/** False when the lease was lost. */
+async function recordFailure(
+  { jobs }: Parts,
+  job: ClaimedJob,
+  cause: unknown,
+  verdict: Verdict,
+  { onFinalFailure }: RunOptions,
+): Promise<boolean> {
+  const error = asAppError(cause);
+  const attempt = {
+    failureClass: classOf(error),
+    stage: stageOf(cause),
+    code: error.code,
+    error: error.message,
+  };
+  if (verdict.next === 'give-up')
+    return (await onFinalFailure?.(error)) || jobs.recordFailure(job, attempt, { state: 'failed' });
+  const { delaySeconds, spend } = verdict;
+  return jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend });
+}
+
+/** Tells those who wait, once it is recorded. */
+function follow(
+  { queue, settlements }: Parts,
+  job: ClaimedJob,
+  error: AppError,
+  verdict: Verdict,
+): JobOutcome {
+  if (verdict.next === 'give-up') {
+    settlements.announce(job.imageId, { error });
+    return { state: 'failed', error };
+  }
+  queue.wake([job], verdict.delaySeconds * 1000);
+  return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
 function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: Verdict): void {

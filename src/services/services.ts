@@ -8,6 +8,7 @@ import type { DeleteImage } from './delete-image.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
 import type { IngestUpload } from './ingest-upload.ts';
 import type { IngestUrls } from './ingest-urls.ts';
+import type { OfferUpload } from './offer-upload.ts';
 import type { PurgeDeleted } from './purge/purge-deleted.ts';
 import type { PurgeUnused } from './purge/purge-unused.ts';
 import type { References } from './references.ts';
@@ -16,12 +17,15 @@ import type { RetrieveImage } from './retrieve-image.ts';
 import type { RetryJobs } from './retry-jobs.ts';
 import type { SearchByPicture } from './search-by-picture.ts';
 import type { FindSimilar } from './find-similar.ts';
+import type { TakeInUpload } from './take-in-upload.ts';
 import type { TryPresets } from './try-presets.ts';
 
 /** The use cases that the API surfaces offer. */
 export interface Services {
   readonly ingestUpload: IngestUpload;
   readonly ingestUrls: IngestUrls;
+  readonly offerUpload: OfferUpload;
+  readonly takeInUpload: TakeInUpload;
   readonly findImport: ImportQueries['find'];
   readonly retrieve: RetrieveImage;
   readonly deleteImage: DeleteImage;

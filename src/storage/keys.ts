@@ -11,11 +11,22 @@ export function renditionKey(tenantId: number, contentHash: string, preset: stri
   return `renditions/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}-${preset}-${recipe}.jpg`;
 }
 
+/** Key of a file that a client sends past this process, until it is taken in. `id` is a UUID. */
+export function incomingKey(tenantId: number, id: string): string {
+  // Either spelling of a UUID is the same one, and keys have no capitals.
+  return `incoming/${tenantId}/${id.toLowerCase()}`;
+}
+
 const keyPattern = /^(?:[a-z0-9][a-z0-9_.-]*\/)+[a-z0-9][a-z0-9_.-]*$/;
+
+/** Whether `key` is spelled like those above. */
+export function isKey(key: string): boolean {
+  return keyPattern.test(key);
+}
 
 /** @throws when `key` could leave the store's folder. Keys are made above, so this is a bug and no user's mistake. */
 export function assertKey(key: string): void {
-  if (!keyPattern.test(key)) throw new Error(`"${key}" is not a storage key.`);
+  if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
 // A dot follows in the name of a file that a crash left behind in the middle of replacing another.

@@ -1,13 +1,14 @@
 import type { JobQueries } from '../db/jobs.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
+import { makeOutage } from '../model/outage.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { RunJob } from '../services/run-job.ts';
 
 interface Parts {
   readonly kind: JobKind;
   readonly jobs: Pick<JobQueries, 'claimDue'>;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, 'onWake'>;
   readonly runJob: RunJob;
   /** Jobs in hand at once. */
   readonly capacity: number;
@@ -22,17 +23,27 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-/** Due jobs are looked for this often even if no wake-up comes. */
+/** Due jobs are looked for at least this often even if no wake-up comes. */
 const pollMs = 1_000;
+
+/** Up to this share of the pause is left out at random, so that many workers do not all ask at the same moment. */
+const pollJitter = 0.2;
 
 /** @see Worker */
 export function makeWorker(parts: Parts): Worker {
   const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = parts;
   const running = new Set<Promise<unknown>>();
+  const outage = makeOutage(logger, {
+    level: 'error',
+    began: 'jobs could not be claimed; trying again',
+    ended: 'jobs are claimed again',
+  });
   let stopped = true;
   let claiming: Promise<void> | undefined;
-  /** A wake-up came while a claim ran: what it announced may have missed that claim. */
-  let wokenMeanwhile = false;
+  /** Something came while a claim ran that this claim may have missed: a wake-up, or a place that is free now. */
+  let again = false;
+  /** Whoever waits for a look: answered by the next claim that begins from now on and works. */
+  let waiting: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;
 
@@ -48,37 +59,53 @@ export function makeWorker(parts: Parts): Worker {
   async function claim(): Promise<void> {
     const free = capacity - running.size;
     if (stopped || free <= 0) return;
-    const claimed = await jobs.claimDue(kind, free, leaseSeconds);
-    for (const job of claimed) launch(job);
+    const answered = waiting.splice(0);
+    try {
+      for (const job of await jobs.claimDue(kind, free, leaseSeconds)) launch(job);
+      for (const answer of answered) answer();
+      outage.ended();
+    } catch (error) {
+      // They wait for a claim that works, and so do the wake-ups behind them: none is used up while the database is away.
+      waiting.push(...answered);
+      outage.began(error);
+    }
   }
 
   function fill(): void {
-    if (claiming) {
-      wokenMeanwhile = true;
-      return;
-    }
-    wokenMeanwhile = false;
-    claiming = claim()
-      .catch((error: unknown) => logger.error({ err: error }, 'jobs could not be claimed; trying again'))
-      .finally(() => {
-        claiming = undefined;
-        if (wokenMeanwhile && !stopped) fill();
-      });
+    again = claiming !== undefined;
+    claiming ??= claim().finally(() => {
+      claiming = undefined;
+      if (again && !stopped) fill();
+    });
+  }
+
+  /** Resolves when there was a free place and due jobs were claimed, or none was found. */
+  function look(): Promise<void> {
+    if (stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      waiting.push(resolve);
+      fill();
+    });
+  }
+
+  function poll(): void {
+    fill();
+    timer = setTimeout(poll, pollMs * (1 - pollJitter * Math.random()));
   }
 
   return {
     start() {
       stopped = false;
-      unsubscribe = queue.onWake(fill);
-      timer = setInterval(fill, pollMs);
-      fill();
+      unsubscribe = queue.onWake(kind, look);
+      poll();
     },
     async stop() {
       stopped = true;
       unsubscribe();
-      clearInterval(timer);
+      clearTimeout(timer);
       // What a claim under way brings is in hand, too.
       await claiming;
+      for (const answer of waiting.splice(0)) answer();
       while (running.size > 0) await Promise.all(running);
     },
   };

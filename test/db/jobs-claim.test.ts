@@ -5,25 +5,59 @@ import { makeJobQueries } from '../../src/db/jobs.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
+import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
 import { hashOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
-const shop = await makeTenantQueries(database).ensure('shop');
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
 const record = (content: string, priority = 50) => recordPending(database, shop.id, content, { priority });
 
-test('urgent jobs go first, then those that are due longest, then the older ones', async () => {
+const order = async (count: number, kind: 'derive' | 'import' = 'derive') => {
+  const ids: number[] = [];
+  for (let i = 0; i < count; i++) ids.push(...(await jobs.claimDue(kind, 1, 60)).map(({ id }) => id));
+  return ids;
+};
+
+test('urgent jobs go first, then the older ones', async () => {
   const batch = await record('batch', 100);
   const single = await record('single', 50);
   const inline = await record('inline', 10);
-  const waiting = await record('waiting', 50);
-  await database.runScript(
-    `UPDATE jobs SET run_at = now() - interval '1 hour' WHERE id IN (${waiting.jobId}, ${batch.jobId})`,
-  );
-  const order: number[] = [];
-  for (let i = 0; i < 4; i++) order.push(...(await jobs.claimDue('derive', 1, 60)).map(({ id }) => id));
-  expect(order).toEqual([inline.jobId, waiting.jobId, single.jobId, batch.jobId]);
+  const later = await record('later', 50);
+  expect(await order(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
+});
+
+test('tenants take turns: a long line of one holds up no other', async () => {
+  const [mall, kiosk] = [await tenants.ensure('mall'), await tenants.ensure('kiosk')];
+  const of = (tenantId: number, content: string) =>
+    recordPending(database, tenantId, content, { priority: 50 });
+  const shops: number[] = [];
+  for (let i = 0; i < 20; i++) shops.push((await of(shop.id, `long ${i}`)).jobId);
+  expect(await order(3)).toEqual(shops.slice(0, 3));
+  const malls = [(await of(mall.id, 'first')).jobId, (await of(mall.id, 'second')).jobId];
+  const kiosks = [(await of(kiosk.id, 'only')).jobId];
+  expect(await order(7)).toEqual([shops[3], malls[0], kiosks[0], shops[4], malls[1], shops[5], shops[6]]);
+});
+
+test('who waits already is not overtaken again and again by newcomers', async () => {
+  const mall = await tenants.ensure('mall');
+  for (let i = 0; i < 5; i++) await record(`patient ${i}`);
+  let overtaken = 0;
+  for (let i = 0; i < 5; i++) {
+    await recordPending(database, mall.id, `newcomer ${i}`, { priority: 50 });
+    const [job] = await jobs.claimDue('derive', 1, 60);
+    if (job?.tenantId === mall.id) overtaken++;
+  }
+  expect(overtaken).toBeLessThanOrEqual(3);
+});
+
+test('a job that failed and is tried again by an operator stands at the end of the line', async () => {
+  const { jobId } = await record('failed once');
+  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  const others = [await record('other 1'), await record('other 2')];
+  await makeJobReportQueries(database).retry(openPrincipal, jobId);
+  expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 
 test('a claim takes no more than its limit, the most urgent ones', async () => {

@@ -1,15 +1,9 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { makePurgeQueries } from '../../src/db/purging.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { testFolder } from '../support/inner/folders.ts';
+import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
-import { copyTemplate } from '../support/inner/template-database.ts';
 
 const database = await useDatabase();
 
@@ -35,8 +29,7 @@ test('a migration that fails half-way leaves nothing of itself', async () => {
 });
 
 test('a database from before the counters is counted when it is brought up to date', async () => {
-  const old = await openEmbeddedDatabase(join(await testFolder(), 'db'));
-  onTestFinished(() => old.close());
+  const old = await openEmptyDatabase();
   const first = new URL('../../src/db/migrations/0001-core.sql', import.meta.url);
   await old.runScript(await readFile(first, 'utf8'));
   await old.runScript(`
@@ -65,26 +58,4 @@ test('a database from before the counters is counted when it is brought up to da
     renditionsToDelete: 2,
     bytes: 1105,
   });
-});
-
-test('a database opened again has what was written before', async () => {
-  const directory = join(await testFolder(), 'db');
-  await copyTemplate(directory);
-  const before = await openEmbeddedDatabase(directory);
-  const { id } = await makeTenantQueries(before).ensure('kept');
-  await before.close();
-  const after = await openEmbeddedDatabase(directory);
-  onTestFinished(() => after.close());
-  expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
-});
-
-test('a folder that was never finished is set aside, with its files, and a new database is made', async () => {
-  const directory = join(await testFolder(), 'db');
-  await mkdir(directory);
-  await writeFile(join(directory, 'PG_VERSION'), 'half-made');
-  const fresh = await openEmbeddedDatabase(directory);
-  onTestFinished(() => fresh.close());
-  expect((await migrate(fresh)).applied).not.toEqual([]);
-  expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('half-made');
-  expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });

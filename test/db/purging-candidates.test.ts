@@ -102,8 +102,8 @@ test('pages of deleted images go by the time of their deletion, oldest first', a
   for (const id of [failed, foreign, done]) await (id === foreign ? elsewhere : catalog).hide(id);
   // Two of them in the same moment: their numbers decide.
   await database.runScript(`
-    UPDATE images SET deleted_at = now() - interval '2 days' WHERE id IN (${failed}, ${done});
-    UPDATE images SET deleted_at = now() - interval '5 days' WHERE id = ${foreign}`);
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${done});
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${foreign}`);
   const deleted = (cutoff: Date, tenantId: number | null = null) =>
     walk((after) => purging.deleted(tenantId, cutoff, { limit: 1, after }));
   expect(await deleted(daysAgo(0))).toEqual([foreign, done, failed]);

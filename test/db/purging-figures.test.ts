@@ -116,7 +116,9 @@ test('a donor that was restored keeps its files, although its sharer stays delet
 test('a copy that was deleted later keeps the files until its own time has come', async () => {
   const [first, copy] = [await add('vase'), await addCopy('vase')];
   for (const id of [first, copy]) await hide(id);
-  await database.runScript(`UPDATE images SET deleted_at = now() - interval '10 days' WHERE id = ${first}`);
+  await database.runScript(
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
+  );
   expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 0 });
   expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
@@ -124,7 +126,9 @@ test('a copy that was deleted later keeps the files until its own time has come'
 test('figures are those of the images that were deleted long enough ago, and of one tenant if asked so', async () => {
   const [old, young] = [await add('vase'), await add('lamp')];
   for (const id of [old, young]) await hide(id);
-  await database.runScript(`UPDATE images SET deleted_at = now() - interval '10 days' WHERE id = ${old}`);
+  await database.runScript(
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
+  );
   expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 1318 });
   expect(await purging.deletedFigures(null, 11)).toMatchObject({ images: 0, bytes: 0 });
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 2, bytes: 2636 });

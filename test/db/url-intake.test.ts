@@ -100,7 +100,9 @@ describe.each(duplicateHandlings)('under %s', (handling) => {
 test('the latest run of a URL decides', async () => {
   await inState.completed();
   const [second] = await record([line(vase)], 'allow-retry');
-  expect(await record([line(vase)])).toEqual([{ outcome: 'active', imageId: second?.imageId }]);
+  expect(await record([line(vase)])).toEqual([
+    { outcome: 'active', imageId: second?.imageId, job: undefined },
+  ]);
 });
 
 test('the same URL twice in one import is one run, and new ones get jobs in the order of their lines', async () => {
@@ -114,7 +116,7 @@ test('the same URL twice in one import is one run, and new ones get jobs in the 
 test('under reject-active the second line with a URL is refused, and under allow-retry it is a run of its own', async () => {
   const rejected = await record([line(vase), line(vase)], 'reject-active');
   expect(rejected).toEqual([
-    { outcome: 'new', imageId: rejected[0]?.imageId },
+    { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
     { outcome: 'refused', imageId: rejected[0]?.imageId },
   ]);
   const retried = await record([line(vase), line(vase)], 'allow-retry');

@@ -1,23 +1,15 @@
 import { expect, test } from 'vitest';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
+import { describeQueue, due, listen } from './queue-contract.ts';
 
-test('a wake-up reaches every listener, until it no longer listens', () => {
-  const queue = makeInProcessQueue();
-  const heard: string[] = [];
-  const stop = queue.onWake(() => heard.push('first'));
-  queue.onWake(() => heard.push('second'));
-  queue.wake();
-  stop();
-  queue.wake();
-  expect(heard).toEqual(['first', 'second', 'second']);
+describeQueue('in-process', {
+  open: async (count) => Array.from({ length: count }, () => makeInProcessQueue()),
+  isShared: false,
 });
 
-test('a wake-up that nobody hears is fine, also after the end', async () => {
+test('every listener of the process is woken', () => {
   const queue = makeInProcessQueue();
-  queue.wake();
-  const heard: string[] = [];
-  queue.onWake(() => heard.push('late'));
-  await queue.close();
-  queue.wake();
-  expect(heard).toEqual([]);
+  const [first, second] = [listen(queue), listen(queue)];
+  queue.wake(due());
+  expect([first.looks, second.looks]).toEqual([1, 1]);
 });

@@ -9,6 +9,7 @@ import { claimOne } from '../support/inner/jobs.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { countWakes } from '../support/inner/wakes.ts';
 
 const engines = await useEngines();
 const { database } = engines;
@@ -40,14 +41,13 @@ test('an inline upload is answered with its renditions, its file stored under it
 
 test('a queued upload is answered at once, wakes a worker, and waits for it', async () => {
   const rig = await makeRig(engines);
-  let woken = 0;
-  rig.queue.onWake(() => woken++);
+  const woken = countWakes(rig.queue);
   const { outcome, image, jobId } = await rig.upload(await freshPicture(), queued);
   expect({ outcome, status: image.status, renditions: image.renditions, woken }).toEqual({
     outcome: 'new',
     status: 'pending',
     renditions: [],
-    woken: 1,
+    woken: { count: 1 },
   });
   expect(await claimOne(database)).toMatchObject({ id: jobId, imageId: image.id });
   expect(await readdir(rig.staging.directory)).toEqual([]);

@@ -5,6 +5,7 @@ import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { countWakes } from '../support/inner/wakes.ts';
 
 const engines = await useEngines();
 const vase = 'https://example.com/vase.jpg';
@@ -12,8 +13,7 @@ const page = { limit: 50, offset: 0 };
 
 test('a URL is taken in at once: an image that waits, a job, and a worker that is woken', async () => {
   const rig = await makeRig(engines);
-  let woken = 0;
-  rig.queue.onWake(() => woken++);
+  const woken = countWakes(rig.queue);
   const { outcome, image } = await rig.ingestUrls.one(openPrincipal, {
     url: `${vase}#part`,
     tenantName: 'shop',
@@ -21,7 +21,7 @@ test('a URL is taken in at once: an image that waits, a job, and a worker that i
   });
   expect(outcome).toBe('new');
   expect(image).toMatchObject({ status: 'pending', url: vase, tenant: 'shop', inUseCount: 1 });
-  expect(woken).toBe(1);
+  expect(woken.count).toBe(1);
   expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 

@@ -6,6 +6,7 @@ import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
+import { countWakes } from '../support/inner/wakes.ts';
 
 const engines = await useEngines();
 const { database } = engines;
@@ -14,8 +15,7 @@ const queued = { mode: 'queued' } as const;
 /** A rig with the service, and a count of wake-ups. */
 async function begin() {
   const rig = await makeRig(engines);
-  const woken = { count: 0 };
-  rig.queue.onWake(() => woken.count++);
+  const woken = countWakes(rig.queue);
   return { rig, woken, retry: makeRetryJobs(rig) };
 }
 

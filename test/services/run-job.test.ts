@@ -89,7 +89,7 @@ test('a store that comes back completes the job at its next try, and wakes a wor
   const woken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
   const began = performance.now();
-  rig.queue.onWake(woken.resolve);
+  rig.queue.onWake('derive', async () => woken.resolve());
   await rm(rig.pathOf('renditions'));
   await woken.promise;
   expect(performance.now() - began).toBeGreaterThan(1_800);

@@ -93,7 +93,7 @@ test('stopping waits for the jobs in hand and takes no more', async () => {
     { state: 'completed', count: 2 },
     { state: 'pending', count: 2 },
   ]);
-  rig.queue.wake();
+  rig.queue.wake([{ id: 1, kind: 'derive' }]);
   await sleep(1_200);
   expect(await inState('pending')).toBe(2);
 });

@@ -1,20 +1,52 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { openDatabase, openStorage } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
 import { openEmbeddedDatabase } from '../../db/embedded.ts';
 import { migrate } from '../../db/migrate.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
-import { makeLocalStorage } from '../../storage/local.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
 import { makeApiClient } from '../api-client.ts';
 import type { Finding } from './finding.ts';
 
 /** Server or lock, database, storage and disk. */
 export async function checkData(config: Config): Promise<Finding[]> {
+  const storage = await checkStorage(config);
+  if (config.database.kind === 'postgres') return [...(await checkPostgres(config)), ...storage];
   const holder = findHolder(config.dataDir);
-  const database = holder ? await checkServer(holder) : await checkDatabase(config);
-  return [database, ...(await checkStorage(config))];
+  const database = holder ? await checkServer(holder) : await checkEmbedded(config, config.database.path);
+  return [database, ...storage];
+}
+
+/** Does not migrate: a look must not change what other processes of another version work on. */
+async function checkPostgres(config: Config): Promise<Finding[]> {
+  const subject = 'database';
+  const remedy = 'Check DATABASE_URL, and that the server runs.';
+  const quick = { ...config.database, waitMs: 0 };
+  const opening = openDatabase(
+    { ...config, database: quick },
+    await makeLogger({ ...config.log, level: 'silent' }),
+  );
+  const database = await opening.catch(() => undefined);
+  if (!database) return [await attempt(subject, '', remedy, () => opening)];
+  try {
+    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    const vectors =
+      pgvector === null
+        ? {
+            state: 'not installed: similar images cannot be searched',
+            remedy: 'Run CREATE EXTENSION vector in this database.',
+          }
+        : { state: `version ${pgvector}` };
+    return [
+      { subject, state: `PostgreSQL ${version} answers` },
+      { subject: 'pgvector', ...vectors },
+    ];
+  } finally {
+    await database.close();
+  }
 }
 
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
@@ -29,8 +61,7 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   );
 }
 
-async function checkDatabase(config: Config): Promise<Finding> {
-  const directory = join(config.dataDir, 'db');
+async function checkEmbedded(config: Config, directory: string): Promise<Finding> {
   if (!existsSync(directory)) {
     return Promise.resolve({
       subject: 'database',
@@ -64,24 +95,34 @@ function takeLock(dataDir: string): DataFolderLock | string {
   }
 }
 
-async function checkStorage({ storage: { path, minFreeBytes } }: Config): Promise<Finding[]> {
-  const opening = makeLocalStorage(path);
+async function checkStorage(config: Config): Promise<Finding[]> {
+  const place = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
+  const opening = openStorage(config);
   const written = await attempt(
     'storage',
-    `${path} can be written and read`,
-    'Check the owner and the rights of the folder.',
+    `${place} can be written and read`,
+    config.storage.kind === 'local'
+      ? 'Check the owner and the rights of the folder.'
+      : 'Check the S3_ and AWS_ settings, and that the bucket exists.',
     async () => (await opening).check(),
   );
   const storage = await opening.catch(() => undefined);
   if (!storage) return [written];
+  try {
+    return [written, await checkDisk(storage, config.storage.minFreeBytes)];
+  } finally {
+    await storage.close();
+  }
+}
+
+async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
   const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
-  const disk = await attempt(
+  return attempt(
     'disk',
     `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
     'Free some space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
-  return [written, disk];
 }
 
 async function attempt(

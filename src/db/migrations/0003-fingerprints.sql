@@ -1,5 +1,5 @@
--- Fingerprints and descriptors: one for each content of a tenant, so that copies of a picture are compared once.
-CREATE EXTENSION IF NOT EXISTS vector;
+-- Fingerprints: one for each content of a tenant, so that copies of a picture are compared once. Descriptors lie in a table
+-- of pgvector's type, which `vectors.ts` makes where the server has it.
 
 CREATE TABLE fingerprints (
   tenant_id integer NOT NULL REFERENCES tenants (id),
@@ -17,15 +17,6 @@ CREATE TABLE fingerprints (
 ALTER TABLE fingerprints ALTER COLUMN thumbnail SET STORAGE EXTERNAL;
 -- Without a pending list: every search would have to read it.
 CREATE INDEX fingerprints_by_band ON fingerprints USING gin (bands) WITH (fastupdate = off);
-
-CREATE TABLE embeddings (
-  tenant_id integer NOT NULL REFERENCES tenants (id),
-  content_hash text NOT NULL,
-  -- Version of the descriptor: vectors of different spaces are never compared.
-  space text NOT NULL,
-  vector halfvec NOT NULL,
-  PRIMARY KEY (tenant_id, space, content_hash)
-);
 
 -- Pairs that were found when the later image was derived.
 CREATE TABLE near_duplicates (

@@ -44,13 +44,20 @@ export function empty(description: string): z.ZodType {
 const bytes = z.string().meta({ format: 'binary' });
 const unchanged = empty('The client has this version already.');
 
+const elsewhere = empty('The store gives it, at the address in `Location` (`S3_DELIVERY`).');
+
 /** How a rendition is answered. */
-export const renditionAnswers = { 200: binary('The rendition.', 'image/jpeg'), 304: unchanged };
+export const renditionAnswers = {
+  200: binary('The rendition.', 'image/jpeg'),
+  302: elsewhere,
+  304: unchanged,
+};
 
 /** How an original is answered. */
 export const originalAnswers = {
   200: binary('The whole file, byte for byte.', ...Object.values(mediaTypes)),
   206: binary('A part of the file.', ...Object.values(mediaTypes)),
+  302: elsewhere,
   304: unchanged,
 };
 

@@ -71,6 +71,15 @@ export const duplicateExample = {
   reason: 'the same colours in the same places',
 };
 
+export const offerExample = {
+  id: '0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77',
+  url: 'https://pictures.s3.eu-central-1.amazonaws.com/incoming/2/0d4d9d3c-6f0e-4a35-9a4e-3f1c2d5b8a77?X-Amz-Algorithm=AWS4-HMAC-SHA256',
+  method: 'PUT' as const,
+  headers: { 'Content-Length': '54337', 'x-amz-meta-filename': 'MUG1002-teal_main.jpg' },
+  expires_at: time,
+  max_bytes: 10_485_760,
+};
+
 const lineExample = {
   line: 2,
   url: 'ftp://example.com/mug.jpg',

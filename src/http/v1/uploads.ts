@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
+import type { Ingested } from '../../services/ingest-upload.ts';
 import { referenceField, tenantField, textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
@@ -10,6 +11,7 @@ import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
 import { bodyTypeOf } from '../unsupported-body.ts';
 import { imageRecord, imageSchema } from './image-record.ts';
+import { uploadFields } from './presigned-uploads.ts';
 
 const uploadQuery = z.strictObject({
   mode: z
@@ -30,17 +32,22 @@ const urlBody = z.strictObject({
   reference: referenceField.optional(),
 });
 
+const sentBody = z.strictObject({
+  upload: z.uuid().describe('`id` of an answer of `POST /v1/uploads`, once the file is there.'),
+  ...uploadFields,
+});
+
 type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
-/** `POST /v1/images`: a picture as a file, or by its URL. */
+/** `POST /v1/images`: a picture as a file, by its URL, or one that was sent to the store. */
 export const uploadRoutes: Surface = (app, parts) => {
   const schema = {
     tags: ['Images'],
-    summary: 'Add an image: upload a file, or import a URL',
+    summary: 'Add an image: upload a file, import a URL, or take in a presigned upload',
     description:
       'Safe to repeat: the same bytes of the same tenant are one image, and a URL that was imported before leads to its image (`DUPLICATE_HANDLING`).',
     querystring: uploadQuery,
-    takes: { ...pictureForm({ tenant: tenantField.optional() }), ...jsonBody(urlBody) },
+    takes: { ...pictureForm({ tenant: tenantField.optional() }), ...jsonBody(z.union([urlBody, sentBody])) },
     response: answers(
       {
         200: json(imageSchema, 'Known: the tenant has this content or URL already.'),
@@ -51,13 +58,16 @@ export const uploadRoutes: Surface = (app, parts) => {
       'invalid_tenant',
       'invalid_url',
       'address_not_allowed',
+      'tenant_not_found',
+      'upload_not_found',
       'import_active',
+      'upload_not_offered',
       ...fileErrors,
     ),
   };
   app.post('/images', { schema }, (request, reply) =>
     bodyTypeOf(request) === 'application/json'
-      ? importUrl(parts, request, reply)
+      ? addByJson(parts, request, reply)
       : upload(parts, request, reply),
   );
 };
@@ -76,8 +86,21 @@ async function upload(
     tenantName,
     mode,
   });
-  const made = image.status === 'completed' ? 201 : 202;
-  return sendImage(reply, outcome === 'known' ? 200 : made, image);
+  return sendIngested(reply, { outcome, image });
+}
+
+/** The two JSON bodies have different fields; which is meant is told by the one that only uploads have. */
+function addByJson(parts: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+  const { body } = request;
+  const isSent = typeof body === 'object' && body !== null && 'upload' in body;
+  return isSent ? takeInUpload(parts, request, reply) : importUrl(parts, request, reply);
+}
+
+async function takeInUpload({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+  const { upload: id, tenant, filename } = readJsonBody(request, sentBody);
+  const { mode } = request.query;
+  const sent = { id, tenantName: tenant, filename, mode };
+  return sendIngested(reply, await services.takeInUpload(principalOf(request), sent));
 }
 
 async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
@@ -88,6 +111,11 @@ async function importUrl({ services }: SurfaceParts, request: PictureRequest, re
     reference,
   });
   return sendImage(reply, outcome === 'known' ? 200 : 202, image);
+}
+
+function sendIngested(reply: FastifyReply, { outcome, image }: Pick<Ingested, 'outcome' | 'image'>) {
+  const made = image.status === 'completed' ? 201 : 202;
+  return sendImage(reply, outcome === 'known' ? 200 : made, image);
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {

@@ -6,6 +6,7 @@ import { importRoutes } from './imports.ts';
 import { jobRoutes } from './jobs.ts';
 import { operationRoutes } from './operations.ts';
 import { pictureRoutes } from './pictures.ts';
+import { presignedUploadRoutes } from './presigned-uploads.ts';
 import { purgeRoutes } from './purge.ts';
 import { referenceRoutes } from './references.ts';
 import { similarityRoutes } from './similarity.ts';
@@ -14,6 +15,7 @@ import { usageRoutes } from './usage.ts';
 
 const routes: readonly Surface[] = [
   uploadRoutes,
+  presignedUploadRoutes,
   imageRoutes,
   pictureRoutes,
   referenceRoutes,

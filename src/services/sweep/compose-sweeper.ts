@@ -31,6 +31,7 @@ export function composeSweeper({ queries, storage, staging, queue, brake, logger
     findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, brake, logger }),
     sweeping,
     staging,
+    storage,
     logger,
   });
   return { sweeper, takeOverLostLeases };

@@ -5,7 +5,7 @@ import { leaseLossLimit } from '../failure-policy.ts';
 
 interface Parts {
   readonly sweeping: Pick<SweepQueries, 'takeOverLostLeases'>;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
 }
 
@@ -18,8 +18,8 @@ export function makeTakeOverLostLeases({ sweeping, queue, logger }: Parts): Take
     const { again, givenUp } = await sweeping.takeOverLostLeases(leaseLossLimit, everything);
     if (givenUp > 0)
       logger.error({ givenUp }, `${givenUp} jobs failed: they lost their worker ${leaseLossLimit} times`);
-    if (again === 0) return;
-    logger.warn({ again }, `${again} jobs had lost their worker and are tried again`);
-    queue.wake();
+    if (again.length === 0) return;
+    logger.warn({ again: again.length }, `${again.length} jobs had lost their worker and are tried again`);
+    queue.wake(again);
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
+import type { Storage } from '../../storage/storage.ts';
 import type { TakeOverLostLeases } from './lost-leases.ts';
 import type { FindMissingOriginals } from './missing-originals.ts';
 import type { SweepOrphans } from './orphans.ts';
@@ -12,6 +13,7 @@ interface Parts {
   readonly findMissingOriginals: FindMissingOriginals;
   readonly sweeping: Pick<SweepQueries, 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
+  readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
 }
 
@@ -34,8 +36,8 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Longer than any upload may take to arrive. */
-const stagingAgeMs = day;
+/** Longer than any upload may take to arrive, here or in the store. */
+const uploadAgeMs = day;
 
 /** @see Sweeper */
 export function makeSweeper(parts: Parts): Sweeper {
@@ -47,7 +49,13 @@ export function makeSweeper(parts: Parts): Sweeper {
       run: () => parts.takeOverLostLeases(false),
     },
     { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => parts.sweeping.foldUsage() },
-    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => parts.staging.sweep(stagingAgeMs) },
+    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => parts.staging.sweep(uploadAgeMs) },
+    {
+      name: 'unfinished uploads',
+      firstMs: hour,
+      everyMs: hour,
+      run: () => parts.storage.sweepUnfinished(uploadAgeMs),
+    },
     { name: 'old jobs', firstMs: hour, everyMs: day, run: () => parts.sweeping.forgetOldJobs() },
     { name: 'missing originals', firstMs: hour, everyMs: day, run: () => parts.findMissingOriginals() },
     { name: 'orphaned files', firstMs: 2 * hour, everyMs: day, run: () => parts.sweepOrphans() },

@@ -63,7 +63,7 @@ test('what was deleted not long enough ago stays, and can be restored', async ()
   const [old, young] = [await add(), await add()];
   for (const { id } of [old, young]) await rig.hide({ id });
   await engines.database.runScript(
-    `UPDATE images SET deleted_at = now() - interval '31 days' WHERE id = ${old.id}`,
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
   );
   expect(await purgeDeleted(openPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
   expect(await rowIds()).toEqual([young.id]);

@@ -6,21 +6,21 @@ import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../../support/inner/rig.ts';
+import { countWakes } from '../../support/inner/wakes.ts';
 
 const engines = await useEngines();
 
 test('taking leases over wakes the workers and says so; with nothing lost it is silent', async () => {
   const rig = await makeRig(engines);
-  let woken = 0;
-  rig.queue.onWake(() => woken++);
+  const woken = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
   await takeOver(true);
-  expect({ woken, messages: rig.logger.messages() }).toEqual({ woken: 0, messages: [] });
+  expect({ woken: woken.count, messages: rig.logger.messages() }).toEqual({ woken: 0, messages: [] });
   await rig.upload(await freshPicture(), { mode: 'queued' });
   await claimOne(engines.database);
-  woken = 0;
+  woken.count = 0;
   await takeOver(true);
-  expect(woken).toBe(1);
+  expect(woken.count).toBe(1);
   expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
 });
 

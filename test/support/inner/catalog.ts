@@ -1,6 +1,7 @@
 import type { Database } from '../../../src/db/database.ts';
 import type { PurgeReason, RemovedImage } from '../../../src/db/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
+import type { VectorSupport } from '../../../src/db/vectors.ts';
 import type { DuplicateHandling } from '../../../src/model/duplicates.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
@@ -12,8 +13,8 @@ import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './reco
 export type Catalog = ReturnType<typeof makeCatalog>;
 
 /** @see Catalog */
-export function makeCatalog(database: Database, tenantId: number) {
-  const queries = makeQueries(database);
+export function makeCatalog(database: Database, tenantId: number, vectors?: VectorSupport) {
+  const queries = makeQueries(database, vectors);
   const { intake, urlIntake, jobs, completion, deletion, purging } = queries;
   const renditionsOf = (content: string): NewRendition[] => [
     renditionOf(tenantId, content, 'thumb', 10 + content.length),

@@ -1,10 +1,15 @@
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { afterAll, beforeEach } from 'vitest';
+import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
-import { fileFolder } from './folders.ts';
+import { fileFolder, testFolder } from './folders.ts';
+import { fileServerDatabase, testServerDatabase } from './server-database.ts';
 import { copyTemplate } from './template-database.ts';
+
+/** Whether the tests of this process run on a PostgreSQL server, and not on the embedded one. */
+// oxlint-disable-next-line node/no-process-env -- set by vitest.config.ts
+export const isOnServer = process.env['TEST_ENGINE'] === 'postgres';
 
 /** Every table that a test writes to, except tenants. */
 const emptied = [
@@ -33,10 +38,19 @@ export async function useDatabase(): Promise<Database> {
 
 /** The same, but what a test writes stays for those after it. */
 export async function openDatabase(): Promise<Database> {
+  if (isOnServer) return (await fileServerDatabase()).database;
   const directory = join(await fileFolder(), 'db');
   await copyTemplate(directory);
   const database = await openEmbeddedDatabase(directory);
   afterAll(() => database.close());
+  return database;
+}
+
+/** A database without any table, for one test. */
+export async function openEmptyDatabase(): Promise<Database> {
+  if (isOnServer) return (await testServerDatabase(false)).database;
+  const database = await openEmbeddedDatabase(join(await testFolder(), 'db'));
+  onTestFinished(() => database.close());
   return database;
 }
 

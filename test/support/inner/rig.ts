@@ -56,7 +56,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const queries = makeQueries(database);
   const { images, jobs, completion, tenants, urlIntake } = queries;
   const settlements = makeSettlements();
-  const leases = makeLeaseKeeper({ jobs, leaseSeconds, logger });
+  const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   onTestFinished(() => leases.stop());
   const fetcher = openFetcher(maxBytes);
   const inspectPicture = makeInspectPicture({ decoders, limits });
@@ -80,7 +80,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     jobEnded: (run: { kind: string; outcome: string }) => void endedRuns.push(`${run.kind} ${run.outcome}`),
   };
   const work = { derive: deriveImage, import: importImage };
-  const runJob = makeRunJob({ jobs, work, metrics, leases, settlements, queue, logger });
+  const runJob = makeRunJob({ jobs, work, metrics, leases, leaseSeconds, settlements, queue, logger });
   const waitForImage = makeWaitForImage({ images, settlements });
   const findByContent: typeof images.findByContent = async (tenantId, contentHash) => {
     const known = await images.findByContent(tenantId, contentHash);

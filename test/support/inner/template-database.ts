@@ -1,22 +1,10 @@
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
 import { migrate } from '../../../src/db/migrate.ts';
-
-const root = join(import.meta.dirname, '../../..');
-
-/** Names what a template depends on: the engine and the migrations. */
-async function templateName(): Promise<string> {
-  const hash = createHash('sha256');
-  hash.update(await readFile(join(root, 'node_modules/@electric-sql/pglite/package.json')));
-  const migrations = join(root, 'src/db/migrations');
-  for (const name of (await readdir(migrations)).toSorted())
-    hash.update(await readFile(join(migrations, name)));
-  return `vitrine-test-database-${hash.digest('hex').slice(0, 16)}`;
-}
+import { templateName } from './template-name.ts';
 
 /** A migrated, closed database to copy: making one takes seconds, so it is kept between runs. */
 async function template(): Promise<string> {

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { loadConfig } from '../src/config.ts';
+import { openDatabase } from '../src/app/open-engines.ts';
+import type { Database } from '../src/db/database.ts';
+import { migrate } from '../src/db/migrate.ts';
+
+/** A place for data that a benchmark may fill, and the environment that leads a server to it. */
+export interface BackEnd {
+  readonly environment: Readonly<Record<string, string>>;
+  /** The database, migrated. Close it before a server starts on it: the embedded one serves one process. */
+  readonly open: () => Promise<Database>;
+  readonly remove: () => Promise<void>;
+}
+
+/** The server on which databases are made, from `BENCH_DATABASE_URL`; `undefined`: the embedded engine. */
+export const benchDatabaseUrl = process.env['BENCH_DATABASE_URL'];
+
+/** A data folder of its own; and with `BENCH_DATABASE_URL` a database of its own on that server. */
+export async function makeBackEnd(): Promise<BackEnd> {
+  const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
+  const database = benchDatabaseUrl === undefined ? undefined : await createDatabase(benchDatabaseUrl);
+  const environment = { DATA_DIR: folder, ...(database && { DATABASE_URL: database.url }) };
+  return {
+    environment,
+    async open() {
+      const opened = await openDatabase({ ...loadConfig(environment) }, silent);
+      await migrate(opened);
+      return opened;
+    },
+    async remove() {
+      await database?.drop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const nothing = () => undefined;
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
+  const name = `vitrine_bench_${randomBytes(6).toString('hex')}`;
+  await administer(serverUrl, `CREATE DATABASE ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => administer(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`) };
+}
+
+async function administer(serverUrl: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,20 @@
+import { availableParallelism } from 'node:os';
+import { runParallel } from '../src/cli/import/run-parallel.ts';
+import { planCatalog } from '../src/cli/seed/catalog-plan.ts';
+import { drawPicture } from '../src/cli/seed/draw-picture.ts';
+
+/** `count` pictures of products as JPEG files of `longSide` pixels, all different; the same at each call. */
+export async function drawPictures(count: number, longSide = 1200): Promise<Buffer[]> {
+  // A product has five pictures or more.
+  const planned = planCatalog(Math.ceil(count / 5), 'bench').slice(0, count);
+  const drawn: Buffer[] = [];
+  await runParallel(
+    [...planned.entries()],
+    availableParallelism(),
+    () => false,
+    async ([index, picture]) => {
+      drawn[index] = await drawPicture({ ...picture, longSide });
+    },
+  );
+  return drawn;
+}

@@ -1,0 +1,112 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientConfig } from 'pg';
+import { type JobKind, jobKinds } from '../model/job.ts';
+import type { Logger } from '../model/logger.ts';
+import { makeOutage } from '../model/outage.ts';
+import { makeDelays } from './delays.ts';
+import { kindsOf, makeListeners } from './listeners.ts';
+import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
+import type { WorkQueue } from './queue.ts';
+import { inTime, reasonOf } from './time-limit.ts';
+
+interface Parts {
+  /** With user and password: goes into no log and no sentence. */
+  readonly connection: ClientConfig;
+  readonly logger: Logger;
+  readonly channel?: string;
+  readonly heartbeatMs?: number;
+}
+
+/** Pause after each message to the other processes: a flood of wake-ups costs a hundred messages a second at most. */
+const messagePauseMs = 10;
+/** A stop waits this long for the last message. */
+const lastMessageMs = 250;
+
+/**
+ * The queue of several processes on one PostgreSQL server: a wake-up goes to this process at once, and to all others
+ * by NOTIFY. Needs a connection of its own to the server itself: poolers that share connections drop LISTEN.
+ */
+export function makePostgresQueue({ connection, logger, ...more }: Parts): WorkQueue {
+  const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = more;
+  const listeners = makeListeners();
+  const delays = makeDelays();
+  const outage = makeOutage(logger, {
+    level: 'warn',
+    began:
+      'PostgreSQL cannot wake workers of other processes up: they find jobs by polling; connecting again',
+    ended: 'PostgreSQL wakes workers up again',
+  });
+  let reason = 'not connected yet';
+  let isClosed = false;
+  const channel = openPostgresChannel({
+    connection,
+    channel: name,
+    heartbeatMs,
+    onMessage: (message) => jobKinds.filter((kind) => kind === message).forEach(listeners.wake),
+    onUp() {
+      outage.ended();
+      listeners.wakeAll();
+      outbox.flush();
+    },
+    onDown(error) {
+      reason = reasonOf(error);
+      outage.began(error);
+    },
+  });
+  const outbox = makeOutbox(channel);
+
+  return {
+    kind: 'postgres',
+    wake(jobs, delayMs = 0) {
+      if (isClosed) return;
+      for (const kind of kindsOf(jobs)) {
+        delays.run(() => {
+          listeners.wake(kind);
+          outbox.add(kind);
+        }, delayMs);
+      }
+    },
+    onWake: listeners.add,
+    trouble: () =>
+      channel.isUp()
+        ? undefined
+        : `PostgreSQL wakes no workers of other processes up now (${reason}); they find jobs by polling.`,
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      delays.clear();
+      listeners.clear();
+      await outbox.finish();
+      await channel.close();
+    },
+  };
+}
+
+/** Kinds that other processes have yet to be told of: each once, however often it was added. */
+function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
+  const waiting = new Set<JobKind>();
+  let sending: Promise<void> | undefined;
+
+  async function send(): Promise<void> {
+    while (waiting.size > 0 && channel.isUp()) {
+      const kinds = [...waiting];
+      waiting.clear();
+      // A channel that breaks in the middle is told again of all of them when it is back.
+      await channel.send(kinds).catch(() => kinds.forEach((kind) => waiting.add(kind)));
+      await sleep(messagePauseMs);
+    }
+  }
+
+  function flush(): void {
+    sending ??= send().finally(() => (sending = undefined));
+  }
+
+  return {
+    add(kind: JobKind): void {
+      waiting.add(kind);
+      flush();
+    },
+    flush,
+    finish: () => inTime(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
+  };
+}

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { Logger } from '../model/logger.ts';
+import type { RedisTraits } from './redis-client.ts';
+import { inTime, reasonOf } from './time-limit.ts';
+
+interface Parts {
+  readonly client: Redis;
+  readonly queueName: string;
+  readonly traits: RedisTraits;
+  readonly look: () => Promise<void>;
+  readonly logger: Logger;
+}
+
+/** Takes messages of one queue, one after the other. */
+export interface RedisConsumer {
+  close(): Promise<void>;
+}
+
+/** Pause after a failure, also of BullMQ's own tries: a server that is back must not wait for long. */
+const pauseMs = 1_000;
+/** How long one question for messages waits for an answer: what a stop or a silent server may cost. */
+const waitSeconds = 1;
+/** A stop waits this long for the end of the message in hand. */
+const goodbyeMs = 400;
+
+/** @see RedisConsumer */
+export function startRedisConsumer({ client, queueName, traits, look, logger }: Parts): RedisConsumer {
+  const worker = new Worker(queueName, look, {
+    connection: client,
+    autorun: false,
+    concurrency: 1,
+    runRetryDelay: pauseMs,
+    drainDelay: waitSeconds,
+    // BullMQ writes its own warnings past the log, and refuses to work when the server does not tell what it is.
+    skipVersionCheck: !traits.isKnown || traits.warnings.length > 0,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 0 },
+  });
+  // Expected when Redis restarts or is emptied; the client tells of its connection itself.
+  worker.on('error', (error) => logger.debug({ reason: reasonOf(error) }, 'a wake-up by Redis failed'));
+  const stopping = new AbortController();
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await worker.run().catch(() => undefined);
+      await sleep(pauseMs, undefined, stopping).catch(() => undefined);
+    }
+  }
+
+  void run();
+  return {
+    async close() {
+      stopping.abort();
+      // Gently, BullMQ waits for a server that is away, without end.
+      const isGentle = client.status === 'ready';
+      await inTime(worker.close(!isGentle), goodbyeMs).catch(() => worker.disconnect());
+    },
+  };
+}

@@ -1,0 +1,73 @@
+import type { Redis } from 'ioredis';
+import type { Logger } from '../model/logger.ts';
+import { makeOutage } from '../model/outage.ts';
+import { examineRedis, openRedisClient, type RedisTraits } from './redis-client.ts';
+import { reasonOf } from './time-limit.ts';
+
+/** The connection on which messages are sent, and what is known of its server. */
+export interface RedisLink {
+  readonly client: Redis;
+  /** What the server is, as soon as it was reached for the first time. */
+  readonly reached: Promise<RedisTraits>;
+  /** The server took a message. */
+  readonly worked: () => void;
+  /** The server answered, and did not do what was asked. */
+  readonly refused: (error: unknown) => void;
+  /** @see WorkQueue.trouble */
+  readonly trouble: () => string | undefined;
+  close(): void;
+}
+
+/** Opens a link. A server that is away is waited for; the log has a line when it goes away and one when it is back. */
+export function openRedisLink(url: string, logger: Logger): RedisLink {
+  const { host } = new URL(url);
+  // Without a connection a message fails at once; it is not kept for later, when it has no meaning any more.
+  const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
+  const outage = makeOutage(logger, {
+    level: 'warn',
+    began: `Redis at ${host} wakes no workers up: they find jobs by polling; trying again`,
+    ended: `Redis at ${host} wakes workers up again`,
+  });
+  const { promise: reached, resolve } = Promise.withResolvers<RedisTraits>();
+  const warned = new Set<string>();
+  let reason = 'not connected yet';
+  let works = false;
+
+  function worked(): void {
+    works = true;
+    outage.ended();
+  }
+
+  function failed(why: string): void {
+    works = false;
+    reason = why;
+    // Errors of the client hold what was sent to the server, passwords among it: the reason alone goes into the log.
+    outage.began(why);
+  }
+
+  async function greet(): Promise<void> {
+    worked();
+    const traits = await examineRedis(client);
+    for (const warning of traits.warnings) if (!warned.has(warning)) logger.warn({}, warning);
+    traits.warnings.forEach((warning) => warned.add(warning));
+    resolve(traits);
+  }
+
+  client.on('ready', () => void greet());
+  client.on('error', (error) => failed(reasonOf(error)));
+  client.on('close', () => works && failed('the connection ended'));
+  return {
+    client,
+    reached,
+    worked,
+    refused(error) {
+      if (client.status === 'ready') failed(reasonOf(error));
+    },
+    trouble: () =>
+      works ? undefined : `Redis at ${host} wakes no workers up now (${reason}); they find jobs by polling.`,
+    close() {
+      client.removeAllListeners('close');
+      client.disconnect();
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { isSilence, NoAnswerError } from './s3-errors.ts';
+
+/** Where the bucket is, and how long to wait for it. */
+export interface S3ClientSettings {
+  readonly region: string;
+  /** `undefined`: AWS's own. */
+  readonly endpoint: string | undefined;
+  readonly forcePathStyle: boolean;
+  /** Longest wait for a connection, for an answer, and between two packets, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Two clients over the same connections: they differ in what they take for silence. */
+export interface S3Clients {
+  /** For calls with a small body or none: the answer begins within the time. */
+  readonly calls: S3Client;
+  /** For bodies that take long to send: bytes move within the time. */
+  readonly uploads: S3Client;
+  close(): void;
+}
+
+/** Most connections to the store; further calls wait for one. */
+const mostSockets = 64;
+
+/** Tries of a call that meets an error 5xx, too many requests, or a broken connection. */
+const mostAttempts = 3;
+
+/** Keys come from AWS's own variables, files or roles. Nothing is connected yet. */
+export function makeS3Clients(settings: S3ClientSettings): S3Clients {
+  const { timeoutMs } = settings;
+  const agents = {
+    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: mostSockets }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: mostSockets }),
+  };
+  const connectionTimeout = timeoutMs;
+  const common = commonConfig(settings);
+  const calls = new S3Client({
+    ...common,
+    // A socket timeout of the library would also end a body whose reader is slow.
+    requestHandler: {
+      ...agents,
+      connectionTimeout,
+      requestTimeout: timeoutMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: 0,
+    },
+  });
+  const uploads = new S3Client({
+    ...common,
+    credentials: calls.config.credentials,
+    requestHandler: { ...agents, connectionTimeout, requestTimeout: 0, socketTimeout: timeoutMs },
+  });
+  for (const client of [calls, uploads]) giveUpOnSilence(client, timeoutMs);
+  return {
+    calls,
+    uploads,
+    close() {
+      calls.destroy();
+      uploads.destroy();
+    },
+  };
+}
+
+function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S3ClientConfig {
+  return {
+    region,
+    forcePathStyle,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    maxAttempts: mostAttempts,
+    // SHA-256 is sent with every file. Checksums beside it are not understood by each store.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // A connection of its own for each large body would be the price.
+    expectContinueHeader: false,
+    // The library would otherwise write to the console.
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
+  };
+}
+
+/** A store that is silent is not asked again in the same call: the wait would be a multiple of the time given. */
+function giveUpOnSilence(client: S3Client, timeoutMs: number): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      try {
+        return await next(args);
+      } catch (error) {
+        throw isSilence(error) ? new NoAnswerError(timeoutMs) : error;
+      }
+    },
+    { step: 'deserialize', priority: 'high', name: 'giveUpOnSilence' },
+  );
+}

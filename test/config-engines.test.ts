@@ -1,0 +1,128 @@
+import { expect, test } from 'vitest';
+import { ConfigError, loadConfig } from '../src/config.ts';
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const databaseOf = (env: Record<string, string>) => loadConfig(env).database;
+
+test('without any setting everything is embedded', () => {
+  const { database, queue, storage } = loadConfig({ DATA_DIR: '/srv/vitrine' });
+  expect(database).toEqual({ kind: 'embedded', path: '/srv/vitrine/db' });
+  expect(queue).toEqual({ kind: 'in-process' });
+  expect(storage).toMatchObject({ kind: 'local', path: '/srv/vitrine/storage' });
+});
+
+test('the address of a server is read in every way that older services wrote it', () => {
+  const plain = 'postgres://shop:secret@db:5433/pictures';
+  for (const scheme of [
+    'postgres',
+    'postgresql',
+    'postgresql+asyncpg',
+    'postgres+psycopg2',
+    'PostgreSQL+psycopg',
+  ])
+    for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
+      expect(databaseOf({ [name]: plain.replace('postgres', scheme) }), scheme).toMatchObject({
+        kind: 'postgres',
+        url: plain,
+        poolSize: 10,
+      });
+});
+
+test('TLS words of other drivers are put into those of libpq', () => {
+  const urlOf = (query: string) => {
+    const database = databaseOf({ DATABASE_URL: `postgresql+asyncpg://db/x?${query}` });
+    return database.kind === 'postgres' ? new URL(database.url).searchParams.toString() : '';
+  };
+  expect(urlOf('ssl=require')).toBe('sslmode=require&uselibpqcompat=true');
+  expect(urlOf('ssl=true')).toBe('sslmode=require&uselibpqcompat=true');
+  expect(urlOf('ssl=false')).toBe('sslmode=disable&uselibpqcompat=true');
+  expect(urlOf('sslmode=verify-full')).toBe('sslmode=verify-full&uselibpqcompat=true');
+  expect(urlOf('application_name=shop')).toBe('application_name=shop');
+});
+
+test('the parts of an address count when a host is among them', () => {
+  const parts = {
+    POSTGRES_USER: 'shop',
+    POSTGRES_PASSWORD: 'p@ss/word',
+    POSTGRES_DB: 'pictures',
+    POSTGRES_PORT: '5433',
+  };
+  expect(databaseOf(parts).kind).toBe('embedded');
+  expect(databaseOf({ ...parts, POSTGRES_HOST: 'db' })).toMatchObject({
+    url: 'postgres://shop:p%40ss%2Fword@db:5433/pictures',
+  });
+  expect(databaseOf({ POSTGRES_HOST: 'db' })).toMatchObject({ url: 'postgres://postgres@db:5432/postgres' });
+  expect(databaseOf({ POSTGRES_HOST: 'db', DATABASE_URL: 'postgres://other/x' })).toMatchObject({
+    url: 'postgres://other/x',
+  });
+});
+
+test('SQLite is refused with a sentence that says what to do, under the name that was used', () => {
+  for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
+    expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
+      expect.stringMatching(
+        `^${name}: its value names SQLite, which is not used here: left unset, an embedded`,
+      ),
+    ]);
+});
+
+test('a password is never repeated', () => {
+  const urls = [
+    'hunter2',
+    'hunter2:x@db',
+    'my sql://a:hunter2@db',
+    'mysql://a:hunter2@b',
+    'postgres://a:hunter2@',
+  ];
+  for (const url of urls)
+    for (const name of ['DATABASE_URL', 'REDIS_URL']) {
+      const problems = problemsOf({ [name]: url, PORT: 'x' });
+      expect(problems, url).toHaveLength(2);
+      expect(problems.join('\n'), url).not.toContain('hunter2');
+    }
+});
+
+test('Redis wakes workers up beside a database server only', () => {
+  const REDIS_URL = 'redis://:secret@cache:6379/2';
+  expect(loadConfig({ REDIS_URL }).queue).toEqual({ kind: 'in-process' });
+  const DATABASE_URL = 'postgres://db/x';
+  expect(loadConfig({ DATABASE_URL }).queue).toEqual({ kind: 'postgres' });
+  expect(loadConfig({ DATABASE_URL, REDIS_URL, QUEUE_NAME: 'mine' }).queue).toEqual({
+    kind: 'redis',
+    url: REDIS_URL,
+    name: 'mine',
+  });
+});
+
+test('S3 needs a bucket, and takes a prefix in any of the usual spellings', () => {
+  expect(problemsOf({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: is not set/)]);
+  const storageOf = (env: Record<string, string>) =>
+    loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
+  expect(storageOf({})).toMatchObject({
+    kind: 's3',
+    region: 'us-east-1',
+    endpoint: undefined,
+    forcePathStyle: false,
+    prefix: '',
+    redirectSeconds: undefined,
+  });
+  for (const S3_PREFIX of ['shop/a', '/shop/a/', 'shop/a/'])
+    expect(storageOf({ S3_PREFIX }), S3_PREFIX).toMatchObject({ prefix: 'shop/a/' });
+  for (const S3_PREFIX of ['a//b', '../a', 'a b', 'x'.repeat(201)])
+    expect(problemsOf({ S3_PREFIX })[0], S3_PREFIX).toMatch(/^S3_PREFIX: /);
+  expect(storageOf({ AWS_ENDPOINT_URL: 'http://127.0.0.1:9000/', S3_DELIVERY: 'redirect' })).toMatchObject({
+    endpoint: 'http://127.0.0.1:9000',
+    forcePathStyle: true,
+    redirectSeconds: 300,
+  });
+  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is no http/);
+});

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { openPostgresDatabase, type PostgresSettings } from '../../src/db/postgres.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import {
+  fileServerDatabase,
+  onServer,
+  testSettings,
+  urlOfDatabase,
+} from '../support/inner/server-database.ts';
+import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
+
+const { name } = await fileServerDatabase();
+const url = urlOfDatabase(name);
+const ask = async (database: Database) => {
+  await sql`SELECT count(*) FROM images`.execute(database.sql);
+};
+const unavailable = { code: 'database_unavailable', status: 503 };
+
+async function open(more: Partial<PostgresSettings> = {}): Promise<Database> {
+  const database = await openPostgresDatabase({ ...testSettings, url, ...more }, keepingLogger());
+  onTestFinished(() => database.close());
+  return database;
+}
+
+/** The same database behind a port that the test controls. */
+async function openThroughProxy(more: Partial<PostgresSettings> = {}) {
+  const { hostname, port } = new URL(url);
+  const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
+  const proxied = new URL(url);
+  proxied.host = `127.0.0.1:${proxy.port}`;
+  return { proxy, url: proxied.href, database: () => open({ url: proxied.href, ...more }) };
+}
+
+test('connections that the server ends are replaced, those at rest and those at work', async () => {
+  const database = await open();
+  await Promise.all(Array.from({ length: 8 }, () => ask(database)));
+  const sleeping = sql`SELECT pg_sleep(10)`.execute(database.sql);
+  await sleep(200);
+  const [result] = await Promise.allSettled([
+    sleeping,
+    onServer(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}' AND pid <> pg_backend_pid()`,
+    ),
+  ]);
+  expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
+  // A connection may be lent in the moment before its end is noticed.
+  await vi.waitFor(() => ask(database), { timeout: 1_000, interval: 50 });
+});
+
+test('a transaction whose connection is cut is undone, and the next one works', async () => {
+  const database = await open();
+  const cut = database.sql.transaction().execute(async (transaction) => {
+    await sql`INSERT INTO tenants (name) VALUES ('never')`.execute(transaction);
+    const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(transaction);
+    await onServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
+    await sleep(100);
+    await sql`INSERT INTO tenants (name) VALUES ('never either')`.execute(transaction);
+  });
+  await expect(cut).rejects.toMatchObject(unavailable);
+  const { rows } = await sql`SELECT 1 FROM tenants WHERE name LIKE 'never%'`.execute(database.sql);
+  expect(rows).toEqual([]);
+});
+
+test('a statement that takes too long is ended by the server, and named', async () => {
+  const database = await open({ statementMs: 300 });
+  await expect(sql`SELECT pg_sleep(5)`.execute(database.sql)).rejects.toMatchObject({
+    ...unavailable,
+    message: expect.stringMatching(/longer than DATABASE_STATEMENT_SECONDS allows/) as string,
+  });
+  await ask(database);
+});
+
+test('a server that falls silent is given up in time, and used again when it answers', async () => {
+  const { proxy, database: openIt } = await openThroughProxy({ statementMs: 500, connectMs: 500 });
+  const database = await openIt();
+  await ask(database);
+  proxy.fallSilent();
+  const began = performance.now();
+  await expect(ask(database)).rejects.toMatchObject(unavailable);
+  await expect(ask(database)).rejects.toMatchObject(unavailable);
+  expect(performance.now() - began).toBeLessThan(6_000);
+  await proxy.resume();
+  await expect(ask(database)).resolves.toBeUndefined();
+});
+
+test('while the server is away every query fails at once, and works as soon as it is back', async () => {
+  const { proxy, database: openIt } = await openThroughProxy();
+  const database = await openIt();
+  await proxy.stop();
+  const began = performance.now();
+  for (let i = 0; i < 5; i++) await expect(ask(database)).rejects.toMatchObject(unavailable);
+  expect(performance.now() - began).toBeLessThan(2_000);
+  await proxy.resume();
+  await expect(ask(database)).resolves.toBeUndefined();
+});
+
+test('a start waits for a server that comes later', async () => {
+  const { proxy, database: openIt } = await openThroughProxy();
+  await proxy.stop();
+  const opening = openIt();
+  await sleep(1_200);
+  await proxy.resume();
+  await ask(await opening);
+});
+
+test('a start gives up with a sentence that names no password', async () => {
+  const { proxy, url: proxied } = await openThroughProxy();
+  await proxy.stop();
+  const secret = new URL(proxied);
+  secret.password = 'hunter2';
+  const refusal = await openPostgresDatabase(
+    { ...testSettings, url: secret.href, waitMs: 0 },
+    keepingLogger(),
+  ).catch((error: unknown) => String(error));
+  expect(refusal).toMatch(/cannot be used after 0 s \(DATABASE_WAIT_SECONDS\): .*Is DATABASE_URL right/s);
+  expect(refusal).not.toContain('hunter2');
+});
+
+test('a database that does not exist is said at once', async () => {
+  const opening = openPostgresDatabase(
+    { ...testSettings, url: urlOfDatabase('no_such_database') },
+    keepingLogger(),
+  );
+  await expect(opening).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
+});
+
+test('more users than connections wait for their turn', async () => {
+  const database = await open({ poolSize: 2 });
+  await Promise.all(Array.from({ length: 50 }, () => ask(database)));
+});

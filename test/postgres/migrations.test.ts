@@ -1,0 +1,38 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { migrate } from '../../src/db/migrate.ts';
+import { rowsOf } from '../support/inner/database.ts';
+import { createServerDatabase, openServerDatabase } from '../support/inner/server-database.ts';
+
+test('ten processes that start at once migrate once', async () => {
+  const { name, remove } = await createServerDatabase(false);
+  const databases = await Promise.all(Array.from({ length: 10 }, () => openServerDatabase(name)));
+  onTestFinished(async () => {
+    await Promise.all(databases.map((database) => database.close()));
+    await remove();
+  });
+  const reports = await Promise.all(databases.map((database) => migrate(database)));
+  const [version] = reports.map((report) => report.version);
+  expect(reports.map((report) => report.version)).toEqual(reports.map(() => version));
+  expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+  const [first] = databases;
+  const recorded =
+    first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
+  expect(recorded).toHaveLength(version ?? 0);
+});
+
+test('a migration that fails leaves nothing, and the lock with nobody', async () => {
+  const { name, remove } = await createServerDatabase(false);
+  const database = await openServerDatabase(name);
+  onTestFinished(async () => {
+    await database.close();
+    await remove();
+  });
+  // In the way of a migration: it makes a table of this name.
+  await database.runScript('CREATE TABLE renditions (mine int)');
+  await expect(migrate(database)).rejects.toThrow(/already exists/);
+  expect(
+    await rowsOf(database, "SELECT 1 FROM pg_class WHERE relname IN ('images', 'schema_migrations')"),
+  ).toEqual([]);
+  await database.runScript('DROP TABLE renditions');
+  expect((await migrate(database)).applied.length).toBeGreaterThan(0);
+});

@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import { makeQueries } from '../../src/db/queries.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { hashOf, uploadOf } from '../support/inner/records.ts';
+
+/** What only several connections at once can show. The embedded engine has one. */
+
+const database = await useDatabase();
+const queries = makeQueries(database);
+const shop = await queries.tenants.ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const rounds = 25;
+
+/** Starts all at once. */
+const atOnce = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, (_, index) => work(index)));
+
+async function expectExactUsage(): Promise<void> {
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+}
+
+test('a hundred uploads of the same bytes are one image', async () => {
+  const recorded = await atOnce(100, () => queries.intake.record(uploadOf(shop.id, 'same')));
+  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
+});
+
+test('a hundred imports of the same URL are one run', async () => {
+  const line = {
+    tenantId: shop.id,
+    url: 'https://example.com/a.jpg',
+    urlHash: hashOf('a'),
+    reference: undefined,
+  };
+  const recorded = await atOnce(100, () => queries.urlIntake.record([line], 'reuse-completed', 50));
+  expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
+});
+
+test('a new tenant that many name at once is one tenant', async () => {
+  const found = await atOnce(30, () => makeQueries(database).tenants.ensure('brand new'));
+  expect(new Set(found.map(({ id }) => id)).size).toBe(1);
+});
+
+test('of many workers no two get the same job, and no job is left', async () => {
+  for (let i = 0; i < 200; i++) await queries.intake.record(uploadOf(shop.id, `work ${i}`));
+  const claimed: number[] = [];
+  await atOnce(20, async () => {
+    for (;;) {
+      const jobs = await queries.jobs.claimDue('derive', 3, 60);
+      if (jobs.length === 0) return;
+      claimed.push(...jobs.map(({ id }) => id));
+    }
+  });
+  expect(claimed).toHaveLength(200);
+  expect(new Set(claimed).size).toBe(200);
+});
+
+test('of many who take lost leases over, each job is taken once', async () => {
+  for (let i = 0; i < 40; i++) await queries.intake.record(uploadOf(shop.id, `lost ${i}`));
+  await queries.jobs.claimDue('derive', 40, 60);
+  await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
+  await atOnce(10, () => queries.sweeping.takeOverLostLeases(10, false));
+  const losses = await rowsOf<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
+  expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
+});
+
+test('two copies that are finished at the same moment own their files once', async () => {
+  for (let round = 0; round < rounds; round++) {
+    const content = `copies ${round}`;
+    const imports = [
+      await catalog.beginImport('https://example.com/1'),
+      await catalog.beginImport('https://example.com/2'),
+    ];
+    for (const job of imports) await catalog.attach(job, content);
+    const held = imports.map((job) => ({ ...job, original: { key: content, contentHash: hashOf(content) } }));
+    await Promise.all(held.map((job) => catalog.finish(job, content)));
+    const owners = await rowsOf(
+      database,
+      `SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id WHERE i.content_hash = '${hashOf(content)}' AND NOT r.shared`,
+    );
+    expect(owners).toHaveLength(2);
+  }
+  await expectExactUsage();
+});
+
+test('an upload while the same content is purged: the new row is there, and counts', async () => {
+  for (let round = 0; round < rounds; round++) {
+    const content = `contended ${round}`;
+    const id = await catalog.add(content);
+    await catalog.hide(id);
+    const [, recorded] = await Promise.all([
+      catalog.purge(id),
+      queries.intake.record(uploadOf(shop.id, content)),
+    ]);
+    expect(recorded.outcome).toBe('new');
+    expect(await catalog.image(recorded.imageId)).toMatchObject({ contentHash: hashOf(content) });
+  }
+  await expectExactUsage();
+});
+
+test('usage stays exact while images come, go, come back and share at the same time', async () => {
+  const contents = Array.from({ length: 6 }, (_, index) => `busy ${index}`);
+  const ids = await Promise.all(contents.map((content) => catalog.add(content)));
+  const steps = [
+    (id: number) => catalog.hide(id),
+    (id: number) => catalog.restore(id),
+    (id: number) => catalog.hide(id, true),
+    (id: number) => catalog.restore(id),
+    async (id: number) => {
+      const job = await catalog.upload(`borrower ${Math.random()}`);
+      await catalog.shareWith(job, contents[ids.indexOf(id)] ?? '', id);
+    },
+    () => queries.sweeping.foldUsage(),
+  ];
+  for (let round = 0; round < rounds; round++) {
+    await atOnce(12, async (index) => {
+      const id = ids[(index + round) % ids.length] ?? 0;
+      await steps[(index * 7 + round) % steps.length]?.(id);
+    });
+  }
+  await expectExactUsage();
+});

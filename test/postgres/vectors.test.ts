@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { makeQueries } from '../../src/db/queries.ts';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { embeddingSpace } from '../../src/model/fingerprint.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import { hashOf } from '../support/inner/records.ts';
+import {
+  createServerDatabase,
+  onServer,
+  testServerDatabase,
+  testSettings,
+  urlOfDatabase,
+} from '../support/inner/server-database.ts';
+
+/** A database of a user who may not create extensions. */
+async function restrictedDatabase(): Promise<{ database: Database; name: string }> {
+  const { name, remove } = await createServerDatabase(false);
+  const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
+  await onServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
+  const url = new URL(urlOfDatabase(name));
+  await runIn(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
+  url.username = role;
+  url.password = 'secret';
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, keepingLogger());
+  onTestFinished(async () => {
+    await database.close();
+    await remove();
+    await onServer(`DROP ROLE ${role}`);
+  });
+  return { database, name };
+}
+
+/** As the administrator, in that database. */
+async function runIn(name: string, script: string): Promise<void> {
+  const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, keepingLogger());
+  await admin.runScript(script);
+  await admin.close();
+}
+
+const options = { limit: 5, threshold: 0 };
+
+test('without pgvector all but the search for similar images works', async () => {
+  const { database } = await restrictedDatabase();
+  const { vectors } = await migrate(database);
+  expect(vectors).toEqual({
+    isAvailable: false,
+    reason: expect.stringMatching(/may not create the extension: .* CREATE EXTENSION vector/) as string,
+  });
+  const queries = makeQueries(database, vectors);
+  const shop = await queries.tenants.ensure('shop');
+  const catalog = makeCatalog(database, shop.id, vectors);
+  const id = await catalog.add('vase');
+  expect(await catalog.image(id)).toMatchObject({ status: 'completed', renditions: [{}, {}] });
+  await catalog.hide(id);
+  expect(await catalog.purge(id)).toMatchObject({ renditions: 2 });
+  await expect(
+    queries.embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options),
+  ).rejects.toMatchObject({ code: 'similarity_unavailable', status: 501 });
+  expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
+});
+
+test('once an administrator has created the extension, the next start uses it', async () => {
+  const { database, name } = await restrictedDatabase();
+  expect((await migrate(database)).vectors.isAvailable).toBe(false);
+  await runIn(name, 'CREATE EXTENSION vector');
+  const { vectors, applied } = await migrate(database);
+  expect({ vectors, applied }).toEqual({ vectors: { isAvailable: true }, applied: [] });
+  const queries = makeQueries(database, vectors);
+  const shop = await queries.tenants.ensure('shop');
+  const id = await makeCatalog(database, shop.id, vectors).add('vase');
+  expect((await queries.images.find(openPrincipal, { id }))?.status).toBe('completed');
+  expect(await queries.embeddings.count(embeddingSpace)).toBe(1);
+});
+
+test('a pgvector that is too old is named with its version', async () => {
+  const { database } = await testServerDatabase(false);
+  // Only the newest version can be installed here; its row says how old it is.
+  await database.runScript(
+    "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'",
+  );
+  expect((await migrate(database)).vectors).toEqual({
+    isAvailable: false,
+    reason: expect.stringMatching(/^pgvector 0\.6\.2 is too old, 0\.7 is needed/) as string,
+  });
+});

@@ -1,0 +1,209 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeRedisQueue } from '../../src/queue/redis.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import { hasRedisServer, type PrivateRedis, privateRedis } from '../support/inner/redis-server.ts';
+import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
+import { due, listen } from './queue-contract.ts';
+
+const closer = fileURLToPath(new URL('./fixtures/close-queue.ts', import.meta.url));
+const back = { timeout: 6_000, interval: 20 };
+
+function openQueue(url: string) {
+  const logger = keepingLogger();
+  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger });
+  onTestFinished(() => queue.close());
+  return { queue, logger };
+}
+
+/** A queue on a Redis that runs, with a listener that has been woken once. */
+async function begin(redis: PrivateRedis) {
+  await redis.start();
+  const opened = openQueue(redis.url);
+  const heard = listen(opened.queue);
+  await expectWoken(opened.queue, heard);
+  return { ...opened, heard };
+}
+
+async function expectWoken(
+  queue: ReturnType<typeof makeRedisQueue>,
+  heard: { looks: number },
+  timeout = 4_000,
+) {
+  await expect.poll(() => queue.trouble(), back).toBeUndefined();
+  const before = heard.looks;
+  await expect
+    .poll(
+      () => {
+        queue.wake(due());
+        return heard.looks;
+      },
+      { timeout, interval: 100 },
+    )
+    .toBeGreaterThan(before);
+}
+
+const linesOf = (port: number) => ({
+  away: `Redis at 127.0.0.1:${port} wakes no workers up: they find jobs by polling; trying again`,
+  back: `Redis at 127.0.0.1:${port} wakes workers up again`,
+});
+
+describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
+  test('a Redis that is not there yet is used as soon as it comes', async () => {
+    const redis = await privateRedis();
+    const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
+    const heard = listen(queue);
+    queue.wake(due());
+    await sleep(1_500);
+    expect(queue.trouble()).toBe(
+      `Redis at 127.0.0.1:${redis.port} wakes no workers up now (ECONNREFUSED); they find jobs by polling.`,
+    );
+    expect(logger.messages()).toEqual([linesOf(redis.port).away]);
+    await redis.start();
+    await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all');
+    await expectWoken(queue, heard);
+    expect(logger.messages()).toEqual([linesOf(redis.port).away, linesOf(redis.port).back]);
+    expect(JSON.stringify(logger.lines)).not.toContain('secret');
+  });
+
+  test('a Redis that is killed and comes back empty is used again, with two lines in the log', async () => {
+    const redis = await privateRedis();
+    const { queue, logger, heard } = await begin(redis);
+    await redis.kill();
+    await expect.poll(() => queue.trouble(), back).toBeDefined();
+    queue.wake(due());
+    await sleep(2_000);
+    await redis.start();
+    await expectWoken(queue, heard);
+    expect(logger.messages().filter((line) => !line.startsWith('a wake-up by'))).toEqual([
+      linesOf(redis.port).away,
+      linesOf(redis.port).back,
+    ]);
+  });
+
+  test('emptying Redis loses wake-ups only: the next one is heard', async () => {
+    const redis = await privateRedis();
+    const { queue, heard, logger } = await begin(redis);
+    for (let round = 0; round < 3; round++) {
+      await redis.command('FLUSHALL');
+      await expectWoken(queue, heard);
+    }
+    expect(logger.messages('warn')).toEqual([]);
+  });
+
+  test('emptying Redis in the middle of a look does no harm', async () => {
+    const redis = await privateRedis();
+    await redis.start();
+    const { queue } = openQueue(redis.url);
+    const looks: (() => void)[] = [];
+    queue.onWake('derive', () => new Promise((resolve) => looks.push(resolve)));
+    await expect.poll(() => queue.trouble(), back).toBeUndefined();
+    await sleep(300);
+    for (let i = 0; i < 5; i++) queue.wake(due('derive', 5));
+    await expect.poll(() => looks.length, back).toBe(1);
+    await redis.command('FLUSHALL');
+    await redis.command('SCRIPT', 'FLUSH');
+    looks[0]?.();
+    await sleep(300);
+    queue.wake(due());
+    await expect.poll(() => looks.length, back).toBe(2);
+    looks[1]?.();
+    await sleep(300);
+    queue.wake(due());
+    await expect.poll(() => looks.length, back).toBe(3);
+    looks[2]?.();
+  });
+
+  test('a Redis that keeps its connections and says nothing is noticed, and used again afterwards', async () => {
+    const redis = await privateRedis();
+    await redis.start();
+    const proxy = await startTcpProxy({ host: '127.0.0.1', port: redis.port });
+    const { queue } = openQueue(`redis://127.0.0.1:${proxy.port}`);
+    const heard = listen(queue);
+    await expectWoken(queue, heard);
+    proxy.fallSilent();
+    await expect.poll(() => queue.trouble(), { timeout: 15_000 }).toBeDefined();
+    await proxy.resume();
+    await expectWoken(queue, heard, 15_000);
+  });
+
+  test('a wrong password is told, and the password is not', async () => {
+    const redis = await privateRedis('--requirepass', 'right');
+    await redis.start();
+    const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
+    await expect.poll(() => queue.trouble(), back).toContain('WRONGPASS');
+    await sleep(1_000);
+    expect(logger.messages()).toEqual([linesOf(redis.port).away]);
+    expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('wrong@');
+    expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
+  });
+
+  test('a Redis without memory is told of, until it takes wake-ups again', async () => {
+    const redis = await privateRedis();
+    const { queue, heard, logger } = await begin(redis);
+    await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+    queue.wake(due());
+    await expect.poll(() => queue.trouble(), back).toContain('OOM');
+    await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+    queue.wake(due());
+    await expect.poll(() => queue.trouble(), back).toBeUndefined();
+    await expectWoken(queue, heard);
+    expect(logger.messages('warn')).toHaveLength(1);
+  });
+
+  test('a Redis that may throw messages away is warned of, once', async () => {
+    const redis = await privateRedis('--maxmemory-policy', 'allkeys-lru');
+    const { queue, heard, logger } = await begin(redis);
+    await redis.kill();
+    await redis.start();
+    await expectWoken(queue, heard);
+    expect(logger.messages('warn').filter((line) => line.includes('maxmemory-policy'))).toEqual([
+      'Redis may throw wake-ups away when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
+    ]);
+  });
+
+  test('a Redis that tells nothing about itself is used all the same', async () => {
+    const redis = await privateRedis();
+    await redis.start();
+    await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all', '-info', '-config');
+    const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
+    await expectWoken(queue, listen(queue));
+    expect(logger.messages('warn')).toEqual([]);
+  });
+
+  test('messages that nobody takes stay few', async () => {
+    const redis = await privateRedis();
+    await redis.start();
+    const { queue } = openQueue(redis.url);
+    await expect.poll(() => queue.trouble(), back).toBeUndefined();
+    for (let i = 0; i < 100; i++) {
+      queue.wake(due('derive', 100));
+      await sleep(5);
+    }
+    expect(await redis.command('LLEN', 'bull:vitrine-test-derive:wait')).toBeLessThan(1_400);
+  });
+
+  test.each(['that was never there', 'that runs', 'that went away'])(
+    'a process with a Redis %s closes at once and ends',
+    async (which) => {
+      const redis = await privateRedis();
+      if (which !== 'that was never there') await redis.start();
+      const child = spawn(process.execPath, [closer, redis.url], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const output = text(child.stdout);
+      if (which === 'that went away') {
+        await sleep(700);
+        await redis.kill();
+      }
+      const began = performance.now();
+      const [code] = (await once(child, 'exit')) as [number | null];
+      expect(code).toBe(0);
+      const closedIn = Number(/closed in (\d+) ms/.exec(await output)?.[1]);
+      expect(closedIn).toBeLessThan(1_000);
+      expect(performance.now() - began).toBeLessThan(4_000);
+    },
+  );
+});

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import type { Storage } from '../../../src/storage/storage.ts';
+import { services } from '../../support/services.ts';
+import { keyOf, listAll, put, stage } from '../contract/support.ts';
+import { testStorage } from './support/bucket.ts';
+import { type Fault, type Proxy, startProxy } from './support/proxy.ts';
+
+const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
+const timeoutMs = 500;
+
+/** A store with two files behind a proxy, one of them far larger than what fits into a connection. */
+async function begin() {
+  const proxy = await startProxy();
+  const { storage, staging } = await testStorage({ endpoint: proxy.url, timeoutMs });
+  const [small, large] = [randomBytes(1_000), randomBytes(12 * 2 ** 20)];
+  return {
+    proxy,
+    storage,
+    staging,
+    bytes: small,
+    small: await put(storage, small),
+    large: await put(storage, large),
+  };
+}
+
+/** Every way of calling, each expected to fail; answers how long the slowest took. */
+async function failEach(storage: Storage, key: string): Promise<number> {
+  const began = performance.now();
+  const bytes = randomBytes(2_000);
+  const stream = randomBytes(400_000);
+  const [path, streamPath] = [await stage(storage, bytes), await stage(storage, stream)];
+  const calls = [
+    () => storage.stat(key),
+    () => storage.readAll(key),
+    () => storage.localCopy(key),
+    async () => buffer(await storage.read(key)),
+    () => storage.remove(keyOf(Buffer.from('nothing'))),
+    () => storage.store([{ path, key: keyOf(bytes) }], 'original'),
+    () => storage.store([{ path: streamPath, key: keyOf(stream) }], 'derived'),
+    () => listAll(storage),
+    () => storage.check(),
+  ];
+  await Promise.all(calls.map((call) => expect(call()).rejects.toMatchObject(failed)));
+  return performance.now() - began;
+}
+
+async function worksAgain(storage: Storage, proxy: Proxy, key: string, bytes: Buffer): Promise<void> {
+  proxy.fault('none');
+  expect(await storage.readAll(key)).toEqual(bytes);
+  const more = randomBytes(300_000);
+  await storage.store([{ path: await stage(storage, more), key: keyOf(more) }], 'original');
+  expect(await storage.readAll(keyOf(more))).toEqual(more);
+}
+
+describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
+  test('answers of 500 are tried three times, then every call fails; afterwards all is well', async () => {
+    const { proxy, storage, small, bytes } = await begin();
+    proxy.fault('error 500');
+    const before = proxy.answered.length;
+    await expect(storage.readAll(small)).rejects.toMatchObject({
+      ...failed,
+      message: expect.stringContaining('InternalError'),
+    });
+    expect(proxy.answered.slice(before)).toEqual(['GET 500', 'GET 500', 'GET 500']);
+    await failEach(storage, small);
+    await worksAgain(storage, proxy, small, bytes);
+  });
+
+  test('one that is silent is given up after the time, once, and its connections are closed', async () => {
+    const { proxy, storage, small, bytes } = await begin();
+    proxy.fault('silent');
+    // What is put takes its own time, and is removed in a check that fails: the time may pass twice.
+    expect(await failEach(storage, small)).toBeLessThan(4 * timeoutMs);
+    await expect(storage.stat(small)).rejects.toMatchObject({
+      message: `The storage did not answer within ${timeoutMs / 1000} s.`,
+    });
+    await sleep(100);
+    expect(proxy.sockets()).toBeLessThan(3);
+    await worksAgain(storage, proxy, small, bytes);
+  });
+
+  test.each<Fault>(['silent in the body', 'cut in the body'])(
+    'a body that stops in the middle (%s) is an error for its reader, and no copy of it stays',
+    async (fault) => {
+      const { proxy, storage, staging, small, large, bytes } = await begin();
+      proxy.fault(fault, ({ method }) => method === 'GET');
+      const began = performance.now();
+      for (const key of [small, large]) {
+        await expect((async () => buffer(await storage.read(key)))()).rejects.toMatchObject(failed);
+        await expect(storage.readAll(key)).rejects.toMatchObject(failed);
+        await expect(storage.localCopy(key)).rejects.toMatchObject(failed);
+      }
+      expect(performance.now() - began).toBeLessThan(6 * timeoutMs + 2_000);
+      expect(await readdir(staging)).toEqual([]);
+      await sleep(100);
+      expect(proxy.sockets()).toBeLessThan(3);
+      await worksAgain(storage, proxy, small, bytes);
+    },
+  );
+
+  test('one that goes away and comes back is used again at once', async () => {
+    const { proxy, storage, small, bytes } = await begin();
+    await proxy.down();
+    await failEach(storage, small);
+    await proxy.up();
+    await worksAgain(storage, proxy, small, bytes);
+  });
+
+  test('a reader that takes its time is waited for, longer than for the store', async () => {
+    const { storage, large } = await begin();
+    let bytes = 0;
+    let pauses = 0;
+    for await (const chunk of await storage.read(large)) {
+      bytes += (chunk as Buffer).length;
+      if (bytes < pauses * 4 * 2 ** 20) continue;
+      pauses += 1;
+      await sleep(timeoutMs + 200);
+    }
+    expect(bytes).toBe(12 * 2 ** 20);
+    expect(pauses).toBeGreaterThan(1);
+  });
+
+  test('a reader that goes away frees its connection', async () => {
+    const { proxy, storage, large } = await begin();
+    for (let round = 0; round < 70; round += 1) {
+      const body = await storage.read(large);
+      await body.iterator({ destroyOnReturn: true }).next();
+      body.destroy();
+    }
+    // There are 64 connections: a call would wait for one in vain.
+    expect(await storage.stat(large)).toBeDefined();
+    await sleep(100);
+    expect(proxy.sockets()).toBeLessThan(10);
+  });
+
+  test('memory does not grow with calls that fail', async () => {
+    const { proxy, storage, small, bytes } = await begin();
+    proxy.fault('silent in the body', ({ method }) => method === 'GET');
+    const failMany = () =>
+      Promise.all(
+        Array.from({ length: 60 }, () => expect(storage.readAll(small)).rejects.toMatchObject(failed)),
+      );
+    await failMany();
+    const before = process.memoryUsage().rss;
+    for (let round = 0; round < 4; round += 1) await failMany();
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+    await worksAgain(storage, proxy, small, bytes);
+  });
+});

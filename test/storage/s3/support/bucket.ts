@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, onTestFinished } from 'vitest';
+import { makeS3Storage, type S3StorageSettings } from '../../../../src/storage/s3/s3-storage.ts';
+import type { Storage } from '../../../../src/storage/storage.ts';
+import { testFolder } from '../../../support/inner/folders.ts';
+import { services } from '../../../support/services.ts';
+
+/** The store of these tests takes any keys; the library looks for some in the environment. */
+process.env['AWS_ACCESS_KEY_ID'] ??= 'test';
+process.env['AWS_SECRET_ACCESS_KEY'] ??= 'test';
+
+export const bucketName = services.s3Bucket;
+
+/** A client that is not Vitrine's, to look at the bucket and to damage what is in it. */
+export function rawClient(): S3Client {
+  const client = new S3Client({
+    region: 'us-east-1',
+    endpoint: services.s3Endpoint ?? 'http://127.0.0.1:9',
+    forcePathStyle: true,
+  });
+  afterAll(() => client.destroy());
+  return client;
+}
+
+/** Settings with a prefix of their own. */
+export async function testSettings(more: Partial<S3StorageSettings> = {}): Promise<S3StorageSettings> {
+  return {
+    bucket: bucketName,
+    region: 'us-east-1',
+    endpoint: services.s3Endpoint ?? 'http://127.0.0.1:9',
+    forcePathStyle: true,
+    prefix: `test-${randomUUID()}/`,
+    timeoutMs: 5_000,
+    presignSeconds: 60,
+    stagingPath: await testFolder(),
+    ...more,
+  };
+}
+
+/** A store for one test, empty unless it is given the prefix of another. */
+export async function testStorage(
+  more: Partial<S3StorageSettings> = {},
+): Promise<{ readonly storage: Storage; readonly prefix: string; readonly staging: string }> {
+  const settings = await testSettings(more);
+  const storage = await makeS3Storage(settings);
+  onTestFinished(() => storage.close());
+  return { storage, prefix: settings.prefix, staging: settings.stagingPath };
+}
+
+/** Replaces an object by its first bytes. */
+export async function cutObject(client: S3Client, key: string, bytes: number): Promise<void> {
+  const name = { Bucket: bucketName, Key: key };
+  const { Body } = await client.send(new GetObjectCommand(name));
+  const content = await Body?.transformToByteArray();
+  await client.send(new PutObjectCommand({ ...name, Body: content?.subarray(0, bytes) ?? '' }));
+}

@@ -1,0 +1,15 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../../..');
+const sources = ['node_modules/@electric-sql/pglite/package.json', 'src/db/migrate.ts', 'src/db/vectors.ts'];
+
+/** Names what a template of a migrated database depends on: the engine, and how a schema is made. */
+export async function templateName(): Promise<string> {
+  const hash = createHash('sha256');
+  const migrations = (await readdir(join(root, 'src/db/migrations'))).toSorted();
+  for (const path of [...sources, ...migrations.map((name) => `src/db/migrations/${name}`)])
+    hash.update(await readFile(join(root, path)));
+  return `vitrine-test-database-${hash.digest('hex').slice(0, 16)}`;
+}
