@@ -39,13 +39,16 @@ const rules: Readonly<Record<string, Rule>> = {
       'storage',
       'imaging',
       'telemetry',
+      'app',
       'app.ts',
     ],
   },
+  app: { uses: [...nouns, 'db', 'queue', 'storage'], knows: ['config.ts'] },
   'app.ts': {
     uses: [
       ...nouns,
       'version.ts',
+      'app',
       'data-folder',
       'db',
       'fetcher',
@@ -137,7 +140,9 @@ test('the scan finds the imports', () => {
   expect(imports.length).toBeGreaterThan(200);
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isOurs: true, kind: 'on demand' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isOurs: true, kind: 'types' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'storage/local.ts', isOurs: true, kind: 'code' });
+  expect(imports).toContainEqual({ from: 'app.ts', to: 'db/migrate.ts', isOurs: true, kind: 'code' });
+  const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isOurs: true };
+  expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });
 
 describe('imports go one way', () => {
@@ -167,6 +172,17 @@ describe('imports go one way', () => {
       .filter(({ to, isOurs }) => isOurs && to === 'app.ts')
       .map(({ from }) => partOf(from));
     expect([...new Set(importers)]).toEqual(['cli']);
+  });
+});
+
+describe('drivers that are not used are not loaded', () => {
+  test.each(['app.ts', 'cli/serve.ts', 'cli/worker.ts'])('%s', (entry) => {
+    const loaded = loadedWith(entry);
+    const heavy = imports.filter(
+      ({ from, to, kind }) =>
+        loaded.has(from) && kind === 'code' && /^(@aws-sdk\/|bullmq|ioredis|@electric-sql\/)/.test(to),
+    );
+    expect(heavy).toEqual([]);
   });
 });
 
@@ -208,8 +224,8 @@ describe('each thing in its place', () => {
     const strangers = [...importersOf(/^(kysely|pg$|@electric-sql\/)/)].filter(
       (file) => partOf(file) !== 'db',
     );
-    // The doctor asks one question of its own.
-    expect(strangers.filter((file) => file !== 'cli/doctor/data-checks.ts')).toEqual([]);
+    // Wake-ups have a connection of their own.
+    expect(strangers.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
   });
 
   test('HTTP is spoken in http/; the composition root knows its types', () => {

@@ -32,6 +32,28 @@ function tableRows(document: string): string[][] {
   );
 }
 
+/** Words in capitals that are no settings of the program. */
+const foreignWords = [
+  // The mark in the folder of a complete database, and what confirms a purge on a machine of one's own.
+  'VITRINE_READY',
+  'DELETE_CONFIRMED',
+  // Read by the S3 client; a word of its options.
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'WHEN_REQUIRED',
+  // Read by tests and benchmarks.
+  'TEST_DATABASE_URL',
+  'TEST_REDIS_URL',
+  'TEST_S3_ENDPOINT',
+  'TEST_S3_BUCKET',
+  'BENCH_DATABASE_URL',
+  'BENCH_REDIS_URL',
+  'FAULT_ROUNDS',
+  'FAULT_POSTGRES_KILL',
+  'FAULT_POSTGRES_START',
+];
+
 describe('configuration', () => {
   test('docs/configuration.md is what the settings give', () => {
     const { status, stderr } = spawnSync(process.execPath, ['scripts/configuration-docs.ts', '--check'], {
@@ -44,8 +66,7 @@ describe('configuration', () => {
 
   test('every variable that a document names is a setting', () => {
     const known = new Set(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases]));
-    // No variables: the mark in the folder of a complete database, and what confirms a purge on a machine of one's own.
-    for (const word of ['VITRINE_READY', 'DELETE_CONFIRMED']) known.add(word);
+    for (const word of foreignWords) known.add(word);
     const unknown = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
         .filter((name) => !known.has(name))

@@ -131,6 +131,19 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       return Number(numDeletedRows);
     },
 
+    /**
+     * Whether this process shall make a pass over all data now: false when another one began it less than nine tenths of
+     * `everySeconds` ago. (Not the whole time: clocks of timers differ a little.)
+     */
+    async beginPass(name: string, everySeconds: number): Promise<boolean> {
+      const { rows } = await sql`
+        INSERT INTO sweep_passes (name) VALUES (${name})
+        ON CONFLICT (name) DO UPDATE SET begun_at = now()
+        WHERE sweep_passes.begun_at < now() - make_interval(secs => ${0.9 * everySeconds})
+        RETURNING name`.execute(db);
+      return rows.length > 0;
+    },
+
     /** Frees dead rows and counts the living ones: the embedded engine has nobody else who does; a server has. */
     async vacuum(): Promise<void> {
       if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);

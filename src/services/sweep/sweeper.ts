@@ -11,7 +11,7 @@ interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
-  readonly sweeping: Pick<SweepQueries, 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
+  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
@@ -20,6 +20,8 @@ interface Parts {
 /** Repairs what crashes leave behind, on a timetable. */
 export interface Sweeper {
   start(): void;
+  /** Makes each pass that is due now, or the frequent ones only, for a process that is not always there. Never fails. */
+  once(which: 'frequent' | 'all'): Promise<void>;
   /** Stops the timetable and waits for a pass that runs. */
   stop(): Promise<void>;
 }
@@ -29,6 +31,8 @@ interface Pass {
   /** Pause before the first pass; short enough that a server which starts anew each night still makes it. */
   readonly firstMs: number;
   readonly everyMs: number;
+  /** Looks at all data: of several processes one makes it. */
+  readonly isShared?: boolean;
   readonly run: () => Promise<unknown>;
 }
 
@@ -36,8 +40,13 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
+/** Passes with a shorter pause are frequent: they cost a query when there is nothing to do. */
+const frequentMs = 60 * second;
+
 /** Longer than any upload may take to arrive, here or in the store. */
 const uploadAgeMs = day;
+
+const daily = { firstMs: hour, everyMs: day, isShared: true };
 
 /** @see Sweeper */
 export function makeSweeper(parts: Parts): Sweeper {
@@ -54,18 +63,20 @@ export function makeSweeper(parts: Parts): Sweeper {
       name: 'unfinished uploads',
       firstMs: hour,
       everyMs: hour,
+      isShared: true,
       run: () => parts.storage.sweepUnfinished(uploadAgeMs),
     },
-    { name: 'old jobs', firstMs: hour, everyMs: day, run: () => parts.sweeping.forgetOldJobs() },
-    { name: 'missing originals', firstMs: hour, everyMs: day, run: () => parts.findMissingOriginals() },
-    { name: 'orphaned files', firstMs: 2 * hour, everyMs: day, run: () => parts.sweepOrphans() },
+    { ...daily, name: 'old jobs', run: () => parts.sweeping.forgetOldJobs() },
+    { ...daily, name: 'missing originals', run: () => parts.findMissingOriginals() },
+    { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => parts.sweepOrphans() },
     { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => parts.sweeping.vacuum() },
   ];
   const stopping = new AbortController();
   const loops: Promise<void>[] = [];
 
-  async function runPass(name: string, run: () => Promise<unknown>): Promise<void> {
+  async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
     try {
+      if (isShared && !(await parts.sweeping.beginPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
       parts.logger.error({ err: error }, `the sweep for ${name} failed; it is tried again later`);
@@ -73,17 +84,22 @@ export function makeSweeper(parts: Parts): Sweeper {
   }
 
   /** A pass begins a full pause after the one before has ended, so slow ones never pile up. */
-  async function repeat({ name, firstMs, everyMs, run }: Pass): Promise<void> {
-    let ready = await pause(firstMs, stopping.signal);
+  async function repeat(pass: Pass): Promise<void> {
+    let ready = await pause(pass.firstMs, stopping.signal);
     while (ready) {
-      await runPass(name, run);
-      ready = await pause(everyMs, stopping.signal);
+      await runPass(pass);
+      ready = await pause(pass.everyMs, stopping.signal);
     }
   }
 
   return {
     start() {
       for (const pass of passes) loops.push(repeat(pass));
+    },
+    async once(which) {
+      for (const pass of passes) {
+        if (pass.everyMs < frequentMs || (which === 'all' && pass.isShared)) await runPass(pass);
+      }
     },
     async stop() {
       stopping.abort();

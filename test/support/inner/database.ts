@@ -24,6 +24,7 @@ const emptied = [
   'fingerprints',
   'embeddings',
   'near_duplicates',
+  'sweep_passes',
 ].join(', ');
 
 /**

@@ -80,7 +80,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     jobEnded: (run: { kind: string; outcome: string }) => void endedRuns.push(`${run.kind} ${run.outcome}`),
   };
   const work = { derive: deriveImage, import: importImage };
-  const runJob = makeRunJob({ jobs, work, metrics, leases, leaseSeconds, settlements, queue, logger });
+  const runner = { jobs, work, metrics, leases, leaseSeconds, settlements, queue, logger };
+  const runJob = makeRunJob(runner);
   const waitForImage = makeWaitForImage({ images, settlements });
   const findByContent: typeof images.findByContent = async (tenantId, contentHash) => {
     const known = await images.findByContent(tenantId, contentHash);
@@ -122,6 +123,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     leases,
     findNearDuplicates,
     runJob,
+    /** The same over another way to record failures. */
+    runnerOver: (other: Pick<typeof jobs, 'recordFailure'>) => makeRunJob({ ...runner, jobs: other }),
     endedRuns,
     waitForImage,
     ingestUrls,

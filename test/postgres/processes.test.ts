@@ -1,0 +1,121 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import { rowOf, rowsOf } from '../support/inner/database.ts';
+import { testFolder } from '../support/inner/folders.ts';
+import { freshPicture } from '../support/inner/pictures.ts';
+import { createServerDatabase, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { call, form } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { startServer } from '../support/process/server.ts';
+import { startWorker } from '../support/process/worker-process.ts';
+import { services } from '../support/services.ts';
+
+/** A database, and the environment of processes that share it and a folder of pictures. */
+async function shared(more: Record<string, string> = {}) {
+  const { name, database } = await testServerDatabase();
+  const folder = await testFolder();
+  const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: folder, WORKER_CONCURRENCY: '1', ...more };
+  return { database, env, folder };
+}
+
+const queueUpload = async (url: string, tenant: string) => {
+  const answer = await call(`${url}/upload/`, {
+    method: 'POST',
+    body: form(['file', await freshPicture()], ['tenant_name', tenant]),
+  });
+  expect(answer.status).toBe(200);
+};
+
+const wakers: [string, Record<string, string>][] = [['the database', {}]];
+if (services.redisUrl) wakers.push(['Redis', { REDIS_URL: services.redisUrl }]);
+
+test.each(wakers)(
+  'an idle worker begins within 100 ms after the commit, woken by %s',
+  async (_waker, more) => {
+    const { database, env, folder } = await shared({
+      ...more,
+      QUEUE_NAME: `test-${process.pid}-${Date.now()}`,
+    });
+    const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
+    await startWorker(env);
+    for (let i = 0; i < 10; i++) {
+      await queueUpload(server.url, 'shop');
+      // Idle again, and in no step with the worker's own looks.
+      await vi.waitFor(async () => {
+        const { open } = await rowOf<{ open: number }>(
+          database,
+          "SELECT count(*) AS open FROM jobs WHERE state <> 'completed'",
+        );
+        expect(open).toBe(0);
+      }, 10_000);
+      await sleep(137);
+    }
+    const delays = await rowsOf<{ ms: number }>(
+      database,
+      'SELECT (1000 * extract(epoch FROM started_at - created_at))::float8 AS ms FROM jobs ORDER BY 1',
+    );
+    // One of ten may meet another program that has the processor.
+    expect(delays[8]?.ms).toBeLessThan(100);
+  },
+);
+
+test('a tenant with a long line does not hold up another one’s upload', async () => {
+  const { database, env, folder } = await shared();
+  const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
+  for (let i = 0; i < 60; i++) await queueUpload(server.url, 'long-line');
+  await Promise.all([startWorker(env, '--concurrency', '1'), startWorker(env, '--concurrency', '1')]);
+  await vi.waitFor(async () => {
+    const { done } = await rowOf<{ done: number }>(
+      database,
+      "SELECT count(*) AS done FROM jobs WHERE state = 'completed'",
+    );
+    expect(done).toBeGreaterThan(5);
+  }, 20_000);
+  await queueUpload(server.url, 'guest');
+  const ofGuest = "FROM jobs j JOIN tenants t ON t.id = j.tenant_id WHERE t.name = 'guest'";
+  await vi.waitFor(async () => {
+    expect(await rowOf(database, `SELECT j.state ${ofGuest}`)).toEqual({ state: 'completed' });
+  }, 20_000);
+  const { before } = await rowOf<{ before: number }>(
+    database,
+    `SELECT count(*) AS before FROM jobs, (SELECT j.created_at, j.started_at ${ofGuest}) guest
+     WHERE jobs.started_at > guest.created_at AND jobs.started_at < guest.started_at`,
+  );
+  // Two workers with one decoder each, and two jobs in hand for each decoder.
+  expect(before).toBeLessThanOrEqual(2 * 2);
+});
+
+test('ten commands that migrate at once do it once', async () => {
+  const { name, remove } = await createServerDatabase(false);
+  try {
+    const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: await testFolder() };
+    const outcomes = await Promise.all(Array.from({ length: 10 }, () => runVitrine(['migrate'], env)));
+    expect(outcomes.map(({ code }) => code)).toEqual(outcomes.map(() => 0));
+    expect(outcomes.filter(({ stdout }) => /applied 0001/.test(stdout))).toHaveLength(1);
+    expect(outcomes.filter(({ stdout }) => /nothing was to be done/.test(stdout))).toHaveLength(9);
+  } finally {
+    await remove();
+  }
+});
+
+test('a worker that is asked to stop finishes what it has and ends well', async () => {
+  const { database, env, folder } = await shared();
+  const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
+  const worker = await startWorker(env);
+  for (let i = 0; i < 12; i++) await queueUpload(server.url, 'shop');
+  expect(await worker.stop()).toBe(0);
+  const states = await rowsOf<{ state: string }>(database, 'SELECT DISTINCT state FROM jobs ORDER BY state');
+  expect(states.map(({ state }) => state)).not.toContain('processing');
+  await startWorker(env);
+  await vi.waitFor(async () => {
+    expect(await rowsOf(database, 'SELECT DISTINCT state FROM jobs')).toEqual([{ state: 'completed' }]);
+  }, 20_000);
+});
+
+test('a server that cannot be used ends the start with a sentence', async () => {
+  const env = { DATABASE_URL: urlOfDatabase('no_such_database'), DATA_DIR: await testFolder() };
+  const { code, stderr } = await runVitrine(['worker'], env);
+  expect(stderr).toMatch(/"no_such_database" does not exist\. Create the database/);
+  expect(stderr).not.toMatch(/\n\s+at /);
+  expect(code).toBe(1);
+});

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+import { cleanEnvironment, mainModule } from './command.ts';
+
+/** A `vitrine worker`. */
+export interface WorkerProcess {
+  readonly pid: number;
+  readonly log: () => string;
+  /** Asks it to stop; answers its exit code. */
+  readonly stop: () => Promise<number | null>;
+}
+
+/** Starts a worker for one test and waits until it takes jobs. */
+export async function startWorker(
+  env: Record<string, string>,
+  ...args: readonly string[]
+): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, [mainModule, 'worker', ...args], {
+    cwd: tmpdir(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment({ LOG_LEVEL: 'info', ...env }),
+  });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
+  for (let waits = 0; !log.includes('worker takes jobs'); waits++) {
+    if (waits > 1_000 || child.exitCode !== null) throw new Error(`The worker does not start:\n${log}`);
+    await sleep(20);
+  }
+  return {
+    pid: child.pid ?? 0,
+    log: () => log,
+    stop() {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
