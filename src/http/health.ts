@@ -4,13 +4,20 @@ import type { HealthCheck } from '../services/check-health.ts';
 /** Schema of checks: each by its name. */
 export const checksSchema = z.record(
   z.string(),
-  z.object({ ok: z.boolean(), error: z.string().optional().describe('Why it failed.') }),
+  z.object({
+    ok: z.boolean(),
+    error: z.string().optional().describe('Why it failed.'),
+    warning: z.string().optional().describe('What does not work, though requests are served all the same.'),
+  }),
 );
 
 /** Checks, each by its name. */
 export function checksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
   return Object.fromEntries(
-    checks.map(({ name, error }) => [name, error === undefined ? { ok: true } : { ok: false, error }]),
+    checks.map(({ name, error, warning }) => [
+      name,
+      { ok: error === undefined, ...(error !== undefined && { error }), ...(warning && { warning }) },
+    ]),
   );
 }
 

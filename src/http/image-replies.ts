@@ -99,13 +99,13 @@ export async function replyOriginal(
 async function replyRedirect(
   { method }: FastifyRequest,
   reply: FastifyReply,
-  { address, maxAgeSeconds }: Redirect,
+  redirect: Redirect,
   headers: { readonly contentType: string; readonly contentDisposition?: string },
 ): Promise<FastifyReply> {
-  const location = await address({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
+  const location = await redirect.address({ ...headers, method: method === 'HEAD' ? 'HEAD' : 'GET' });
   return reply
     .code(302)
-    .headers({ location, 'cache-control': `private, max-age=${maxAgeSeconds}` })
+    .headers({ location, 'cache-control': `private, max-age=${redirect.maxAgeSeconds}` })
     .send();
 }
 

@@ -12,17 +12,18 @@ interface Parts {
   readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
   readonly storage: Pick<Storage, 'check' | 'freeBytes' | 'kind'>;
-  readonly queue: Pick<WorkQueue, 'kind'>;
+  readonly queue: Pick<WorkQueue, 'kind' | 'trouble'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
   readonly logger: Logger;
 }
 
-/** Result of one check: `undefined` error means that it passed. */
+/** Result of one check: `undefined` error means that it passed. A warning tells what does not work, and is no failure. */
 export interface HealthCheck {
   readonly name: 'database' | 'storage' | 'queue' | 'decoders';
   readonly error: string | undefined;
+  readonly warning?: string | undefined;
 }
 
 /** Everything that health tells, beyond whether the checks passed. */
@@ -39,6 +40,8 @@ export interface HealthDetails {
         readonly failed: number;
         /** Age of the oldest job that waits, in seconds; `null` when none waits. */
         readonly oldestPendingSeconds: number | null;
+        /** Why it wakes no workers up now; `null` when it does. Work goes on by polling meanwhile. */
+        readonly trouble: string | null;
       }
     | undefined;
   readonly storage: { readonly kind: string; readonly freeBytes: number } | undefined;
@@ -72,13 +75,16 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
     }
   }
 
-  const ready = () =>
-    Promise.all([
+  const ready = async () => {
+    const checks = await Promise.all([
       check('database', sweeping.isAlive),
       check('storage', storage.check),
       check('queue', reports.depth),
       check('decoders', () => assertDecoding(decoders)),
     ]);
+    const warning = queue.trouble();
+    return checks.map((made) => (made.name === 'queue' && warning ? { ...made, warning } : made));
+  };
 
   return {
     ready,
@@ -94,7 +100,10 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
       return {
         checks,
         database,
-        queue: depth && failed !== undefined ? { kind: queue.kind, failed, ...addUp(depth) } : undefined,
+        queue:
+          depth && failed !== undefined
+            ? { kind: queue.kind, failed, ...addUp(depth), trouble: queue.trouble() ?? null }
+            : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),
         embeddings:

@@ -40,7 +40,19 @@ async function putOnce(bucket: Bucket, put: Put, content: Buffer | Readable): Pr
     ChecksumSHA256: sha256.toString('base64'),
   });
   signPayload(command, sha256.toString('hex'));
-  await (content instanceof Readable ? bucket.uploads : bucket.calls).send(command);
+  if (content instanceof Readable) await sendStream(bucket, command, content);
+  else await bucket.calls.send(command);
+}
+
+/** A file that cannot be read any more ends the call; unheard, its error would end the process. */
+async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Readable): Promise<void> {
+  const unreadable = new AbortController();
+  content.once('error', (error) => unreadable.abort(error));
+  try {
+    await bucket.uploads.send(command, { abortSignal: unreadable.signal });
+  } catch (error) {
+    throw unreadable.signal.aborted ? unreadable.signal.reason : error;
+  }
 }
 
 /** The signature covers the bytes too: a store that knows no checksums refuses damage all the same. */

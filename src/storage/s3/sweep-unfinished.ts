@@ -14,8 +14,9 @@ const passingFolders = ['incoming/', 'checks/'] as const;
 export async function sweepUnfinished(bucket: Bucket, olderThanMs: number): Promise<number> {
   const before = new Date(Date.now() - olderThanMs);
   let removed = 0;
-  for (const folder of storedFolders) removed += await abortUploads(bucket, folder, before);
   for (const folder of passingFolders) removed += await removeOld(bucket, folder, before);
+  // Last, because some stores do not know this call.
+  for (const folder of storedFolders) removed += await abortUploads(bucket, folder, before);
   return removed;
 }
 

@@ -77,6 +77,13 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
       expect((await storage.readAll(key)).toString()).toBe(presets[index]);
   });
 
+  test('with nothing unfinished there is nothing to sweep, and what is stored stays', async () => {
+    const { storage } = await makeStorage();
+    const key = await put(storage, randomBytes(10));
+    expect(await storage.sweepUnfinished(-60_000)).toBe(0);
+    expect(await listAll(storage)).toMatchObject([{ key, bytes: 10 }]);
+  });
+
   test('a removed file is gone, and removing it again is fine', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));

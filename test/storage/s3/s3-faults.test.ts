@@ -1,12 +1,17 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makeBucket } from '../../../src/storage/s3/bucket.ts';
+import { makeS3Clients } from '../../../src/storage/s3/client.ts';
+import { putObject } from '../../../src/storage/s3/put-object.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import { services } from '../../support/services.ts';
 import { keyOf, listAll, put, stage } from '../contract/support.ts';
-import { testStorage } from './support/bucket.ts';
+import { testSettings, testStorage } from './support/bucket.ts';
 import { type Fault, type Proxy, startProxy } from './support/proxy.ts';
 
 const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
@@ -135,6 +140,22 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     expect(await storage.stat(large)).toBeDefined();
     await sleep(100);
     expect(proxy.sockets()).toBeLessThan(10);
+  });
+
+  test('a file that cannot be read while it is sent fails its call, and nothing else', async () => {
+    const { proxy, storage, staging, small, bytes } = await begin();
+    const settings = await testSettings({ endpoint: proxy.url, timeoutMs });
+    const clients = makeS3Clients(settings);
+    onTestFinished(() => clients.close());
+    const content = randomBytes(300_000);
+    const body = {
+      bytes: content.length,
+      sha256: createHash('sha256').update(content).digest(),
+      open: () => createReadStream(join(staging, 'not there')),
+    };
+    const put = { path: '', key: keyOf(content), body, onlyIfNew: true };
+    await expect(putObject(makeBucket(clients, settings), put)).rejects.toMatchObject({ code: 'ENOENT' });
+    await worksAgain(storage, proxy, small, bytes);
   });
 
   test('memory does not grow with calls that fail', async () => {

@@ -27,7 +27,13 @@ const purgeQuery = z.object({
     'Deleted at least this long ago; `PURGE_DAYS` if it is missing.',
   ).optional(),
 });
-const healthSchema = z.looseObject({ status: z.enum(['healthy', 'unhealthy']) });
+const healthSchema = z.looseObject({
+  status: z.enum(['healthy', 'unhealthy']),
+  warnings: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe('What does not work, by its name, though requests are served all the same.'),
+});
 const tags = ['Catalog dialect'];
 
 /** Figures, purge and health in the catalog dialect. */
@@ -110,10 +116,13 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
     },
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
-      if (isHealthy(checks)) return { status: 'healthy' };
+      const warned = checks.filter(({ warning }) => warning !== undefined);
+      const warnings = Object.fromEntries(warned.map(({ name, warning = '' }) => [name, warning]));
+      const more = warned.length > 0 ? { warnings } : {};
+      if (isHealthy(checks)) return { status: 'healthy', ...more };
       const failed = checks.filter(({ error }) => error !== undefined);
       const reasons = Object.fromEntries(failed.map(({ name, error }) => [name, error]));
-      return reply.code(503).send({ status: 'unhealthy', ...reasons });
+      return reply.code(503).send({ status: 'unhealthy', ...reasons, ...more });
     },
   );
 };

@@ -127,6 +127,7 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
         processing: queue.processing,
         failed: queue.failed,
         oldest_pending_seconds: queue.oldestPendingSeconds,
+        ...(queue.trouble && { warning: queue.trouble }),
       },
     ),
     storage: partRecord(checks, 'storage', storage && { kind: storage.kind, free_bytes: storage.freeBytes }),

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterAll, onTestFinished } from 'vitest';
 import { makeS3Storage, type S3StorageSettings } from '../../../../src/storage/s3/s3-storage.ts';
 import type { Storage } from '../../../../src/storage/storage.ts';
@@ -14,13 +20,14 @@ export const bucketName = services.s3Bucket;
 
 /** A client that is not Vitrine's, to look at the bucket and to damage what is in it. */
 export function rawClient(): S3Client {
-  const client = new S3Client({
-    region: 'us-east-1',
-    endpoint: services.s3Endpoint ?? 'http://127.0.0.1:9',
-    forcePathStyle: true,
-  });
+  const client = makeClient();
   afterAll(() => client.destroy());
   return client;
+}
+
+function makeClient(): S3Client {
+  const endpoint = services.s3Endpoint ?? 'http://127.0.0.1:9';
+  return new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true });
 }
 
 /** Settings with a prefix of their own. */
@@ -45,7 +52,23 @@ export async function testStorage(
   const settings = await testSettings(more);
   const storage = await makeS3Storage(settings);
   onTestFinished(() => storage.close());
+  if (services.s3Endpoint) onTestFinished(() => emptyPrefix(settings.prefix));
   return { storage, prefix: settings.prefix, staging: settings.stagingPath };
+}
+
+/** The store of these tests keeps everything in memory. */
+async function emptyPrefix(prefix: string): Promise<void> {
+  const client = makeClient();
+  let isEmpty = false;
+  while (!isEmpty) {
+    const page = await client.send(new ListObjectsV2Command({ Bucket: bucketName, Prefix: prefix }));
+    const Objects = page.Contents?.map(({ Key }) => ({ Key })) ?? [];
+    if (Objects.length > 0) {
+      await client.send(new DeleteObjectsCommand({ Bucket: bucketName, Delete: { Objects, Quiet: true } }));
+    }
+    isEmpty = page.IsTruncated !== true;
+  }
+  client.destroy();
 }
 
 /** Replaces an object by its first bytes. */

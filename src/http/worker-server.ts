@@ -1,0 +1,33 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { checksRecord, isHealthy } from './health.ts';
+import { replyMetricsText } from './prometheus.ts';
+import type { HttpParts } from './surface.ts';
+
+/** A worker takes no requests of clients: those that watch it need little, and not for long. */
+const requestMs = 10_000;
+const mostConnections = 64;
+
+/** What a worker answers to those that watch it: `/healthz`, and `/metrics` for Prometheus. It does not listen yet. */
+export function makeWorkerServer(
+  logger: FastifyBaseLogger,
+  { services, metrics }: Pick<HttpParts, 'services' | 'metrics'>,
+): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: requestMs,
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+  });
+  app.server.maxConnections = mostConnections;
+  app.get('/healthz', async (_request, reply) => {
+    const checks = await services.checkHealth.ready();
+    const healthy = isHealthy(checks);
+    return reply
+      .code(healthy ? 200 : 503)
+      .header('cache-control', 'no-cache')
+      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: checksRecord(checks) });
+  });
+  app.get('/metrics', (_request, reply) => replyMetricsText(reply, metrics));
+  return app;
+}

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest';
+import { call, expectProblem, form } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { s3Environment } from '../support/process/s3.ts';
+import { startServer } from '../support/process/server.ts';
+import { services } from '../support/services.ts';
+import { startProxy } from '../storage/s3/support/proxy.ts';
+
+/** An upload that may be refused. */
+const send = (url: string, bytes: Buffer) =>
+  call(`${url}/v1/images`, { method: 'POST', body: form(['file', bytes]) });
+
+describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () => {
+  test('refuses uploads within the time and keeps nothing of them; afterwards the same upload succeeds', async () => {
+    const proxy = await startProxy();
+    const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
+    const bytes = await jpeg('in trouble');
+    for (const fault of ['silent', 'error 500'] as const) {
+      proxy.fault(fault);
+      const began = performance.now();
+      expectProblem(await send(url, bytes), 503, 'storage_failed');
+      expect(performance.now() - began).toBeLessThan(5_000);
+      expect((await call(`${url}/v1/healthz`)).status).toBe(503);
+    }
+    await proxy.down();
+    expectProblem(await send(url, bytes), 503, 'storage_failed');
+    await proxy.up();
+    proxy.fault('none');
+    expect((await send(url, bytes)).status).toBe(201);
+    expect((await call(`${url}/v1/healthz`)).status).toBe(200);
+  });
+
+  test('starts while the store is away', async () => {
+    const { url } = await startServer(
+      s3Environment({ S3_ENDPOINT: 'http://127.0.0.1:9', S3_TIMEOUT_SECONDS: '1' }),
+    );
+    expectProblem(await send(url, await jpeg('too early')), 503, 'storage_failed');
+    expect((await call(`${url}/v1/images`)).status).toBe(200);
+  });
+
+  test('an original that stops in the middle is cut for its reader too, and not given as if it were whole', async () => {
+    const proxy = await startProxy();
+    const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
+    const bytes = await jpeg('cut', 1_500, 1_500);
+    const { id } = (await send(url, bytes)).body as { id: number };
+    for (const fault of ['cut in the body', 'silent in the body'] as const) {
+      proxy.fault(fault, ({ method }) => method === 'GET');
+      await expect(call(`${url}/v1/images/${id}/original`)).rejects.toThrow();
+    }
+    proxy.fault('none');
+    expect((await call(`${url}/v1/images/${id}/original`)).bytes.equals(bytes)).toBe(true);
+  });
+});
