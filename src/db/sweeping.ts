@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { lockContent } from './content-lock.ts';
-import type { Database } from './database.ts';
+import type { Database, Queryable } from './database.ts';
 import type { DueJob, JobState } from '../model/job.ts';
 
 /** Queries of the sweeper. */
@@ -111,24 +111,14 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
         return true;
       }),
 
-    /** Forgets finished jobs: completed ones after 7 days, failed ones after 30. */
+    /** Forgets finished jobs: completed ones after 7 days, failed ones after 30. Answers how many. */
     async forgetOldJobs(): Promise<number> {
-      const { numDeletedRows } = await db
-        .deleteFrom('jobs')
-        .where((row) =>
-          row.or([
-            row.and([
-              row('state', '=', 'completed'),
-              row('finished_at', '<', sql<Date>`now() - interval '7 days'`),
-            ]),
-            row.and([
-              row('state', '=', 'failed'),
-              row('finished_at', '<', sql<Date>`now() - interval '30 days'`),
-            ]),
-          ]),
-        )
-        .executeTakeFirst();
-      return Number(numDeletedRows);
+      let forgotten = 0;
+      for (const [state, days] of keptDays) {
+        for (let batch = batchSize; batch === batchSize; forgotten += batch)
+          batch = await forgetJobs(db, state, days);
+      }
+      return forgotten;
     },
 
     /**
@@ -176,4 +166,22 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       await sql`SELECT 1`.execute(db);
     },
   };
+}
+
+/** How long finished jobs are kept. */
+const keptDays = [
+  ['completed', 7],
+  ['failed', 30],
+] as const;
+
+/** Rows that one statement removes: millions at once would take longer than a statement may. */
+const batchSize = 5_000;
+
+async function forgetJobs(db: Queryable, state: JobState, days: number): Promise<number> {
+  const { rows } = await sql`
+    DELETE FROM jobs WHERE id = ANY (ARRAY(
+      SELECT id FROM jobs WHERE state = ${state} AND finished_at < now() - make_interval(days => ${days})
+      ORDER BY finished_at LIMIT ${batchSize}))
+    RETURNING id`.execute(db);
+  return rows.length;
 }

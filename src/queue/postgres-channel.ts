@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
-import { inTime } from './time-limit.ts';
+import { inTime } from '../model/time-limit.ts';
 
 interface Parts {
   readonly connection: ClientConfig;

@@ -7,7 +7,8 @@ import { makeDelays } from './delays.ts';
 import { kindsOf, makeListeners } from './listeners.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
 import type { WorkQueue } from './queue.ts';
-import { inTime, reasonOf } from './time-limit.ts';
+import { inTime } from '../model/time-limit.ts';
+import { reasonOf } from './reason.ts';
 
 interface Parts {
   /** With user and password: goes into no log and no sentence. */

@@ -1,8 +1,10 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { inTime } from './time-limit.ts';
+import { inTime } from '../model/time-limit.ts';
 
 /** How often a server is asked whether it is still there; half of it may pass until it answers. */
 const heartbeatMs = 6_000;
+/** A server may take this long, or twice as long, to say the first word. */
+const greetingMs = 1_500;
 const firstPauseMs = 250;
 const longestPauseMs = 2_000;
 
@@ -15,20 +17,32 @@ export function openRedisClient(url: string, options: RedisOptions): Redis {
     retryStrategy: (tries) => Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs),
     ...options,
   });
-  let wasGreeting = false;
-  const timer = setInterval(() => {
-    // Connected, and no answer to the first questions since the last look.
-    const isGreeting = client.status === 'connect';
-    if (client.status === 'ready') void beat(client);
-    else if (isGreeting && wasGreeting) client.disconnect(true);
-    wasGreeting = isGreeting;
-  }, heartbeatMs).unref();
-  client.once('end', () => clearInterval(timer));
+  const timer = setInterval(() => void beat(client), heartbeatMs).unref();
+  const stopWatching = watchGreeting(client);
+  client.once('end', () => {
+    clearInterval(timer);
+    stopWatching();
+  });
   return client;
 }
 
 async function beat(client: Redis): Promise<void> {
+  if (client.status !== 'ready') return;
   await inTime(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
+}
+
+/** Has a client begin anew when the server took its connection and then answers nothing: no other limit ends that. */
+export function watchGreeting(client: {
+  readonly status: string;
+  disconnect(reconnect?: boolean): void;
+}): () => void {
+  let wasGreeting = false;
+  const timer = setInterval(() => {
+    const isGreeting = client.status === 'connect';
+    if (isGreeting && wasGreeting) client.disconnect(true);
+    wasGreeting = isGreeting;
+  }, greetingMs).unref();
+  return () => clearInterval(timer);
 }
 
 /** What Vitrine has to know of a server. */

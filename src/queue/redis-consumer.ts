@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
-import type { RedisTraits } from './redis-client.ts';
-import { inTime, reasonOf } from './time-limit.ts';
+import { type RedisTraits, watchGreeting } from './redis-client.ts';
+import { inTime } from '../model/time-limit.ts';
+import { reasonOf } from './reason.ts';
 
 interface Parts {
   readonly client: Redis;
@@ -49,10 +50,16 @@ export function startRedisConsumer({ client, queueName, traits, look, logger }: 
     }
   }
 
+  // The connection on which it waits for messages is BullMQ's own.
+  const watching = worker
+    .getBackend()
+    .blockingClient?.then(watchGreeting)
+    .catch(() => undefined);
   void run();
   return {
     async close() {
       stopping.abort();
+      void watching?.then((stop) => stop?.());
       // Gently, BullMQ waits for a server that is away, without end.
       const isGentle = client.status === 'ready';
       await inTime(worker.close(!isGentle), goodbyeMs).catch(() => worker.disconnect());

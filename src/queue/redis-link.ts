@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { makeOutage } from '../model/outage.ts';
 import { examineRedis, openRedisClient, type RedisTraits } from './redis-client.ts';
-import { reasonOf } from './time-limit.ts';
+import { reasonOf } from './reason.ts';
 
 /** The connection on which messages are sent, and what is known of its server. */
 export interface RedisLink {

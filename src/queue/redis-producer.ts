@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { DueJob } from '../model/job.ts';
-import { inTime } from './time-limit.ts';
+import { inTime } from '../model/time-limit.ts';
 
 interface Parts {
   readonly client: Redis;

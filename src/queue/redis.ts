@@ -6,7 +6,7 @@ import { openRedisClient } from './redis-client.ts';
 import { type RedisConsumer, startRedisConsumer } from './redis-consumer.ts';
 import { openRedisLink, type RedisLink } from './redis-link.ts';
 import { makeRedisProducer } from './redis-producer.ts';
-import { inTime } from './time-limit.ts';
+import { inTime } from '../model/time-limit.ts';
 
 interface Parts {
   /** With its password: goes into no log and no sentence. */
@@ -71,8 +71,7 @@ function openConsumers({ reached }: RedisLink, url: string, nameOf: NameOf, logg
   let client: Redis | undefined;
 
   function open(): Redis {
-    // A check of readiness has no time limit: of a server that falls silent in it nobody would hear.
-    const opened = openRedisClient(url, { maxRetriesPerRequest: null, enableReadyCheck: false });
+    const opened = openRedisClient(url, { maxRetriesPerRequest: null });
     // The link tells of the server; it is the same one.
     return opened.on('error', () => undefined);
   }

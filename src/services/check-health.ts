@@ -4,6 +4,7 @@ import type { SweepQueries } from '../db/sweeping.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
+import { inTime, OutOfTime } from '../model/time-limit.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
@@ -67,11 +68,12 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
-      await work();
+      await inTime(Promise.resolve(work()), checkMs);
       return { name, error: undefined };
     } catch (error) {
       logger.error({ err: error }, `the ${name} is not healthy`);
-      return { name, error: asAppError(error).message };
+      const isLate = error instanceof OutOfTime;
+      return { name, error: isLate ? `The ${name} gave ${error.message}.` : asAppError(error).message };
     }
   }
 
@@ -115,6 +117,9 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
   };
 }
 
+/** Whoever asks for health wants an answer, also while a server has fallen silent. */
+const checkMs = 5_000;
+
 function assertDecoding(decoders: Parts['decoders']): void {
   if (!decoders.stats().isBroken) return;
   throw new AppError('unavailable', 'No decoder child can be kept alive; the log has the details.');
@@ -122,7 +127,7 @@ function assertDecoding(decoders: Parts['decoders']): void {
 
 /** What cannot be asked is left out: the checks say why. */
 async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
-  return asked.catch(() => undefined);
+  return inTime(asked, checkMs).catch(() => undefined);
 }
 
 function addUp(depth: readonly QueueDepth[]) {

@@ -3,7 +3,7 @@ import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import { describeQueue, due, listen } from './queue-contract.ts';
 
 describeQueue('in-process', {
-  open: async (count) => Array.from({ length: count }, () => makeInProcessQueue()),
+  open: (count) => Promise.resolve(Array.from({ length: count }, makeInProcessQueue)),
   isShared: false,
 });
 

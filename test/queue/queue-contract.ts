@@ -6,7 +6,7 @@ import type { WorkQueue } from '../../src/queue/queue.ts';
 /** A driver, and what of the contract depends on it. */
 export interface QueueUnderTest {
   /** Queues of several processes on the same server that nobody else uses, all of them ready. */
-  open(count: number): Promise<WorkQueue[]>;
+  readonly open: (count: number) => Promise<WorkQueue[]>;
   /** Whether other processes are woken up, too. */
   readonly isShared: boolean;
 }
@@ -18,7 +18,7 @@ export const due = (kind: JobKind = 'derive', count = 1): DueJob[] =>
 /** Listens, and counts its looks. */
 export function listen(queue: WorkQueue, kind: JobKind = 'derive') {
   const heard = { looks: 0, stop: () => undefined as void };
-  heard.stop = queue.onWake(kind, async () => void heard.looks++);
+  heard.stop = queue.onWake(kind, () => Promise.resolve(void heard.looks++));
   return heard;
 }
 
@@ -44,7 +44,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
     test('a wake-up reaches a listener within 100 ms', async () => {
       const queue = await openOne();
       const { promise: woken, resolve } = Promise.withResolvers<void>();
-      queue.onWake('derive', async () => resolve());
+      queue.onWake('derive', () => Promise.resolve(resolve()));
       await sleep(quietMs);
       const began = performance.now();
       queue.wake(due());
@@ -146,7 +146,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await queue.close();
       expect(performance.now() - began).toBeLessThan(1_000);
       queue.wake(due());
-      queue.onWake('derive', async () => void heard.looks++);
+      queue.onWake('derive', () => Promise.resolve(void heard.looks++));
       await sleep(quietMs);
       expect(heard.looks).toBe(0);
     });

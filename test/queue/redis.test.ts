@@ -1,21 +1,31 @@
 import { randomUUID } from 'node:crypto';
-import { expect } from 'vitest';
+import { Redis } from 'ioredis';
+import { describe, expect, onTestFinished } from 'vitest';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import { services } from '../support/services.ts';
 import { describeQueue } from './queue-contract.ts';
 
-if (services.redisUrl) {
-  const url = services.redisUrl;
+const url = services.redisUrl ?? '';
+
+/** The server belongs to others, too. */
+async function removeQueues(name: string): Promise<void> {
+  const client = new Redis(url);
+  const keys = await client.keys(`bull:${name}-*`);
+  if (keys.length > 0) await client.del(...keys);
+  client.disconnect();
+}
+
+describe.skipIf(!services.redisUrl)('on a server', () => {
   describeQueue('redis', {
     async open(count) {
       const name = `vitrine-test-${randomUUID()}`;
-      const queues = Array.from({ length: count }, () =>
-        makeRedisQueue({ url, name, logger: keepingLogger() }),
-      );
+      onTestFinished(() => removeQueues(name));
+      const make = () => makeRedisQueue({ url, name, logger: keepingLogger() });
+      const queues = Array.from({ length: count }, make);
       for (const queue of queues) await expect.poll(() => queue.trouble()).toBeUndefined();
       return queues;
     },
     isShared: true,
   });
-}
+});

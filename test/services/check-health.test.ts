@@ -7,18 +7,24 @@ import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';
 import { makeInProcessQueue } from '../../src/queue/in-process.ts';
+import type { WorkQueue } from '../../src/queue/queue.ts';
+import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
+import { freePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
 const stillborn = fileURLToPath(new URL('../imaging/fixtures/stillborn-child.ts', import.meta.url));
 
 /** Health of parts that a test may break. */
-async function makeHealth(childModule?: string) {
+async function makeHealth(
+  childModule?: string,
+  queue: Pick<WorkQueue, 'kind' | 'trouble'> = makeInProcessQueue(),
+) {
   const folder = await testFolder();
   await copyTemplate(join(folder, 'db'));
   const database = await openEmbeddedDatabase(join(folder, 'db'));
@@ -33,7 +39,7 @@ async function makeHealth(childModule?: string) {
   const check = makeCheckHealth({
     ...queries,
     storage,
-    queue: makeInProcessQueue(),
+    queue,
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions: { vitrine: '1.2.3' },
@@ -103,6 +109,7 @@ test('an empty queue has no oldest job', async () => {
     processing: 0,
     failed: 0,
     oldestPendingSeconds: null,
+    trouble: null,
   });
 });
 
@@ -113,4 +120,16 @@ test('details of a part that is away are left out, and the check says why', asyn
   expect(details).toMatchObject({ database: undefined, queue: undefined, embeddings: undefined });
   expect(details.storage?.freeBytes).toBeGreaterThan(0);
   expect(details.checks[0]?.error).toBeDefined();
+});
+
+test('a queue that wakes nobody up is a warning and no failure', async () => {
+  const url = `redis://127.0.0.1:${await freePort()}`;
+  const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: keepingLogger() });
+  onTestFinished(() => queue.close());
+  const { check } = await makeHealth(undefined, queue);
+  await expect.poll(() => queue.trouble()).toContain('ECONNREFUSED');
+  const details = await check.detailed();
+  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.trouble() });
+  const checks = passed.map((one) => (one.name === 'queue' ? { ...one, warning: queue.trouble() } : one));
+  expect(details.checks).toEqual(checks);
 });

@@ -5,6 +5,7 @@ import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
+import { countWakes } from '../support/inner/wakes.ts';
 
 const engines = await useEngines();
 const { database } = engines;
@@ -81,11 +82,41 @@ test('a worker at work keeps its lease, however often it would have run out', as
   expect(await running).toEqual({ state: 'completed' });
 });
 
-test('work that is handed back ends at once and is due for others, with nothing spent', async () => {
+test('work that is handed back ends at once, is due for others with nothing spent, and wakes them', async () => {
+  const rig = await makeRig(engines);
+  const woken = countWakes(rig.queue);
+  const { job } = await claimSlow(rig);
+  const running = rig.runJob(job);
+  woken.count = 0;
+  await rig.leases.handBack();
+  expect(woken.count).toBe(1);
+  expect(await running).toEqual({ state: 'dropped' });
+  expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
+});
+
+test('leases that cannot be renewed for a while are told of twice: at the beginning and at the end', async () => {
+  const rig = await makeRig(engines, { leaseSeconds: 0.4 });
+  const { job } = await claimSlow(rig);
+  const running = rig.runJob(job);
+  await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
+  await sleep(350);
+  await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
+  await running;
+  expect(rig.logger.messages().filter((line) => line.startsWith('leases'))).toEqual([
+    'leases could not be renewed; trying again',
+    'leases are renewed again',
+  ]);
+});
+
+test('a stop does not fail when the database is away: leases end by themselves', async () => {
   const rig = await makeRig(engines);
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
+  await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   await rig.leases.handBack();
+  await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   expect(await running).toEqual({ state: 'dropped' });
-  expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
+  expect(rig.logger.messages('warn')).toContain(
+    'jobs could not be handed back; others take them when their leases end',
+  );
 });

@@ -89,7 +89,7 @@ test('a store that comes back completes the job at its next try, and wakes a wor
   const woken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
   const began = performance.now();
-  rig.queue.onWake('derive', async () => woken.resolve());
+  rig.queue.onWake('derive', () => Promise.resolve(woken.resolve()));
   await rm(rig.pathOf('renditions'));
   await woken.promise;
   expect(performance.now() - began).toBeGreaterThan(1_800);
@@ -125,4 +125,46 @@ test('a picture that stops the decoder has two tries, and no decoder opens it ag
   ]);
   const { outcome } = await rig.upload(await freshPicture());
   expect(outcome).toBe('new');
+});
+
+/** The rig's runner over a database that does not take the first `times` records of a failure. */
+async function makeForgetful(times: number, leaseSeconds = 60) {
+  const rig = await makeRig(engines, { leaseSeconds });
+  let tries = 0;
+  const recordFailure: typeof rig.jobs.recordFailure = async (...record) => {
+    if (++tries <= times) throw new Error('the database is away');
+    return rig.jobs.recordFailure(...record);
+  };
+  return { rig, runJob: rig.runnerOver({ recordFailure }), tries: () => tries };
+}
+
+test('a failure that the database does not take is recorded as soon as it does, and told of once', async () => {
+  const { rig, runJob } = await makeForgetful(2);
+  const { image, jobId } = await rig.upload(await brokenPicture(), queued);
+  const job = await claimOne(database);
+  expect(await runJob(job)).toMatchObject({ state: 'failed' });
+  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_damaged' });
+  expect(rig.logger.messages('error')).toEqual([
+    `job ${jobId}: its failure could not be recorded; trying again`,
+  ]);
+  expect(rig.logger.messages('warn')).toHaveLength(1);
+});
+
+test('a failure that cannot be recorded in the time of a lease is left to others', async () => {
+  const { rig, runJob, tries } = await makeForgetful(99, 1.2);
+  await rig.upload(await brokenPicture(), queued);
+  expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
+  expect(tries()).toBeGreaterThan(1);
+  expect(tries()).toBeLessThan(5);
+});
+
+test('a process that stops waits for no record', async () => {
+  const { rig, runJob, tries } = await makeForgetful(99);
+  await rig.upload(await brokenPicture(), queued);
+  const running = runJob(await claimOne(database));
+  await expect.poll(tries, { timeout: 5_000 }).toBe(1);
+  await rig.leases.handBack();
+  expect(await running).toEqual({ state: 'dropped' });
+  expect(tries()).toBe(1);
+  expect(await claimOne(database)).toMatchObject({ retries: 0 });
 });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JobKind } from '../../src/model/job.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
+import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeWorker } from '../../src/worker/worker.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
@@ -107,12 +108,16 @@ test('stopping in the middle of a claim leaves no job in hand', async () => {
   expect(await inState('processing')).toBe(0);
 });
 
-test('a database that is away for a while costs nothing but time', async () => {
+test('a database that is away for a while costs nothing but time, and two lines in the log', async () => {
   const rig = await makeRig(engines);
   await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   workerOf(rig).start();
-  await expect.poll(() => rig.logger.messages('error')).toContain('jobs could not be claimed; trying again');
+  await sleep(2_500);
+  expect(rig.logger.messages()).toEqual(['jobs could not be claimed; trying again']);
   await engines.database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
+  await expect
+    .poll(() => rig.logger.messages('info'), { timeout: 3_000 })
+    .toEqual(['jobs are claimed again']);
   await rig.upload(await freshPicture(), queued);
   await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
 });
@@ -126,4 +131,59 @@ test('two workers on the same jobs do each of them once', async () => {
   await expect.poll(() => inState('completed'), { timeout: 10_000 }).toBe(10);
   const tokens = await rowsOf<{ lease_token: number }>(engines.database, 'SELECT lease_token FROM jobs');
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
+});
+
+/** A worker whose wake-ups the test makes itself. */
+function wokenByHand(rig: Rig, capacity = 1) {
+  let look = () => Promise.resolve();
+  const queue: Pick<WorkQueue, 'onWake'> = {
+    onWake(_kind, wake) {
+      look = wake;
+      return () => undefined;
+    },
+  };
+  const worker = makeWorker({ ...rig, queue, kind: 'derive', capacity, leaseSeconds: 60 });
+  onTestFinished(() => worker.stop());
+  worker.start();
+  return { worker, look: () => look() };
+}
+
+const isPending = async (promise: Promise<void>): Promise<boolean> =>
+  Promise.race([promise.then(() => false), sleep(20).then(() => true)]);
+
+test('a look ends when jobs were claimed or none was found, and with no free place not before there is one', async () => {
+  const rig = await makeRig(engines);
+  const { look } = wokenByHand(rig);
+  await look();
+  await uploadSlow(rig, 1);
+  await look();
+  expect(await inState('processing')).toBe(1);
+  await rig.upload(await freshPicture(), queued);
+  const full = look();
+  expect(await isPending(full)).toBe(true);
+  await full;
+  expect(await inState('completed')).toBe(1);
+  expect(await inState('pending')).toBe(0);
+});
+
+test('looks that come during a claim are answered by a later one', async () => {
+  const rig = await makeRig(engines);
+  const { look } = wokenByHand(rig);
+  const first = look();
+  await rig.upload(await freshPicture(), queued);
+  await Promise.all([first, look(), look()]);
+  expect(await inState('pending')).toBe(0);
+});
+
+test('looks wait while the database is away, and end when the worker stops', async () => {
+  const rig = await makeRig(engines);
+  const { worker, look } = wokenByHand(rig);
+  await look();
+  await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
+  const waiting = look();
+  expect(await isPending(waiting)).toBe(true);
+  await worker.stop();
+  await waiting;
+  await look();
+  await engines.database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
 });

@@ -9,7 +9,8 @@ import { testFolder } from './folders.ts';
 export interface PrivateRedis {
   readonly port: number;
   readonly url: string;
-  start(): Promise<void>;
+  /** Further options win over those it was reserved with. */
+  start(...more: string[]): Promise<void>;
   /** As by `kill -9`: what it held is lost. */
   kill(): Promise<void>;
   /** Runs one command. */
@@ -55,9 +56,9 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
-    async start() {
+    async start(...more) {
       const network = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
-      child = spawn('redis-server', [...network, '--save', '', '--appendonly', 'no', ...options], {
+      child = spawn('redis-server', [...network, '--save', '', '--appendonly', 'no', ...options, ...more], {
         stdio: 'ignore',
       });
       await expect.poll(() => answers(command), { timeout: 5_000, interval: 20 }).toBe(true);

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { testFolder } from '../support/inner/folders.ts';
+import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
+import { call } from '../support/process/client.ts';
+import { startServer } from '../support/process/server.ts';
+
+/** A server whose database lies behind a port that the test controls. */
+async function serverBehindProxy() {
+  const { name } = await testServerDatabase();
+  const url = new URL(urlOfDatabase(name));
+  const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
+  url.host = `127.0.0.1:${proxy.port}`;
+  const env = { DATABASE_URL: url.href, WORKER_CONCURRENCY: '1', DATABASE_CONNECT_SECONDS: '2' };
+  return { proxy, server: await startServer(env, await testFolder()) };
+}
+
+test('health says in time that the database has fallen silent, and that it is back', async () => {
+  const { proxy, server } = await serverBehindProxy();
+  expect((await call(`${server.url}/healthz`)).status).toBe(200);
+  proxy.fallSilent();
+  for (const path of ['/healthz', '/v1/healthz', '/api/v1/health/detailed']) {
+    const began = performance.now();
+    const { status, bytes } = await call(server.url + path);
+    expect(performance.now() - began, path).toBeLessThan(8_000);
+    expect([200, 503], path).toContain(status);
+    expect(bytes.toString(), path).toMatch(/database/);
+  }
+  expect((await call(`${server.url}/healthz`)).status).toBe(503);
+  await proxy.resume();
+  await expect.poll(async () => (await call(`${server.url}/healthz`)).status, { timeout: 10_000 }).toBe(200);
+});
+
+test('while the database is away requests get 503 with a sentence and a time, and the process lives on', async () => {
+  const { proxy, server } = await serverBehindProxy();
+  await proxy.stop();
+  const { status, headers, body } = await call(`${server.url}/v1/images`);
+  expect({ status, body }).toMatchObject({
+    status: 503,
+    body: { code: 'database_unavailable', detail: 'The database cannot be reached now; try again.' },
+  });
+  expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  await proxy.resume();
+  await expect.poll(async () => (await call(`${server.url}/v1/images`)).status, { timeout: 5_000 }).toBe(200);
+});

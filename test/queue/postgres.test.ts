@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientConfig } from 'pg';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { makePostgresQueue } from '../../src/queue/postgres.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import { freePort } from '../support/inner/redis-server.ts';
+import { onServer } from '../support/inner/server-database.ts';
+import { startTcpProxy, type TcpProxy } from '../support/inner/tcp-proxy.ts';
+import { services } from '../support/services.ts';
+import { describeQueue, due, listen } from './queue-contract.ts';
+
+const connectionString = services.databaseUrl ?? '';
+const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
+const soon = { timeout: 5_000, interval: 20 };
+const began =
+  'PostgreSQL cannot wake workers of other processes up: they find jobs by polling; connecting again';
+const ended = 'PostgreSQL wakes workers up again';
+
+function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
+  const logger = keepingLogger();
+  const queue = makePostgresQueue({ connection, logger, channel, heartbeatMs });
+  onTestFinished(() => queue.close());
+  return { queue, logger };
+}
+
+const ready = (queue: { trouble(): string | undefined }) =>
+  expect.poll(() => queue.trouble(), soon).toBeUndefined();
+
+/** The server as it is reached through a proxy. */
+function through({ port }: TcpProxy): ClientConfig {
+  const url = new URL(connectionString);
+  url.host = `127.0.0.1:${port}`;
+  return { connectionString: url.href };
+}
+
+async function openProxied(heartbeatMs?: number) {
+  const { hostname: host, port } = new URL(connectionString);
+  const proxy = await startTcpProxy({ host, port: Number(port) });
+  const channel = newChannel();
+  const opened = openQueue(channel, through(proxy), heartbeatMs);
+  await ready(opened.queue);
+  return { ...opened, proxy, channel };
+}
+
+/** Ends the connections that listen on a channel; answers how many there were. */
+async function terminate(channel: string): Promise<number> {
+  const rows = await onServer(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = 'vitrine queue' AND query LIKE '%${channel}%'`,
+  );
+  return rows.length;
+}
+
+describe.skipIf(!services.databaseUrl)('on a server', () => {
+  describeQueue('postgres', {
+    async open(count) {
+      const channel = newChannel();
+      const queues = Array.from({ length: count }, () => openQueue(channel).queue);
+      await Promise.all(queues.map(ready));
+      return queues;
+    },
+    isShared: true,
+  });
+
+  test('a process does not hear its own wake-ups a second time', async () => {
+    const { queue } = openQueue(newChannel());
+    await ready(queue);
+    const heard = listen(queue);
+    queue.wake(due());
+    await sleep(300);
+    expect(heard.looks).toBe(1);
+  });
+
+  test('a connection that the server ends is replaced; then every listener looks once', async () => {
+    const channel = newChannel();
+    const [sender, { queue, logger }] = [openQueue(channel), openQueue(channel)];
+    await Promise.all([ready(sender.queue), ready(queue)]);
+    const [derive, imports] = [listen(queue), listen(queue, 'import')];
+    expect(await terminate(channel)).toBe(2);
+    await expect.poll(() => logger.messages(), soon).toEqual([began, ended]);
+    await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([1, 1]);
+    await ready(sender.queue);
+    sender.queue.wake(due());
+    await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([2, 1]);
+  });
+
+  test('a server that is away holds nothing up, is told of once, and used again when it is back', async () => {
+    const { queue, logger, proxy, channel } = await openProxied();
+    const other = openQueue(channel);
+    await ready(other.queue);
+    const [own, others] = [listen(queue), listen(other.queue)];
+    await proxy.stop();
+    await expect
+      .poll(() => queue.trouble(), soon)
+      .toMatch(/^PostgreSQL wakes no workers of other processes up now \(.+\); they find jobs by polling\.$/);
+    queue.wake(due());
+    expect(own.looks).toBe(1);
+    await sleep(3_000);
+    expect(others.looks).toBe(0);
+    await proxy.resume();
+    await ready(queue);
+    // What could not be told meanwhile is told now.
+    await expect.poll(() => others.looks, soon).toBe(1);
+    expect(own.looks).toBe(2);
+    expect(logger.messages()).toEqual([began, ended]);
+  });
+
+  test('a connection whose other end says nothing any more is noticed and replaced', async () => {
+    const { queue, proxy, channel } = await openProxied(400);
+    const heard = listen(queue);
+    proxy.fallSilent();
+    await expect.poll(() => queue.trouble(), { timeout: 2_000 }).toContain('no answer within 200 ms');
+    await proxy.resume();
+    await ready(queue);
+    const other = openQueue(channel);
+    await ready(other.queue);
+    const before = heard.looks;
+    other.queue.wake(due());
+    await expect.poll(() => heard.looks, soon).toBe(before + 1);
+  });
+
+  test('closing is quick while the server says nothing', async () => {
+    const { queue, proxy } = await openProxied();
+    proxy.fallSilent();
+    queue.wake(due());
+    const start = performance.now();
+    await queue.close();
+    expect(performance.now() - start).toBeLessThan(1_000);
+  });
+
+  test('messages that are none of ours are ignored', async () => {
+    const channel = newChannel();
+    const { queue } = openQueue(channel);
+    await ready(queue);
+    const heard = listen(queue);
+    await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
+    await expect.poll(() => heard.looks, soon).toBe(1);
+    expect(queue.trouble()).toBeUndefined();
+  });
+});
+
+test('a server that was never there fails nothing, and its password is not told', async () => {
+  const connectionString = `postgres://user:secret@127.0.0.1:${await freePort()}/nothing`;
+  const { queue, logger } = openQueue(newChannel(), { connectionString });
+  const heard = listen(queue);
+  queue.wake(due());
+  expect(heard.looks).toBe(1);
+  await expect.poll(() => queue.trouble(), soon).toContain('ECONNREFUSED');
+  await sleep(1_500);
+  expect(logger.messages()).toEqual([began]);
+  expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('secret');
+  const start = performance.now();
+  await queue.close();
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
