@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { openDatabase, openQueue, openStorage } from './app/open-engines.ts';
@@ -6,16 +7,20 @@ import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { migrate } from './db/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
+import { answerRequest } from './http/answer-request.ts';
 import { makeReceiveUploadForm } from './http/multipart.ts';
 import { makeHttpServer } from './http/server.ts';
+import { makeWorkerServer } from './http/worker-server.ts';
 import { installedVersion } from './imaging/installed-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
+import { jobKinds } from './model/job.ts';
 import { composeServices, type ServiceSettings } from './services/compose-services.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
 import { makeStaging } from './storage/staging.ts';
 import { makeMetrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
+import { makeWorkOff } from './worker/work-off.ts';
 import { makeWorker } from './worker/worker.ts';
 
 /** All parts of a running Vitrine. */
@@ -24,6 +29,14 @@ export interface App {
   listen(): Promise<string>;
   /** Takes jobs. */
   work(): Promise<void>;
+  /** Listens on `port` for those that watch a worker: health and figures only. Answers the address. */
+  listenForWatchers(port: number): Promise<string>;
+  /** Answers one request that came in elsewhere, without listening. */
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Works on due jobs until none is left or the time is over, in place of `work`. Downloads end with the time. */
+  workFor(milliseconds: number): Promise<void>;
+  /** Makes the sweeps that are due, in place of those that `work` makes on a timetable. */
+  sweep(which: 'frequent' | 'all'): Promise<void>;
   /** Ends in reverse order: no new requests and jobs, what runs may finish, the rest is handed back. Safe to repeat. */
   close(): Promise<void>;
 }
@@ -104,11 +117,10 @@ function compose(config: Config, parts: Parts) {
   const sweeping = { queries, storage, staging, queue, brake: config.storage.orphanBrake, logger };
   const { sweeper, takeOverLostLeases } = composeSweeper(sweeping);
   const hand = { jobs: queries.jobs, queue, runJob, leaseSeconds, logger };
-  const workers = [
-    // Twice as many jobs as decoders: while one picture is stored and recorded, the next is decoded.
-    makeWorker({ ...hand, kind: 'derive', capacity: 2 * config.worker.concurrency }),
-    makeWorker({ ...hand, kind: 'import', capacity: config.imports.concurrency }),
-  ];
+  // Twice as many jobs as decoders: while one picture is stored and recorded, the next is decoded.
+  const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
+  const workers = jobKinds.map((kind) => makeWorker({ ...hand, kind, capacity: capacities[kind] }));
+  const workOff = makeWorkOff({ ...hand, capacities });
   const receiveUploadForm = makeReceiveUploadForm({
     staging,
     assertFreeSpace,
@@ -116,7 +128,8 @@ function compose(config: Config, parts: Parts) {
     idleMs: config.server.bodyIdleMs,
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
-  return { http, workers, sweeper, leases, takeOverLostLeases };
+  const watchers = makeWorkerServer(logger, { services, metrics });
+  return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases };
 }
 
 function serviceSettings({
@@ -152,7 +165,7 @@ function startable(
   composed: ReturnType<typeof compose>,
   lock: DataFolderLock | undefined,
 ): App {
-  const { http, workers, sweeper, leases, takeOverLostLeases } = composed;
+  const { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases } = composed;
   let closing: Promise<void> | undefined;
 
   /** Requests and jobs may finish; what takes too long is handed back. */
@@ -168,9 +181,17 @@ function startable(
     if (!inTime) http.server.closeAllConnections();
   }
 
+  /** Downloads that outlast the time are begun anew by whoever takes them over. */
+  async function workFor(milliseconds: number): Promise<void> {
+    const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
+    await workOff(milliseconds);
+    clearTimeout(timer);
+  }
+
   async function close(): Promise<void> {
     await drain();
     leases.stop();
+    await watchers.close();
     await parts.fetcher.close();
     await parts.decoders.close();
     await parts.queue.close();
@@ -196,6 +217,15 @@ function startable(
       for (const worker of workers) worker.start();
       sweeper.start();
     },
+    listenForWatchers: (port) =>
+      watchers.listen({
+        host: config.server.host,
+        port,
+        listenTextResolver: (address) => `the worker answers those that watch it on ${address}`,
+      }),
+    answer: (request, response) => answerRequest(http, request, response),
+    workFor,
+    sweep: (which) => sweeper.once(which),
     close: () => (closing ??= close()),
   };
 }

@@ -32,7 +32,13 @@ export interface Config {
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
-  readonly worker: { readonly enabled: boolean; readonly concurrency: number; readonly leaseSeconds: number };
+  readonly worker: {
+    readonly enabled: boolean;
+    readonly concurrency: number;
+    readonly leaseSeconds: number;
+    /** Where a process that serves no requests answers those that watch it. */
+    readonly port: number | undefined;
+  };
   readonly decoder: {
     readonly timeoutMs: number;
     readonly memoryMb: number;
@@ -132,6 +138,7 @@ function composeConfig(values: SettingValues): Config {
       enabled: values.enableWorker,
       concurrency: values.workerConcurrency,
       leaseSeconds: values.leaseSeconds,
+      port: values.workerPort,
     },
     decoder: {
       timeoutMs: values.decodeTimeoutMs,

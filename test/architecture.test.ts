@@ -62,6 +62,7 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     knows: ['config.ts'],
   },
+  serverless: { uses: [...nouns, 'config.ts', 'telemetry', 'app.ts'] },
   'main.ts': { uses: ['cli'] },
 };
 
@@ -167,11 +168,11 @@ describe('imports go one way', () => {
     expect([...new Set(used)].sort()).toEqual(pureModules);
   });
 
-  test('commands alone load the composition root', () => {
+  test('commands and functions alone load the composition root', () => {
     const importers = imports
       .filter(({ to, isOurs }) => isOurs && to === 'app.ts')
       .map(({ from }) => partOf(from));
-    expect([...new Set(importers)]).toEqual(['cli']);
+    expect([...new Set(importers)]).toEqual(['cli', 'serverless']);
   });
 });
 
@@ -195,14 +196,17 @@ describe('native decoders stay in the children', () => {
   });
 
   const commands = ['serve.ts', 'worker.ts', 'migrate.ts', 'doctor/doctor.ts', 'import/import-command.ts'];
-  test.each(['app.ts', ...commands.map((file) => `cli/${file}`)])('%s does not load it', (entry) => {
-    const loaded = loadedWith(entry);
-    expect(loaded.size).toBeGreaterThan(1);
-    const native = imports.filter(
-      ({ from, to, kind }) => loaded.has(from) && to === 'sharp' && kind === 'code',
-    );
-    expect(native).toEqual([]);
-  });
+  test.each(['app.ts', 'serverless/serverless.ts', ...commands.map((file) => `cli/${file}`)])(
+    '%s does not load it',
+    (entry) => {
+      const loaded = loadedWith(entry);
+      expect(loaded.size).toBeGreaterThan(1);
+      const native = imports.filter(
+        ({ from, to, kind }) => loaded.has(from) && to === 'sharp' && kind === 'code',
+      );
+      expect(native).toEqual([]);
+    },
+  );
 
   test('a decoder child does', () => {
     expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/native-library.ts');

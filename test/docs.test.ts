@@ -42,6 +42,9 @@ const foreignWords = [
   'AWS_SECRET_ACCESS_KEY',
   'AWS_SESSION_TOKEN',
   'WHEN_REQUIRED',
+  // Read by hosts, by the C library, and by the functions of a host.
+  'CRON_SECRET',
+  'FUNCTION_PAYLOAD_TOO_LARGE',
   // Read by tests and benchmarks.
   'TEST_DATABASE_URL',
   'TEST_REDIS_URL',

@@ -14,10 +14,19 @@ import type { Storage } from '../storage/storage.ts';
 export async function openDatabase({ database }: Config, logger: Logger): Promise<Database> {
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/embedded.ts');
-    return openEmbeddedDatabase(database.path);
+    return openEmbeddedDatabase(database.path, (error) => endBroken(logger, error));
   }
   const { openPostgresDatabase } = await import('../db/postgres.ts');
   return openPostgresDatabase(database, logger);
+}
+
+/** Each request would wait for ever, also when there is space again: a process that ends can be started anew. */
+function endBroken(logger: Logger, error: Error): void {
+  logger.error(
+    { err: error },
+    `the embedded database broke down, and this process ends: ${error.message}. Nothing that was acknowledged is lost; see to free space on the disk of DATA_DIR, and start again`,
+  );
+  process.exit(1);
 }
 
 /** Opens what wakes workers up. A server that is away is no failure: work goes on by polling. */

@@ -68,7 +68,7 @@ function isSystemError(error: unknown): error is Error {
 function remedyFor(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
-    return '\nAnother program listens there: stop it, or set PORT to another port.';
+    return '\nAnother program listens there: stop it, or set PORT (of a worker: WORKER_PORT) to another port.';
   return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user may write to.';
 }
 

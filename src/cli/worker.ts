@@ -1,5 +1,5 @@
 import { describeEngines } from '../app/open-engines.ts';
-import { makeApp } from '../app.ts';
+import { type App, makeApp } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { untilStopped } from './stop-signals.ts';
@@ -13,7 +13,7 @@ export async function work(config: Config): Promise<void> {
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
   const app = await makeApp(config, logger);
-  await app.work();
+  await start(app, config);
   const { concurrency } = config.worker;
   logger.info(
     { concurrency },
@@ -23,4 +23,15 @@ export async function work(config: Config): Promise<void> {
   logger.info({ signal }, `${signal}: jobs in hand may finish, the rest is handed back`);
   await app.close();
   logger.info({}, 'stopped');
+}
+
+/** A port that is taken must not leave a process behind that holds jobs. */
+async function start(app: App, config: Config): Promise<void> {
+  try {
+    if (config.worker.port !== undefined) await app.listenForWatchers(config.worker.port);
+    await app.work();
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
 }

@@ -80,7 +80,7 @@ export const engineSettings = {
     about: 'What every key begins with, so that several installations share a bucket.',
     fallbackWords: 'none',
   }),
-  s3TimeoutSeconds: withDefault('Storage', 'S3_TIMEOUT_SECONDS', wholeNumber(1, 600), '10', {
+  s3TimeoutSeconds: withDefault('Storage', 'S3_TIMEOUT_SECONDS', wholeNumber(1, 600), '5', {
     about: 'Longest wait for the store: for a connection, for an answer, and between two packets of it.',
   }),
   s3Delivery: withDefault('Storage', 'S3_DELIVERY', oneOf(['stream', 'redirect']), 'stream', {

@@ -54,6 +54,10 @@ export const settings = {
     about: 'Decoder children, so pictures decoded at once.',
     fallbackWords: 'number of processor cores',
   }),
+  workerPort: optional('Worker', 'WORKER_PORT', wholeNumber(0, 65_535), {
+    about:
+      'Port on which `vitrine worker` answers `/healthz`, and `/metrics` for Prometheus, on the address `HOST`; `0` takes a free one. Not set: it answers nobody.',
+  }),
   leaseSeconds: withDefault('Worker', 'LEASE_SECONDS', wholeNumber(2, 3_600), '60', {
     about: 'A worker that gives no sign of life for this time loses its job to another.',
   }),

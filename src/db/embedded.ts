@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
+import { DatabaseRefused } from './database-errors.ts';
 import type { Database } from './database.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
@@ -14,11 +15,16 @@ const readyMarker = 'VITRINE_READY';
 /**
  * Opens the embedded PostgreSQL in `directory`, or creates it. The caller holds the lock of the data folder: two
  * processes on one folder would destroy it.
+ * @param onBroken told when the engine has broken down, and why: it answers nothing more. Opening it anew in another
+ *   process repairs it.
  */
-export async function openEmbeddedDatabase(directory: string): Promise<Database> {
+export async function openEmbeddedDatabase(
+  directory: string,
+  onBroken: (error: Error) => void = () => undefined,
+): Promise<Database> {
   await setAsideUnfinished(directory);
   await mkdir(directory, { recursive: true });
-  const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
+  const pglite = await openEngine(directory);
   await markReady(directory);
   // The engine has one session: a pool of one lends it to one user at a time, so that no query slips into the
   // transaction of another.
@@ -27,7 +33,9 @@ export async function openEmbeddedDatabase(directory: string): Promise<Database>
   );
   return {
     kind: 'embedded',
-    sql: makeQueryBuilder(pool),
+    sql: makeQueryBuilder(pool, (error) => {
+      if (isPanic(error)) onBroken(error);
+    }),
     session: (work) => runSession(pool, work),
     runScript: async (script) => {
       await pool.query(script);
@@ -37,6 +45,29 @@ export async function openEmbeddedDatabase(directory: string): Promise<Database>
       await pglite.close();
     },
   };
+}
+
+/** The engine gives up on a full disk with words of its own machinery. */
+async function openEngine(directory: string): Promise<PGlite> {
+  try {
+    return await PGlite.create({ dataDir: directory, extensions: { vector } });
+  } catch (error) {
+    const { bavail, bsize } = await statfs(directory);
+    const free = Math.floor((bavail * bsize) / 2 ** 20);
+    if (free >= neededMib) throw error;
+    throw new DatabaseRefused(
+      `The embedded database in ${directory} cannot be opened: its disk has ${free} MiB left, and it needs ${neededMib}. Free some space, and start again.`,
+      { cause: error },
+    );
+  }
+}
+
+/** A start may need one new segment of the log, 16 MiB, and room to move. */
+const neededMib = 32;
+
+/** PostgreSQL's word for what it cannot go on after, such as a log that cannot be written on a full disk. */
+function isPanic(error: unknown): error is Error {
+  return error instanceof Error && 'severity' in error && error.severity === 'PANIC';
 }
 
 /**

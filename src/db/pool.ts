@@ -6,9 +6,15 @@ import { isConnectionLost, namedDatabaseError } from './database-errors.ts';
 import type { RunScript } from './database.ts';
 import type { Schema } from './schema.ts';
 
-/** Kysely over a pool of PostgreSQL connections, be they to a server or to the embedded engine. */
-export function makeQueryBuilder(pool: Pool): Kysely<Schema> {
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
+/**
+ * Kysely over a pool of PostgreSQL connections, be they to a server or to the embedded engine.
+ * @param onError told of each error as the engine gave it.
+ */
+export function makeQueryBuilder(
+  pool: Pool,
+  onError: (error: unknown) => void = () => undefined,
+): Kysely<Schema> {
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparing(pool, onError) }) });
 }
 
 /** `bigint` (ids, counts, bytes) as number: none of ours comes near 2^53. Everything else as `pg` reads it. */
@@ -24,7 +30,7 @@ const preparedTexts = 100;
  * Lets every connection prepare the statements that come again, so that they are parsed and planned once. Only a text
  * that was seen before gets a name: what comes once would only fill the connection's memory.
  */
-function preparing(pool: Pool): PostgresPool {
+function preparing(pool: Pool, onError: (error: unknown) => void): PostgresPool {
   const seen = new LRUCache<string, string>({ max: 10 * preparedTexts });
   const named = new Map<string, string>();
 
@@ -43,18 +49,23 @@ function preparing(pool: Pool): PostgresPool {
   return {
     options: pool.options,
     end: () => pool.end(),
-    connect: () => lend(pool, nameOf),
+    connect: () => lend(pool, nameOf, onError),
   };
 }
 
 /** Lends a connection; one on which the server was lost is thrown away at its return. */
-async function lend(pool: Pool, nameOf: (text: string) => string | undefined): Promise<PostgresPoolClient> {
+async function lend(
+  pool: Pool,
+  nameOf: (text: string) => string | undefined,
+  onError: (error: unknown) => void,
+): Promise<PostgresPoolClient> {
   const client = await naming(() => pool.connect());
   let isLost = false;
   async function query(text: string, values: readonly unknown[]) {
     try {
       return await client.query({ name: nameOf(text), text, values: [...values] });
     } catch (error) {
+      onError(error);
       isLost ||= isConnectionLost(error);
       throw namedDatabaseError(error);
     }

@@ -49,7 +49,11 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
         error: 'The worker was lost.',
       });
       const { rows } = await sql<DueJob & { state: JobState }>`
-        WITH lost AS (
+        -- A worker that was stopped in the middle of a transaction may hold a row for long: it must not hold up the others.
+        WITH stale AS MATERIALIZED (
+          SELECT id FROM jobs WHERE state = 'processing' ${everything ? sql`` : sql`AND lease_until < now()`}
+          FOR UPDATE SKIP LOCKED),
+        lost AS (
           UPDATE jobs SET
             lease_losses = lease_losses + 1, lease_until = NULL, run_at = now(),
             history = history || jsonb_build_array(jsonb_build_object('at', now()) || ${entry}::jsonb),
@@ -59,7 +63,7 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
             error_code = CASE WHEN lease_losses + 1 >= ${limit} THEN 'worker_lost' END,
             error = CASE WHEN lease_losses + 1 >= ${limit} THEN ${sentence} END,
             finished_at = CASE WHEN lease_losses + 1 >= ${limit} THEN now() END
-          WHERE state = 'processing' ${everything ? sql`` : sql`AND lease_until < now()`}
+          WHERE id = ANY (ARRAY(SELECT id FROM stale))
           RETURNING id, kind, image_id, state),
         shown AS (
           UPDATE images SET status = lost.state, error = CASE WHEN lost.state = 'failed' THEN ${sentence} END,

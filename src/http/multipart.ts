@@ -53,9 +53,13 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
       return await requireFile(form);
     } catch (error) {
       form.abandon(error);
-      const received = await form.file().catch(() => undefined);
+      // A disk that takes no more ends its part in the middle, and that looks like a form that was cut.
+      let reason = error;
+      const received = await form.file().catch((failure: unknown) => {
+        if (failure instanceof AppError) reason = failure;
+      });
       if (received) await parts.staging.discard(received.path);
-      throw error;
+      throw reason;
     }
   };
 }

@@ -11,6 +11,7 @@ import type { ImportLine } from '../model/import.ts';
 import type { DueJob } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
+import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { ensureTenant } from './find-tenant.ts';
 import { priorities } from './priorities.ts';
 import { assertReference } from './reference-name.ts';
@@ -21,6 +22,7 @@ interface Parts {
   readonly urlIntake: Pick<UrlIntakeQueries, 'record'>;
   readonly imports: Pick<ImportQueries, 'record'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly assertFreeSpace: AssertFreeSpace;
   readonly addressRules: AddressRules;
   readonly handling: DuplicateHandling;
 }
@@ -47,7 +49,8 @@ export interface ImportReceipt {
 export interface IngestUrls {
   /**
    * `known`: the image is completed. `active`: it is in work already. `new`: a run has begun.
-   * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`.
+   * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`,
+   *   `storage_full`.
    */
   one(
     principal: Principal,
@@ -59,9 +62,11 @@ export interface IngestUrls {
 
 /** @see IngestUrls */
 export function makeIngestUrls(parts: Parts): IngestUrls {
-  const { images, urlIntake, imports, queue, handling } = parts;
+  // What is full already could not keep the picture; the rows of the embedded database lie there, too.
+  const { images, urlIntake, imports, queue, handling, assertFreeSpace } = parts;
   return {
     async one(principal, toImport) {
+      await assertFreeSpace();
       const line = await readLine(parts, principal, toImport);
       const [recorded] = await urlIntake.record([line], handling, priorities.single);
       if (!recorded) throw new Error('One URL leads to one image.');
@@ -74,6 +79,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
     },
 
     async many(principal, toImport) {
+      await assertFreeSpace();
       const read = await Promise.all(toImport.map((line) => tryLine(parts, principal, line)));
       const good = read.filter((line): line is UrlLine => !(line instanceof AppError));
       const recorded = good.length > 0 ? await urlIntake.record(good, handling, priorities.batch) : [];

@@ -7,9 +7,9 @@ import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts'
 
 test('a server prints where it listens, where the data lies and what is embedded', async () => {
   const server = await startServer({ PORT: '0' });
-  await expect.poll(() => server.log()).toContain(`data lies in ${server.dataDir}`);
-  expect(server.log()).toMatch(/embedded/);
-  expect(server.log()).toMatch(/database \(PostgreSQL with pgvector\)/);
+  await expect.poll(() => server.log()).toContain(`database: embedded in ${join(server.dataDir, 'db')}`);
+  expect(server.log()).toMatch(/workers are woken in this process/);
+  expect(server.log()).toContain(`pictures: ${join(server.dataDir, 'storage')}`);
   expect(server.log()).toContain(server.url);
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
   // The same is told to other commands.

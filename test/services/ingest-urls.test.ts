@@ -151,3 +151,12 @@ test('an import is seen by nobody who is bound to a tenant, unless it is theirs'
   const foreign = await rig.ingestUrls.many(bound, [{ url: vase, tenantName: 'other' }]);
   expect(foreign.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
+
+test('URLs are refused while the disk is nearly full, and nothing of them is recorded', async () => {
+  const rig = await makeRig(engines, { minFreeBytes: 2 ** 60 });
+  const line = { url: 'http://127.0.0.1/a.jpg', tenantName: 'shop' };
+  const full = { code: 'storage_full', status: 507 };
+  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject(full);
+  await expect(rig.ingestUrls.many(openPrincipal, [line])).rejects.toMatchObject(full);
+  expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
+});

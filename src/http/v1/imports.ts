@@ -45,6 +45,7 @@ export const importRoutes: Surface = (app, { services }) => {
           'invalid_request',
           'body_too_large',
           'unsupported_body',
+          'storage_full',
         ),
       },
     },

@@ -37,6 +37,8 @@ export interface RigOptions {
   readonly handling?: DuplicateHandling;
   /** Largest file that an import takes. */
   readonly maxBytes?: number;
+  /** Free bytes below which URLs are refused. */
+  readonly minFreeBytes?: number;
   /** What happens elsewhere just after an upload has found an image with its content. */
   readonly onKnown?: (imageId: number) => Promise<unknown>;
 }
@@ -48,6 +50,7 @@ export type Rig = Awaited<ReturnType<typeof makeRig>>;
 export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
   const { leaseSeconds = 60, inlineMs = 10_000, onKnown, presets = usualPresets } = options;
   const { nearDuplicates = 'reuse', handling = 'reuse-completed', maxBytes = 2 ** 20 } = options;
+  const { minFreeBytes = 0 } = options;
   const root = await testFolder();
   const logger = keepingLogger();
   const storage = await makeLocalStorage(root);
@@ -102,6 +105,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     urlIntake,
     imports: queries.imports,
     queue,
+    assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
     addressRules: loopback,
     handling,
   });

@@ -32,9 +32,18 @@ export interface StartingServer extends Omit<Server, 'url'> {
 const living = new Set<ChildProcess>();
 process.on('exit', () => living.forEach((child) => killGroup(child, 'SIGKILL')));
 
-/** Starts `vitrine serve` on `dataDir` and returns at once. The caller ends it. */
-export function launch(dataDir: string, env: Record<string, string> = {}): StartingServer {
-  const child = spawn(process.execPath, [mainModule, 'serve'], {
+/**
+ * Starts `vitrine serve` on `dataDir` and returns at once. The caller ends it.
+ * @param through a command that becomes the server in the end, such as `nice`.
+ */
+export function launch(
+  dataDir: string,
+  env: Record<string, string> = {},
+  through: readonly string[] = [],
+): StartingServer {
+  const server = [process.execPath, mainModule, 'serve'];
+  const [program = '', ...args] = through.concat(server);
+  const child = spawn(program, args, {
     cwd: tmpdir(),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -10,6 +10,8 @@ export interface WorkerProcess {
   readonly log: () => string;
   /** Asks it to stop; answers its exit code. */
   readonly stop: () => Promise<number | null>;
+  /** As by `kill -9`; its decoder children end by themselves. */
+  readonly kill9: () => Promise<void>;
 }
 
 /** Starts a worker for one test and waits until it takes jobs. */
@@ -39,6 +41,10 @@ export async function startWorker(
     stop() {
       child.kill('SIGTERM');
       return exited;
+    },
+    async kill9() {
+      child.kill('SIGKILL');
+      await exited;
     },
   };
 }

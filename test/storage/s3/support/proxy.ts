@@ -9,6 +9,7 @@ import { services } from '../../../support/services.ts';
 export type Fault =
   | 'none'
   | 'error 500'
+  | 'error 503'
   | 'silent'
   | 'silent in the body'
   | 'cut in the body'
@@ -81,6 +82,7 @@ async function handle(fault: Fault, incoming: IncomingMessage, outgoing: ServerR
   const isConditional = incoming.headers['if-none-match'] !== undefined;
   if (fault === 'silent') return void incoming.resume();
   if (fault === 'error 500') return refuse(incoming, outgoing, 500, 'InternalError');
+  if (fault === 'error 503') return refuse(incoming, outgoing, 503, 'SlowDown');
   if (fault === 'quota') return refuse(incoming, outgoing, 403, 'QuotaExceeded');
   if (fault === 'knows no conditions' && isConditional)
     return refuse(incoming, outgoing, 501, 'NotImplemented');

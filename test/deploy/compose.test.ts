@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest';
+import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
+import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { services } from '../support/services.ts';
+import {
+  databaseTarget,
+  removeBucketAfterwards,
+  storeTarget,
+  useDatabase,
+} from './support/backing-services.ts';
+import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
+import {
+  canContain,
+  type Container,
+  type Reached,
+  startContainer,
+  untilHealthy,
+} from './support/container.ts';
+import { readDockerfile } from './support/dockerfile.ts';
+
+const variables = await readExample();
+const file = await readComposeFile(variables);
+const dockerfile = await readDockerfile();
+const canRun =
+  services.databaseUrl && services.redisUrl && services.s3Endpoint && canContain() && hasRedisServer();
+
+const ours = Object.entries(file.services).filter(([, { build }]) => build);
+const others = Object.entries(file.services).filter(([, { build }]) => !build);
+
+function serviceOf(name: string): ComposeService {
+  const service = file.services[name];
+  if (!service) throw new Error(`There is no service ${name}.`);
+  return service;
+}
+
+/** All that a container of the image gets: what the image sets, then what the service sets. */
+function environmentOf({ environment = {} }: ComposeService): Record<string, string> {
+  const own = Object.entries(environment).map(([name, value]) => [name, String(value)]);
+  return { ...dockerfile.environment, ...(Object.fromEntries(own) as Record<string, string>) };
+}
+
+function startService(name: string, reached: readonly Reached[]): Promise<Container> {
+  const service = serviceOf(name);
+  return startContainer({
+    command: service.command ?? [],
+    environment: environmentOf(service),
+    folder: dockerfile.folder,
+    writable: dockerfile.volume,
+    reached,
+    ports: [8000, 8001],
+  });
+}
+
+describe.runIf(canRun)('compose.yaml', () => {
+  test('every start command of ours runs with exactly its environment: API, workers and bucket', async () => {
+    const {
+      POSTGRES_USER: user = '',
+      POSTGRES_PASSWORD: password = '',
+      POSTGRES_DB: database = '',
+    } = environmentOf(serviceOf('postgres'));
+    await useDatabase({ user, password, database }, 'superuser');
+    const [program, ...options] = serviceOf('redis').command ?? [];
+    expect(program).toBe('redis-server');
+    const redis = await privateRedis(...options);
+    await redis.start();
+    const reached = [
+      { name: 'postgres', port: 5432, target: databaseTarget() },
+      { name: 'redis', port: 6379, target: { host: '127.0.0.1', port: redis.port } },
+      { name: 's3', port: 8333, target: storeTarget() },
+    ];
+
+    removeBucketAfterwards('vitrine');
+    const bucket = await startService('bucket', reached);
+    expect(await bucket.ended, bucket.log()).toBe(0);
+    expect(bucket.log()).toContain('The bucket vitrine was created.');
+    const again = await startService('bucket', reached);
+    expect(await again.ended, again.log()).toBe(0);
+    expect(again.log()).toContain('The bucket vitrine is there.');
+
+    const [api, ...workers] = await Promise.all(
+      ['api', 'worker-1', 'worker-2'].map((name) => startService(name, reached)),
+    );
+    if (!api) throw new Error('There is no API.');
+    await untilHealthy(api, 8000);
+    for (const worker of workers) await untilHealthy(worker, 8001);
+    // As `docker compose up --wait` asks.
+    for (const container of [api, ...workers])
+      expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
+
+    const base = api.url(8000);
+    const inline = await upload(base, await jpeg('compose inline'));
+    expect(inline.status).toBe(201);
+    const queued = await uploadQueued(base, await jpeg('compose queued'));
+    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+    expect(workers.some((worker) => worker.log().includes(`(image ${queued.body.asset_id}) completed`))).toBe(
+      true,
+    );
+    expect(await call(`${base}${inline.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
+
+    for (const worker of workers) {
+      const figures = await call(`${worker.url(8001)}/metrics`);
+      expect(figures.bytes.toString()).toContain('vitrine_build_info');
+      expect((await call(`${worker.url(8001)}/v1/images`)).status).toBe(404);
+    }
+    const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
+    expect(codes, api.log()).toEqual([0, 0, 0]);
+    for (const container of [api, ...workers]) expect(container.log()).toContain('"msg":"stopped"');
+  }, 60_000);
+});
+
+describe('compose.yaml as a file', () => {
+  test('refuses to start without each secret', async () => {
+    const secrets = [
+      'POSTGRES_PASSWORD',
+      'REDIS_PASSWORD',
+      'S3_ACCESS_KEY',
+      'S3_SECRET_KEY',
+      'PURGE_CONFIRM_TOKEN',
+    ];
+    for (const secret of secrets) {
+      await expect(readComposeFile({ ...variables, [secret]: '' })).rejects.toThrow(secret);
+    }
+  });
+
+  test('publishes the port of the API alone, on this machine alone', () => {
+    const published = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
+      ports.map((port) => `${name} ${port}`),
+    );
+    expect(published).toEqual(['api 127.0.0.1:8000:8000']);
+  });
+
+  test('keeps database, Redis and store in a network that leads nowhere', () => {
+    expect(file.networks['inside']?.internal).toBe(true);
+    for (const [name, { networks }] of others) expect(networks, name).toEqual(['inside']);
+  });
+
+  test('pins every image, and gives every service a health check, limits and a restart', () => {
+    for (const [name, service] of others) {
+      expect(service.image, name).toMatch(/:\d+\.\d+/);
+      expect(service.healthcheck?.test, name).toBeDefined();
+    }
+    for (const [name, service] of [...others, ...ours.filter(([name]) => name !== 'bucket')]) {
+      expect(service.restart, name).toBe('unless-stopped');
+      expect(service.deploy?.resources?.limits?.memory, name).toMatch(/^\d+[MG]$/);
+    }
+  });
+
+  test('waits for what a service needs, and names only services, volumes and networks that are there', () => {
+    for (const [name, { depends_on = {}, networks = [], volumes = [] }] of Object.entries(file.services)) {
+      for (const needed of Object.keys(depends_on)) expect(file.services, name).toHaveProperty(needed);
+      for (const network of networks) expect(file.networks, name).toHaveProperty(network);
+      for (const volume of volumes.filter((entry) => !entry.startsWith('/')))
+        expect(file.volumes, name).toHaveProperty(volume.split(':')[0] ?? '');
+    }
+    for (const name of ['api', 'worker-1', 'worker-2'])
+      expect(file.services[name]?.depends_on, name).toEqual({
+        postgres: { condition: 'service_healthy' },
+        redis: { condition: 'service_healthy' },
+        bucket: { condition: 'service_completed_successfully' },
+      });
+  });
+
+  test('gives the store the keys that the others use', () => {
+    const { identities } = JSON.parse(file.configs['s3-keys']?.content ?? '') as {
+      identities: { credentials: { accessKey: string; secretKey: string }[] }[];
+    };
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = environmentOf(serviceOf('api'));
+    expect(identities[0]?.credentials).toEqual([
+      { accessKey: AWS_ACCESS_KEY_ID, secretKey: AWS_SECRET_ACCESS_KEY },
+    ]);
+  });
+});

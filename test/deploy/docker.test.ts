@@ -1,0 +1,98 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { settled, upload, uploadQueued } from '../support/process/client.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { canContain, startContainer, untilHealthy } from './support/container.ts';
+import { readDockerfile } from './support/dockerfile.ts';
+import { productionPackages } from './support/installation.ts';
+
+const image = await readDockerfile();
+const readRoot = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
+
+/** A container of the image with nothing but what the image sets, its command as process 1. */
+function startImage(command = image.command, shared = '') {
+  const { environment, folder, volume: writable } = image;
+  return startContainer({
+    command,
+    environment,
+    folder,
+    writable,
+    shared,
+    isFirst: true,
+    reached: [],
+    ports: [8000, 8001],
+  });
+}
+
+/** Kills the decoder children, and then tells processes that nobody has taken note of. */
+const killChildren = `
+  const { readdirSync, readFileSync } = require('node:fs');
+  const list = () => readdirSync('/proc').filter(Number).map((pid) => {
+    try { return [Number(pid), readFileSync('/proc/' + pid + '/cmdline', 'utf8'), readFileSync('/proc/' + pid + '/stat', 'utf8')]; }
+    catch { return [0, '', '']; }
+  });
+  const children = list().filter(([pid, words]) => pid !== process.pid && words.includes('pool/child.ts'));
+  for (const [pid] of children) process.kill(pid, 'SIGKILL');
+  setTimeout(() => {
+    const left = list().filter(([, , stat]) => / Z /.test(stat));
+    console.log(JSON.stringify({ killed: children.length, left: left.length }));
+  }, 500);`;
+
+describe.runIf(canContain())('the image', () => {
+  test('serves by its own command as process 1, and ends with 0', async () => {
+    const container = await startImage();
+    await untilHealthy(container, 8000);
+    expect((await container.run(...image.healthcheck)).status).toBe(0);
+    const base = container.url(8000);
+    expect((await upload(base, await jpeg('docker inline'))).status).toBe(201);
+    const { stdout } = await container.run('node', '-e', killChildren);
+    const { killed, left } = JSON.parse(stdout) as { killed: number; left: number };
+    expect(killed).toBeGreaterThan(0);
+    expect(left).toBe(0);
+    const queued = await uploadQueued(base, await jpeg('docker queued'));
+    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+    expect(await container.stop(), container.log()).toBe(0);
+    expect(container.log()).toContain('"msg":"stopped"');
+  }, 60_000);
+
+  test('runs as a worker, and the same health check fits it', async () => {
+    const data = await makeDataFolder();
+    onTestFinished(() => removeFolder(data));
+    const worker = await startImage(['node', 'src/main.ts', 'worker'], data);
+    await untilHealthy(worker, 8001);
+    expect((await worker.run(...image.healthcheck)).status).toBe(0);
+    expect(await worker.stop(), worker.log()).toBe(0);
+  }, 60_000);
+
+  test('holds no package that is for development only', async () => {
+    const modules = join(await productionPackages(), 'node_modules');
+    const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
+      devDependencies: Record<string, string>;
+    };
+    for (const name of ['node', 'typescript', 'vitest'])
+      expect(devDependencies[name] && existsSync(join(modules, name)), name).toBe(false);
+  });
+});
+
+describe('Dockerfile', () => {
+  test('pins the Node that the project is tested with, in every stage', async () => {
+    const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
+      devDependencies: Record<string, string>;
+    };
+    expect(image.images).toHaveLength(2);
+    for (const name of image.images) expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
+  });
+
+  test('runs as no root, keeps its data in a volume, and copies what .dockerignore lets through', async () => {
+    expect(image.user).toBe('node');
+    expect(image.environment['DATA_DIR']).toBe(image.volume);
+    const allowed = (await readRoot('.dockerignore')).match(/(?<=^!).+/gm) ?? [];
+    const copied = image.copies.flatMap(({ sources }) =>
+      sources.map((source) => source.replace(/^\.\//, '')),
+    );
+    expect(allowed.toSorted()).toEqual([...copied, 'package-lock.json'].toSorted());
+  });
+});

@@ -1,0 +1,161 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, fetch, FormData } from 'undici';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { settings } from '../../src/config/settings.ts';
+import { freePort } from '../support/inner/redis-server.ts';
+import type { ImageRecord } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
+const missing = [
+  ['nginx', '-v'],
+  ['openssl', 'version'],
+].filter(([program = '', word = '']) => spawnSync(program, [word]).error);
+if (missing.length > 0)
+  process.stdout.write(
+    `SKIPPED: tests of nginx. They need ${missing.map(([name]) => name).join(' and ')}.\n`,
+  );
+
+interface Proxy {
+  readonly plain: string;
+  readonly secure: string;
+}
+
+/** The file as it is, but for ports, folders and the place of the server. */
+function rewrite(
+  place: string,
+  ports: { http: number; https: number },
+  target: string,
+  keeps: boolean,
+): string {
+  const conf = source
+    .replace('listen 80;', `listen 127.0.0.1:${ports.http};`)
+    .replace('listen 443 ssl;', `listen 127.0.0.1:${ports.https} ssl;`)
+    .replace('server 127.0.0.1:8000;', `server ${new URL(target).host};`)
+    .replaceAll('/etc/ssl/vitrine', place)
+    .replace('/var/cache/nginx', `${place}/cache`);
+  return keeps ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
+}
+
+/** Runs nginx with the file, as its main configuration would include it. */
+async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
+  const place = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+  const ports = { http: await freePort(), https: await freePort() };
+  await mkdir(join(place, 'cache'));
+  await writeFile(join(place, 'vitrine.conf'), rewrite(place, ports, target, keeps));
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (kind) => `${kind}_temp_path ${place}/${kind};`,
+  );
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  await writeFile(
+    join(place, 'nginx.conf'),
+    `daemon off; ${user} pid ${place}/nginx.pid; error_log ${place}/error.log; events {}
+     http { access_log off; ${temporary.join(' ')} include ${place}/vitrine.conf; }`,
+  );
+  const key = ['-keyout', join(place, 'privkey.pem'), '-out', join(place, 'fullchain.pem')];
+  const request = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=pictures.example.com',
+  ];
+  expect(spawnSync('openssl', [...request, ...key]).status).toBe(0);
+  const args = ['-p', place, '-c', join(place, 'nginx.conf'), '-e', join(place, 'error.log')];
+  const checked = spawnSync('nginx', ['-t', ...args], { encoding: 'utf8' });
+  expect(checked.status, checked.stderr).toBe(0);
+  expect(checked.stderr).not.toContain('[warn]');
+  const child = spawn('nginx', args, { stdio: 'ignore' });
+  onTestFinished(async () => {
+    const gone = once(child, 'exit');
+    child.kill('SIGTERM');
+    await gone;
+    await rm(place, { recursive: true, force: true });
+  });
+  const proxy = { plain: `http://127.0.0.1:${ports.http}`, secure: `https://127.0.0.1:${ports.https}` };
+  await untilAnswers(proxy.plain);
+  return proxy;
+}
+
+async function untilAnswers(url: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const isThere = await fetch(url, { redirect: 'manual' }).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return;
+    await sleep(50);
+  }
+  throw new Error(`${url} does not answer.`);
+}
+
+/** The certificate is one of the test's own. */
+const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
+
+function send(base: string, bytes: Uint8Array) {
+  const body = new FormData();
+  body.append('file', new Blob([new Uint8Array(bytes)]), 'photo.jpg');
+  return fetch(`${base}/v1/images`, { method: 'POST', body, dispatcher });
+}
+
+describe.runIf(missing.length === 0)('nginx before a server', () => {
+  const server = useServer();
+
+  test('leads to TLS, passes uploads and pictures on, and lets Vitrine refuse what is too large', async () => {
+    const { url } = server();
+    const { plain, secure } = await startNginx(url, false);
+    const led = await get(`${plain}/healthz`);
+    expect([led.status, led.headers.get('location')]).toEqual([301, 'https://127.0.0.1/healthz']);
+    expect((await get(`${secure}/healthz`)).status).toBe(200);
+
+    const answer = await send(secure, await jpeg('nginx'));
+    expect(answer.status).toBe(201);
+    const { renditions } = (await answer.json()) as ImageRecord;
+    const rendition = await get(`${secure}${renditions[0]?.url}`);
+    expect(rendition.status).toBe(200);
+    expect(rendition.headers.get('cache-control')).toContain('immutable');
+    expect(rendition.headers.get('x-cache')).toBeNull();
+
+    const large = await send(secure, new Uint8Array(10 * 2 ** 20 + 1));
+    expect(large.status).toBe(413);
+    expect(await large.json()).toMatchObject({ code: 'body_too_large' });
+  });
+
+  test('keeps immutable renditions, and nothing else, when it is told to', async () => {
+    const { url } = server();
+    const { secure } = await startNginx(url, true);
+    const { id, renditions } = (await (await send(secure, await jpeg('kept'))).json()) as ImageRecord;
+    const kept = `${secure}${renditions[0]?.url}`;
+    const cacheOf = async (url: string) => {
+      const answer = await get(url);
+      await answer.arrayBuffer();
+      return [answer.status, answer.headers.get('x-cache')];
+    };
+    expect(await cacheOf(kept)).toEqual([200, 'MISS']);
+    expect(await cacheOf(kept)).toEqual([200, 'HIT']);
+    const changing = `${secure}/v1/images/${id}/renditions/thumb`;
+    expect(await cacheOf(changing)).toEqual([200, 'MISS']);
+    expect(await cacheOf(changing)).toEqual([200, 'MISS']);
+  });
+});
+
+describe('vitrine.conf', () => {
+  test('gives Vitrine room for its own limits', () => {
+    const most = Number(/client_max_body_size (\d+)m;/.exec(source)?.[1]) * 2 ** 20;
+    expect(most).toBeGreaterThan(Number(settings.maxUploadBytes.fallback));
+    const reads = Number(/proxy_read_timeout (\d+)s;/.exec(source)?.[1]);
+    expect(reads).toBeGreaterThan(Number(settings.inlineSeconds.fallback));
+    expect(source).toContain('proxy_request_buffering off;');
+  });
+});

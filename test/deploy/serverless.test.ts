@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { onServer } from '../support/inner/server-database.ts';
+import { startOrigin } from '../support/inner/origin.ts';
+import { call, expectProblem, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { s3Keys } from '../support/process/s3.ts';
+import { services } from '../support/services.ts';
+import { functionEnvironment, startFunction } from './support/function-host.ts';
+
+beforeEach(() => {
+  // Keys of the bucket are read from the environment by the library itself.
+  for (const [name, value] of Object.entries(s3Keys)) vi.stubEnv(name, value);
+  return () => vi.unstubAllEnvs();
+});
+
+const imageOf = async (url: string, id: number) => (await call<ImageRecord>(`${url}/v1/images/${id}`)).body;
+
+const importUrl = (base: string, url: string) =>
+  call<ImageRecord>(`${base}/v1/images`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ url }),
+  });
+
+/** A source that does not answer until it is told to. */
+async function startHesitatingSource(bytes: Buffer) {
+  let answers = false;
+  const server = createServer((_request, response) => {
+    if (answers) response.end(bytes);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/slow.jpg`, answer: () => (answers = true) };
+}
+
+describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => {
+  test('answers an inline upload and gives its renditions back', async () => {
+    const host = await startFunction(await functionEnvironment());
+    const { status, body } = await upload(host.url, await jpeg('function inline'));
+    expect(status).toBe(201);
+    const rendition = await call(`${host.url}${body.renditions[0]?.url}`);
+    expect(rendition.status).toBe(200);
+    expect(rendition.headers.get('content-type')).toBe('image/jpeg');
+    expect((await call(`${host.url}/healthz`)).body).toEqual({ status: 'healthy' });
+    expectProblem(await call(`${host.url}/nowhere`), 404, 'route_not_found');
+    await host.afterwards();
+  });
+
+  test('finishes a queued upload in the same call, after the answer', async () => {
+    const host = await startFunction(await functionEnvironment());
+    const { body } = await uploadQueued(host.url, await jpeg('function queued'));
+    await host.afterwards();
+    expect(await imageOf(host.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    await host.afterwards();
+  });
+
+  test('finishes an import by URL in the same call, also when its source fails at first', async () => {
+    const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
+    const origin = await startOrigin();
+    const url = origin.put('/picture.jpg', 503);
+    const { status, body } = await importUrl(host.url, url);
+    expect(status).toBe(202);
+    await expect.poll(() => origin.asked('/picture.jpg')).toBe(1);
+    origin.put('/picture.jpg', await jpeg('function import'));
+    await host.afterwards();
+    expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
+    await host.afterwards();
+  });
+
+  test('hands a download back that outlasts the call; the timetable finishes it', async () => {
+    const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
+    const host = await startFunction(
+      { ...environment, CRON_SECRET: 'a secret of the host' },
+      { workMs: 300 },
+    );
+    const source = await startHesitatingSource(await jpeg('function slow'));
+    const { body } = await importUrl(host.url, source.url);
+    const began = performance.now();
+    await host.afterwards();
+    expect(performance.now() - began).toBeLessThan(3_000);
+    expect((await imageOf(host.url, body.id)).status).toMatch(/^(pending|processing)$/);
+    source.answer();
+    const headers = { authorization: 'Bearer a secret of the host' };
+    const cron = await call(`${host.url}/api/cron`, { headers });
+    expect(cron.body).toEqual({ done: true });
+    expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });
+    await host.afterwards();
+  });
+
+  test('the timetable is let in with its secret only, and works on what others left', async () => {
+    const environment = await functionEnvironment();
+    const open = await startFunction(environment, { workMs: 0 });
+    const { body } = await uploadQueued(open.url, await jpeg('function cron'));
+    await open.afterwards();
+    expectProblem(await call(`${open.url}/api/cron`), 503, 'unavailable');
+    const host = await startFunction({ ...environment, CRON_SECRET: 'a secret of the host' });
+    expect((await call(`${host.url}/api/cron`)).status).toBe(401);
+    const wrong = { headers: { authorization: 'Bearer a secret of the hosT' } };
+    expect((await call(`${host.url}/api/cron`, wrong)).status).toBe(401);
+    const right = { headers: { authorization: 'Bearer a secret of the host' } };
+    expect((await call(`${host.url}/api/cron`, right)).status).toBe(200);
+    expect(await imageOf(open.url, body.asset_id)).toMatchObject({ status: 'completed' });
+    const usage = await call<{ totals: { images: number } }>(`${host.url}/v1/metrics`);
+    expect(usage.body.totals.images).toBe(1);
+    await Promise.all([open.afterwards(), host.afterwards()]);
+  });
+
+  test('two instances and several requests may start at the same moment, on an empty database', async () => {
+    const environment = await functionEnvironment({}, false);
+    const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
+    const bytes = await jpeg('function cold');
+    const answers = await Promise.all([...hosts, ...hosts].map(({ url }) => upload(url, bytes)));
+    expect(answers.map(({ status }) => status).every((status) => [200, 201, 202].includes(status))).toBe(
+      true,
+    );
+    expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+    for (const host of hosts) await host.afterwards();
+  });
+
+  test('a start that failed is tried again by the next request', async () => {
+    const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
+    const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
+    await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_away`);
+    const host = await startFunction({ ...environment, LOG_LEVEL: 'silent' });
+    const detail = expectProblem(await call(`${host.url}/v1/images`), 503, 'unavailable');
+    expect(detail).not.toContain(name);
+    await onServer(`ALTER DATABASE ${name}_away RENAME TO ${name}`);
+    expect((await call(`${host.url}/v1/images`)).status).toBe(200);
+    await host.afterwards();
+  });
+});
+
+describe('settings that are missing', () => {
+  test('are named all at once, on every address', async () => {
+    const host = await startFunction({});
+    const addresses = ['/', '/healthz', '/v1/images', '/upload/', '/api/v1/health'];
+    for (const address of addresses) {
+      const detail = expectProblem(await call(`${host.url}${address}`), 503, 'unavailable');
+      const named = detail.match(/[A-Z0-9]+_[A-Z0-9_]+(?=: is)/g);
+      expect(named).toEqual([
+        'DATABASE_URL',
+        'STORAGE_TYPE',
+        'S3_BUCKET',
+        'AWS_ACCESS_KEY_ID',
+        'AWS_SECRET_ACCESS_KEY',
+      ]);
+    }
+  });
+
+  test('are named beside those that are not understood', async () => {
+    const host = await startFunction({ STORAGE_TYPE: 's3', PORT: 'many', ...s3Keys });
+    const detail = expectProblem(await call(host.url), 503, 'unavailable');
+    expect(detail).toContain('DATABASE_URL: is not set');
+    expect(detail).toContain('PORT: "many"');
+    expect(detail.match(/S3_BUCKET/g)).toHaveLength(1);
+  });
+});

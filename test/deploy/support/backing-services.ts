@@ -1,0 +1,107 @@
+import {
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectsCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Client } from 'pg';
+import { onTestFinished } from 'vitest';
+import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts';
+import { services } from '../../support/services.ts';
+import type { Reached } from './container.ts';
+
+/** Any number that no lock of the product has: who uses the names of the deployments holds it. */
+const namesLock = 7_239_101;
+
+/** Tells what these tests made from what others did. */
+const mark = 'made by tests of deployments';
+
+/**
+ * A role and a database of the test server, under exactly these names, while one test runs. The role owns the database
+ * and may do no more, or may do everything, as the first user of an image may.
+ */
+export async function useDatabase(
+  names: { readonly user: string; readonly password: string; readonly database: string },
+  rights: 'owner' | 'superuser',
+): Promise<void> {
+  await holdNames();
+  const { user, password, database } = names;
+  const remove = async () => {
+    await onServer(`DROP DATABASE IF EXISTS "${database}" WITH (FORCE)`, `DROP ROLE IF EXISTS "${user}"`);
+  };
+  await refuseStrangers(database);
+  await remove();
+  await onServer(
+    `CREATE ROLE "${user}" LOGIN ${rights === 'superuser' ? 'SUPERUSER' : ''} PASSWORD '${password}'`,
+    `CREATE DATABASE "${database}" OWNER "${user}"`,
+    `COMMENT ON DATABASE "${database}" IS '${mark}'`,
+  );
+  if (rights === 'owner') await createExtension(database);
+  onTestFinished(remove);
+}
+
+/** As an administrator: an owner may not, unless a host arranges it. */
+async function createExtension(database: string): Promise<void> {
+  const client = new Client({ connectionString: urlOfDatabase(database) });
+  await client.connect();
+  await client.query('CREATE EXTENSION vector');
+  await client.end();
+}
+
+/** One test at a time uses the names, be it of another run. */
+async function holdNames(): Promise<void> {
+  const client = new Client({ connectionString: services.databaseUrl });
+  await client.connect();
+  await client.query(`SELECT pg_advisory_lock(${namesLock})`);
+  onTestFinished(() => client.end());
+}
+
+async function refuseStrangers(database: string): Promise<void> {
+  const [found] = await onServer<{ words: string | null }>(
+    `SELECT shobj_description(oid, 'pg_database') AS words FROM pg_database WHERE datname = '${database}'`,
+  );
+  if (found && found.words !== mark)
+    throw new Error(`The test server has a database "${database}" that is not of these tests.`);
+}
+
+/** A bucket of the test store under this name, while one test runs. */
+export async function useBucket(bucket: string): Promise<void> {
+  await storeClient().send(new CreateBucketCommand({ Bucket: bucket }));
+  removeBucketAfterwards(bucket);
+}
+
+function storeClient(): S3Client {
+  return new S3Client({
+    endpoint: services.s3Endpoint ?? '',
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+  });
+}
+
+/** Removes a bucket with all that it holds when the test ends. */
+export function removeBucketAfterwards(bucket: string): void {
+  const client = storeClient();
+  onTestFinished(async () => {
+    for (;;) {
+      const { Contents: found = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+      if (found.length === 0) break;
+      const Objects = found.map(({ Key }) => ({ Key }));
+      await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects } }));
+    }
+    await client.send(new DeleteBucketCommand({ Bucket: bucket }));
+  });
+}
+
+/** A port of this machine at which a service really answers. */
+export function targetOf(address: string): Reached['target'] {
+  const { hostname, port } = new URL(address);
+  return { host: hostname, port: Number(port) };
+}
+
+/** The test server of PostgreSQL. */
+export const databaseTarget = () => targetOf(urlOfDatabase('postgres'));
+
+/** The test store. */
+export const storeTarget = () => targetOf(services.s3Endpoint ?? '');

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { parseEnv } from 'node:util';
+import { parse } from 'yaml';
+
+/** What tests read of a service. */
+export interface ComposeService {
+  readonly image?: string;
+  readonly build?: { readonly context: string };
+  readonly command?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | number>>;
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly ports?: readonly string[];
+  readonly networks?: readonly string[];
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
+  readonly restart?: string;
+  readonly volumes?: readonly string[];
+  readonly stop_grace_period?: string;
+  readonly deploy?: { readonly resources?: { readonly limits?: { readonly memory?: string } } };
+}
+
+/** compose.yaml, with the variables of an `.env` filled in. */
+export interface ComposeFile {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly configs: Readonly<Record<string, { readonly content: string }>>;
+  readonly volumes: Readonly<Record<string, unknown>>;
+  readonly networks: Readonly<Record<string, { readonly internal?: boolean } | null>>;
+}
+
+const folder = new URL('../../../deploy/compose/', import.meta.url);
+
+/** Variables of `.env.example`. */
+export async function readExample(): Promise<Record<string, string>> {
+  return parseEnv(await readFile(new URL('.env.example', folder), 'utf8')) as Record<string, string>;
+}
+
+/** Reads compose.yaml; a variable that must be set and is not is an error, as for Compose itself. */
+export async function readComposeFile(variables: Readonly<Record<string, string>>): Promise<ComposeFile> {
+  const text = await readFile(new URL('compose.yaml', folder), 'utf8');
+  return fillIn(parse(text, { merge: true }), variables) as ComposeFile;
+}
+
+function fillIn(value: unknown, variables: Readonly<Record<string, string>>): unknown {
+  if (typeof value === 'string') return fillInText(value, variables);
+  if (Array.isArray(value)) return value.map((entry) => fillIn(entry, variables));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fillIn(entry, variables)]));
+}
+
+function fillInText(text: string, variables: Readonly<Record<string, string>>): string {
+  return text.replaceAll(
+    /\$\{(\w+)(?::([?-])([^}]*))?\}/g,
+    (_all, name: string, kind?: string, words = '') => {
+      const value = variables[name];
+      if (value) return value;
+      if (kind === '-') return words;
+      throw new Error(`${name}: ${words}`);
+    },
+  );
+}

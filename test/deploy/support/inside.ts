@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { forward } from './forward.ts';
+
+/** What is to run in a root folder and a network of its own. */
+export interface Plan {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly folder: string;
+  /** As the only process tree that it sees, with the number 1. */
+  readonly isFirst: boolean;
+  /** Addresses here that lead to sockets. */
+  readonly reached: readonly { readonly host: string; readonly port: number; readonly socket: string }[];
+  /** Sockets that lead to ports here. */
+  readonly published: readonly { readonly port: number; readonly socket: string }[];
+}
+
+/** What is asked of it later, one line each. */
+export type Order = { readonly signal: NodeJS.Signals } | { readonly run: readonly string[] };
+
+const user = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
+const alone = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+async function main(plan: Plan): Promise<number> {
+  for (const { host, port, socket } of plan.reached) await forward({ host, port }, { path: socket });
+  for (const { port, socket } of plan.published) await forward({ path: socket }, { host: '127.0.0.1', port });
+  const { folder: cwd, environment: env } = plan;
+  const [program = '', ...args] = [...(plan.isFirst ? alone : []), ...user, ...plan.command];
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const orders = createInterface({ input: process.stdin });
+  orders.on('line', (line) => obey(JSON.parse(line) as Order, plan, child));
+  orders.on('close', () => process.exit(99));
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  if (signal !== null) process.stdout.write(`ended by ${signal}\n`);
+  return code ?? 98;
+}
+
+function obey(order: Order, plan: Plan, child: ChildProcess): void {
+  if ('signal' in order) {
+    process.kill(plan.isFirst ? childOf(child.pid) : (child.pid ?? 0), order.signal);
+    return;
+  }
+  void run(order.run, plan);
+}
+
+/** Tells the exit code and what was printed in one line. Connections go on through this process meanwhile. */
+async function run(command: readonly string[], { folder: cwd, environment: env }: Plan): Promise<void> {
+  const [program = '', ...args] = [...user, ...command];
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let stdout = '';
+  child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+  const [status] = (await once(child, 'close')) as [number | null];
+  process.stdout.write(`@ran ${JSON.stringify({ status, stdout })}\n`);
+}
+
+function childOf(pid = 0): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+}
+
+process.exit(await main(JSON.parse(process.argv[2] ?? '') as Plan));

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { nodeFileTrace } from '@vercel/nft';
+import { onTestFinished } from 'vitest';
+import { productionPackages } from './installation.ts';
+
+const run = promisify(execFile);
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+/** What tests read of vercel.json. */
+export interface VercelFile {
+  readonly buildCommand: string;
+  readonly outputDirectory: string;
+  readonly build: { readonly env: Readonly<Record<string, string>> };
+  readonly functions: Readonly<
+    Record<
+      string,
+      {
+        readonly maxDuration: number;
+        readonly memory: number;
+        readonly includeFiles: string;
+        readonly excludeFiles: string;
+      }
+    >
+  >;
+  readonly rewrites: readonly { readonly source: string; readonly destination: string }[];
+  readonly crons: readonly { readonly path: string; readonly schedule: string }[];
+}
+
+/** @see VercelFile */
+export async function readVercelFile(): Promise<VercelFile> {
+  return JSON.parse(await readFile(join(root, 'vercel.json'), 'utf8')) as VercelFile;
+}
+
+/**
+ * A function as Vercel would upload it: built, then only the files that its tracer finds, and those that vercel.json
+ * adds, without those that it leaves out. Answers the folder, and how many bytes it holds.
+ */
+export async function makeBundle(): Promise<{ readonly folder: string; readonly bytes: number }> {
+  const project = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
+  onTestFinished(() => rm(project, { recursive: true, force: true, maxRetries: 3 }));
+  await buildIn(project);
+  const [settings] = Object.values((await readVercelFile()).functions);
+  const { fileList } = await nodeFileTrace([join(project, 'api/index.js'), join(project, 'api/cron.js')], {
+    base: project,
+    processCwd: project,
+    ignore: settings?.excludeFiles ?? '',
+  });
+  const { stdout } = await run('bash', ['-O', 'globstar', '-c', `ls -d ${settings?.includeFiles}`], {
+    cwd: project,
+    maxBuffer: 2 ** 26,
+  });
+  const folder = join(project, 'bundle');
+  let bytes = 0;
+  for (const name of new Set([...fileList, ...stdout.trim().split('\n')])) {
+    const found = await stat(join(project, name));
+    if (!found.isFile()) continue;
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await cp(join(project, name), join(folder, name));
+    bytes += found.size;
+  }
+  return { folder, bytes };
+}
+
+/** Builds with all packages, as Vercel does; traces with those of a production, which are the only ones needed. */
+async function buildIn(project: string): Promise<void> {
+  const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
+  for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });
+  const modules = join(project, 'node_modules');
+  await symlink(join(root, 'node_modules'), modules);
+  const [program = '', ...args] = (await readVercelFile()).buildCommand.split(' ');
+  await run(program, args, { cwd: project });
+  await rm(modules);
+  await run('cp', ['-al', join(await productionPackages(), 'node_modules'), modules]);
+}

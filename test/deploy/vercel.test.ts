@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { freePort } from '../support/inner/redis-server.ts';
+import { call, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
+import { cleanEnvironment } from '../support/process/command.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { services } from '../support/services.ts';
+import { functionEnvironment } from './support/function-host.ts';
+import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
+
+const file = await readVercelFile();
+const secret = 'a secret of the host';
+
+/** Calls the functions for each request as the host does, with the context that the host gives a request. */
+const launcher = `
+  import { createServer } from 'node:http';
+  const index = (await import('./api/index.js')).default;
+  const cron = (await import('./api/cron.js')).default;
+  const pending = [];
+  globalThis[Symbol.for('@vercel/request-context')] = { get: () => ({ waitUntil: (work) => pending.push(work) }) };
+  createServer(async (request, response) => {
+    if (request.url === '/afterwards') {
+      await Promise.all(pending.splice(0));
+      response.end();
+    } else await (request.url === '/api/cron' ? cron : index)(request, response);
+  }).listen(Number(process.env.LAUNCHER_PORT), '127.0.0.1');`;
+
+/** Starts what was bundled, in a folder that holds nothing else. */
+async function launch(folder: string): Promise<string> {
+  const port = await freePort();
+  const environment = await functionEnvironment({
+    CRON_SECRET: secret,
+    AWS_SESSION_TOKEN: 'not of these keys',
+  });
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', launcher], {
+    cwd: folder,
+    env: cleanEnvironment({ ...environment, LAUNCHER_PORT: String(port) }),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  const gone = once(child, 'exit');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await gone;
+  });
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; tries < 200; tries++) {
+    const isThere = await fetch(`${url}/afterwards`).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return url;
+    if (child.exitCode !== null) break;
+    await sleep(50);
+  }
+  throw new Error('The function does not answer.');
+}
+
+describe.runIf(services.databaseUrl && services.s3Endpoint)('the function as it is uploaded', () => {
+  test('works with the files that are bundled, and with no others', async () => {
+    const { folder, bytes } = await makeBundle();
+    expect(bytes).toBeLessThan(250 * 2 ** 20);
+    expect(existsSync(join(folder, 'node_modules/typescript'))).toBe(false);
+    const url = await launch(folder);
+    const { status, body } = await upload(url, await jpeg('vercel inline'));
+    expect(status).toBe(201);
+    expect((await call(`${url}${body.renditions[0]?.url}`)).status).toBe(200);
+    const queued = await uploadQueued(url, await jpeg('vercel queued'));
+    await call(`${url}/afterwards`);
+    const image = await call<ImageRecord>(`${url}/v1/images/${queued.body.asset_id}`);
+    expect(image.body.status).toBe('completed');
+    for (const path of ['/', '/docs', '/redoc', '/api/v1/openapi.json', '/api/v1/health', '/metrics'])
+      expect((await call(`${url}${path}`)).status, path).toBe(200);
+    const headers = { authorization: `Bearer ${secret}` };
+    expect((await call(`${url}/api/cron`, { headers })).body).toEqual({ done: true });
+    expect((await call(`${url}/api/cron`)).status).toBe(401);
+  }, 60_000);
+});
+
+describe('vercel.json', () => {
+  test('leads every address to the function, and the timetable to its own', () => {
+    expect(file.rewrites).toEqual([{ source: '/(.*)', destination: '/api/index' }]);
+    for (const { path } of file.crons)
+      expect(existsSync(new URL(`../..${path}.js`, import.meta.url))).toBe(true);
+  });
+
+  test('leaves a call the time that work after the answer takes', () => {
+    // Work goes on for 40 s after an answer, for 50 s for the timetable, and an inline answer takes 14 s at most.
+    for (const { maxDuration, memory } of Object.values(file.functions)) {
+      expect(maxDuration).toBeGreaterThanOrEqual(60);
+      expect(memory).toBeGreaterThanOrEqual(2048);
+    }
+  });
+
+  test('publishes no file of the project, and leaves bodies to Vitrine', () => {
+    expect(file.outputDirectory).toBe('deploy/vercel/public');
+    expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
+  });
+});

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { call } from '../support/process/client.ts';
+import { cleanEnvironment, mainModule, runVitrine } from '../support/process/command.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+
+async function dataFolder(): Promise<string> {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  return folder;
+}
+
+test('a worker answers health and figures on WORKER_PORT, and nothing else', async () => {
+  const env = cleanEnvironment({ DATA_DIR: await dataFolder(), WORKER_PORT: '0', LOG_FORMAT: 'json' });
+  const child = spawn(process.execPath, [mainModule, 'worker'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let log = '';
+  child.stdout.on('data', (chunk) => (log += String(chunk)));
+  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/watch it on http:\/\/\S+?"/);
+  const url = /watch it on (http:\/\/[\w.:]+)/.exec(log)?.[1] ?? '';
+
+  const health = await call(`${url}/healthz`);
+  expect(health.status).toBe(200);
+  expect(health.body).toEqual({
+    status: 'healthy',
+    checks: { database: { ok: true }, storage: { ok: true }, queue: { ok: true }, decoders: { ok: true } },
+  });
+  const figures = await call(`${url}/metrics`);
+  expect(figures.headers.get('content-type')).toMatch(/^text\/plain/);
+  expect(figures.bytes.toString()).toMatch(/^vitrine_build_info/m);
+  expect((await call(`${url}/v1/images`)).status).toBe(404);
+
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+});
+
+test('a worker whose port is taken ends with a sentence', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const env = { DATA_DIR: await dataFolder(), WORKER_PORT: String(port) };
+  const { code, stderr } = await runVitrine(['worker'], env);
+  expect(code).toBe(1);
+  expect(stderr).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}`);
+  expect(stderr).toContain('WORKER_PORT');
+});

@@ -1,0 +1,36 @@
+import { expect } from 'vitest';
+import { startProxy } from '../../storage/s3/support/proxy.ts';
+import { call } from '../../support/process/client.ts';
+import { makeLedger } from '../../support/process/ledger.ts';
+import { s3Environment } from '../../support/process/s3.ts';
+import { startInstallation } from '../support/installation.ts';
+import { expectSoundDatabase } from '../support/invariants.ts';
+import { ask, timeUntil } from '../support/rows.ts';
+
+const pictures = 6;
+
+/** The store gives nothing for longer than the three retries of a job: it fails, and an operator's retry finishes it. */
+export async function outlastRetries(): Promise<void> {
+  const store = await startProxy();
+  const installation = await startInstallation(s3Environment({ S3_ENDPOINT: store.url }));
+  const { url, database } = installation;
+  const ledger = makeLedger('faults', { size: [800, 600] });
+  store.fault('error 500', ({ method }) => method === 'GET');
+  for (let count = 0; count < pictures; count++) await ledger.upload(url, 'queued');
+  await timeUntil('the failure of all jobs', 60_000, async () => {
+    const failed = await ask(database, "SELECT 1 FROM jobs WHERE state = 'failed' AND retries = 3");
+    return failed.length === pictures;
+  });
+  store.fault('none');
+  expect((await retryAll(url)).body).toEqual({ retried: pictures });
+  await ledger.check(url);
+  await expectSoundDatabase(installation);
+}
+
+function retryAll(base: string) {
+  return call(`${base}/v1/jobs/retry`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code: 'storage_failed' }),
+  });
+}

@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { AppError, asAppError } from '../../src/errors.ts';
+import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeStaging } from '../../src/storage/staging.ts';
+import { testFolder } from '../support/inner/folders.ts';
+import { form } from '../support/process/client.ts';
+
+/** A staging folder on a disk that takes a part of the file; what was begun is then removed, which takes a moment. */
+async function fullStaging() {
+  return {
+    ...makeStaging(await testFolder()),
+    async receive(source: AsyncIterable<Buffer>): Promise<never> {
+      for await (const chunk of source) if (chunk.length > 0) break;
+      await sleep(20);
+      throw new AppError('storage_full', 'The disk of the storage is full.');
+    },
+  };
+}
+
+test('a disk that fills up in the middle of a file is no form that was cut', async () => {
+  const receive = makeReceiveUploadForm({
+    staging: await fullStaging(),
+    assertFreeSpace: () => Promise.resolve(),
+    maxBytes: 2 ** 20,
+    idleMs: 5_000,
+  });
+  const server = createServer((request, response) => {
+    void receive(request).catch((error: unknown) => response.end(asAppError(error).code));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const body = form(['file', new Uint8Array(400_000).fill(1)]);
+  const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body });
+  expect(await answer.text()).toBe('storage_full');
+});
