@@ -24,7 +24,8 @@ export async function openEmbeddedDatabase(
 ): Promise<Database> {
   await setAsideUnfinished(directory);
   await mkdir(directory, { recursive: true });
-  const pglite = await openEngine(directory);
+  await assertRoom(directory);
+  const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
   await markReady(directory);
   // The engine has one session: a pool of one lends it to one user at a time, so that no query slips into the
   // transaction of another.
@@ -47,23 +48,18 @@ export async function openEmbeddedDatabase(
   };
 }
 
-/** The engine gives up on a full disk with words of its own machinery. */
-async function openEngine(directory: string): Promise<PGlite> {
-  try {
-    return await PGlite.create({ dataDir: directory, extensions: { vector } });
-  } catch (error) {
-    const { bavail, bsize } = await statfs(directory);
-    const free = Math.floor((bavail * bsize) / 2 ** 20);
-    if (free >= neededMib) throw error;
-    throw new DatabaseRefused(
-      `The embedded database in ${directory} cannot be opened: its disk has ${free} MiB left, and it needs ${neededMib}. Free some space, and start again.`,
-      { cause: error },
-    );
-  }
-}
-
 /** A start may need one new segment of the log, 16 MiB, and room to move. */
 const neededMib = 32;
+
+/** On a full disk the engine neither opens nor fails: nobody would learn why. */
+async function assertRoom(directory: string): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  if (free >= neededMib) return;
+  throw new DatabaseRefused(
+    `The embedded database in ${directory} cannot be opened: its disk has ${free} MiB left, and it needs ${neededMib}. Free some space, and start again.`,
+  );
+}
 
 /** PostgreSQL's word for what it cannot go on after, such as a log that cannot be written on a full disk. */
 function isPanic(error: unknown): error is Error {
