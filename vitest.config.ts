@@ -27,8 +27,8 @@ export default defineConfig({
     globalSetup: ['test/support/announce-services.ts'],
     projects: services.databaseUrl ? [embedded, postgres] : [embedded],
     pool: 'forks',
-    // Most tests wait for processes and sockets as often as they compute: leaving a core out would leave it idle.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Most tests wait for processes and sockets as often as they compute: one more than cores keeps them busy.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Tests of processes, sockets and memory share their machine with others. A test that passes only the second time is

@@ -14,6 +14,7 @@ import { makeWorkerServer } from './http/worker-server.ts';
 import { installedVersion } from './imaging/installed-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
 import { jobKinds } from './model/job.ts';
+import { makeClaimStorage } from './services/claim-storage.ts';
 import { composeServices, type ServiceSettings } from './services/compose-services.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
@@ -63,10 +64,11 @@ async function openParts(config: Config, logger: FastifyBaseLogger) {
     const staging = makeStaging(storage.stagingDirectory);
     // Nobody else holds the folder, so whatever lies in staging was left behind by a crash.
     if (isAlone(config)) await staging.sweep(0);
-    const { database, vectors } = await openMigrated(config, logger);
+    const { database, queries } = await openMigrated(config, logger);
+    await makeClaimStorage({ ...queries, storage, staging, logger })();
     const queue = await openQueue(config, logger);
     const fetcher = openFetcher(config);
-    return { decoders, storage, staging, database, vectors, queue, fetcher, logger };
+    return { decoders, storage, staging, database, queries, queue, fetcher, logger };
   } catch (error) {
     await decoders.close();
     throw error;
@@ -85,7 +87,7 @@ async function openMigrated(config: Config, logger: FastifyBaseLogger) {
     if (!vectors.isAvailable) {
       logger.warn({}, `${vectors.reason}. Until then similar images cannot be searched; all else works.`);
     }
-    return { database, vectors };
+    return { database, queries: makeQueries(database, vectors) };
   } catch (error) {
     await database.close();
     throw error;
@@ -105,13 +107,12 @@ function openFetcher({ imports, uploads }: Config): Fetcher {
 
 /** Services over the parts, and who calls them. */
 function compose(config: Config, parts: Parts) {
-  const { decoders, storage, staging, queue, logger } = parts;
+  const { decoders, storage, staging, queue, queries, logger } = parts;
   const { leaseSeconds } = config.worker;
-  const queries = makeQueries(parts.database, parts.vectors);
   const metrics = makeMetrics({ usage: queries.usage, reports: queries.reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const { services, runJob, leases } = composeServices(
-    { ...parts, queries, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics },
+    { ...parts, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics },
     serviceSettings(config),
   );
   const sweeping = { queries, storage, staging, queue, brake: config.storage.orphanBrake, logger };

@@ -5,6 +5,7 @@ import {
   composeStorage,
   type DatabaseConfig,
   engineProblems,
+  engineWarnings,
   type QueueConfig,
   type StorageConfig,
 } from './config/engines.ts';
@@ -64,6 +65,8 @@ export interface Config {
     readonly maxResults: number;
   };
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
+  /** Sentences on settings that have no effect. */
+  readonly warnings: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
@@ -169,6 +172,7 @@ function composeConfig(values: SettingValues): Config {
       maxResults: values.maxSimilarResults,
     },
     purge: { days: values.purgeDays, confirmToken: values.purgeConfirmToken || purgeTokenOf(values.host) },
+    warnings: engineWarnings(values),
     log: {
       level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
       format: values.logFormat,

@@ -117,6 +117,11 @@ export class AppError extends Error {
   }
 }
 
+/** What keeps a process from starting; the message says why, and what to do. */
+export class StartRefused extends Error {
+  override readonly name: string = 'StartRefused';
+}
+
 /** `error` itself when it is named, else `internal_error` around it; its details stay in the log. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;

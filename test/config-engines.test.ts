@@ -126,3 +126,23 @@ test('S3 needs a bucket, and takes a prefix in any of the usual spellings', () =
   });
   expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is no http/);
 });
+
+test('settings that have no effect because of others are told', () => {
+  const warningsOf = (env: Record<string, string>) => loadConfig(env).warnings;
+  expect(warningsOf({})).toEqual([]);
+  expect(warningsOf({ POSTGRES_PASSWORD: 'x' })).toEqual([expect.stringMatching(/without POSTGRES_HOST/)]);
+  expect(warningsOf({ REDIS_URL: 'redis://cache' })).toEqual([
+    expect.stringMatching(/^REDIS_URL has no effect/),
+  ]);
+  expect(warningsOf({ S3_BUCKET: 'pictures' })).toEqual([expect.stringMatching(/without STORAGE_TYPE=s3/)]);
+  expect(warningsOf({ POSTGRES_HOST: 'db', POSTGRES_PASSWORD: 'x', REDIS_URL: 'redis://cache' })).toEqual([]);
+});
+
+test('an address that a password has broken is refused before it becomes a host name', () => {
+  expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
+    expect.stringMatching(/^DATABASE_URL: its value holds more than one @: write @ as %40/),
+  ]);
+  expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([
+    expect.stringMatching(/stands in quotes/),
+  ]);
+});

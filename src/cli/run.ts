@@ -3,7 +3,7 @@ import { loadEnvFile } from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
-import { DatabaseRefused } from '../db/database-errors.ts';
+import { StartRefused } from '../errors.ts';
 import { type Command, commands, UsageError } from './commands.ts';
 import { version } from '../version.ts';
 import { CommandRefused } from './server-connection.ts';
@@ -51,7 +51,7 @@ function refuse(name: string, error: unknown): number {
     error instanceof ConfigError ||
     error instanceof DataFolderInUse ||
     error instanceof CommandRefused ||
-    error instanceof DatabaseRefused ||
+    error instanceof StartRefused ||
     isSystemError(error)
   ) {
     process.stderr.write(`${error.message}${remedyFor(error)}\n`);

@@ -1,7 +1,8 @@
 import { describeEngines } from '../app/open-engines.ts';
-import { type App, makeApp } from '../app.ts';
+import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { startApp } from './start-app.ts';
 import { untilStopped } from './stop-signals.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function work(config: Config): Promise<void> {
   // From the first moment: a stop during a long first start ends as cleanly as any other.
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
-  const app = await makeApp(config, logger);
+  const app = await startApp(config, logger, stopped);
   await start(app, config);
   const { concurrency } = config.worker;
   logger.info(

@@ -14,6 +14,7 @@ export const databaseUrl: Reader<string> = {
       throw new Error(
         'names SQLite, which is not used here: left unset, an embedded PostgreSQL lies in DATA_DIR',
       );
+    assertPlainAddress(trimmed);
     if (!postgresScheme.test(trimmed))
       throw new Error('does not begin like the address of a PostgreSQL server');
     const url = parseUrl(trimmed.replace(postgresScheme, 'postgres://'));
@@ -36,6 +37,7 @@ function tlsMode(word: string): string {
 export const redisUrl: Reader<string> = {
   accepts: '`redis://host:6379/0`, or `rediss://` with TLS; `user:password@` before the host',
   read(text) {
+    assertPlainAddress(text.trim());
     const url = parseUrl(text.trim());
     if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
       throw new Error('does not begin with redis:// or rediss://');
@@ -69,6 +71,13 @@ export const s3Prefix: Reader<string> = {
     return `${prefix}/`;
   },
 };
+
+/** With a bare @ in it, the end of a password would be taken for the host, and errors name the host. */
+function assertPlainAddress(text: string): void {
+  if (/^["'`]/.test(text)) throw new Error('stands in quotes: leave them out');
+  if (text.split('@').length > 2)
+    throw new Error('holds more than one @: write @ as %40, and / as %2F, in a password');
+}
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;

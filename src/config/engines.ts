@@ -109,3 +109,20 @@ export function engineProblems(values: SettingValues): string[] {
   const needsBucket = values.storageType === 's3' && !values.s3Bucket;
   return needsBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 needs the name of a bucket.'] : [];
 }
+
+/** Settings that were set and count for nothing, because of others: whoever set them believes otherwise. */
+export function engineWarnings(values: SettingValues): string[] {
+  const { databaseUrl, postgresHost, postgresPassword, postgresDb, redisUrl } = values;
+  const { storageType, s3Bucket, s3Endpoint } = values;
+  const isEmbedded = databaseUrl === undefined && postgresHost === undefined;
+  const warnings: string[] = [];
+  if (isEmbedded && (postgresPassword ?? postgresDb) !== undefined)
+    warnings.push(
+      'POSTGRES_ settings have no effect without POSTGRES_HOST: the database is the embedded one.',
+    );
+  if (isEmbedded && redisUrl !== undefined)
+    warnings.push('REDIS_URL has no effect without DATABASE_URL: the embedded database serves one process.');
+  if (storageType === 'local' && (s3Bucket ?? s3Endpoint) !== undefined)
+    warnings.push('S3_ settings have no effect without STORAGE_TYPE=s3: pictures lie on the local disk.');
+  return warnings;
+}

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { AppError, StartRefused } from '../errors.ts';
 
 /** States of PostgreSQL after which a connection is of no more use. */
 const lostStates = /^(?:08...|57P0[1235]|25006|26000)$/;
@@ -60,6 +60,6 @@ export function namedDatabaseError(error: unknown): unknown {
 }
 
 /** The server cannot be used; the message says why, and what to do. */
-export class DatabaseRefused extends Error {
+export class DatabaseRefused extends StartRefused {
   override readonly name = 'DatabaseRefused';
 }

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { DatabaseRefused } from './database-errors.ts';
+import { codeOf, DatabaseRefused } from './database-errors.ts';
 import type { Database, RunScript } from './database.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
@@ -26,11 +26,21 @@ export function migrate(database: Database): Promise<MigrationReport> {
     // long migration, or the wait for another process, is no runaway statement.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await run(`SELECT pg_advisory_xact_lock(${migrationLock})`);
-    const applied = await applyMissing(run);
+    const applied = await applyMissing(run).catch((error: unknown) => {
+      throw codeOf(error) === '42501' ? mayNotMigrate(error) : error;
+    });
     const vectors = await enableVectors(run);
     await run('COMMIT');
     return { ...applied, vectors };
   });
+}
+
+function mayNotMigrate(error: unknown): DatabaseRefused {
+  const why = error instanceof Error ? error.message : '';
+  return new DatabaseRefused(
+    `The user of the database may not make or change its tables (${why}). Make it the owner of the database and of the tables, or grant it CREATE on the schema public.`,
+    { cause: error },
+  );
 }
 
 async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vectors'>> {

@@ -103,7 +103,7 @@ const remedies: Readonly<Record<string, string>> = {
 function refused(error: unknown, waitedMs?: number): DatabaseRefused {
   if (error instanceof DatabaseRefused) return error;
   const why = error instanceof Error && error.message ? error.message : codeOf(error) || 'unknown reason';
-  const waited = waitedMs === undefined ? '' : ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`;
+  const waited = !waitedMs ? '' : ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)`;
   const remedy = remedies[codeOf(error)] ?? 'Is DATABASE_URL right, and does the server run?';
   return new DatabaseRefused(`The database server cannot be used${waited}: ${why}. ${remedy}`, {
     cause: error,

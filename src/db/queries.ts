@@ -5,6 +5,7 @@ import { makeEmbeddingQueries } from './embeddings.ts';
 import { makeFingerprintQueries } from './fingerprints.ts';
 import { makeImageQueries } from './images.ts';
 import { makeImportQueries } from './imports.ts';
+import { makeInstallationQueries } from './installation.ts';
 import { makeIntakeQueries } from './intake.ts';
 import { makeJobReportQueries } from './job-reports.ts';
 import { makeJobQueries } from './jobs.ts';
@@ -28,6 +29,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     fingerprints: makeFingerprintQueries(database),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
+    installation: makeInstallationQueries(database),
     intake: makeIntakeQueries(database),
     jobs: makeJobQueries(database),
     purging: makePurgeQueries(database, vectors),

@@ -19,7 +19,8 @@ export function makeOutage(
     began(error) {
       if (isOn) return;
       isOn = true;
-      logger[sentences.level]({ err: error }, sentences.began);
+      const why = typeof error === 'string' ? ` (${error})` : '';
+      logger[sentences.level]({ err: error }, `${sentences.began}${why}`);
     },
     ended() {
       if (!isOn) return;

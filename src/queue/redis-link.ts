@@ -46,6 +46,9 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
   }
 
   async function greet(): Promise<void> {
+    // The client goes on with database 0 when the server has no such number: that one may be somebody else's.
+    const refusal = await client.select(client.options.db ?? 0).catch(reasonOf);
+    if (refusal !== 'OK') return failed(refusal);
     worked();
     const traits = await examineRedis(client);
     for (const warning of traits.warnings) if (!warned.has(warning)) logger.warn({}, warning);

@@ -96,7 +96,8 @@ async function finish(
     const near = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
     const facts = factsOf(derived, near.matches);
     const shared = await shareRenditions(parts, job, derived, near.matches, facts);
-    if (shared) return shared;
+    if (typeof shared === 'string') return shared;
+    if (shared) return await lookAgain(parts, shared, derived.fingerprint, near.proposed);
     const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
     isStored = true;
     const image = await completion.complete(job, renditions, facts);

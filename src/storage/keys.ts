@@ -1,3 +1,6 @@
+/** Names the installation whose pictures lie beside it. */
+export const installationKey = 'installation/id';
+
 /** Key of an original: content-addressed inside its tenant, so tenants never learn of each other. */
 export function originalKey(tenantId: number, contentHash: string): string {
   return `originals/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}`;

@@ -1,7 +1,15 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../src/db/migrate.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { createServerDatabase, openServerDatabase } from '../support/inner/server-database.ts';
+import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import {
+  createServerDatabase,
+  onServer,
+  openServerDatabase,
+  testSettings,
+  urlOfDatabase,
+} from '../support/inner/server-database.ts';
 
 test('ten processes that start at once migrate once', async () => {
   const { name, remove } = await createServerDatabase(false);
@@ -35,4 +43,19 @@ test('a migration that fails leaves nothing, and the lock with nobody', async ()
   ).toEqual([]);
   await database.runScript('DROP TABLE renditions');
   expect((await migrate(database)).applied.length).toBeGreaterThan(0);
+});
+
+test('a user who may not make tables is told so, and what to grant', async () => {
+  const { name, remove } = await createServerDatabase(false);
+  const role = `vitrine_test_${process.pid}`;
+  await onServer(`CREATE ROLE ${role} LOGIN`);
+  const url = new URL(urlOfDatabase(name));
+  url.username = role;
+  const database = await openPostgresDatabase({ ...testSettings, url: url.href }, keepingLogger());
+  onTestFinished(async () => {
+    await database.close();
+    await remove();
+    await onServer(`DROP ROLE ${role}`);
+  });
+  await expect(migrate(database)).rejects.toThrow(/may not make or change its tables .* grant it CREATE/);
 });

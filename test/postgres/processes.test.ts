@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { createServerDatabase, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { call, form } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
-import { startServer } from '../support/process/server.ts';
+import { launch, startServer } from '../support/process/server.ts';
 import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 
@@ -118,4 +118,12 @@ test('a server that cannot be used ends the start with a sentence', async () => 
   expect(stderr).toMatch(/"no_such_database" does not exist\. Create the database/);
   expect(stderr).not.toMatch(/\n\s+at /);
   expect(code).toBe(1);
+});
+
+test('a stop ends a start that waits for its database', async () => {
+  const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await testFolder() };
+  const server = launch(env.DATA_DIR, env);
+  onTestFinished(() => server.kill9());
+  await vi.waitFor(() => expect(server.log()).toMatch(/does not answer yet; waiting/), 10_000);
+  expect(await server.stop()).toMatchObject({ code: 0 });
 });

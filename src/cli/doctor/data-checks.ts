@@ -37,7 +37,8 @@ async function checkPostgres(config: Config): Promise<Finding[]> {
       pgvector === null
         ? {
             state: 'not installed: similar images cannot be searched',
-            remedy: 'Run CREATE EXTENSION vector in this database.',
+            remedy:
+              'The next start creates it, if the user may; else let an administrator run CREATE EXTENSION vector in this database.',
           }
         : { state: `version ${pgvector}` };
     return [

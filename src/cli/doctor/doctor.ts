@@ -1,13 +1,15 @@
 import type { Config } from '../../config.ts';
 import type { Output } from '../output.ts';
 import { checkData } from './data-checks.ts';
+import { checkQueue } from './queue-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkVersions } from './version-checks.ts';
 
 /** `vitrine doctor`: looks at everything that Vitrine needs and says what to do about what is wrong. */
 export async function diagnose(config: Config, output: Output): Promise<number> {
-  const findings = [...checkVersions(), ...(await checkData(config))];
+  const findings = [...checkVersions(), ...(await checkData(config)), ...(await checkQueue(config))];
   for (const finding of findings) output.write(line(finding));
+  for (const warning of config.warnings) output.write(`note  ${warning}\n`);
   const failed = findings.filter(({ remedy }) => remedy !== undefined).length;
   output.write(
     failed === 0

@@ -1,0 +1,67 @@
+import { Readable } from 'node:stream';
+import type { InstallationQueries } from '../db/installation.ts';
+import { AppError, StartRefused } from '../errors.ts';
+import type { Logger } from '../model/logger.ts';
+import { installationKey } from '../storage/keys.ts';
+import type { Staging } from '../storage/staging.ts';
+import type { Storage } from '../storage/storage.ts';
+
+interface Parts {
+  readonly installation: InstallationQueries;
+  readonly storage: Pick<Storage, 'readAll' | 'store'>;
+  readonly staging: Staging;
+  readonly logger: Logger;
+}
+
+/**
+ * Makes sure that database and storage belong together, before anything is written. With another folder, bucket or prefix,
+ * or a disk that is not mounted, every picture would look lost; and with the storage of another database, every file of
+ * that one would look orphaned.
+ * @throws {StartRefused} when they do not.
+ */
+export type ClaimStorage = () => Promise<void>;
+
+/** @see ClaimStorage */
+export function makeClaimStorage(parts: Parts): ClaimStorage {
+  const { installation, logger } = parts;
+  return async () => {
+    const { id, isStorageMarked } = await installation.find();
+    try {
+      const found = (await readMarker(parts)) ?? (isStorageMarked ? undefined : await writeMarker(parts, id));
+      assertOurs(found, id);
+      if (!isStorageMarked) await installation.noteStorageMarked();
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      logger.warn({ err: error }, 'the storage does not answer: whether it is the right one was not checked');
+    }
+  };
+}
+
+async function readMarker({ storage }: Parts): Promise<string | undefined> {
+  try {
+    return (await storage.readAll(installationKey)).toString('utf8').trim();
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'original_missing') return undefined;
+    throw error;
+  }
+}
+
+/** What is there afterwards: another process may have been faster. */
+async function writeMarker(parts: Parts, id: string): Promise<string | undefined> {
+  const { path } = await parts.staging.receive(Readable.from([Buffer.from(id)]));
+  try {
+    await parts.storage.store([{ path, key: installationKey }], 'original');
+  } finally {
+    await parts.staging.discard(path);
+  }
+  return readMarker(parts);
+}
+
+function assertOurs(found: string | undefined, id: string): void {
+  if (found === id) return;
+  throw new StartRefused(
+    found === undefined
+      ? `The storage does not hold the pictures of this database: its file ${installationKey} is missing. Are STORAGE_PATH, S3_BUCKET and S3_PREFIX right, and is the disk mounted? If the pictures were moved here without that file, write the line ${id} into it.`
+      : `The storage belongs to another database: its file ${installationKey} names another installation. Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database is gone for good, write the line ${id} into that file.`,
+  );
+}

@@ -1,0 +1,59 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { makeInstallationQueries } from '../../src/db/installation.ts';
+import { StartRefused } from '../../src/errors.ts';
+import { makeClaimStorage } from '../../src/services/claim-storage.ts';
+import { makeLocalStorage } from '../../src/storage/local.ts';
+import { makeStaging } from '../../src/storage/staging.ts';
+import { openEmptyDatabase, useDatabase } from '../support/inner/database.ts';
+import { testFolder } from '../support/inner/folders.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import { migrate } from '../../src/db/migrate.ts';
+import type { Database } from '../../src/db/database.ts';
+
+const database = await useDatabase();
+beforeEach(() => database.runScript('UPDATE installation SET storage_marked_at = NULL'));
+
+async function start(folder: string, on: Database = database): Promise<void> {
+  const storage = await makeLocalStorage(folder);
+  const staging = makeStaging(storage.stagingDirectory);
+  await makeClaimStorage({
+    installation: makeInstallationQueries(on),
+    storage,
+    staging,
+    logger: keepingLogger(),
+  })();
+}
+
+test('the first start marks the storage, and each one after it finds the mark', async () => {
+  const folder = await testFolder();
+  await start(folder);
+  await start(folder);
+  const { id } = await makeInstallationQueries(database).find();
+  expect((await (await makeLocalStorage(folder)).readAll('installation/id')).toString()).toBe(id);
+});
+
+test('many processes that start at once mark it once', async () => {
+  const folder = await testFolder();
+  await Promise.all(Array.from({ length: 10 }, () => start(folder)));
+  await start(folder);
+});
+
+test('another folder, or one that is not mounted, is refused with what to look at', async () => {
+  const folder = await testFolder();
+  await start(folder);
+  await expect(start(await testFolder())).rejects.toThrow(StartRefused);
+  await rm(join(folder, 'installation'), { recursive: true });
+  await expect(start(folder)).rejects.toThrow(
+    /does not hold the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX right/,
+  );
+});
+
+test('the storage of another database is refused: its files would look orphaned here', async () => {
+  const folder = await testFolder();
+  await start(folder);
+  const other = await openEmptyDatabase();
+  await migrate(other);
+  await expect(start(folder, other)).rejects.toThrow(/belongs to another database/);
+});
