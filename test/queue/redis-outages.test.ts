@@ -48,7 +48,10 @@ async function expectWoken(
 }
 
 const linesOf = (port: number) => ({
-  away: `Redis at 127.0.0.1:${port} wakes no workers up: they find jobs by polling; trying again`,
+  // And why, in brackets.
+  away: expect.stringContaining(
+    `Redis at 127.0.0.1:${port} wakes no workers up: they find jobs by polling; trying again (`,
+  ) as string,
   back: `Redis at 127.0.0.1:${port} wakes workers up again`,
 });
 
@@ -140,6 +143,17 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(logger.messages()).toEqual([linesOf(redis.port).away]);
     expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('wrong@');
     expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
+  });
+
+  test('a number of a database that the server does not have is told, and no other database is used', async () => {
+    const redis = await privateRedis();
+    await redis.start();
+    const { queue } = openQueue(`${redis.url}/99`);
+    await expect.poll(() => queue.trouble(), back).toContain('DB index is out of range');
+    queue.wake(due());
+    await sleep(1_000);
+    expect(queue.trouble()).toContain('DB index is out of range');
+    expect(await redis.command('DBSIZE')).toBe(0);
   });
 
   test('a Redis without memory is told of, until it takes wake-ups again', async () => {
