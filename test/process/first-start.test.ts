@@ -24,6 +24,8 @@ test('a very first start that is killed at any moment does not spoil the next on
   for (const files of [0, 600, 1015]) {
     // A database that was finished by the round before would be no first start.
     await removeFolder(database);
+    // The pictures of another database would be refused.
+    await removeFolder(join(folder, 'storage'));
     const server = launch(folder);
     onTestFinished(() => server.kill9());
     await untilFiles(database, files);
