@@ -2,7 +2,7 @@ import { makeQueries } from '../src/db/queries.ts';
 import { type BackEnd, benchDatabaseUrl, makeBackEnd } from './back-end.ts';
 import { fillImages } from './fill-images.ts';
 import { drawPictures } from './pictures.ts';
-import { freePort, type StartedServer, startServer } from './programs.ts';
+import { type StartedServer, startVitrine } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
@@ -48,15 +48,7 @@ async function prepare(size: number): Promise<Candidate> {
   await fillImages(database, size);
   await makeQueries(database).sweeping.foldUsage();
   await database.close();
-  const port = await freePort();
-  const environment = { ...backEnd.environment, PORT: String(port), HOST: '127.0.0.1', LOG_LEVEL: 'warn' };
-  const server = await startServer(
-    process.execPath,
-    ['src/main.ts', 'serve'],
-    `http://127.0.0.1:${port}`,
-    '/v1/healthz',
-    { ...process.env, ...environment },
-  );
+  const server = await startVitrine(backEnd.environment);
   return { size, backEnd, server, times: [] };
 }
 

@@ -5,7 +5,7 @@ import { openEmbeddedDatabase } from '../src/db/embedded.ts';
 import { migrate } from '../src/db/migrate.ts';
 import { makeQueries } from '../src/db/queries.ts';
 import { fillImages } from './fill-images.ts';
-import { freePort, startServer } from './programs.ts';
+import { startVitrine } from './programs.ts';
 
 const count = Number(process.argv[2] ?? 100_000);
 const rounds = 100;
@@ -52,15 +52,7 @@ async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-lists-'));
   try {
     await fill(join(folder, 'db'));
-    const port = await freePort();
-    const environment = { PORT: String(port), HOST: '127.0.0.1', DATA_DIR: folder, LOG_LEVEL: 'warn' };
-    const server = await startServer(
-      process.execPath,
-      ['src/main.ts', 'serve'],
-      `http://127.0.0.1:${port}`,
-      '/v1/healthz',
-      { ...process.env, ...environment },
-    );
+    const server = await startVitrine({ DATA_DIR: folder });
     try {
       return await measureAll(server.baseUrl);
     } finally {

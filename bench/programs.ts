@@ -98,6 +98,18 @@ export async function startServer(
   return { baseUrl, stop };
 }
 
+/** Starts `vitrine serve` with these settings on a free port, and waits until it is healthy. */
+export async function startVitrine(environment: Readonly<Record<string, string>>): Promise<StartedServer> {
+  const port = await freePort();
+  return startServer(process.execPath, ['src/main.ts', 'serve'], `http://127.0.0.1:${port}`, '/v1/healthz', {
+    ...process.env,
+    LOG_LEVEL: 'warn',
+    ...environment,
+    PORT: String(port),
+    HOST: '127.0.0.1',
+  });
+}
+
 async function answers(url: string): Promise<boolean> {
   const response = await fetch(url).catch(() => null);
   await response?.body?.cancel();
