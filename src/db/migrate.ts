@@ -45,8 +45,8 @@ function mayNotMigrate(error: unknown): DatabaseRefused {
 
 async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vectors'>> {
   const current = await currentVersion(run);
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted();
-  const newest = Math.max(...files.map(versionOf));
+  const files = await migrationFiles();
+  const newest = await newestVersion();
   if (current > newest) {
     throw new DatabaseRefused(
       `The database has schema version ${current}; this Vitrine knows ${newest}. Install a newer Vitrine.`,
@@ -55,6 +55,15 @@ async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vect
   const applied = files.filter((name) => versionOf(name) > current);
   for (const name of applied) await apply(run, name);
   return { version: newest, applied };
+}
+
+/** The version of the schema that this program brings. */
+export async function newestVersion(): Promise<number> {
+  return Math.max(...(await migrationFiles()).map(versionOf));
+}
+
+async function migrationFiles(): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted();
 }
 
 async function currentVersion(run: RunScript): Promise<number> {

@@ -21,6 +21,8 @@ export interface RecordedOriginal {
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
+  /** Marked as missing or cut. */
+  readonly damaged: boolean;
 }
 
 /** Whether a row needs the file: an image as its original, or any image (not only one of its content) as a rendition. */
@@ -84,14 +86,14 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       return files.filter(({ key }) => !named.has(key));
     },
 
-    /** Originals of images that are not marked as damaged, in pages by id. */
+    /** Originals of images, in pages by id. */
     async originalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
       return db
         .selectFrom('images')
         .select(['id', 'original_key as key', 'original_bytes as bytes'])
+        .select(sql<boolean>`damaged_at IS NOT NULL`.as('damaged'))
         .where('id', '>', id)
         .where('original_key', 'is not', null)
-        .where('damaged_at', 'is', null)
         .orderBy('id')
         .limit(limit)
         .$narrowType<RecordedOriginal>()

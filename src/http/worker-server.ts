@@ -1,5 +1,7 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { AppError } from '../errors.ts';
 import { checksRecord, isHealthy } from './health.ts';
+import { answerErrorsAsProblems } from './problems.ts';
 import { replyMetricsText } from './prometheus.ts';
 import type { HttpParts } from './surface.ts';
 
@@ -20,6 +22,7 @@ export function makeWorkerServer(
     routerOptions: { ignoreTrailingSlash: true },
   });
   app.server.maxConnections = mostConnections;
+  answerErrorsAsProblems(app, () => ({ error: nothingHere(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);
@@ -30,4 +33,11 @@ export function makeWorkerServer(
   });
   app.get('/metrics', (_request, reply) => replyMetricsText(reply, metrics));
   return app;
+}
+
+function nothingHere(): AppError {
+  return new AppError(
+    'route_not_found',
+    'This is a worker: it answers GET /healthz and GET /metrics. The API and the console are served by vitrine serve.',
+  );
 }

@@ -78,13 +78,14 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
   }
 
   const ready = async () => {
+    let depth: readonly QueueDepth[] = [];
     const checks = await Promise.all([
       check('database', sweeping.isAlive),
       check('storage', storage.check),
-      check('queue', reports.depth),
+      check('queue', async () => (depth = await reports.depth())),
       check('decoders', () => assertDecoding(decoders)),
     ]);
-    const warning = queue.trouble();
+    const warning = [queue.trouble(), ...depth.map(describeIdleness)].filter(Boolean).join(' ');
     return checks.map((made) => (made.name === 'queue' && warning ? { ...made, warning } : made));
   };
 
@@ -119,6 +120,16 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
 
 /** Whoever asks for health wants an answer, also while a server has fallen silent. */
 const checkMs = 5_000;
+
+/** Due jobs that nobody has begun after this time: a worker looks every second. */
+const longestWaitSeconds = 60;
+
+/** A sentence when jobs of a kind wait and nobody works on any: no worker runs, or none can reach the database. */
+function describeIdleness({ kind, pending, processing, oldestPendingSeconds }: QueueDepth): string | undefined {
+  const waited = oldestPendingSeconds ?? 0;
+  if (processing > 0 || waited <= longestWaitSeconds) return undefined;
+  return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has begun any: is one running?`;
+}
 
 function assertDecoding(decoders: Parts['decoders']): void {
   if (!decoders.stats().isBroken) return;

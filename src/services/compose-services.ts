@@ -89,7 +89,8 @@ export function composeServices(parts: ServiceParts, settings: ServiceSettings):
 type Shared = ReturnType<typeof composeShared>;
 
 /** What several services use. */
-function composeShared({ queries, decoders, storage, queue }: ServiceParts, settings: ServiceSettings) {
+function composeShared(parts: ServiceParts, settings: ServiceSettings) {
+  const { queries, decoders } = parts;
   const { presets, limits, nearDuplicates: handling, hashThreshold: threshold, readCacheBytes } = settings;
   const { redirectSeconds } = settings;
   const names = presets.map(({ name }) => name);
@@ -99,7 +100,7 @@ function composeShared({ queries, decoders, storage, queue }: ServiceParts, sett
     settlements: makeSettlements(),
     inspectPicture: makeInspectPicture({ decoders, limits }),
     findNearDuplicates: makeFindNearDuplicates({ ...queries, handling, threshold }),
-    retrieve: makeRetrieveImage({ ...queries, queue, storage, cache, presets, redirectSeconds }),
+    retrieve: makeRetrieveImage({ ...parts, ...queries, cache, presets, redirectSeconds }),
   };
 }
 

@@ -3,19 +3,21 @@ import type { ImageQueries } from '../db/images.ts';
 import type { JobQueries } from '../db/jobs.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
+import type { Logger } from '../model/logger.ts';
 import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { ByteRange, Storage } from '../storage/storage.ts';
-import { priorities } from './priorities.ts';
 import { makeRedirectToStorage, type Redirect } from './redirect-to-storage.ts';
+import { makeRemakeRendition } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Parts {
-  readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged'>;
+  readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged' | 'clearDamaged'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly logger: Logger;
   readonly storage: Storage;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
@@ -44,7 +46,8 @@ export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
 
 /** Giving pictures back: records, originals and renditions. */
 export function makeRetrieveImage(parts: Parts) {
-  const { images, jobs, queue, storage, cache, presets } = parts;
+  const { images, storage, cache, presets } = parts;
+  const remake = makeRemakeRendition(parts);
   const redirectTo = makeRedirectToStorage(storage.direct, parts.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
@@ -78,7 +81,7 @@ export function makeRetrieveImage(parts: Parts) {
     const image = await findForPreset(principal, reference, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
     // A preset that is newer than the image: its recipe was unknown when the renditions were made.
-    if (!rendition && image.status === 'completed') return makeAgain(image, preset);
+    if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw notReady(image, preset);
     // Whether the file is there is not looked at: that would cost as much as giving it.
     const redirect = redirectTo(rendition.storageKey);
@@ -88,25 +91,15 @@ export function makeRetrieveImage(parts: Parts) {
       try {
         return await reading;
       } catch (error) {
-        if (error instanceof AppError && error.code === 'original_missing') return makeAgain(image, preset);
+        if (error instanceof AppError && error.code === 'original_missing') return remake(image, preset);
         throw error;
       }
     };
     if (rendition.bytes > cache.maxFileBytes)
       return { rendition, etag, open: () => read(storage.read(rendition.storageKey)) };
     const body = await read(storage.readAll(rendition.storageKey));
-    if (body.length !== rendition.bytes) await makeAgain(image, preset);
+    if (body.length !== rendition.bytes) await remake(image, preset);
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
-  }
-
-  /** A rendition that is missing or cut in storage is no loss: its original makes it, once more or for the first time. */
-  async function makeAgain(image: Image, preset: string): Promise<never> {
-    const job = await jobs.requeue(image.id, priorities.single);
-    if (job) queue.wake([job]);
-    throw new AppError(
-      'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is not there; it is being made from the original.`,
-    );
   }
 
   return {
@@ -143,6 +136,8 @@ export function makeRetrieveImage(parts: Parts) {
           `The original of image ${image.id} ${what}; the image is marked as damaged.`,
         );
       }
+      // Somebody brought it back.
+      if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,
         bytes: stored.bytes,

@@ -34,7 +34,11 @@ test('a worker answers health and figures on WORKER_PORT, and nothing else', asy
   const figures = await call(`${url}/metrics`);
   expect(figures.headers.get('content-type')).toMatch(/^text\/plain/);
   expect(figures.bytes.toString()).toMatch(/^vitrine_build_info/m);
-  expect((await call(`${url}/v1/images`)).status).toBe(404);
+  for (const other of [call(`${url}/`), call(`${url}/v1/images`), call(`${url}/healthz`, { method: 'POST' })])
+    expect(await other).toMatchObject({
+      status: 404,
+      body: { code: 'route_not_found', detail: expect.stringMatching(/^This is a worker/) as string },
+    });
 
   const ended = once(child, 'exit');
   child.kill('SIGTERM');

@@ -133,3 +133,20 @@ test('a queue that wakes nobody up is a warning and no failure', async () => {
   const checks = passed.map((one) => (one.name === 'queue' ? { ...one, warning: queue.trouble() } : one));
   expect(details.checks).toEqual(checks);
 });
+
+test('jobs that wait while nobody works are a warning: perhaps no worker runs', async () => {
+  const { check, database, tenants } = await makeHealth();
+  const shop = await tenants.ensure('shop');
+  const { jobId } = await recordPending(database, shop.id, 'waiting');
+  expect(await check.ready()).toEqual(passed);
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
+  const queue = (await check.ready()).find(({ name }) => name === 'queue');
+  expect(queue).toMatchObject({ error: undefined });
+  expect(queue?.warning).toMatch(/^1 derive job waits, the oldest for 9\d s, and no worker has begun any: /);
+  // One that works is enough, however long the queue is.
+  await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
+  await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s'`);
+  await recordPending(database, shop.id, 'newest');
+  expect(await check.ready()).toEqual(passed);
+});

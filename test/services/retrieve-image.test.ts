@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { rm, truncate, writeFile } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
@@ -103,6 +103,17 @@ test('an original that is missing is an error of its own, and its image is marke
   expect(await retrieve.find(openPrincipal, id)).toMatchObject({ status: 'completed' });
 });
 
+test('an original that was put back is given again, and takes the mark away', async () => {
+  const { rig, retrieve, image, id } = await withImage();
+  const path = rig.pathOf(image.originalKey!);
+  const bytes = await readFile(path);
+  await rm(path);
+  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
+  await writeFile(path, bytes);
+  expect(await buffer(await (await retrieve.original(openPrincipal, id)).open())).toEqual(bytes);
+  expect((await rig.image(image.id))?.damagedAt).toBeNull();
+});
+
 test('an original that was cut is not given out as if it were whole', async () => {
   const { rig, retrieve, image, id } = await withImage();
   await truncate(rig.pathOf(image.originalKey!), 10);
@@ -157,7 +168,20 @@ test('a preset that is newer than the image is made when it is asked for; one th
   await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });
-  expect((await rig.jobs.claimDue('derive', 10, 60)).map(({ imageId }) => imageId)).toEqual([image.id]);
+  const claimed = await rig.jobs.claimDue('derive', 10, 60);
+  expect(claimed.map(({ imageId }) => imageId)).toEqual([image.id]);
+
+  // This worker does not know the preset: it is not set to work on it by every read.
+  expect(await rig.runJob(claimed[0]!)).toEqual({ state: 'completed' });
+  rig.logger.lines.length = 0;
+  for (let read = 0; read < 2; read++)
+    await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
+      code: 'rendition_not_ready',
+      message: expect.stringMatching(/also after a run .* Perhaps a worker has other PRESETS/) as string,
+    });
+  expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
+  expect(rig.logger.messages('warn')[0]).toMatch(/do all processes have the same PRESETS/);
+
   expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toHaveProperty('etag');
   await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { openDatabase, openStorage } from '../../app/open-engines.ts';
+import { openStorage } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
 import { openEmbeddedDatabase } from '../../db/embedded.ts';
@@ -7,9 +7,9 @@ import { migrate } from '../../db/migrate.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { makeLogger } from '../../telemetry/logger.ts';
 import { makeApiClient } from '../api-client.ts';
-import type { Finding } from './finding.ts';
+import { attempt, type Finding } from './finding.ts';
+import { checkPostgres } from './postgres-checks.ts';
 
 /** Server or lock, database, storage and disk. */
 export async function checkData(config: Config): Promise<Finding[]> {
@@ -18,36 +18,6 @@ export async function checkData(config: Config): Promise<Finding[]> {
   const holder = findHolder(config.dataDir);
   const database = holder ? await checkServer(holder) : await checkEmbedded(config, config.database.path);
   return [database, ...storage];
-}
-
-/** Does not migrate: a look must not change what other processes of another version work on. */
-async function checkPostgres(config: Config): Promise<Finding[]> {
-  const subject = 'database';
-  const remedy = 'Check DATABASE_URL, and that the server runs.';
-  const quick = { ...config.database, waitMs: 0 };
-  const opening = openDatabase(
-    { ...config, database: quick },
-    await makeLogger({ ...config.log, level: 'silent' }),
-  );
-  const database = await opening.catch(() => undefined);
-  if (!database) return [await attempt(subject, '', remedy, () => opening)];
-  try {
-    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
-    const vectors =
-      pgvector === null
-        ? {
-            state: 'not installed: similar images cannot be searched',
-            remedy:
-              'The next start creates it, if the user may; else let an administrator run CREATE EXTENSION vector in this database.',
-          }
-        : { state: `version ${pgvector}` };
-    return [
-      { subject, state: `PostgreSQL ${version} answers` },
-      { subject: 'pgvector', ...vectors },
-    ];
-  } finally {
-    await database.close();
-  }
 }
 
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
@@ -124,18 +94,4 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
     'Free some space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
-}
-
-async function attempt(
-  subject: string,
-  state: string,
-  remedy: string,
-  work: () => Promise<unknown>,
-): Promise<Finding> {
-  try {
-    await work();
-    return { subject, state };
-  } catch (error) {
-    return { subject, state: error instanceof Error ? error.message : String(error), remedy };
-  }
 }

@@ -6,7 +6,7 @@ import { type Brake, isSuspicious } from './brake.ts';
 
 interface Parts {
   readonly sweeping: Pick<SweepQueries, 'originalsAfter'>;
-  readonly images: Pick<ImageQueries, 'markDamaged'>;
+  readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
   readonly brake: Brake;
   readonly logger: Logger;
@@ -16,8 +16,8 @@ const pageSize = 500;
 
 /**
  * Looks for rows whose original is missing or has another size. They are marked as damaged and reported, never removed:
- * uploading the picture again heals them. When suspiciously much is missing, nothing is marked. Answers how many were
- * found.
+ * uploading the picture again heals them, and so does a file that is back (from a backup, on a disk that is mounted again).
+ * When suspiciously much is missing, nothing is marked. Answers how many were found that had no mark.
  */
 export type FindMissingOriginals = () => Promise<number>;
 
@@ -50,22 +50,27 @@ export function makeFindMissingOriginals(parts: Parts): FindMissingOriginals {
   };
 }
 
-async function findDamages({
-  sweeping,
-  storage,
-  brake,
-}: Parts): Promise<{ looked: number; damages: Damage[] }> {
+/** Those that have no mark yet. Those that need none any more lose it on the way. */
+async function findDamages(parts: Parts): Promise<{ looked: number; damages: Damage[] }> {
+  const { sweeping, storage, brake } = parts;
   const damages: Damage[] = [];
   let looked = 0;
   let last = 0;
   for (;;) {
     const page = await sweeping.originalsAfter(last, pageSize);
-    for (const { id, key, bytes } of page) {
+    for (const { id, key, bytes, damaged } of page) {
       last = id;
       looked++;
       const stored = await storage.stat(key);
-      if (stored?.bytes !== bytes) damages.push({ id, key, what: stored ? 'cut short' : 'missing' });
+      const isWhole = stored?.bytes === bytes;
+      if (isWhole && damaged) await clearMark(parts, id);
+      if (!isWhole && !damaged) damages.push({ id, key, what: stored ? 'cut short' : 'missing' });
     }
     if (page.length < pageSize || damages.length > brake.count) return { looked, damages };
   }
+}
+
+async function clearMark({ images, logger }: Parts, id: number): Promise<void> {
+  await images.clearDamaged(id);
+  logger.info({ image: id }, `the original of image ${id} is back; the image is not damaged any more`);
 }

@@ -1,4 +1,4 @@
-import { rm, truncate } from 'node:fs/promises';
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
 import { rowOf } from '../../support/inner/database.ts';
@@ -28,6 +28,25 @@ test('missing and cut originals are marked and reported, whole ones are not, and
   // What is known to be damaged is reported once.
   expect(await find()).toBe(0);
   expect(await rig.storage.stat(cut!.originalKey!)).toBeDefined();
+});
+
+test('an original that is back takes its mark away, and the next sweep is silent about it', async () => {
+  const rig = await makeRig(engines);
+  const { image } = await rig.upload(await freshPicture());
+  const path = rig.pathOf(image.originalKey!);
+  const bytes = await readFile(path);
+  await rm(path);
+  const find = makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } });
+  expect(await find()).toBe(1);
+  await writeFile(path, bytes);
+  rig.logger.lines.length = 0;
+  expect(await find()).toBe(0);
+  expect((await rig.image(image.id))?.damagedAt).toBeNull();
+  expect(rig.logger.messages('info')).toEqual([
+    `the original of image ${image.id} is back; the image is not damaged any more`,
+  ]);
+  expect(await find()).toBe(0);
+  expect(rig.logger.messages('info')).toHaveLength(1);
 });
 
 test('more rows than fit on a page are all looked at', async () => {

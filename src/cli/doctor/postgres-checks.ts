@@ -1,0 +1,57 @@
+import { openDatabase } from '../../app/open-engines.ts';
+import type { Config } from '../../config.ts';
+import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
+import { makeSweepQueries } from '../../db/sweeping.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
+import { attempt, type Finding } from './finding.ts';
+
+/** Server, schema, rights and pgvector. Does not migrate: a look must not change what other processes work on. */
+export async function checkPostgres(config: Config): Promise<Finding[]> {
+  const quick = { ...config, database: { ...config.database, waitMs: 0 } };
+  const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
+  const database = await opening.catch(() => undefined);
+  if (!database)
+    return [
+      await attempt('database', '', 'Check DATABASE_URL, and that the server runs.', () => opening),
+    ];
+  try {
+    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    return [
+      { subject: 'database', state: `PostgreSQL ${version} answers` },
+      describeSchema(await readSchemaState(database)),
+      describeVectors(pgvector),
+    ];
+  } finally {
+    await database.close();
+  }
+}
+
+function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
+  const subject = 'schema';
+  if (version === needed) return { subject, state: `version ${version}, as it has to be` };
+  if (version > needed)
+    return {
+      subject,
+      state: `version ${version}; this Vitrine knows ${needed}`,
+      remedy: 'Install a newer Vitrine.',
+    };
+  const state = `${version === 0 ? 'none yet' : `version ${version}`}; the next start brings it to version ${needed}`;
+  if (mayChange) return { subject, state };
+  return {
+    subject,
+    state: `${state}, which this user may not do`,
+    remedy:
+      'Make the user of DATABASE_URL the owner of the database and of its tables, or run vitrine migrate as one who is.',
+  };
+}
+
+function describeVectors(version: string | null): Finding {
+  const subject = 'pgvector';
+  if (version !== null) return { subject, state: `version ${version}` };
+  return {
+    subject,
+    state: 'not installed: similar images cannot be searched',
+    remedy:
+      'The next start creates it, if the user may; else let an administrator run CREATE EXTENSION vector in this database.',
+  };
+}

@@ -1,0 +1,45 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '../support/inner/folders.ts';
+import { freePort } from '../support/inner/redis-server.ts';
+import { onServer, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+import { runVitrine } from '../support/process/command.ts';
+
+async function doctor(url: string) {
+  return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
+}
+
+test('the doctor tells server, schema and pgvector, and changes nothing', async () => {
+  const { name, database } = await testServerDatabase();
+  const { code, stdout } = await doctor(urlOfDatabase(name));
+  expect(code, stdout).toBe(0);
+  expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*answers$/m);
+  expect(stdout).toMatch(/^ok\s+schema\s+version \d+, as it has to be$/m);
+  expect(stdout).toMatch(/^ok\s+pgvector\s+version \d/m);
+
+  await database.runScript('DELETE FROM schema_migrations WHERE version > 5');
+  expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
+    /^ok\s+schema\s+version 5; the next start brings it to version \d+$/m,
+  );
+  await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'of tomorrow')");
+  expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
+    /^FAIL\s+schema\s+version 9999; this Vitrine knows \d+\n\s+→ Install a newer Vitrine/m,
+  );
+});
+
+test('the doctor tells a user who may not make tables, before a start fails on it', async () => {
+  const { name } = await testServerDatabase(false);
+  const role = `vitrine_doctor_${process.pid}`;
+  await onServer(`CREATE ROLE ${role} LOGIN`);
+  onTestFinished(async () => void (await onServer(`DROP ROLE ${role}`)));
+  const url = new URL(urlOfDatabase(name));
+  url.username = role;
+  const { code, stdout } = await doctor(url.href);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*which this user may not do\n\s+→ Make the user/m);
+});
+
+test('the doctor says what to do when no server answers', async () => {
+  const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
+});
