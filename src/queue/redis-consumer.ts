@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Worker } from 'bullmq';
+import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisTraits, watchGreeting } from './redis-client.ts';
@@ -28,7 +28,16 @@ const goodbyeMs = 400;
 
 /** @see RedisConsumer */
 export function startRedisConsumer({ client, queueName, traits, look, logger }: Parts): RedisConsumer {
-  const worker = new Worker(queueName, look, {
+  const stopping = new AbortController();
+
+  /** BullMQ waits for messages until it has closed: what comes to one that stops is for those who still listen. */
+  async function take(message: Job, token?: string): Promise<void> {
+    if (!stopping.signal.aborted) return look();
+    await message.moveToWait(token);
+    throw new WaitingError();
+  }
+
+  const worker = new Worker(queueName, take, {
     connection: client,
     autorun: false,
     concurrency: 1,
@@ -41,7 +50,6 @@ export function startRedisConsumer({ client, queueName, traits, look, logger }: 
   });
   // Expected when Redis restarts or is emptied; the client tells of its connection itself.
   worker.on('error', (error) => logger.debug({ reason: reasonOf(error) }, 'a wake-up by Redis failed'));
-  const stopping = new AbortController();
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {

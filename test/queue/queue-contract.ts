@@ -176,6 +176,18 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => heard.looks, soon).toBe(1);
     });
 
+    test('a wake-up in the moment of a stop is heard by those who still listen, and by nobody else', async () => {
+      const [sender, leaving, staying] = await openAll(3);
+      const left = listen(leaving!);
+      await sleep(quietMs);
+      left.stop();
+      sender!.wake(due());
+      const heard = listen(staying!);
+      sender!.wake(due());
+      await expect.poll(() => heard.looks, soon).toBeGreaterThan(0);
+      expect(left.looks).toBe(0);
+    });
+
     test('a process that is full leaves wake-ups to an idle one', async () => {
       const [sender, full, idle] = await openAll(3);
       full!.onWake('derive', () => new Promise(() => undefined));
