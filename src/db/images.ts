@@ -115,7 +115,11 @@ export function makeImageQueries({ sql: db }: Database) {
 
     /** Its original lies in storage again. */
     async clearDamaged(imageId: number): Promise<void> {
-      await db.updateTable('images').set({ damaged_at: null, updated_at: sql`now()` }).where('id', '=', imageId).execute();
+      await db
+        .updateTable('images')
+        .set({ damaged_at: null, updated_at: sql`now()` })
+        .where('id', '=', imageId)
+        .execute();
     },
   };
 }

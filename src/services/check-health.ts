@@ -125,7 +125,12 @@ const checkMs = 5_000;
 const longestWaitSeconds = 60;
 
 /** A sentence when jobs of a kind wait and nobody works on any: no worker runs, or none can reach the database. */
-function describeIdleness({ kind, pending, processing, oldestPendingSeconds }: QueueDepth): string | undefined {
+function describeIdleness({
+  kind,
+  pending,
+  processing,
+  oldestPendingSeconds,
+}: QueueDepth): string | undefined {
   const waited = oldestPendingSeconds ?? 0;
   if (processing > 0 || waited <= longestWaitSeconds) return undefined;
   return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has begun any: is one running?`;

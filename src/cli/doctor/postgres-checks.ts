@@ -11,9 +11,7 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
   const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
   const database = await opening.catch(() => undefined);
   if (!database)
-    return [
-      await attempt('database', '', 'Check DATABASE_URL, and that the server runs.', () => opening),
-    ];
+    return [await attempt('database', '', 'Check DATABASE_URL, and that the server runs.', () => opening)];
   try {
     const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
     return [

@@ -55,7 +55,9 @@ export const imageSchema = z
       .nullable()
       .describe('The near-duplicate whose renditions the image shows as its own.'),
     duplicate_of: z.int().nullable().describe('The image that has had this content first.'),
-    damaged: z.boolean().describe('Its original was found missing or cut. Upload it again, or put the file back and read it.'),
+    damaged: z
+      .boolean()
+      .describe('Its original was found missing or cut. Upload it again, or put the file back and read it.'),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
