@@ -5,14 +5,14 @@ import { median, upload } from './upload.ts';
 
 /**
  * Queued uploads until all renditions are there: one process that does everything, against one API process and two worker
- * processes, on the same cores and the same PostgreSQL server. `BENCH_DATABASE_URL=postgres://… npm run bench:workers`;
- * with `BENCH_REDIS_URL` woken by Redis.
+ * processes, on the same cores and the same PostgreSQL server. Both run all the time and take turns, so that both meet the
+ * same machine. `BENCH_DATABASE_URL=postgres://… npm run bench:workers`; with `BENCH_REDIS_URL` woken by Redis.
  */
 
-/** Until the code of all processes is compiled: three processes need longer for that than one. */
-const warmUp = 150;
-const measured = 300;
-const rounds = 3;
+const pictureCount = 300;
+/** Turns until the code of all processes is compiled: each of three sees a part of the pictures only. */
+const warmUps = 4;
+const turns = 7;
 const concurrency = 8;
 
 const redisUrl = process.env['BENCH_REDIS_URL'];
@@ -66,37 +66,63 @@ async function main(): Promise<number> {
     console.error('Set BENCH_DATABASE_URL to a PostgreSQL server: the embedded database serves one process.');
     return 2;
   }
-  const pictures = await drawPictures(warmUp + measured);
-  const rates = new Map<string, number[]>(setups.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++)
-    for (const setup of setups) {
-      const rate = await measure(setup, pictures);
-      rates.get(setup.name)?.push(rate);
-      console.log(`round ${round + 1}, ${setup.name}: ${rate.toFixed(1)} images/s`);
-    }
-  const [single = 0, split = 0] = setups.map(({ name }) => median(rates.get(name) ?? []));
+  const pictures = await drawPictures(pictureCount);
+  const running: Running[] = [];
+  try {
+    for (const setup of setups) running.push(await open(setup));
+    for (let turn = 0; turn < warmUps + turns; turn++) await takeTurns(running, turn, pictures);
+  } finally {
+    for (const each of running) await each.stop();
+  }
+  return report(running);
+}
+
+interface Running {
+  readonly name: string;
+  readonly baseUrl: string;
+  /** Images per second, in each turn that counts. */
+  readonly rates: number[];
+  readonly stop: () => Promise<void>;
+}
+
+async function open({ name, start }: Setup): Promise<Running> {
+  const backEnd = await makeBackEnd();
+  const { baseUrl, stop } = await start(backEnd);
+  return {
+    name,
+    baseUrl,
+    rates: [],
+    stop: async () => {
+      await stop();
+      await backEnd.remove();
+    },
+  };
+}
+
+async function takeTurns(
+  running: readonly Running[],
+  turn: number,
+  pictures: readonly Buffer[],
+): Promise<void> {
+  for (const { name, baseUrl, rates } of running) {
+    const began = performance.now();
+    // Each tenant keeps its own pictures: the same ones are new to the next.
+    await ingest(baseUrl, `turn-${turn}`, pictures);
+    const rate = (pictures.length * 1000) / (performance.now() - began);
+    if (turn >= warmUps) rates.push(rate);
+    console.log(
+      `${turn < warmUps ? 'warm-up' : `turn ${turn - warmUps + 1}`}, ${name}: ${rate.toFixed(1)} images/s`,
+    );
+  }
+}
+
+function report(running: readonly Running[]): number {
+  const [single = 0, split = 0] = running.map(({ rates }) => median(rates));
   console.log(
     `\none process ${single.toFixed(1)} images/s, API and two workers ${split.toFixed(1)} images/s`,
   );
-  console.log(`ratio ${(split / single).toFixed(2)} (median of ${rounds} rounds, ${measured} images each)`);
+  console.log(`ratio ${(split / single).toFixed(2)} (median of ${turns} turns, ${pictureCount} images each)`);
   return split >= single ? 0 : 1;
-}
-
-async function measure({ start }: Setup, pictures: readonly Buffer[]): Promise<number> {
-  const backEnd = await makeBackEnd();
-  try {
-    const { baseUrl, stop } = await start(backEnd);
-    try {
-      await ingest(baseUrl, 'warm', pictures.slice(0, warmUp));
-      const began = performance.now();
-      await ingest(baseUrl, 'bench', pictures.slice(warmUp));
-      return (measured * 1000) / (performance.now() - began);
-    } finally {
-      await stop();
-    }
-  } finally {
-    await backEnd.remove();
-  }
 }
 
 /** Uploads all, some at a time, and waits until every rendition is there. */

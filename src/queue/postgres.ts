@@ -18,8 +18,11 @@ interface Parts {
   readonly heartbeatMs?: number;
 }
 
-/** Pause after each message to the other processes: a flood of wake-ups costs a hundred messages a second at most. */
-const messagePauseMs = 10;
+/**
+ * Pause after each message to the other processes. The server sends it to all of them, so under load messages cost more
+ * than what they bring: workers that are busy look by themselves. After a rest the first goes out at once.
+ */
+const messagePauseMs = 50;
 /** A stop waits this long for the last message. */
 const lastMessageMs = 250;
 

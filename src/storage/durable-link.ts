@@ -23,9 +23,7 @@ export function makeDurableLinker(root: string) {
     if (ready.has(folder)) return;
     const parent = dirname(folder);
     await ensureFolder(parent);
-    await mkdir(folder).catch((error: unknown) => {
-      if (!hasCode(error, 'EEXIST')) throw error;
-    });
+    await mkdir(folder).catch(unless('EEXIST'));
     await syncPath(parent);
     ready.add(folder);
   }
@@ -55,9 +53,35 @@ export function makeDurableLinker(root: string) {
 
     /** Files that can be made again: they get their names, and the system brings them to the disk when it likes. */
     async move(moves: readonly Move[]): Promise<void> {
-      await Promise.all(moves.map(({ from, to }) => inFolder(dirname(to), () => rename(from, to))));
+      const homeless = await renameAll(moves);
+      for (const folder of new Set(homeless.map(({ to }) => dirname(to)))) await makeFolder(folder);
+      await Promise.all(homeless.map(({ from, to }) => rename(from, to)));
     },
   };
+
+  /** Another process may have made the folder: it is made only when it proves to be missing. */
+  async function makeFolder(folder: string): Promise<void> {
+    try {
+      await mkdir(folder);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return;
+      // The root is made by whoever sets the storage up: one that is gone is a disk that is not mounted.
+      if (!hasCode(error, 'ENOENT') || dirname(folder) === root) throw error;
+      await makeFolder(dirname(folder));
+      await makeFolder(folder);
+    }
+  }
+}
+
+/** Answers the files whose folder is missing. */
+async function renameAll(moves: readonly Move[]): Promise<Move[]> {
+  const failed = await Promise.all(
+    moves.map(async (move) => {
+      const isMoved = await rename(move.from, move.to).then(() => true, unless('ENOENT'));
+      return isMoved ? [] : [move];
+    }),
+  );
+  return failed.flat();
 }
 
 /**
@@ -77,6 +101,13 @@ async function linkOver(from: string, to: string): Promise<void> {
     // When both names are the same file already, `rename` does nothing and leaves the first one.
     await unlinkIfThere(again);
   }
+}
+
+/** Lets a failure of this code pass. */
+function unless(code: string): (error: unknown) => undefined {
+  return (error) => {
+    if (!hasCode(error, code)) throw error;
+  };
 }
 
 function hasCode(error: unknown, code: string): boolean {
