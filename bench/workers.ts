@@ -10,9 +10,11 @@ import { median, upload } from './upload.ts';
  */
 
 const pictureCount = 300;
-/** Turns until the code of all processes is compiled: each of three sees a part of the pictures only. */
-const warmUps = 4;
-const turns = 7;
+/** Turns until the code of all processes is compiled: each of three sees a part of the work only, so that takes longer. */
+const warmUps = 12;
+const turns = 9;
+/** Turns differ by a tenth on a quiet machine, and the medians of nine by this much. */
+const noise = 0.03;
 const concurrency = 8;
 
 const redisUrl = process.env['BENCH_REDIS_URL'];
@@ -122,7 +124,7 @@ function report(running: readonly Running[]): number {
     `\none process ${single.toFixed(1)} images/s, API and two workers ${split.toFixed(1)} images/s`,
   );
   console.log(`ratio ${(split / single).toFixed(2)} (median of ${turns} turns, ${pictureCount} images each)`);
-  return split >= single ? 0 : 1;
+  return split >= (1 - noise) * single ? 0 : 1;
 }
 
 /** Uploads all, some at a time, and waits until every rendition is there. */
