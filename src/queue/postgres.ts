@@ -37,8 +37,8 @@ export function makePostgresQueue({ connection, logger, ...more }: Parts): WorkQ
   const outage = makeOutage(logger, {
     level: 'warn',
     began:
-      'PostgreSQL cannot wake workers of other processes up: they find jobs by polling; connecting again',
-    ended: 'PostgreSQL wakes workers up again',
+      'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again',
+    ended: 'PostgreSQL tells other processes of new jobs again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
@@ -74,7 +74,7 @@ export function makePostgresQueue({ connection, logger, ...more }: Parts): WorkQ
     trouble: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL wakes no workers of other processes up now (${reason}); they find jobs by polling.`,
+        : `PostgreSQL cannot tell other processes of new jobs now (${reason}). Nothing is lost: workers look for jobs every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;

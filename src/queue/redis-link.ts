@@ -25,8 +25,8 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const outage = makeOutage(logger, {
     level: 'warn',
-    began: `Redis at ${host} wakes no workers up: they find jobs by polling; trying again`,
-    ended: `Redis at ${host} wakes workers up again`,
+    began: `Redis at ${host} cannot be used: nothing is lost, workers look for jobs every second; trying again`,
+    ended: `Redis at ${host} is used again`,
   });
   const { promise: reached, resolve } = Promise.withResolvers<RedisTraits>();
   const warned = new Set<string>();
@@ -67,7 +67,9 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
       if (client.status === 'ready') failed(reasonOf(error));
     },
     trouble: () =>
-      works ? undefined : `Redis at ${host} wakes no workers up now (${reason}); they find jobs by polling.`,
+      works
+        ? undefined
+        : `Redis at ${host} cannot be used now (${reason}). Nothing is lost: workers look for jobs every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();

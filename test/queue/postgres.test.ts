@@ -14,8 +14,8 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const soon = { timeout: 5_000, interval: 20 };
 const began =
-  'PostgreSQL cannot wake workers of other processes up: they find jobs by polling; connecting again';
-const ended = 'PostgreSQL wakes workers up again';
+  'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again';
+const ended = 'PostgreSQL tells other processes of new jobs again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
   const logger = keepingLogger();
@@ -93,7 +93,9 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     await proxy.stop();
     await expect
       .poll(() => queue.trouble(), soon)
-      .toMatch(/^PostgreSQL wakes no workers of other processes up now \(.+\); they find jobs by polling\.$/);
+      .toMatch(
+        /^PostgreSQL cannot tell other processes of new jobs now \(.+\)\. Nothing is lost: workers look for jobs every second\.$/,
+      );
     queue.wake(due());
     expect(own.looks).toBe(1);
     await sleep(3_000);

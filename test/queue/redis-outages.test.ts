@@ -50,9 +50,9 @@ async function expectWoken(
 const linesOf = (port: number) => ({
   // And why, in brackets.
   away: expect.stringContaining(
-    `Redis at 127.0.0.1:${port} wakes no workers up: they find jobs by polling; trying again (`,
+    `Redis at 127.0.0.1:${port} cannot be used: nothing is lost, workers look for jobs every second; trying again (`,
   ) as string,
-  back: `Redis at 127.0.0.1:${port} wakes workers up again`,
+  back: `Redis at 127.0.0.1:${port} is used again`,
 });
 
 describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
@@ -63,7 +63,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     queue.wake(due());
     await sleep(1_500);
     expect(queue.trouble()).toBe(
-      `Redis at 127.0.0.1:${redis.port} wakes no workers up now (ECONNREFUSED); they find jobs by polling.`,
+      `Redis at 127.0.0.1:${redis.port} cannot be used now (ECONNREFUSED). Nothing is lost: workers look for jobs every second.`,
     );
     expect(logger.messages()).toEqual([linesOf(redis.port).away]);
     await redis.start();

@@ -4,6 +4,8 @@ import type { Config } from '../../config.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import type { Finding } from './finding.ts';
 
+const names = { redis: 'Redis', postgres: 'PostgreSQL' };
+
 /** Longest wait for what wakes workers up. */
 const patienceMs = 3_000;
 
@@ -18,7 +20,7 @@ export async function checkQueue(config: Config): Promise<Finding[]> {
     const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server runs.`;
     return [
       trouble === undefined
-        ? { subject: 'queue', state: `workers are woken up by ${config.queue.kind}` }
+        ? { subject: 'queue', state: `${names[config.queue.kind]} tells workers of new jobs` }
         : { subject: 'queue', state: trouble, remedy },
     ];
   } finally {
