@@ -27,8 +27,8 @@ export default defineConfig({
     globalSetup: ['test/support/announce-services.ts'],
     projects: services.databaseUrl ? [embedded, postgres] : [embedded],
     pool: 'forks',
-    // Most tests wait for processes and sockets as often as they compute: one more than cores keeps them busy.
-    maxWorkers: availableParallelism() + 1,
+    // Many tests start processes of their own and watch the clock: more of them at once than cores would disturb each other.
+    maxWorkers: availableParallelism(),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Tests of processes, sockets and memory share their machine with others. A test that passes only the second time is

@@ -70,8 +70,11 @@ test('a download that hangs does not hold up a stop, and begins anew afterwards'
 /** Keeps a stop busy for a while: an upload whose body comes slowly. */
 async function holdUp(server: Server) {
   const connection = await connectRaw(server.url);
-  await connection.write(formHead('/v1/images', 100_000) + partHead);
-  await sleep(100);
+  // The server answers this at once, and so tells that it has taken the request.
+  const head = formHead('/v1/images', 100_000).replace('\r\n\r\n', '\r\nexpect: 100-continue\r\n\r\n');
+  await connection.write(head);
+  await connection.until(/100 Continue/, 10_000);
+  await connection.write(partHead);
   return connection;
 }
 
