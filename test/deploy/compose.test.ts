@@ -93,9 +93,9 @@ describe.runIf(canRun)('compose.yaml', () => {
     expect(inline.status).toBe(201);
     const queued = await uploadQueued(base, await jpeg('compose queued'));
     expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
-    expect(workers.some((worker) => worker.log().includes(`(image ${queued.body.asset_id}) completed`))).toBe(
-      true,
-    );
+    const done = `(image ${queued.body.asset_id}) completed`;
+    // What is in the log arrives through a pipe.
+    await expect.poll(() => workers.some((worker) => worker.log().includes(done))).toBe(true);
     expect(await call(`${base}${inline.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
 
     for (const worker of workers) {

@@ -115,7 +115,8 @@ async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: stri
   expect((await upload(base, await jpeg(`render ${wake}`))).status).toBe(201);
   const queued = await uploadQueued(base, await jpeg(`render queued ${wake}`));
   expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
-  expect(workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
+  // What is in the log arrives through a pipe.
+  await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken ${wake}`);
   const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
   expect(codes, api.log()).toEqual([0, 0, 0]);

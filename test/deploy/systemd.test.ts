@@ -79,7 +79,8 @@ describe.runIf(canRun)('the units', () => {
     const done = await settled(server.url, queued.body.asset_id);
     expect(done.status).toBe('completed');
     expect((await call(`${server.url}${done.renditions[0]?.url}`)).status).toBe(200);
-    expect(workers.some(({ container }) => container.log().includes('completed in'))).toBe(true);
+    // What is in the log arrives through a pipe.
+    await expect.poll(() => workers.some(({ container }) => container.log().includes('completed in'))).toBe(true);
     const codes = await Promise.all([server, ...workers].map(({ container }) => container.stop()));
     expect(server.container.log()).not.toContain('cannot be searched');
     expect(codes, server.container.log()).toEqual([0, 0, 0]);

@@ -55,6 +55,8 @@ export function launch(
   const exited = new Promise<Exit>((resolve) =>
     child.once('exit', (code, signal) => resolve({ code, signal })),
   );
+  // The end of the log may come after the end of the process; a child that lives on keeps the pipe open.
+  const logged = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const starting = {
     pid: child.pid ?? 0,
     dataDir,
@@ -65,8 +67,10 @@ export function launch(
       child.kill(signal);
       const late = setTimeout(() => killGroup(child, 'SIGKILL'), 30_000);
       const exit = await exited;
+      const ms = performance.now() - began;
       clearTimeout(late);
-      return { ...exit, ms: performance.now() - began };
+      await Promise.race([logged, sleep(500)]);
+      return { ...exit, ms };
     },
     async kill9(whom = 'group') {
       if (whom === 'group') killGroup(child, 'SIGKILL');
