@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { openDatabase, openQueue, openStorage } from './app/open-engines.ts';
+import { whenClaimed } from './app/when-claimed.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { migrate } from './db/migrate.ts';
@@ -56,21 +57,27 @@ export async function makeApp(config: Config, logger: FastifyBaseLogger): Promis
 
 /** The parts that hold something open: children, files, the database. */
 async function openParts(config: Config, logger: FastifyBaseLogger) {
-  const decoders = makeDecoderPool({ size: config.worker.concurrency, ...config.decoder, logger });
+  const opened = new AsyncDisposableStack();
   try {
+    const decoders = makeDecoderPool({ size: config.worker.concurrency, ...config.decoder, logger });
+    opened.defer(() => decoders.close());
     // The children load their library while the database opens.
     await decoders.start();
     const storage = await openStorage(config);
+    opened.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
     // Nobody else holds the folder, so whatever lies in staging was left behind by a crash.
     if (isAlone(config)) await staging.sweep(0);
     const { database, queries } = await openMigrated(config, logger);
-    await makeClaimStorage({ ...queries, storage, staging, logger })();
+    opened.defer(() => database.close());
+    const claimStorage = makeClaimStorage({ ...queries, storage, staging, logger });
+    await claimStorage();
     const queue = await openQueue(config, logger);
     const fetcher = openFetcher(config);
-    return { decoders, storage, staging, database, queries, queue, fetcher, logger };
+    return { decoders, storage, staging, database, queries, queue, fetcher, logger, claimStorage };
   } catch (error) {
-    await decoders.close();
+    // What is left open holds the process up; and why the start failed is told, whatever happens meanwhile.
+    await opened.disposeAsync().catch(() => undefined);
     throw error;
   }
 }
@@ -168,9 +175,11 @@ function startable(
 ): App {
   const { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases } = composed;
   let closing: Promise<void> | undefined;
+  let stopWaiting = (): void => undefined;
 
   /** Requests and jobs may finish; what takes too long is handed back. */
   async function drain(): Promise<void> {
+    stopWaiting();
     const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
     // A download waits for a stranger's server, and no stop waits with it. Whoever takes it over begins it anew.
     await leases.handBack('import');
@@ -184,6 +193,7 @@ function startable(
 
   /** Downloads that outlast the time are begun anew by whoever takes them over. */
   async function workFor(milliseconds: number): Promise<void> {
+    if (!(await parts.claimStorage())) return;
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
     await workOff(milliseconds);
     clearTimeout(timer);
@@ -215,18 +225,23 @@ function startable(
     async work() {
       // Nobody else works on this data, so every lease is that of a dead process.
       if (isAlone(config)) await takeOverLostLeases(true);
-      for (const worker of workers) worker.start();
-      sweeper.start();
+      stopWaiting = whenClaimed(parts.claimStorage, parts.logger, () => {
+        for (const worker of workers) worker.start();
+        sweeper.start();
+      });
     },
     listenForWatchers: (port) =>
       watchers.listen({
         host: config.server.host,
         port,
-        listenTextResolver: (address) => `the worker answers those that watch it on ${address}`,
+        listenTextResolver: (address) =>
+          `health and figures of this worker: ${address}/healthz and ${address}/metrics`,
       }),
     answer: (request, response) => answerRequest(http, request, response),
     workFor,
-    sweep: (which) => sweeper.once(which),
+    async sweep(which) {
+      if (await parts.claimStorage()) await sweeper.once(which);
+    },
     close: () => (closing ??= close()),
   };
 }

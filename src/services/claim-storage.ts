@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { InstallationQueries } from '../db/installation.ts';
 import { AppError, StartRefused } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
+import { makeOutage } from '../model/outage.ts';
 import { installationKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -16,25 +17,39 @@ interface Parts {
 /**
  * Makes sure that database and storage belong together, before anything is written. With another folder, bucket or prefix,
  * or a disk that is not mounted, every picture would look lost; and with the storage of another database, every file of
- * that one would look orphaned.
- * @throws {StartRefused} when they do not.
+ * that one would look orphaned. False: the storage does not answer, so ask again; true is for good.
+ * @throws {StartRefused} when they do not belong together.
  */
-export type ClaimStorage = () => Promise<void>;
+export type ClaimStorage = () => Promise<boolean>;
 
 /** @see ClaimStorage */
 export function makeClaimStorage(parts: Parts): ClaimStorage {
-  const { installation, logger } = parts;
+  const outage = makeOutage(parts.logger, {
+    level: 'warn',
+    began: 'the storage does not answer: jobs and sweeps wait until it is known to be the right one',
+    ended: 'the storage answers, and is the right one',
+  });
+  let isClaimed = false;
   return async () => {
-    const { id, isStorageMarked } = await installation.find();
+    if (isClaimed) return true;
     try {
-      const found = (await readMarker(parts)) ?? (isStorageMarked ? undefined : await writeMarker(parts, id));
-      assertOurs(found, id);
-      if (!isStorageMarked) await installation.noteStorageMarked();
+      await claim(parts);
+      isClaimed = true;
+      outage.ended();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      logger.warn({ err: error }, 'the storage does not answer: whether it is the right one was not checked');
+      outage.began(error.message);
     }
+    return isClaimed;
   };
+}
+
+async function claim(parts: Parts): Promise<void> {
+  const { installation } = parts;
+  const { id, isStorageMarked } = await installation.find();
+  const found = (await readMarker(parts)) ?? (isStorageMarked ? undefined : await writeMarker(parts, id));
+  assertOurs(found, id);
+  if (!isStorageMarked) await installation.noteStorageMarked();
 }
 
 async function readMarker({ storage }: Parts): Promise<string | undefined> {

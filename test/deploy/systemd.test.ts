@@ -80,7 +80,9 @@ describe.runIf(canRun)('the units', () => {
     expect(done.status).toBe('completed');
     expect((await call(`${server.url}${done.renditions[0]?.url}`)).status).toBe(200);
     // What is in the log arrives through a pipe.
-    await expect.poll(() => workers.some(({ container }) => container.log().includes('completed in'))).toBe(true);
+    await expect
+      .poll(() => workers.some(({ container }) => container.log().includes('completed in')))
+      .toBe(true);
     const codes = await Promise.all([server, ...workers].map(({ container }) => container.stop()));
     expect(server.container.log()).not.toContain('cannot be searched');
     expect(codes, server.container.log()).toEqual([0, 0, 0]);

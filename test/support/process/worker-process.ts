@@ -8,6 +8,8 @@ import { cleanEnvironment, mainModule } from './command.ts';
 export interface WorkerProcess {
   readonly pid: number;
   readonly log: () => string;
+  /** Its exit code, when it has ended. */
+  readonly exited: Promise<number | null>;
   /** Asks it to stop; answers its exit code. */
   readonly stop: () => Promise<number | null>;
   /** As by `kill -9`; its decoder children end by themselves. */
@@ -38,6 +40,7 @@ export async function startWorker(
   return {
     pid: child.pid ?? 0,
     log: () => log,
+    exited,
     stop() {
       child.kill('SIGTERM');
       return exited;
