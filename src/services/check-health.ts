@@ -125,7 +125,7 @@ const checkMs = 5_000;
 const longestWaitSeconds = 60;
 
 /** A sentence when jobs of a kind wait and nobody works on any: no worker runs, or none can reach the database. */
-function describeIdleness({
+export function describeIdleness({
   kind,
   pending,
   processing,

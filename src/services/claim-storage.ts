@@ -44,6 +44,21 @@ export function makeClaimStorage(parts: Parts): ClaimStorage {
   };
 }
 
+/** Why a start with this storage would be refused, and what to do. */
+export interface StorageMismatch {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+/** Looks whether database and storage belong together, and changes nothing. @throws when one of them does not answer. */
+export async function findStorageMismatch(
+  parts: Pick<Parts, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
+): Promise<StorageMismatch | undefined> {
+  const { id, isStorageMarked } = await parts.installation.find();
+  const found = await readMarker(parts);
+  return found === undefined && !isStorageMarked ? undefined : compare(found, id);
+}
+
 async function claim(parts: Parts): Promise<void> {
   const { installation } = parts;
   const { id, isStorageMarked } = await installation.find();
@@ -52,7 +67,7 @@ async function claim(parts: Parts): Promise<void> {
   if (!isStorageMarked) await installation.noteStorageMarked();
 }
 
-async function readMarker({ storage }: Parts): Promise<string | undefined> {
+async function readMarker({ storage }: Pick<Parts, 'storage'>): Promise<string | undefined> {
   try {
     return (await storage.readAll(installationKey)).toString('utf8').trim();
   } catch (error) {
@@ -73,10 +88,19 @@ async function writeMarker(parts: Parts, id: string): Promise<string | undefined
 }
 
 function assertOurs(found: string | undefined, id: string): void {
-  if (found === id) return;
-  throw new StartRefused(
-    found === undefined
-      ? `The storage does not hold the pictures of this database: its file ${installationKey} is missing. Are STORAGE_PATH, S3_BUCKET and S3_PREFIX right, and is the disk mounted? If the pictures were moved here without that file, write the line ${id} into it.`
-      : `The storage belongs to another database: its file ${installationKey} names another installation. Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database is gone for good, write the line ${id} into that file.`,
-  );
+  const mismatch = compare(found, id);
+  if (mismatch) throw new StartRefused(`${mismatch.what} ${mismatch.remedy}`);
+}
+
+function compare(found: string | undefined, id: string): StorageMismatch | undefined {
+  if (found === id) return undefined;
+  if (found === undefined)
+    return {
+      what: `The storage does not hold the pictures of this database: its file ${installationKey} is missing.`,
+      remedy: `Are STORAGE_PATH, S3_BUCKET and S3_PREFIX right, and is the disk mounted? If the pictures were moved here without that file, write the line ${id} into it.`,
+    };
+  return {
+    what: `The storage belongs to another database: its file ${installationKey} names another installation.`,
+    remedy: `Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database is gone for good, write the line ${id} into that file.`,
+  };
 }

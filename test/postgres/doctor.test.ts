@@ -1,5 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { makeInstallationQueries } from '../../src/db/installation.ts';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { testFolder } from '../support/inner/folders.ts';
+import { recordPending } from '../support/inner/jobs.ts';
 import { freePort } from '../support/inner/redis-server.ts';
 import { onServer, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { runVitrine } from '../support/process/command.ts';
@@ -38,8 +41,21 @@ test('the doctor tells a user who may not make tables, before a start fails on i
   expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*which this user may not do\n\s+→ Make the user/m);
 });
 
+test('the doctor tells a storage of another database, and jobs that nobody begins', async () => {
+  const { name, database } = await testServerDatabase();
+  await makeInstallationQueries(database).noteStorageMarked();
+  const shop = await makeTenantQueries(database).ensure('shop');
+  const { jobId } = await recordPending(database, shop.id, 'waiting');
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
+  const { code, stdout } = await doctor(urlOfDatabase(name));
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^FAIL\s+pictures\s+The storage does not hold .*\n\s+→ Are STORAGE_PATH/m);
+  expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
+});
+
 test('the doctor says what to do when no server answers', async () => {
   const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
+  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Correct DATABASE_URL/m);
+  expect(stdout, 'told once').not.toMatch(/queue/);
 });

@@ -9,6 +9,7 @@ import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeApiClient } from '../api-client.ts';
 import { attempt, type Finding } from './finding.ts';
+import { checkBelonging } from './operation-checks.ts';
 import { checkPostgres } from './postgres-checks.ts';
 
 /** Server or lock, database, storage and disk. */
@@ -16,8 +17,8 @@ export async function checkData(config: Config): Promise<Finding[]> {
   const storage = await checkStorage(config);
   if (config.database.kind === 'postgres') return [...(await checkPostgres(config)), ...storage];
   const holder = findHolder(config.dataDir);
-  const database = holder ? await checkServer(holder) : await checkEmbedded(config, config.database.path);
-  return [database, ...storage];
+  const database = holder ? [await checkServer(holder)] : await checkEmbedded(config, config.database.path);
+  return [...database, ...storage];
 }
 
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
@@ -32,26 +33,31 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   );
 }
 
-async function checkEmbedded(config: Config, directory: string): Promise<Finding> {
-  if (!existsSync(directory)) {
-    return Promise.resolve({
-      subject: 'database',
-      state: `none yet; the first start makes it in ${directory}`,
-    });
-  }
+async function checkEmbedded(config: Config, directory: string): Promise<Finding[]> {
+  const subject = 'database';
+  if (!existsSync(directory))
+    return [{ subject, state: `none yet; the first start makes it in ${directory}` }];
   const remedy = `Restore ${directory} from a backup, or move it away to begin anew.`;
   const lock = takeLock(config.dataDir);
   if (typeof lock === 'string') {
     const rights = 'Check the owner and the rights of the folder, or set DATA_DIR to another one.';
-    return { subject: 'database', state: lock, remedy: rights };
+    return [{ subject, state: lock, remedy: rights }];
   }
   try {
-    return await attempt('database', `embedded, in ${directory}; no server runs on it`, remedy, async () => {
-      const database = await openEmbeddedDatabase(directory);
-      await migrate(database);
-      await makeSweepQueries(database).isAlive();
-      await database.close();
-    });
+    const found: Finding[] = [];
+    const works = await attempt(
+      subject,
+      `embedded, in ${directory}; no server runs on it`,
+      remedy,
+      async () => {
+        const database = await openEmbeddedDatabase(directory);
+        await migrate(database);
+        await makeSweepQueries(database).isAlive();
+        found.push(...(await checkBelonging(config, database)));
+        await database.close();
+      },
+    );
+    return [works, ...found];
   } finally {
     lock.release();
   }

@@ -7,7 +7,11 @@ import { checkVersions } from './version-checks.ts';
 
 /** `vitrine doctor`: looks at everything that Vitrine needs and says what to do about what is wrong. */
 export async function diagnose(config: Config, output: Output): Promise<number> {
-  const findings = [...checkVersions(), ...(await checkData(config)), ...(await checkQueue(config))];
+  const data = await checkData(config);
+  // A database that cannot be reached is told once.
+  const isReached = !data.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
+  const queue = isReached || config.queue.kind === 'redis' ? await checkQueue(config) : [];
+  const findings = [...checkVersions(), ...data, ...queue];
   for (const finding of findings) output.write(line(finding));
   for (const warning of config.warnings) output.write(`note  ${warning}\n`);
   const failed = findings.filter(({ remedy }) => remedy !== undefined).length;

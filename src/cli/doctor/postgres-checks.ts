@@ -4,20 +4,25 @@ import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { attempt, type Finding } from './finding.ts';
+import { checkOperation } from './operation-checks.ts';
+
+const unreachable =
+  'Correct DATABASE_URL; if it is right, see to the server: it has to run, and let this user in.';
 
 /** Server, schema, rights and pgvector. Does not migrate: a look must not change what other processes work on. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
   const quick = { ...config, database: { ...config.database, waitMs: 0 } };
   const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
   const database = await opening.catch(() => undefined);
-  if (!database)
-    return [await attempt('database', '', 'Check DATABASE_URL, and that the server runs.', () => opening)];
+  if (!database) return [await attempt('database', '', unreachable, () => opening)];
   try {
     const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    const schema = await readSchemaState(database);
     return [
       { subject: 'database', state: `PostgreSQL ${version} answers` },
-      describeSchema(await readSchemaState(database)),
-      describeVectors(pgvector),
+      describeSchema(schema),
+      describeVectors(pgvector, schema),
+      ...(schema.version === schema.needed ? await checkOperation(config, database) : []),
     ];
   } finally {
     await database.close();
@@ -43,13 +48,13 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
   };
 }
 
-function describeVectors(version: string | null): Finding {
+function describeVectors(version: string | null, schema: SchemaState): Finding {
   const subject = 'pgvector';
   if (version !== null) return { subject, state: `version ${version}` };
+  if (schema.version === 0) return { subject, state: 'not created yet; the first start does, if it may' };
   return {
     subject,
     state: 'not installed: similar images cannot be searched',
-    remedy:
-      'The next start creates it, if the user may; else let an administrator run CREATE EXTENSION vector in this database.',
+    remedy: 'Let an administrator run CREATE EXTENSION vector in this database, and start again.',
   };
 }
