@@ -16,10 +16,7 @@ export async function work(config: Config): Promise<void> {
   const app = await startApp(config, logger, stopped);
   await start(app, config);
   const { concurrency } = config.worker;
-  logger.info(
-    { concurrency },
-    `worker takes jobs, ${concurrency} pictures at once; ${describeEngines(config)}`,
-  );
+  logger.info({ concurrency }, `worker takes jobs, ${concurrency} at once; ${describeEngines(config)}`);
   const signal = await stopped;
   logger.info({ signal }, `${signal}: jobs in hand may finish, the rest is handed back`);
   await app.close();
