@@ -38,12 +38,13 @@ const rules: Readonly<Record<string, Rule>> = {
       'db',
       'storage',
       'imaging',
+      'services',
       'telemetry',
       'app',
       'app.ts',
     ],
   },
-  app: { uses: [...nouns, 'db', 'queue', 'storage'], knows: ['config.ts'] },
+  app: { uses: [...nouns, 'db', 'queue', 'storage'], knows: ['config.ts', 'services'] },
   'app.ts': {
     uses: [
       ...nouns,
