@@ -42,6 +42,7 @@ export interface Config {
   };
   readonly decoder: {
     readonly timeoutMs: number;
+    readonly probeTimeoutMs: number;
     readonly memoryMb: number;
     readonly recycleAfterJobs: number;
   };
@@ -145,6 +146,7 @@ function composeConfig(values: SettingValues): Config {
     },
     decoder: {
       timeoutMs: values.decodeTimeoutMs,
+      probeTimeoutMs: values.probeTimeoutMs,
       memoryMb: values.decodeMemoryMb,
       recycleAfterJobs: values.poolRecycleJobs,
     },
@@ -152,6 +154,7 @@ function composeConfig(values: SettingValues): Config {
       maxBytes: values.maxUploadBytes,
       picture: {
         maxPixels: values.maxPixels,
+        maxAvifPixels: values.maxAvifPixels,
         maxFrames: values.maxFrames,
         allowedFormats: values.allowedFormats,
       },

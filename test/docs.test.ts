@@ -80,13 +80,15 @@ describe('configuration', () => {
 
   test('docs/limits.md gives the defaults that are in force', () => {
     const limits = read('docs/limits.md').replaceAll(',', '');
-    const { maxConnections, maxUploadBytes, maxPixels, maxFrames, leaseSeconds, poolRecycleJobs } = settings;
+    const { maxConnections, maxUploadBytes, maxPixels, maxAvifPixels, maxFrames } = settings;
+    const { leaseSeconds, poolRecycleJobs } = settings;
     const { importConcurrency, importConnectSeconds, importIdleSeconds, importTotalSeconds } = settings;
     const { hashThreshold, maxSimilarResults, similarityThreshold, purgeDays } = settings;
     for (const { name, fallback } of [
       maxConnections,
       maxUploadBytes,
       maxPixels,
+      maxAvifPixels,
       maxFrames,
       leaseSeconds,
       poolRecycleJobs,

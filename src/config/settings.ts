@@ -64,6 +64,9 @@ export const settings = {
   decodeTimeoutMs: withDefault('Decoder', 'DECODE_TIMEOUT_MS', wholeNumber(100, 600_000), '5000', {
     about: 'Longest time for one picture in a decoder child; then the child is killed.',
   }),
+  probeTimeoutMs: withDefault('Decoder', 'PROBE_TIMEOUT_MS', wholeNumber(100, 600_000), '2000', {
+    about: "Longest time to read one picture's header in a decoder child; then the child is killed.",
+  }),
   decodeMemoryMb: withDefault('Decoder', 'DECODE_MEMORY_MB', wholeNumber(128, 65_536), '1024', {
     about: 'Most memory of a decoder child, in MiB; then the child is killed. Watched on Linux.',
   }),
@@ -76,6 +79,10 @@ export const settings = {
   }),
   maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '50000000', {
     about: 'Most pixels of a picture, all frames together.',
+  }),
+  maxAvifPixels: withDefault('Uploads', 'MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
+    about:
+      'Most pixels of an AVIF picture, where this is less than `MAX_PIXELS`: a kilobyte of AVIF can take seconds to decode.',
   }),
   maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '100', {
     about: 'Most frames of an animation, or pages of a TIFF.',

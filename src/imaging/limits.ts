@@ -10,8 +10,8 @@ export const maxSide = 16_383;
  * @throws AppError `picture_too_large`, with the limit and the value.
  */
 export function checkLimits(
-  facts: Pick<PictureFacts, 'width' | 'height' | 'frames'>,
-  limits: Pick<PictureLimits, 'maxPixels' | 'maxFrames'>,
+  facts: Pick<PictureFacts, 'format' | 'width' | 'height' | 'frames'>,
+  limits: Pick<PictureLimits, 'maxPixels' | 'maxAvifPixels' | 'maxFrames'>,
 ): void {
   const { width, height, frames } = facts;
   if (Math.max(width, height) > maxSide) {
@@ -19,9 +19,11 @@ export function checkLimits(
   }
   if (frames > limits.maxFrames) throw tooLarge(`has ${frames} frames; the limit is ${limits.maxFrames}`);
   const pixels = width * height * frames;
-  if (pixels > limits.maxPixels) {
-    const size = `${width} × ${height} pixels${frames > 1 ? ` in ${frames} frames` : ''}`;
+  const size = `${width} × ${height} pixels${frames > 1 ? ` in ${frames} frames` : ''}`;
+  if (pixels > limits.maxPixels)
     throw tooLarge(`has ${size}, ${pixels} in all; the limit is ${limits.maxPixels}`);
+  if (facts.format === 'avif' && pixels > limits.maxAvifPixels) {
+    throw tooLarge(`has ${size}, ${pixels} in all; the limit for AVIF is ${limits.maxAvifPixels}`);
   }
 }
 

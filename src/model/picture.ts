@@ -37,6 +37,8 @@ export interface PictureFacts {
 export interface PictureLimits {
   /** Most pixels of one picture: width × height × frames. */
   readonly maxPixels: number;
+  /** The same for AVIF, whose decoder takes the most time for a pixel. */
+  readonly maxAvifPixels: number;
   readonly maxFrames: number;
   readonly allowedFormats: readonly PictureFormat[];
 }

@@ -54,12 +54,12 @@ export function makeCompareWithImage(parts: Parts): CompareWithImage {
     const opened: StoredPicture[] = [];
     try {
       const image = await parts.retrieve.find(principal, reference);
-      await parts.inspectPicture(file);
+      await parts.inspectPicture(file, image.tenantId);
       for (const { name, key, bytes } of picturesOf(image)) {
         const copy = await openIfThere(parts.storage, key);
         if (copy) opened.push({ name, bytes, copy });
       }
-      return { image, comparisons: await compare(parts, file, opened) };
+      return { image, comparisons: await compare(parts, file, opened, image.tenantId) };
     } finally {
       await Promise.all(opened.map(({ copy }) => copy.release()));
       await parts.staging.discard(file.path);
@@ -90,6 +90,7 @@ async function compare(
   { decoders, limits }: Parts,
   file: ReceivedFile,
   pictures: readonly StoredPicture[],
+  tenant: number,
 ): Promise<StoredComparison[]> {
   const others = pictures.map(({ name, copy }) => ({ name, path: copy.path }));
   const { comparisons } = await decoders.compare({
@@ -97,6 +98,7 @@ async function compare(
     limits,
     others,
     priority: priorities.inline,
+    tenant,
   });
   const bytes = new Map(pictures.map((picture) => [picture.name, picture.bytes]));
   return comparisons.map((comparison) => ({ ...comparison, bytes: bytes.get(comparison.name) ?? 0 }));

@@ -66,6 +66,7 @@ async function decode(
       presets: parts.presets,
       outputDirectory: parts.staging.directory,
       priority: job.priority,
+      tenant: job.tenantId,
       signal,
     });
   } finally {

@@ -85,7 +85,7 @@ async function takeIn(
 ): Promise<DerivationOutcome> {
   const { storage, urlIntake, deriveImage } = parts;
   const { contentHash, bytes } = file;
-  const facts = await atStage('inspect', () => inspect(parts, file));
+  const facts = await atStage('inspect', () => inspect(parts, file, job.tenantId));
   const original = { key: originalKey(job.tenantId, contentHash), contentHash };
   const staged = { path: file.path, key: original.key };
   await atStage('store', () => storage.store([staged], 'original'));
@@ -97,9 +97,9 @@ async function takeIn(
 }
 
 /** Whoever gave the URL never saw the file: the sentence says where it came from. */
-async function inspect({ inspectPicture }: Parts, file: ReceivedFile) {
+async function inspect({ inspectPicture }: Parts, file: ReceivedFile, tenantId: number) {
   try {
-    return await inspectPicture(file);
+    return await inspectPicture(file, tenantId);
   } catch (error) {
     if (!(error instanceof AppError) || error.status >= 500) throw error;
     throw new AppError(error.code, `The URL gave no usable image. ${error.message}`, { cause: error });

@@ -86,7 +86,7 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
 async function ingestOnce(parts: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
   const known = await parts.images.findByContent(tenant.id, upload.file.contentHash);
   if (known && known.status !== 'failed' && !known.damaged) return answerKnown(parts, upload, known.id);
-  const facts = await parts.inspectPicture(upload.file);
+  const facts = await parts.inspectPicture(upload.file, tenant.id);
   return ingestNew(parts, upload, tenant, facts);
 }
 

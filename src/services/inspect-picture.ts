@@ -9,15 +9,16 @@ interface Parts {
 }
 
 /**
- * Facts of a file that arrived: its type is told by the first bytes, then a decoder child reads the header.
+ * Facts of a received file: the first bytes give its format, then a decoder child reads the header.
+ * @param tenantId whose file it is; `undefined` for a picture that belongs to no tenant.
  * @throws {AppError} that says what is wrong with the file.
  */
-export type InspectPicture = (file: ReceivedFile) => Promise<PictureFacts>;
+export type InspectPicture = (file: ReceivedFile, tenantId: number | undefined) => Promise<PictureFacts>;
 
 /** @see InspectPicture */
 export function makeInspectPicture({ decoders, limits }: Parts): InspectPicture {
-  return async (file) => {
+  return async (file, tenant) => {
     await sniffFormat(file.head, limits.allowedFormats);
-    return decoders.probe({ path: file.path, limits });
+    return decoders.probe({ path: file.path, limits, tenant });
   };
 }

@@ -47,7 +47,7 @@ export function makeSearchByPicture(parts: Parts): SearchByPicture {
   return async (principal, tenantName, file, options) => {
     try {
       const { id: tenantId } = await findTenant(parts.tenants, principal, tenantName);
-      const { fingerprint, embedding } = await describe(parts, file);
+      const { fingerprint, embedding } = await describe(parts, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const others = await showNear(images, principal, matches);
@@ -63,7 +63,8 @@ export function makeSearchByPicture(parts: Parts): SearchByPicture {
 async function describe(
   { inspectPicture, decoders, limits }: Parts,
   file: ReceivedFile,
+  tenant: number,
 ): Promise<DescribedPicture> {
-  await inspectPicture(file);
-  return decoders.describe({ path: file.path, limits, priority: priorities.inline });
+  await inspectPicture(file, tenant);
+  return decoders.describe({ path: file.path, limits, priority: priorities.inline, tenant });
 }

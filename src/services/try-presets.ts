@@ -32,7 +32,7 @@ export function makeTryPresets(parts: Parts): TryPresets {
   const { inspectPicture, decoders, staging, limits, presets } = parts;
   return async (file) => {
     try {
-      await inspectPicture(file);
+      await inspectPicture(file, undefined);
       const { results } = await decoders.tryPresets({
         path: file.path,
         limits,

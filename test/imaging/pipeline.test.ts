@@ -140,6 +140,17 @@ test.each(['gif', 'webp'] as const)('an animated %s gives its first frame', asyn
   });
 });
 
+test('AVIF has a pixel limit of its own', async () => {
+  const avif = await gradientPicture(64, 48).avif({ effort: 0 }).toBuffer();
+  await expect(probe(avif, { ...limits, maxAvifPixels: 3071 })).rejects.toMatchObject({
+    code: 'picture_too_large',
+    message: 'The picture has 64 × 48 pixels, 3072 in all; the limit for AVIF is 3071.',
+  });
+  await expect(probe(avif, { ...limits, maxAvifPixels: 3072 })).resolves.toMatchObject({ format: 'avif' });
+  const png = await gradientPicture(64, 48).png().toBuffer();
+  await expect(probe(png, { ...limits, maxAvifPixels: 3071 })).resolves.toMatchObject({ format: 'png' });
+});
+
 test('no metadata gets through', async () => {
   const bytes = await gradientPicture(width, height)
     .withIccProfile('p3')

@@ -31,7 +31,14 @@ async function makeHealth(
   onTestFinished(() => database.close().catch(() => undefined));
   const storage = await makeLocalStorage(join(folder, 'storage'));
   const logger = keepingLogger();
-  const pool = { size: 1, timeoutMs: 5000, memoryMb: 1024, recycleAfterJobs: 500, logger };
+  const pool = {
+    size: 1,
+    timeoutMs: 5000,
+    probeTimeoutMs: 2000,
+    memoryMb: 1024,
+    recycleAfterJobs: 500,
+    logger,
+  };
   const decoders = makeDecoderPool({ ...pool, ...(childModule === undefined ? {} : { childModule }) });
   await decoders.start();
   onTestFinished(() => decoders.close());

@@ -3,29 +3,34 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
-import { makeLane } from './lane.ts';
 import type { Logger } from '../../model/logger.ts';
+import { makeLane } from './lane.ts';
 import type {
   ComparedPicture,
   CompareRequest,
   DerivedPicture,
   DescribedPicture,
   DescribeRequest,
+  ProbeRequest,
   TriedPresets,
   TryPresetsRequest,
   WorkKind,
 } from './messages.ts';
 import { removeRenditions } from './rendition-files.ts';
+import { makeRestrainedTenants } from './restrained-tenants.ts';
 import type { PoolCounters } from './slot.ts';
+import type { TenantKey } from './waiting-line.ts';
 
 export type { ComparedPicture, DerivedPicture, DescribedPicture, TriedPresets } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Children that decode, one for each core; one more only probes. */
+  /** Children that decode, one for each core; up to `probePlaces` more only probe. */
   readonly size: number;
   /** Wall time of one task, from its start in a child. */
   readonly timeoutMs: number;
+  /** The same for a probe, which reads a header and decodes nothing. */
+  readonly probeTimeoutMs: number;
   /** Most memory (resident, MB) of a child at work. Watched on Linux only. */
   readonly memoryMb: number;
   /** Tasks after which a child is replaced. */
@@ -39,6 +44,8 @@ export interface DecoderPoolOptions {
 export interface Turn {
   /** Lower goes first. */
   readonly priority: number;
+  /** Whose picture it is: tenants take turns. */
+  readonly tenant?: TenantKey;
   /** Takes a waiting request out; ends a running one together with its child. */
   readonly signal?: AbortSignal;
 }
@@ -71,7 +78,7 @@ export interface DecoderPool {
    * Facts of a picture, by its header alone. Probes never wait behind derivations.
    * @throws AppError: those of the probe, `decoder_crashed`, `unavailable`.
    */
-  probe(request: { readonly path: string; readonly limits: PictureLimits }): Promise<PictureFacts>;
+  probe(request: ProbeRequest & Omit<Turn, 'priority'>): Promise<PictureFacts>;
   /**
    * Derives all renditions with one decode. On failure no file is left behind.
    * @throws AppError: those of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed`, `unavailable`; or
@@ -101,21 +108,32 @@ export interface DecoderPool {
 // The build turns .ts into .js; the child's entry has the ending of this very file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
+/** Children that probe: with a single one, a file that uses up the probe's time would hold up every upload. */
+const probePlaces = 2;
+
 /**
  * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
- * cause. Probes have a child of their own, because an upload must be answered while long decodes run; all other kinds
- * of work share the rest.
+ * cause. Probes have children of their own, because an upload must be answered while long decodes run; all other kinds
+ * of work share the rest. Tenants take turns, and a tenant whose file killed a child holds one place for a while.
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
-  const common = { ...options, childModule: options.childModule ?? defaultChild, counters };
-  const probing = makeLane<'probe'>({ ...common, size: 1 });
+  const restrained = makeRestrainedTenants();
+  const childModule = options.childModule ?? defaultChild;
+  const common = { ...options, childModule, counters, restrained };
+  const probing = makeLane<'probe'>({
+    ...common,
+    size: probePlaces,
+    // The second place costs memory and start-up time, and most installations never need it.
+    startAtOnce: 1,
+    timeoutMs: options.probeTimeoutMs,
+  });
   const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);
 
-  async function derive({ priority, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
+  async function derive({ priority, tenant, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
     const request = { ...rest, outputPrefix: randomUUID() };
     try {
-      return await deriving.submit({ order: { kind: 'derive', request }, priority, signal });
+      return await deriving.submit({ order: { kind: 'derive', request }, priority, tenant, signal });
     } catch (error) {
       // A killed child could not remove what it had written.
       await removeRenditions(request);
@@ -126,7 +144,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   function stats(): DecoderPoolStats {
     const [probes, derivations] = [probing.counts(), deriving.counts()];
     return {
-      size: options.size + 1,
+      size: options.size + probePlaces,
       alive: probes.alive + derivations.alive,
       busy: probes.busy + derivations.busy,
       waiting: probes.waiting + derivations.waiting,
@@ -141,14 +159,15 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
       deriving.start();
       return Promise.resolve();
     },
-    probe: (request) => probing.submit({ order: { kind: 'probe', request }, priority: 0 }),
+    probe: ({ tenant, signal, ...request }) =>
+      probing.submit({ order: { kind: 'probe', request }, priority: 0, tenant, signal }),
     derive,
-    describe: ({ priority, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'describe', request }, priority, signal }),
-    compare: ({ priority, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'compare', request }, priority, signal }),
-    tryPresets: ({ priority, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'tryPresets', request }, priority, signal }),
+    describe: ({ priority, tenant, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'describe', request }, priority, tenant, signal }),
+    compare: ({ priority, tenant, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'compare', request }, priority, tenant, signal }),
+    tryPresets: ({ priority, tenant, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'tryPresets', request }, priority, tenant, signal }),
     stats,
     close: async () => void (await Promise.all([probing.close(), deriving.close()])),
   };

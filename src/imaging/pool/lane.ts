@@ -1,13 +1,17 @@
 import { AppError } from '../../errors.ts';
 import type { Order, Outcome, WorkKind } from './messages.ts';
 import { Slot, type SlotOptions, type TaskHandle } from './slot.ts';
-import { makeWaitingLine } from './waiting-line.ts';
+import type { RestrainedTenants } from './restrained-tenants.ts';
+import { makeWaitingLine, type Standing, type TenantKey } from './waiting-line.ts';
 import { makeWatchdog } from './watchdog.ts';
 
-/** What a lane is told once and for all. */
+/** Settings of a lane. */
 export interface LaneOptions extends Omit<SlotOptions, 'onChange'> {
   /** Number of children. */
   readonly size: number;
+  /** Children to start at once; the others start when a request finds no idle child. */
+  readonly startAtOnce?: number;
+  readonly restrained: RestrainedTenants;
 }
 
 /** Children for some kinds of work, with the one line of requests that wait for them. */
@@ -24,14 +28,13 @@ export interface Lane<Kinds extends WorkKind> {
   close(): Promise<void>;
 }
 
-/** A request on its way into a lane; lower priority goes first. */
-export interface Submission<Kind extends WorkKind> {
+/** A request on its way into a lane. */
+export interface Submission<Kind extends WorkKind> extends Standing {
   readonly order: Order & { readonly kind: Kind };
-  readonly priority: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Entry extends PromiseWithResolvers<Outcome> {
+interface Entry extends PromiseWithResolvers<Outcome>, Standing {
   readonly order: Order;
   task?: TaskHandle;
 }
@@ -40,6 +43,7 @@ interface Entry extends PromiseWithResolvers<Outcome> {
 export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kinds> {
   const line = makeWaitingLine<Entry>();
   const slots = Array.from({ length: options.size }, () => new Slot({ ...options, onChange: advance }));
+  const running = new Set<Entry>();
   const watchdog = makeWatchdog(() => slots.forEach((slot) => slot.checkMemory()));
   let isStarted = false;
   let isClosed = false;
@@ -47,21 +51,54 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
   function start(): void {
     if (isStarted || isClosed) return;
     isStarted = true;
-    for (const slot of slots) slot.start();
+    for (const slot of slots.slice(0, options.startAtOnce)) slot.start();
+  }
+
+  /** Whether a tenant may have another child: after a file that killed one, it holds a single place for a while. */
+  function mayRun(tenant: TenantKey): boolean {
+    return (
+      !options.restrained.isRestrained(tenant) || !running.values().some((entry) => entry.tenant === tenant)
+    );
+  }
+
+  /** Children that have not been started yet would fail like the others. */
+  function isBroken(): boolean {
+    const started = slots.filter((slot) => slot.state !== 'unstarted');
+    return started.length > 0 && started.every((slot) => slot.isBroken);
   }
 
   /** Gives waiting requests to idle children, or refuses them all when no child can be kept alive. */
   function advance(): void {
-    if (slots.every((slot) => slot.isBroken)) {
+    if (isBroken()) {
       for (const entry of line.clear()) entry.reject(cannotStart());
     }
     for (const slot of slots) {
       if (slot.state !== 'idle') continue;
-      const entry = line.next();
-      if (entry === undefined) return;
-      entry.task = slot.run(entry.order);
-      entry.task.result.then(entry.resolve, entry.reject);
+      const entry = line.next(mayRun);
+      if (entry === undefined) break;
+      run(entry, slot);
     }
+    if (line.length > 0) slots.find((slot) => slot.state === 'unstarted')?.start();
+  }
+
+  function run(entry: Entry, slot: Slot): void {
+    running.add(entry);
+    entry.task = slot.run(entry.order);
+    entry.task.result.then(
+      (result) => end(entry, () => entry.resolve(result)),
+      (error: unknown) => {
+        if (error instanceof AppError && error.code === 'decoder_crashed')
+          options.restrained.restrain(entry.tenant);
+        end(entry, () => entry.reject(error));
+      },
+    );
+  }
+
+  function end(entry: Entry, settle: () => void): void {
+    running.delete(entry);
+    settle();
+    // The place of a restrained tenant is free only now, after its child has become idle.
+    advance();
   }
 
   function abort(entry: Entry, reason: unknown): void {
@@ -70,15 +107,15 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
   }
 
   async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>> {
-    const { order, priority, signal } = submission;
+    const { order, priority, tenant, signal } = submission;
     signal?.throwIfAborted();
     if (isClosed) throw shuttingDown();
     start();
-    const entry: Entry = { ...Promise.withResolvers<Outcome>(), order };
+    const entry: Entry = { ...Promise.withResolvers<Outcome>(), order, priority, tenant };
     const onAbort = () => abort(entry, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.hold();
-    line.add(entry, priority);
+    line.add(entry);
     advance();
     try {
       return await entry.promise;
@@ -102,7 +139,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
       alive: slots.filter((slot) => slot.state === 'idle' || slot.state === 'busy').length,
       busy: slots.filter((slot) => slot.state === 'busy').length,
       waiting: line.length,
-      isBroken: slots.every((slot) => slot.isBroken),
+      isBroken: isBroken(),
     }),
     close,
   };

@@ -1,13 +1,14 @@
 import { AppError } from '../../errors.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { ChildMessage, Order, Outcome } from './messages.ts';
+import type { ChildMessage, Order, Outcome, WorkKind } from './messages.ts';
 import { residentMemoryMb } from './resident-memory.ts';
 
 /** What a slot is told once and for all. */
 export interface SlotOptions {
   /** Module that the child runs. */
   readonly childModule: string;
+  /** Wall time of one task. */
   readonly timeoutMs: number;
   readonly memoryMb: number;
   readonly recycleAfterJobs: number;
@@ -24,6 +25,9 @@ export interface PoolCounters {
   timeouts: number;
   memoryKills: number;
 }
+
+/** What a slot's child is doing; `down` while there is none, after there was one. */
+export type SlotState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'down';
 
 /** A task that a child is at work on. */
 export interface TaskHandle {
@@ -53,7 +57,7 @@ const idleCheckMs = 3000;
 export class Slot {
   readonly #options: SlotOptions;
   #child: DecoderChild | undefined;
-  #state: 'down' | 'starting' | 'idle' | 'busy' = 'down';
+  #state: SlotState = 'unstarted';
   #task: Task | undefined;
   #taskCount = 0;
   #jobsOfChild = 0;
@@ -69,7 +73,7 @@ export class Slot {
     this.#options = options;
   }
 
-  get state(): 'down' | 'starting' | 'idle' | 'busy' {
+  get state(): SlotState {
     return this.#state;
   }
 
@@ -95,7 +99,7 @@ export class Slot {
     clearTimeout(this.#timer);
     this.#state = 'busy';
     const id = ++this.#taskCount;
-    const timer = setTimeout(() => this.#onTimeout(), this.#options.timeoutMs).unref();
+    const timer = setTimeout(() => this.#onTimeout(order.kind), this.#options.timeoutMs).unref();
     const task: Task = { ...Promise.withResolvers<Outcome>(), id, timer };
     this.#task = task;
     this.#child?.send({ id, order });
@@ -199,13 +203,15 @@ export class Slot {
     task.reject(new AppError('decoder_crashed', `The decoder crashed on this picture (${how}).`));
   }
 
-  #onTimeout(): void {
+  #onTimeout(kind: WorkKind): void {
     if (this.#task?.verdict !== undefined) return;
     this.#options.counters.timeouts++;
     const limit = `${this.#options.timeoutMs / 1000} s`;
-    this.#stop(
-      new AppError('decoder_crashed', `The picture took longer than ${limit} to decode and was stopped.`),
-    );
+    const sentence =
+      kind === 'probe'
+        ? `Reading the picture's header took longer than ${limit} and was stopped.`
+        : `The picture took longer than ${limit} to decode and was stopped.`;
+    this.#stop(new AppError('decoder_crashed', sentence));
   }
 
   #stop(reason: unknown): void {

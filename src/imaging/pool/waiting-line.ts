@@ -1,32 +1,63 @@
-/** Where requests wait for a child: lower priority goes first, equal ones in the order of their coming. */
-export interface WaitingLine<Item> {
+/** Identifies a tenant in front of the decoders; work that belongs to no tenant shares `undefined`. */
+export type TenantKey = number | undefined;
+
+/** Where a request stands: lower priority goes first, and tenants take turns among equals. */
+export interface Standing {
+  readonly priority: number;
+  readonly tenant: TenantKey;
+}
+
+/** Requests that wait for a child. */
+export interface WaitingLine<Item extends Standing> {
   readonly length: number;
-  add(item: Item, priority: number): void;
-  next(): Item | undefined;
-  /** Takes an item out; tells whether it was there. */
+  add(item: Item): void;
+  /** Removes and returns the first item whose tenant `mayRun` admits; `undefined` when there is none. */
+  next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
+  /** Removes an item; returns whether it was there. */
   remove(item: Item): boolean;
-  /** Takes all items out. */
+  /** Removes and returns all items. */
   clear(): Item[];
 }
 
-/** An empty waiting line. */
-export function makeWaitingLine<Item>(): WaitingLine<Item> {
-  const entries: { item: Item; priority: number }[] = [];
+interface Place<Item> {
+  readonly item: Item;
+  readonly turn: number;
+}
+
+/**
+ * An empty line. Each item gets a turn: one after the last of its own tenant, and not before the first in the line
+ * (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996), among items of one priority. The jobs table orders by
+ * the same rule, but a claimed job, a probe and a search would still wait behind all that one tenant has sent before.
+ */
+export function makeWaitingLine<Item extends Standing>(): WaitingLine<Item> {
+  const places: Place<Item>[] = [];
+
+  function turnOf({ priority, tenant }: Standing): number {
+    const isRival = ({ item }: Place<Item>) => item.priority === priority;
+    const first = places.find(isRival)?.turn ?? 1;
+    const own = places.findLast((place) => isRival(place) && place.item.tenant === tenant)?.turn ?? 0;
+    return Math.max(own + 1, first);
+  }
+
+  function take(index: number): Item | undefined {
+    return index < 0 ? undefined : places.splice(index, 1)[0]?.item;
+  }
+
   return {
     get length() {
-      return entries.length;
+      return places.length;
     },
-    add(item, priority) {
-      // Most come with the priority of those before them, so the place is near the end.
-      const before = entries.findLastIndex((entry) => entry.priority <= priority);
-      entries.splice(before + 1, 0, { item, priority });
+    add(item) {
+      const turn = turnOf(item);
+      const before = places.findLastIndex(
+        (place) =>
+          place.item.priority < item.priority ||
+          (place.item.priority === item.priority && place.turn <= turn),
+      );
+      places.splice(before + 1, 0, { item, turn });
     },
-    next: () => entries.shift()?.item,
-    remove(item) {
-      const index = entries.findIndex((entry) => entry.item === item);
-      if (index >= 0) entries.splice(index, 1);
-      return index >= 0;
-    },
-    clear: () => entries.splice(0).map((entry) => entry.item),
+    next: (mayRun) => take(places.findIndex(({ item }) => mayRun(item.tenant))),
+    remove: (item) => take(places.findIndex((place) => place.item === item)) !== undefined,
+    clear: () => places.splice(0).map(({ item }) => item),
   };
 }

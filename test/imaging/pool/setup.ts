@@ -23,6 +23,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   const pool = makeDecoderPool({
     size: 1,
     timeoutMs: 5000,
+    probeTimeoutMs: 2000,
     memoryMb: 1024,
     recycleAfterJobs: 500,
     logger: { debug: silent, info: silent, warn: silent, error: silent },

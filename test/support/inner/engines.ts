@@ -10,7 +10,12 @@ export const presets = [
   { name: 'thumb', width: 20, height: 20, quality: 85 },
   { name: 'card', width: 40, height: 40, quality: 85 },
 ];
-export const limits = { maxPixels: 50e6, maxFrames: 100, allowedFormats: pictureFormats };
+export const limits = {
+  maxPixels: 50e6,
+  maxAvifPixels: 24e6,
+  maxFrames: 100,
+  allowedFormats: pictureFormats,
+};
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
 
 /** A database and a pool of real decoder children. */
@@ -24,6 +29,7 @@ export async function useEngines(): Promise<Engines> {
   const decoders = makeDecoderPool({
     size: 2,
     timeoutMs: 5000,
+    probeTimeoutMs: 2000,
     memoryMb: 1024,
     recycleAfterJobs: 500,
     logger: keepingLogger(),
