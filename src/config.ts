@@ -12,6 +12,7 @@ import {
 import { type LogLevel, readYesNo } from './config/readers.ts';
 import type { Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
+import type { AllowedNetwork } from './model/allowed-network.ts';
 import type { DuplicateHandling, NearDuplicateHandling } from './model/duplicates.ts';
 import type { PictureLimits } from './model/picture.ts';
 import type { Preset } from './model/preset.ts';
@@ -47,7 +48,8 @@ export interface Config {
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
   readonly imports: {
-    readonly allowedNetworks: readonly string[];
+    readonly allowedNetworks: readonly AllowedNetwork[];
+    readonly maxRedirects: number;
     readonly duplicateHandling: DuplicateHandling;
     readonly concurrency: number;
     readonly connectMs: number;
@@ -158,6 +160,7 @@ function composeConfig(values: SettingValues): Config {
     },
     imports: {
       allowedNetworks: values.importAllowedNetworks,
+      maxRedirects: values.importMaxRedirects,
       duplicateHandling: values.duplicateHandling,
       concurrency: values.importConcurrency,
       connectMs: values.importConnectSeconds * 1000,

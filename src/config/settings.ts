@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
 import { engineSettings } from './engine-settings.ts';
-import { networkList, originList } from './network-readers.ts';
+import { allowedNetworkList, originList } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
 import { anyText, fraction, logLevel, oneOf, wholeNumber, yesNo } from './readers.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
@@ -87,9 +87,18 @@ export const settings = {
     '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
     { about: 'Formats that are taken in. They are told by content: the name of a file does not matter.' },
   ),
-  importAllowedNetworks: withDefault('Imports by URL', 'IMPORT_ALLOWED_NETWORKS', networkList, 'none', {
-    about:
-      'Networks that imports may reach although they are not public, on any port. All other private, local and special addresses are refused.',
+  importAllowedNetworks: withDefault(
+    'Imports by URL',
+    'IMPORT_ALLOWED_NETWORKS',
+    allowedNetworkList,
+    'none',
+    {
+      about:
+        'Networks that imports may reach although they are not public, each with the one port that is opened (`10.1.2.3/32:9000`); without a port, every port. Whoever may import URLs can speak HTTP to what is opened. All other private, local and special addresses are refused.',
+    },
+  ),
+  importMaxRedirects: withDefault('Imports by URL', 'IMPORT_MAX_REDIRECTS', wholeNumber(0, 20), '5', {
+    about: 'Redirects that an import follows; each is checked like the first URL.',
   }),
   duplicateHandling: withDefault(
     'Imports by URL',
