@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import { listOf, type ResponseHead } from './response-head.ts';
+import { listOf, type ResponseHead } from './exchange.ts';
 
 /** Refusals of the moment among the 4xx: timeout, too early, too many requests. */
 const passing = new Set([408, 425, 429]);

@@ -1,15 +1,14 @@
+import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { AddressRules } from './address-rules.ts';
-import { framingOf } from './body-framing.ts';
 import { openConnection } from './open-connection.ts';
 import type { ResolveHost } from './resolve-host.ts';
 import { readBody } from './response-body.ts';
-import { makeHeadReader, type ResponseHead } from './response-head.ts';
 import {
-  closedBeforeHead,
   type Deadlines,
   HeadTimeout,
+  maxHeadBytes,
   namedHeadError,
   reasonOf,
   tooLarge,
@@ -22,21 +21,33 @@ export interface ExchangeOptions extends Deadlines {
   readonly userAgent: string;
 }
 
-/** The head of an answer, with its body still to come. */
+/** The head of a response, with its body still to come. */
 export interface Answer {
   readonly head: ResponseHead;
   /**
-   * Begins to read the body.
-   * @throws {AppError} `source_refused` when its length cannot be known; `body_too_large` when it is announced with
-   *   more than `maxBytes`.
+   * Starts reading the body.
+   * @throws {AppError} `body_too_large` when it is announced with more than `maxBytes`.
    */
   readonly body: (maxBytes: number) => Readable;
   /** Closes the connection; must be called in every case. */
   readonly end: () => Promise<void>;
 }
 
+/** The status and the fields of a response. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Values by lower-case name, in the order in which they came. Bytes beyond ASCII are characters of latin1. */
+  readonly fields: Readonly<Partial<Record<string, readonly string[]>>>;
+}
+
+/** The members of a field that is a list, lower-case, without empty ones. */
+export function listOf({ fields }: ResponseHead, name: string): string[] {
+  const values = (fields[name] ?? []).flatMap((value) => value.split(','));
+  return values.map((value) => value.trim().toLowerCase()).filter((value) => value !== '');
+}
+
 /**
- * One GET on a connection of its own, which serves nothing else: it was judged for this URL.
+ * One GET on a connection of its own, which serves nothing else: it was checked for this URL.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
 export async function ask(href: string, options: ExchangeOptions, signal: AbortSignal): Promise<Answer> {
@@ -52,12 +63,11 @@ export async function ask(href: string, options: ExchangeOptions, signal: AbortS
     return closed;
   };
   try {
-    socket.write(requestFor(url, options.userAgent));
-    const { head, rest } = await readHead(socket, options.headersMs);
+    const response = await headFrom(socket, url, options);
+    const head = { status: response.statusCode ?? 0, fields: response.headersDistinct };
     const body = (maxBytes: number) => {
-      const framing = framingOf(head);
-      if ((framing.announced ?? 0) > maxBytes) throw tooLarge(maxBytes);
-      return readBody(socket, framing, rest, options.idleMs);
+      if (announcedBytes(response) > maxBytes) throw tooLarge(maxBytes);
+      return readBody(response, options.idleMs);
     };
     return { head, body, end };
   } catch (error) {
@@ -66,49 +76,46 @@ export async function ask(href: string, options: ExchangeOptions, signal: AbortS
   }
 }
 
+function announcedBytes({ headers }: IncomingMessage): number {
+  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : 0;
+}
+
 function whenClosed(socket: Socket): Promise<void> {
   if (socket.closed) return Promise.resolve();
   return new Promise((resolve) => socket.once('close', () => resolve()));
 }
 
 /**
- * The request. Any type is accepted: some servers refuse `image/*`, others send other formats to those who name newer
- * ones, and an import wants the file as it lies there. Identity, so that the bytes that are counted are the bytes that
- * are stored. A parsed URL holds neither blanks nor line ends.
+ * Sends the request and waits for the head of the response. Any type is accepted: some servers refuse `image/*`, others
+ * send newer formats to clients that name them, and an import wants the file as it is stored. Identity, so that the
+ * bytes that are counted are the bytes that are stored.
  */
-function requestFor({ host, pathname, search }: URL, userAgent: string): string {
-  const fields = [
-    `Host: ${host}`,
-    `User-Agent: ${userAgent}`,
-    'Accept: */*',
-    'Accept-Encoding: identity',
-    'Connection: close',
-  ];
-  return `GET ${pathname}${search} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`;
-}
-
-/** Reads up to the end of the head, and leaves the socket paused there. */
-async function readHead(socket: Socket, headersMs: number) {
-  const { promise, resolve, reject } = Promise.withResolvers<{ head: ResponseHead; rest: Buffer }>();
-  const reader = makeHeadReader();
-  const take = (chunk: Buffer) => {
-    try {
-      const complete = reader.take(chunk);
-      if (!complete) return;
-      socket.pause();
-      resolve(complete);
-    } catch (error) {
-      reject(error);
-    }
-  };
-  const close = () => reject(socket.errored ?? closedBeforeHead());
+async function headFrom(
+  socket: Socket,
+  url: URL,
+  { userAgent, headersMs }: ExchangeOptions,
+): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const sent = request({
+    createConnection: () => socket,
+    path: url.pathname + url.search,
+    headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
+    maxHeaderSize: maxHeadBytes,
+    // Servers of real shops bend the rules. No byte of this connection can be taken for another response.
+    insecureHTTPParser: true,
+  });
+  // All of them count against the limit in bytes.
+  sent.maxHeadersCount = 0;
+  sent.once('response', (response) => {
+    // Bytes behind a complete body are an error of the request alone.
+    sent.on('error', (error) => response.complete || response.destroy(error));
+    // Without a listener, Node forgets an error that comes together with the head.
+    response.on('error', () => {});
+    resolve(response);
+  });
+  // 101 answers a question that was not asked; its status says so.
+  sent.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
-  socket.on('data', take).once('end', close).once('close', close);
-  if (socket.destroyed) close();
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    socket.off('data', take).off('end', close).off('close', close);
-  }
+  sent.end();
+  return promise.finally(() => clearTimeout(timer));
 }

@@ -1,8 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { AddressRules } from './address-rules.ts';
-import { type Answer, ask, type ExchangeOptions } from './exchange.ts';
+import { type Answer, ask, type ExchangeOptions, type ResponseHead } from './exchange.ts';
 import { type ImportUrl, parseImportUrl } from './import-url.ts';
-import type { ResponseHead } from './response-head.ts';
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
@@ -40,7 +39,7 @@ export function redirectTarget(
   { status, fields }: ResponseHead,
   rules: AddressRules,
 ): ImportUrl {
-  const [location, ...others] = new Set(fields.get('location'));
+  const [location, ...others] = new Set(fields['location']);
   if (!location) throw refused(`The server answered ${status} without saying where to.`);
   if (others.length > 0) throw refused(`The server answered ${status} and names several places to go to.`);
   // Headers are read byte by byte; servers that escape nothing send UTF-8.

@@ -1,61 +1,40 @@
-import type { Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import type { BodyFraming } from './body-framing.ts';
-import { cutBody, idlePassed, namedBodyError } from './source-errors.ts';
+import { codeOf, cutBody, idlePassed, namedBodyError } from './source-errors.ts';
 
 /**
- * The body that comes over `socket`, which is closed with it. Its errors are named.
- * @param rest bytes of the body that came with the head
+ * The body of a response, whose connection is closed with it. Its errors are named.
  * @param idleMs longest pause of the server; time that the reader takes does not count
  */
-export function readBody(socket: Socket, framing: BodyFraming, rest: Buffer, idleMs: number): Readable {
+export function readBody(response: IncomingMessage, idleMs: number): Readable {
+  const { socket } = response;
+  const announced = response.headers['transfer-encoding'] ? undefined : response.headers['content-length'];
   let received = 0;
-  let isComplete = false;
   const body = new Readable({
-    read: () => void socket.resume(),
+    read: () => void response.resume(),
     destroy(error, done) {
+      response.destroy();
       socket.destroy();
       done(error);
     },
   });
-
-  function take(chunk: Buffer): void {
-    try {
-      for (const part of framing.take(chunk)) {
-        received += part.length;
-        if (part.length > 0 && !body.push(part)) socket.pause();
-      }
-    } catch (error) {
-      body.destroy(error as Error);
-      return;
-    }
-    if (framing.isComplete(false)) finish();
-  }
-
-  function finish(): void {
-    isComplete = true;
-    socket.off('data', take);
-    body.push(null);
-    socket.destroy();
-  }
-
-  function ended(): void {
-    if (isComplete || body.destroyed) return;
-    if (socket.errored) body.destroy(namedBodyError(socket.errored));
-    else if (framing.isComplete(true)) finish();
-    else body.destroy(cutBody(received, framing.announced));
-  }
-
-  socket.on('data', take);
-  socket.once('end', ended);
-  socket.once('close', ended);
-  socket.setTimeout(idleMs, () => {
-    if (!socket.isPaused()) body.destroy(idlePassed(idleMs));
-    else socket.setTimeout(idleMs);
+  response.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (!body.push(chunk)) response.pause();
   });
-  // An error may come before the reader listens; the stream keeps it for him.
+  response.once('end', () => void body.push(null));
+  // Node calls every early end a reset; only the socket knows whether the connection broke.
+  const fail = (error: Error) => {
+    const isEarlyEnd = codeOf(error) === 'ECONNRESET' && !socket.errored;
+    body.destroy(isEarlyEnd ? cutBody(received, announced) : namedBodyError(error));
+  };
+  if (response.errored) fail(response.errored);
+  else response.once('error', fail);
+  socket.setTimeout(idleMs, () => {
+    if (response.isPaused()) socket.setTimeout(idleMs);
+    else body.destroy(idlePassed(idleMs));
+  });
+  // An error may come before the reader listens; the stream keeps it.
   body.on('error', () => {});
-  take(rest);
-  if (socket.destroyed) ended();
   return body;
 }

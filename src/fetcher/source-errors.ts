@@ -16,22 +16,26 @@ export class ConnectTimeout extends Error {}
 /** The deadline for the head of an answer has passed. */
 export class HeadTimeout extends Error {}
 
-class NoHttp extends Error {}
+/** Bytes before the body of an answer, as many as curl takes. */
+export const maxHeadBytes = 300 * 1024;
 
-/** The server closed the connection in order, and had sent no whole head. */
-export function closedBeforeHead(): Error {
-  return new NoHttp('The server closed the connection before it answered.');
+/** What Node's parser cannot take, by its code; `undefined` for an error that is not the parser's. */
+function malformed(error: unknown): AppError | undefined {
+  const code = codeOf(error);
+  if (!code.startsWith('HPE_')) return undefined;
+  const what = parserFaults.find(([codes]) => codes.test(code))?.[1] ?? `it breaks a rule of HTTP (${code})`;
+  return new AppError('source_refused', `The server's HTTP answer is malformed: ${what}.`, { cause: error });
 }
 
-/** What answered speaks another protocol. */
-export function notHttp(): Error {
-  return new NoHttp('What the server answered is not HTTP.');
-}
-
-/** An HTTP answer that cannot be taken. @param what is wrong with it, as a clause that begins with "its" */
-export function malformed(what: string): AppError {
-  return new AppError('source_refused', `The server's HTTP answer is malformed: ${what}.`);
-}
+const parserFaults: readonly (readonly [codes: RegExp, clause: string])[] = [
+  [/^HPE_HEADER_OVERFLOW$/, `its headers have more than ${maxHeadBytes / 1024} KiB`],
+  [/^HPE_UNEXPECTED_CONTENT_LENGTH$/, 'its headers give the length of the body more than once'],
+  [/^HPE_INVALID_CONTENT_LENGTH$/, 'its Content-Length is not a number'],
+  [/^HPE_INVALID_TRANSFER_ENCODING$/, 'its Transfer-Encoding cannot be read'],
+  [/^HPE_(INVALID_)?CHUNK/, 'the size of a chunk of its body cannot be read'],
+  [/^HPE_INVALID_HEADER_TOKEN$/, 'a header line has no colon, or a character that HTTP does not allow'],
+  [/^HPE_INVALID_(STATUS|VERSION)$/, 'its status line cannot be read'],
+];
 
 interface Where {
   readonly connectMs: number;
@@ -63,10 +67,14 @@ export function namedHeadError(error: unknown, where: Where & { readonly headers
   if (error instanceof AppError) return error;
   if (error instanceof HeadTimeout)
     return unavailable(`The server did not begin its answer within ${seconds(where.headersMs)}.`, error);
-  if (where.isExempt) return noHttpInside(error);
-  if (error instanceof NoHttp) return unavailable(error.message, error);
-  return unavailable('The connection to the server broke before it answered.', error);
+  if (where.isExempt && (codeOf(error) === notHttp || malformed(error) === undefined))
+    return noHttpInside(error);
+  if (codeOf(error) === notHttp) return unavailable('What the server answered is not HTTP.', error);
+  return malformed(error) ?? unavailable('The connection to the server closed before it answered.', error);
 }
+
+/** The parser's code for a first line of another protocol. */
+const notHttp = 'HPE_INVALID_CONSTANT';
 
 function noHttpInside(cause: unknown): AppError {
   return unavailable(
@@ -78,11 +86,11 @@ function noHttpInside(cause: unknown): AppError {
 /** An error of the connection in the middle of a body. */
 export function namedBodyError(error: Error): Error {
   if (error instanceof AppError || !('syscall' in error || 'code' in error)) return error;
-  return unavailable('The connection broke in the middle of the file.', error);
+  return malformed(error) ?? unavailable('The connection broke in the middle of the file.', error);
 }
 
 /** A body that ended in the middle. @param announced bytes that it should have, when the server said so */
-export function cutBody(received: number, announced: number | undefined): AppError {
+export function cutBody(received: number, announced: string | undefined): AppError {
   const of = announced === undefined ? '' : ` of ${announced}`;
   return unavailable(`The server ended the file too early: ${received}${of} bytes came.`);
 }
@@ -144,7 +152,8 @@ const connectionFaults: readonly (readonly [codes: RegExp, sentence: string])[] 
   [/^(ERR_SSL_|EPROTO)/, 'The server and Vitrine could not agree on a TLS connection.'],
 ];
 
-function codeOf(error: unknown): string {
+/** The code of an error of Node or OpenSSL; empty when it has none. */
+export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 

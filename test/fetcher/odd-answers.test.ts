@@ -3,15 +3,8 @@ import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { framingOf } from '../../src/fetcher/body-framing.ts';
 import type { FetcherOptions } from '../../src/fetcher/fetch-picture.ts';
-import { makeHeadReader } from '../../src/fetcher/response-head.ts';
-import {
-  closedBeforeHead,
-  namedConnectionError,
-  namedHeadError,
-  notHttp,
-} from '../../src/fetcher/source-errors.ts';
+import { namedConnectionError, namedHeadError } from '../../src/fetcher/source-errors.ts';
 import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
 import { serveAnswer, serveRaw } from './support/origin.ts';
 import { mebibyte } from './support/pages.ts';
@@ -60,15 +53,8 @@ describe('odd but harmless heads', () => {
       '200 kB in many headers',
       [length, ...Array.from({ length: 200 }, (_, n) => `X-${n}: ${'x'.repeat(1_000)}`)],
     ],
-    ['two equal lengths', [length, length]],
-    ['equal lengths as a list', [`${length}, ${picture.length}`]],
-    ['a length that is no number', ['Content-Length: unknown']],
-    ['a negative length', ['Content-Length: -1']],
-    ['an empty length', ['Content-Length:']],
+    ['2,500 headers', [...Array.from({ length: 2_500 }, (_, n) => `X-${n}: x`), length]],
     ['no length', []],
-    ['a line without a colon', [length, 'this is no header']],
-    ['a line without a name', [length, ': value']],
-    ['blanks in a name', [length, 'X Odd Name : value']],
     ['a continued line', [length, 'X-Long: one', '\ttwo', '  three']],
     ['control characters in a value', [length, 'X-Odd: \x01\x7f\x00']],
     ['bytes beyond ASCII', [length, 'X-Odd: \u00e4\u00ff']],
@@ -87,7 +73,6 @@ describe('odd but harmless heads', () => {
       `HTTP/1.1 200\n${length}\n\n`,
       `HTTP/1.0 200 OK\r\n${length}\n\r\n`,
       `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n${length}\r\n\r\n`,
-      `HTTP/2 200 \r\n${length}\r\n\r\n`,
     ])
       expect([head, await answered([head, picture])]).toEqual([head, picture]);
   });
@@ -95,49 +80,32 @@ describe('odd but harmless heads', () => {
   test('what comes after the announced end is dropped', async () => {
     expect(await fetched([length], Buffer.concat([picture, Buffer.from('HTTP/1.1 404')]))).toEqual(picture);
   });
-
-  test('a head and chunks that come byte by byte', () => {
-    const reader = makeHeadReader();
-    const bytes = Buffer.from('HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
-    const heads = [...bytes].flatMap((byte) => reader.take(Buffer.of(byte)) ?? []);
-    expect(heads.map(({ head, rest }) => [head.status, rest.length])).toEqual([[200, 0]]);
-    const framing = framingOf(heads[0]?.head ?? { status: 0, fields: new Map() });
-    const body = [...chunked].flatMap((byte) => framing.take(Buffer.of(byte)));
-    expect(Buffer.concat(body)).toEqual(picture);
-    expect(framing.isComplete(false)).toBe(true);
-  });
 });
 
 describe('answers that are refused with the true reason', () => {
   test.each([
     ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers have more than 300 KiB'],
+    ['two lengths', [length, length], 'its headers give the length of the body more than once'],
+    ['a length that is no number', ['Content-Length: unknown'], 'its Content-Length is not a number'],
+    ['a negative length', ['Content-Length: -1'], 'its Content-Length is not a number'],
     [
-      'different lengths',
-      ['Content-Length: 5', 'Content-Length: 7'],
-      'its headers name several lengths (5, 7 bytes)',
+      'a line without a colon',
+      [length, 'this is no header'],
+      'a header line has no colon, or a character that HTTP does not allow',
     ],
     ['no chunks', ['Transfer-Encoding: chunked'], 'the size of a chunk of its body cannot be read'],
   ])('%s', async (_name, lines, what) => {
     expect(await fetched(lines, picture)).toEqual(malformed(what));
   });
 
-  test('chunks that are longer than they say, and sizes without end', async () => {
-    const lines = ['Transfer-Encoding: chunked'];
-    expect(await fetched(lines, '3\r\nabcdef\r\n0\r\n\r\n')).toEqual(
-      malformed('a chunk of its body is longer than its size says'),
-    );
-    expect(await fetched(lines, `5;${'x'.repeat(5_000)}`)).toEqual(
+  test('the extension of a chunk without end', async () => {
+    expect(await fetched(['Transfer-Encoding: chunked'], `5;${'x'.repeat(20_000)}`)).toEqual(
       malformed('the size of a chunk of its body cannot be read'),
     );
   });
 
   test('a first line without a status', async () => {
-    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its first line has no status'));
-  });
-
-  test('interim answers without end', async () => {
-    const many = 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(20_000);
-    expect(await answered([many])).toEqual(malformed('its headers have more than 300 KiB'));
+    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line cannot be read'));
   });
 });
 
@@ -251,13 +219,10 @@ describe('servers of the public internet that give no answer', () => {
   });
 
   test.each([
-    [closedBeforeHead(), 'The server closed the connection before it answered.'],
-    [notHttp(), 'What the server answered is not HTTP.'],
-    [
-      Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }),
-      'The connection to the server broke before it answered.',
-    ],
-  ])('%s', (error, message) => {
+    ['HPE_INVALID_CONSTANT', 'What the server answered is not HTTP.'],
+    ['ECONNRESET', 'The connection to the server closed before it answered.'],
+  ])('%s', (code, message) => {
+    const error = Object.assign(new Error(), { code });
     expect(namedHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
     expect(namedHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP answer came/);
   });
