@@ -28,7 +28,7 @@ export const errorTable = {
   invalid_url: { status: 400, title: 'The URL cannot be imported', failureClass: 'permanent' },
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
   source_refused: { status: 400, title: 'The source gave no picture', failureClass: 'permanent' },
-  source_unavailable: { status: 400, title: 'The source did not answer', failureClass: 'transient' },
+  source_unavailable: { status: 400, title: 'The source is not available', failureClass: 'transient' },
   purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },

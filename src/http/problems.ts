@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { redactSecrets } from '../model/redact-url.ts';
 import { drainBody } from './drain-body.ts';
 import { mostBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
@@ -83,7 +84,7 @@ export function problemOf(error: AppError): Record<string, unknown> {
     type: `urn:vitrine:error:${error.code}`,
     title: error.title,
     status: error.status,
-    detail: error.message,
+    detail: redactSecrets(error.message),
     code: error.code,
     ...error.details,
   };
