@@ -64,6 +64,11 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file', failureClass: 'permanent' },
+  too_many_connections: {
+    status: 429,
+    title: 'The address has too many connections',
+    failureClass: 'transient',
+  },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service cannot do this now', failureClass: 'transient' },
