@@ -24,8 +24,12 @@ export interface Config {
     readonly host: string;
     readonly port: number;
     readonly maxConnections: number;
+    readonly maxConnectionsPerAddress: number;
+    /** Networks in CIDR notation. */
+    readonly trustedProxies: readonly string[];
     readonly requestMs: number;
     readonly bodyIdleMs: number;
+    readonly responseStallMs: number;
     readonly inlineMs: number;
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
@@ -129,8 +133,11 @@ function composeConfig(values: SettingValues): Config {
       host: values.host,
       port: values.port,
       maxConnections: values.maxConnections,
+      maxConnectionsPerAddress: values.maxConnectionsPerAddress,
+      trustedProxies: values.trustedProxies,
       requestMs: values.requestSeconds * 1000,
       bodyIdleMs: values.bodyIdleSeconds * 1000,
+      responseStallMs: values.responseStallSeconds * 1000,
       inlineMs: values.inlineSeconds * 1000,
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,

@@ -108,6 +108,14 @@ test('ALLOWED_EXTENSIONS names formats, with or without dots', () => {
   expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/names no format/);
 });
 
+test('TRUSTED_PROXIES names networks', () => {
+  const proxies = (text: string) => loadConfig({ TRUSTED_PROXIES: text }).server.trustedProxies;
+  expect(proxies('none')).toEqual([]);
+  expect(proxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
+  for (const text of ['10.0.0.0/8:80', 'proxy.example', '10.0.0.0/40'])
+    expect(problemsOf({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is no network/);
+});
+
 test('IMPORT_ALLOWED_NETWORKS names networks, with a port or without', () => {
   const networks = (text: string) => loadConfig({ IMPORT_ALLOWED_NETWORKS: text }).imports.allowedNetworks;
   const open = (network: string, port?: number) => ({ network, port });

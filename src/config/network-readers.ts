@@ -2,6 +2,12 @@ import ipaddr from 'ipaddr.js';
 import type { AllowedNetwork } from '../model/allowed-network.ts';
 import type { Reader } from './readers.ts';
 
+/** Networks in CIDR notation; a single address is a network of one. `none` is an empty list. */
+export const networkList: Reader<readonly string[]> = {
+  accepts: 'networks with commas between them, such as `10.1.0.0/16,fd00::/8`, or `none`',
+  read: (text) => words(text).map(readNetwork),
+};
+
 /** Networks in CIDR notation, each with the one port that is opened, or without one for every port. A single address is a network of one. */
 export const allowedNetworkList: Reader<readonly AllowedNetwork[]> = {
   accepts:
