@@ -12,6 +12,7 @@ import {
 import { type LogLevel, readYesNo } from './config/readers.ts';
 import type { Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
+import type { AllowedNetwork } from './model/allowed-network.ts';
 import type { DuplicateHandling, NearDuplicateHandling } from './model/duplicates.ts';
 import type { PictureLimits } from './model/picture.ts';
 import type { Preset } from './model/preset.ts';
@@ -23,8 +24,12 @@ export interface Config {
     readonly host: string;
     readonly port: number;
     readonly maxConnections: number;
+    readonly maxConnectionsPerAddress: number;
+    /** Networks in CIDR notation. */
+    readonly trustedProxies: readonly string[];
     readonly requestMs: number;
     readonly bodyIdleMs: number;
+    readonly responseStallMs: number;
     readonly inlineMs: number;
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
@@ -48,7 +53,8 @@ export interface Config {
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
   readonly imports: {
-    readonly allowedNetworks: readonly string[];
+    readonly allowedNetworks: readonly AllowedNetwork[];
+    readonly maxRedirects: number;
     readonly duplicateHandling: DuplicateHandling;
     readonly concurrency: number;
     readonly connectMs: number;
@@ -128,8 +134,11 @@ function composeConfig(values: SettingValues): Config {
       host: values.host,
       port: values.port,
       maxConnections: values.maxConnections,
+      maxConnectionsPerAddress: values.maxConnectionsPerAddress,
+      trustedProxies: values.trustedProxies,
       requestMs: values.requestSeconds * 1000,
       bodyIdleMs: values.bodyIdleSeconds * 1000,
+      responseStallMs: values.responseStallSeconds * 1000,
       inlineMs: values.inlineSeconds * 1000,
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,
@@ -161,6 +170,7 @@ function composeConfig(values: SettingValues): Config {
     },
     imports: {
       allowedNetworks: values.importAllowedNetworks,
+      maxRedirects: values.importMaxRedirects,
       duplicateHandling: values.duplicateHandling,
       concurrency: values.importConcurrency,
       connectMs: values.importConnectSeconds * 1000,

@@ -108,6 +108,45 @@ test('ALLOWED_EXTENSIONS names formats, with or without dots', () => {
   expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/names no format/);
 });
 
+test('TRUSTED_PROXIES names networks', () => {
+  const proxies = (text: string) => loadConfig({ TRUSTED_PROXIES: text }).server.trustedProxies;
+  expect(proxies('none')).toEqual([]);
+  expect(proxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
+  for (const text of ['10.0.0.0/8:80', 'proxy.example', '10.0.0.0/40'])
+    expect(problemsOf({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is no network/);
+});
+
+test('IMPORT_ALLOWED_NETWORKS names networks, with a port or without', () => {
+  const networks = (text: string) => loadConfig({ IMPORT_ALLOWED_NETWORKS: text }).imports.allowedNetworks;
+  const open = (network: string, port?: number) => ({ network, port });
+  expect(networks('none')).toEqual([]);
+  expect(networks('10.0.0.0/8, 10.1.2.3:9000;10.1.2.0/24:80')).toEqual([
+    open('10.0.0.0/8'),
+    open('10.1.2.3/32', 9000),
+    open('10.1.2.0/24', 80),
+  ]);
+  expect(networks('fd00::/8,::1')).toEqual([open('fd00::/8'), open('::1/128')]);
+  expect(networks('[fd00::/8]:9000,[fd01::1]:65535,[fd02::/16]')).toEqual([
+    open('fd00::/8', 9000),
+    open('fd01::1/128', 65_535),
+    open('fd02::/16'),
+  ]);
+  // Lists of older installations.
+  expect(networks('["10.0.0.0/8:80", "[fd00::/8]:443"]')).toEqual([
+    open('10.0.0.0/8', 80),
+    open('fd00::/8', 443),
+  ]);
+  expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([open('10.0.0.0/8'), open('fd00::/8')]);
+  for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
+    expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
+      /which is no network; it takes networks/,
+    );
+  for (const text of ['10.0.0.1:0', '10.0.0.1:65536', '[fd00::/8]:99999'])
+    expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
+      /whose port is not between 1 and 65535/,
+    );
+});
+
 test('a .env file in the working folder is read, and variables that are set win over it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   onTestFinished(() => rm(folder, { recursive: true }));

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
 import { engineSettings } from './engine-settings.ts';
-import { networkList, originList } from './network-readers.ts';
+import { allowedNetworkList, networkList, originList } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
 import { anyText, fraction, logLevel, oneOf, wholeNumber, yesNo } from './readers.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
@@ -20,11 +20,28 @@ export const settings = {
   maxConnections: withDefault('Server', 'MAX_CONNECTIONS', wholeNumber(1, 100_000), '1024', {
     about: 'Connections open at once; more are closed at once.',
   }),
+  maxConnectionsPerAddress: withDefault(
+    'Server',
+    'MAX_CONNECTIONS_PER_ADDRESS',
+    wholeNumber(1, 100_000),
+    '256',
+    {
+      about:
+        'Connections of one address open at once, of IPv6 of one /64; then 429. Loopback and `TRUSTED_PROXIES` are not counted.',
+    },
+  ),
+  trustedProxies: withDefault('Server', 'TRUSTED_PROXIES', networkList, 'none', {
+    about:
+      'Proxies before this server on other machines. They bring many clients, so their connections are not counted by address.',
+  }),
   requestSeconds: withDefault('Server', 'REQUEST_SECONDS', wholeNumber(1, 86_400), '120', {
     about: 'Longest time for a request to arrive, body included; then 408.',
   }),
   bodyIdleSeconds: withDefault('Server', 'BODY_IDLE_SECONDS', wholeNumber(1, 3_600), '15', {
     about: 'Longest pause while an upload arrives; then 408.',
+  }),
+  responseStallSeconds: withDefault('Server', 'RESPONSE_STALL_SECONDS', wholeNumber(1, 3_600), '20', {
+    about: 'A client that reads nothing of a response for this time loses its connection.',
   }),
   inlineSeconds: withDefault('Server', 'INLINE_SECONDS', wholeNumber(1, 600), '14', {
     about: 'An inline upload that is not finished after this time is answered with 202; its work goes on.',
@@ -94,9 +111,18 @@ export const settings = {
     '.jpg,.jpeg,.png,.gif,.bmp,.webp,.avif,.tif,.tiff',
     { about: 'Formats that are taken in. They are told by content: the name of a file does not matter.' },
   ),
-  importAllowedNetworks: withDefault('Imports by URL', 'IMPORT_ALLOWED_NETWORKS', networkList, 'none', {
-    about:
-      'Networks that imports may reach although they are not public, on any port. All other private, local and special addresses are refused.',
+  importAllowedNetworks: withDefault(
+    'Imports by URL',
+    'IMPORT_ALLOWED_NETWORKS',
+    allowedNetworkList,
+    'none',
+    {
+      about:
+        'Networks that imports may reach although they are not public, each with the one port that is opened (`10.1.2.3/32:9000`); without a port, every port. Whoever may import URLs can speak HTTP to what is opened. All other private, local and special addresses are refused.',
+    },
+  ),
+  importMaxRedirects: withDefault('Imports by URL', 'IMPORT_MAX_REDIRECTS', wholeNumber(0, 20), '5', {
+    about: 'Redirects that an import follows; each is checked like the first URL.',
   }),
   duplicateHandling: withDefault(
     'Imports by URL',

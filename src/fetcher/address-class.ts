@@ -13,7 +13,7 @@ interface AllowedAddress {
 /** An address that may not be connected to. */
 interface DeniedAddress {
   readonly kind: 'denied';
-  /** What it breaks, as it stands in a sentence after "it lies in". */
+  /** The rule that it breaks, as it stands after "it lies in". For the operator's log only. */
   readonly rule: string;
 }
 
@@ -21,19 +21,29 @@ interface DeniedAddress {
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
- * Judges an address of IPv4 (four decimal parts) or IPv6. What is not known to be public is denied: a list of the
- * forbidden alone lets in whatever it forgets.
+ * Judges a port of an address of IPv4 (four decimal parts) or IPv6. What is not known to be public is denied: a list of
+ * the forbidden alone lets in whatever it forgets.
  */
-export function classifyAddress(text: string, rules: AddressRules): AddressClass {
+export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
   // A zone names an interface of this machine.
   if (isIP(text) === 0 || text.includes('%')) return denied('no network that can be fetched from');
   const written = parseAddress(text);
   const address = unmapped(written);
-  const kind = rules.allowedNetworks.some((network) => liesIn(address, network)) ? 'exempt' : 'public';
-  // Judged as it was written: the mapped form is a way around other people's checks, and needed by nobody.
-  const rule = kind === 'public' ? brokenRule(written) : undefined;
-  return rule === undefined ? { kind, address: address.toString() } : denied(rule);
+  const isExempt = rules.allowedNetworks.some(
+    (allowed) => (allowed.port ?? port) === port && liesIn(address, allowed.network),
+  );
+  if (isExempt) return { kind: 'exempt', address: address.toString() };
+  // Judged as it was written: the mapped form is a way around other people's checks, and no server needs it.
+  const rule = brokenRule(written) ?? (isWebPort(port) ? undefined : notWebPort);
+  return rule === undefined ? { kind: 'public', address: address.toString() } : denied(rule);
 }
+
+/** Whether pictures may be fetched from `port` of any public address. */
+export function isWebPort(port: number): boolean {
+  return port === 80 || port === 443;
+}
+
+const notWebPort = 'a public network, where only the ports 80 and 443 are open to imports';
 
 const denied = (rule: string) => ({ kind: 'denied', rule }) as const;
 

@@ -1,9 +1,9 @@
 import ipaddr from 'ipaddr.js';
+import type { AllowedNetwork } from '../model/allowed-network.ts';
 
 /** What an operator grants beyond the public internet. */
 export interface AddressRules {
-  /** Networks in CIDR notation whose addresses may be fetched from, on every port. */
-  readonly allowedNetworks: readonly string[];
+  readonly allowedNetworks: readonly AllowedNetwork[];
 }
 
 /** An address as ipaddr.js holds it. */

@@ -1,16 +1,9 @@
 import { isIP } from 'node:net';
-import { classifyAddress } from './address-class.ts';
+import { type AddressClass, classifyAddress } from './address-class.ts';
 import type { AddressRules } from './address-rules.ts';
-import { addressRefused, isWebPort, portRefused } from './refusals.ts';
+import { hostOf, portOf } from './import-url.ts';
+import { addressRefused } from './refusals.ts';
 import type { ResolveHost } from './resolve-host.ts';
-
-/** Where a connection is to go. */
-interface Destination {
-  /** A name or an address literal, an IPv6 one without brackets. */
-  readonly hostname: string;
-  /** Empty for the port of the scheme. */
-  readonly port: string;
-}
 
 interface Parts {
   readonly rules: AddressRules;
@@ -18,23 +11,23 @@ interface Parts {
   readonly signal: AbortSignal;
 }
 
+type AllowedAddress = Exclude<AddressClass, { readonly kind: 'denied' }>;
+
 /**
  * The one address to connect to. Every address behind a name must be allowed: a name with a good and a bad one would
  * otherwise need only a little luck.
  * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
-export async function chooseAddress(destination: Destination, parts: Parts): Promise<string> {
-  const { hostname } = destination;
-  const found = isIP(hostname) ? [hostname] : await parts.resolveHost(hostname, parts.signal);
-  const [first] = found.map((address) => allowed(address, destination, parts.rules));
-  if (first === undefined) throw addressRefused(hostname, 'no network at all');
+export async function chooseAddress(url: URL, parts: Parts): Promise<AllowedAddress> {
+  const host = hostOf(url);
+  const found = isIP(host) ? [host] : await parts.resolveHost(host, parts.signal);
+  const [first] = found.map((address) => allowed(address, url, parts.rules));
+  if (first === undefined) throw addressRefused(url, `${host} has no address`);
   return first;
 }
 
-/** `address` as it is to be connected to; `destination` is what the error may tell. */
-function allowed(address: string, { hostname, port }: Destination, rules: AddressRules): string {
-  const found = classifyAddress(address, rules);
-  if (found.kind === 'denied') throw addressRefused(hostname, found.rule);
-  if (found.kind === 'public' && !isWebPort(port)) throw portRefused(port);
-  return found.address;
+function allowed(address: string, url: URL, rules: AddressRules): AllowedAddress {
+  const found = classifyAddress(address, portOf(url), rules);
+  if (found.kind === 'denied') throw addressRefused(url, `${address} lies in ${found.rule}`);
+  return found;
 }

@@ -1,15 +1,17 @@
 import type { Readable } from 'node:stream';
-import { assertUsable } from './answer-rules.ts';
-import type { ExchangeOptions } from './exchange.ts';
+import { assertPicture, codingsOf } from './answer-rules.ts';
+import type { Answer, ExchangeOptions } from './exchange.ts';
 import { parseImportUrl } from './import-url.ts';
 import { limitBody } from './limited-body.ts';
 import { askAndFollow } from './redirects.ts';
 import { reasonOf, totalPassed } from './source-errors.ts';
+import { unpackBody } from './unpack-body.ts';
 
 /** What all downloads share. */
 export interface DownloadOptions extends ExchangeOptions {
   /** Largest file, in bytes. */
   readonly maxBytes: number;
+  readonly maxRedirects: number;
   /** For a whole download, in milliseconds. */
   readonly totalMs: number;
 }
@@ -40,12 +42,21 @@ export async function startDownload(
 async function openDownload(href: string, options: DownloadOptions, signal: AbortSignal): Promise<Download> {
   const { url, answer } = await askAndFollow(parseImportUrl(href, options.rules), options, signal);
   try {
-    assertUsable(answer, options.maxBytes);
-    // An end that came with the head has nobody listening yet.
+    const body = await openBody(answer, { maxBytes: options.maxBytes, signal });
+    // An end that came with the head has no listener yet.
     if (signal.aborted) throw reasonOf(signal);
-    return { body: limitBody(answer, options, signal), finalUrl: url.href };
+    body.once('close', () => void answer.end());
+    return { body, finalUrl: url.href };
   } catch (error) {
     await answer.end();
     throw error;
   }
+}
+
+/** Both what comes and what it unpacks to are limited: a few bytes may unfold without end, and many to nothing. */
+async function openBody(answer: Answer, limits: Parameters<typeof limitBody>[1]): Promise<Readable> {
+  assertPicture(answer.head);
+  const codings = codingsOf(answer.head);
+  const body = limitBody(answer.body(limits.maxBytes), limits);
+  return codings.length === 0 ? body : limitBody(await unpackBody(body, codings), limits);
 }

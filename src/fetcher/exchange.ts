@@ -1,67 +1,121 @@
+import { type IncomingMessage, request } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Client, type Dispatcher } from 'undici';
 import type { AddressRules } from './address-rules.ts';
-import { makeGuardedConnector } from './guarded-connector.ts';
+import { openConnection } from './open-connection.ts';
 import type { ResolveHost } from './resolve-host.ts';
-import { type Deadlines, namedHeadError, reasonOf } from './source-errors.ts';
+import { readBody } from './response-body.ts';
+import {
+  type Deadlines,
+  HeadTimeout,
+  maxHeadBytes,
+  namedHeadError,
+  reasonOf,
+  tooLarge,
+} from './source-errors.ts';
 
 /** What all requests of a downloader share. */
 export interface ExchangeOptions extends Deadlines {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
-  /** Longest time for a connection with its handshake, in milliseconds. */
-  readonly connectMs: number;
   readonly userAgent: string;
 }
 
-/** The head of an answer, with its body still to come. */
+/** The head of a response, with its body still to come. */
 export interface Answer {
-  readonly status: number;
-  /** Names in small letters. */
-  readonly headers: Dispatcher.ResponseData['headers'];
-  readonly body: Readable;
+  readonly head: ResponseHead;
+  /**
+   * Starts reading the body.
+   * @throws {AppError} `body_too_large` when it is announced with more than `maxBytes`.
+   */
+  readonly body: (maxBytes: number) => Readable;
   /** Closes the connection; must be called in every case. */
   readonly end: () => Promise<void>;
 }
 
+/** The status and the fields of a response. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Values by lower-case name, in the order in which they came. Bytes beyond ASCII are characters of latin1. */
+  readonly fields: Readonly<Partial<Record<string, readonly string[]>>>;
+}
+
+/** The members of a field that is a list, lower-case, without empty ones. */
+export function listOf({ fields }: ResponseHead, name: string): string[] {
+  const values = (fields[name] ?? []).flatMap((value) => value.split(','));
+  return values.map((value) => value.trim().toLowerCase()).filter((value) => value !== '');
+}
+
 /**
- * One GET on a connection of its own, which serves nothing else: it was judged for this URL.
+ * One GET on a connection of its own, which serves nothing else: it was checked for this URL.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
 export async function ask(href: string, options: ExchangeOptions, signal: AbortSignal): Promise<Answer> {
   signal.throwIfAborted();
   const url = new URL(href);
-  const client = makeClient(url.origin, options, signal);
-  const destroy = () => void client.destroy();
-  signal.addEventListener('abort', destroy, { once: true });
+  const { socket, isExempt } = await openConnection(url, { ...options, signal });
+  const closed = whenClosed(socket);
+  const stop = () => void socket.destroy(reasonOf(signal));
+  signal.addEventListener('abort', stop, { once: true });
   const end = () => {
-    signal.removeEventListener('abort', destroy);
-    return client.destroyed ? Promise.resolve() : client.destroy();
+    signal.removeEventListener('abort', stop);
+    socket.destroy();
+    return closed;
   };
   try {
-    const { statusCode: status, headers, body } = await client.request(getRequest(url, options.userAgent));
-    return { status, headers, body, end };
+    const response = await headFrom(socket, url, options);
+    const head = { status: response.statusCode ?? 0, fields: response.headersDistinct };
+    const body = (maxBytes: number) => {
+      if (announcedBytes(response) > maxBytes) throw tooLarge(maxBytes);
+      return readBody(response, options.idleMs);
+    };
+    return { head, body, end };
   } catch (error) {
     await end();
-    throw signal.aborted ? reasonOf(signal) : namedHeadError(error, options);
+    throw signal.aborted ? reasonOf(signal) : namedHeadError(error, { ...options, isExempt });
   }
 }
 
-/** A client, and never the global dispatcher: that one may have been told to use a proxy. */
-function makeClient(origin: string, options: ExchangeOptions, signal: AbortSignal): Client {
-  return new Client(origin, {
-    connect: makeGuardedConnector({ ...options, signal }),
-    headersTimeout: options.headersMs,
-    bodyTimeout: options.idleMs,
-  });
+function announcedBytes({ headers }: IncomingMessage): number {
+  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : 0;
 }
 
-function getRequest({ pathname, search }: URL, userAgent: string): Dispatcher.RequestOptions {
-  return {
-    method: 'GET',
-    path: pathname + search,
-    reset: true,
-    // Identity, so that the bytes that are counted are the bytes that are stored.
-    headers: { accept: 'image/*', 'accept-encoding': 'identity', 'user-agent': userAgent },
-  };
+function whenClosed(socket: Socket): Promise<void> {
+  if (socket.closed) return Promise.resolve();
+  return new Promise((resolve) => socket.once('close', () => resolve()));
+}
+
+/**
+ * Sends the request and waits for the head of the response. Any type is accepted: some servers refuse `image/*`, others
+ * send newer formats to clients that name them, and an import wants the file as it is stored. Identity, so that the
+ * bytes that are counted are the bytes that are stored.
+ */
+async function headFrom(
+  socket: Socket,
+  url: URL,
+  { userAgent, headersMs }: ExchangeOptions,
+): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const sent = request({
+    createConnection: () => socket,
+    path: url.pathname + url.search,
+    headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
+    maxHeaderSize: maxHeadBytes,
+    // Servers of real shops bend the rules. No byte of this connection can be taken for another response.
+    insecureHTTPParser: true,
+  });
+  // All of them count against the limit in bytes.
+  sent.maxHeadersCount = 0;
+  sent.once('response', (response) => {
+    // Bytes behind a complete body are an error of the request alone.
+    sent.on('error', (error) => response.complete || response.destroy(error));
+    // Without a listener, Node forgets an error that comes together with the head.
+    response.on('error', () => {});
+    resolve(response);
+  });
+  // 101 answers a question that was not asked; its status says so.
+  sent.once('upgrade', resolve).on('error', reject);
+  const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
+  sent.end();
+  return promise.finally(() => clearTimeout(timer));
 }

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
+import type { AllowedNetwork } from '../model/allowed-network.ts';
 import { startDownload } from './download.ts';
 import { makeHostResolver } from './resolve-host.ts';
 import { filenameOf } from './url-filename.ts';
 
 /** A download that has begun. */
 export interface FetchedPicture {
-  /** The bytes as they lie at the source. Its errors are `AppError`s, or the reason of the caller's signal. */
+  /** The bytes of the file, unpacked if the server compressed them. Its errors are `AppError`s, or the reason of the caller's signal. */
   readonly body: Readable;
   /** Last part of the final URL's path; `undefined` when that is empty. */
   readonly filename: string | undefined;
@@ -30,10 +31,11 @@ export interface Fetcher {
 
 /** Limits of the downloader; times are in milliseconds. */
 export interface FetcherOptions {
-  /** Networks in CIDR notation, exempt from the rules for addresses and ports. */
-  readonly allowedNetworks: readonly string[];
+  readonly allowedNetworks: readonly AllowedNetwork[];
   /** Largest file, in bytes. */
   readonly maxBytes: number;
+  /** Redirects that are followed. */
+  readonly maxRedirects: number;
   /** For a connection with its handshake. */
   readonly connectMs: number;
   /** From the request to the whole head of the answer. */

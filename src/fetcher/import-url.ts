@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
-import { classifyAddress } from './address-class.ts';
+import { classifyAddress, isWebPort } from './address-class.ts';
 import type { AddressRules } from './address-rules.ts';
-import { addressRefused, isWebPort, portRefused } from './refusals.ts';
+import { addressRefused } from './refusals.ts';
 
 /** A URL that may be imported: normalised as browsers do it, without its fragment. */
 export interface ImportUrl {
@@ -19,8 +19,8 @@ const longest = 2048;
 const shownCharacters = 80;
 
 /**
- * Reads a URL, and refuses at once what needs no name server to be refused. A name on an unusual port passes while any
- * network is allowed: whether it lies there shows when it is resolved.
+ * Reads a URL, and refuses at once what needs no name server to be refused. A name on an unusual port passes while a
+ * network with that port is allowed: whether the name leads there shows when it is resolved.
  * @throws {AppError} `invalid_url` for what is no http(s) URL, carries a user name or is longer than 2048 characters;
  *   `address_not_allowed` for an address literal or a port that is not allowed.
  */
@@ -39,6 +39,12 @@ export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
 /** The host of `url` as name servers and sockets take it: an IPv6 literal without its brackets. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/** The port of `url`, or that of its scheme. */
+export function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'https:' ? 443 : 80;
 }
 
 function assertLength(text: string): void {
@@ -62,13 +68,15 @@ function stripTrailingDot(url: URL): void {
 
 function assertReachable(url: URL, rules: AddressRules): void {
   const host = hostOf(url);
-  if (isIP(host) === 0) {
-    if (!isWebPort(url.port) && rules.allowedNetworks.length === 0) throw portRefused(url.port);
+  const port = portOf(url);
+  if (isIP(host) !== 0) {
+    const found = classifyAddress(host, port, rules);
+    if (found.kind === 'denied') throw addressRefused(url, `${host} lies in ${found.rule}`);
     return;
   }
-  const found = classifyAddress(host, rules);
-  if (found.kind === 'denied') throw addressRefused(host, found.rule);
-  if (found.kind === 'public' && !isWebPort(url.port)) throw portRefused(url.port);
+  const isOpenSomewhere = rules.allowedNetworks.some((allowed) => (allowed.port ?? port) === port);
+  if (!isWebPort(port) && !isOpenSomewhere)
+    throw addressRefused(url, `no network is allowed on port ${port}`);
 }
 
 /** Says what is wrong with a text that is no URL at all. */

@@ -1,24 +1,24 @@
 import { type Readable, Transform } from 'node:stream';
-import type { Answer } from './exchange.ts';
-import { type Deadlines, namedBodyError, reasonOf, tooLarge } from './source-errors.ts';
+import { reasonOf, tooLarge } from './source-errors.ts';
 
-interface Limits extends Deadlines {
+interface Limits {
   /** Largest body, in bytes. */
   readonly maxBytes: number;
+  readonly signal: AbortSignal;
 }
 
 /**
- * The body of `answer` up to a limit. Its errors are named; when it is closed, by its end, an error or its reader, the
- * connection goes with it.
+ * `body` up to a limit. When it is closed, by its end, an error, the signal or its reader, so is `body`.
+ * @returns a stream whose errors are those of `body`, `body_too_large` or the reason of the signal
  */
-export function limitBody({ body, end }: Answer, limits: Limits, signal: AbortSignal): Readable {
-  const limited = countingStream(limits.maxBytes);
+export function limitBody(body: Readable, { maxBytes, signal }: Limits): Readable {
+  const limited = countingStream(maxBytes);
   const stop = () => limited.destroy(reasonOf(signal));
   signal.addEventListener('abort', stop, { once: true });
-  body.once('error', (error) => limited.destroy(namedBodyError(error, limits)));
+  body.once('error', (error) => limited.destroy(error));
   limited.once('close', () => {
     signal.removeEventListener('abort', stop);
-    void end();
+    body.destroy();
   });
   // An error may come before the reader listens; the stream keeps it for him.
   limited.on('error', () => {});

@@ -1,10 +1,8 @@
 import { AppError } from '../errors.ts';
 import type { AddressRules } from './address-rules.ts';
-import { type Answer, ask, type ExchangeOptions } from './exchange.ts';
+import { type Answer, ask, type ExchangeOptions, type ResponseHead } from './exchange.ts';
 import { type ImportUrl, parseImportUrl } from './import-url.ts';
 
-/** Redirects that are followed at most. */
-const mostRedirects = 3;
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
 /** The first answer that is no redirect, and where it came from. */
@@ -19,16 +17,16 @@ interface Arrival {
  */
 export async function askAndFollow(
   first: ImportUrl,
-  options: ExchangeOptions,
+  options: ExchangeOptions & { readonly maxRedirects: number },
   signal: AbortSignal,
 ): Promise<Arrival> {
   let url = first;
   for (let followed = 0; ; followed += 1) {
     const answer = await ask(url.href, options, signal);
-    if (!redirectStatuses.has(answer.status)) return { url, answer };
+    if (!redirectStatuses.has(answer.head.status)) return { url, answer };
     await answer.end();
-    if (followed === mostRedirects) throw refused(`The server redirects more than ${mostRedirects} times.`);
-    url = redirectTarget(url.href, answer, options.rules);
+    if (followed === options.maxRedirects) throw tooManyRedirects(options.maxRedirects);
+    url = redirectTarget(url.href, answer.head, options.rules);
   }
 }
 
@@ -38,11 +36,12 @@ export async function askAndFollow(
  */
 export function redirectTarget(
   from: string,
-  { status, headers }: Pick<Answer, 'status' | 'headers'>,
+  { status, fields }: ResponseHead,
   rules: AddressRules,
 ): ImportUrl {
-  const { location } = headers;
-  if (typeof location !== 'string') throw refused(`The server answered ${status} without saying where to.`);
+  const [location, ...others] = new Set(fields['location']);
+  if (!location) throw refused(`The server answered ${status} without saying where to.`);
+  if (others.length > 0) throw refused(`The server answered ${status} and names several places to go to.`);
   // Headers are read byte by byte; servers that escape nothing send UTF-8.
   const to = URL.parse(Buffer.from(location, 'latin1').toString(), from);
   if (!to) throw refused('The server redirects to what is not a URL.');
@@ -60,6 +59,11 @@ function parseTarget(href: string, rules: AddressRules): ImportUrl {
     if (!(error instanceof AppError) || error.code !== 'invalid_url') throw error;
     throw refused(`The server redirects to a URL that cannot be imported. ${error.message}`, error);
   }
+}
+
+function tooManyRedirects(limit: number): AppError {
+  if (limit === 0) return refused('The server redirects; that is not followed (IMPORT_MAX_REDIRECTS is 0).');
+  return refused(`The server redirects more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
 }
 
 function refused(sentence: string, cause?: unknown): AppError {

@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { redactSecrets } from '../model/redact-url.ts';
 import { drainBody } from './drain-body.ts';
 import { mostBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
@@ -59,7 +60,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   } else logRefusal(request, error);
   const drained = await drainBody(request.raw, drainMs);
   if (!drained) closeAfterAnswer(request, reply);
-  if (error.status === 503) void reply.header('retry-after', '2');
+  if (error.status === 503 || error.status === 429) void reply.header('retry-after', '2');
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
@@ -70,9 +71,10 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
 }
 
 /** Why was the supplier's upload refused at three? The log has to know. */
-function logRefusal(request: FastifyRequest, { status, code, message }: AppError): void {
+function logRefusal(request: FastifyRequest, { status, code, message, cause }: AppError): void {
+  const reason = cause instanceof Error ? cause.message : undefined;
   request.log.info(
-    { status, code, method: request.method, path: request.routeOptions.url },
+    { status, code, method: request.method, path: request.routeOptions.url, reason },
     `refused: ${message}`,
   );
 }
@@ -83,7 +85,7 @@ export function problemOf(error: AppError): Record<string, unknown> {
     type: `urn:vitrine:error:${error.code}`,
     title: error.title,
     status: error.status,
-    detail: error.message,
+    detail: redactSecrets(error.message),
     code: error.code,
     ...error.details,
   };

@@ -7,12 +7,15 @@ import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { frontDoor } from './front-door.ts';
 import { acceptJson, mostBodyBytes } from './json-body.ts';
+import { boundConnections } from './connections-per-address.ts';
 import { collectAddresses } from './known-addresses.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
+import { closeStalledResponses } from './stalled-responses.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { addressesIn, loopbackNetworks } from './trusted-proxies.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
 import { validatorCompiler } from './validation.ts';
@@ -25,6 +28,9 @@ const requestLimits = {
   /** In UTF-16: a reference may have 200 characters of two units each. */
   urlParameter: 400,
 };
+
+/** What is no proper request has this long to read why. */
+const lingerMs = 1_000;
 
 /** Connections that wait for the next request are kept this long. */
 const keepAliveMs = 65_000;
@@ -41,6 +47,11 @@ export function makeHttpServer(
   acceptJson(app);
   acceptForms(app);
   closeConnectionsAsTheyFallIdle(app);
+  closeStalledResponses(app, config.server.responseStallMs);
+  boundConnections(app, {
+    most: config.server.maxConnectionsPerAddress,
+    isExempt: addressesIn([...loopbackNetworks, ...config.server.trustedProxies]),
+  });
   allowOrigins(app, config.server);
   keepAnswersPlain(app);
   describeRoutes(app);
@@ -141,7 +152,8 @@ function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
 
 /** Answers what is no proper HTTP request; no route has seen it. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // What waits in front is a response that is under way: nothing can be said in the middle of it.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;
   }
@@ -150,6 +162,8 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
+  // A client that never closes its side would keep the connection open.
+  socket.setTimeout(lingerMs);
 }
 
 function nameBrokenRequest(code: string | undefined): AppError {

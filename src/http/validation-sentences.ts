@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { redactSecrets } from '../model/redact-url.ts';
 
 type Issue = z.core.$ZodRawIssue;
 
@@ -23,9 +24,11 @@ export function sentenceOf(issue: Issue): string {
   return `must be one of ${issue.values.map((one) => JSON.stringify(one)).join(', ')} (it is ${value})`;
 }
 
-/** A value as an error repeats it: cut, so that nobody's error is as long as their request. */
+/** A value as an error repeats it: short, and without the secrets that a URL may carry. */
 export function showValue(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const whole = JSON.stringify(value) ?? String(value);
+  // Cut first, since the value may be as large as the request.
+  const text = redactSecrets(whole.slice(0, 2_000));
   return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }
 

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import { checksRecord, isHealthy } from './health.ts';
 import { answerErrorsAsProblems } from './problems.ts';
 import { replyMetricsText } from './prometheus.ts';
+import { closeStalledResponses } from './stalled-responses.ts';
 import type { HttpParts } from './surface.ts';
 
 /** A worker takes no requests of clients: those that watch it need little, and not for long. */
@@ -22,6 +23,7 @@ export function makeWorkerServer(
     routerOptions: { ignoreTrailingSlash: true },
   });
   app.server.maxConnections = mostConnections;
+  closeStalledResponses(app, requestMs);
   answerErrorsAsProblems(app, () => ({ error: nothingHere(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();

@@ -1,6 +1,7 @@
 import type { Queries } from '../db/queries.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { AllowedNetwork } from '../model/allowed-network.ts';
 import type { DuplicateHandling, NearDuplicateHandling } from '../model/duplicates.ts';
 import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
 import type { Logger } from '../model/logger.ts';
@@ -63,7 +64,7 @@ export interface ServiceSettings {
   readonly nearDuplicates: NearDuplicateHandling;
   readonly hashThreshold: number;
   readonly duplicateHandling: DuplicateHandling;
-  readonly allowedNetworks: readonly string[];
+  readonly allowedNetworks: readonly AllowedNetwork[];
   readonly confirmToken: string | undefined;
   /** Largest file that is taken in past this process. */
   readonly maxUploadBytes: number;

@@ -10,6 +10,7 @@ import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
 import type { DueJob } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
+import { redactSecrets } from '../model/redact-url.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { ensureTenant } from './find-tenant.ts';
@@ -129,7 +130,8 @@ function receiptLine(
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
     line,
-    url: source?.url ?? '',
+    // The image keeps what is fetched; a report needs no signatures.
+    url: redactSecrets(source?.url ?? ''),
     tenant: source?.tenantName ?? '',
     reference: source?.reference ?? null,
     outcome: error ? 'refused' : (result as RecordedUrl).outcome,

@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
 import type { Config } from '../config.ts';
+import { redactSecrets } from '../model/redact-url.ts';
 
 /**
  * The log of the process, on standard output: a JSON object a line, as collectors expect it, or coloured lines for a
@@ -17,6 +18,8 @@ export async function makeLogger({ level, format }: Config['log']): Promise<Pino
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
+    // Nor do signatures and passwords inside of URLs, wherever in a line those stand.
+    hooks: { streamWrite: redactSecrets },
   };
   return asText ? pino(options, await textStream()) : pino(options);
 }

@@ -2,11 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { classifyAddress } from '../../src/fetcher/address-class.ts';
 import type { AddressRules } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
+import { allow } from './support/allowed-networks.ts';
 import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
 import { publicAddresses, specialV4, specialV6 } from './support/special-ranges.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
-const onlyLoopback = { allowedNetworks: ['127.0.0.1/32'] };
+const onlyLoopback = allow('127.0.0.1/32');
 
 const hostileV4 = [...new Set(specialV4.flatMap(samples))];
 const hostileV6 = [...new Set(specialV6.flatMap(samples))];
@@ -16,7 +17,7 @@ const written = [
   ...hostileV6.map((address) => `[${address}]`),
 ];
 
-const kindOf = (address: string, rules = noRules) => classifyAddress(address, rules).kind;
+const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
 /** The host that a URL parser makes of a notation. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
@@ -74,7 +75,7 @@ describe('what is no address is denied', () => {
     '[2606:4700::1]',
   ])('%j', (text) => {
     expect(kindOf(text)).toBe('denied');
-    expect(kindOf(text, { allowedNetworks: ['0.0.0.0/0', '::/0'] })).toBe('denied');
+    expect(kindOf(text, allow('0.0.0.0/0', '::/0'))).toBe('denied');
   });
 });
 
@@ -82,7 +83,7 @@ describe('allowed networks', () => {
   test('127.0.0.1/32 opens 127.0.0.1 in every notation of it', () => {
     const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
-      expect(classifyAddress(parsedHost(host), onlyLoopback)).toEqual({
+      expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
         kind: 'exempt',
         address: '127.0.0.1',
       });
@@ -109,19 +110,45 @@ describe('allowed networks', () => {
   });
 
   test('a network of IPv6 opens no IPv4 inside IPv6', () => {
-    const rules = { allowedNetworks: ['::/0'] };
+    const rules = allow('::/0');
     expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(kindOf('::1', rules)).toBe('exempt');
     expect(kindOf('127.0.0.1', rules)).toBe('denied');
   });
 
   test('a wide network opens what lies in it', () => {
-    const rules = { allowedNetworks: ['10.1.0.0/16', 'fd00::/8'] };
+    const rules = allow('10.1.0.0/16', 'fd00::/8');
     expect(kindOf('10.1.255.255', rules)).toBe('exempt');
     expect(kindOf('10.2.0.0', rules)).toBe('denied');
     expect(kindOf('fd12::1', rules)).toBe('exempt');
     expect(kindOf('fc12::1', rules)).toBe('denied');
     expect(kindOf('8.8.8.8', rules)).toBe('public');
+  });
+});
+
+describe('ports', () => {
+  const kindAt = (address: string, port: number, network: string, open?: number) =>
+    classifyAddress(address, port, { allowedNetworks: [{ network, port: open }] }).kind;
+
+  test('a network with a port opens that port alone', () => {
+    for (const [address, network] of [
+      ['10.1.2.3', '10.1.2.3/32'],
+      ['::ffff:10.1.2.3', '10.1.2.0/24'],
+      ['fd00::5', 'fd00::/8'],
+    ] as const) {
+      const kinds = [9000, 80, 443, 22].map((port) => kindAt(address, port, network, 9000));
+      expect([address, kinds]).toEqual([address, ['exempt', 'denied', 'denied', 'denied']]);
+    }
+    expect(kindAt('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
+  });
+
+  test('a network without a port opens them all', () => {
+    expect([1, 80, 9000].map((port) => kindAt('10.1.2.3', port, '10.1.2.3/32'))).not.toContain('denied');
+  });
+
+  test('a public address stays public on 80 and 443, whatever else is opened', () => {
+    const kinds = [80, 443, 8080, 22].map((port) => kindAt('8.8.8.8', port, '8.8.8.0/24', 8080));
+    expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
 });
 
@@ -132,5 +159,5 @@ test.each([
   ['2606:4700::5efe:a00:5', 'the IPv4 addresses inside IPv6 (ISATAP)'],
   ['4000::1', 'a network that is not public (outside of 2000::/3)'],
 ])('%s is denied with its rule', (address, rule) => {
-  expect(classifyAddress(address, noRules)).toEqual({ kind: 'denied', rule });
+  expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', rule });
 });

@@ -4,9 +4,10 @@ import { AppError } from '../../src/errors.ts';
 import type { AddressRules } from '../../src/fetcher/address-rules.ts';
 import { parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { filenameOf } from '../../src/fetcher/url-filename.ts';
+import { allow } from './support/allowed-networks.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
-const loopback = { allowedNetworks: ['127.0.0.1/32'] };
+const loopback = allow('127.0.0.1/32');
 
 function refused(text: string, rules = noRules): Pick<AppError, 'code' | 'message'> {
   try {
@@ -90,21 +91,22 @@ describe('what is no URL to import', () => {
   });
 });
 
+const notAllowed = (host: string) =>
+  `The address ${host} is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.`;
+
 describe('addresses and ports that are refused at once', () => {
   test.each([
-    ['http://10.0.0.5/', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
-    ['http://0xa.5/', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
-    ['http://10.0.0.5../', 'The address 10.0.0.5 is not allowed: it lies in a private network (10.0.0.0/8).'],
-    [
-      'http://[::1]/',
-      'The address ::1 is not allowed: it lies in the network of the machine itself (::1/128).',
-    ],
-    ['http://1.1.1.1:8080/', 'The port 8080 is not allowed; 80 and 443 are.'],
-    ['http://[2606:4700::1]:22/', 'The port 22 is not allowed; 80 and 443 are.'],
-    ['http://example.com:8080/', 'The port 8080 is not allowed; 80 and 443 are.'],
-    ['https://example.com:0/', 'The port 0 is not allowed; 80 and 443 are.'],
-  ])('%s', (text, message) => {
-    expect(refused(text)).toEqual({ code: 'address_not_allowed', message });
+    ['http://10.0.0.5/', '10.0.0.5'],
+    ['http://0xa.5/', '10.0.0.5'],
+    ['http://10.0.0.5../', '10.0.0.5'],
+    ['https://192.168.0.1:443/', '192.168.0.1'],
+    ['http://[::1]/', '[::1]'],
+    ['http://1.1.1.1:8080/', '1.1.1.1:8080'],
+    ['http://[2606:4700::1]:22/', '[2606:4700::1]:22'],
+    ['http://example.com:8080/', 'example.com:8080'],
+    ['https://example.com:0/', 'example.com:0'],
+  ])('%s', (text, host) => {
+    expect(refused(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
   });
 
   test('an allowed network opens its ports, and leaves those of names to the connection', () => {
@@ -113,10 +115,16 @@ describe('addresses and ports that are refused at once', () => {
       'http://[::ffff:7f00:1]:8080/',
     );
     expect(parseImportUrl('http://example.com:8080/', loopback).href).toBe('http://example.com:8080/');
-    expect(refused('http://1.1.1.1:8080/', loopback).message).toBe(
-      'The port 8080 is not allowed; 80 and 443 are.',
-    );
+    expect(refused('http://1.1.1.1:8080/', loopback).message).toBe(notAllowed('1.1.1.1:8080'));
     expect(refused('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
+  });
+
+  test('a network with a port opens that port alone, for names too', () => {
+    const one = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
+    expect(parseImportUrl('http://127.0.0.1:9000/', one).href).toBe('http://127.0.0.1:9000/');
+    expect(parseImportUrl('http://example.com:9000/', one).href).toBe('http://example.com:9000/');
+    for (const host of ['127.0.0.1', '127.0.0.1:9001', 'example.com:9001'])
+      expect(refused(`http://${host}/`, one).message).toBe(notAllowed(host));
   });
 });
 

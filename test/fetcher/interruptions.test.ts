@@ -5,7 +5,11 @@ import { allClosed, download, refusal, testFetcher } from './support/fetching.ts
 import { serveRaw } from './support/origin.ts';
 import { mebibyte, servePages } from './support/pages.ts';
 
-const noAnswer = { code: 'source_unavailable', message: 'The server did not answer.' };
+const noAnswer = {
+  code: 'source_unavailable',
+  message:
+    'No HTTP answer came from the server: it refuses or breaks connections, is too slow, or speaks another protocol.',
+};
 
 let origin: Awaited<ReturnType<typeof servePages>>;
 const at = (path: string) => origin.at(path);
@@ -60,14 +64,24 @@ describe('deadlines', () => {
 });
 
 describe('broken answers', () => {
-  test.each(['/cut', '/cut-chunked'])('%s', async (path) => {
+  test.each([
+    ['/cut', '9 of 1000 bytes came'],
+    ['/cut-chunked', '9 bytes came'],
+  ])('%s', async (path, came) => {
     expect(await origin.refusal(path)).toEqual({
       code: 'source_unavailable',
-      message: 'The server ended the file too early.',
+      message: `The server ended the file too early: ${came}.`,
     });
   });
 
-  test('a closed port, a reset, another protocol, a silent handshake and a broken one read alike', async () => {
+  test('/reset-midway', async () => {
+    expect(await origin.refusal('/reset-midway')).toEqual({
+      code: 'source_unavailable',
+      message: 'The connection broke in the middle of the file.',
+    });
+  });
+
+  test('inside of an allowed network, a closed port, a reset, another protocol and broken handshakes read alike', async () => {
     const fetcher = testFetcher({ connectMs: 300 });
     const closed = await serveRaw();
     await closed.close();

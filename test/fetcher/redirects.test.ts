@@ -3,7 +3,7 @@ import { redirectTarget } from '../../src/fetcher/redirects.ts';
 
 const rules = { allowedNetworks: [] };
 const target = (from: string, location: string | string[] | undefined) =>
-  redirectTarget(from, { status: 302, headers: location === undefined ? {} : { location } }, rules).href;
+  redirectTarget(from, { status: 302, fields: { location: [location ?? []].flat() } }, rules).href;
 
 describe('where a redirect leads', () => {
   test.each([
@@ -13,6 +13,7 @@ describe('where a redirect leads', () => {
     ['https://a.example/b/c.jpg', '//b.example/d.jpg', 'https://b.example/d.jpg'],
     ['http://a.example/c.jpg', 'https://a.example/c.jpg', 'https://a.example/c.jpg'],
     ['http://a.example/c.jpg', 'http://b.example/', 'http://b.example/'],
+    ['http://a.example/c.jpg', ['/d.jpg', '/d.jpg'], 'http://a.example/d.jpg'],
     ['http://a.example/c.jpg', '/\u00c3\u00a4.jpg', 'http://a.example/%C3%A4.jpg'],
   ])('from %s by %s', (from, location, href) => {
     expect(target(from, location)).toBe(href);
@@ -27,6 +28,7 @@ describe('where a redirect leads', () => {
     ['http://a.example/', 'gopher://b.example/', 'source_refused'],
     ['http://a.example/', `/${'a'.repeat(2048)}`, 'source_refused'],
     ['http://a.example/', undefined, 'source_refused'],
+    ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
   ])('from %s by %s: refused', (from, location, code) => {
     expect(() => target(from, location)).toThrow(expect.objectContaining({ code }));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
+import { redactSecrets } from '../../model/redact-url.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import { imageExample } from './examples.ts';
 
@@ -40,7 +41,12 @@ export const imageSchema = z
     tenant: z.string(),
     tenant_id: z.int(),
     status: z.enum(jobStates),
-    url: z.string().nullable().describe('Where it was imported from.'),
+    url: z
+      .string()
+      .nullable()
+      .describe(
+        'Where it was imported from; what lets the bearer in, such as a signature, reads `[hidden]`.',
+      ),
     error: z.string().nullable().describe('Why it failed, as a sentence.'),
     error_code: z.string().nullable(),
     original_filename: z.string().nullable(),
@@ -78,7 +84,7 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     tenant: image.tenant,
     tenant_id: image.tenantId,
     status: image.status,
-    url: image.url,
+    url: image.url === null ? null : redactSecrets(image.url),
     error: image.error,
     error_code: image.errorCode,
     original_filename: image.filename,

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { ImportLine, ImportReport } from '../../model/import.ts';
+import { redactSecrets } from '../../model/redact-url.ts';
 import type { ImportReceipt } from '../../services/ingest-urls.ts';
 import { progressExample, receiptExample } from './examples.ts';
 
 const lineSchema = z
   .object({
     line: z.int().describe('Place in the import, from 1.'),
-    url: z.string(),
+    url: z.string().describe('Signatures and other secrets in it read `[hidden]`.'),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
@@ -91,7 +92,9 @@ export function progressRecord(
 }
 
 function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
-  const { line: place, url, tenant, reference, outcome, imageId, code, error } = line;
+  const { line: place, tenant, reference, outcome, imageId, code, error } = line;
+  // Lines that older versions recorded are whole.
+  const url = redactSecrets(line.url);
   return { line: place, url, tenant, reference, outcome, image_id: imageId, code, error };
 }
 

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../../src/errors.ts';
 import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
+import { allow } from './allowed-networks.ts';
 
 /** A downloader that may reach 127.0.0.1 and asks no name server unless it is given one. */
 export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
   return makeFetcher({
-    allowedNetworks: ['127.0.0.1/32'],
+    ...allow('127.0.0.1/32'),
+    maxRedirects: 3,
     maxBytes: 10 * 1024 * 1024,
     connectMs: 900,
     headersMs: 5_000,

@@ -27,6 +27,19 @@ export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> 
   return listen(server, host);
 }
 
+/** A server that answers each connection's first bytes with these, in pieces, and closes it. */
+export function serveAnswer(pieces: readonly (string | Buffer)[], host = '127.0.0.1'): Promise<Listening> {
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        for (const piece of pieces) socket.write(piece);
+        socket.end();
+      });
+  });
+  return listen(server, host);
+}
+
 /** Makes `server` listen on a free port of `host`. */
 export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<Listening> {
   let made = 0;

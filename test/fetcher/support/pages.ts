@@ -1,6 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
 import type { FetcherOptions } from '../../../src/fetcher/fetch-picture.ts';
 import { allClosed, refusal, testFetcher } from './fetching.ts';
 import { serve } from './origin.ts';
@@ -13,6 +12,11 @@ async function drip(response: ServerResponse, pause: number): Promise<void> {
     response.write('x');
     await sleep(pause);
   }
+}
+
+function redirect(left: number, response: ServerResponse): void {
+  if (left === 0) response.end('a picture');
+  else response.writeHead(302, { location: left === 1 ? '/a.jpg' : `/redirects/${left - 1}` }).end();
 }
 
 const pages: Readonly<Record<string, RequestListener>> = {
@@ -30,23 +34,13 @@ const pages: Readonly<Record<string, RequestListener>> = {
     response.on('drain', push);
     push();
   },
-  '/gzip': (_request, response) => {
-    response.setHeader('content-encoding', 'gzip');
-    response.end(gzipSync(Buffer.alloc(mebibyte)));
-  },
-  '/many-encodings': (_request, response) => {
-    response.setHeader('content-encoding', Array.from({ length: 1_000 }, () => 'gzip').join(', '));
-    response.end('x');
-  },
-  '/identity': (_request, response) => {
-    response.setHeader('content-encoding', 'Identity');
-    response.end('a picture');
-  },
   '/cut': (_request, response) => {
     response.setHeader('content-length', 1_000);
     response.write('only this', () => response.destroy());
   },
   '/cut-chunked': (_request, response) => void response.write('only this', () => response.destroy()),
+  '/reset-midway': ({ socket }, response) =>
+    void response.write('only this', () => setTimeout(() => socket.resetAndDestroy(), 50)),
   '/reset': (_request, response) => void response.destroy(),
   '/silent': () => {},
   '/stalled': (_request, response) => void response.write('only this'),
@@ -59,7 +53,7 @@ const pages: Readonly<Record<string, RequestListener>> = {
   '/loop': (_request, response) => void response.writeHead(302, { location: '/loop' }).end(),
 };
 
-/** A server with good and bad pages; `/status/<number>` answers that status. */
+/** A server with good and bad pages; `/status/<n>` answers that status, `/redirects/<n>` leads to /a.jpg in so many. */
 export async function servePages() {
   const requests: IncomingMessage[] = [];
   const server = await serve((request, response) => {
@@ -67,6 +61,8 @@ export async function servePages() {
     const { pathname } = new URL(request.url ?? '/', 'http://origin');
     const status = Number(pathname.slice('/status/'.length));
     if (pathname.startsWith('/status/')) response.writeHead(status).end(status === 204 ? undefined : 'x');
+    else if (pathname.startsWith('/redirects/'))
+      redirect(Number(pathname.slice('/redirects/'.length)), response);
     else pages[pathname]?.(request, response);
   });
   const at = (path: string) => `http://127.0.0.1:${server.port}${path}`;

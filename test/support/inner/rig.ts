@@ -148,12 +148,13 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   };
 }
 
-const loopback = { allowedNetworks: ['127.0.0.1/32'] };
+const loopback = { allowedNetworks: [{ network: '127.0.0.1/32', port: undefined }] };
 
 /** A real downloader that may reach this machine, and asks no name server. */
 function openFetcher(maxBytes: number) {
   const fetcher = makeFetcher({
     ...loopback,
+    maxRedirects: 5,
     maxBytes,
     connectMs: 1_000,
     headersMs: 2_000,

@@ -1,0 +1,75 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { type AddressRules, parseAddress, unmapped } from './address-rules.ts';
+import { chooseAddress } from './choose-address.ts';
+import { hostOf, portOf } from './import-url.ts';
+import { addressRefused } from './refusals.ts';
+import type { ResolveHost } from './resolve-host.ts';
+import { ConnectTimeout, namedConnectionError, reasonOf } from './source-errors.ts';
+
+interface Parts {
+  readonly rules: AddressRules;
+  readonly resolveHost: ResolveHost;
+  /** Longest time for a connection with its handshake, in milliseconds. */
+  readonly connectMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** A connection to an allowed address. */
+export interface Connection {
+  readonly socket: Socket;
+  /** The address lies in a network that the operator allows. */
+  readonly isExempt: boolean;
+}
+
+/**
+ * Connects to the server of `url`, with TLS for https. The check lies here and not before, because nothing comes
+ * between it and the connection: the name is resolved once, and the socket goes to the address that was judged.
+ * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
+ */
+export async function openConnection(url: URL, parts: Parts): Promise<Connection> {
+  const { address, kind } = await chooseAddress(url, parts).catch((error: unknown) => {
+    throw parts.signal.aborted ? reasonOf(parts.signal) : error;
+  });
+  if (parts.signal.aborted) throw reasonOf(parts.signal);
+  const isExempt = kind === 'exempt';
+  const socket = await connected(startSocket(url, address), url, parts).catch((error: unknown) => {
+    throw parts.signal.aborted ? reasonOf(parts.signal) : namedConnectionError(error, { ...parts, isExempt });
+  });
+  assertRemote(socket, address, url);
+  return { socket, isExempt };
+}
+
+/** The name stays for the certificate only. Sessions of TLS are not resumed: that would skip the certificate's check. */
+function startSocket(url: URL, address: string): Socket {
+  const to = { host: address, port: portOf(url) };
+  if (url.protocol !== 'https:') return connectTcp(to);
+  const host = hostOf(url);
+  return connectTls({ ...to, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) });
+}
+
+async function connected(socket: Socket, url: URL, { connectMs, signal }: Parts): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  // Errors after the connection are those of the reader, who asks the socket itself.
+  socket.on('error', reject);
+  socket.once('close', () => reject(new Error('The connection was closed.')));
+  socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => resolve(socket));
+  const timer = setTimeout(() => socket.destroy(new ConnectTimeout()), connectMs);
+  const stop = () => socket.destroy(reasonOf(signal));
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Asks the socket itself where it went, whatever lies between the check and the system. */
+function assertRemote(socket: Socket, address: string, url: URL): void {
+  const { remoteAddress } = socket;
+  // The socket may be closed again already; whoever reads from it finds that out.
+  if (remoteAddress === undefined || unmapped(parseAddress(remoteAddress)).toString() === address) return;
+  socket.destroy();
+  throw addressRefused(url, `the connection went to ${remoteAddress}, and not to ${address}`);
+}

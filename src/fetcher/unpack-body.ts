@@ -1,0 +1,101 @@
+import { Readable } from 'node:stream';
+import {
+  constants,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  createZstdDecompress,
+} from 'node:zlib';
+import { AppError } from '../errors.ts';
+
+/** Enough to know every format below. */
+const peekedBytes = 12;
+
+/** As RFC 9659 limits what is sent over HTTP: 8 MiB of memory. */
+const zstdWindowBits = 23;
+
+/**
+ * The file in a body that is sent with content codings. Buckets store whatever their users typed there (`utf-8`,
+ * `base64`, `aws-chunked`), so the bytes decide: what is compressed is unpacked, once, and all else is taken as it is.
+ * Memory is bounded by the windows of the formats; how much comes out is for the reader to limit.
+ * @param codings names that the answer gives, in small letters
+ */
+export async function unpackBody(body: Readable, codings: readonly string[]): Promise<Readable> {
+  const source = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const first = await peek(source);
+  const whole = Readable.from(rejoined(first, source), { objectMode: false });
+  const format = formatOf(first, codings);
+  return format === undefined ? whole : Readable.from(unpacked(whole, format), { objectMode: false });
+}
+
+async function* unpacked(whole: Readable, format: keyof typeof unpackers): AsyncGenerator<Buffer> {
+  const unpacker = unpackers[format]();
+  whole.once('error', (error) => unpacker.destroy(error));
+  try {
+    yield* whole.pipe(unpacker) as AsyncIterable<Buffer>;
+  } catch (error) {
+    // Errors of the connection are named already.
+    throw error instanceof AppError ? error : damaged(format, error);
+  } finally {
+    whole.destroy();
+  }
+}
+
+async function peek(source: AsyncIterator<Buffer>): Promise<Buffer> {
+  let first = Buffer.alloc(0);
+  while (first.length < peekedBytes) {
+    const { value, done } = await source.next();
+    if (done) break;
+    first = Buffer.concat([first, value]);
+  }
+  return first;
+}
+
+async function* rejoined(first: Buffer, source: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  if (first.length > 0) yield first;
+  for (;;) {
+    const { value, done } = await source.next();
+    if (done) return;
+    yield value;
+  }
+}
+
+const unpackers = {
+  gzip: () => createGunzip(),
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: zstdWindowBits } }),
+  deflate: () => createInflate(),
+  'raw deflate': () => createInflateRaw(),
+  br: () => createBrotliDecompress(),
+} as const;
+
+/** Brotli and raw deflate have no mark of their own: they are believed where no picture begins. */
+function formatOf(first: Buffer, codings: readonly string[]): keyof typeof unpackers | undefined {
+  if (startsWith(first, 0x1f, 0x8b, 0x08)) return 'gzip';
+  if (startsWith(first, 0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
+  if (beginsPicture(first)) return undefined;
+  if (codings.includes('deflate')) return isZlib(first) ? 'deflate' : 'raw deflate';
+  return codings.includes('br') ? 'br' : undefined;
+}
+
+function startsWith(bytes: Buffer, ...mark: readonly number[]): boolean {
+  return bytes.subarray(0, mark.length).equals(Buffer.from(mark));
+}
+
+/** The header of a zlib stream is a multiple of 31. */
+function isZlib(first: Buffer): boolean {
+  return first.length >= 2 && ((first[0] ?? 0) & 0x0f) === 8 && first.readUInt16BE() % 31 === 0;
+}
+
+/** JPEG, PNG, GIF, WebP, TIFF, BMP, and AVIF with its kin. */
+function beginsPicture(first: Buffer): boolean {
+  return (
+    /^(\xff\xd8\xff|\x89PNG|GIF8|RIFF|II[*+]\0|MM\0[*+]|BM)/.test(first.toString('latin1')) ||
+    first.toString('latin1', 4, 8) === 'ftyp'
+  );
+}
+
+function damaged(format: string, cause: unknown): AppError {
+  const sentence = `The server sent the file compressed (${format}), and it cannot be unpacked: it is damaged or cut.`;
+  return new AppError('source_refused', sentence, { cause });
+}

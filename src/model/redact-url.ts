@@ -1,0 +1,67 @@
+const hidden = '[hidden]';
+
+/**
+ * Parameters that let their bearer in, in small letters and digits alone: signatures, tokens and keys of AWS, Google
+ * Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and what APIs call them.
+ */
+const secretNames =
+  /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
+
+/** The same inside longer names, such as `X-Amz-Security-Token` and `client_secret`. */
+const secretWords = /signature|token|secret|passw|credential|apikey|accesskey|privatekey|sessionkey/;
+
+/** Where a parameter begins, with its name; also inside of a parameter that holds a whole URL, escaped once or more. */
+const parameter =
+  /(?:[?&;#]|%(?:25)*(?:3f|26|3b|23))((?:[^=&;#?%\s"]|%(?!(?:25)*(?:3d|26|3f|3b|23))[\da-f]{2}){1,100})(=|%(?:25)*3d)/gi;
+
+/** A user name and a password before a host. */
+const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
+
+/**
+ * `text` with the values hidden that let their bearer in: signatures, tokens and passwords in the URLs that it holds.
+ * For all that people and logs see of a URL of an import; the whole URL is stored, and fetched.
+ */
+export function redactSecrets(text: string): string {
+  if (!/[@=]|%(?:25)*3d/i.test(text)) return text;
+  return redactParameters(text.replace(userInfo, `$1${hidden}@`));
+}
+
+function redactParameters(text: string): string {
+  let shown = '';
+  let from = 0;
+  for (const match of text.matchAll(parameter)) {
+    const start = match.index + match[0].length;
+    // Part of a value that is hidden already.
+    if (match.index < from) continue;
+    // A bounded look at the value: its end is searched for only where it is hidden.
+    if (!isSecret(match[1] ?? '', text.slice(start, start + 100))) continue;
+    const end = endOfValue(text, start, match[2] !== '=');
+    shown += text.slice(from, start) + hidden;
+    from = end;
+  }
+  return shown + text.slice(from);
+}
+
+function endOfValue(text: string, start: number, isEscaped: boolean): number {
+  const end = isEscaped ? /[&#\s"'<>\\]|%(?:25)*(?:26|23)|$/gi : /[&#\s"'<>\\]|$/g;
+  end.lastIndex = start;
+  return end.exec(text)?.index ?? text.length;
+}
+
+/** @param value the beginning of the value, with what may follow it */
+function isSecret(name: string, value: string): boolean {
+  const plain = unescaped(name)
+    .toLowerCase()
+    .replaceAll(/[^a-z\d]/g, '');
+  if (secretNames.test(plain) || secretWords.test(plain)) return /^[^&#\s"]/.test(value);
+  // The signature of imgix; and signed tokens (JWT), whatever the parameter is called.
+  return plain === 's' ? /^[\da-f]{32}(?![\da-z])/i.test(value) : /^eyJ[\w-]{8,}\.[\w-]+/.test(value);
+}
+
+function unescaped(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}

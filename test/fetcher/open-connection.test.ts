@@ -1,0 +1,27 @@
+import type * as Net from 'node:net';
+import { expect, test, vi } from 'vitest';
+import { allClosed, refusal, testFetcher } from './support/fetching.ts';
+import { serve } from './support/origin.ts';
+
+/** Stands for whatever may send a socket elsewhere after its address was judged. */
+vi.mock('node:net', async (importOriginal) => {
+  const net = await importOriginal<typeof Net>();
+  const astray = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
+  return { ...net, connect: astray };
+});
+
+test('a socket that went elsewhere is closed before it says a word', async () => {
+  let requests = 0;
+  const server = await serve((_request, response) => {
+    requests += 1;
+    response.end();
+  }, '127.0.0.2');
+  const { code, message } = await refusal(testFetcher(), `http://127.0.0.1:${server.port}/`);
+  expect([code, message]).toEqual([
+    'address_not_allowed',
+    expect.stringMatching(/^The address 127\.0\.0\.1:\d+ is not allowed: /),
+  ]);
+  await allClosed(server);
+  expect([server.connections(), requests]).toEqual([1, 0]);
+  await server.close();
+});

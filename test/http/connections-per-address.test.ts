@@ -1,0 +1,124 @@
+import { Agent, request } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import Fastify from 'fastify';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { boundConnections, clientOf } from '../../src/http/connections-per-address.ts';
+import { answerErrorsAsProblems } from '../../src/http/problems.ts';
+import { type AddressTest, addressesIn } from '../../src/http/trusted-proxies.ts';
+import { AppError } from '../../src/errors.ts';
+import { call } from '../support/process/client.ts';
+import { useServer } from '../support/process/server.ts';
+
+/** A server that counts loopback addresses too, and clients that come from any of them. */
+async function bounded(most: number, isExempt: AddressTest = () => false) {
+  const app = Fastify();
+  boundConnections(app, { most, isExempt });
+  answerErrorsAsProblems(app, () => ({ error: new AppError('route_not_found', 'Nothing here.'), allow: [] }));
+  app.get('/', () => 'hello');
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const sockets: { destroy(): void }[] = [];
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await app.close();
+  });
+
+  /** Opens a connection that stays open; answers the status, or the code of its failure. */
+  function visit(
+    localAddress: string,
+  ): Promise<{ status: number | string; body: string; close: () => Promise<void> }> {
+    return new Promise((resolve) => {
+      const outgoing = request({
+        port,
+        host: '127.0.0.1',
+        localAddress,
+        agent: new Agent({ keepAlive: true }),
+      });
+      outgoing.once('error', (error: NodeJS.ErrnoException) =>
+        resolve({ status: error.code ?? '', body: '', close: async () => {} }),
+      );
+      outgoing.once('response', (response) => {
+        const { socket, statusCode = 0 } = response;
+        sockets.push(socket);
+        const close = () =>
+          new Promise<void>((done) => {
+            socket.once('close', () => done()).destroy();
+          });
+        let body = '';
+        response.on('data', (chunk) => (body += String(chunk)));
+        response.once('end', () => resolve({ status: statusCode, body, close }));
+      });
+      outgoing.end();
+    });
+  }
+  return { app, port, visit };
+}
+
+const open = (app: { server: { getConnections(take: (error: unknown, count: number) => void): void } }) =>
+  new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
+
+describe('connections of one address', () => {
+  test('are bounded, beside those of others, and come free again', async () => {
+    const { app, visit } = await bounded(3);
+    const kept = [await visit('127.0.0.2'), await visit('127.0.0.2'), await visit('127.0.0.2')];
+    expect(kept.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const refused = await visit('127.0.0.2');
+    expect(refused.status).toBe(429);
+    expect(JSON.parse(refused.body)).toMatchObject({
+      code: 'too_many_connections',
+      detail: expect.stringContaining('more than 3 connections open'),
+    });
+    expect((await visit('127.0.0.3')).status).toBe(200);
+    await kept[0]?.close();
+    await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(3);
+    expect((await visit('127.0.0.2')).status).toBe(200);
+    expect((await visit('127.0.0.2')).status).toBe(429);
+  });
+
+  test('far beyond the bound are closed without a word', async () => {
+    const { app, port } = await bounded(1);
+    // They send nothing, so that none of them is answered and gone before the last one comes.
+    const sockets = Array.from({ length: 30 }, () =>
+      connect({ port, host: '127.0.0.1', localAddress: '127.0.0.4' }),
+    );
+    for (const socket of sockets) socket.on('error', () => {}).resume();
+    const closed = () => sockets.filter((socket) => socket.closed).length;
+    await expect.poll(closed, { timeout: 2_000, interval: 10 }).toBe(30 - 1 - 16);
+    expect(await open(app)).toBe(1 + 16);
+    for (const socket of sockets) socket.destroy();
+    await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(0);
+  });
+
+  test('of trusted proxies are not counted', async () => {
+    const { visit } = await bounded(1, addressesIn(['127.0.0.5/32']));
+    expect([(await visit('127.0.0.5')).status, (await visit('127.0.0.5')).status]).toEqual([200, 200]);
+    expect([(await visit('127.0.0.6')).status, (await visit('127.0.0.6')).status]).toEqual([200, 429]);
+  });
+});
+
+describe('a running server', () => {
+  const server = useServer({ MAX_CONNECTIONS_PER_ADDRESS: '1' });
+
+  test('does not count this machine', async () => {
+    const answers = await Promise.all(Array.from({ length: 5 }, () => call(`${server().url}/healthz`)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  });
+});
+
+test.each([
+  ['203.0.113.9', '203.0.113.9'],
+  ['::ffff:203.0.113.9', '203.0.113.9'],
+  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+  ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+])('%s counts as %s', (address, client) => {
+  expect(clientOf(address)).toBe(client);
+});
+
+test('addresses are found in networks of both families', () => {
+  const isProxy = addressesIn(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
+  const found = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
+  expect(found).toEqual([true, true, true, true]);
+  expect(['10.2.0.1', '192.0.2.8', '::1', '2001:db8::1'].map(isProxy)).toEqual([false, false, false, false]);
+});

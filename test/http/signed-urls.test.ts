@@ -1,0 +1,89 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { call, type ImageRecord, settled } from '../support/process/client.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { useServer } from '../support/process/server.ts';
+
+const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', LOG_LEVEL: 'debug' });
+const secret = 'c0ffee5ecre7';
+const signature = `X-Amz-Date=20261127T000000Z&X-Amz-Signature=${secret}`;
+const requested: string[] = [];
+let origin: Server;
+
+beforeAll(async () => {
+  const picture = await jpeg('mug');
+  origin = createServer(({ url = '' }, response) => {
+    requested.push(url);
+    if (url.startsWith('/mug.jpg')) response.end(picture);
+    else response.writeHead(404).end();
+  }).listen(0, '127.0.0.1');
+  await once(origin, 'listening');
+});
+
+afterAll(() => {
+  origin.close();
+  origin.closeAllConnections();
+});
+
+const at = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
+
+async function post<Body>(path: string, body: string, type = 'application/json') {
+  return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
+}
+
+test('the signature of a URL is fetched with, compares, and shows nowhere', async () => {
+  const seen: string[] = [];
+  const importOne = async (url: string) => {
+    const { body, bytes } = await post<ImageRecord>('/v1/images', JSON.stringify({ url }));
+    seen.push(bytes.toString());
+    return body.id;
+  };
+  const [good, missing] = [at(`/mug.jpg?${signature}`), at(`/missing.jpg?${signature}&w=1`)];
+  const id = await importOne(good);
+  const failed = await importOne(missing);
+  expect((await settled(server().url, id)).status).toBe('completed');
+  expect(await settled(server().url, failed)).toMatchObject({
+    status: 'failed',
+    error: expect.stringContaining('404'),
+  });
+  expect(requested).toContain(`/mug.jpg?${signature}`);
+  expect(await importOne(good)).toBe(id);
+  expect(await importOne(at('/mug.jpg?X-Amz-Signature=another'))).not.toBe(id);
+
+  const { body: receipt, bytes } = await post<{ url: string }>(
+    '/v1/imports',
+    JSON.stringify({
+      items: [
+        { url: missing },
+        { url: `ftp://user:${secret}@a.example/?sig=${secret}` },
+        { url: [`https://a.example/?sig=${secret}`] },
+      ],
+    }),
+  );
+  seen.push(bytes.toString());
+  for (const refused of [
+    await post('/v1/images', JSON.stringify({ url: { href: `https://a.example/?sig=${secret}` } })),
+    await post('/v1/imports', `https://a.example/?sig=${secret}\n`, 'text/csv'),
+    await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv'),
+  ]) {
+    expect(refused.status).toBe(400);
+    seen.push(refused.bytes.toString());
+  }
+  for (const path of [
+    `/v1/images/${id}`,
+    '/v1/images',
+    receipt.url,
+    '/v1/jobs',
+    `/v1/jobs?image=${failed}`,
+    '/api/v1/images/',
+    `/api/v1/images/${id}`,
+    `/retrieve/asset/${id}`,
+  ])
+    seen.push((await call(`${server().url}${path}`)).bytes.toString());
+  for (const text of seen) expect(text).not.toContain(secret);
+  expect(seen[0]).toContain('X-Amz-Date=20261127T000000Z&X-Amz-Signature=[hidden]');
+  expect(server().log()).toMatch(/refused: .*\[hidden\]/);
+  expect(server().log()).not.toContain(secret);
+});
