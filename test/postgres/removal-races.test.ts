@@ -108,6 +108,21 @@ test('imports that attach while an upload of the same bytes is withdrawn find th
   await expectExactUsage();
 });
 
+test('who comes to know of an upload while it is withdrawn learns that it is gone', async () => {
+  const job = await catalog.upload('broken');
+  const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
+  const withdrawing = catalog.withdraw(job, 'broken');
+  await gate.waiting(1);
+  const late = Promise.all([
+    catalog.intake.acknowledge(job.imageId),
+    catalog.references.add(job.imageId, 'product-42'),
+  ]);
+  await gate.waiting(3);
+  await gate.open();
+  expect(await withdrawing).toBe(true);
+  expect(await late).toEqual(['gone', undefined]);
+});
+
 test('a match that is purged while its near-duplicate completes is no match, and no error', async () => {
   const match = await catalog.add('match');
   const job = await catalog.upload('near');
