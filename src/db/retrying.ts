@@ -35,7 +35,8 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (attempt === tries || !isRace(error)) throw error;
+      if (!isRace(error)) throw error;
+      if (attempt === tries) throw error instanceof AppError ? error : changedMeanwhile(error);
     }
     // Random, or two that ended each other's deadlock would meet again.
     await sleep(Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)));
@@ -43,11 +44,14 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** What a transaction throws when rows that it decided by have changed since: it is run again. */
-export function changedMeanwhile(): AppError {
-  const cause = Object.assign(new Error('Rows changed between two looks.'), { code: '40001' });
+export function changedMeanwhile(cause: unknown = conflict()): AppError {
   return new AppError('database_unavailable', 'Others changed the same rows at the same moment; try again.', {
     cause,
   });
+}
+
+function conflict(): Error {
+  return Object.assign(new Error('Rows changed between two looks.'), { code: '40001' });
 }
 
 /** AppErrors have a code of their own; the state is then that of the cause. */
