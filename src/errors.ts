@@ -50,6 +50,7 @@ export const errorTable = {
   },
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
+  image_deleted: { status: 409, title: 'The image was deleted meanwhile', failureClass: 'transient' },
   import_active: { status: 409, title: 'The URL is being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
   upload_not_offered: {

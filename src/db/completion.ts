@@ -3,10 +3,12 @@ import { type Embedding, type Fingerprint, hashBands } from '../model/fingerprin
 import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { NewRendition, Rendition } from '../model/rendition.ts';
-import { contentLock, lockContent } from './content-lock.ts';
+import { type Content, contentLock, lockFilesOf } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
 import { halfVector } from './embeddings.ts';
 import { type ImageRow, renditionFields, toImage } from './image-rows.ts';
+import { isHeld, lockHeldJob } from './job-rows.ts';
+import { changedMeanwhile, retrying, retryingTransaction } from './retrying.ts';
 import type { VectorSupport } from './vectors.ts';
 
 /** What deriving a picture gave, beside its renditions. */
@@ -37,8 +39,15 @@ export function makeCompletionQueries(
       job: ClaimedJob,
       renditions: readonly NewRendition[],
       facts: DerivedFacts,
-    ): Promise<ImageWithRenditions | undefined> =>
-      finish(db, job, kept(facts), newRenditions(renditions), null),
+    ): Promise<ImageWithRenditions | undefined> => {
+      const record = (on: Queryable) => finish(on, job, kept(facts), newRenditions(renditions), null);
+      // The first run shows no files yet that it could leave to others: one statement does.
+      if (job.isFirstRun) return retrying(() => record(db));
+      return retryingTransaction(db, async (transaction) => {
+        await lockFilesOf(transaction, [job.imageId]);
+        return record(transaction);
+      });
+    },
 
     /**
      * The image shows the renditions of `donorId` as its own. `donor-gone` when that image is deleted, or does not have
@@ -50,14 +59,16 @@ export function makeCompletionQueries(
       recipes: readonly string[],
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
-      db.transaction().execute(async (transaction) => {
-        if (!(await lockDonor(transaction, donorId, recipes))) return 'donor-gone';
+      retryingTransaction(db, async (transaction) => {
+        await lockFilesOf(transaction, [job.imageId, donorId]);
+        if (!(await mayLend(transaction, donorId, recipes))) return 'donor-gone';
         return finish(transaction, job, kept(facts), sharedRenditions(donorId), donorId);
       }),
 
     /** Near-duplicates that were found after the image was finished. */
     async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
-      await insertPairs(sql`(SELECT ${imageId}::bigint AS id)`, nearDuplicates).execute(db);
+      const image = sql`(SELECT id FROM images WHERE id = ${imageId})`;
+      await retrying(() => insertPairs(image, nearDuplicates).execute(db));
     },
 
     /**
@@ -68,52 +79,53 @@ export function makeCompletionQueries(
       job: ClaimedJob,
       { contentHash, filename }: { readonly contentHash: string; readonly filename: string },
     ): Promise<ImageWithRenditions | undefined | 'first-gone'> =>
-      db.transaction().execute(async (transaction) => {
-        await lockContent(transaction, job.tenantId, contentHash);
-        const firstId = await findFirst(transaction, job.tenantId, contentHash);
+      retryingTransaction(db, async (transaction) => {
+        const content = { tenantId: job.tenantId, contentHash };
+        const firstId = await lockFirst(transaction, content, job.imageId);
         if (firstId === undefined) return 'first-gone';
+        if (!(await lockHeldJob(transaction, job))) return undefined;
         await sql`
           UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash, original_key = first.original_key,
             original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
             frames = first.frames, color_space = first.color_space, has_alpha = first.has_alpha, bit_depth = first.bit_depth
-          FROM images first, jobs
-          WHERE images.id = ${job.imageId} AND first.id = ${firstId} AND ${isHeld(job)}`.execute(transaction);
+          FROM images first WHERE images.id = ${job.imageId} AND first.id = ${firstId}`.execute(transaction);
         return finish(transaction, job, undefined, sharedRenditions(firstId), null);
       }),
   };
 }
 
-function isHeld(job: ClaimedJob): RawBuilder<boolean> {
-  return sql`jobs.id = ${job.id} AND jobs.lease_token = ${job.leaseToken} AND jobs.state = 'processing'`;
-}
-
-/** Whoever removes the donor's files waits until this transaction ends, or has finished before. */
-async function lockDonor(
+/** Whether the image lives and has renditions by all of `recipes`. Its files are locked: it stays so until the end. */
+async function mayLend(
   transaction: Queryable,
   donorId: number,
   recipes: readonly string[],
 ): Promise<boolean> {
-  const { rows } = await sql<{ tenant_id: number; content_hash: string }>`
-    SELECT tenant_id, content_hash FROM images WHERE id = ${donorId}`.execute(transaction);
-  const donor = rows[0];
-  if (!donor) return false;
-  await lockContent(transaction, donor.tenant_id, donor.content_hash);
   const { rows: found } = await sql<{ count: number }>`
     SELECT count(DISTINCT r.recipe) AS count FROM renditions r JOIN images i ON i.id = r.image_id
     WHERE i.id = ${donorId} AND i.deleted_at IS NULL AND r.recipe = ANY(${recipes})`.execute(transaction);
   return found[0]?.count === new Set(recipes).size;
 }
 
+/** The first image with a content, locked with its files and those of `imageId`; `undefined` when there is none. */
+async function lockFirst(
+  transaction: Queryable,
+  content: Content,
+  imageId: number,
+): Promise<number | undefined> {
+  const seen = await findFirst(transaction, content);
+  await lockFilesOf(transaction, seen === undefined ? [imageId] : [imageId, seen], [content]);
+  const first = await findFirst(transaction, content);
+  if (first !== undefined && first !== seen) throw changedMeanwhile();
+  return first;
+}
+
 async function findFirst(
   transaction: Queryable,
-  tenantId: number,
-  contentHash: string,
+  { tenantId, contentHash }: Content,
 ): Promise<number | undefined> {
   const { rows } = await sql<{ id: number }>`
     SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL
-      AND duplicate_of IS NULL AND status = 'completed' AND damaged_at IS NULL FOR UPDATE`.execute(
-    transaction,
-  );
+      AND duplicate_of IS NULL AND status = 'completed' AND damaged_at IS NULL`.execute(transaction);
   return rows[0]?.id;
 }
 

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from './database.ts';
+import { changedMeanwhile } from './retrying.ts';
 
 /**
  * An expression that makes whoever records or removes the same content of the same tenant wait for this transaction to
@@ -16,6 +17,75 @@ export async function lockContent(
   contentHash: string,
 ): Promise<void> {
   await sql`SELECT ${contentLock(tenantId, contentHash)}`.execute(transaction);
+}
+
+/** A content of a tenant. */
+export interface Content {
+  readonly tenantId: number;
+  readonly contentHash: string;
+}
+
+/**
+ * Locks everything that decides who owns the files of these images: their own contents, `more`, and the contents after
+ * which the rendition files that they show are named. A file that several images share is thereby guarded by one lock,
+ * however many share it. All locks are taken in one order, so that two transactions never wait for each other.
+ *
+ * Call it before any other lock or write of the transaction, which starts over when the files change during the wait.
+ */
+export async function lockFilesOf(
+  transaction: Queryable,
+  imageIds: readonly number[],
+  more: readonly Content[] = [],
+): Promise<void> {
+  const locks = await takeLocks(transaction, [...more, ...(await listContents(transaction, imageIds))]);
+  await assertLocked(transaction, imageIds, locks);
+}
+
+/** The same for one image, and its row after its files: everybody takes the two in this order. */
+export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
+  const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
+  await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
+  // An import may have got its content while this waited for the row.
+  await assertLocked(transaction, [imageId], locks);
+}
+
+async function assertLocked(
+  transaction: Queryable,
+  imageIds: readonly number[],
+  locks: readonly LockNumbers[],
+): Promise<void> {
+  const locked = new Set(locks.map(String));
+  const needed = inLockOrder(await listContents(transaction, imageIds));
+  if (needed.some((lock) => !locked.has(String(lock)))) throw changedMeanwhile();
+}
+
+/** Contents of the images themselves, and those in the names of the rendition files that they show. */
+async function listContents(transaction: Queryable, imageIds: readonly number[]): Promise<Content[]> {
+  const { rows } = await sql<Content>`
+    SELECT tenant_id AS "tenantId", content_hash AS "contentHash" FROM images
+    WHERE id = ANY (${imageIds}::bigint[]) AND content_hash IS NOT NULL
+    UNION
+    SELECT i.tenant_id, substring(r.storage_key FROM '/([0-9a-f]{64})-')
+    FROM renditions r JOIN images i ON i.id = r.image_id
+    WHERE r.image_id = ANY (${imageIds}::bigint[]) AND r.storage_key ~ '/[0-9a-f]{64}-'`.execute(transaction);
+  return rows;
+}
+
+type LockNumbers = readonly [tenantId: number, content: number];
+
+function inLockOrder(contents: readonly Content[]): LockNumbers[] {
+  const locks = contents.map(({ tenantId, contentHash }): LockNumbers => [tenantId, contentKey(contentHash)]);
+  // By the numbers that PostgreSQL sees: the order of the hashes themselves is another one.
+  return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
+}
+
+async function takeLocks(transaction: Queryable, contents: readonly Content[]): Promise<LockNumbers[]> {
+  const locks = inLockOrder(contents);
+  await sql`
+    SELECT pg_advisory_xact_lock(tenant, content)
+    FROM unnest(${locks.map(([tenant]) => tenant)}::int[], ${locks.map(([, content]) => content)}::int[])
+      AS lock (tenant, content)`.execute(transaction);
+  return locks;
 }
 
 /** The first 31 bits of the hash: two contents that share them merely wait for each other. */

@@ -100,6 +100,7 @@ export function toImage(row: ImageRow): Image {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     processedAt: row.processed_at,
+    deletedAt: row.deleted_at,
   };
 }
 

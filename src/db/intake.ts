@@ -2,8 +2,11 @@ import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureFacts } from '../model/picture.ts';
-import { contentLock, lockContent } from './content-lock.ts';
+import { contentLock, lockContent, lockFilesOf } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
+import { lockHeldJob } from './job-rows.ts';
+import { removeImage } from './removal.ts';
+import { retrying, retryingTransaction } from './retrying.ts';
 
 /** A picture whose original lies in storage and that is about to be recorded. */
 export interface NewUpload {
@@ -31,31 +34,54 @@ export function makeIntakeQueries({ sql: db }: Database) {
   return {
     /** Records an upload. Whoever removes the same content waits, or has finished before. */
     async record(upload: NewUpload): Promise<Recorded> {
-      const made = await insertImageAndJob(db, upload);
-      if (!made) return db.transaction().execute((transaction) => recordKnown(transaction, upload));
+      const made = await retrying(() => insertImageAndJob(db, upload));
+      if (!made) return retryingTransaction(db, (transaction) => recordKnown(transaction, upload));
       return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId, true) };
     },
 
     /**
+     * Notes that somebody is answered with an image that is still in work: from then on it is not withdrawn. `gone` when
+     * it has been removed already.
+     */
+    async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'gone'> {
+      const { rows } = await sql<{ deleted: boolean }>`
+        UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
+        db,
+      );
+      const row = rows[0];
+      if (!row) return 'gone';
+      return row.deleted ? 'deleted' : 'acknowledged';
+    },
+
+    /**
      * Takes an inline upload back that turned out to be no usable picture: the image goes, and its original unless
-     * another row has the same content. Does nothing when the lease was lost meanwhile.
+     * another row has the same content. Does nothing when the lease was lost meanwhile, or when others know of the image:
+     * they were answered with it, refer to it or have deleted it.
      */
     withdraw: (
       job: ClaimedJob,
       content: { contentHash: string; removeOriginal: () => Promise<void> },
     ): Promise<boolean> =>
-      db.transaction().execute(async (transaction) => {
-        await lockContent(transaction, job.tenantId, content.contentHash);
-        const held = await sql`SELECT 1 FROM jobs WHERE id = ${job.id} AND lease_token = ${job.leaseToken}
-          AND state = 'processing' FOR UPDATE`.execute(transaction);
-        if (held.rows.length === 0) return false;
+      retryingTransaction(db, async (transaction) => {
+        const { tenantId, imageId } = job;
+        await lockFilesOf(transaction, [imageId], [{ tenantId, contentHash: content.contentHash }]);
+        if (!(await lockUnknown(transaction, job))) return false;
         await transaction.deleteFrom('jobs').where('id', '=', job.id).execute();
-        await transaction.deleteFrom('images').where('id', '=', job.imageId).execute();
-        if (!(await isContentUsed(transaction, job.tenantId, content.contentHash)))
+        await removeImage(transaction, { id: imageId, isHidden: false });
+        if (!(await isContentUsed(transaction, tenantId, content.contentHash)))
           await content.removeOriginal();
         return true;
       }),
   };
+}
+
+/** Locks a job that is still held, and its image; false when others know of the image. */
+async function lockUnknown(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
+  if (!(await lockHeldJob(transaction, job))) return false;
+  const unknown = await sql`
+    SELECT 1 FROM images WHERE id = ${job.imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0
+    FOR UPDATE`.execute(transaction);
+  return unknown.rows.length > 0;
 }
 
 /** One statement, because it stands on the way of every new picture; `undefined` when the content is known. */

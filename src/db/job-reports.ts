@@ -4,6 +4,7 @@ import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
 import { pageOf } from './pages.ts';
+import { retrying } from './retrying.ts';
 
 /** What a list of jobs is narrowed to. */
 export interface JobFilter {
@@ -94,7 +95,7 @@ export function makeJobReportQueries({ sql: db }: Database) {
 
   /** The last job of an image only: an older one has been followed by another run. */
   async function retryWhere(condition: ReturnType<typeof conditionOf>): Promise<DueJob[]> {
-    const { rows } = await sql<DueJob>`
+    const query = sql<DueJob>`
       WITH again AS (
         UPDATE jobs SET state = 'pending', run_at = now(), lease_until = NULL, finished_at = NULL, retries = 0, crashes = 0,
           lease_losses = 0, failure_class = NULL, failure_stage = NULL, error_code = NULL, error = NULL
@@ -107,7 +108,9 @@ export function makeJobReportQueries({ sql: db }: Database) {
       shown AS (
         UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
         WHERE id IN (SELECT image_id FROM again))
-      SELECT id, kind FROM again`.execute(db);
+      SELECT id, kind FROM again`;
+    // A purge takes the image before its jobs: the two may end in a deadlock.
+    const { rows } = await retrying(() => query.execute(db));
     return rows;
   }
 }

@@ -1,4 +1,6 @@
+import { type RawBuilder, sql } from 'kysely';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
+import type { Queryable } from './database.ts';
 
 /** A claimed job with what its holder needs of its image. */
 export interface ClaimedRow {
@@ -35,4 +37,15 @@ export function toClaimedJob(row: ClaimedRow): ClaimedJob {
     crashes: row.crashes,
     leaseLosses: row.lease_losses,
   };
+}
+
+/** Condition on `jobs`: the job is still held under this claim. */
+export function isHeld(job: ClaimedJob): RawBuilder<boolean> {
+  return sql`jobs.id = ${job.id} AND jobs.lease_token = ${job.leaseToken} AND jobs.state = 'processing'`;
+}
+
+/** Locks a job until the transaction ends, before the row of its image; false when it is not held any more. */
+export async function lockHeldJob(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
+  const { rows } = await sql`SELECT 1 FROM jobs WHERE ${isHeld(job)} FOR UPDATE`.execute(transaction);
+  return rows.length > 0;
 }

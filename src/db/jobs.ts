@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { ClaimedJob, DueJob, FailedAttempt, JobKind } from '../model/job.ts';
 import type { Database, Queryable } from './database.ts';
 import { type ClaimedRow, toClaimedJob } from './job-rows.ts';
+import { retrying } from './retrying.ts';
 
 /** What follows a failed try. */
 export type NextStep =
@@ -13,13 +14,14 @@ export type JobQueries = ReturnType<typeof makeJobQueries>;
 
 /**
  * Queries on jobs. The row is the truth about work: who holds it, until when, and under which token. Every write of a
- * holder names its token, so a holder that lost its lease changes nothing.
+ * holder names its token, so a holder that lost its lease changes nothing. Statements that write several images are
+ * retried: a deletion writes an image and its copies, perhaps in another order.
  */
 export function makeJobQueries({ sql: db }: Database) {
   return {
     /** Claims up to `limit` due jobs of one kind, most urgent first and one of each tenant in turn, under a lease. */
     async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
-      const { rows } = await sql<ClaimedRow>`
+      const query = sql<ClaimedRow>`
         -- Chosen once and before all else: as a subquery, it could be run again for each row.
         WITH due AS MATERIALIZED (
           SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
@@ -35,7 +37,8 @@ export function makeJobQueries({ sql: db }: Database) {
         SELECT claimed.*, images.original_key, images.content_hash, images.source_url,
           NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
         FROM claimed JOIN images ON images.id = claimed.image_id
-        ORDER BY claimed.priority, claimed.turn, claimed.id`.execute(db);
+        ORDER BY claimed.priority, claimed.turn, claimed.id`;
+      const { rows } = await retrying(() => query.execute(db));
       return rows.map(toClaimedJob);
     },
 
@@ -52,12 +55,14 @@ export function makeJobQueries({ sql: db }: Database) {
 
     /** Asks for the renditions of an image anew; `undefined` when work on it is under way. */
     async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
-      const { rows } = await sql<DueJob>`
+      const query = sql<DueJob>`
         INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
         SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
         WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
-        RETURNING id, kind`.execute(db);
+        RETURNING id, kind`;
+      // The image may be purged between the look and the insertion.
+      const { rows } = await retrying(() => query.execute(db));
       return rows[0];
     },
 
@@ -93,14 +98,13 @@ export function makeJobQueries({ sql: db }: Database) {
     async handBack(jobs: readonly ClaimedJob[]): Promise<void> {
       if (jobs.length === 0) return;
       const held = jobs.map((job) => sql`(${job.id}::bigint, ${job.leaseToken}::bigint)`);
-      await sql`
+      const query = sql`
         WITH given AS (
           UPDATE jobs SET state = 'pending', lease_until = NULL, run_at = now()
           WHERE (id, lease_token) IN (${sql.join(held)}) AND state = 'processing'
           RETURNING image_id)
-        UPDATE images SET status = 'pending' WHERE id IN (SELECT image_id FROM given) AND status = 'processing'`.execute(
-        db,
-      );
+        UPDATE images SET status = 'pending' WHERE id IN (SELECT image_id FROM given) AND status = 'processing'`;
+      await retrying(() => query.execute(db));
     },
   };
 }

@@ -1,8 +1,9 @@
 import { sql } from 'kysely';
 import type { PurgeCandidate } from '../model/purge.ts';
-import { lockContent } from './content-lock.ts';
+import { type Content, lockImageAndFiles } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
-import { hideImage } from './deletion.ts';
+import { removeImage } from './removal.ts';
+import { retryingTransaction } from './retrying.ts';
 import type { VectorSupport } from './vectors.ts';
 
 /** Which images nobody uses. */
@@ -115,15 +116,14 @@ export function makePurgeQueries(
      * meantime stays, and the answer is `undefined`.
      */
     remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
-      db.transaction().execute(async (transaction) => {
-        if (candidate.contentHash) await lockContent(transaction, candidate.tenantId, candidate.contentHash);
-        if (!(await mayRemove(transaction, candidate.id, reason))) return undefined;
-        if ('unusedForDays' in reason) await hideImage(transaction, candidate.id);
+      retryingTransaction(db, async (transaction) => {
+        await lockImageAndFiles(transaction, candidate.id);
+        const content = await findRemovable(transaction, candidate.id, reason);
+        if (!content) return undefined;
         const files = await listFiles(transaction, candidate.id);
-        await sql`DELETE FROM images WHERE id = ${candidate.id}`.execute(transaction);
-        if (candidate.contentHash)
-          await forgetContent(transaction, tables, candidate.tenantId, candidate.contentHash);
-        const free = await keepUnnamed(transaction, candidate, files);
+        await removeImage(transaction, { id: candidate.id, isHidden: 'deletedBefore' in reason });
+        if (content.contentHash !== null) await forgetContent(transaction, tables, content);
+        const free = await keepUnnamed(transaction, content, files);
         return { renditions: files.filter(({ isRendition }) => isRendition).length, files: free };
       }),
   };
@@ -188,16 +188,29 @@ function isUnused({ tenantId, minAgeDays }: UnusedFilter) {
     AND i.status IN ('completed', 'failed') AND ${ofTenant(tenantId)} AND ${age}`;
 }
 
-async function mayRemove(transaction: Queryable, imageId: number, reason: PurgeReason): Promise<boolean> {
+/** What an image holds: no content yet, if it is an import that never got one. */
+type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string | null };
+
+/**
+ * The content of the image if the reason still holds, else `undefined`. Looked at in a statement after the locks: one that
+ * waited for them would not see a job that was recorded during the wait, and the job would lose its image.
+ */
+async function findRemovable(
+  transaction: Queryable,
+  imageId: number,
+  reason: PurgeReason,
+): Promise<ImageContent | undefined> {
   const holds =
     'unusedForDays' in reason
       ? isUnused({ tenantId: null, minAgeDays: reason.unusedForDays })
       : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
-  const { rows } = await sql`
-    SELECT 1 FROM images i WHERE i.id = ${imageId} AND ${holds} AND NOT EXISTS (
-      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))
-    FOR UPDATE`.execute(transaction);
-  return rows.length > 0;
+  const { rows } = await sql<ImageContent>`
+    SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i
+    WHERE i.id = ${imageId} AND ${holds} AND NOT EXISTS (
+      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))`.execute(
+    transaction,
+  );
+  return rows[0];
 }
 
 type ImageFile = { key: string; bytes: number; isRendition: boolean };
@@ -215,8 +228,7 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
 async function forgetContent(
   transaction: Queryable,
   tables: readonly string[],
-  tenantId: number,
-  contentHash: string,
+  { tenantId, contentHash }: ImageContent,
 ): Promise<void> {
   for (const table of tables)
     await sql`
@@ -228,7 +240,7 @@ async function forgetContent(
 
 async function keepUnnamed(
   transaction: Queryable,
-  { tenantId, contentHash }: PurgeCandidate,
+  { tenantId, contentHash }: ImageContent,
   files: readonly ImageFile[],
 ): Promise<RemovedFile[]> {
   const { rows } = await sql<RemovedFile>`

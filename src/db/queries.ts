@@ -10,6 +10,7 @@ import { makeIntakeQueries } from './intake.ts';
 import { makeJobReportQueries } from './job-reports.ts';
 import { makeJobQueries } from './jobs.ts';
 import { makePurgeQueries } from './purging.ts';
+import { makeRecountQueries } from './recounting.ts';
 import { makeReferenceQueries } from './references.ts';
 import { makeSweepQueries } from './sweeping.ts';
 import { makeTenantQueries } from './tenants.ts';
@@ -33,6 +34,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     intake: makeIntakeQueries(database),
     jobs: makeJobQueries(database),
     purging: makePurgeQueries(database, vectors),
+    recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),
     reports: makeJobReportQueries(database),
     sweeping: makeSweepQueries(database),

@@ -42,6 +42,7 @@ interface ImageTable {
   duplicate_of: number | null;
   url_hash: Generated<string | null>;
   in_use_count: Generated<number>;
+  acknowledged: Generated<boolean>;
   renditions_reused_from: Generated<number | null>;
   damaged_at: ClockOrNull;
   created_at: Clock;

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
 import type { DueJob, JobState } from '../model/job.ts';
+import { retrying } from './retrying.ts';
 
 /** Queries of the sweeper. */
 export type SweepQueries = ReturnType<typeof makeSweepQueries>;
@@ -50,7 +51,7 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
         code: 'worker_lost',
         error: 'The worker was lost.',
       });
-      const { rows } = await sql<DueJob & { state: JobState }>`
+      const query = sql<DueJob & { state: JobState }>`
         -- A worker that was stopped in the middle of a transaction may hold a row for long: it must not hold up the others.
         WITH stale AS MATERIALIZED (
           SELECT id FROM jobs WHERE state = 'processing' ${everything ? sql`` : sql`AND lease_until < now()`}
@@ -71,7 +72,8 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
           UPDATE images SET status = lost.state, error = CASE WHEN lost.state = 'failed' THEN ${sentence} END,
             error_code = CASE WHEN lost.state = 'failed' THEN 'worker_lost' END
           FROM lost WHERE images.id = lost.image_id)
-        SELECT id, kind, state FROM lost`.execute(db);
+        SELECT id, kind, state FROM lost`;
+      const { rows } = await retrying(() => query.execute(db));
       const again = rows.filter(({ state }) => state === 'pending').map(({ id, kind }) => ({ id, kind }));
       return { again, givenUp: rows.length - again.length };
     },

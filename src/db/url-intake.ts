@@ -6,6 +6,8 @@ import type { ClaimedJob, DueJob, JobState } from '../model/job.ts';
 import type { PictureFacts } from '../model/picture.ts';
 import { lockContent } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
+import { lockHeldJob } from './job-rows.ts';
+import { changedMeanwhile, retryingTransaction } from './retrying.ts';
 
 /** A URL that is about to be imported. */
 export interface UrlLine {
@@ -54,7 +56,7 @@ export function makeUrlIntakeQueries({ sql: db }: Database) {
       handling: DuplicateHandling,
       priority: number,
     ): Promise<RecordedUrl[]> =>
-      db.transaction().execute(async (transaction) => {
+      retryingTransaction(db, async (transaction) => {
         await lockUrls(transaction, lines);
         const known =
           handling === 'allow-retry' ? new Map<string, Run>() : await findRuns(transaction, lines);
@@ -79,10 +81,11 @@ export function makeUrlIntakeQueries({ sql: db }: Database) {
      * False when the lease was lost.
      */
     attach: (job: ClaimedJob, content: FetchedContent): Promise<boolean> =>
-      db.transaction().execute(async (transaction) => {
+      retryingTransaction(db, async (transaction) => {
         await lockContent(transaction, job.tenantId, content.contentHash);
+        if (!(await lockHeldJob(transaction, job))) return false;
         const { facts } = content;
-        const { rows } = await sql`
+        await sql`
           UPDATE images SET content_hash = ${content.contentHash}, original_key = ${content.originalKey},
             original_bytes = ${content.bytes}, original_filename = ${content.filename}, width = ${facts.width},
             height = ${facts.height}, format = ${facts.format}, frames = ${facts.frames},
@@ -91,10 +94,8 @@ export function makeUrlIntakeQueries({ sql: db }: Database) {
               SELECT first.id FROM images first WHERE first.tenant_id = ${job.tenantId}
                 AND first.content_hash = ${content.contentHash} AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
                 AND first.id <> images.id)
-          FROM jobs WHERE images.id = ${job.imageId} AND jobs.id = ${job.id} AND jobs.lease_token = ${job.leaseToken}
-            AND jobs.state = 'processing'
-          RETURNING images.id`.execute(transaction);
-        return rows.length > 0;
+          WHERE id = ${job.imageId}`.execute(transaction);
+        return true;
       }),
   };
 }
@@ -179,12 +180,17 @@ async function insertRuns(
   return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
 }
 
-/** References of the lines become those of their images. */
+/** References of the lines become those of their images. A known image that goes away meanwhile begins the line anew. */
 async function addReferences(transaction: Queryable, decided: readonly Decision[]): Promise<void> {
   const wanted = decided
     .filter(({ outcome, line }) => outcome !== 'refused' && line.reference !== undefined)
     .map((entry) => ({ imageId: (entry.first ?? entry).imageId, reference: entry.line.reference }));
   if (wanted.length === 0) return;
+  const imageIds = [...new Set(wanted.map(({ imageId }) => imageId))];
+  const living = await sql`
+    SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) AND deleted_at IS NULL
+    ORDER BY id FOR UPDATE`.execute(transaction);
+  if (living.rows.length < imageIds.length) throw changedMeanwhile();
   await sql`
     WITH wanted AS (
       SELECT DISTINCT "imageId" AS image_id, reference

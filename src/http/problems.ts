@@ -60,7 +60,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
   } else logRefusal(request, error);
   const drained = await drainBody(request.raw, drainMs);
   if (!drained) closeAfterAnswer(request, reply);
-  if (error.status === 503 || error.status === 429) void reply.header('retry-after', '2');
+  if (isOverSoon(error)) void reply.header('retry-after', '2');
   void reply
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
@@ -68,6 +68,11 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     // What is refused before any route is found meets no hook.
     .header('x-content-type-options', 'nosniff')
     .send(JSON.stringify(problemOf(error)));
+}
+
+/** Whether the same request, sent again in a moment, is likely to succeed. */
+function isOverSoon({ status, code }: AppError): boolean {
+  return status === 503 || status === 429 || code === 'image_deleted';
 }
 
 /** Why was the supplier's upload refused at three? The log has to know. */

@@ -39,6 +39,8 @@ export interface Image {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly processedAt: Date | null;
+  /** When it was deleted; `null` while it lives. */
+  readonly deletedAt: Date | null;
 }
 
 /** Another image of the same tenant that shows nearly the same picture. */

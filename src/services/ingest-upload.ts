@@ -15,8 +15,8 @@ import type { Storage } from '../storage/storage.ts';
 import { ensureTenant } from './find-tenant.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
-import type { RunJob } from './run-job.ts';
-import type { WaitForImage } from './wait-for-image.ts';
+import type { JobOutcome, RunJob } from './run-job.ts';
+import { imageDeleted, type WaitForImage } from './wait-for-image.ts';
 
 interface Parts {
   readonly tenants: TenantQueries;
@@ -52,12 +52,16 @@ export interface Ingested {
 /**
  * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
  * the same tenant lead to the same image. The received file is removed, whatever happens.
- * @throws {AppError} that says what is wrong with the file; nothing is kept of it then.
+ * @throws {AppError} that says what is wrong with the file; nothing is kept of it then, unless somebody else was answered
+ *   with the same image. `image_deleted` when the image was deleted before this could answer.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 
-/** An upload whose known image goes away in the middle is taken in as new; how often that is tried. */
-const ingestTries = 5;
+/**
+ * An upload whose known image goes away in the middle is taken in as new; how often that is tried. Each process that is
+ * sent the same broken picture at once may cost the others a try.
+ */
+const ingestTries = 20;
 
 /** @see IngestUpload */
 export function makeIngestUpload(parts: Parts): IngestUpload {
@@ -71,7 +75,7 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
       }
       throw new AppError(
         'unavailable',
-        'The same picture is being deleted again and again; send it once more.',
+        'Images with these bytes went away again and again while this upload waited for them: they were deleted, or could not be decoded. Send it once more.',
       );
     } finally {
       // A job that is slower than its answer still reads the file. What is left over a stop is swept from staging.
@@ -135,18 +139,40 @@ async function storeAndRecord(
 
 async function loadImage(images: Parts['images'], imageId: number): Promise<ImageWithRenditions> {
   const image = await images.find(systemPrincipal, { id: imageId });
-  if (!image)
-    throw new AppError('image_not_found', `Image ${imageId} was deleted while it was being taken in.`);
+  if (!image) throw imageDeleted(imageId);
   return image;
 }
 
-/** An inline answer is complete: it waits for who is making the renditions. */
+const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
+
+/**
+ * An inline answer is complete: it waits for who is making the renditions. What is answered unfinished is acknowledged
+ * before, so that it stays whatever becomes of it.
+ */
 async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested | undefined> {
   const known = await parts.images.find(systemPrincipal, { id: imageId });
   if (!known) return undefined;
-  const busy = known.status === 'pending' || known.status === 'processing';
-  const image = busy && mode === 'inline' ? await parts.waitForImage(known.id, parts.inlineMs) : known;
+  const image = isBusy(known) && mode === 'inline' ? await waitForKnown(parts, imageId) : known;
+  if (!image) return undefined;
+  if (isBusy(image) && (await parts.intake.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
+}
+
+/** `undefined` when the image goes away: the bytes are at hand, and tell for themselves what they are. */
+async function waitForKnown(
+  { waitForImage, inlineMs }: Parts,
+  imageId: number,
+): Promise<ImageWithRenditions | undefined> {
+  try {
+    return await waitForImage(imageId, inlineMs);
+  } catch (error) {
+    if (isDeleted(error)) return undefined;
+    throw error;
+  }
+}
+
+function isDeleted(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'image_deleted';
 }
 
 async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
@@ -155,8 +181,8 @@ async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob):
 }
 
 /**
- * Runs the job in this request. A picture that cannot be decoded leaves no image; whatever else delays it past
- * `inlineMs` is answered as it stands, and a worker finishes it.
+ * Runs the job in this request. A picture that cannot be decoded leaves no image, unless others know of it; whatever else
+ * delays it past `inlineMs` is answered as it stands, and a worker finishes it.
  */
 async function runInline(
   parts: Reading,
@@ -170,6 +196,26 @@ async function runInline(
   const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
   const waiting = parts.waitForImage(job.imageId, inlineMs);
   const onFinalFailure = outcome === 'new' ? { onFinalFailure: takeBack } : {};
-  readers.push(runJob(job, { localPath: path, ...onFinalFailure }));
-  return { outcome, image: await waiting, jobId: job.id };
+  const run = runJob(job, { localPath: path, ...onFinalFailure });
+  readers.push(run);
+  return { outcome, image: await settle(parts, job.imageId, waiting, run), jobId: job.id };
+}
+
+/** The image that the wait for it leads to, or the true reason why there is none. */
+async function settle(
+  parts: Parts,
+  imageId: number,
+  waiting: Promise<ImageWithRenditions>,
+  run: Promise<JobOutcome>,
+): Promise<ImageWithRenditions> {
+  const image = await waiting.catch((error: unknown) => {
+    if (isDeleted(error)) return undefined;
+    throw error;
+  });
+  if (image && !isBusy(image)) return image;
+  const found = await parts.intake.acknowledge(imageId);
+  if (found === 'acknowledged') return image ?? loadImage(parts.images, imageId);
+  // A row that is gone was withdrawn, by this run, which then ends with the reason, or purged.
+  const ended = found === 'gone' ? await run : undefined;
+  throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);
 }

@@ -16,6 +16,7 @@ import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { ensureTenant } from './find-tenant.ts';
 import { priorities } from './priorities.ts';
 import { assertReference } from './reference-name.ts';
+import { imageDeleted } from './wait-for-image.ts';
 
 interface Parts {
   readonly tenants: TenantQueries;
@@ -75,7 +76,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
       if (outcome === 'refused') throw alreadyActive(imageId);
       queue.wake(jobsOf([recorded]));
       const image = await images.find(principal, { id: imageId });
-      if (!image) throw new AppError('image_not_found', `Image ${imageId} was deleted at this moment.`);
+      if (!image) throw imageDeleted(imageId);
       return { outcome, image };
     },
 

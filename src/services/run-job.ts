@@ -10,6 +10,7 @@ import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Settlements } from './settlements.ts';
 import { stageOf } from './stages.ts';
 import { untilRecorded } from './until-recorded.ts';
+import { imageDeleted } from './wait-for-image.ts';
 
 interface Parts {
   readonly jobs: Pick<JobQueries, 'recordFailure'>;
@@ -68,7 +69,10 @@ async function runOnce(parts: Parts, job: ClaimedJob, options: RunOptions): Prom
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
     );
-    settlements.announce(job.imageId, { image: outcome });
+    settlements.announce(
+      job.imageId,
+      outcome.deletedAt ? { error: imageDeleted(job.imageId) } : { image: outcome },
+    );
     return { state: 'completed' };
   } catch (error) {
     if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));

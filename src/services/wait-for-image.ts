@@ -9,8 +9,8 @@ import type { Settlements } from './settlements.ts';
 const lookMs = 500;
 
 /**
- * Waits until work on an image has ended, or `timeoutMs` are over, and answers the image as it stands then.
- * @throws {AppError} the reason, when work on it failed.
+ * Waits until work on an image has ended, or `timeoutMs` are over, and returns the image as it stands then.
+ * @throws {AppError} the reason, when work on it failed; `image_deleted` when the image is gone.
  */
 export type WaitForImage = (imageId: number, timeoutMs: number) => Promise<ImageWithRenditions>;
 
@@ -34,7 +34,7 @@ export function makeWaitForImage({ images, settlements }: Parts): WaitForImage {
         if (settlement && 'error' in settlement) throw settlement.error;
         if (settlement) return settlement.image;
         const image = await images.find(systemPrincipal, { id: imageId });
-        if (!image) throw goneWhileWaiting(imageId);
+        if (!image) throw imageDeleted(imageId);
         if (isSettled(image)) return image;
         if (left <= lookMs) return image;
       }
@@ -57,10 +57,10 @@ function codeOf(recorded: string | null): ErrorCode {
     : 'picture_damaged';
 }
 
-/** An upload that turned out to be no usable picture is taken back: others who sent the same bytes end up here. */
-function goneWhileWaiting(imageId: number): AppError {
+/** What an upload fails with when its image goes away before it is answered: the picture itself may be sound. */
+export function imageDeleted(imageId: number): AppError {
   return new AppError(
-    'picture_damaged',
-    `Image ${imageId} could not be finished: its picture cannot be decoded, or it was deleted.`,
+    'image_deleted',
+    `Image ${imageId} was deleted while it was being processed; send the picture again if it is still wanted.`,
   );
 }

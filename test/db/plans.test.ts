@@ -11,7 +11,7 @@ const filled = await openDatabase();
 const { database, plansOf } = watchDatabase(filled);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, sweeping } = queries;
-const { tenants, urlIntake, intake, deletion, completion } = queries;
+const { tenants, urlIntake, intake, deletion, completion, recounting } = queries;
 const small: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -87,6 +87,20 @@ const asked: Record<string, () => Promise<unknown>> = {
   'originals to check': () => sweeping.originalsAfter(10_000, 500),
   'files to check': () =>
     sweeping.unnamedFiles([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
+  'a recount of a small tenant': () => recounting.correctUsage(5),
+  'a recount of a large tenant': () => recounting.correctUsage(1),
+  'owners of a tenant’s files': () => recounting.settleOwnersOf(5),
+  'tenants to recount': () => recounting.tenantsAfter(0, 500),
+  'a withdrawal': async () => {
+    const recorded = await intake.record(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    if (!('job' in recorded)) throw new Error('It was known.');
+    const removeOriginal = () => Promise.resolve();
+    await intake.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
+  },
+  'a purge of one deleted image': async () => {
+    const [first] = await purging.deleted(null, hourAgo, { limit: 1 });
+    await purging.remove(first!, { deletedBefore: new Date() });
+  },
   'a tenant': () => tenants.find('tenant-9'),
 };
 

@@ -34,6 +34,7 @@ export const fileErrors = [
   'picture_damaged',
   'decoder_crashed',
   'request_timeout',
+  'image_deleted',
   'body_too_large',
   'unsupported_body',
   'unavailable',

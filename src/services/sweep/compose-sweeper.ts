@@ -8,9 +8,10 @@ import { makeTakeOverLostLeases, type TakeOverLostLeases } from './lost-leases.t
 import { makeFindMissingOriginals } from './missing-originals.ts';
 import { makeSweepOrphans } from './orphans.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
+import { makeCorrectUsage } from './usage-drift.ts';
 
 interface Parts {
-  readonly queries: Pick<Queries, 'sweeping' | 'images'>;
+  readonly queries: Pick<Queries, 'sweeping' | 'images' | 'recounting'>;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly queue: WorkQueue;
@@ -23,11 +24,12 @@ export function composeSweeper({ queries, storage, staging, queue, brake, logger
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { sweeping, images } = queries;
+  const { sweeping, images, recounting } = queries;
   const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
     sweepOrphans: makeSweepOrphans({ sweeping, storage, brake, logger }),
+    correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, brake, logger }),
     sweeping,
     staging,

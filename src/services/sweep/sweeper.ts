@@ -6,11 +6,13 @@ import type { Storage } from '../../storage/storage.ts';
 import type { TakeOverLostLeases } from './lost-leases.ts';
 import type { FindMissingOriginals } from './missing-originals.ts';
 import type { SweepOrphans } from './orphans.ts';
+import type { CorrectUsage } from './usage-drift.ts';
 
 interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
+  readonly correctUsage: CorrectUsage;
   readonly sweeping: Pick<SweepQueries, 'beginPass' | 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
@@ -69,6 +71,7 @@ export function makeSweeper(parts: Parts): Sweeper {
     },
     { ...daily, name: 'old jobs', run: () => parts.sweeping.forgetOldJobs() },
     { ...daily, name: 'missing originals', run: () => parts.findMissingOriginals() },
+    { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => parts.correctUsage() },
     { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => parts.sweepOrphans() },
     { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => parts.sweeping.vacuum() },
   ];

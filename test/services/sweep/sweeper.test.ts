@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { makeTakeOverLostLeases } from '../../../src/services/sweep/lost-leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
@@ -30,6 +31,7 @@ test('a running sweeper gives a dead worker’s job to others within seconds, an
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     sweepOrphans: makeSweepOrphans({ ...rig, brake: { share: 1, count: 9 } }),
+    correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, brake: { share: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());

@@ -1,0 +1,49 @@
+import type { RecountQueries, UsageDrift } from '../../db/recounting.ts';
+import type { Logger } from '../../model/logger.ts';
+
+interface Parts {
+  readonly recounting: RecountQueries;
+  readonly logger: Logger;
+}
+
+/**
+ * Recounts usage from the rows, tenant by tenant, corrects counters that differ and reports them: they never should.
+ * Returns the number of counters that did.
+ */
+export type CorrectUsage = () => Promise<number>;
+
+const pageSize = 500;
+
+/** @see CorrectUsage */
+export function makeCorrectUsage({ recounting, logger }: Parts): CorrectUsage {
+  return async () => {
+    let corrected = 0;
+    let last = 0;
+    for (;;) {
+      const tenants = await recounting.tenantsAfter(last, pageSize);
+      for (const { id, name } of tenants) {
+        last = id;
+        // Owners first: the bytes of a file count with its owner.
+        const images = await recounting.settleOwnersOf(id);
+        if (images > 0)
+          logger.error(
+            { tenant: name, images },
+            `${images} images of the tenant ${name} showed a file that not exactly one image owned; repaired`,
+          );
+        for (const drift of await recounting.correctUsage(id)) {
+          corrected++;
+          report(logger, name, drift);
+        }
+      }
+      if (tenants.length < pageSize) return corrected;
+    }
+  };
+}
+
+function report(logger: Logger, tenant: string, { kind, preset, counted, real }: UsageDrift): void {
+  const what = kind === 'image' ? 'images' : `renditions "${preset}"`;
+  logger.error(
+    { tenant, kind, preset, counted, real },
+    `the usage of the tenant ${tenant} counted ${counted.count} ${what} of ${counted.bytes} bytes, and there are ${real.count} of ${real.bytes}; corrected`,
+  );
+}

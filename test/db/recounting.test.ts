@@ -1,0 +1,113 @@
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../src/db/tenants.ts';
+import { makeCorrectUsage } from '../../src/services/sweep/usage-drift.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+await tenants.ensure('without images');
+const catalog = makeCatalog(database, shop.id);
+
+/** A catalog in which images share files, are copies, are deleted and wait. */
+async function fill(): Promise<{ lender: number; borrower: number }> {
+  const lender = await catalog.add('lender');
+  const borrowing = await catalog.upload('borrower');
+  await catalog.shareWith(borrowing, 'lender', lender);
+  await catalog.shareKnown(await catalog.beginImport('https://example.com/1'), 'lender');
+  await catalog.hide(await catalog.add('deleted'));
+  await catalog.upload('waits');
+  return { lender, borrower: borrowing.imageId };
+}
+
+async function correct() {
+  const logger = keepingLogger();
+  const corrected = await makeCorrectUsage({ recounting: catalog.recounting, logger })();
+  return { corrected, errors: logger.messages('error') };
+}
+
+async function expectExactUsage(): Promise<void> {
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+}
+
+test('counters that are right stay as they are', async () => {
+  await fill();
+  const before = await countedUsage(database);
+  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+  await catalog.sweeping.foldUsage();
+  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+  expect(await countedUsage(database)).toEqual(before);
+});
+
+test('counters that are wrong, missing or left over are corrected and reported', async () => {
+  await fill();
+  await catalog.sweeping.foldUsage();
+  await database.runScript(`
+    INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
+    VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'gone', 3, 70);
+    DELETE FROM usage_totals WHERE kind = 'image'`);
+  const { corrected, errors } = await correct();
+  expect(corrected).toBe(3);
+  expect(errors.toSorted()).toEqual([
+    'the usage of the tenant shop counted 0 images of 0 bytes, and there are 4 of 3000; corrected',
+    'the usage of the tenant shop counted 3 renditions "card" of 1107681 bytes, and there are 3 of 306; corrected',
+    'the usage of the tenant shop counted 3 renditions "gone" of 70 bytes, and there are 0 of 0; corrected',
+  ]);
+  await expectExactUsage();
+  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+});
+
+test('a file with two owners, or with none, gets one, and its bytes stay right when that one goes', async () => {
+  const { lender, borrower } = await fill();
+  for (const shared of [false, true]) {
+    // As a bug would: past the triggers that count.
+    await database.runScript(`
+      ALTER TABLE renditions DISABLE TRIGGER USER;
+      UPDATE renditions SET shared = ${shared} WHERE image_id IN (${lender}, ${borrower});
+      ALTER TABLE renditions ENABLE TRIGGER USER`);
+    const { errors } = await correct();
+    expect(errors[0]).toMatch(/^3 images of the tenant shop showed a file that not exactly one image owned/);
+    await expectExactUsage();
+    const owners = await rowsOf(
+      database,
+      `SELECT 1 FROM renditions WHERE NOT shared AND storage_key IN (
+      SELECT storage_key FROM renditions WHERE image_id = ${lender})`,
+    );
+    expect(owners).toHaveLength(2);
+  }
+  await catalog.hide(lender);
+  await catalog.hide(borrower);
+  await expectExactUsage();
+});
+
+test('two recounts at once correct once, also while images come and go', async () => {
+  await fill();
+  await database.runScript(`
+    INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);
+  await Promise.all([
+    correct(),
+    catalog.add('meanwhile'),
+    correct(),
+    catalog.sweeping.foldUsage(),
+    catalog.add('and later').then((id) => catalog.hide(id)),
+    correct(),
+  ]);
+  await expectExactUsage();
+});
+
+test('more images than one statement reads are all counted', async () => {
+  await database.runScript(`
+    INSERT INTO images (uuid, tenant_id, status, original_key, original_bytes)
+    SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;
+    INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
+    SELECT id, 'thumb', 'r', 'k/' || id, 'h', 7, 1, 1, 85, 'jpeg' FROM images;
+    TRUNCATE usage_deltas, usage_totals`);
+  expect((await correct()).errors.toSorted()).toEqual([
+    'the usage of the tenant shop counted 0 images of 0 bytes, and there are 2500 of 25000; corrected',
+    'the usage of the tenant shop counted 0 renditions "thumb" of 0 bytes, and there are 2500 of 17500; corrected',
+  ]);
+  await expectExactUsage();
+});

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { retrying } from '../../src/db/retrying.ts';
+import { AppError } from '../../src/errors.ts';
+
+const failing = (error: unknown, times: number) => {
+  let calls = 0;
+  const work = () => (++calls <= times ? Promise.reject(error) : Promise.resolve('done'));
+  return { work, calls: () => calls };
+};
+const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });
+
+test.each(['40001', '40P01', '23503', '23505'])('work that failed with %s is done again', async (code) => {
+  const { work, calls } = failing(stateOf(code), 3);
+  expect(await retrying(work)).toBe('done');
+  expect(calls()).toBe(4);
+});
+
+test('an error that has a name is known by its cause', async () => {
+  const named = new AppError('database_unavailable', 'Others …', { cause: stateOf('40P01') });
+  const { work, calls } = failing(named, 1);
+  expect(await retrying(work)).toBe('done');
+  expect(calls()).toBe(2);
+});
+
+test('any other error is passed on at once: nobody knows whether the work was done', async () => {
+  for (const error of [
+    stateOf('57014'),
+    stateOf('ECONNRESET'),
+    new Error('A bug.'),
+    new AppError('storage_full', 'No.'),
+  ]) {
+    const { work, calls } = failing(error, 1);
+    await expect(retrying(work)).rejects.toBe(error);
+    expect(calls()).toBe(1);
+  }
+});
+
+test('a race that is lost again and again is given up, with an answer that asks to come again', async () => {
+  const { work, calls } = failing(stateOf('23503'), Number.POSITIVE_INFINITY);
+  await expect(retrying(work)).rejects.toMatchObject({ code: 'database_unavailable', status: 503 });
+  expect(calls()).toBe(8);
+});

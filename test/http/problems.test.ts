@@ -1,0 +1,22 @@
+import fastify from 'fastify';
+import { expect, test } from 'vitest';
+import { AppError, type ErrorCode, errorTable } from '../../src/errors.ts';
+import { answerErrorsAsProblems } from '../../src/http/problems.ts';
+
+test('answers that are over in a moment say when to come again, and no others do', async () => {
+  const app = fastify();
+  answerErrorsAsProblems(app, () => ({ error: new AppError('route_not_found', 'No.'), allow: [] }));
+  app.get<{ Params: { code: ErrorCode } }>('/:code', ({ params: { code } }) => {
+    throw new AppError(code, 'A sentence.');
+  });
+  for (const [code, { status, failureClass }] of Object.entries(errorTable)) {
+    const { statusCode, headers } = await app.inject(`/${code}`);
+    const asks = headers['retry-after'] !== undefined;
+    expect({ code, statusCode, asks }).toEqual({
+      code,
+      statusCode: status,
+      asks: status === 503 || code === 'image_deleted',
+    });
+    if (asks) expect(failureClass).toBe('transient');
+  }
+});

@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf } from '../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
+
+const run = promisify(execFile);
+const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
+// To look longer: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
+// oxlint-disable-next-line node/no-process-env -- a test's own
+const operations = Number(process.env['MIXED_OPERATIONS'] ?? 200);
+const processes = 3;
+
+/** What must hold whenever nothing is under way: each statement finds rows that break a rule. */
+const broken: Record<string, string> = {
+  'an image in work without a job': `
+    SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
+      SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`,
+  'a job in work without an image': `
+    SELECT id, kind, state FROM jobs WHERE state IN ('pending', 'processing') AND image_id IS NULL`,
+  'a completed image without renditions': `
+    SELECT id FROM images WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM renditions WHERE image_id = images.id)`,
+  'a rendition without its file': `
+    SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
+  'an image without its original': `
+    SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
+  'a copy whose first image does not live, or is another picture': `
+    SELECT copy.id, copy.duplicate_of FROM images copy WHERE copy.deleted_at IS NULL AND copy.duplicate_of IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM images first WHERE first.id = copy.duplicate_of AND first.deleted_at IS NULL
+        AND first.duplicate_of IS NULL AND first.content_hash = copy.content_hash)`,
+  'a count of references that is wrong': `
+    SELECT id, in_use_count FROM images
+    WHERE in_use_count <> (SELECT count(*) FROM image_references WHERE image_id = images.id)`,
+  'a fingerprint of a content that no image has': `
+    SELECT content_hash FROM fingerprints f WHERE NOT EXISTS (
+      SELECT 1 FROM images WHERE tenant_id = f.tenant_id AND content_hash = f.content_hash)`,
+  'a deletion that notes other bytes than it has': `
+    SELECT id, purge_bytes, purge_renditions FROM images WHERE deleted_at IS NOT NULL AND (
+      purge_renditions <> (SELECT count(*) FROM renditions WHERE image_id = images.id)
+      OR purge_bytes <> coalesce(original_bytes, 0)
+        + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id))`,
+  'a deletion that does not note its relatives': `
+    SELECT id FROM images gone WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
+      EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = gone.tenant_id
+        AND other.content_hash = gone.content_hash AND other.id <> gone.id)
+      OR EXISTS (SELECT 1 FROM renditions mine JOIN renditions other ON other.storage_key = mine.storage_key
+        AND other.image_id <> mine.image_id WHERE mine.image_id = gone.id))`,
+};
+
+async function findBroken(database: Database): Promise<Record<string, unknown[]>> {
+  const found: Record<string, unknown[]> = {};
+  for (const [rule, query] of Object.entries(broken)) {
+    const rows = await rowsOf(database, query);
+    if (rows.length > 0) found[rule] = rows;
+  }
+  return found;
+}
+
+test('processes that do everything to the same few pictures at once break no rule', async () => {
+  const { name, database } = await testServerDatabase();
+  await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
+  const { id } = await makeCatalog(database, 1).tenants.ensure('shop');
+  const seed = Math.floor(Math.random() * 1e6);
+  const outputs = await Promise.all(
+    Array.from({ length: processes }, (_, index) =>
+      run(process.execPath, [
+        script,
+        urlOfDatabase(name),
+        String(id),
+        String(seed + index),
+        String(operations),
+      ]),
+    ),
+  );
+  const errors = outputs.map(({ stdout }) => stdout).join('');
+  expect({ errors, broken: await findBroken(database) }, `seed ${seed}`).toEqual({ errors: '', broken: {} });
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  // Something has happened at all.
+  const [done] = await rowsOf<{ count: number }>(
+    database,
+    "SELECT count(*) AS count FROM jobs WHERE state = 'completed'",
+  );
+  expect(done!.count).toBeGreaterThan(20);
+}, 600_000);

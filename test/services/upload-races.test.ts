@@ -1,0 +1,138 @@
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
+import { rowOf, rowsOf } from '../support/inner/database.ts';
+
+/** What others do to an image while the upload that brought it is being worked on. */
+
+const engines = await useEngines();
+const { database } = engines;
+
+/** A rig whose decoders wait, after they have begun, until they are let go. */
+async function makeHeldRig(options: RigOptions = {}) {
+  const begun = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
+  const { decoders } = engines;
+  const derive: typeof decoders.derive = async (request) => {
+    begun.resolve();
+    await released.promise;
+    return decoders.derive(request);
+  };
+  const rig = await makeRig({ database, decoders: { ...decoders, derive } }, options);
+  return { rig, begun: begun.promise, release: () => released.resolve() };
+}
+
+const onlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images');
+const reasonOfFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
+const queued = { mode: 'queued' } as const;
+
+test('a broken picture that a second sender was acknowledged for fails with its reason, and keeps its reference', async () => {
+  const { rig, begun, release } = await makeHeldRig();
+  const bytes = await brokenPicture();
+  const first = expect(rig.upload(bytes)).rejects.toMatchObject(reasonOfFailure);
+  await begun;
+  const second = await rig.upload(bytes, queued);
+  expect(second).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
+  await rig.references.add(second.image.id, 'product-42');
+  release();
+  await first;
+  expect(await rig.image(second.image.id)).toMatchObject({
+    status: 'failed',
+    errorCode: reasonOfFailure.code,
+    inUseCount: 1,
+  });
+  expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
+});
+
+test('a broken picture that somebody refers to is not withdrawn', async () => {
+  const { rig, begun, release } = await makeHeldRig();
+  const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(reasonOfFailure);
+  await begun;
+  const { id } = await onlyImage();
+  await rig.references.add(id, 'product-42');
+  release();
+  await first;
+  expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
+});
+
+test('a broken picture that its own sender was answered with before it was finished is not withdrawn', async () => {
+  const { rig, begun, release } = await makeHeldRig({ inlineMs: 50 });
+  const answered = rig.upload(await brokenPicture());
+  await begun;
+  const { image } = await answered;
+  expect(image.status).toBe('processing');
+  release();
+  await expect.poll(() => rig.image(image.id), { timeout: 10_000 }).toMatchObject({ status: 'failed' });
+});
+
+test('a broken picture that was deleted meanwhile is no less refused with its reason, and can be restored', async () => {
+  const { rig, begun, release } = await makeHeldRig();
+  const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
+  await begun;
+  const { id } = await onlyImage();
+  await rig.hide({ id });
+  release();
+  // Whichever is noticed first: both are true.
+  expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
+  await expect
+    .poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'"), { timeout: 10_000 })
+    .toEqual([]);
+  await rig.deletion.restore(openPrincipal, { id });
+  expect(await rig.image(id)).toMatchObject({ status: 'failed' });
+});
+
+async function uploadDeleted(bytes: Buffer, remove: (rig: Rig, id: number) => Promise<unknown>) {
+  const { rig, begun, release } = await makeHeldRig();
+  const upload = rig.upload(bytes).catch((error: unknown) => error);
+  await begun;
+  await remove(rig, (await onlyImage()).id);
+  return { rig, upload, release };
+}
+
+const deleted = {
+  code: 'image_deleted',
+  status: 409,
+  message: expect.stringMatching(/^Image \d+ was deleted while it was being processed; send/) as string,
+};
+
+test('a sound picture that is deleted while its upload waits is refused with the truth, and is taken the next time', async () => {
+  const bytes = await freshPicture();
+  const { rig, upload, release } = await uploadDeleted(bytes, (on, id) => on.hide({ id }));
+  expect(await upload).toMatchObject(deleted);
+  release();
+  expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+});
+
+test('a sound picture that is deleted, and finished before its upload has noticed, is refused just so', async () => {
+  const { upload, release } = await uploadDeleted(await freshPicture(), (on, id) => on.hide({ id }));
+  release();
+  expect(await upload).toMatchObject(deleted);
+});
+
+test('an upload that waits for the same bytes of another sender, whose image is deleted, is taken in as new', async () => {
+  const bytes = await freshPicture();
+  const { rig, begun, release } = await makeHeldRig();
+  const first = rig.upload(bytes).catch((error: unknown) => error);
+  await begun;
+  const elsewhere = await makeRig(engines);
+  const second = elsewhere.upload(bytes);
+  await rig.hide(await onlyImage());
+  expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
+  release();
+  expect(await first).toMatchObject(deleted);
+});
+
+test('an upload that waits for the same broken bytes of another process is refused with its reason', async () => {
+  const bytes = await brokenPicture();
+  const { rig, begun, release } = await makeHeldRig();
+  const first = rig.upload(bytes).catch((error: unknown) => error);
+  await begun;
+  const elsewhere = await makeRig(engines);
+  const others = [elsewhere.upload(bytes), elsewhere.upload(bytes)].map((one) =>
+    one.catch((error: unknown) => error),
+  );
+  release();
+  for (const answer of [first, ...others]) expect(await answer).toMatchObject(reasonOfFailure);
+  expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
+});
