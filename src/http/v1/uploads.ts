@@ -78,7 +78,7 @@ async function upload(
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
-  const { file, filename, fields } = await receiveUploadForm(request.raw);
+  const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant']);
   const tenantName = fields.get('tenant') ?? defaultTenant;
   const { outcome, image } = await services.ingestUpload(principalOf(request), {
     file,
