@@ -4,7 +4,7 @@ import type { TenantQueries } from '../db/tenants.ts';
 import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
-import { parseImportUrl } from '../fetcher/import-url.ts';
+import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
@@ -129,14 +129,23 @@ function receiptLine(
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
     line,
-    url: source?.url ?? '',
-    tenant: source?.tenantName ?? '',
-    reference: source?.reference ?? null,
+    url: excerpt(source?.url ?? '', longestUrl),
+    tenant: excerpt(source?.tenantName ?? '', longestEcho),
+    reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
     outcome: error ? 'refused' : (result as RecordedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
     error: error?.message ?? null,
   };
+}
+
+/** Longest tenant and reference of a line that is kept, in characters: what is longer was refused, and is repeated in part. */
+const longestEcho = 200;
+
+/** The beginning of a text, so that a refused line takes no more room than a good one. */
+function excerpt(text: string, longest: number): string {
+  const characters = text.length <= longest ? [] : Array.from(text.slice(0, longest + 1));
+  return characters.length === 0 ? text : `${characters.slice(0, longest - 1).join('')}…`;
 }
 
 function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
