@@ -14,7 +14,7 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { ensureTenant } from './find-tenant.ts';
 import { priorities } from './priorities.ts';
-import { assertReference } from './reference-name.ts';
+import { newReference } from './reference-name.ts';
 
 interface Parts {
   readonly tenants: TenantQueries;
@@ -100,9 +100,9 @@ async function readLine(
 ): Promise<UrlLine> {
   if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be read: ${fault}.`);
   const { href, hash } = parseImportUrl(url, addressRules);
-  if (reference !== undefined) assertReference(reference);
+  const name = reference === undefined ? undefined : newReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
-  return { tenantId: tenant.id, url: href, urlHash: hash, reference };
+  return { tenantId: tenant.id, url: href, urlHash: hash, reference: name };
 }
 
 /** A bad line is no reason to refuse the others; a database that is away is. */
@@ -144,8 +144,9 @@ const longestEcho = 200;
 
 /** The beginning of a text, so that a refused line takes no more room than a good one. */
 function excerpt(text: string, longest: number): string {
-  const characters = text.length <= longest ? [] : Array.from(text.slice(0, longest + 1));
-  return characters.length === 0 ? text : `${characters.slice(0, longest - 1).join('')}…`;
+  if (text.length <= longest) return text;
+  const characters = Array.from(text.slice(0, 2 * longest + 2));
+  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
 }
 
 function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
