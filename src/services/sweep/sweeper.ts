@@ -3,15 +3,17 @@ import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { ForgetRows } from './forget-rows.ts';
 import type { TakeOverLostLeases } from './lost-leases.ts';
 import type { FindMissingOriginals } from './missing-originals.ts';
 import type { SweepOrphans } from './orphans.ts';
 
 interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
+  readonly forgetRows: ForgetRows;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
-  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
+  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
@@ -67,7 +69,9 @@ export function makeSweeper(parts: Parts): Sweeper {
       isShared: true,
       run: () => parts.storage.sweepUnfinished(uploadAgeMs),
     },
-    { ...daily, name: 'old jobs', run: () => parts.sweeping.forgetOldJobs() },
+    { ...daily, name: 'old jobs', run: () => parts.forgetRows.jobs() },
+    { ...daily, name: 'old imports', run: () => parts.forgetRows.imports() },
+    { ...daily, name: 'empty tenants', run: () => parts.forgetRows.tenants() },
     { ...daily, name: 'missing originals', run: () => parts.findMissingOriginals() },
     { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => parts.sweepOrphans() },
     { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => parts.sweeping.vacuum() },
