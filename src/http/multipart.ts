@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
@@ -79,7 +80,9 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
 interface Received {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
+  /** In the order of their ends; parts are read while the next ones begin. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
+  begunFields: number;
   readonly otherFiles: string[];
 }
 
@@ -89,7 +92,7 @@ interface Form {
 }
 
 function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage): Form {
-  const received: Received = { file: undefined, head: undefined, fields: [], otherFiles: [] };
+  const received: Received = { file: undefined, head: undefined, fields: [], begunFields: 0, otherFiles: [] };
   const limits = { parts: formLimits.parts, bodyBytes: maxBytes + formOverhead, idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
@@ -102,7 +105,8 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
       if (received.otherFiles.length >= formLimits.files) throw tooMany('files', formLimits.files);
       body.resume();
     } else {
-      if (received.fields.length === formLimits.fields) throw tooMany('fields', formLimits.fields);
+      received.begunFields += 1;
+      if (received.begunFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
       received.fields.push({ head, bytes: await readField(head.field, body) });
     }
   });
@@ -147,6 +151,11 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
     const others = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
     throw new AppError('missing_file', `The form has no file in the field "${fileField}"${others}.`);
   }
+  if (isText(file, received.head))
+    throw new AppError(
+      'missing_file',
+      `The field "${fileField}" of the form has text in the place of a file.`,
+    );
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   const charset = received.fields
     .find(({ head }) => head.field === charsetField)
@@ -161,6 +170,12 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
       charset || undefined,
     ),
   };
+}
+
+/** No format of pictures begins with a file of plain text, so a part that is called nothing else is an input for text. */
+function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
+  if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
+  return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
 /** A field that is repeated with another value has no value that both sides would agree on. */

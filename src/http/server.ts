@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import { allowOrigins } from './cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
+import { closeUnreadBodies } from './drain-body.ts';
 import { frontDoor } from './front-door.ts';
 import { acceptJson, mostBodyBytes } from './json-body.ts';
 import { collectAddresses } from './known-addresses.ts';
@@ -12,6 +13,7 @@ import { describeRoutes } from './openapi/document.ts';
 import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
+import { refuseSeveralHosts } from './single-host.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
@@ -38,6 +40,8 @@ export function makeHttpServer(
   const app = makeServer(config.server, logger);
   const nameMissingRoute = collectAddresses(app);
   countRequests(app, parts.metrics);
+  closeUnreadBodies(app);
+  refuseSeveralHosts(app);
   acceptJson(app);
   acceptForms(app);
   closeConnectionsAsTheyFallIdle(app);
@@ -156,7 +160,7 @@ function nameBrokenRequest(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new AppError(
       'headers_too_large',
-      `The request's headers are larger than ${requestLimits.headerBytes} bytes.`,
+      `The request has more than ${requestLimits.headers} headers, or more than ${requestLimits.headerBytes} bytes of them.`,
     );
   }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')

@@ -161,6 +161,20 @@ test.each<[string, Part[], string, RegExp]>([
     'invalid_request',
     /"image" is longer than 8192 bytes; a picture belongs into the field "file"/,
   ],
+  [
+    'text in the place of the file',
+    [[`${disposition}name="file"`, 'photo.jpg']],
+    'missing_file',
+    /"file" of the form has text in the place of a file\.$/,
+  ],
+  ['no bytes in the file', [[`${disposition}name="file"; filename=""`, '']], 'empty_file', /0 bytes/],
+  ['no bytes in a nameless file', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
+  [
+    'too many fields',
+    Array.from({ length: 21 }, (_, at): Part => [`${disposition}name="field ${at}"`, 'x']),
+    'invalid_request',
+    /more than 20 fields/,
+  ],
   ['two files', [file(''), file('; filename="a.jpg"')], 'invalid_request', /more than one file/],
   ['a part without a name', [['X-Nothing: 1', picture]], 'missing_file', /no file in the field "file"\.$/],
 ])('a form with %s is refused', async (_what, parts, code, sentence) => {
