@@ -17,6 +17,7 @@ import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
 import { jobKinds } from './model/job.ts';
 import { makeClaimStorage } from './services/claim-storage.ts';
 import { composeServices, type ServiceSettings } from './services/compose-services.ts';
+import { makeStorageHealth } from './services/storage-health.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
 import { makeStaging } from './storage/staging.ts';
@@ -118,11 +119,16 @@ function compose(config: Config, parts: Parts) {
   const { leaseSeconds } = config.worker;
   const metrics = makeMetrics({ usage: queries.usage, reports: queries.reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
+  const storageHealth = makeStorageHealth({ storage });
   const { services, runJob, leases } = composeServices(
-    { ...parts, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics },
+    { ...parts, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics, storageHealth },
     serviceSettings(config),
   );
-  const sweeping = { queries, storage, staging, queue, brake: config.storage.orphanBrake, logger };
+  const {
+    retention,
+    storage: { orphanBrake: brake },
+  } = config;
+  const sweeping = { queries, storage, staging, queue, brake, retention, logger };
   const { sweeper, takeOverLostLeases } = composeSweeper(sweeping);
   const hand = { jobs: queries.jobs, queue, runJob, leaseSeconds, logger };
   // Twice as many jobs as decoders: while one picture is stored and recorded, the next is decoded.
@@ -137,7 +143,7 @@ function compose(config: Config, parts: Parts) {
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
   const watchers = makeWorkerServer(logger, { services, metrics });
-  return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases };
+  return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth };
 }
 
 function serviceSettings({
@@ -174,12 +180,14 @@ function startable(
   lock: DataFolderLock | undefined,
 ): App {
   const { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases } = composed;
+  const { storageHealth } = composed;
   let closing: Promise<void> | undefined;
   let stopWaiting = (): void => undefined;
 
   /** Requests and jobs may finish; what takes too long is handed back. */
   async function drain(): Promise<void> {
     stopWaiting();
+    storageHealth.stop();
     const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
     // A download waits for a stranger's server, and no stop waits with it. Whoever takes it over begins it anew.
     await leases.handBack('import');
@@ -214,6 +222,7 @@ function startable(
   return {
     async listen() {
       const { host, port } = config.server;
+      storageHealth.start();
       const url = await http.listen({
         host,
         port,
@@ -230,13 +239,15 @@ function startable(
         sweeper.start();
       });
     },
-    listenForWatchers: (port) =>
-      watchers.listen({
+    listenForWatchers(port) {
+      storageHealth.start();
+      return watchers.listen({
         host: config.server.host,
         port,
         listenTextResolver: (address) =>
           `health and figures of this worker: ${address}/healthz and ${address}/metrics`,
-      }),
+      });
+    },
     answer: (request, response) => answerRequest(http, request, response),
     workFor,
     async sweep(which) {

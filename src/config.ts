@@ -71,6 +71,13 @@ export interface Config {
     /** Most similar images, where a request names no limit. */
     readonly maxResults: number;
   };
+  /** How long rows are kept that nothing needs any more, in days. */
+  readonly retention: {
+    readonly completedJobDays: number;
+    readonly failedJobDays: number;
+    readonly importDays: number;
+    readonly emptyTenantDays: number;
+  };
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
   /** Sentences on settings that have no effect. */
   readonly warnings: readonly string[];
@@ -183,6 +190,12 @@ function composeConfig(values: SettingValues): Config {
       hashThreshold: values.hashThreshold,
       threshold: values.similarityThreshold,
       maxResults: values.maxSimilarResults,
+    },
+    retention: {
+      completedJobDays: values.jobsKeepDays,
+      failedJobDays: values.failedJobsKeepDays,
+      importDays: values.importsKeepDays,
+      emptyTenantDays: values.emptyTenantsKeepDays,
     },
     purge: { days: values.purgeDays, confirmToken: values.purgeConfirmToken || purgeTokenOf(values.host) },
     warnings: engineWarnings(values),

@@ -30,6 +30,7 @@ export const sections = [
   'Renditions',
   'Duplicates and similarity',
   'Purge',
+  'Retention',
   'Log',
 ] as const;
 type Section = (typeof sections)[number];

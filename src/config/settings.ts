@@ -202,6 +202,20 @@ export const settings = {
     about: 'What `/v1/purge` must be confirmed with.',
     fallbackWords: '`DELETE_CONFIRMED` while `HOST` is a loopback address; else purging is refused',
   }),
+  jobsKeepDays: withDefault('Retention', 'JOBS_KEEP_DAYS', wholeNumber(1, 36_500), '7', {
+    about: 'Completed jobs are forgotten after this time.',
+  }),
+  failedJobsKeepDays: withDefault('Retention', 'FAILED_JOBS_KEEP_DAYS', wholeNumber(1, 36_500), '30', {
+    about: 'Failed jobs are forgotten after this time; until then they can be looked at and retried.',
+  }),
+  importsKeepDays: withDefault('Retention', 'IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
+    about: 'Progress and lines of an import of many URLs are forgotten after this time. Its images stay.',
+  }),
+  // Longer than an upload may lie in the store before it is taken in for its tenant.
+  emptyTenantsKeepDays: withDefault('Retention', 'EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
+    about:
+      'A tenant that has no image, job or import, and for which nothing came for this time, is forgotten.',
+  }),
   logLevel: withDefault('Log', 'LOG_LEVEL', logLevel, 'info', { about: 'Least level that is logged.' }),
   logFormat: withDefault('Log', 'LOG_FORMAT', oneOf(['auto', 'json', 'text']), 'auto', {
     about:

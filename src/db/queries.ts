@@ -3,6 +3,7 @@ import type { Database } from './database.ts';
 import { makeDeletionQueries } from './deletion.ts';
 import { makeEmbeddingQueries } from './embeddings.ts';
 import { makeFingerprintQueries } from './fingerprints.ts';
+import { makeForgetQueries } from './forgetting.ts';
 import { makeImageQueries } from './images.ts';
 import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
@@ -28,6 +29,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
     fingerprints: makeFingerprintQueries(database),
+    forgetting: makeForgetQueries(database, vectors),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { lockContent } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
+import type { Database } from './database.ts';
 import type { DueJob, JobState } from '../model/job.ts';
 import { retrying } from './retrying.ts';
 
@@ -119,16 +119,6 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
         return true;
       }),
 
-    /** Forgets finished jobs: completed ones after 7 days, failed ones after 30. Answers how many. */
-    async forgetOldJobs(): Promise<number> {
-      let forgotten = 0;
-      for (const [state, days] of keptDays) {
-        for (let batch = batchSize; batch === batchSize; forgotten += batch)
-          batch = await forgetJobs(db, state, days);
-      }
-      return forgotten;
-    },
-
     /**
      * Whether this process shall make a pass over all data now: false when another one began it less than nine tenths of
      * `everySeconds` ago. (Not the whole time: clocks of timers differ a little.)
@@ -174,22 +164,4 @@ export function makeSweepQueries({ sql: db, kind }: Database) {
       await sql`SELECT 1`.execute(db);
     },
   };
-}
-
-/** How long finished jobs are kept. */
-const keptDays = [
-  ['completed', 7],
-  ['failed', 30],
-] as const;
-
-/** Rows that one statement removes: millions at once would take longer than a statement may. */
-const batchSize = 5_000;
-
-async function forgetJobs(db: Queryable, state: JobState, days: number): Promise<number> {
-  const { rows } = await sql`
-    DELETE FROM jobs WHERE id = ANY (ARRAY(
-      SELECT id FROM jobs WHERE state = ${state} AND finished_at < now() - make_interval(days => ${days})
-      ORDER BY finished_at LIMIT ${batchSize}))
-    RETURNING id`.execute(db);
-  return rows.length;
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import type { Tenant } from '../model/tenant.ts';
 import type { Database } from './database.ts';
@@ -5,16 +6,46 @@ import type { Database } from './database.ts';
 /** Queries on tenants. */
 export type TenantQueries = ReturnType<typeof makeTenantQueries>;
 
-/** Queries on tenants. Rows are never removed, so what was found once may be remembered. */
+/** How long a process believes what it knows of a tenant. A tenant without use is kept for much longer. */
+const knownMs = 3_600_000;
+
+/** Queries on tenants. What was found is remembered for an hour: a tenant is forgotten after days without use. */
 export function makeTenantQueries({ sql: db }: Database) {
-  const known = new LRUCache<string, Tenant>({ max: 10_000 });
+  const known = new LRUCache<string, Tenant>({ max: 10_000, ttl: knownMs });
+  /** Those whose use this process has noted. */
+  const used = new LRUCache<string, Tenant>({ max: 10_000, ttl: knownMs });
 
   async function find(name: string): Promise<Tenant | undefined> {
-    const tenant =
-      known.get(name) ??
-      (await db.selectFrom('tenants').select(['id', 'name']).where('name', '=', name).executeTakeFirst());
+    const remembered = known.get(name);
+    if (remembered) return remembered;
+    const tenant = await db
+      .selectFrom('tenants')
+      .select(['id', 'name'])
+      .where('name', '=', name)
+      .executeTakeFirst();
     if (tenant) known.set(name, tenant);
     return tenant;
+  }
+
+  /**
+   * Notes that the tenant is used, and reads it after that: from then on no sweep takes it for one that nobody needs. In one
+   * statement the row would be seen that a sweep is just removing.
+   */
+  async function use(name: string): Promise<Tenant | undefined> {
+    await sql`
+      UPDATE tenants SET used_at = now()
+      WHERE name = ${name} AND used_at < now() - make_interval(secs => ${knownMs / 1_000})`.execute(db);
+    known.delete(name);
+    return find(name);
+  }
+
+  async function create(name: string): Promise<Tenant | undefined> {
+    await db
+      .insertInto('tenants')
+      .values({ name })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    return find(name);
   }
 
   return {
@@ -22,16 +53,12 @@ export function makeTenantQueries({ sql: db }: Database) {
 
     /** The tenant of this name, created when it is new. */
     async ensure(name: string): Promise<Tenant> {
-      const tenant = await find(name);
-      if (tenant) return tenant;
-      await db
-        .insertInto('tenants')
-        .values({ name })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      const created = await find(name);
-      if (!created) throw new Error(`Tenant ${name} was inserted and is not there.`);
-      return created;
+      const noted = used.get(name);
+      if (noted) return noted;
+      const tenant = (await use(name)) ?? (await create(name));
+      if (!tenant) throw new Error(`Tenant ${name} was inserted and is not there.`);
+      used.set(name, tenant);
+      return tenant;
     },
   };
 }

@@ -13,7 +13,7 @@ export interface ImportUrl {
 }
 
 /** Longest URL, in characters. */
-const longest = 2048;
+export const longestUrl = 2048;
 
 /** So much of a text that is no URL is repeated in its error. */
 const shownCharacters = 80;
@@ -26,6 +26,7 @@ const shownCharacters = 80;
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
+  assertVisible(text);
   const url = URL.parse(text);
   if (!url) throw unreadable(text);
   assertScheme(url);
@@ -48,9 +49,33 @@ export function portOf(url: URL): number {
 }
 
 function assertLength(text: string): void {
-  if (text.length > longest) {
-    throw invalid(`The URL is longer than ${longest} characters (it has ${text.length}).`);
+  if (text.length > longestUrl) {
+    throw invalid(`The URL is longer than ${longestUrl} characters (it has ${text.length}).`);
   }
+}
+
+/**
+ * Characters that nobody sees and that come along when a URL is copied out of a file, a table or a chat. They would become
+ * a part of the address, and the server would have no such file. The joiners of emoji and of some scripts are not here.
+ */
+const invisible = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
+
+const invisibleNames: Readonly<Record<string, string>> = {
+  '\u00A0': 'a no-break space',
+  '\u00AD': 'a soft hyphen',
+  '\u200B': 'a zero-width space',
+  '\uFEFF': 'a byte order mark',
+};
+
+function assertVisible(text: string): void {
+  const found = invisible.exec(text);
+  if (!found) return;
+  const [character] = found;
+  const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  const name = invisibleNames[character] ?? 'invisible';
+  throw invalid(
+    `The URL has the character U+${code} (${name}) at character ${found.index + 1}; remove it, or write it as a percent escape if it belongs there.`,
+  );
 }
 
 function assertScheme({ protocol, username, password }: URL): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isTenantName, tenantName } from '../model/tenant.ts';
 import type { PageRequest } from '../model/page.ts';
-import { referenceName } from '../services/reference-name.ts';
+import { describeReferenceFault, newReferenceName, referenceName } from '../services/reference-name.ts';
 import { cursorForm, readCursor } from './cursor.ts';
 import { showValue } from './validation-sentences.ts';
 
@@ -39,14 +39,22 @@ export function textField(maximum: number) {
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters');
 }
 
-/** Name of someone who uses an image. */
-export const referenceField = z
-  .string()
-  .regex(referenceName, {
-    error: ({ input }) =>
-      `must have 1 to 200 printable characters, not all of them spaces (it has ${Array.from(String(input)).length} characters)`,
-  })
-  .describe('Who uses the image: 1 to 200 printable characters, such as `product-42`.');
+const aboutReference =
+  'Who uses the image: 1 to 200 printable characters, such as `product-42`. Compared in NFC.';
+
+/** Name of someone who uses an image, where it is looked up. */
+export const referenceField = nameField(referenceName);
+
+/** The same where it is added. */
+export const newReferenceField = nameField(newReferenceName);
+
+function nameField(form: RegExp) {
+  return z
+    .string()
+    .normalize('NFC')
+    .regex(form, { error: ({ input }) => describeReferenceFault(String(input)) })
+    .describe(aboutReference);
+}
 
 /** A whole number in an address. `documented` is what the documentation tells beside its bounds. */
 export function wholeNumberField(minimum: number, maximum: number, documented: string) {

@@ -1,10 +1,16 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { bodyTypeOf, refusesBodies, unsupportedBody } from './unsupported-body.ts';
+import { AppError } from '../errors.ts';
+import { decodeText } from './text/charset.ts';
+import { isDeeperThan } from './text/json-depth.ts';
+import { bodyTypeOf, charsetOf, refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { readBy } from './validation.ts';
 
 /** Largest body that is read as a whole. */
 export const mostBodyBytes = 2 ** 20;
+
+/** Arrays and objects in each other: no call needs more than four. What walks through a value would run out of stack. */
+const mostDepth = 32;
 
 /**
  * Lets JSON bodies be empty: many clients name the type on every request, also where there is nothing to send. A route
@@ -13,11 +19,26 @@ export const mostBodyBytes = 2 ** 20;
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser(['application/json', 'text/plain']);
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else if (refusesBodies(request) && !isEmptyObject(String(body))) done(unsupportedBody(request));
-    else void parse(request, String(body), done);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const text = readJsonText(request, Buffer.from(body));
+    if (text instanceof AppError) done(text);
+    else if (text === '') done(null, undefined);
+    else if (refusesBodies(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else void parse(request, text, done);
   });
+}
+
+/** The text of a JSON body that may be parsed. JSON is UTF-8 (RFC 8259 §8.1); another charset has to be declared. */
+function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
+  const charset = charsetOf(request);
+  if (charset instanceof AppError) return charset;
+  const decoded = decodeText(body, charset);
+  if ('fault' in decoded) return new AppError('invalid_request', `The body ${decoded.fault}.`);
+  if (!isDeeperThan(decoded.text, mostDepth)) return decoded.text;
+  return new AppError(
+    'invalid_request',
+    `The JSON has more than ${mostDepth} arrays and objects in each other; that is the limit.`,
+  );
 }
 
 /** What many clients send where they have nothing to say. */

@@ -1,8 +1,12 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
+import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
+import { decodeFilename, type PartHead } from './form/part-head.ts';
+import { cutConnection, type PartReader, readParts } from './form/read-parts.ts';
+import { decodeText } from './text/charset.ts';
 
 /** Limits of a form beside that of its file. They are far above what any documented call sends. */
 const formLimits = {
@@ -11,16 +15,23 @@ const formLimits = {
   parts: 24,
   fieldNameSize: 100,
   fieldSize: 8_192,
-  headerPairs: 100,
 };
 
 /** What a form is larger than its file by, at most. */
 const formOverhead = 256 * 1024;
 
+/** The field whose part is the picture, whatever else its headers say. */
+const fileField = 'file';
+
+/** In this field a form declares the charset of its other fields and of its file names (RFC 7578 §4.6). */
+const charsetField = '_charset_';
+
 /** A form with one file, which lies in staging. Whoever takes it discards the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
+  /** Empty when the form gives the file no name. */
   readonly filename: string;
+  /** The fields that the caller named and the form has. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -34,14 +45,15 @@ interface Parts {
 
 /**
  * Reads a `multipart/form-data` body: its `file` goes to staging while it arrives, its fields may stand before or after.
+ * Fields that `names` does not have are skipped, whatever they hold: clients send more than one service needs.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
  *   `request_timeout`, `invalid_request`, `storage_full`. Nothing stays in staging then.
  */
-export type ReceiveUploadForm = (request: IncomingMessage) => Promise<UploadForm>;
+export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly string[]) => Promise<UploadForm>;
 
 /** @see ReceiveUploadForm */
 export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
-  return async (request) => {
+  return async (request, names = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > parts.maxBytes + formOverhead) throw tooLarge(parts.maxBytes, length);
     await parts.assertFreeSpace();
@@ -49,13 +61,13 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
     if (request.destroyed && !request.complete) throw cutConnection();
     const form = readForm(parts, request);
     try {
-      await form.ended;
-      return await requireFile(form);
+      await form.reader.ended;
+      return await requireFile(form, names);
     } catch (error) {
-      form.abandon(error);
+      form.reader.abandon(error);
       // A disk that takes no more ends its part in the middle, and that looks like a form that was cut.
       let reason = error;
-      const received = await form.file().catch((failure: unknown) => {
+      const received = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
       });
       if (received) await parts.staging.discard(received.path);
@@ -64,132 +76,134 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
   };
 }
 
+/** What has come of a form so far. Text is decoded at its end, when the charset of the form is known. */
+interface Received {
+  file: Promise<ReceivedFile> | undefined;
+  head: PartHead | undefined;
+  /** In the order of their ends; parts are read while the next ones begin. */
+  readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
+  begunFields: number;
+  readonly otherFiles: string[];
+}
+
 interface Form {
-  readonly ended: Promise<void>;
-  readonly fields: ReadonlyMap<string, string>;
-  readonly otherFiles: readonly string[];
-  file(): Promise<ReceivedFile | undefined>;
-  filename(): string;
-  abandon(reason: unknown): void;
+  readonly reader: PartReader;
+  readonly received: Received;
 }
 
 function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage): Form {
-  const parser = makeParser(request, maxBytes);
-  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>();
-  const fields = new Map<string, string>();
-  const otherFiles: string[] = [];
-  let stream: BusboyFileStream | undefined;
-  let receiving: Promise<ReceivedFile> | undefined;
-  let name = '';
-  let abandoned = false;
-
-  parser.on('file', (field, part, filename) => {
-    // A part that is cut short says so here too, perhaps before anyone reads it; unheard, that would end the process.
-    part.on('error', () => fail(cutShort()));
-    if (field === 'file' && receiving)
-      fail(
-        new AppError(
-          'invalid_request',
-          'The form has more than one file in the field "file"; send one file in each request.',
-        ),
-      );
-    if (field !== 'file' || receiving || abandoned) {
-      otherFiles.push(field);
-      part.resume();
-      return;
+  const received: Received = { file: undefined, head: undefined, fields: [], begunFields: 0, otherFiles: [] };
+  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + formOverhead, idleMs };
+  const reader = readParts(request, limits, async (head, body) => {
+    if (head.field === fileField) {
+      if (received.file) throw secondFile();
+      received.head = head;
+      received.file = staging.receive(limited(body, maxBytes));
+      await received.file;
+    } else if (isOtherFile(head)) {
+      received.otherFiles.push(head.field);
+      if (received.otherFiles.length >= formLimits.files) throw tooMany('files', formLimits.files);
+      body.resume();
+    } else {
+      received.begunFields += 1;
+      if (received.begunFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
+      received.fields.push({ head, bytes: await readField(head.field, body) });
     }
-    [stream, name] = [part, filename];
-    part.once('limit', () => fail(tooLarge(maxBytes)));
-    receiving = staging.receive(part);
-    receiving.catch(fail);
   });
-  parser.on('field', (field, value, nameCut, valueCut) => {
-    if (nameCut || valueCut)
-      fail(
-        new AppError(
-          'invalid_request',
-          `The form field ${field} is longer than ${formLimits.fieldSize} bytes.`,
-        ),
-      );
-    else fields.set(field, value);
-  });
-  for (const limit of ['partsLimit', 'filesLimit', 'fieldsLimit'] as const) {
-    parser.once(limit, () =>
-      fail(
-        new AppError(
-          'invalid_request',
-          `The form has more than ${formLimits.parts} parts, ${formLimits.fields} fields or ${formLimits.files} files.`,
-        ),
-      ),
-    );
-  }
-  parser.once('finish', end);
-  parser.on('error', () => fail(cutShort()));
-  watch(request, idleMs, fail);
-  request.pipe(parser);
-  ended.catch(() => undefined);
+  return { reader, received };
+}
 
+/** A field with the bytes of a picture is a file, also without a name for it. */
+function isOtherFile({ filename, type }: PartHead): boolean {
+  return filename !== undefined || type.startsWith('image/');
+}
+
+async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    yield chunk;
+  }
+}
+
+async function readField(name: string, body: Readable): Promise<Buffer> {
+  if (name.length > formLimits.fieldNameSize)
+    throw invalid(`The name of a form field is longer than ${formLimits.fieldNameSize} characters.`);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > formLimits.fieldSize) {
+      throw invalid(
+        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; a picture belongs into the field "${fileField}".`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function requireFile({ received }: Form, names: readonly string[]): Promise<UploadForm> {
+  const file = await received.file;
+  if (!file) {
+    const [other] = received.otherFiles;
+    const others = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
+    throw new AppError('missing_file', `The form has no file in the field "${fileField}"${others}.`);
+  }
+  if (isText(file, received.head))
+    throw new AppError(
+      'missing_file',
+      `The field "${fileField}" of the form has text in the place of a file.`,
+    );
+  if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
+  const charset = received.fields
+    .find(({ head }) => head.field === charsetField)
+    ?.bytes.toString('latin1')
+    .trim();
+  const filename = received.head?.filename;
   return {
-    ended,
-    fields,
-    otherFiles,
-    file: async () => receiving,
-    filename: () => name,
-    abandon(reason) {
-      abandoned = true;
-      request.unpipe(parser);
-      stream?.destroy(reason instanceof Error ? reason : undefined);
-    },
+    file,
+    filename: filename === undefined ? '' : decodeFilename(filename, charset || undefined),
+    fields: decodeFields(
+      received.fields.filter(({ head }) => names.includes(head.field)),
+      charset || undefined,
+    ),
   };
 }
 
-function makeParser(request: IncomingMessage, maxBytes: number): BusboyInstance {
-  const contentType = request.headers['content-type'] ?? '';
-  try {
-    return new Busboy({
-      headers: { ...request.headers, 'content-type': contentType },
-      limits: { ...formLimits, fileSize: maxBytes },
-    });
-  } catch (error) {
-    throw new AppError(
-      'unsupported_body',
-      'The body must be multipart/form-data with a boundary and a field "file".',
-      { cause: error },
-    );
+/** No format of pictures begins with a file of plain text, so a part that is called nothing else is an input for text. */
+function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
+  if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
+  return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
+}
+
+/** A field that is repeated with another value has no value that both sides would agree on. */
+function decodeFields(fields: Received['fields'], formCharset: string | undefined): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const { head, bytes } of fields) {
+    const decoded = decodeText(bytes, head.charset ?? formCharset);
+    const name = JSON.stringify(head.field);
+    if ('fault' in decoded)
+      throw invalid(`The form field ${name} ${decoded.fault}. Send it as UTF-8, or declare its charset.`);
+    const before = values.get(head.field);
+    if (before !== undefined && before !== decoded.text)
+      throw invalid(`The form has the field ${name} more than once, with different values.`);
+    values.set(head.field, decoded.text);
   }
+  return values;
 }
 
-/** Ends the form when its request is cut or stands still. */
-function watch(request: IncomingMessage, idleMs: number, fail: (error: AppError) => void): void {
-  const idle = setTimeout(
-    () => fail(new AppError('request_timeout', `No bytes came for ${idleMs / 1000} s.`)),
-    idleMs,
-  );
-  request.on('data', () => idle.refresh());
-  request.once('error', () => fail(cutConnection()));
-  request.once('close', () => {
-    clearTimeout(idle);
-    if (!request.complete) fail(cutConnection());
-  });
+function secondFile(): AppError {
+  return invalid('The form has more than one file in the field "file"; send one file in each request.');
 }
 
-async function requireFile(form: Form): Promise<UploadForm> {
-  const file = await form.file();
-  if (!file) {
-    const others =
-      form.otherFiles.length > 0 ? `; it has a file in the field ${JSON.stringify(form.otherFiles[0])}` : '';
-    throw new AppError('missing_file', `The form has no file in the field "file"${others}.`);
-  }
-  if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
-  return { file, filename: form.filename(), fields: form.fields };
+function tooMany(what: 'files' | 'fields', maximum: number): AppError {
+  return invalid(`The form has more than ${maximum} ${what}.`);
 }
 
-function cutConnection(): AppError {
-  return new AppError('body_cut_short', 'The connection ended before the body did.');
-}
-
-function cutShort(): AppError {
-  return new AppError('body_cut_short', 'The form ended in the middle: its closing boundary is missing.');
+function invalid(sentence: string): AppError {
+  return new AppError('invalid_request', sentence);
 }
 
 function tooLarge(maxBytes: number, length?: number): AppError {

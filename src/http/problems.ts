@@ -9,9 +9,6 @@ import { unsupportedBody } from './unsupported-body.ts';
 /** After an early refusal the rest of the body is read for this long. */
 const drainMs = 1_500;
 
-/** After the answer, a client that still sends has this long before its connection is closed. */
-const lingerMs = 500;
-
 /** Fastify's own errors, as errors that Vitrine names. */
 const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid_request',
@@ -59,7 +56,8 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     );
   } else logRefusal(request, error);
   const drained = await drainBody(request.raw, drainMs);
-  if (!drained) closeAfterAnswer(request, reply);
+  // The hook for the end of a response closes the connection.
+  if (!drained) void reply.header('connection', 'close');
   if (isOverSoon(error)) void reply.header('retry-after', '2');
   void reply
     .code(error.status)
@@ -94,13 +92,6 @@ export function problemOf(error: AppError): Record<string, unknown> {
     code: error.code,
     ...error.details,
   };
-}
-
-function closeAfterAnswer(request: FastifyRequest, reply: FastifyReply): void {
-  void reply.header('connection', 'close');
-  reply.raw.once('finish', () => {
-    setTimeout(() => request.raw.destroy(), lingerMs).unref();
-  });
 }
 
 function nameError(request: FastifyRequest, error: unknown): AppError {

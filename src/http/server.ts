@@ -5,6 +5,7 @@ import { AppError } from '../errors.ts';
 import { allowOrigins } from './cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
+import { closeUnreadBodies } from './drain-body.ts';
 import { frontDoor } from './front-door.ts';
 import { acceptJson, mostBodyBytes } from './json-body.ts';
 import { boundConnections } from './connections-per-address.ts';
@@ -14,6 +15,7 @@ import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import { closeStalledResponses } from './stalled-responses.ts';
+import { refuseSeveralHosts } from './single-host.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
 import { addressesIn, loopbackNetworks } from './trusted-proxies.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
@@ -44,6 +46,8 @@ export function makeHttpServer(
   const app = makeServer(config.server, logger);
   const nameMissingRoute = collectAddresses(app);
   countRequests(app, parts.metrics);
+  closeUnreadBodies(app);
+  refuseSeveralHosts(app);
   acceptJson(app);
   acceptForms(app);
   closeConnectionsAsTheyFallIdle(app);
@@ -170,7 +174,7 @@ function nameBrokenRequest(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new AppError(
       'headers_too_large',
-      `The request's headers are larger than ${requestLimits.headerBytes} bytes.`,
+      `The request has more than ${requestLimits.headers} headers, or more than ${requestLimits.headerBytes} bytes of them.`,
     );
   }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')

@@ -1,9 +1,19 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError } from '../errors.ts';
+import { isKnownCharset, unknownCharset } from './text/charset.ts';
+import { parseHeaderParameters } from './text/header-parameters.ts';
 
 /** Media type of a request's body, without its parameters; empty without a body's type. */
 export function bodyTypeOf(request: FastifyRequest): string {
-  return (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  return parseHeaderParameters(request.headers['content-type'] ?? '').value;
+}
+
+/** Charset that a request declares for its body, if it does; the refusal of one that is not known. */
+export function charsetOf(request: FastifyRequest): string | undefined | AppError {
+  const { parameters } = parseHeaderParameters(request.headers['content-type'] ?? '');
+  const charset = parameters.get('charset')?.trim() || undefined;
+  if (charset === undefined || isKnownCharset(charset)) return charset;
+  return new AppError('unsupported_body', `The body ${unknownCharset(charset)}.`);
 }
 
 /** Whether a call takes no body at all. Dialects let such a body pass: their clients are older than this rule. */

@@ -7,12 +7,14 @@ import type { Logger } from '../model/logger.ts';
 import { inTime, OutOfTime } from '../model/time-limit.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
+import type { StorageHealth } from './storage-health.ts';
 
 interface Parts {
   readonly sweeping: Pick<SweepQueries, 'isAlive' | 'describeDatabase'>;
   readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
-  readonly storage: Pick<Storage, 'check' | 'freeBytes' | 'kind'>;
+  readonly storage: Pick<Storage, 'freeBytes' | 'kind'>;
+  readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly queue: Pick<WorkQueue, 'kind' | 'trouble'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
@@ -54,7 +56,7 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Asks every part to do a small piece of real work. Never fails. */
+/** Asks every part to do a small piece of real work; what writes is not done anew for each who asks. Never fails. */
 export interface CheckHealth {
   /** The checks alone: what decides whether this process may get requests. */
   ready(): Promise<readonly HealthCheck[]>;
@@ -65,6 +67,7 @@ export interface CheckHealth {
 /** @see CheckHealth */
 export function makeCheckHealth(parts: Parts): CheckHealth {
   const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, logger } = parts;
+  const { storageHealth } = parts;
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
@@ -81,7 +84,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
     let depth: readonly QueueDepth[] = [];
     const checks = await Promise.all([
       check('database', sweeping.isAlive),
-      check('storage', storage.check),
+      check('storage', storageHealth.assert),
       check('queue', async () => (depth = await reports.depth())),
       check('decoders', () => assertDecoding(decoders)),
     ]);

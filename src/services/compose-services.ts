@@ -37,6 +37,7 @@ import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
 import type { Services } from './services.ts';
 import { makeSettlements } from './settlements.ts';
+import type { StorageHealth } from './storage-health.ts';
 import { makeTakeInUpload } from './take-in-upload.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeWaitForImage } from './wait-for-image.ts';
@@ -46,6 +47,7 @@ interface ServiceParts {
   readonly queries: Queries;
   readonly decoders: DecoderPool;
   readonly storage: Storage;
+  readonly storageHealth: Pick<StorageHealth, 'assert'>;
   readonly staging: Staging;
   readonly queue: WorkQueue;
   readonly fetchPicture: FetchPicture;

@@ -4,7 +4,7 @@ import type { TenantQueries } from '../db/tenants.ts';
 import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
-import { parseImportUrl } from '../fetcher/import-url.ts';
+import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
@@ -15,8 +15,8 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { ensureTenant } from './find-tenant.ts';
 import { priorities } from './priorities.ts';
-import { assertReference } from './reference-name.ts';
 import { imageDeleted } from './wait-for-image.ts';
+import { newReference } from './reference-name.ts';
 
 interface Parts {
   readonly tenants: TenantQueries;
@@ -102,9 +102,9 @@ async function readLine(
 ): Promise<UrlLine> {
   if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be read: ${fault}.`);
   const { href, hash } = parseImportUrl(url, addressRules);
-  if (reference !== undefined) assertReference(reference);
+  const name = reference === undefined ? undefined : newReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
-  return { tenantId: tenant.id, url: href, urlHash: hash, reference };
+  return { tenantId: tenant.id, url: href, urlHash: hash, reference: name };
 }
 
 /** A bad line is no reason to refuse the others; a database that is away is. */
@@ -132,14 +132,24 @@ function receiptLine(
   return {
     line,
     // The image keeps what is fetched; a report needs no signatures.
-    url: redactSecrets(source?.url ?? ''),
-    tenant: source?.tenantName ?? '',
-    reference: source?.reference ?? null,
+    url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
+    tenant: excerpt(source?.tenantName ?? '', longestEcho),
+    reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
     outcome: error ? 'refused' : (result as RecordedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
     error: error?.message ?? null,
   };
+}
+
+/** Longest tenant and reference of a line that is kept, in characters: what is longer was refused, and is repeated in part. */
+const longestEcho = 200;
+
+/** The beginning of a text, so that a refused line takes no more room than a good one. */
+function excerpt(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const characters = Array.from(text.slice(0, 2 * longest + 2));
+  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
 }
 
 function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {

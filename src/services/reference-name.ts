@@ -6,11 +6,34 @@ import { AppError } from '../errors.ts';
  */
 export const referenceName = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
-/** @throws {AppError} `invalid_request` unless `name` may be a reference. */
-export function assertReference(name: string): void {
-  if (referenceName.test(name)) return;
-  throw new AppError(
-    'invalid_request',
-    `A reference is 1 to 200 printable characters, not all of them spaces; this one has ${Array.from(name).length} characters.`,
-  );
+/**
+ * What may be added: a name as above, without text that was lost in a conversion (U+FFFD), byte order marks, and marks that
+ * turn the direction of what is shown beside the name. Older names that have them may still be removed.
+ */
+export const newReferenceName =
+  /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]{1,200}$/u;
+
+/**
+ * A name as it is stored and looked up: in NFC, so that the spellings of "é" by different systems are one name (Unicode
+ * Standard Annex 15).
+ */
+export function normalizeReference(name: string): string {
+  return name.normalize('NFC');
+}
+
+/** A name that is about to be added, normalised. @throws {AppError} `invalid_request` unless it may be a reference. */
+export function newReference(name: string): string {
+  const normalized = normalizeReference(name);
+  if (newReferenceName.test(normalized)) return normalized;
+  throw new AppError('invalid_request', `A reference ${describeReferenceFault(normalized)}.`);
+}
+
+/** Why a text is no name of a reference, as a clause. */
+export function describeReferenceFault(text: string): string {
+  const [lost] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
+  if (lost === '\uFFFD')
+    return 'must not have the character U+FFFD, which stands for text that was lost in a conversion';
+  if (lost !== undefined && referenceName.test(text))
+    return `must not have the character U+${lost.charCodeAt(0).toString(16).toUpperCase()}, which is not visible`;
+  return `must have 1 to 200 printable characters, not all of them spaces (it has ${Array.from(text).length} characters)`;
 }

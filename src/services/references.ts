@@ -3,7 +3,7 @@ import type { ReferenceQueries } from '../db/references.ts';
 import type { Image, ImageReference } from '../model/image.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
-import { assertReference } from './reference-name.ts';
+import { newReference, normalizeReference } from './reference-name.ts';
 import { notFound } from './retrieve-image.ts';
 
 interface Parts {
@@ -19,12 +19,15 @@ export interface UsedBy {
 
 /** References say who uses an image: an image in use is not deleted by mistake and never purged as unused. */
 export interface References {
-  /** Adds a reference; one that is there stays. Answers whether it is new, and how many there are. */
+  /**
+   * Adds a reference; one that is there stays. Answers it as it is stored, whether it is new, and how many there are.
+   * @throws {AppError} `invalid_request`, `image_not_found`.
+   */
   add(
     principal: Principal,
     image: ImageReference,
     reference: string,
-  ): Promise<{ added: boolean; count: number }>;
+  ): Promise<{ reference: string; added: boolean; count: number }>;
   /** Removes a reference; one that is not there is fine. */
   remove(principal: Principal, image: ImageReference, reference: string): Promise<{ count: number }>;
   list(principal: Principal, image: ImageReference, page: PageRequest): Promise<Page<UsedBy>>;
@@ -40,15 +43,15 @@ export function makeReferences({ images, references }: Parts): References {
 
   return {
     async add(principal, image, reference) {
-      assertReference(reference);
+      const name = newReference(reference);
       const { id } = await find(principal, image);
-      const change = await references.add(id, reference);
+      const change = await references.add(id, name);
       if (!change) throw notFound(image);
-      return { added: change.changed, count: change.count };
+      return { reference: name, added: change.changed, count: change.count };
     },
     async remove(principal, image, reference) {
       const { id } = await find(principal, image);
-      const change = await references.remove(id, reference);
+      const change = await references.remove(id, normalizeReference(reference));
       if (!change) throw notFound(image);
       return { count: change.count };
     },

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
@@ -56,7 +56,7 @@ export function makeTakeInUpload(parts: Parts): TakeInUpload {
 
 /** Into staging, as if it had come in a form. */
 async function receive({ staging, maxUploadBytes }: Parts, { body }: OpenUpload): Promise<ReceivedFile> {
-  const file = await staging.receive(Readable.from(limit(body, maxUploadBytes)));
+  const file = await staging.receive(limit(body, maxUploadBytes));
   if (file.bytes > 0) return file;
   await staging.discard(file.path);
   throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
@@ -51,6 +51,8 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
       const { bavail, bsize } = await written(() => statfs(root));
       return bavail * bsize;
     },
+    // With the dot at its end, a file in the place of the folder is noticed, too.
+    probe: () => written(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
     check: () => written(() => checkFolder(stagingDirectory)),
     // A file gets its name when it is whole, and the sweep of staging removes the others.
     sweepUnfinished: () => Promise.resolve(0),

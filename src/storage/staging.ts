@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { headBytes } from '../model/picture.ts';
 import { missing, namedWriteError, unlinkIfThere } from './storage-errors.ts';
 
@@ -19,7 +18,7 @@ export interface ReceivedFile {
 export interface Staging {
   readonly directory: string;
   /** Writes a stream to a new file; memory does not grow with its size. A file that fails half-way is removed. */
-  receive(source: Readable): Promise<ReceivedFile>;
+  receive(source: AsyncIterable<Buffer>): Promise<ReceivedFile>;
   /** Removes a file; one that is gone already is fine. */
   discard(path: string): Promise<void>;
   /** Removes files that were left behind more than `olderThanMs` ago; answers how many. */
@@ -53,13 +52,13 @@ export function makeStaging(directory: string): Staging {
 }
 
 /** Writes, hashes and counts chunk by chunk. */
-async function writeAll(source: Readable, path: string): Promise<Omit<ReceivedFile, 'path'>> {
+async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
   const head: Buffer[] = [];
   let bytes = 0;
   const file = await open(path, 'wx');
   try {
-    for await (const chunk of source as AsyncIterable<Buffer>) {
+    for await (const chunk of source) {
       if (bytes < headBytes) head.push(chunk.subarray(0, headBytes - bytes));
       bytes += chunk.length;
       hash.update(chunk);

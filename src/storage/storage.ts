@@ -93,6 +93,8 @@ export interface Storage {
   list(): AsyncIterable<StoredFile>;
   /** Free bytes for new files; `Infinity` when the store does not tell. */
   freeBytes(): Promise<number>;
+  /** Looks whether the store answers and may be written to, and writes nothing. @throws {AppError} */
+  probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} that says what does not work. */
   check(): Promise<void>;
   /** Removes what was begun in the store and not finished for `olderThanMs`; answers how many. */

@@ -65,24 +65,3 @@ test('the tenth lost worker is taken for the job’s own doing: it fails, with a
   expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error: sentence, lease_losses: 10 });
   expect(poison?.history).toHaveLength(10);
 });
-
-test('finished jobs are forgotten after their time: completed ones after 7 days, failed ones after 30', async () => {
-  const ages = { completed: [6, 8], failed: [29, 31] } as const;
-  for (const [state, days] of Object.entries(ages)) {
-    for (const age of days) {
-      const { jobId } = await recordPending(database, shop.id, `${state} ${age}`);
-      await database.runScript(
-        `UPDATE jobs SET state = '${state}', finished_at = now() - interval '${age} days' WHERE id = ${jobId}`,
-      );
-    }
-  }
-  expect(await sweeping.forgetOldJobs()).toBe(2);
-  const left = await rowsOf(
-    database,
-    'SELECT state, extract(day FROM now() - finished_at)::int AS age FROM jobs ORDER BY age',
-  );
-  expect(left).toEqual([
-    { state: 'completed', age: 6 },
-    { state: 'failed', age: 29 },
-  ]);
-});

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { migrate } from '../../src/db/migrate.ts';
 import { makePurgeQueries } from '../../src/db/purging.ts';
@@ -27,6 +27,57 @@ test('a migration that fails half-way leaves nothing of itself', async () => {
   await database.runScript('ROLLBACK');
   expect(await rowOf(database, "SELECT to_regclass('half_made') AS made")).toEqual({ made: null });
 });
+
+test('references that are one name in two spellings become one, and are counted again', async () => {
+  const old = await openMigratedTo(7);
+  await old.runScript(String.raw`
+    INSERT INTO tenants (name) VALUES ('shop');
+    INSERT INTO images (uuid, tenant_id, status, original_filename) SELECT gen_random_uuid(), 1, 'completed', name
+    FROM unnest(ARRAY[U&'photo\202Egpj.exe', 'plain.jpg', U&'\202E']) name;
+    INSERT INTO image_references (image_id, reference, created_at) VALUES
+      (1, U&'Ku\0308che', '2026-01-01'), (1, U&'K\00FCche', '2026-01-02'), (1, 'Tisch', '2026-01-03'),
+      (2, U&'Ku\0308che', '2026-01-04'), (2, U&'A\030A', '2026-01-05'), (2, U&'\212B', '2026-01-06'), (2, U&'\00C5', '2026-01-07'),
+      (3, 'Tisch', '2026-01-08');
+    UPDATE images SET in_use_count = (SELECT count(*) FROM image_references WHERE image_id = images.id)`);
+  await migrate(old);
+  const references = await rowsOf<{ image: number; reference: string; day: string }>(
+    old,
+    "SELECT image_id AS image, reference, to_char(created_at, 'DD') AS day FROM image_references ORDER BY id",
+  );
+  expect(references.map(({ image, reference, day }) => [image, reference, day])).toEqual([
+    [1, 'Küche', '01'],
+    [1, 'Tisch', '03'],
+    [2, 'Küche', '04'],
+    [2, 'Å', '05'],
+    [3, 'Tisch', '08'],
+  ]);
+  const images = await rowsOf<{ count: number; name: string }>(
+    old,
+    'SELECT in_use_count AS count, original_filename AS name FROM images ORDER BY id',
+  );
+  expect(images).toEqual([
+    { count: 2, name: 'photogpj.exe' },
+    { count: 2, name: 'plain.jpg' },
+    { count: 1, name: 'unnamed' },
+  ]);
+});
+
+/** A database whose schema is that of an older version. */
+async function openMigratedTo(version: number) {
+  const folder = new URL('../../src/db/migrations/', import.meta.url);
+  const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
+  const old = await openEmptyDatabase();
+  await old.runScript(
+    'CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+  );
+  for (const name of names) {
+    await old.runScript(await readFile(new URL(name, folder), 'utf8'));
+    await old.runScript(
+      `INSERT INTO schema_migrations (version, name) VALUES (${Number(name.slice(0, 4))}, '${name}')`,
+    );
+  }
+  return old;
+}
 
 test('a database from before the counters is counted when it is brought up to date', async () => {
   const old = await openEmptyDatabase();

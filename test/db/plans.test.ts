@@ -11,7 +11,7 @@ const filled = await openDatabase();
 const { database, plansOf } = watchDatabase(filled);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, sweeping } = queries;
-const { tenants, urlIntake, intake, deletion, completion, recounting } = queries;
+const { tenants, urlIntake, intake, deletion, completion, recounting, forgetting } = queries;
 const small: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -84,6 +84,9 @@ const asked: Record<string, () => Promise<unknown>> = {
   'a deletion': () => deletion.hide(openPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
   'lost leases': () => sweeping.takeOverLostLeases(10, false),
+  'old jobs': () => forgetting.jobs('completed', 7),
+  'old imports': () => forgetting.imports(90),
+  'tenants without images': () => forgetting.tenants(30),
   'originals to check': () => sweeping.originalsAfter(10_000, 500),
   'files to check': () =>
     sweeping.unnamedFiles([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),

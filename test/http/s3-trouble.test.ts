@@ -10,6 +10,9 @@ import { startProxy } from '../storage/s3/support/proxy.ts';
 const send = (url: string, bytes: Buffer) =>
   call(`${url}/v1/images`, { method: 'POST', body: form(['file', bytes]) });
 
+const expectHealth = (url: string, status: number) =>
+  expect.poll(async () => (await call(`${url}/v1/healthz`)).status, { timeout: 8_000 }).toBe(status);
+
 describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () => {
   test('refuses uploads within the time and keeps nothing of them; afterwards the same upload succeeds', async () => {
     const proxy = await startProxy();
@@ -20,14 +23,37 @@ describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () =
       const began = performance.now();
       expectProblem(await send(url, bytes), 503, 'storage_failed');
       expect(performance.now() - began).toBeLessThan(5_000);
-      expect((await call(`${url}/v1/healthz`)).status).toBe(503);
+      // What health saw a moment ago counts for a second.
+      await expectHealth(url, 503);
     }
     await proxy.down();
     expectProblem(await send(url, bytes), 503, 'storage_failed');
     await proxy.up();
     proxy.fault('none');
     expect((await send(url, bytes)).status).toBe(201);
-    expect((await call(`${url}/v1/healthz`)).status).toBe(200);
+    await expectHealth(url, 200);
+  });
+
+  test('however often somebody asks for health, nothing is written to the bucket for it', async () => {
+    const proxy = await startProxy();
+    const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url }));
+    const began = performance.now();
+    for (let round = 0; round < 10; round += 1) {
+      const paths = [
+        '/healthz',
+        '/v1/healthz',
+        '/api/v1/health',
+        '/api/v1/health/ready',
+        '/api/v1/health/detailed',
+      ];
+      const asked = await Promise.all(paths.map((path) => call(url + path)));
+      expect(asked.map(({ status }) => status)).toEqual(paths.map(() => 200));
+    }
+    // The timetable writes at the start and every 30 s.
+    const seconds = (performance.now() - began) / 1_000;
+    const writes = proxy.answered.filter((answer) => answer.startsWith('PUT')).length;
+    expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
+    expect(proxy.answered.length).toBeLessThan(20 + 4 * seconds);
   });
 
   test('starts while the store is away', async () => {

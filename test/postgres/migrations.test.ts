@@ -21,11 +21,12 @@ test('ten processes that start at once migrate once', async () => {
   const reports = await Promise.all(databases.map((database) => migrate(database)));
   const [version] = reports.map((report) => report.version);
   expect(reports.map((report) => report.version)).toEqual(reports.map(() => version));
-  expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+  const applied = reports.map((report) => report.applied).filter(({ length }) => length > 0);
+  expect(applied).toHaveLength(1);
   const [first] = databases;
   const recorded =
     first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
-  expect(recorded).toHaveLength(version ?? 0);
+  expect(recorded).toHaveLength(applied.flat().length);
 });
 
 test('a migration that fails leaves nothing, and the lock with nobody', async () => {

@@ -10,6 +10,7 @@ import { makeInProcessQueue } from '../../src/queue/in-process.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeRedisQueue } from '../../src/queue/redis.ts';
 import { makeCheckHealth } from '../../src/services/check-health.ts';
+import { makeStorageHealth } from '../../src/services/storage-health.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
@@ -46,6 +47,7 @@ async function makeHealth(
   const check = makeCheckHealth({
     ...queries,
     storage,
+    storageHealth: makeStorageHealth({ storage, times: { probeMs: 0, writeMs: 0, writeAgainMs: 0 } }),
     queue,
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },

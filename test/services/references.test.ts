@@ -30,12 +30,16 @@ async function begin() {
 
 test('a reference is added once, counted, listed by name and removed', async () => {
   const { rig, image, id, references } = await begin();
-  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({ added: true, count: 1 });
-  expect(await references.add(openPrincipal, { uuid: image.uuid }, 'page 1')).toEqual({
+  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({
+    reference: 'page 2',
+    added: true,
+    count: 1,
+  });
+  expect(await references.add(openPrincipal, { uuid: image.uuid }, 'page 1')).toMatchObject({
     added: true,
     count: 2,
   });
-  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({ added: false, count: 2 });
+  expect(await references.add(openPrincipal, id, 'page 2')).toMatchObject({ added: false, count: 2 });
   const listed = await references.list(openPrincipal, id, page);
   expect(listed).toMatchObject({
     items: [{ reference: 'page 1' }, { reference: 'page 2' }],
@@ -46,6 +50,39 @@ test('a reference is added once, counted, listed by name and removed', async () 
   expect((await rig.image(image.id))?.inUseCount).toBe(2);
   expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
   expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
+});
+
+test('the spellings of one name are one reference, on every way in and out', async () => {
+  const { rig, id, references } = await begin();
+  const [composed, decomposed] = ['Küche-42', 'Ku\u0308che-42'];
+  expect(await references.add(openPrincipal, id, decomposed)).toMatchObject({
+    reference: composed,
+    count: 1,
+  });
+  expect(await references.add(openPrincipal, id, composed)).toMatchObject({ added: false, count: 1 });
+  const line = (url: string, reference: string) => ({ url, tenantName: 'shop', reference });
+  const { lines } = await rig.ingestUrls.many(openPrincipal, [
+    line('http://127.0.0.1:9/a.jpg', decomposed),
+    line('http://127.0.0.1:9/a.jpg', composed),
+    line('http://127.0.0.1:9/b.jpg', 'K\uFFFDche'),
+  ]);
+  expect(lines.map(({ outcome }) => outcome)).toEqual(['new', 'active', 'refused']);
+  const imported = await rig.image(lines[0]?.imageId ?? 0);
+  expect(imported?.inUseCount).toBe(1);
+  expect(await references.remove(openPrincipal, id, decomposed)).toEqual({ count: 0 });
+});
+
+test('a name with lost or invisible text is not added, and an older one can be removed', async () => {
+  const { rig, id, references } = await begin();
+  for (const [name, sentence] of [
+    ['K\uFFFDche', /U\+FFFD, which stands for text that was lost/],
+    ['a\u202Eb', /U\+202E, which is not visible/],
+    ['\uFEFFa', /U\+FEFF, which is not visible/],
+  ] as const) {
+    await expect(references.add(openPrincipal, id, name)).rejects.toThrow(sentence);
+    await rig.references.add(id.id, name);
+    expect(await references.remove(openPrincipal, id, name)).toEqual({ count: 0 });
+  }
 });
 
 test('pages of references go on where the page before ended', async () => {
@@ -86,7 +123,7 @@ test('a name that is none is refused; 200 characters of any script are fine', as
   for (const name of ['', 'x'.repeat(201), 'a\nb']) {
     await expect(references.add(openPrincipal, id, name)).rejects.toMatchObject({
       code: 'invalid_request',
-      message: expect.stringContaining(`this one has ${name.length}`) as string,
+      message: expect.stringContaining(`it has ${name.length}`) as string,
     });
   }
   expect(await references.add(openPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });

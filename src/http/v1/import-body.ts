@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { AppError } from '../../errors.ts';
 import { defaultTenant } from '../../model/tenant.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import type { TakenBodies } from '../openapi/bodies.ts';
-import { bodyTypeOf } from '../unsupported-body.ts';
+import { bodyTypeOf, charsetOf } from '../unsupported-body.ts';
 import { readCsvLines } from './import-csv.ts';
 import { toLine } from './import-line.ts';
 
@@ -49,14 +50,14 @@ export const importBodies: TakenBodies = {
   'application/json': documentedBody,
   'text/csv': z.string().meta({
     description:
-      'A header line with the columns `url`, `tenant` and `reference`, the last two optional, in any order; then a line for each picture. Commas, semicolons or tabs.',
+      'A header line with the columns `url`, `tenant` and `reference`, the last two optional, in any order; then a line for each picture. Commas, semicolons or tabs. UTF-8, or the charset of the `Content-Type`.',
     examples: ['url,tenant,reference\nhttps://example.com/mug.jpg,my-shop,product-42\n'],
   }),
 };
 
 /** Lets requests carry CSV. */
 export function acceptCsv(app: FastifyInstance): void {
-  app.addContentTypeParser('text/csv', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
 /**
@@ -65,8 +66,12 @@ export function acceptCsv(app: FastifyInstance): void {
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
 export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
-  if (bodyTypeOf(request) === 'text/csv')
-    return readCsvLines(typeof request.body === 'string' ? request.body : '', tenantName, mostLines);
+  if (bodyTypeOf(request) === 'text/csv') {
+    const charset = charsetOf(request);
+    if (charset instanceof AppError) throw charset;
+    const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+    return readCsvLines(bytes, charset, tenantName, mostLines);
+  }
   const { urls, items, tenant } = readJsonBody(request, readBody);
   const lines = items ?? (urls ?? []).map((one) => ({ url: one }));
   return lines.map((line) => toLine(line, tenant ?? tenantName));

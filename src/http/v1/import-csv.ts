@@ -1,41 +1,75 @@
-import { type CsvError, parse } from 'csv-parse/sync';
 import { AppError } from '../../errors.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
+import { decodeLeniently } from '../text/charset.ts';
+import { type CsvRecord, readCsvRecords } from '../text/csv-records.ts';
 import { showValue } from '../validation-sentences.ts';
 import { lineFields, toLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** The lines below the header of a CSV. @throws {AppError} `invalid_request` for a CSV that is bad as a whole. */
-export function readCsvLines(text: string, tenantName: string, mostLines: number): UrlToImport[] {
-  const [header, ...rows] = parseCells(text, mostLines + 2);
-  const columns = readHeader(header, text);
-  if (rows.length === 0) throw invalid('The CSV has no line below its header.');
-  if (rows.length > mostLines)
+/** The declaration that most CSVs lack which are not UTF-8. */
+const charsetAdvice =
+  'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
+
+/** Stands where a decoder met bytes that its charset does not have. */
+const replacement = '\uFFFD';
+
+/**
+ * The lines below the header of a CSV. A line that cannot be decoded or read is left to the service with its fault, which
+ * refuses it alone. `charset` is the declared one.
+ * @throws {AppError} `invalid_request` for a CSV that is bad as a whole.
+ */
+export function readCsvLines(
+  bytes: Uint8Array,
+  charset: string | undefined,
+  tenantName: string,
+  mostLines: number,
+): UrlToImport[] {
+  const decoded = decodeLeniently(bytes, charset);
+  const text = decoded.text.replace(/^\uFEFF+/, '');
+  const { body, delimiter } = readSeparatorLine(text);
+  const [header, ...records] = take(readCsvRecords(body, delimiter), mostLines + 2);
+  const columns = readHeader(header, body, decoded.fault);
+  if (records.length === 0) throw invalid('The CSV has no line below its header.');
+  if (records.length > mostLines)
     throw invalid(`The CSV has more than ${mostLines.toLocaleString('en-US')} lines below its header.`);
-  return rows.map((cells) => {
-    // An empty cell is one that is not there.
-    const named = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
-    const tooMany = cells.length > columns.length;
-    const fault = `the line has ${cells.length} cells, its header ${columns.length}`;
-    return toLine(Object.fromEntries(named), tenantName, ...(tooMany ? [fault] : []));
-  });
+  return records.map((record) => lineOf(record, columns, tenantName, decoded.fault));
 }
 
-function parseCells(text: string, most: number): string[][] {
-  try {
-    return parse(text, {
-      bom: true,
-      delimiter: delimiterOf(firstLine(text)),
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: true,
-      to: most,
-    });
-  } catch (error) {
-    const { message } = error as CsvError;
-    throw invalid(`The CSV cannot be read: ${message.replace(/\.?$/, '.')}`, error);
+function lineOf(
+  { line, cells, fault }: CsvRecord,
+  columns: readonly string[],
+  tenantName: string,
+  undecoded: string | undefined,
+): UrlToImport {
+  // An empty cell is one that is not there.
+  const named = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
+  const found = fault ?? faultOf(cells, columns, undecoded);
+  const where = found && `${found} (line ${line} of the file)`;
+  return toLine(Object.fromEntries(named), tenantName, ...(where === undefined ? [] : [where]));
+}
+
+function faultOf(
+  cells: readonly string[],
+  columns: readonly string[],
+  undecoded: string | undefined,
+): string | undefined {
+  if (cells.some((cell) => cell.includes(replacement))) {
+    // A CSV that is valid may hold the character all the same: then another program lost the text before.
+    if (undecoded === undefined)
+      return 'it has the character U+FFFD, which stands for text that was lost when it was converted before';
+    return `it has bytes that cannot be decoded, because the CSV ${undecoded}; ${charsetAdvice}`;
   }
+  if (cells.length > columns.length)
+    return `the line has ${cells.length} cells, its header ${columns.length}`;
+  return undefined;
+}
+
+/** Spreadsheets may begin a CSV with a line that names its delimiter: `sep=;`. */
+function readSeparatorLine(text: string): { body: string; delimiter: string } {
+  const [line, named] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
+  if (line !== undefined && named !== undefined) return { body: text.slice(line.length), delimiter: named };
+  return { body: text, delimiter: delimiterOf(firstLine(text)) };
 }
 
 /** Spreadsheets of half of Europe write semicolons; what is copied out of one has tabs. */
@@ -43,11 +77,18 @@ function delimiterOf(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
 }
 
-function readHeader(header: readonly string[] | undefined, text: string): string[] {
+function readHeader(header: CsvRecord | undefined, text: string, undecoded: string | undefined): string[] {
   if (!header) throw invalid(`${headerRule}; it is empty.`);
-  const names = header.map((name) => name.toLowerCase());
-  if (!names.includes('url'))
-    throw invalid(`${headerRule}; its first line is ${showValue(firstLine(text))}.`);
+  if (header.fault !== undefined)
+    throw invalid(`The header line of the CSV cannot be read: ${header.fault}.`);
+  const names = header.cells.map((name) => name.toLowerCase());
+  if (!names.includes('url')) {
+    const advice =
+      undecoded === undefined && !text.includes('\0')
+        ? ''
+        : ` The CSV may be in another charset: ${charsetAdvice}.`;
+    throw invalid(`${headerRule}; its first line is ${showValue(firstLine(text))}.${advice}`);
+  }
   const unknown = names.find((name) => !lineFields.some((field) => field === name));
   if (unknown !== undefined)
     throw invalid(`The CSV has an unknown column ${showValue(unknown)}; it takes ${lineFields.join(', ')}.`);
@@ -57,9 +98,18 @@ function readHeader(header: readonly string[] | undefined, text: string): string
 }
 
 function firstLine(text: string): string {
-  return /[^\r\n\uFEFF]+/.exec(text)?.[0] ?? '';
+  return /[^\r\n]+/.exec(text)?.[0] ?? '';
 }
 
-function invalid(sentence: string, cause?: unknown): AppError {
-  return new AppError('invalid_request', sentence, { cause });
+function take<T>(values: Iterable<T>, most: number): T[] {
+  const taken: T[] = [];
+  for (const value of values) {
+    taken.push(value);
+    if (taken.length === most) break;
+  }
+  return taken;
+}
+
+function invalid(sentence: string): AppError {
+  return new AppError('invalid_request', sentence);
 }

@@ -26,7 +26,8 @@ function faultOf(line: unknown): string | undefined {
     const value = line[field];
     if (value !== undefined && typeof value !== 'string')
       return `its ${field} is no text: ${showValue(value)}`;
-    if (value !== undefined && printable(value) !== value) return `its ${field} has control characters`;
+    if (value !== undefined && printable(value) !== value)
+      return `its ${field} has control characters or text that was lost in a conversion`;
   }
   return undefined;
 }
@@ -39,7 +40,7 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? printable(value) : undefined;
 }
 
-/** No database or log takes control characters and half characters well. */
+/** No database or log takes control characters and half characters well; a refused line is shown without them. */
 function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cs}]/gu, '\uFFFD');
+  return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageFields, pageRequest, referenceField } from '../fields.ts';
+import { newReferenceField, pageFields, pageRequest, referenceField } from '../fields.ts';
 import { imageReference } from '../image-reference.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { pageRecord, pageSchema } from '../pages.ts';
@@ -10,6 +10,7 @@ import type { Surface } from '../surface.ts';
 const pageSize = 50;
 
 const referenceParams = imageReference.extend({ ref: referenceField });
+const newReferenceParams = imageReference.extend({ ref: newReferenceField });
 const usedBySchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
 const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
 const removedSchema = z.object({ in_use_count: z.int() });
@@ -51,7 +52,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
         tags,
         summary: 'Say that someone uses an image',
         description: 'An image in use is not deleted by mistake, and never purged as unused.',
-        params: referenceParams,
+        params: newReferenceParams,
         response: answers(
           { 200: json(addedSchema, 'It was there already.'), 201: json(addedSchema, 'Added.') },
           'invalid_request',
@@ -61,8 +62,8 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     },
     async (request, reply) => {
       const { id, ref } = request.params;
-      const { added, count } = await references.add(principalOf(request), id, ref);
-      return reply.code(added ? 201 : 200).send({ reference: ref, in_use_count: count });
+      const { reference, added, count } = await references.add(principalOf(request), id, ref);
+      return reply.code(added ? 201 : 200).send({ reference, in_use_count: count });
     },
   );
 

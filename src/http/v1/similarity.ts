@@ -106,7 +106,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
     },
     async (request) => {
       const options = similarityOptions(request.query, config.similarity);
-      const { file, fields } = await receiveUploadForm(request.raw);
+      const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant') ?? defaultTenant;
       const principal = principalOf(request);
       const found = await services.searchByPicture(principal, tenantName, file, options);

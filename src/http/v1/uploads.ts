@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import type { Ingested } from '../../services/ingest-upload.ts';
-import { referenceField, tenantField, textField } from '../fields.ts';
+import { newReferenceField, tenantField, textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
@@ -29,7 +29,7 @@ const urlBody = z.strictObject({
     pattern: tenantName.source,
     description: 'Name of the tenant; `default` if it is missing.',
   }),
-  reference: referenceField.optional(),
+  reference: newReferenceField.optional(),
 });
 
 const sentBody = z.strictObject({
@@ -78,7 +78,7 @@ async function upload(
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
-  const { file, filename, fields } = await receiveUploadForm(request.raw);
+  const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant']);
   const tenantName = fields.get('tenant') ?? defaultTenant;
   const { outcome, image } = await services.ingestUpload(principalOf(request), {
     file,

@@ -3,6 +3,7 @@ import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { ForgetRows } from './forget-rows.ts';
 import type { TakeOverLostLeases } from './lost-leases.ts';
 import type { FindMissingOriginals } from './missing-originals.ts';
 import type { SweepOrphans } from './orphans.ts';
@@ -10,10 +11,11 @@ import type { CorrectUsage } from './usage-drift.ts';
 
 interface Parts {
   readonly takeOverLostLeases: TakeOverLostLeases;
+  readonly forgetRows: ForgetRows;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
-  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'forgetOldJobs' | 'foldUsage' | 'vacuum'>;
+  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'foldUsage' | 'vacuum'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
@@ -69,7 +71,9 @@ export function makeSweeper(parts: Parts): Sweeper {
       isShared: true,
       run: () => parts.storage.sweepUnfinished(uploadAgeMs),
     },
-    { ...daily, name: 'old jobs', run: () => parts.sweeping.forgetOldJobs() },
+    { ...daily, name: 'old jobs', run: () => parts.forgetRows.jobs() },
+    { ...daily, name: 'old imports', run: () => parts.forgetRows.imports() },
+    { ...daily, name: 'empty tenants', run: () => parts.forgetRows.tenants() },
     { ...daily, name: 'missing originals', run: () => parts.findMissingOriginals() },
     { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => parts.correctUsage() },
     { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => parts.sweepOrphans() },

@@ -57,6 +57,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await namingErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
+    probe: async () => void (await statObject(bucket, probedKey)),
     check: () => namingErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
     direct: makeDirectAccess(bucket, presignSeconds),
@@ -84,6 +85,9 @@ async function moveDerived(bucket: Bucket, { path, key }: StagedFile): Promise<v
 async function* listStored(bucket: Bucket) {
   for (const folder of storedFolders) yield* listObjects(bucket, folder);
 }
+
+/** An object that every installation has; that it is missing is no failure of the store. */
+const probedKey = 'installation/id';
 
 async function checkBucket(bucket: Bucket): Promise<void> {
   const key = `checks/${randomUUID()}`;

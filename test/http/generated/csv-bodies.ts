@@ -28,7 +28,7 @@ const bad = [
   'url\n',
   'tenant,reference\na,b',
   'url,colour\nhttp://127.0.0.1/x,red',
-  'url\n"http://127.0.0.1/x',
+  '"url\nhttp://127.0.0.1/x',
   'url,url\n,',
   `url\n${'x\n'.repeat(1_001)}`,
   'http://127.0.0.1/x,shop-a',

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { makeForgetRows } from '../../../src/services/sweep/forget-rows.ts';
 import { makeTakeOverLostLeases } from '../../../src/services/sweep/lost-leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
@@ -10,6 +11,7 @@ import { makeRig, useEngines } from '../../support/inner/rig.ts';
 import { countWakes } from '../../support/inner/wakes.ts';
 
 const engines = await useEngines();
+const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
 test('taking leases over wakes the workers and says so; with nothing lost it is silent', async () => {
   const rig = await makeRig(engines);
@@ -30,6 +32,7 @@ test('a running sweeper gives a dead worker’s job to others within seconds, an
   const sweeper = makeSweeper({
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
+    forgetRows: makeForgetRows({ ...rig, retention }),
     sweepOrphans: makeSweepOrphans({ ...rig, brake: { share: 1, count: 9 } }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
     findMissingOriginals: makeFindMissingOriginals({ ...rig, brake: { share: 1, count: 9 } }),

@@ -114,6 +114,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
   test('tells its free bytes, and its check leaves nothing behind', async () => {
     const { storage } = await makeStorage();
     expect(await storage.freeBytes()).toBeGreaterThan(0);
+    await expect(storage.probe()).resolves.toBeUndefined();
     await expect(storage.check()).resolves.toBeUndefined();
     expect(await listAll(storage)).toEqual([]);
     expect(await makeStaging(storage.stagingDirectory).sweep(-1)).toBe(0);

@@ -187,6 +187,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       const bytes = randomBytes(10);
       const path = await stage(storage, bytes);
       await expect(storage.check()).rejects.toMatchObject(told);
+      await expect(storage.probe()).rejects.toMatchObject(told);
       await expect(storage.store([{ path, key: nowhere }], 'original')).rejects.toMatchObject(told);
       await expect(storage.stat(nowhere)).rejects.toMatchObject(told);
       await expect(storage.readAll(nowhere)).rejects.toMatchObject(told);

@@ -39,7 +39,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       },
     },
     async (request) => {
-      const { file, filename, fields } = await receiveUploadForm(request.raw);
+      const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant_name']);
       const tenantName = fields.get('tenant_name') ?? defaultTenant;
       return uploadRecord(
         await services.ingestUpload(principalOf(request), { file, filename, tenantName, mode: 'queued' }),

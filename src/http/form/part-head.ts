@@ -1,0 +1,93 @@
+import { AppError } from '../../errors.ts';
+import { decodeText, type DecodedText } from '../text/charset.ts';
+import { parseHeaderParameters } from '../text/header-parameters.ts';
+
+/** Headers of a part, one character for each byte, by name in lower case. */
+export type PartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
+
+/** What the headers of a part say. Only `field` is required of a client (RFC 7578 §4.2, §4.4). */
+export interface PartHead {
+  readonly field: string;
+  /** Names of the file, not decoded yet: the form may declare their charset after its file. */
+  readonly filename: RawFilename | undefined;
+  /** In lower case; `text/plain` when the part names none. */
+  readonly type: string;
+  /** Charset of the part's text, when the part declares one. */
+  readonly charset: string | undefined;
+}
+
+/** The parameters `filename` and `filename*` as they came, one character for each byte. */
+export interface RawFilename {
+  readonly plain: string | undefined;
+  readonly extended: string | undefined;
+}
+
+/** Bytes of a part are what they are: these encodings change nothing. */
+const plainEncodings = new Set(['7bit', '8bit', 'binary']);
+
+/**
+ * Reads the headers of a part. `undefined` for a part that names no field, which is no part of a form.
+ * @throws {AppError} `invalid_request` for one that two readers would understand in two ways.
+ */
+export function readPartHead(headers: PartHeaders): PartHead | undefined {
+  const disposition = parseHeaderParameters(headers['content-disposition']?.[0] ?? '');
+  const { value, parameters, conflict } = disposition;
+  const name = parameters.get('name');
+  if (value !== 'form-data' || name === undefined) return undefined;
+  const field = Buffer.from(name, 'latin1').toString();
+  if (conflict !== undefined)
+    throw invalid(`The form part ${JSON.stringify(field)} has two different values of ${conflict}.`);
+  const encoding = headers['content-transfer-encoding']?.[0]?.trim().toLowerCase();
+  if (encoding !== undefined && !plainEncodings.has(encoding))
+    throw invalid(
+      `The form part ${JSON.stringify(field)} is encoded as ${encoding.slice(0, 40)}; send its bytes as they are.`,
+    );
+  const type = parseHeaderParameters(headers['content-type']?.[0] ?? 'text/plain');
+  const [plain, extended] = [parameters.get('filename'), parameters.get('filename*')];
+  return {
+    field,
+    filename: plain === undefined && extended === undefined ? undefined : { plain, extended },
+    type: type.value,
+    charset: type.parameters.get('charset'),
+  };
+}
+
+/**
+ * The name of a file, without the folders that some clients send with it. `filename*` wins (RFC 6266 §4.3) unless it
+ * cannot be decoded. `charset` is what the form declares for its names.
+ * @throws {AppError} `invalid_request` when no name can be decoded.
+ */
+export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
+  const decoded = extended === undefined ? undefined : decodeExtended(extended);
+  if (decoded && 'text' in decoded) return baseName(decoded.text);
+  const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
+  if (fallback && 'text' in fallback) return baseName(unescape(fallback.text));
+  throw invalid(
+    `The file name ${fallback?.fault}. Send it as UTF-8, or declare the charset of the form in a field "_charset_".`,
+  );
+}
+
+/** `charset'language'value` with percent escapes (RFC 8187 §3.2). */
+function decodeExtended(value: string): DecodedText {
+  const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
+  if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))
+    return { fault: `is no extended value of RFC 8187 (${JSON.stringify(value.slice(0, 40))})` };
+  const bytes = escaped.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return decodeText(Buffer.from(bytes, 'latin1'), charset);
+}
+
+/** Browsers escape a quotation mark as `%22`, and nothing else that a name may keep (HTML, "multipart form data"). */
+function unescape(name: string): string {
+  return name.replaceAll('%22', '"');
+}
+
+function baseName(name: string): string {
+  const base = name.split(/[/\\]/).at(-1) ?? '';
+  return base === '.' || base === '..' ? '' : base;
+}
+
+function invalid(sentence: string): AppError {
+  return new AppError('invalid_request', sentence);
+}

@@ -1,0 +1,37 @@
+/** A header field with parameters, such as `text/csv; charset=utf-8`. */
+export interface ParameterizedHeader {
+  /** What stands before the first semicolon, in lower case. */
+  readonly value: string;
+  /** By name in lower case. Of a parameter that is repeated, the first. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Name of a parameter that has two different values. */
+  readonly conflict: string | undefined;
+}
+
+/** A parameter: its name, then a quoted string or a token. */
+const parameterForm = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
+
+/**
+ * Reads a header field with parameters (RFC 9110 §5.6.6). Never fails: what is no parameter is skipped. A backslash is an
+ * escape only before a quotation mark or another backslash, because some clients put whole Windows paths there.
+ */
+export function parseHeaderParameters(header: string): ParameterizedHeader {
+  const end = header.indexOf(';');
+  const parameters = new Map<string, string>();
+  let conflict: string | undefined;
+  for (const [, name = '', quoted, token] of header.matchAll(parameterForm)) {
+    const key = name.toLowerCase();
+    const value = quoted?.replaceAll(/\\(["\\])/g, '$1') ?? token?.trim() ?? '';
+    const first = parameters.get(key);
+    if (first === undefined) parameters.set(key, value);
+    else if (first !== value) conflict ??= key;
+  }
+  return {
+    value: header
+      .slice(0, end === -1 ? undefined : end)
+      .trim()
+      .toLowerCase(),
+    parameters,
+    conflict,
+  };
+}

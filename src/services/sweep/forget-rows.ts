@@ -1,0 +1,44 @@
+import type { ForgetQueries } from '../../db/forgetting.ts';
+import type { Logger } from '../../model/logger.ts';
+
+/** How long rows are kept that nothing needs any more, in days. */
+export interface Retention {
+  readonly completedJobDays: number;
+  readonly failedJobDays: number;
+  readonly importDays: number;
+  readonly emptyTenantDays: number;
+}
+
+interface Parts {
+  readonly forgetting: ForgetQueries;
+  readonly retention: Retention;
+  readonly logger: Logger;
+}
+
+/** Forgets rows by age: finished jobs, imports, and tenants that have nothing. */
+export interface ForgetRows {
+  jobs(): Promise<void>;
+  imports(): Promise<void>;
+  tenants(): Promise<void>;
+}
+
+/** @see ForgetRows */
+export function makeForgetRows({ forgetting, retention, logger }: Parts): ForgetRows {
+  const report = (forgotten: number, what: string, days: number) => {
+    if (forgotten > 0) logger.info({ forgotten }, `${forgotten} ${what} were forgotten after ${days} days`);
+  };
+  return {
+    async jobs() {
+      const { completedJobDays, failedJobDays } = retention;
+      report(await forgetting.jobs('completed', completedJobDays), 'completed jobs', completedJobDays);
+      report(await forgetting.jobs('failed', failedJobDays), 'failed jobs', failedJobDays);
+    },
+    async imports() {
+      report(await forgetting.imports(retention.importDays), 'imports', retention.importDays);
+    },
+    async tenants() {
+      const { emptyTenantDays } = retention;
+      report(await forgetting.tenants(emptyTenantDays), 'tenants without images', emptyTenantDays);
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { drainBody } from '../../src/http/drain-body.ts';
+import { chunk, connectRaw } from '../support/process/socket.ts';
+
+/** A server that answers whether it drained the body of a request, after so many bytes or milliseconds. */
+async function begin(milliseconds: number, maximum?: number): Promise<string> {
+  const server = createServer((request, response) => {
+    void drainBody(request, milliseconds, maximum).then((drained) => response.end(`drained: ${drained}`));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const head = 'POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n';
+
+test('a body is drained to its end', async () => {
+  const answer = await fetch(await begin(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });
+  expect(await answer.text()).toBe('drained: true');
+});
+
+test('a body without end is given up after its bytes, long before its time', async () => {
+  const connection = await connectRaw(await begin(60_000, 2 ** 20));
+  await connection.write(head);
+  void connection.write(chunk(Buffer.alloc(2 ** 20 + 1)));
+  expect(await connection.until(/drained/, 5_000)).toContain('drained: false');
+  connection.socket.destroy();
+});
+
+test('a body that stands still is given up after its time', async () => {
+  const connection = await connectRaw(await begin(50));
+  await connection.write(head + String(chunk('x')));
+  expect(await connection.until(/drained/, 5_000)).toContain('drained: false');
+  connection.socket.destroy();
+});

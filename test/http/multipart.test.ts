@@ -1,0 +1,229 @@
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { asAppError } from '../../src/errors.ts';
+import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeStaging, type Staging } from '../../src/storage/staging.ts';
+import { fileFolder } from '../support/inner/folders.ts';
+import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
+
+const maxBytes = 2 ** 20;
+const picture = Buffer.alloc(300_000, 'picture \r\n--vitrine-test');
+const folder = await fileFolder();
+const server = createServer();
+let staging: Staging;
+let url: string;
+
+beforeAll(async () => {
+  staging = makeStaging(folder);
+  const receive = makeReceiveUploadForm({
+    staging,
+    assertFreeSpace: () => Promise.resolve(),
+    maxBytes,
+    idleMs: 5_000,
+  });
+  server.on('request', (request, response) => {
+    const answer = receive(request, ['tenant']).then(
+      async ({ file, filename, fields }) => {
+        const isWhole = (await readFile(file.path)).equals(picture);
+        await staging.discard(file.path);
+        return { filename, tenant: fields.get('tenant'), bytes: file.bytes, isWhole };
+      },
+      (error: unknown) => {
+        const { code, message } = asAppError(error);
+        return { code, message };
+      },
+    );
+    void answer.then((text) => response.end(JSON.stringify(text)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(async () => expect(await readdir(staging.directory)).toEqual([]));
+
+interface Outcome {
+  readonly filename?: string;
+  readonly tenant?: string;
+  readonly bytes?: number;
+  readonly isWhole?: boolean;
+  readonly code?: string;
+  readonly message?: string;
+}
+type Part = [head: string | Buffer, body: string | Buffer];
+
+/** Sends parts; what stands in them goes out byte by byte. */
+async function send(parts: readonly Part[], [before, after] = ['', '']): Promise<Outcome> {
+  const body = parts.flatMap(([head, bytes]) => [
+    Buffer.from(`--${boundary}\r\n`),
+    Buffer.from(head),
+    Buffer.from('\r\n\r\n'),
+    Buffer.from(bytes),
+    Buffer.from('\r\n'),
+  ]);
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+    body: Buffer.concat([Buffer.from(before ?? ''), ...body, Buffer.from(`--${boundary}--${after}`)]),
+  });
+  return (await answer.json()) as Outcome;
+}
+
+const disposition = 'Content-Disposition: form-data; ';
+const file = (rest: string): Part => [`${disposition}name="file"${rest}`, picture];
+const latin1 = (text: string) => Buffer.from(text, 'latin1');
+
+test.each([
+  ['', ''],
+  ['\r\nContent-Type: image/jpeg', ''],
+  ['\r\nContent-Type: application/octet-stream', ''],
+  ['\r\nContent-Type: text/plain', ''],
+  ['; filename=""', ''],
+  ['; filename="foto.jpg"', 'foto.jpg'],
+  ['; filename=foto.jpg', 'foto.jpg'],
+  [`; filename="foto.jpg"; filename*=UTF-8''%D1%84%D0%BE%D1%82%D0%BE.jpg`, 'фото.jpg'],
+  [`; filename*=UTF-8''%D1%84%D0%BE%D1%82%D0%BE.jpg; filename="foto.jpg"`, 'фото.jpg'],
+  [`; filename*=utf-8'de'K%C3%BCche.jpg`, 'Küche.jpg'],
+  [`; filename*=ISO-8859-1''K%FCche.jpg`, 'Küche.jpg'],
+  [`; filename*="UTF-8''K%C3%BCche.jpg"`, 'Küche.jpg'],
+  // What cannot be decoded gives way to the plain name.
+  [`; filename="foto.jpg"; filename*=UTF-8''K%FCche.jpg`, 'foto.jpg'],
+  [`; filename="foto.jpg"; filename*=cp850''K%81che.jpg`, 'foto.jpg'],
+  [`; filename="foto.jpg"; filename*=K%C3%BCche.jpg`, 'foto.jpg'],
+  ['; filename="фото 😀.jpg"', 'фото 😀.jpg'],
+  [String.raw`; filename="C:\Fotos\Küche.jpg"`, 'Küche.jpg'],
+  ['; filename="../../etc/passwd"', 'passwd'],
+  ['; filename=".."', ''],
+  ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
+  [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
+])('the part file%s is a file', async (rest, filename) => {
+  expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isWhole: true });
+});
+
+test.each<[string, Part[], string, RegExp]>([
+  [
+    'a name that is no UTF-8',
+    [[latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture]],
+    'invalid_request',
+    /^The file name is not valid UTF-8 \(byte 2 is 0xFC\)\. .*_charset_/,
+  ],
+  [
+    'an extended name alone that is no UTF-8',
+    [file(`; filename*=UTF-8''K%FCche.jpg`)],
+    'invalid_request',
+    /not valid UTF-8/,
+  ],
+  [
+    'two names',
+    [file('; filename="a.jpg"; filename="b.jpg"')],
+    'invalid_request',
+    /two different values of filename\./,
+  ],
+  [
+    'base64',
+    [file('\r\nContent-Transfer-Encoding: base64')],
+    'invalid_request',
+    /encoded as base64; send its bytes/,
+  ],
+  [
+    'a field that is no UTF-8',
+    [file(''), [`${disposition}name="tenant"`, latin1('Küche')]],
+    'invalid_request',
+    /^The form field "tenant" is not valid UTF-8 \(byte 2 is 0xFC\)/,
+  ],
+  [
+    'a field of an unknown charset',
+    [file(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
+    'invalid_request',
+    /"cp850", which is not known/,
+  ],
+  [
+    'two values of a field',
+    [file(''), [`${disposition}name="tenant"`, 'a'], [`${disposition}name="tenant"`, 'b']],
+    'invalid_request',
+    /"tenant" more than once/,
+  ],
+  [
+    'a picture in another field',
+    [[`${disposition}name="image"\r\nContent-Type: image/png`, picture]],
+    'missing_file',
+    /it has a file in the field "image"/,
+  ],
+  [
+    'bytes in another field',
+    [[`${disposition}name="image"`, picture]],
+    'invalid_request',
+    /"image" is longer than 8192 bytes; a picture belongs into the field "file"/,
+  ],
+  [
+    'text in the place of the file',
+    [[`${disposition}name="file"`, 'photo.jpg']],
+    'missing_file',
+    /"file" of the form has text in the place of a file\.$/,
+  ],
+  ['no bytes in the file', [[`${disposition}name="file"; filename=""`, '']], 'empty_file', /0 bytes/],
+  ['no bytes in a nameless file', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
+  [
+    'too many fields',
+    Array.from({ length: 21 }, (_, at): Part => [`${disposition}name="field ${at}"`, 'x']),
+    'invalid_request',
+    /more than 20 fields/,
+  ],
+  ['two files', [file(''), file('; filename="a.jpg"')], 'invalid_request', /more than one file/],
+  ['a part without a name', [['X-Nothing: 1', picture]], 'missing_file', /no file in the field "file"\.$/],
+])('a form with %s is refused', async (_what, parts, code, sentence) => {
+  const outcome = await send(parts);
+  expect(outcome.code).toBe(code);
+  expect(outcome.message).toMatch(sentence);
+});
+
+test('the charset that a form declares holds for its fields and its file name, also after the file', async () => {
+  const declared: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
+  const named: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
+  expect(await send([named, [`${disposition}name="tenant"`, latin1('Küche')], declared])).toMatchObject({
+    filename: 'Küche.jpg',
+    tenant: 'Küche',
+  });
+  const own: Part = [
+    `${disposition}name="tenant"\r\nContent-Type: text/plain; charset=ISO-8859-1`,
+    latin1('Küche'),
+  ];
+  expect(await send([own, file('')])).toMatchObject({ tenant: 'Küche' });
+});
+
+test('fields that no caller reads may hold anything, any number of times', async () => {
+  const note = (text: string): Part => [`${disposition}name="note"`, latin1(text)];
+  const twice: Part = [`${disposition}name="tenant"`, 'shop'];
+  expect(await send([note('Küche'), note('x'), file(''), twice, twice])).toMatchObject({
+    tenant: 'shop',
+    isWhole: true,
+  });
+});
+
+test('what comes before the first boundary and after the last is skipped, and counts', async () => {
+  expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isWhole: true });
+  const most = 'x'.repeat(2 ** 20 + 2 ** 18);
+  for (const around of [
+    [`${most}\r\n`, ''],
+    ['', most],
+  ])
+    expect(await send([file('')], around as [string, string])).toMatchObject({ code: 'body_too_large' });
+});
+
+test.each([
+  ['after the closing boundary', [partHead, 'x', formEnd]],
+  ['before the first boundary', []],
+])('a body without a length that never ends %s is refused', async (_where, sent) => {
+  const connection = await connectRaw(url);
+  await connection.write(formHead('/'));
+  for (const part of sent) await connection.write(chunk(part));
+  for (let at = 0; at < 21; at += 1) await connection.write(chunk(Buffer.alloc(2 ** 16)));
+  expect(await connection.until(/body_too_large/, 2_000)).toMatch(/more than 1310720 bytes, its parts/);
+  connection.socket.destroy();
+});

@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { useServer } from '../support/process/server.ts';
+import { chunk, connectRaw } from '../support/process/socket.ts';
+
+const server = useServer({ ENABLE_WORKER: 'false' });
+
+/** The answer to a request whose head is `lines`, besides its first one. */
+async function answerTo(...lines: string[]): Promise<string> {
+  const connection = await connectRaw(server().url);
+  await connection.write(['GET /v1/images HTTP/1.1', ...lines, '', ''].join('\r\n'));
+  const answer = await connection.until(/\r\n\r\n/, 3_000);
+  connection.socket.destroy();
+  return answer;
+}
+
+const headers = (count: number) => Array.from({ length: count }, (_, at) => `x-${at}: 1`);
+
+/** Cells of the row of docs/limits.md that begins with `name`. */
+async function documented(name: string): Promise<string> {
+  const page = await readFile(new URL('../../docs/limits.md', import.meta.url), 'utf8');
+  return page.split('\n').find((line) => line.startsWith(`| ${name} |`)) ?? '';
+}
+
+test('100 headers are taken, 101 are refused with 431, as the page of limits says', async () => {
+  expect(await documented('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
+  expect(await answerTo('host: test', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
+  const refused = await answerTo('host: test', ...headers(100));
+  expect(refused).toMatch(
+    /^HTTP\/1\.1 431 .*The request has more than 100 headers, or more than 16384 bytes/s,
+  );
+});
+
+test('two Host headers are refused with 400, as the page of limits says', async () => {
+  expect(await documented('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
+  for (const hosts of [
+    ['Host: a', 'Host: b'],
+    ['host: a', 'HOST: a'],
+  ])
+    expect(await answerTo(...hosts)).toMatch(/^HTTP\/1\.1 400 .*more than one Host header/s);
+  expect(await answerTo('accept: */*')).toMatch(/^HTTP\/1\.1 400 /);
+});
+
+test('an address may be as long as the headers', async () => {
+  const connection = await connectRaw(server().url);
+  await connection.write(`GET /v1/images?${'x'.repeat(1_000_000)} HTTP/1.1\r\nhost: test\r\n\r\n`);
+  expect(await connection.until(/headers_too_large/, 3_000)).toMatch(/^HTTP\/1\.1 431 /);
+  connection.socket.destroy();
+});
+
+test.each(['/v1/images', '/healthz', '/'])(
+  'a body without end to %s, which takes none, is not read for long',
+  async (path) => {
+    const connection = await connectRaw(server().url);
+    await connection.write(`GET ${path} HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n`);
+    await connection.until(/^HTTP\/1\.1 200 /, 3_000);
+    const trickle = setInterval(() => void connection.write(chunk('x')), 20);
+    try {
+      expect(await connection.closed(3_000)).toBeLessThan(3_000);
+    } finally {
+      clearInterval(trickle);
+    }
+  },
+);
+
+test('a connection whose small body was not read is used again', async () => {
+  const connection = await connectRaw(server().url);
+  for (const expected of [1, 2]) {
+    await connection.write('GET /v1/images HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\r\nabc');
+    await connection.until(new RegExp(`(?:HTTP/1\\.1 200 .*){${expected}}`, 's'), 3_000);
+  }
+  connection.socket.destroy();
+});

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { parseHeaderParameters } from '../../../src/http/text/header-parameters.ts';
+
+test.each<[string, string, Record<string, string>]>([
+  ['text/csv', 'text/csv', {}],
+  [' Text/CSV ;Charset = UTF-8 ; header=present', 'text/csv', { charset: 'UTF-8', header: 'present' }],
+  ['multipart/form-data; boundary="a; b"', 'multipart/form-data', { boundary: 'a; b' }],
+  [String.raw`form-data; filename="C:\a\b.jpg"`, 'form-data', { filename: String.raw`C:\a\b.jpg` }],
+  [
+    String.raw`form-data; filename="24\" a\\b.jpg"; name=x`,
+    'form-data',
+    { filename: String.raw`24" a\b.jpg`, name: 'x' },
+  ],
+  ["form-data; filename*=UTF-8''a%20b.jpg", 'form-data', { 'filename*': "UTF-8''a%20b.jpg" }],
+  ['form-data; name="never closed', 'form-data', { name: 'never closed' }],
+  ['form-data; ; name; ="x"; a="b"c; d=e', 'form-data', { name: '', a: 'b', d: 'e' }],
+  ['', '', {}],
+])('%j', (header, value, parameters) => {
+  const read = parseHeaderParameters(header);
+  expect([read.value, Object.fromEntries(read.parameters), read.conflict]).toEqual([
+    value,
+    parameters,
+    undefined,
+  ]);
+});
+
+test('a parameter with two values is a conflict, one that is repeated is none', () => {
+  expect(parseHeaderParameters('form-data; name=a; name="a"').conflict).toBeUndefined();
+  expect(parseHeaderParameters('form-data; name=a; NAME=b')).toMatchObject({ conflict: 'name' });
+});
+
+test('a hostile header takes no time', () => {
+  const began = performance.now();
+  for (const unit of [';', '; ', ';a', '; a="', String.raw`;a="\"`, '='])
+    parseHeaderParameters(unit.repeat(8_000));
+  parseHeaderParameters(`;${' '.repeat(16_000)}`.repeat(2));
+  expect(performance.now() - began).toBeLessThan(500);
+});

@@ -1,0 +1,48 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { cleanFilename } from '../../src/model/filename.ts';
+
+test.each([
+  ['vase.jpg', 'vase.jpg'],
+  [' Küche № 4 😀.png ', 'Küche № 4 😀.png'],
+  ['שלום\u200F.jpg', 'שלום\u200F.jpg'],
+  // Shown as "photoexe.jpg" with its end turned round.
+  ['photo\u202Egpj.exe', 'photogpj.exe'],
+  ['\uFEFFa\u2066b\u2069\u2028c\u0000\u0085.jpg', 'abc.jpg'],
+  ['K\uFFFDche.jpg', 'K_che.jpg'],
+  ['half \ud83d.jpg', 'half .jpg'],
+  ['\u202E', 'unnamed'],
+  ['', 'unnamed'],
+])('the name %j is kept as %j', (name, kept) => {
+  expect(cleanFilename(name)).toBe(kept);
+});
+
+test.each([
+  [`${'n'.repeat(300)}.jpg`, `${'n'.repeat(251)}.jpg`],
+  [`${'n'.repeat(255)}.jpg`, `${'n'.repeat(251)}.jpg`],
+  ['n'.repeat(300), 'n'.repeat(255)],
+  [`${'😀'.repeat(251)}.jpg`, `${'😀'.repeat(251)}.jpg`],
+  [`${'😀'.repeat(300)}.jpg`, `${'😀'.repeat(251)}.jpg`],
+  [`${'n'.repeat(250)}👩‍👩‍👧${'n'.repeat(50)}.jpg`, `${'n'.repeat(250)}.jpg`],
+  [`${'n'.repeat(250)}u\u0308${'n'.repeat(50)}.jpg`, `${'n'.repeat(250)}.jpg`],
+  [`a${'\u0301'.repeat(300)}.webp`, `a${'\u0301'.repeat(249)}.webp`],
+  [`n.${'x'.repeat(300)}`, `n.${'x'.repeat(253)}`],
+  [`.${'x'.repeat(300)}`, `.${'x'.repeat(254)}`],
+])('a name that is too long keeps its extension and whole characters', (name, kept) => {
+  expect(cleanFilename(name)).toBe(kept);
+});
+
+test('a kept name is well-formed, no longer than 255 characters, and kept as it is', () => {
+  const unit = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('😀', 'u\u0308', '.jpg', '\ud83d'));
+  const names = fc.array(unit, { maxLength: 400 }).map((units) => units.join(''));
+  fc.assert(
+    fc.property(names, (name) => {
+      const kept = cleanFilename(name);
+      expect(kept.isWellFormed()).toBe(true);
+      expect(Array.from(kept).length).toBeLessThanOrEqual(255);
+      expect(kept).not.toMatch(/[\p{Cc}\u202A-\u202E\uFFFD]/u);
+      expect(cleanFilename(kept)).toBe(kept);
+    }),
+    { numRuns: 200 },
+  );
+});

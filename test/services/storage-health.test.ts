@@ -1,0 +1,72 @@
+import { chmod, readdir } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/storage-health.ts';
+import { makeLocalStorage } from '../../src/storage/local.ts';
+import { testFolder } from '../support/inner/folders.ts';
+
+/** A real storage that counts what is asked of it, and that a test may break. */
+async function begin(times: Partial<StorageHealthTimes> = {}) {
+  const storage = await makeLocalStorage(await testFolder());
+  const counts = { probes: 0, writes: 0 };
+  let fault: AppError | undefined;
+  const health = makeStorageHealth({
+    storage: {
+      probe: async () => {
+        counts.probes += 1;
+        await storage.probe();
+      },
+      check: async () => {
+        counts.writes += 1;
+        if (fault) throw fault;
+        await storage.check();
+      },
+    },
+    times: { probeMs: 60_000, writeMs: 60_000, writeAgainMs: 60_000, ...times },
+  });
+  onTestFinished(() => health.stop());
+  const fail = (sentence: string | undefined) => {
+    fault = sentence === undefined ? undefined : new AppError('storage_full', sentence);
+  };
+  return { storage, counts, health, fail };
+}
+
+test('a thousand who ask for health cost one write and one look', async () => {
+  const { counts, health, storage } = await begin();
+  await Promise.all(Array.from({ length: 1_000 }, () => health.assert()));
+  await health.assert();
+  expect(counts).toEqual({ probes: 1, writes: 1 });
+  expect(await readdir(storage.stagingDirectory)).toEqual([]);
+});
+
+test('with a timetable asking never writes; a full storage is noticed without anybody asking', async () => {
+  const { counts, health, fail } = await begin({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
+  health.start();
+  await health.assert();
+  fail('The disk is full.');
+  await expect
+    .poll(() => health.assert().catch((error: unknown) => String(error)))
+    .toMatch(/The disk is full\./);
+  fail(undefined);
+  await expect.poll(() => health.assert().catch((error: unknown) => error)).toBeUndefined();
+  expect(counts.writes).toBeGreaterThan(2);
+});
+
+test('a failure is believed for a shorter time than a success', async () => {
+  const { counts, health, fail } = await begin({ writeAgainMs: 1 });
+  fail('The disk is full.');
+  await expect(health.assert()).rejects.toThrow('The disk is full.');
+  fail(undefined);
+  await expect.poll(() => health.assert().catch((error: unknown) => error)).toBeUndefined();
+  await health.assert();
+  expect(counts.writes).toBe(2);
+});
+
+test.skipIf(process.getuid?.() === 0)('a folder that may not be written to is seen by a look', async () => {
+  const { health, storage } = await begin({ probeMs: 0 });
+  await health.assert();
+  await chmod(storage.stagingDirectory, 0o500);
+  await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });
+  await chmod(storage.stagingDirectory, 0o700);
+  await health.assert();
+});
