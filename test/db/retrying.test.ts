@@ -2,9 +2,13 @@ import { expect, test } from 'vitest';
 import { retrying } from '../../src/db/retrying.ts';
 import { AppError } from '../../src/errors.ts';
 
-const failing = (error: unknown, times: number) => {
+const failing = (error: Error, times: number) => {
   let calls = 0;
-  const work = () => (++calls <= times ? Promise.reject(error) : Promise.resolve('done'));
+  const work = async () => {
+    calls += 1;
+    if (calls <= times) throw error;
+    return 'done';
+  };
   return { work, calls: () => calls };
 };
 const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });
