@@ -1,15 +1,11 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { retrying } from '../../src/db/retrying.ts';
 import { AppError } from '../../src/errors.ts';
 
 const failing = (error: Error, times: number) => {
-  let calls = 0;
-  const work = async () => {
-    calls += 1;
-    if (calls <= times) throw error;
-    return 'done';
-  };
-  return { work, calls: () => calls };
+  const work = vi.fn<() => Promise<string>>().mockResolvedValue('done');
+  for (let n = 0; n < times; n++) work.mockRejectedValueOnce(error);
+  return { work, calls: () => work.mock.calls.length };
 };
 const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });
 
