@@ -4,7 +4,10 @@ import { AppError } from '../../src/errors.ts';
 
 const failing = (error: unknown, times: number) => {
   let calls = 0;
-  const work = () => (++calls <= times ? Promise.reject(error) : Promise.resolve('done'));
+  const work = async () => {
+    if (++calls <= times) throw error;
+    return 'done';
+  };
   return { work, calls: () => calls };
 };
 const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });

@@ -21,11 +21,12 @@ test('ten processes that start at once migrate once', async () => {
   const reports = await Promise.all(databases.map((database) => migrate(database)));
   const [version] = reports.map((report) => report.version);
   expect(reports.map((report) => report.version)).toEqual(reports.map(() => version));
-  expect(reports.filter(({ applied }) => applied.length > 0)).toHaveLength(1);
+  const [made, ...more] = reports.filter(({ applied }) => applied.length > 0);
+  expect(more).toEqual([]);
   const [first] = databases;
   const recorded =
     first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
-  expect(recorded).toHaveLength(version ?? 0);
+  expect(recorded).toHaveLength(made?.applied.length ?? 0);
 });
 
 test('a migration that fails leaves nothing, and the lock with nobody', async () => {
