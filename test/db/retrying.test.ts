@@ -2,12 +2,9 @@ import { expect, test } from 'vitest';
 import { retrying } from '../../src/db/retrying.ts';
 import { AppError } from '../../src/errors.ts';
 
-const failing = (error: unknown, times: number) => {
+const failing = (reason: unknown, times: number) => {
   let calls = 0;
-  const work = async () => {
-    if (++calls <= times) throw error;
-    return 'done';
-  };
+  const work = () => (++calls <= times ? Promise.reject(reason) : Promise.resolve('done'));
   return { work, calls: () => calls };
 };
 const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });
