@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { retrying } from '../../src/db/retrying.ts';
 import { AppError } from '../../src/errors.ts';
 
-const failing = (reason: unknown, times: number) => {
+const failing = (reason: Error, times: number) => {
   let calls = 0;
   const work = () => (++calls <= times ? Promise.reject(reason) : Promise.resolve('done'));
   return { work, calls: () => calls };
