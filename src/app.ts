@@ -136,7 +136,7 @@ function compose(config: Config, parts: Parts) {
     idleMs: config.server.bodyIdleMs,
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
-  const watchers = makeWorkerServer(logger, { services, metrics });
+  const watchers = makeWorkerServer(config.server, logger, { services, metrics });
   return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases };
 }
 

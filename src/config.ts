@@ -9,6 +9,13 @@ import {
   type QueueConfig,
   type StorageConfig,
 } from './config/engines.ts';
+import {
+  composeConfirmToken,
+  composeExposure,
+  documentedConfirmToken,
+  type Exposure,
+  exposureWarnings,
+} from './config/exposure.ts';
 import { type LogLevel, readYesNo } from './config/readers.ts';
 import type { Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
@@ -29,7 +36,7 @@ export interface Config {
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
     readonly corsOrigins: readonly string[] | '*';
-  };
+  } & Exposure;
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
@@ -65,7 +72,7 @@ export interface Config {
     readonly maxResults: number;
   };
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
-  /** Sentences on settings that have no effect. */
+  /** Sentences on settings that have no effect, and on those that leave the server open. */
   readonly warnings: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
@@ -121,6 +128,7 @@ function nameInUse(env: Environment, { name, aliases }: Setting<unknown>): strin
 
 function composeConfig(values: SettingValues): Config {
   const database = composeDatabase(values);
+  const exposure = composeExposure(values);
   return {
     dataDir: resolve(values.dataDir),
     server: {
@@ -133,6 +141,7 @@ function composeConfig(values: SettingValues): Config {
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,
       corsOrigins: values.corsOrigins,
+      ...exposure,
     },
     database,
     queue: composeQueue(values, database),
@@ -171,8 +180,8 @@ function composeConfig(values: SettingValues): Config {
       threshold: values.similarityThreshold,
       maxResults: values.maxSimilarResults,
     },
-    purge: { days: values.purgeDays, confirmToken: values.purgeConfirmToken || purgeTokenOf(values.host) },
-    warnings: engineWarnings(values),
+    purge: { days: values.purgeDays, confirmToken: composeConfirmToken(values, exposure) },
+    warnings: [...exposureWarnings(values), ...engineWarnings(values)],
     log: {
       level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
       format: values.logFormat,
@@ -180,10 +189,22 @@ function composeConfig(values: SettingValues): Config {
   };
 }
 
-/** The documented word confirms on a machine of one's own; a server that others reach needs a secret of its own. */
-function purgeTokenOf(host: string): string | undefined {
-  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host.trim());
-  return isLoopback ? 'DELETE_CONFIRMED' : undefined;
+/** The same configuration for a server that one command starts for itself, on a free port that this machine alone reaches. */
+export function forThisMachineAlone(config: Config): Config {
+  const { confirmToken = documentedConfirmToken } = config.purge;
+  return {
+    ...config,
+    server: {
+      ...config.server,
+      host: '127.0.0.1',
+      port: 0,
+      isOnLoopback: true,
+      allowedHosts: [],
+      publicOrigin: undefined,
+      isExposed: false,
+    },
+    purge: { ...config.purge, confirmToken },
+  };
 }
 
 function withThumbnailSize({ presets, thumbnailSize }: SettingValues): readonly Preset[] {

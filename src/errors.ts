@@ -30,6 +30,11 @@ export const errorTable = {
   source_refused: { status: 400, title: 'The source gave no picture', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source did not answer', failureClass: 'transient' },
   purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Pages of this origin may not change anything',
+    failureClass: 'permanent',
+  },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
@@ -64,6 +69,11 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file', failureClass: 'permanent' },
+  host_not_allowed: {
+    status: 421,
+    title: 'The server does not answer to this host',
+    failureClass: 'permanent',
+  },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service cannot do this now', failureClass: 'transient' },

@@ -160,7 +160,7 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
       tenant: readText(values, 'tenant'),
       days: readNumber(values, 'days', unused ? 0 : config.purge.days, 36_500, 0),
       confirm: values['confirm'] === true,
-      token: readText(values, 'token') ?? config.purge.confirmToken,
+      token: readText(values, 'token') ?? connection.confirmToken,
       json: values['json'] === true,
       signal: abortOnInterrupt(),
       output: process.stdout,

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
 import { engineSettings } from './engine-settings.ts';
-import { networkList, originList } from './network-readers.ts';
+import { hostList, networkList, originList, publicOrigin } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
-import { anyText, fraction, logLevel, oneOf, wholeNumber, yesNo } from './readers.ts';
+import { anyText, fraction, logLevel, oneOf, printableText, wholeNumber, yesNo } from './readers.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
@@ -40,8 +40,19 @@ export const settings = {
     'CORS_ORIGINS',
     originList,
     'http://localhost:3000,http://localhost:8080,http://localhost:8000',
-    { about: 'Origins whose pages may call the API from a browser; `*` allows all, `none` allows none.' },
+    {
+      about:
+        'Origins whose pages may call the API from a browser; `none` allows none. `*` lets the pages of every origin read, and none of them change anything.',
+    },
   ),
+  publicUrl: optional('Server', 'PUBLIC_URL', publicOrigin, {
+    about:
+      'Address under which clients reach this server, when a proxy stands before it. Its host is an allowed one, and its own pages may change things.',
+  }),
+  allowedHosts: withDefault('Server', 'ALLOWED_HOSTS', hostList, 'none', {
+    about:
+      'Further names by which clients reach this server. Requests for other hosts are answered with 421: always while `HOST` is a loopback address, else once this or `PUBLIC_URL` is set. Loopback names and IP addresses always pass.',
+  }),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
     about:
       'Folder of the embedded database, of pictures on local disk, and of files that are on their way. With the embedded database, one process at a time.',
@@ -165,9 +176,11 @@ export const settings = {
     about:
       'Deleted images may be restored for this long; then a purge of deleted images takes them, where it names no other time.',
   }),
-  purgeConfirmToken: optional('Purge', 'PURGE_CONFIRM_TOKEN', anyText, {
-    about: 'What `/v1/purge` must be confirmed with.',
-    fallbackWords: '`DELETE_CONFIRMED` while `HOST` is a loopback address; else purging is refused',
+  purgeConfirmToken: optional('Purge', 'PURGE_CONFIRM_TOKEN', printableText, {
+    isSecret: true,
+    about:
+      'What purges must be confirmed with: every purge that is no dry run, once others than this machine reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`); before that, `/v1/purge` only.',
+    fallbackWords: '`DELETE_CONFIRMED` while only this machine reaches the server; else purges are refused',
   }),
   logLevel: withDefault('Log', 'LOG_LEVEL', logLevel, 'info', { about: 'Least level that is logged.' }),
   logFormat: withDefault('Log', 'LOG_FORMAT', oneOf(['auto', 'json', 'text']), 'auto', {

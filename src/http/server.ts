@@ -6,11 +6,12 @@ import { allowOrigins } from './cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { frontDoor } from './front-door.ts';
+import { guardRequests } from './request-gate.ts';
 import { acceptJson, mostBodyBytes } from './json-body.ts';
 import { collectAddresses } from './known-addresses.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { serveDocumentation } from './openapi/pages.ts';
-import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
+import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
@@ -37,6 +38,9 @@ export function makeHttpServer(
 ): FastifyInstance {
   const app = makeServer(config.server, logger);
   const nameMissingRoute = collectAddresses(app);
+  answerErrorsAsProblems(app);
+  // Before all other hooks: what is refused here costs nothing more.
+  guardRequests(app, config.server);
   countRequests(app, parts.metrics);
   acceptJson(app);
   acceptForms(app);
@@ -45,7 +49,7 @@ export function makeHttpServer(
   keepAnswersPlain(app);
   describeRoutes(app);
   // After the above: an error too goes to pages of other origins.
-  app.after(() => answerErrorsAsProblems(app, nameMissingRoute));
+  app.after(() => answerMissingRoutes(app, nameMissingRoute));
   addSurfaces(app, { ...parts, config });
   return app;
 }

@@ -45,6 +45,7 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         response: answers(
           { 200: json(unusedPurgeSchema, 'What would go, or went.') },
           'invalid_request',
+          'origin_not_allowed',
           'purge_refused',
           'tenant_not_found',
           'unsupported_body',
