@@ -142,6 +142,7 @@ function compose(config: Config, parts: Parts) {
 
 function serviceSettings({
   server,
+  warnings,
   storage,
   worker,
   uploads,
@@ -163,6 +164,8 @@ function serviceSettings({
     duplicateHandling: imports.duplicateHandling,
     allowedNetworks: imports.allowedNetworks,
     confirmToken: purge.confirmToken,
+    isExposed: server.isExposed,
+    warnings,
     versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
   };
 }

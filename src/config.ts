@@ -36,6 +36,8 @@ export interface Config {
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
     readonly corsOrigins: readonly string[] | '*';
+    /** Networks in CIDR notation. */
+    readonly trustedProxies: readonly string[];
   } & Exposure;
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
@@ -141,6 +143,7 @@ function composeConfig(values: SettingValues): Config {
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,
       corsOrigins: values.corsOrigins,
+      trustedProxies: values.trustedProxies,
       ...exposure,
     },
     database,

@@ -53,6 +53,10 @@ export const settings = {
     about:
       'Further names by which clients reach this server. Requests for other hosts are answered with 421: always while `HOST` is a loopback address, else once this or `PUBLIC_URL` is set. Loopback names and IP addresses always pass.',
   }),
+  trustedProxies: withDefault('Server', 'TRUSTED_PROXIES', networkList, 'none', {
+    about:
+      'Networks of the proxies in front, beside this machine: their `X-Forwarded-For` says which client a request comes from, in the log.',
+  }),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
     about:
       'Folder of the embedded database, of pictures on local disk, and of files that are on their way. With the embedded database, one process at a time.',

@@ -14,6 +14,7 @@ import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { makeIsTrustedProxy } from './trusted-proxies.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
 import { validatorCompiler } from './validation.ts';
@@ -59,6 +60,7 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: mostBodyBytes,
+    trustProxy: makeIsTrustedProxy(config.trustedProxies),
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',

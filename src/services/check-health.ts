@@ -17,6 +17,8 @@ interface Parts {
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
+  /** What the configuration leaves open. */
+  readonly warnings: readonly string[];
   readonly logger: Logger;
 }
 
@@ -51,6 +53,8 @@ export interface HealthDetails {
     | { readonly space: string; readonly dimension: number; readonly count: number }
     | undefined;
   readonly versions: Readonly<Record<string, string>>;
+  /** What the configuration leaves open, a sentence each. */
+  readonly warnings: readonly string[];
   readonly uptimeSeconds: number;
 }
 
@@ -64,7 +68,8 @@ export interface CheckHealth {
 
 /** @see CheckHealth */
 export function makeCheckHealth(parts: Parts): CheckHealth {
-  const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, logger } = parts;
+  const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, warnings, logger } =
+    parts;
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
@@ -112,6 +117,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
         embeddings:
           count === undefined ? undefined : { space: space.name, dimension: space.dimension, count },
         versions,
+        warnings,
         uptimeSeconds: Math.round(process.uptime()),
       };
     },
