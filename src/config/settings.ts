@@ -59,7 +59,7 @@ export const settings = {
   }),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
     about:
-      'Folder of the embedded database, of pictures on local disk, and of files that are on their way. With the embedded database, one process at a time.',
+      'Folder of the embedded database, of pictures on local disk, and of files that are on their way; a start makes it private to its user (mode 0700), so nothing else belongs there. With the embedded database, one process at a time.',
   }),
   ...engineSettings,
   enableWorker: withDefault('Worker', 'ENABLE_WORKER', yesNo, 'true', {

@@ -14,7 +14,7 @@ import { serveDocumentation } from './openapi/pages.ts';
 import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
-import { makeIsTrustedProxy } from './trusted-proxies.ts';
+import { addressesIn, loopbackNetworks } from './trusted-proxies.ts';
 import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
 import { validatorCompiler } from './validation.ts';
@@ -60,7 +60,8 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: mostBodyBytes,
-    trustProxy: makeIsTrustedProxy(config.trustedProxies),
+    // Whose X-Forwarded-For is believed: every client can send that header.
+    trustProxy: addressesIn([...loopbackNetworks, ...config.trustedProxies]),
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
