@@ -168,7 +168,7 @@ function compose(config: Config, parts: Parts) {
 
 function serviceSettings({
   server,
-  warnings,
+  exposureWarnings,
   storage,
   worker,
   uploads,
@@ -191,7 +191,7 @@ function serviceSettings({
     allowedNetworks: imports.allowedNetworks,
     confirmToken: purge.confirmToken,
     isExposed: server.isExposed,
-    warnings,
+    exposureWarnings,
     versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
   };
 }

@@ -74,8 +74,10 @@ export interface Config {
     readonly maxResults: number;
   };
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
-  /** Sentences on settings that have no effect, and on those that leave the server open. */
+  /** Sentences on settings that have no effect. */
   readonly warnings: readonly string[];
+  /** Sentences on what a server with these settings leaves open to others. */
+  readonly exposureWarnings: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
@@ -184,7 +186,8 @@ function composeConfig(values: SettingValues): Config {
       maxResults: values.maxSimilarResults,
     },
     purge: { days: values.purgeDays, confirmToken: composeConfirmToken(values, exposure) },
-    warnings: [...exposureWarnings(values), ...engineWarnings(values)],
+    warnings: engineWarnings(values),
+    exposureWarnings: exposureWarnings(values),
     log: {
       level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
       format: values.logFormat,
@@ -207,6 +210,7 @@ export function forThisMachineAlone(config: Config): Config {
       isExposed: false,
     },
     purge: { ...config.purge, confirmToken },
+    exposureWarnings: [],
   };
 }
 

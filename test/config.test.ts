@@ -48,7 +48,7 @@ test('a server counts as reached by others by its address, or by a public name o
 });
 
 test('the start of a server that others reach has warnings, without its token', () => {
-  const warningsOf = (env: Record<string, string>) => loadConfig(env).warnings.join(' ');
+  const warningsOf = (env: Record<string, string>) => loadConfig(env).exposureWarnings.join(' ');
   expect(warningsOf({})).toBe('');
   expect(warningsOf({ HOST: '0.0.0.0' })).toMatch(
     /HOST is 0\.0\.0\.0.*no access control.*PURGE_CONFIRM_TOKEN is not set.*ALLOWED_HOSTS is not set/,

@@ -18,7 +18,7 @@ interface Parts {
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
   /** What the configuration leaves open. */
-  readonly warnings: readonly string[];
+  readonly exposureWarnings: readonly string[];
   readonly logger: Logger;
 }
 
@@ -68,8 +68,18 @@ export interface CheckHealth {
 
 /** @see CheckHealth */
 export function makeCheckHealth(parts: Parts): CheckHealth {
-  const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, warnings, logger } =
-    parts;
+  const {
+    sweeping,
+    reports,
+    embeddings,
+    storage,
+    queue,
+    decoders,
+    space,
+    versions,
+    exposureWarnings,
+    logger,
+  } = parts;
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
@@ -117,7 +127,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
         embeddings:
           count === undefined ? undefined : { space: space.name, dimension: space.dimension, count },
         versions,
-        warnings,
+        warnings: exposureWarnings,
         uptimeSeconds: Math.round(process.uptime()),
       };
     },

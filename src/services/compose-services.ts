@@ -74,7 +74,7 @@ export interface ServiceSettings {
   readonly redirectSeconds: number | undefined;
   readonly versions: Readonly<Record<string, string>>;
   /** What the configuration leaves open. */
-  readonly warnings: readonly string[];
+  readonly exposureWarnings: readonly string[];
 }
 
 /** Services for the API, and what a worker needs to run jobs. */

@@ -125,7 +125,8 @@ test('deletions, restores and purges are logged with count, tenant and caller', 
   const through = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
   await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: through });
   await call(`${url}/v1/images/${id}/restore`, { method: 'POST', headers: through });
-  await call(`${url}/v1/images/${id}`, { method: 'DELETE' });
+  const garbled = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: garbled });
   await post(`${url}/v1/purge/deleted`, { dry_run: false, days: 0 }, { ...asHeader(token), ...through });
   const lines = () =>
     exposed()
@@ -138,7 +139,11 @@ test('deletions, restores and purges are logged with count, tenant and caller', 
   const expected = [
     { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was deleted` },
     { ...image, ...forwarded, msg: `image ${id} of the tenant ledger is there after a restore` },
-    { ...image, address: '127.0.0.1', msg: `image ${id} of the tenant ledger was deleted` },
+    {
+      ...image,
+      forwardedFor: `unknown ${'x'.repeat(56)}`,
+      msg: `image ${id} of the tenant ledger was deleted`,
+    },
     { images: 1, days: 0, ...forwarded, msg: 'a purge removed 1 deleted images' },
   ];
   for (const line of expected)

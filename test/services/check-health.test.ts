@@ -43,7 +43,7 @@ async function makeHealth(
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions: { vitrine: '1.2.3' },
-    warnings: ['HOST is open.'],
+    exposureWarnings: ['HOST is open.'],
     logger,
   });
   return { check, database, storage, logger, decoders, ...queries };

@@ -14,7 +14,7 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
   const queue = isReached || config.queue.kind === 'redis' ? await checkQueue(config) : [];
   const findings = [...checkVersions(), ...checkPrivacy(config), ...data, ...queue];
   for (const finding of findings) output.write(line(finding));
-  for (const warning of config.warnings) output.write(`note  ${warning}\n`);
+  for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
   const failed = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
     failed === 0
