@@ -15,7 +15,7 @@ ENV NODE_ENV=production \
     WORKER_PORT=8001 \
     DATA_DIR=/data \
     LOG_FORMAT=json
-RUN mkdir /data && chown node:node /data
+RUN mkdir --mode=0700 /data && chown node:node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY bin ./bin

@@ -5,6 +5,12 @@ import { openDatabase, openQueue, openStorage } from './app/open-engines.ts';
 import { whenClaimed } from './app/when-claimed.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
+import {
+  describePicturesElsewhere,
+  isBelow,
+  makePrivate,
+  protectDataFolder,
+} from './data-folder/private-folder.ts';
 import { migrate } from './db/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
@@ -47,13 +53,24 @@ export interface App {
 /** Composition root. With the embedded database, holds the data folder from here on. */
 export async function makeApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const lock = config.database.kind === 'embedded' ? lockDataFolder(config.dataDir) : undefined;
+  const repair = protectDataFolder(config.dataDir, foldersInside(config), logger);
+  const unlock = (): void => {
+    repair.stop();
+    lock?.release();
+  };
   try {
     const parts = await openParts(config, logger);
-    return startable(config, parts, compose(config, parts), lock);
+    return startable(config, parts, compose(config, parts), { lock, unlock });
   } catch (error) {
-    lock?.release();
+    unlock();
     throw error;
   }
+}
+
+/** Folders of the data folder that hold many files. The database's own are made private when it is open. */
+function foldersInside({ dataDir, storage }: Config): string[] {
+  const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
+  return isBelow(path, dataDir) ? [path] : [];
 }
 
 /** The parts that hold something open: children, files, the database. */
@@ -65,6 +82,7 @@ async function openParts(config: Config, logger: FastifyBaseLogger) {
     // The children load their library while the database opens.
     await decoders.start();
     const storage = await openStorage(config);
+    warnOfPicturesElsewhere(config, logger);
     opened.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
     // Nobody else holds the folder, so whatever lies in staging was left behind by a crash.
@@ -92,6 +110,8 @@ async function openMigrated(config: Config, logger: FastifyBaseLogger) {
   const database = await openDatabase(config, logger);
   try {
     const { vectors } = await migrate(database);
+    // The engine sets modes of its own, past the umask of the process.
+    if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
       logger.warn({}, `${vectors.reason}. Until then similar images cannot be searched; all else works.`);
     }
@@ -100,6 +120,12 @@ async function openMigrated(config: Config, logger: FastifyBaseLogger) {
     await database.close();
     throw error;
   }
+}
+
+function warnOfPicturesElsewhere({ storage, dataDir }: Config, logger: FastifyBaseLogger): void {
+  if (storage.kind !== 'local') return;
+  const warning = describePicturesElsewhere(storage.path, dataDir);
+  if (warning !== undefined) logger.warn({}, warning);
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>;
@@ -142,12 +168,13 @@ function compose(config: Config, parts: Parts) {
     idleMs: config.server.bodyIdleMs,
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
-  const watchers = makeWorkerServer(logger, { services, metrics });
+  const watchers = makeWorkerServer(config.server, logger, { services, metrics });
   return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth };
 }
 
 function serviceSettings({
   server,
+  exposureWarnings,
   storage,
   worker,
   uploads,
@@ -169,6 +196,8 @@ function serviceSettings({
     duplicateHandling: imports.duplicateHandling,
     allowedNetworks: imports.allowedNetworks,
     confirmToken: purge.confirmToken,
+    isExposed: server.isExposed,
+    exposureWarnings,
     versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
   };
 }
@@ -177,7 +206,7 @@ function startable(
   config: Config,
   parts: Parts,
   composed: ReturnType<typeof compose>,
-  lock: DataFolderLock | undefined,
+  { lock, unlock }: { lock: DataFolderLock | undefined; unlock: () => void },
 ): App {
   const { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases } = composed;
   const { storageHealth } = composed;
@@ -216,7 +245,7 @@ function startable(
     await parts.queue.close();
     await parts.database.close();
     await parts.storage.close();
-    lock?.release();
+    unlock();
   }
 
   return {

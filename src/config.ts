@@ -9,6 +9,13 @@ import {
   type QueueConfig,
   type StorageConfig,
 } from './config/engines.ts';
+import {
+  composeConfirmToken,
+  composeExposure,
+  documentedConfirmToken,
+  type Exposure,
+  exposureWarnings,
+} from './config/exposure.ts';
 import { type LogLevel, readYesNo } from './config/readers.ts';
 import type { Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
@@ -25,8 +32,6 @@ export interface Config {
     readonly port: number;
     readonly maxConnections: number;
     readonly maxConnectionsPerAddress: number;
-    /** Networks in CIDR notation. */
-    readonly trustedProxies: readonly string[];
     readonly requestMs: number;
     readonly bodyIdleMs: number;
     readonly responseStallMs: number;
@@ -34,7 +39,9 @@ export interface Config {
     readonly shutdownMs: number;
     readonly readCacheBytes: number;
     readonly corsOrigins: readonly string[] | '*';
-  };
+    /** Networks in CIDR notation. */
+    readonly trustedProxies: readonly string[];
+  } & Exposure;
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
@@ -81,6 +88,8 @@ export interface Config {
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
   /** Sentences on settings that have no effect. */
   readonly warnings: readonly string[];
+  /** Sentences on what a server with these settings leaves open to others. */
+  readonly exposureWarnings: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
@@ -135,6 +144,7 @@ function nameInUse(env: Environment, { name, aliases }: Setting<unknown>): strin
 
 function composeConfig(values: SettingValues): Config {
   const database = composeDatabase(values);
+  const exposure = composeExposure(values);
   return {
     dataDir: resolve(values.dataDir),
     server: {
@@ -142,7 +152,6 @@ function composeConfig(values: SettingValues): Config {
       port: values.port,
       maxConnections: values.maxConnections,
       maxConnectionsPerAddress: values.maxConnectionsPerAddress,
-      trustedProxies: values.trustedProxies,
       requestMs: values.requestSeconds * 1000,
       bodyIdleMs: values.bodyIdleSeconds * 1000,
       responseStallMs: values.responseStallSeconds * 1000,
@@ -150,6 +159,8 @@ function composeConfig(values: SettingValues): Config {
       shutdownMs: values.shutdownSeconds * 1000,
       readCacheBytes: values.readCacheMb * 2 ** 20,
       corsOrigins: values.corsOrigins,
+      trustedProxies: values.trustedProxies,
+      ...exposure,
     },
     database,
     queue: composeQueue(values, database),
@@ -197,8 +208,9 @@ function composeConfig(values: SettingValues): Config {
       importDays: values.importsKeepDays,
       emptyTenantDays: values.emptyTenantsKeepDays,
     },
-    purge: { days: values.purgeDays, confirmToken: values.purgeConfirmToken || purgeTokenOf(values.host) },
+    purge: { days: values.purgeDays, confirmToken: composeConfirmToken(values, exposure) },
     warnings: engineWarnings(values),
+    exposureWarnings: exposureWarnings(values),
     log: {
       level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
       format: values.logFormat,
@@ -206,10 +218,23 @@ function composeConfig(values: SettingValues): Config {
   };
 }
 
-/** The documented word confirms on a machine of one's own; a server that others reach needs a secret of its own. */
-function purgeTokenOf(host: string): string | undefined {
-  const isLoopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host.trim());
-  return isLoopback ? 'DELETE_CONFIRMED' : undefined;
+/** The same configuration for a server that one command starts for itself, on a free port that this machine alone reaches. */
+export function forThisMachineAlone(config: Config): Config {
+  const { confirmToken = documentedConfirmToken } = config.purge;
+  return {
+    ...config,
+    server: {
+      ...config.server,
+      host: '127.0.0.1',
+      port: 0,
+      isOnLoopback: true,
+      allowedHosts: [],
+      publicOrigin: undefined,
+      isExposed: false,
+    },
+    purge: { ...config.purge, confirmToken },
+    exposureWarnings: [],
+  };
 }
 
 function withThumbnailSize({ presets, thumbnailSize }: SettingValues): readonly Preset[] {

@@ -30,6 +30,11 @@ export const errorTable = {
   source_refused: { status: 400, title: 'The source gave no picture', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source is not available', failureClass: 'transient' },
   purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Pages of this origin may not change anything',
+    failureClass: 'permanent',
+  },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
   tenant_not_found: { status: 404, title: 'There is no such tenant', failureClass: 'permanent' },
   import_not_found: { status: 404, title: 'There is no such import', failureClass: 'permanent' },
@@ -65,6 +70,11 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   range_not_satisfiable: { status: 416, title: 'The range lies outside the file', failureClass: 'permanent' },
+  host_not_allowed: {
+    status: 421,
+    title: 'The server does not answer to this host',
+    failureClass: 'permanent',
+  },
   too_many_connections: {
     status: 429,
     title: 'The address has too many connections',

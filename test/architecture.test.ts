@@ -44,7 +44,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'app.ts',
     ],
   },
-  app: { uses: [...nouns, 'db', 'queue', 'storage'], knows: ['config.ts', 'services'] },
+  app: { uses: [...nouns, 'data-folder', 'db', 'queue', 'storage'], knows: ['config.ts', 'services'] },
   'app.ts': {
     uses: [
       ...nouns,

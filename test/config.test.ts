@@ -21,6 +21,75 @@ test('an empty environment gives the documented defaults', () => {
   expect(presets).toEqual([preset('thumb', 100, 100), preset('card', 400, 400), preset('zoom', 1200, 1200)]);
 });
 
+test('a server counts as reached by others by its address, or by a public name of its own', () => {
+  const isExposed = (env: Record<string, string>) => loadConfig(env).server.isExposed;
+  const alone = [
+    '127.0.0.1',
+    ' 127.1.2.3 ',
+    'localhost',
+    'LOCALHOST.',
+    'app.localhost',
+    '::1',
+    '[::1]',
+    '::ffff:127.0.0.1',
+  ];
+  for (const HOST of alone) expect(isExposed({ HOST }), HOST).toBe(false);
+  for (const HOST of ['0.0.0.0', '::', '192.0.2.1', 'pictures.example.com', '127.example', 'not a host'])
+    expect(isExposed({ HOST }), HOST).toBe(true);
+  expect(
+    isExposed({ ALLOWED_HOSTS: 'localhost, app.localhost [::1]', PUBLIC_URL: 'http://localhost:9000' }),
+  ).toBe(false);
+  const named: [string, string][] = [
+    ['ALLOWED_HOSTS', '*'],
+    ['ALLOWED_HOSTS', '*.a.example'],
+    ['PUBLIC_URL', 'https://a.example'],
+  ];
+  for (const [name, value] of named) expect(isExposed({ [name]: value }), value).toBe(true);
+});
+
+test('the start of a server that others reach has warnings, without its token', () => {
+  const warningsOf = (env: Record<string, string>) => loadConfig(env).exposureWarnings.join(' ');
+  expect(warningsOf({})).toBe('');
+  expect(warningsOf({ HOST: '0.0.0.0' })).toMatch(
+    /HOST is 0\.0\.0\.0.*no access control.*PURGE_CONFIRM_TOKEN is not set.*ALLOWED_HOSTS is not set/,
+  );
+  expect(warningsOf({ HOST: '::', PURGE_CONFIRM_TOKEN: 'DELETE_CONFIRMED' })).toContain(
+    'in the documentation',
+  );
+  const behindProxy = warningsOf({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
+  expect(behindProxy).toMatch(/^PUBLIC_URL or ALLOWED_HOSTS names a public host.*no access control.*\.$/);
+  expect(behindProxy).not.toMatch(/TOKEN|sesame/);
+});
+
+test('host names and the public address are read, or refused with a sentence', () => {
+  const { allowedHosts, publicOrigin } = loadConfig({
+    ALLOWED_HOSTS: '"Pictures.Example.com.", "*.shop.example", 192.0.2.1:8000;::1',
+    PUBLIC_URL: ' https://Pictures.example.com:8443/ ',
+  }).server;
+  expect(publicOrigin).toBe('https://pictures.example.com:8443');
+  expect(allowedHosts).toEqual([
+    'pictures.example.com',
+    '*.shop.example',
+    '192.0.2.1',
+    '::1',
+    'pictures.example.com',
+  ]);
+  for (const text of [
+    'https://a.example',
+    'a.example/x',
+    '.a.example',
+    '*.*.example',
+    'a*.example',
+    'user@a.example',
+  ])
+    expect(problemsOf({ ALLOWED_HOSTS: text })[0], text).toMatch(/^ALLOWED_HOSTS: .*no host name/);
+  for (const text of ['a.example', 'https://a.example/path', 'ftp://a.example'])
+    expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*no origin/);
+  expect(problemsOf({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
+    /^PURGE_CONFIRM_TOKEN: its value has control/,
+  );
+});
+
 test('all problems are reported together, each by the name of its variable', () => {
   const problems = problemsOf({
     PORT: 'eighty',

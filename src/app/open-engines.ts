@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { Config } from '../config.ts';
+import { isBelow } from '../data-folder/private-folder.ts';
 import type { Database } from '../db/database.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
@@ -45,10 +46,11 @@ export async function openQueue({ queue, database }: Config, logger: Logger): Pr
 }
 
 /** Opens the storage and its staging folder. */
-export async function openStorage({ storage }: Config): Promise<Storage> {
+export async function openStorage({ storage, dataDir }: Config): Promise<Storage> {
   if (storage.kind === 'local') {
     const { makeLocalStorage } = await import('../storage/local.ts');
-    return makeLocalStorage(storage.path);
+    // Pictures below DATA_DIR are private, and elsewhere as private as their folder: a web server may read them there.
+    return makeLocalStorage(storage.path, { followsRoot: !isBelow(storage.path, dataDir) });
   }
   await mkdir(storage.stagingPath, { recursive: true });
   const { makeS3Storage } = await import('../storage/s3/s3-storage.ts');

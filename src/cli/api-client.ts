@@ -85,10 +85,15 @@ export function makeApiClient(options: ApiClientOptions) {
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
   /** Sends until there is an answer worth reading; `makeBody` runs for each try because a body is used up by one. */
-  async function send(path: string, signal?: AbortSignal, makeBody?: () => Promise<FormData | Blob>) {
+  async function send(
+    path: string,
+    signal?: AbortSignal,
+    makeBody?: () => Promise<FormData | Blob>,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
-      const answer = await attemptOnce(`${baseUrl}${path}`, signal, body);
+      const answer = await attemptOnce(`${baseUrl}${path}`, headers, signal, body);
       if (answer instanceof Response && !isWorthRetrying(answer.status)) return answer;
       const wait = retryWaits[attempt];
       if (wait === undefined) throw await failureOf(answer, baseUrl);
@@ -99,12 +104,13 @@ export function makeApiClient(options: ApiClientOptions) {
   /** One try: the response, or the error of a connection that failed. Only an abort is thrown. */
   async function attemptOnce(
     url: string,
+    headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
     body?: FormData | Blob,
   ): Promise<Response | Error> {
     try {
       const method = body ? 'POST' : 'GET';
-      return await fetch(url, { method, body: body ?? null, signal: signal ?? null });
+      return await fetch(url, { method, headers, body: body ?? null, signal: signal ?? null });
     } catch (error) {
       signal?.throwIfAborted();
       return error instanceof Error ? error : new Error(String(error));
@@ -130,15 +136,16 @@ export function makeApiClient(options: ApiClientOptions) {
       return readJson(response, imageRecord);
     },
 
-    /** Posts `value` as JSON, and reads the answer by `schema`. A refusal is a `ServerRefusal`. */
+    /** Posts `value` as JSON, with further `headers`, and reads the answer by `schema`. A refusal is a `ServerRefusal`. */
     async postJson<Schema extends z.ZodType>(
       path: string,
       value: unknown,
       schema: Schema,
       signal?: AbortSignal,
+      headers?: Readonly<Record<string, string>>,
     ): Promise<z.output<Schema>> {
       const body = new Blob([JSON.stringify(value)], { type: 'application/json' });
-      const response = await send(path, signal, () => Promise.resolve(body));
+      const response = await send(path, signal, () => Promise.resolve(body), headers);
       if (!response.ok) throw new ServerRefusal((await refusalOf(response)).reason);
       return readJson(response, schema);
     },

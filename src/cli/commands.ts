@@ -96,7 +96,7 @@ export const commands: Readonly<Record<string, Command>> = {
       confirm: { type: 'boolean', about: 'Really remove them.' },
       token: {
         type: 'string',
-        about: 'With --unused: the PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
+        about: 'The PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
       },
       json: { type: 'boolean', about: 'Print the report as JSON.' },
     },
@@ -146,12 +146,11 @@ async function seedSampleCatalog(config: Config, values: Values): Promise<number
 async function purgeImages(config: Config, values: Values): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const unused = values['unused'] === true;
-  for (const option of ['tenant', 'token']) {
-    if (!unused && values[option] !== undefined)
-      throw new UsageError(
-        `--${option} goes with --unused: deleted images of all tenants are purged together.`,
-      );
-  }
+  if (!unused && values['tenant'] !== undefined)
+    throw new UsageError('--tenant goes with --unused: deleted images of all tenants are purged together.');
+  const token = readText(values, 'token');
+  if (token !== undefined && /\p{Cc}/u.test(token))
+    throw new UsageError('--token has control characters, which no header can carry.');
   const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
   try {
     return await runPurgeCommand({
@@ -160,7 +159,7 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
       tenant: readText(values, 'tenant'),
       days: readNumber(values, 'days', unused ? 0 : config.purge.days, 36_500, 0),
       confirm: values['confirm'] === true,
-      token: readText(values, 'token') ?? config.purge.confirmToken,
+      token: token ?? connection.confirmToken,
       json: values['json'] === true,
       signal: abortOnInterrupt(),
       output: process.stdout,

@@ -1,6 +1,7 @@
 import { openDatabase } from '../app/open-engines.ts';
 import type { Config } from '../config.ts';
 import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
+import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import type { Output } from './output.ts';
@@ -27,6 +28,7 @@ async function migrateNow(config: Config, output: Output): Promise<number> {
   const database = await openDatabase(config, await makeLogger({ ...config.log, level: 'warn' }));
   try {
     const { version, applied, vectors } = await migrate(database);
+    if (config.database.kind === 'embedded') makePrivate(config.database.path);
     const what = applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing was to be done';
     output.write(`Schema version ${version}: ${what}.\n`);
     if (!vectors.isAvailable) output.write(`Similar images cannot be searched: ${vectors.reason}.\n`);

@@ -10,6 +10,7 @@ export async function serve(config: Config): Promise<void> {
   // From the first moment: a stop during a long first start ends as cleanly as any other.
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
+  for (const warning of config.exposureWarnings) logger.warn({}, warning);
   const app = await startApp(config, logger, stopped);
   await start(app, config);
   logger.info({}, describeEngines(config));

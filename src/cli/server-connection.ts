@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import { type Config, forThisMachineAlone } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
@@ -7,6 +7,8 @@ import type { Output } from './output.ts';
 /** The server that a command talks to. `close` ends it when it was started for the command. */
 interface ServerConnection {
   readonly client: ApiClient;
+  /** What a purge on it is confirmed with, as far as is known here. */
+  readonly confirmToken: string | undefined;
   close(): Promise<void>;
 }
 
@@ -22,7 +24,11 @@ export async function connectToServer(
   const isEmbedded = config.database.kind === 'embedded';
   const known = url ?? (isEmbedded ? addressOfHolder(config.dataDir) : undefined);
   if (known !== undefined)
-    return { client: makeApiClient({ baseUrl: known }), close: () => Promise.resolve() };
+    return {
+      client: makeApiClient({ baseUrl: known }),
+      confirmToken: config.purge.confirmToken,
+      close: () => Promise.resolve(),
+    };
   output.write(
     isEmbedded
       ? `No server runs on ${config.dataDir}; one is started for this command.\n`
@@ -31,13 +37,12 @@ export async function connectToServer(
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress; the server's says only what goes wrong.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const app = await makeApp(
-    { ...config, server: { ...config.server, host: '127.0.0.1', port: 0 } },
-    await makeLogger({ ...config.log, level }),
-  );
+  const own = forThisMachineAlone(config);
+  const app = await makeApp(own, await makeLogger({ ...config.log, level }));
   const baseUrl = await app.listen();
   await app.work();
-  return { client: makeApiClient({ baseUrl }), close: () => app.close() };
+  const { confirmToken } = own.purge;
+  return { client: makeApiClient({ baseUrl }), confirmToken, close: () => app.close() };
 }
 
 function addressOfHolder(dataDir: string): string | undefined {

@@ -58,7 +58,8 @@ export const engineSettings = {
   }),
   storagePath: optional('Storage', 'STORAGE_PATH', anyText, {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
-    about: 'Folder of the pictures on local disk. Several processes need the same one.',
+    about:
+      'Folder of the pictures on local disk. Several processes need the same one. Outside `DATA_DIR`, new files get the rights that others have to this folder.',
     fallbackWords: '`DATA_DIR/storage`',
   }),
   s3Bucket: optional('Storage', 'S3_BUCKET', anyText, { about: 'Bucket of the pictures; it must exist.' }),

@@ -1,5 +1,7 @@
+import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import type { AllowedNetwork } from '../model/allowed-network.ts';
+import { parseHost } from '../model/host.ts';
 import type { Reader } from './readers.ts';
 
 /** Networks in CIDR notation; a single address is a network of one. `none` is an empty list. */
@@ -40,6 +42,29 @@ export const originList: Reader<readonly string[] | '*'> = {
     return named.includes('*') ? '*' : named.map(readOrigin);
   },
 };
+
+/** The address under which clients reach the server: an origin, without a path. */
+export const publicOrigin: Reader<string> = {
+  accepts: 'an address without a path, such as `https://pictures.example.com`',
+  read(text) {
+    return readOrigin(text.trim());
+  },
+};
+
+/** Names of hosts; `*.` stands for every name below one, `*` for every name. A port is ignored. `none` is an empty list. */
+export const hostList: Reader<readonly string[]> = {
+  accepts:
+    'host names with commas between them, such as `pictures.example.com,*.shop.example`; `*`; or `none`',
+  read: (text) => words(text).map(readHostPattern),
+};
+
+function readHostPattern(word: string): string {
+  if (word === '*') return word;
+  const name = word.replace(/^\*\./, '');
+  const host = parseHost(isIPv6(name) ? `[${name}]` : name);
+  if (host === undefined || /^\.|\*/.test(host)) throw new Error(`names "${word}", which is no host name`);
+  return word.startsWith('*.') ? `*.${host}` : host;
+}
 
 function readOrigin(word: string): string {
   const url = URL.canParse(word) ? new URL(word) : undefined;

@@ -60,6 +60,15 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   };
 }
 
+/** Text that fits into one line, so that a header can carry it; spaces around it do not count. */
+export const printableText: Reader<string> = {
+  accepts: 'text without control characters',
+  read(text) {
+    if (/\p{Cc}/u.test(text.trim())) throw new Error('has control characters');
+    return text.trim();
+  },
+};
+
 export const anyText: Reader<string> = { accepts: 'text', read: (text) => text };
 
 const levels = {

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.ts';
 import { engineSettings } from './engine-settings.ts';
-import { allowedNetworkList, networkList, originList } from './network-readers.ts';
+import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
-import { anyText, fraction, logLevel, oneOf, wholeNumber, yesNo } from './readers.ts';
+import { anyText, fraction, logLevel, oneOf, printableText, wholeNumber, yesNo } from './readers.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
@@ -30,10 +30,6 @@ export const settings = {
         'Connections of one address open at once, of IPv6 of one /64; then 429. Loopback and `TRUSTED_PROXIES` are not counted.',
     },
   ),
-  trustedProxies: withDefault('Server', 'TRUSTED_PROXIES', networkList, 'none', {
-    about:
-      'Proxies before this server on other machines. They bring many clients, so their connections are not counted by address.',
-  }),
   requestSeconds: withDefault('Server', 'REQUEST_SECONDS', wholeNumber(1, 86_400), '120', {
     about: 'Longest time for a request to arrive, body included; then 408.',
   }),
@@ -57,11 +53,26 @@ export const settings = {
     'CORS_ORIGINS',
     originList,
     'http://localhost:3000,http://localhost:8080,http://localhost:8000',
-    { about: 'Origins whose pages may call the API from a browser; `*` allows all, `none` allows none.' },
+    {
+      about:
+        'Origins whose pages may call the API from a browser; `none` allows none. `*` lets the pages of every origin read, and none of them change anything.',
+    },
   ),
+  publicUrl: optional('Server', 'PUBLIC_URL', publicOrigin, {
+    about:
+      'Address under which clients reach this server, when a proxy stands before it. Its host is an allowed one, and its own pages may change things.',
+  }),
+  allowedHosts: withDefault('Server', 'ALLOWED_HOSTS', hostList, 'none', {
+    about:
+      'Further names by which clients reach this server. Requests for other hosts are answered with 421: always while `HOST` is a loopback address, else once this or `PUBLIC_URL` is set. Loopback names and IP addresses always pass.',
+  }),
+  trustedProxies: withDefault('Server', 'TRUSTED_PROXIES', networkList, 'none', {
+    about:
+      'Networks of the proxies in front of this server, beside this machine itself: their connections are not counted by address, and the log names the client from their `X-Forwarded-For`.',
+  }),
   dataDir: withDefault('Data', 'DATA_DIR', anyText, './data', {
     about:
-      'Folder of the embedded database, of pictures on local disk, and of files that are on their way. With the embedded database, one process at a time.',
+      'Folder of the embedded database, of pictures on local disk, and of files that are on their way; a start makes it private to its user (mode 0700), so nothing else belongs there. With the embedded database, one process at a time.',
   }),
   ...engineSettings,
   enableWorker: withDefault('Worker', 'ENABLE_WORKER', yesNo, 'true', {
@@ -198,9 +209,11 @@ export const settings = {
     about:
       'Deleted images may be restored for this long; then a purge of deleted images takes them, where it names no other time.',
   }),
-  purgeConfirmToken: optional('Purge', 'PURGE_CONFIRM_TOKEN', anyText, {
-    about: 'What `/v1/purge` must be confirmed with.',
-    fallbackWords: '`DELETE_CONFIRMED` while `HOST` is a loopback address; else purging is refused',
+  purgeConfirmToken: optional('Purge', 'PURGE_CONFIRM_TOKEN', printableText, {
+    isSecret: true,
+    about:
+      'What purges must be confirmed with: every purge that is no dry run, once others than this machine reach the server (`HOST`, `PUBLIC_URL`, `ALLOWED_HOSTS`); before that, `/v1/purge` only.',
+    fallbackWords: '`DELETE_CONFIRMED` while only this machine reaches the server; else purges are refused',
   }),
   jobsKeepDays: withDefault('Retention', 'JOBS_KEEP_DAYS', wholeNumber(1, 36_500), '7', {
     about: 'Completed jobs are forgotten after this time.',

@@ -45,7 +45,7 @@ const holderPath = (folder: string) => join(folder, 'vitrine.pid');
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const fd = openSync(lockPath(folder), 'a+');
   if (!tryLockPatiently(fd)) {
     closeSync(fd);

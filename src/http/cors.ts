@@ -20,7 +20,8 @@ const preflightSeconds = 600;
 export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
   app.register(cors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    // Pages that no name lets in may read only; what they send besides is refused at the gate.
+    methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders,
     maxAge: preflightSeconds,
     // An OPTIONS request that is no preflight is answered like one; the other choice is an error in plain text.

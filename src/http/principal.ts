@@ -1,7 +1,16 @@
 import type { FastifyRequest } from 'fastify';
-import { openPrincipal, type Principal } from '../model/principal.ts';
+import { type Caller, openPrincipal, type Principal } from '../model/principal.ts';
 
 /** Who makes this request. Every route asks here, so that access control has one place to live in. */
-export function principalOf(_request: FastifyRequest): Principal {
-  return openPrincipal;
+export function principalOf(request: FastifyRequest): Principal {
+  return { ...openPrincipal, caller: callerOf(request) };
+}
+
+/** Longer than any address: a proxy may pass on what a client wrote. */
+const addressLength = 64;
+
+function callerOf({ raw, headers, ip }: FastifyRequest): Caller {
+  const address = raw.socket.remoteAddress ?? 'unknown';
+  if (headers['x-forwarded-for'] === undefined || ip === address) return { address };
+  return { address, forwardedFor: ip.slice(0, addressLength) };
 }

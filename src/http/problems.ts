@@ -22,9 +22,16 @@ const frameworkSentences: Readonly<Record<string, string>> = {
   FST_ERR_MAX_PARAM_LENGTH: 'A part of the address is longer than anything that it could name.',
 };
 
-/** Answers every error as `application/problem+json`; the only place where an error is put on the wire. */
-export function answerErrorsAsProblems(app: FastifyInstance, nameMissingRoute: NameMissingRoute): void {
+/**
+ * Answers every error as `application/problem+json`; the only place where an error is put on the wire. Routes that exist
+ * already, such as those of plugins, keep Fastify's own answer: so this comes first.
+ */
+export function answerErrorsAsProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, nameError(request, error)));
+}
+
+/** Answers requests that no route takes. Hooks that are to see these as well come before. */
+export function answerMissingRoutes(app: FastifyInstance, nameMissingRoute: NameMissingRoute): void {
   const answerMissing = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allow } = nameMissingRoute(request.method, request.url);
     if (allow.length > 0) void reply.header('allow', allow.join(', '));

@@ -7,12 +7,13 @@ import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { closeUnreadBodies } from './drain-body.ts';
 import { frontDoor } from './front-door.ts';
+import { guardRequests } from './request-gate.ts';
 import { acceptJson, mostBodyBytes } from './json-body.ts';
 import { boundConnections } from './connections-per-address.ts';
 import { collectAddresses } from './known-addresses.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { serveDocumentation } from './openapi/pages.ts';
-import { answerErrorsAsProblems, answerFrameworkError, problemOf } from './problems.ts';
+import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
 import { countRequests } from './request-metrics.ts';
 import { closeStalledResponses } from './stalled-responses.ts';
 import { refuseSeveralHosts } from './single-host.ts';
@@ -45,6 +46,9 @@ export function makeHttpServer(
 ): FastifyInstance {
   const app = makeServer(config.server, logger);
   const nameMissingRoute = collectAddresses(app);
+  answerErrorsAsProblems(app);
+  // Before all other hooks: what is refused here costs nothing more.
+  guardRequests(app, config.server);
   countRequests(app, parts.metrics);
   closeUnreadBodies(app);
   refuseSeveralHosts(app);
@@ -60,7 +64,7 @@ export function makeHttpServer(
   keepAnswersPlain(app);
   describeRoutes(app);
   // After the above: an error too goes to pages of other origins.
-  app.after(() => answerErrorsAsProblems(app, nameMissingRoute));
+  app.after(() => answerMissingRoutes(app, nameMissingRoute));
   addSurfaces(app, { ...parts, config });
   return app;
 }
@@ -70,6 +74,8 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: mostBodyBytes,
+    // Whose X-Forwarded-For is believed: every client can send that header.
+    trustProxy: addressesIn([...loopbackNetworks, ...config.trustedProxies]),
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',

@@ -1,10 +1,11 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
 import { checksRecord, isHealthy } from './health.ts';
-import { answerErrorsAsProblems } from './problems.ts';
+import { answerErrorsAsProblems, answerMissingRoutes } from './problems.ts';
 import { replyMetricsText } from './prometheus.ts';
 import { closeStalledResponses } from './stalled-responses.ts';
-import type { HttpParts } from './surface.ts';
+import { guardRequests } from './request-gate.ts';
+import type { HttpConfig, HttpParts } from './surface.ts';
 
 /** A worker takes no requests of clients: those that watch it need little, and not for long. */
 const requestMs = 10_000;
@@ -12,6 +13,7 @@ const mostConnections = 64;
 
 /** What a worker answers to those that watch it: `/healthz`, and `/metrics` for Prometheus. It does not listen yet. */
 export function makeWorkerServer(
+  config: HttpConfig['server'],
   logger: FastifyBaseLogger,
   { services, metrics }: Pick<HttpParts, 'services' | 'metrics'>,
 ): FastifyInstance {
@@ -24,7 +26,9 @@ export function makeWorkerServer(
   });
   app.server.maxConnections = mostConnections;
   closeStalledResponses(app, requestMs);
-  answerErrorsAsProblems(app, () => ({ error: nothingHere(), allow: [] }));
+  answerErrorsAsProblems(app);
+  guardRequests(app, config);
+  answerMissingRoutes(app, () => ({ error: nothingHere(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);

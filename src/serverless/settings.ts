@@ -7,8 +7,6 @@ function serverlessDefaults(): Environment {
   return {
     // The only folder that may be written to.
     DATA_DIR: join(tmpdir(), 'vitrine'),
-    // Not a loopback address: the purge then asks for a token of its own.
-    HOST: '0.0.0.0',
     // There may be many instances, and the server has connections for all of them together.
     DATABASE_POOL_SIZE: '4',
     // A request ends long before a minute is over.
@@ -25,7 +23,8 @@ export function loadServerlessConfig(environment: Environment): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()));
   const missing = missingSettings(given);
   try {
-    const config = loadConfig({ ...serverlessDefaults(), ...given });
+    // There is no address to listen on, and the world reaches the function, whatever HOST says.
+    const config = loadConfig({ ...serverlessDefaults(), ...given, HOST: '0.0.0.0' });
     if (missing.length > 0) throw new ConfigError(missing);
     return { ...config, queue: { kind: 'in-process' } };
   } catch (error) {

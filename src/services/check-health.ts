@@ -19,6 +19,8 @@ interface Parts {
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
+  /** What the configuration leaves open. */
+  readonly exposureWarnings: readonly string[];
   readonly logger: Logger;
 }
 
@@ -53,6 +55,8 @@ export interface HealthDetails {
     | { readonly space: string; readonly dimension: number; readonly count: number }
     | undefined;
   readonly versions: Readonly<Record<string, string>>;
+  /** What the configuration leaves open, a sentence each. */
+  readonly warnings: readonly string[];
   readonly uptimeSeconds: number;
 }
 
@@ -66,8 +70,19 @@ export interface CheckHealth {
 
 /** @see CheckHealth */
 export function makeCheckHealth(parts: Parts): CheckHealth {
-  const { sweeping, reports, embeddings, storage, queue, decoders, space, versions, logger } = parts;
-  const { storageHealth } = parts;
+  const {
+    sweeping,
+    reports,
+    embeddings,
+    storage,
+    storageHealth,
+    queue,
+    decoders,
+    space,
+    versions,
+    exposureWarnings,
+    logger,
+  } = parts;
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
@@ -115,6 +130,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
         embeddings:
           count === undefined ? undefined : { space: space.name, dimension: space.dimension, count },
         versions,
+        warnings: exposureWarnings,
         uptimeSeconds: Math.round(process.uptime()),
       };
     },

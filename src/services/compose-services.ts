@@ -25,6 +25,7 @@ import { makeIngestUrls } from './ingest-urls.ts';
 import { makeInspectPicture } from './inspect-picture.ts';
 import { type LeaseKeeper, makeLeaseKeeper } from './lease-keeper.ts';
 import { makeOfferUpload } from './offer-upload.ts';
+import { makeConfirmPurge } from './purge/confirm-purge.ts';
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
@@ -68,11 +69,15 @@ export interface ServiceSettings {
   readonly duplicateHandling: DuplicateHandling;
   readonly allowedNetworks: readonly AllowedNetwork[];
   readonly confirmToken: string | undefined;
+  /** Whether others than this machine may reach the API. */
+  readonly isExposed: boolean;
   /** Largest file that is taken in past this process. */
   readonly maxUploadBytes: number;
   /** How long an address of the store works that pictures are redirected to; `undefined`: no redirects. */
   readonly redirectSeconds: number | undefined;
   readonly versions: Readonly<Record<string, string>>;
+  /** What the configuration leaves open. */
+  readonly exposureWarnings: readonly string[];
 }
 
 /** Services for the API, and what a worker needs to run jobs. */
@@ -129,7 +134,7 @@ function composeApi(
   const { retrieve, settlements } = shared;
   const { images, imports, reports, usage } = queries;
   const all = { ...queries, ...parts, ...settings, ...shared, runJob };
-  const removeImages = makeRemoveImages(all);
+  const purges = { ...all, removeImages: makeRemoveImages(all), confirmPurge: makeConfirmPurge(all) };
   const ingestUpload = makeIngestUpload({ ...all, waitForImage: makeWaitForImage({ images, settlements }) });
   return {
     ingestUpload,
@@ -147,8 +152,8 @@ function composeApi(
     findSimilar: makeFindSimilar({ ...all, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates(all),
     searchByPicture: makeSearchByPicture(all),
-    purgeUnused: makePurgeUnused({ ...all, removeImages }),
-    purgeDeleted: makePurgeDeleted({ ...all, removeImages }),
+    purgeUnused: makePurgeUnused(purges),
+    purgeDeleted: makePurgeDeleted(purges),
     jobs: reports,
     retryJobs: makeRetryJobs(all),
     usage,

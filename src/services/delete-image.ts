@@ -1,13 +1,15 @@
 import type { DeletionQueries } from '../db/deletion.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageReference } from '../model/image.ts';
-import type { Principal } from '../model/principal.ts';
+import type { Logger } from '../model/logger.ts';
+import { type Principal, whoCalled } from '../model/principal.ts';
 import type { RenditionCache } from './rendition-cache.ts';
 import { notFound } from './retrieve-image.ts';
 
 interface Parts {
   readonly deletion: Pick<DeletionQueries, 'hide'>;
   readonly cache: RenditionCache;
+  readonly logger: Logger;
 }
 
 /**
@@ -21,12 +23,17 @@ export type DeleteImage = (
 ) => Promise<Image>;
 
 /** @see DeleteImage */
-export function makeDeleteImage({ deletion, cache }: Parts): DeleteImage {
+export function makeDeleteImage({ deletion, cache, logger }: Parts): DeleteImage {
   return async (principal, reference, { force }) => {
     const result = await deletion.hide(principal, reference, force);
     if (result.outcome === 'not-found') throw notFound(reference);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
     cache.forget(result.image);
+    const { id, uuid, tenant } = result.image;
+    logger.info(
+      { image: id, uuid, tenant, count: 1, force, ...whoCalled(principal) },
+      `image ${id} of the tenant ${tenant} was deleted`,
+    );
     return result.image;
   };
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename } from 'node:fs/promises';
+import { chmod, link, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { unlinkIfThere } from './storage-errors.ts';
 
@@ -13,9 +13,9 @@ interface Move {
  * Gives finished files their names and, if they are originals, brings both to the disk. The names come first and
  * everything is synced together: a journaling file system then writes its journal once and not twice for each picture.
  * A power cut in between leaves a name with cut bytes, which no row knows yet; storing the content again replaces it.
- * `root` exists already.
+ * `root` exists already. New folders get `folderMode`, or what the process gives them.
  */
-export function makeDurableLinker(root: string) {
+export function makeDurableLinker(root: string, folderMode?: number) {
   /** Folders that are known to exist and to be synced: making them costs nothing the second time. */
   const ready = new Set<string>([root]);
 
@@ -23,9 +23,15 @@ export function makeDurableLinker(root: string) {
     if (ready.has(folder)) return;
     const parent = dirname(folder);
     await ensureFolder(parent);
-    await mkdir(folder).catch(unless('EEXIST'));
+    await makeOne(folder).catch(unless('EEXIST'));
     await syncPath(parent);
     ready.add(folder);
+  }
+
+  async function makeOne(folder: string): Promise<void> {
+    await mkdir(folder);
+    // Past the umask.
+    if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 
   /** Runs `work` on a folder that is there; one that somebody removed meanwhile is made again, once. */
@@ -62,7 +68,7 @@ export function makeDurableLinker(root: string) {
   /** Another process may have made the folder: it is made only when it proves to be missing. */
   async function makeFolder(folder: string): Promise<void> {
     try {
-      await mkdir(folder);
+      await makeOne(folder);
     } catch (error) {
       if (hasCode(error, 'EEXIST')) return;
       // The root is made by whoever sets the storage up: one that is gone is a disk that is not mounted.

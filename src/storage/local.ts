@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, constants, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { access, chmod, constants, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
@@ -13,11 +13,19 @@ import type { ByteRange, Storage } from './storage.ts';
 /** Name of the staging folder; no key begins with a dot. */
 const stagingName = '.staging';
 
+/** How files are stored. */
+interface LocalStorageOptions {
+  /** New files and folders get the rights that others have to the root, past the umask of the process. */
+  readonly followsRoot?: boolean;
+}
+
 /** Storage in a folder of this machine. Staging lies in the same folder, so that storing a file moves no bytes. */
-export async function makeLocalStorage(root: string): Promise<Storage> {
+export async function makeLocalStorage(root: string, options: LocalStorageOptions = {}): Promise<Storage> {
   const stagingDirectory = join(root, stagingName);
-  await mkdir(stagingDirectory, { recursive: true });
-  const linker = makeDurableLinker(root);
+  await mkdir(root, { recursive: true });
+  const modes = options.followsRoot ? await readModes(root) : undefined;
+  await makeStagingFolder(stagingDirectory, modes?.folder);
+  const linker = makeDurableLinker(root, modes?.folder);
 
   const pathOf = (key: string): string => {
     assertKey(key);
@@ -27,7 +35,8 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
     kind: 'local',
     stagingDirectory,
     store: (files, kind) =>
-      written(() => {
+      written(async () => {
+        if (modes) await Promise.all(files.map(({ path }) => chmod(path, modes.file)));
         const moves = files.map(({ path, key }) => ({ from: path, to: pathOf(key) }));
         return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
       }),
@@ -59,6 +68,20 @@ export async function makeLocalStorage(root: string): Promise<Storage> {
     direct: undefined,
     close: () => Promise.resolve(),
   };
+}
+
+/** What files and folders get that follow their root; `undefined` when it is its user's alone, as new files are anyway. */
+async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
+  const { mode } = await stat(root);
+  if ((mode & 0o077) === 0) return undefined;
+  // The bit that hands the group on (02000) stays.
+  return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
+}
+
+/** One that is there stays as it is: another process, perhaps of another user, may have made it. */
+async function makeStagingFolder(folder: string, mode: number | undefined): Promise<void> {
+  const made = await mkdir(folder, { recursive: true });
+  if (made !== undefined && mode !== undefined) await chmod(folder, mode);
 }
 
 /** Runs `work`; the system's errors leave it as `name` names them. */

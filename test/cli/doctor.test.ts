@@ -15,7 +15,7 @@ const doctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
 test('the doctor finds all well on a data folder that nobody uses', async () => {
   const { code, stdout, stderr } = await doctor({ DATA_DIR: await folderOfTest(makeDataFolder) });
   expect([code, stderr]).toEqual([0, '']);
-  for (const subject of ['Vitrine', 'Node', 'decoder', 'database', 'storage', 'disk'])
+  for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
     expect(stdout).toMatch(new RegExp(`^ok\\s+${subject}\\b`, 'm'));
   expect(stdout).toMatch(/All is well\.\n$/);
 });

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { call, upload } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -68,6 +69,14 @@ test('unused images of one tenant, with a warning, a token, and a report for pro
   });
   expect([await statusOf(unused), await statusOf(used), await statusOf(elsewhere)]).toEqual([404, 200, 200]);
 });
+
+test('without a server, the command starts one that only this machine reaches, and needs no token for it', async () => {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };
+  for (const scope of [[], ['--unused']])
+    expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
+}, 60_000);
 
 test('what cannot be done is said in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);

@@ -130,6 +130,10 @@ describe('compose.yaml as a file', () => {
     expect(published).toEqual(['api 127.0.0.1:8000:8000']);
   });
 
+  test('lets the API answer to addresses and to the names of this machine alone', () => {
+    expect(environmentOf(serviceOf('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
+  });
+
   test('keeps database, Redis and store in a network that leads nowhere', () => {
     expect(file.networks['inside']?.internal).toBe(true);
     for (const [name, { networks }] of others) expect(networks, name).toEqual(['inside']);

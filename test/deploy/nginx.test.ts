@@ -4,13 +4,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, fetch, FormData } from 'undici';
+import { parseEnv } from 'node:util';
+import { Agent, fetch, FormData, request } from 'undici';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { settings } from '../../src/config/settings.ts';
 import { freePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
-import { useServer } from '../support/process/server.ts';
+import { startServer, useServer } from '../support/process/server.ts';
 
 const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
 const missing = [
@@ -130,6 +131,25 @@ describe.runIf(missing.length === 0)('nginx before a server', () => {
     const large = await send(secure, new Uint8Array(10 * 2 ** 20 + 1));
     expect(large.status).toBe(413);
     expect(await large.json()).toMatchObject({ code: 'body_too_large' });
+  });
+
+  test('passes the host name on, which lets its own pages change things and keeps others out', async () => {
+    const { PUBLIC_URL = '' } = parseEnv(
+      await readFile(new URL('../../deploy/systemd/vitrine.env.example', import.meta.url), 'utf8'),
+    );
+    const { hostname } = new URL(PUBLIC_URL);
+    expect(source.match(/(?<=server_name ).+(?=;)/g)).toEqual([hostname, hostname]);
+    const named = await startServer({ PUBLIC_URL });
+    const { secure } = await startNginx(named.url, false);
+    const statusOf = async (host: string, origin: string) => {
+      const headers = { host, origin };
+      const answer = await request(`${secure}/nothing-here`, { method: 'POST', headers, dispatcher });
+      await answer.body.dump();
+      return answer.statusCode;
+    };
+    expect(await statusOf(hostname, `https://${hostname}`)).toBe(404);
+    expect(await statusOf(hostname, 'https://evil.example')).toBe(403);
+    expect(await statusOf('evil.example', 'https://evil.example')).toBe(421);
   });
 
   test('keeps immutable renditions, and nothing else, when it is told to', async () => {

@@ -7,6 +7,7 @@ import { startOrigin } from '../support/inner/origin.ts';
 import { call, expectProblem, type ImageRecord, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
+import { loadServerlessConfig } from '../../src/serverless/settings.ts';
 import { services } from '../support/services.ts';
 import { functionEnvironment, startFunction } from './support/function-host.ts';
 
@@ -153,6 +154,17 @@ describe('settings that are missing', () => {
         'AWS_SECRET_ACCESS_KEY',
       ]);
     }
+  });
+
+  test('a function is reached by the world, whatever HOST says', () => {
+    const { server, purge } = loadServerlessConfig({
+      HOST: '127.0.0.1',
+      DATABASE_URL: 'postgres://database/vitrine',
+      STORAGE_TYPE: 's3',
+      S3_BUCKET: 'pictures',
+      ...s3Keys,
+    });
+    expect([server.isExposed, server.isOnLoopback, purge.confirmToken]).toEqual([true, false, undefined]);
   });
 
   test('are named beside those that are not understood', async () => {

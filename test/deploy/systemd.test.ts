@@ -97,6 +97,7 @@ describe('the units as files', () => {
     expect(one(unit, 'KillMode')).toBe('mixed');
     expect(one(unit, 'Restart')).toBe('always');
     expect(one(unit, 'MemoryMax')).toMatch(/^\d+G$/);
+    expect([one(unit, 'StateDirectoryMode'), one(unit, 'UMask')]).toEqual(['0700', '0077']);
     expect(one(unit, 'DATA_DIR') || (await environmentOf(unit))['DATA_DIR']).toBe(
       `/var/lib/${one(unit, 'StateDirectory')}`,
     );

@@ -5,7 +5,6 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { boundConnections, clientOf } from '../../src/http/connections-per-address.ts';
 import { answerErrorsAsProblems } from '../../src/http/problems.ts';
 import { type AddressTest, addressesIn } from '../../src/http/trusted-proxies.ts';
-import { AppError } from '../../src/errors.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -13,7 +12,7 @@ import { useServer } from '../support/process/server.ts';
 async function bounded(most: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
   boundConnections(app, { most, isExempt });
-  answerErrorsAsProblems(app, () => ({ error: new AppError('route_not_found', 'Nothing here.'), allow: [] }));
+  answerErrorsAsProblems(app);
   app.get('/', () => 'hello');
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;

@@ -35,8 +35,8 @@ function makeRequest(random: (below: number) => number): Buffer {
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
   const junk = pick([noise, () => `${noise()}\r\n\r\n`])();
   const form = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
-  const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: t\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
-  const odd = `POST /v1/images HTTP/1.1\r\nhost: t\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
+  const odd = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
   const bytes = Buffer.from(pick([junk, form, plain, plain, odd]), 'latin1');
   for (let flips = random(4); flips > 0 && bytes.length > 0; flips -= 1)
     bytes[random(bytes.length)] = random(256);

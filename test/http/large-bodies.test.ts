@@ -84,7 +84,7 @@ test('a connection whose refused body came completely is used again', async () =
   await connection.write(formHead('/v1/images', body.length));
   await connection.write(body);
   await connection.until(/"code":"body_too_large"/, 2_500);
-  await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n');
+  await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
   await connection.until(/HTTP\/1\.1 200 .*healthy/s, 2_000);
   connection.socket.destroy();
 });

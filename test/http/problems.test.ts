@@ -5,7 +5,7 @@ import { answerErrorsAsProblems } from '../../src/http/problems.ts';
 
 test('answers that are over in a moment say when to come again, and no others do', async () => {
   const app = fastify();
-  answerErrorsAsProblems(app, () => ({ error: new AppError('route_not_found', 'No.'), allow: [] }));
+  answerErrorsAsProblems(app);
   app.get<{ Params: { code: ErrorCode } }>('/:code', ({ params: { code } }) => {
     throw new AppError(code, 'A sentence.');
   });
@@ -15,7 +15,7 @@ test('answers that are over in a moment say when to come again, and no others do
     expect({ code, statusCode, asks }).toEqual({
       code,
       statusCode: status,
-      asks: status === 503 || code === 'image_deleted',
+      asks: status === 503 || status === 429 || code === 'image_deleted',
     });
     if (asks) expect(failureClass).toBe('transient');
   }

@@ -101,7 +101,7 @@ test('a body that comes byte by byte at its seams is understood', async () => {
 
 test('headers that never end are answered and closed', async () => {
   const connection = await connectRaw(server().url);
-  await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\nx-slow: ');
+  await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
   expect(await connection.until(/request_timeout/, 8_000)).toMatch(/^HTTP\/1\.1 408 /);
   await connection.closed(2_000);
 });
@@ -109,7 +109,7 @@ test('headers that never end are answered and closed', async () => {
 test('headers that are too large are answered with 431', async () => {
   for (const headers of [`x-large: ${'x'.repeat(20_000)}\r\n`, 'x-many: 0123456789\r\n'.repeat(2_000)]) {
     const connection = await connectRaw(server().url);
-    await connection.write(`GET /healthz HTTP/1.1\r\nhost: test\r\n${headers}\r\n`);
+    await connection.write(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`);
     expect(await connection.until(/headers_too_large/, 2_000)).toMatch(/^HTTP\/1\.1 431 .*16384 bytes/s);
     await connection.closed(2_000);
   }

@@ -108,7 +108,7 @@ test('a stop is quick while connections are open that ask for nothing', async ()
   const server = await startServer();
   for (let count = 0; count < 5; count += 1) {
     const connection = await connectRaw(server.url);
-    await connection.write('GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n');
+    await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await connection.until(/healthy/, 2_000);
   }
   // A connection that has never asked for anything is open as well.

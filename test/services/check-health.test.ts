@@ -52,6 +52,7 @@ async function makeHealth(
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },
     versions: { vitrine: '1.2.3' },
+    exposureWarnings: ['HOST is open.'],
     logger,
   });
   return { check, database, storage, logger, decoders, ...queries };
@@ -104,6 +105,7 @@ test('details count the queue, the descriptors and the free bytes, and name vers
     storage: { kind: 'local' },
     embeddings: { space: embeddingSpace, dimension: embeddingDimension, count: 1 },
     versions: { vitrine: '1.2.3' },
+    warnings: ['HOST is open.'],
   });
   expect(details.queue?.oldestPendingSeconds).toBeCloseTo(90, -1);
   expect(details.database?.pgvector).toMatch(/^\d+\.\d+/);

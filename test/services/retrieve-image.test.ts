@@ -19,7 +19,7 @@ async function withImage(cacheBytes = 2 ** 20) {
     presets.map(({ name }) => name),
   );
   const retrieve = makeRetrieveImage({ ...rig, cache, presets });
-  const remove = makeDeleteImage({ deletion: rig.deletion, cache });
+  const remove = makeDeleteImage({ ...rig, cache });
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { openStorage } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
+import { makePrivate } from '../../data-folder/private-folder.ts';
 import { openEmbeddedDatabase } from '../../db/embedded.ts';
 import { migrate } from '../../db/migrate.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
@@ -52,6 +53,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
       async () => {
         const database = await openEmbeddedDatabase(directory);
         await migrate(database);
+        makePrivate(directory);
         await makeSweepQueries(database).isAlive();
         found.push(...(await checkBelonging(config, database)));
         await database.close();

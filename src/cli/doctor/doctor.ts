@@ -1,6 +1,7 @@
 import type { Config } from '../../config.ts';
 import type { Output } from '../output.ts';
 import { checkData } from './data-checks.ts';
+import { checkPrivacy } from './privacy-checks.ts';
 import { checkQueue } from './queue-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkVersions } from './version-checks.ts';
@@ -11,10 +12,10 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
   // A database that cannot be reached is told once.
   const isReached = !data.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
   const queue = isReached || config.queue.kind === 'redis' ? await checkQueue(config) : [];
-  const findings = [...checkVersions(), ...data, ...queue];
+  const findings = [...checkVersions(), ...checkPrivacy(config), ...data, ...queue];
   for (const finding of findings) output.write(line(finding));
-  for (const warning of config.warnings) output.write(`note  ${warning}\n`);
-  const failed = findings.filter(({ remedy }) => remedy !== undefined).length;
+  for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
+  const failed = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
     failed === 0
       ? '\nAll is well.\n'
@@ -23,7 +24,8 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
   return failed === 0 ? 0 : 1;
 }
 
-function line({ subject, state, remedy }: Finding): string {
-  const head = `${remedy === undefined ? 'ok  ' : 'FAIL'}  ${subject.padEnd(12)} ${state}\n`;
+function line({ subject, state, remedy, isWarning = false }: Finding): string {
+  const failed = isWarning ? 'note' : 'FAIL';
+  const head = `${remedy === undefined ? 'ok  ' : failed}  ${subject.padEnd(12)} ${state}\n`;
   return remedy === undefined ? head : `${head}      → ${remedy}\n`;
 }

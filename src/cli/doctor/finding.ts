@@ -4,6 +4,8 @@ export interface Finding {
   readonly state: string;
   /** What to do; only when something is wrong. */
   readonly remedy?: string | undefined;
+  /** Worth knowing, and no failure. */
+  readonly isWarning?: boolean;
 }
 
 /** `state` when the work succeeds; else why it failed, and `remedy`. */

@@ -96,17 +96,18 @@ async function purgeUnused({
   token,
   signal,
 }: PurgeCommandOptions): Promise<Answer> {
-  const body = { dry_run: !confirm, confirm_token: token, tenant, min_age_days: days };
-  const answer = await client.postJson('/v1/purge', body, unusedReport, signal);
+  const body = { dry_run: !confirm, tenant, min_age_days: days };
+  const answer = await client.postJson('/v1/purge', body, unusedReport, signal, confirmation(confirm, token));
   return { ...answerOf(answer), found: answer.candidates_total, warnings: answer.warnings };
 }
 
-async function purgeDeleted({ client, days, confirm, signal }: PurgeCommandOptions): Promise<Answer> {
+async function purgeDeleted({ client, days, confirm, token, signal }: PurgeCommandOptions): Promise<Answer> {
   const answer = await client.postJson(
     '/v1/purge/deleted',
     { dry_run: !confirm, days },
     deletedReport,
     signal,
+    confirmation(confirm, token),
   );
   return {
     ...answerOf(answer),
@@ -114,6 +115,12 @@ async function purgeDeleted({ client, days, confirm, signal }: PurgeCommandOptio
     bytesToDelete: answer.bytes_to_delete,
     warnings: [],
   };
+}
+
+/** The header that confirms a purge; text beyond ASCII goes into it as UTF-8. A dry run shows the token to nobody. */
+function confirmation(confirm: boolean, token: string | undefined): Record<string, string> {
+  if (!confirm || token === undefined) return {};
+  return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };
 }
 
 function answerOf(answer: z.output<z.ZodObject<typeof common>>) {

@@ -33,7 +33,7 @@ export function describeRoutes(app: FastifyInstance): void {
         title: 'Vitrine',
         version,
         description:
-          'A catalog image pipeline: product pictures in, clean standard renditions out, nothing lost.\n\n`/v1` is the own API of the product. Two dialects serve clients of older services. A trailing slash does not matter, and `HEAD` works wherever `GET` does. Every error is `application/problem+json`.',
+          "A catalog image pipeline: product pictures in, clean standard renditions out, nothing lost.\n\n`/v1` is the own API of the product. Two dialects serve clients of older services. A trailing slash does not matter, and `HEAD` works wherever `GET` does. Every error is `application/problem+json`; a request for a host that is not the server's gets 421, whatever its address.",
       },
       tags,
     },

@@ -8,8 +8,8 @@ type Transform = typeof jsonSchemaTransform;
 /** Marks a call whose body may be missing, until the document is complete: Fastify's plugin calls every body required. */
 const bodyMayBeMissing = 'x-body-may-be-missing';
 
-/** Before any route, for every call that may carry a body. */
-const bodyErrors = answers({}, 'body_too_large', 'unsupported_body');
+/** Before any route, for every call that may carry a body or change something. */
+const earlyErrors = answers({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayCarryBody(method: string | readonly string[]): boolean {
   return [method].flat().some((one) => one !== 'GET' && one !== 'HEAD');
@@ -18,7 +18,10 @@ function mayCarryBody(method: string | readonly string[]): boolean {
 /** Turns what a route says of itself into JSON Schema. */
 export const transform: Transform = (document) => {
   const { takes, documented, ...schema } = document.schema;
-  const response = { ...(mayCarryBody(document.route.method) && bodyErrors), ...(schema.response as object) };
+  const response = {
+    ...(mayCarryBody(document.route.method) && earlyErrors),
+    ...(schema.response as object),
+  };
   const made = jsonSchemaTransform({ ...document, schema: { ...schema, ...documented, response } });
   if (!takes) return made;
   const mayBeMissing = takes['application/json']?.safeParse({}).success === true;

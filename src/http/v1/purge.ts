@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { confirmTokensOf, refuseTokenInAddress } from '../confirm-tokens.ts';
 import { mostDays, tenantField, textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
@@ -13,14 +14,20 @@ import {
 } from './purge-record.ts';
 
 const dryRun = z.boolean().default(true).describe('`true` only tells what would go.');
+const confirmToken = textField(1_000).nullish();
 const unusedBody = z.strictObject({
   dry_run: dryRun,
-  confirm_token: textField(1_000).nullish().describe('`PURGE_CONFIRM_TOKEN`. Needed unless it is a dry run.'),
+  confirm_token: confirmToken.describe(
+    '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run.',
+  ),
   tenant: tenantField.nullish().describe("One tenant's images only."),
   min_age_days: z.int().min(0).max(mostDays).default(0).describe('Younger images stay.'),
 });
 const deletedBody = z.strictObject({
   dry_run: dryRun,
+  confirm_token: confirmToken.describe(
+    '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run, once others than this machine reach the server.',
+  ),
   days: z
     .int()
     .min(0)
@@ -36,6 +43,7 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
   app.post(
     '/purge',
     {
+      onRequest: refuseTokenInAddress,
       schema: {
         tags,
         summary: 'Remove images that nobody uses',
@@ -45,6 +53,7 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         response: answers(
           { 200: json(unusedPurgeSchema, 'What would go, or went.') },
           'invalid_request',
+          'origin_not_allowed',
           'purge_refused',
           'tenant_not_found',
           'unsupported_body',
@@ -55,7 +64,7 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
       const body = readJsonBody(request, unusedBody);
       const report = await services.purgeUnused(principalOf(request), {
         dryRun: body.dry_run,
-        confirmToken: body.confirm_token ?? undefined,
+        confirmTokens: confirmTokensOf(request, body.confirm_token),
         tenantName: body.tenant ?? undefined,
         minAgeDays: body.min_age_days,
       });
@@ -66,14 +75,18 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
   app.post(
     '/purge/deleted',
     {
+      onRequest: refuseTokenInAddress,
       schema: {
         tags,
         summary: 'Remove images that were deleted long enough ago',
-        description: 'Phase two of deleting. Without a body it is a dry run.',
+        description:
+          'Phase two of deleting. Without a body it is a dry run; else it needs the token, once others than this machine reach the server.',
         takes: jsonBody(deletedBody),
         response: answers(
           { 200: json(deletedPurgeSchema, 'What would go, or went.') },
           'invalid_request',
+          'origin_not_allowed',
+          'purge_refused',
           'unsupported_body',
         ),
       },
@@ -81,7 +94,11 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
     async (request) => {
       const body = readJsonBody(request, deletedBody);
       const days = body.days ?? config.purge.days;
-      const report = await services.purgeDeleted(principalOf(request), { dryRun: body.dry_run, days });
+      const report = await services.purgeDeleted(principalOf(request), {
+        dryRun: body.dry_run,
+        confirmTokens: confirmTokensOf(request, body.confirm_token),
+        days,
+      });
       return deletedPurgeRecord(report, days);
     },
   );

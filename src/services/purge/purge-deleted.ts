@@ -1,18 +1,22 @@
 import type { PurgeQueries } from '../../db/purging.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { Principal } from '../../model/principal.ts';
+import { type Principal, whoCalled } from '../../model/principal.ts';
 import type { PurgeTally } from '../../model/purge.ts';
+import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Parts {
   readonly purging: Pick<PurgeQueries, 'deleted' | 'deletedFigures'>;
   readonly removeImages: RemoveImages;
+  readonly confirmPurge: ConfirmPurge;
   readonly logger: Logger;
 }
 
 /** What is to be purged. */
 export interface DeletedPurge {
   readonly dryRun: boolean;
+  /** Tokens that confirm it, where it has to be confirmed; a dry run needs none. */
+  readonly confirmTokens?: readonly string[];
   /** Images that were deleted at least this long ago. */
   readonly days: number;
 }
@@ -32,15 +36,19 @@ export interface DeletedPurgeReport extends PurgeTally {
   readonly remaining: number;
 }
 
-/** Phase two of deleting: removes images that were deleted long enough ago, with those files that nobody else needs. */
+/**
+ * Phase two of deleting: removes images that were deleted long enough ago, with those files that nobody else needs.
+ * @throws {AppError} `purge_refused` unless it is confirmed, where others than this machine may call
+ */
 export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
 
 /** Candidates that are looked up at once while they are removed. */
 const pageSize = 200;
 
 /** @see PurgeDeleted */
-export function makePurgeDeleted({ purging, removeImages, logger }: Parts): PurgeDeleted {
-  return async (principal, { dryRun, days }) => {
+export function makePurgeDeleted({ purging, removeImages, confirmPurge, logger }: Parts): PurgeDeleted {
+  return async (principal, { dryRun, confirmTokens = [], days }) => {
+    if (!dryRun) confirmPurge(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
     const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
     const found = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
@@ -49,7 +57,10 @@ export function makePurgeDeleted({ purging, removeImages, logger }: Parts): Purg
       (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },
     );
-    logger.info({ ...tally, subject: principal.subject }, `a purge removed ${tally.images} deleted images`);
+    logger.info(
+      { ...tally, days, ...whoCalled(principal) },
+      `a purge removed ${tally.images} deleted images`,
+    );
     const remaining = isComplete ? 0 : (await purging.deletedFigures(tenantId, days)).images;
     return { ...found, ...tally, remaining };
   };

@@ -1,26 +1,25 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { PurgeQueries, UnusedFilter } from '../../db/purging.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
-import { AppError } from '../../errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { Principal } from '../../model/principal.ts';
+import { type Principal, whoCalled } from '../../model/principal.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
 import { findTenant } from '../find-tenant.ts';
+import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Parts {
   readonly purging: Pick<PurgeQueries, 'unused' | 'countUnused' | 'tenantsWithoutReferences'>;
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly removeImages: RemoveImages;
-  /** What a purge must be confirmed with; unset, no purge is allowed. */
-  readonly confirmToken: string | undefined;
+  readonly confirmPurge: ConfirmPurge;
   readonly logger: Logger;
 }
 
 /** What is to be purged. */
 export interface UnusedPurge {
   readonly dryRun: boolean;
-  readonly confirmToken?: string | undefined;
+  /** Tokens that confirm it; a dry run needs none. */
+  readonly confirmTokens?: readonly string[];
   /** One tenant's images only. */
   readonly tenantName?: string | undefined;
   /** Images that are younger stay. */
@@ -42,7 +41,7 @@ export interface UnusedPurgeReport extends PurgeTally {
 /**
  * Removes images that nobody uses, with their files: completed and failed ones without a reference. Images in work are
  * never taken, nor imports that never got an original: they hold no file. Each is looked at again at the moment of its removal.
- * @throws {AppError} `purge_refused` without the token; `tenant_not_found`.
+ * @throws {AppError} `purge_refused` unless it is confirmed; `tenant_not_found`.
  */
 export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
 
@@ -55,8 +54,8 @@ const pageSize = 200;
 /** @see PurgeUnused */
 export function makePurgeUnused(parts: Parts): PurgeUnused {
   const { purging, removeImages, logger } = parts;
-  return async (principal, { dryRun, confirmToken, tenantName, minAgeDays }) => {
-    if (!dryRun) assertConfirmed(parts.confirmToken, confirmToken);
+  return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
+    if (!dryRun) parts.confirmPurge(principal, { scope: 'unused', tokens: confirmTokens });
     const filter = { tenantId: await scopeOf(parts, principal, tenantName), minAgeDays };
     const candidates = await purging.unused(filter, { limit: listedCandidates });
     const found = {
@@ -70,7 +69,10 @@ export function makePurgeUnused(parts: Parts): PurgeUnused {
       unusedForDays: minAgeDays,
     });
     const { isComplete, ...tally } = removal;
-    logger.info({ ...tally, subject: principal.subject }, `a purge removed ${tally.images} unused images`);
+    logger.info(
+      { ...tally, tenant: tenantName ?? 'all', ...whoCalled(principal) },
+      `a purge removed ${tally.images} unused images`,
+    );
     return { ...found, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
   };
 }
@@ -84,23 +86,6 @@ async function scopeOf(
 ): Promise<number | null> {
   if (tenantName === undefined) return principal.tenantId;
   return (await findTenant(tenants, principal, tenantName)).id;
-}
-
-/** Compared in constant time, over digests of equal length: the answer's delay tells nothing of the token. */
-function assertConfirmed(expected: string | undefined, given: string | undefined): void {
-  if (expected === undefined)
-    throw new AppError(
-      'purge_refused',
-      'This server listens to others than this machine and has no PURGE_CONFIRM_TOKEN: set that variable, then send its value as confirm_token.',
-    );
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  if (given !== undefined && timingSafeEqual(digest(given), digest(expected))) return;
-  throw new AppError(
-    'purge_refused',
-    given === undefined
-      ? 'A purge has to be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token, or dry_run: true to see what it would remove.'
-      : 'confirm_token is not the value of PURGE_CONFIRM_TOKEN; nothing was removed.',
-  );
 }
 
 async function warn({ purging }: Parts, { tenantId }: UnusedFilter): Promise<string[]> {

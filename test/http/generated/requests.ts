@@ -72,7 +72,7 @@ const harmless: readonly Record<string, string>[] = [
   { accept: 'text/html,*/*;q=0.8' },
   { accept: 'text/plain' },
   { origin: 'http://localhost:3000' },
-  { origin: 'https://stranger.example' },
+  { origin: 'http://localhost:8080', 'sec-fetch-site': 'cross-site' },
   { range: 'bytes=0-9' },
   { 'if-none-match': '*' },
   { 'if-none-match': '"other"', range: 'bytes=-1' },

@@ -9,7 +9,7 @@ import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges, token } from './setup.ts';
 
 const engines = await useEngines();
-const real = { dryRun: false, confirmToken: token, minAgeDays: 0 };
+const real = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
 const dry = { dryRun: true, minAgeDays: 0 };
 const rowIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
@@ -23,7 +23,7 @@ test.each([
   const { id } = await add();
   const stored = await rig.storedKeys();
   await expect(
-    purgeUnused(openPrincipal, { dryRun: false, confirmToken: given, minAgeDays: 0 }),
+    purgeUnused(openPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
   ).rejects.toMatchObject({
     code: 'purge_refused',
     status: 403,

@@ -1,3 +1,4 @@
+import { makeConfirmPurge } from '../../../src/services/purge/confirm-purge.ts';
 import { makePurgeDeleted } from '../../../src/services/purge/purge-deleted.ts';
 import { makePurgeUnused } from '../../../src/services/purge/purge-unused.ts';
 import { makeRemoveImages } from '../../../src/services/purge/remove-images.ts';
@@ -12,7 +13,7 @@ export const token = 'yes-remove-them';
 /** A rig with the purges, and renditions in memory. */
 export async function makePurges(
   engines: Engines,
-  { confirmToken = token }: { confirmToken?: string | null } = {},
+  { confirmToken = token, isExposed = false }: { confirmToken?: string | null; isExposed?: boolean } = {},
 ) {
   const rig = await makeRig(engines);
   const cache = makeRenditionCache(
@@ -20,12 +21,13 @@ export async function makePurges(
     rig.presets.map(({ name }) => name),
   );
   const removeImages = makeRemoveImages({ ...rig, cache });
+  const confirmPurge = makeConfirmPurge({ ...rig, confirmToken: confirmToken ?? undefined, isExposed });
   return {
     rig,
     cache,
     retrieve: makeRetrieveImage({ ...rig, cache }),
-    purgeUnused: makePurgeUnused({ ...rig, removeImages, confirmToken: confirmToken ?? undefined }),
-    purgeDeleted: makePurgeDeleted({ ...rig, removeImages }),
+    purgeUnused: makePurgeUnused({ ...rig, removeImages, confirmPurge }),
+    purgeDeleted: makePurgeDeleted({ ...rig, removeImages, confirmPurge }),
     add: async (tenantName = 'shop') => (await rig.upload(await freshPicture(), { tenantName })).image,
   };
 }

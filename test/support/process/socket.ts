@@ -73,7 +73,7 @@ export const boundary = 'vitrine-test-boundary';
 /** Head of a POST of a form; `length` as Content-Length, else chunked. */
 export function formHead(path: string, length?: number): string {
   const size = length === undefined ? 'transfer-encoding: chunked' : `content-length: ${length}`;
-  return `POST ${path} HTTP/1.1\r\nhost: test\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\n${size}\r\n\r\n`;
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${boundary}\r\n${size}\r\n\r\n`;
 }
 
 /** What stands before the bytes of the part "file". */

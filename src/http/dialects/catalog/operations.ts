@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { confirmTokensOf, refuseTokenInAddress } from '../../confirm-tokens.ts';
 import { mostDays, wholeNumberField } from '../../fields.ts';
 import { isHealthy } from '../../health.ts';
 import { answers, json, text } from '../../openapi/answers.ts';
+import { jsonBody } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import { replyMetricsText, wantsMetricsText } from '../../prometheus.ts';
 import type { Surface } from '../../surface.ts';
@@ -26,6 +28,14 @@ const purgeQuery = z.object({
     mostDays,
     'Deleted at least this long ago; `PURGE_DAYS` if it is missing.',
   ).optional(),
+});
+const purgeBody = z.looseObject({
+  confirm_token: z
+    .string()
+    .nullish()
+    .describe(
+      '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run, once others than this machine reach the server.',
+    ),
 });
 const healthSchema = z.looseObject({
   status: z.enum(['healthy', 'unhealthy']),
@@ -86,19 +96,29 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
   app.post(
     '/purge',
     {
+      onRequest: refuseTokenInAddress,
       schema: {
         tags,
         summary: 'Remove assets that were deleted long enough ago',
         description: 'A dry run unless `dry_run=false`. Counts renditions, not assets.',
         querystring: purgeQuery,
-        response: answers({ 200: json(purgeSchema, 'What would go, or went.') }, 'invalid_request'),
+        takes: jsonBody(purgeBody),
+        response: answers(
+          { 200: json(purgeSchema, 'What would go, or went.') },
+          'invalid_request',
+          'origin_not_allowed',
+          'purge_refused',
+        ),
       },
     },
     async (request) => {
       const { dry_run, days = config.purge.days } = request.query;
       // Whatever is not plainly a "no" removes nothing. Python writes it with a capital letter.
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
-      return purgeRecord(await services.purgeDeleted(principalOf(request), { dryRun, days }), days);
+      // Older clients send bodies of their own, or none; only a token is of interest.
+      const confirmTokens = confirmTokensOf(request, purgeBody.safeParse(request.body).data?.confirm_token);
+      const purge = { dryRun, confirmTokens, days };
+      return purgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
     },
   );
 

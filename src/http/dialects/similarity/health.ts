@@ -20,6 +20,7 @@ const partSchema = z.looseObject({ status: z.enum(['healthy', 'unhealthy']) });
 const detailedSchema = summarySchema.extend({
   uptime_seconds: z.number(),
   checks: checksSchema,
+  warnings: z.array(z.string()).optional().describe('What the configuration leaves open, a sentence each.'),
   system: z.looseObject({ memory_bytes: z.int() }).describe('The process, and versions of its parts.'),
   database: partSchema,
   queue: partSchema,
@@ -107,11 +108,12 @@ function summaryRecord(healthy: boolean): z.input<typeof summarySchema> {
 }
 
 function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> {
-  const { checks, database, queue, storage, decoders, embeddings, versions, uptimeSeconds } = details;
+  const { checks, warnings, database, queue, storage, decoders, embeddings, versions } = details;
   return {
     ...summaryRecord(isHealthy(checks)),
-    uptime_seconds: uptimeSeconds,
+    uptime_seconds: details.uptimeSeconds,
     checks: checksRecord(checks),
+    ...(warnings.length > 0 && { warnings: [...warnings] }),
     system: {
       memory_bytes: process.memoryUsage.rss(),
       platform: `${process.platform}-${process.arch}`,

@@ -1,0 +1,125 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { AppError, type ErrorCode } from '../errors.ts';
+import { isAddress, isLoopbackHost, parseHost } from '../model/host.ts';
+import type { HttpConfig } from './surface.ts';
+
+/** Who may talk to the server at all: decided for every request, whatever its address, before its body is read. */
+interface Rule {
+  /** Which requests it looks at. */
+  readonly applies: (method: string) => boolean;
+  /** Why the request is refused; `undefined` lets it pass. */
+  readonly refuse: (request: FastifyRequest) => string | undefined;
+  readonly code: ErrorCode;
+}
+
+type ServerConfig = HttpConfig['server'];
+
+/** Methods that change nothing: pages of other origins cannot read their answers, unless `CORS_ORIGINS` lets them. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+const always = (): boolean => true;
+const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
+
+/**
+ * The gate of all surfaces. A web page can send requests to servers that only its visitor reaches; the browser says for
+ * which host and from which page. Clients that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and pass.
+ */
+export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
+  const rules: readonly Rule[] = [
+    { applies: always, refuse: makeRefuseHost(config), code: 'host_not_allowed' },
+    { applies: whenUnsafe, refuse: makeRefuseOrigin(config), code: 'origin_not_allowed' },
+    { applies: whenUnsafe, refuse: refuseOtherSite, code: 'origin_not_allowed' },
+  ];
+  app.addHook('onRequest', (request, _reply, done) => {
+    for (const { applies, refuse, code } of rules) {
+      const sentence = applies(request.method) ? refuse(request) : undefined;
+      if (sentence !== undefined) {
+        done(new AppError(code, sentence));
+        return;
+      }
+    }
+    done();
+  });
+}
+
+/** Spellings of allowed hosts that are remembered; clients use a handful. */
+const rememberedHosts = 200;
+
+/**
+ * Refuses host names that are not this server's. A page whose own name was pointed at this machine (DNS rebinding)
+ * counts as the same origin in its browser, and could read everything; such a page always sends its name. Addresses
+ * cannot be rebound, and the port may be that of a tunnel, so neither is compared.
+ */
+function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['refuse'] {
+  const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
+  if (!isGuarded) return () => undefined;
+  const known = new Set<string>();
+
+  function isAllowed(authority: string): boolean {
+    if (known.has(authority)) return true;
+    const host = parseHost(authority);
+    if (host === undefined || !isServed(host, allowedHosts)) return false;
+    if (known.size < rememberedHosts) known.add(authority);
+    return true;
+  }
+
+  return ({ raw }) => {
+    const refused = [targetAuthority(raw.url), raw.headers.host].find(
+      // HTTP/1.0 may leave the host out, and no browser does.
+      (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
+    );
+    if (refused === undefined) return undefined;
+    const where = isOnLoopback ? 'it listens on this machine only' : 'it is not among its host names';
+    return `This server does not answer to the host ${shown(refused)}: ${where}. If clients are meant to reach it under that name, add the name to ALLOWED_HOSTS, or set PUBLIC_URL, and start again.`;
+  };
+}
+
+function isServed(host: string, allowedHosts: readonly string[]): boolean {
+  if (isAddress(host) || isLoopbackHost(host)) return true;
+  return allowedHosts.some((allowed) =>
+    allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
+  );
+}
+
+/** The authority of a target in absolute form (`GET http://host/path`), which counts before `Host`. */
+function targetAuthority(target: string | undefined): string | undefined {
+  if (target === undefined || target.startsWith('/') || target === '*') return undefined;
+  return /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
+}
+
+/**
+ * Refuses pages of other origins, by `Origin`. `null` is that of pages without one, such as files and sandboxes, and any
+ * page can become one. `*` in `CORS_ORIGINS` is no name, so it lets nobody change anything.
+ */
+function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['refuse'] {
+  const named = new Set(corsOrigins === '*' ? [] : corsOrigins);
+  if (publicOrigin !== undefined) named.add(publicOrigin);
+  return ({ raw }) => {
+    const { origin, host } = raw.headers;
+    if (origin === undefined || named.has(origin)) return undefined;
+    if (isOriginOf(origin, targetAuthority(raw.url) ?? host)) return undefined;
+    const star = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS lets pages read only)' : '';
+    return `A page of the origin ${shown(origin)} may not change anything here${star}. If it is meant to, name the origin in CORS_ORIGINS; if it is this server's own, seen through a proxy, set PUBLIC_URL; and start again.`;
+  };
+}
+
+/** Whether `origin` is the server's own, under the name that the request uses. Its scheme may end at a proxy. */
+function isOriginOf(origin: string, authority: string | undefined): boolean {
+  if (!authority || parseHost(authority) === undefined) return false;
+  const page = URL.parse(origin);
+  if (page === null || !/^https?:$/.test(page.protocol)) return false;
+  // By the scheme of the origin, so that its usual port may be written or left out.
+  return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
+}
+
+/** Browsers send an `Origin` along with everything unsafe; some extensions take it away, and this header not. */
+function refuseOtherSite({ raw }: FastifyRequest): string | undefined {
+  const site = raw.headers['sec-fetch-site'];
+  if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
+  return `The browser says that a page of another origin sent this (Sec-Fetch-Site: ${site}), and not of which one; such pages may not change anything here.`;
+}
+
+/** What a client sent, short enough for a sentence. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}

@@ -1,0 +1,115 @@
+import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import {
+  describePicturesElsewhere,
+  isBelow,
+  isOwn,
+  makePrivate,
+  protectDataFolder,
+  rightsOfOthers,
+} from '../../src/data-folder/private-folder.ts';
+import { testFolder } from '../support/inner/folders.ts';
+import { keepingLogger } from '../support/inner/logger.ts';
+
+const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
+
+/** A folder with files in folders, all of which everyone may read and write. */
+async function openFolder(files = 3) {
+  const root = await testFolder();
+  const inside = join(root, 'storage');
+  for (const shard of ['aa', 'bb']) {
+    await mkdir(join(inside, shard), { recursive: true });
+    for (let i = 0; i < files; i++) await writeFile(join(inside, shard, `${i}`), '');
+  }
+  for (const name of await readdir(root, { recursive: true })) await chmod(join(root, name), 0o777);
+  await chmod(root, 0o777);
+  return { root, inside };
+}
+
+/** Everything below a folder, and itself, that others have rights to. */
+async function openPaths(root: string): Promise<string[]> {
+  const names = ['.', ...(await readdir(root, { recursive: true }))];
+  const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));
+  return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
+}
+
+test('an open data folder and its files become private, and keep their own rights', async () => {
+  const { root, inside } = await openFolder();
+  await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
+  await chmod(join(inside, 'aa', '1'), 0o444);
+  const logger = keepingLogger();
+  protectDataFolder(root, [inside], logger);
+  expect(await openPaths(root)).toEqual([]);
+  expect(await modeOf(root)).toBe('700');
+  expect(await modeOf(join(inside, 'aa', '0'))).toBe('700');
+  expect(await modeOf(join(inside, 'aa', '1'))).toBe('400');
+  expect(logger.messages('warn')).toEqual([]);
+});
+
+test('many files become private while the server goes on, and a stop is made up for by the next start', async () => {
+  const { root, inside } = await openFolder(300);
+  const logger = keepingLogger();
+  const first = protectDataFolder(root, [inside], logger, 0);
+  first.stop();
+  expect(await modeOf(root)).toBe('700');
+  expect(rightsOfOthers(inside)).toBe('0777');
+  protectDataFolder(root, [inside], logger, 0);
+  await expect.poll(() => rightsOfOthers(inside)).toBe(undefined);
+  expect(await openPaths(root)).toEqual([]);
+});
+
+test('a folder that is private is not walked again', async () => {
+  const { root, inside } = await openFolder();
+  await chmod(inside, 0o700);
+  const logger = keepingLogger();
+  protectDataFolder(root, [inside], logger);
+  expect(await openPaths(inside)).not.toEqual([]);
+  expect(logger.lines).toEqual([]);
+  makePrivate(inside);
+  expect(await openPaths(inside)).toEqual([]);
+});
+
+test('a link is left alone, and what it leads to', async () => {
+  const { root, inside } = await openFolder();
+  const elsewhere = await openFolder();
+  await symlink(elsewhere.root, join(inside, 'folder'));
+  await symlink(join(elsewhere.inside, 'aa', '0'), join(inside, 'file'));
+  protectDataFolder(root, [inside], keepingLogger());
+  expect(await modeOf(elsewhere.root)).toBe('777');
+  expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
+});
+
+test('a folder that others need as well is not closed, and a warning says so', async () => {
+  const { root, inside } = await openFolder();
+  await chmod(root, 0o1777);
+  const logger = keepingLogger();
+  protectDataFolder(root, [inside], logger);
+  expect(await modeOf(root)).toBe('1777');
+  expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
+  expect(await openPaths(inside)).toEqual([]);
+  expect([isOwn('/'), isOwn(inside)]).toEqual([false, true]);
+});
+
+test('a data folder that is not there is made private, unless nothing goes into it', async () => {
+  const root = join(await testFolder(), 'a', 'b');
+  protectDataFolder(root, [], keepingLogger());
+  await expect(lstat(root)).rejects.toThrow('ENOENT');
+  protectDataFolder(root, [join(root, 'storage')], keepingLogger());
+  expect(await modeOf(root)).toBe('700');
+});
+
+test('pictures elsewhere have a warning while others may enter their folder', async () => {
+  const { root, inside } = await openFolder();
+  expect(describePicturesElsewhere(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
+  expect(describePicturesElsewhere(inside, root)).toBeUndefined();
+  await chmod(inside, 0o700);
+  expect(describePicturesElsewhere(inside, '/elsewhere')).toBeUndefined();
+  expect([isBelow('/a/b', '/a'), isBelow('/a', '/a'), isBelow('/ab', '/a'), isBelow('/', '/a')]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
+  expect(isBelow('/a/..b', '/a')).toBe(true);
+});

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { call, expectProblem, upload } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { startServer, useServer } from '../support/process/server.ts';
+
+const token = 'öffne dich';
+/** As clients put text beyond ASCII into a header. */
+const asHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
+const exposed = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
+
+/** Every call that removes files, in earnest. */
+const purges = [
+  { path: '/v1/purge', body: { dry_run: false } },
+  { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },
+  { path: '/purge/?dry_run=false&days=0', body: {} },
+] as const;
+
+const post = (url: string, value: object, headers: Record<string, string> = {}) =>
+  call(url, {
+    method: 'POST',
+    body: JSON.stringify(value),
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+
+/** Whether an image can still be brought back. */
+async function isThere(base: string, id: number): Promise<boolean> {
+  return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
+}
+
+async function deletedImage(base: string, name: string): Promise<number> {
+  const { id } = (await upload(base, await jpeg(name), 'purged')).body;
+  await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
+  return id;
+}
+
+describe('a server that others reach', () => {
+  test.each(purges)('asks for the token on $path', async ({ path, body }) => {
+    const base = exposed().url;
+    const id = await deletedImage(base, path);
+    const refused = [
+      post(base + path, body),
+      post(base + path, { ...body, confirm_token: 'DELETE_CONFIRMED' }),
+      post(base + path, { ...body, confirm_token: '' }),
+      post(base + path, body, asHeader('another')),
+      post(base + path, { ...body, confirm_token: 'another' }, asHeader(token)),
+      post(base + path, { ...body, confirm_token: token }, asHeader('another')),
+    ];
+    for (const answer of await Promise.all(refused)) {
+      const detail = expectProblem(answer, 403, 'purge_refused');
+      expect(detail).toMatch(/confirm_token/);
+      expect(detail).not.toContain(token);
+    }
+    expect(await isThere(base, id)).toBe(true);
+
+    const inAddress = `${base}${path}${path.includes('?') ? '&' : '?'}`;
+    for (const name of ['confirm_token', 'Confirm-Token', 'x-confirm-token', '%63onfirm_token', 'token'])
+      for (const headers of [{}, asHeader(token)]) {
+        const answer = await post(`${inAddress}${name}=${encodeURIComponent(token)}`, body, headers);
+        expect(expectProblem(answer, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
+      }
+    expect(await isThere(base, id)).toBe(true);
+
+    for (const [value, headers] of [
+      [{ ...body, confirm_token: token }, {}],
+      [body, asHeader(token)],
+      [{ ...body, confirm_token: token }, asHeader(token)],
+    ] as const)
+      expect((await post(base + path, value, headers)).status).toBe(200);
+  });
+
+  test('shows dry runs without a token', async () => {
+    const base = exposed().url;
+    for (const path of ['/v1/purge', '/v1/purge/deleted', '/purge/', '/purge/?dry_run=true'])
+      expect((await call(base + path, { method: 'POST' })).body['dry_run'], path).toBe(true);
+  });
+
+  test('has no token by itself, and then refuses every purge with what to set', async () => {
+    const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
+    for (const { path, body } of purges) {
+      const answer = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
+      expect(expectProblem(answer, 403, 'purge_refused'), path).toMatch(/set that variable/);
+    }
+  });
+
+  test('is purged by the command line, which sends the token in a header', async () => {
+    const { url } = exposed();
+    const id = await deletedImage(url, 'by command');
+    const purge = (...args: string[]) =>
+      runVitrine(['purge', '--url', url, '--days', '0', '--confirm', ...args], { LOG_LEVEL: 'silent' });
+    expect(await purge('--token', 'another')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is not the value of PURGE_CONFIRM_TOKEN') as string,
+    });
+    expect(await isThere(url, id)).toBe(true);
+    await call(`${url}/v1/images/${id}`, { method: 'DELETE' });
+    expect(await purge('--token', token)).toMatchObject({ code: 0 });
+    expect(await isThere(url, id)).toBe(false);
+    expect(exposed().log()).not.toContain(token);
+    expect(exposed().log()).not.toContain('another');
+  });
+
+  test('says at its start, in its health and to the doctor that it is open', async () => {
+    const { url, dataDir } = exposed();
+    expect(exposed().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
+    const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
+    expect(detailed.body.warnings[0]).toMatch(/HOST is 0\.0\.0\.0/);
+    const { stdout } = await runVitrine(['doctor'], { HOST: '0.0.0.0', DATA_DIR: dataDir });
+    expect(stdout).toMatch(/^note {2}HOST is 0\.0\.0\.0.*no access control/m);
+  });
+});
+
+test('on this machine older clients purge deleted images without a token, and unused ones with it', async () => {
+  const { url } = await startServer();
+  expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
+  for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);
+  const confirmed = { dry_run: false, confirm_token: 'DELETE_CONFIRMED' };
+  expect((await post(`${url}/v1/purge`, confirmed)).status).toBe(200);
+  expect((await call(`${url}/api/v1/health/detailed`)).body).not.toHaveProperty('warnings');
+});
+
+test('deletions, restores and purges are logged with count, tenant and caller', async () => {
+  const { url } = exposed();
+  const { id } = (await upload(url, await jpeg('logged'), 'ledger')).body;
+  const through = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: through });
+  await call(`${url}/v1/images/${id}/restore`, { method: 'POST', headers: through });
+  const garbled = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: garbled });
+  await post(`${url}/v1/purge/deleted`, { dry_run: false, days: 0 }, { ...asHeader(token), ...through });
+  const lines = () =>
+    exposed()
+      .log()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
+  const image = { image: id, tenant: 'ledger', count: 1 };
+  const expected = [
+    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was deleted` },
+    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger is there after a restore` },
+    {
+      ...image,
+      forwardedFor: `unknown ${'x'.repeat(56)}`,
+      msg: `image ${id} of the tenant ledger was deleted`,
+    },
+    { images: 1, days: 0, ...forwarded, msg: 'a purge removed 1 deleted images' },
+  ];
+  for (const line of expected)
+    await expect.poll(lines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
+  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was refused' };
+  await post(`${url}/v1/purge/deleted`, { dry_run: false });
+  await expect.poll(lines).toContainEqual(expect.objectContaining(refused) as Record<string, unknown>);
+});

@@ -1,0 +1,77 @@
+import { chmod, lstat, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { upload } from '../support/process/client.ts';
+import { runVitrine } from '../support/process/command.ts';
+import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { launch } from '../support/process/server.ts';
+
+/** A shell that gives every file to everyone, as careless ones do. */
+const careless = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
+
+async function modes(root: string): Promise<[name: string, mode: number][]> {
+  const names = ['.', ...(await readdir(root, { recursive: true }))];
+  return Promise.all(
+    names.map(async (name) => [name, (await lstat(join(root, name))).mode & 0o7777] as [string, number]),
+  );
+}
+
+/** What others than the user of a folder have rights to, in it and below. */
+async function openTo(root: string): Promise<string[]> {
+  return (await modes(root)).filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
+}
+
+async function dataFolder(): Promise<string> {
+  const folder = await makeDataFolder();
+  onTestFinished(() => removeFolder(folder));
+  return folder;
+}
+
+async function serveCarelessly(folder: string, env: Record<string, string> = {}) {
+  const server = await launch(folder, env, careless).ready();
+  onTestFinished(() => server.kill9());
+  return server;
+}
+
+test('what an older version left open is private after a start, and so is all that is made from then on', async () => {
+  const folder = await dataFolder();
+  await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
+  for (const [name] of await modes(folder)) await chmod(join(folder, name), 0o777);
+  const server = await serveCarelessly(folder);
+  expect(await openTo(folder)).toEqual([]);
+  expect((await upload(server.url, await jpeg('private'))).status).toBe(201);
+  expect(await openTo(folder)).toEqual([]);
+  expect(await server.stop()).toMatchObject({ code: 0 });
+  expect(await openTo(folder)).toEqual([]);
+  const names = (await readdir(join(folder, 'storage'), { recursive: true })).length;
+  expect(names).toBeGreaterThan(6);
+}, 60_000);
+
+test('pictures elsewhere get the rights of their folder, so that a web server reads on', async () => {
+  const [folder, pictures] = [await dataFolder(), await makeFolder()];
+  onTestFinished(() => removeFolder(pictures));
+  await chmod(pictures, 0o2750);
+  const server = await serveCarelessly(folder, { STORAGE_PATH: pictures });
+  expect(server.log()).toMatch(/Others on this machine may enter the folder of the pictures, .*mode 2750/);
+  expect((await upload(server.url, await jpeg('shared'))).status).toBe(201);
+  for (const [name, mode] of await modes(pictures))
+    if (!name.startsWith('.staging/')) expect([0o2750, 0o640], name).toContain(mode);
+  expect(await openTo(folder)).toEqual([]);
+  const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder, STORAGE_PATH: pictures });
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
+}, 60_000);
+
+test('a new data folder is private from the command that makes it on, and the doctor tells an open one', async () => {
+  const place = await makeFolder();
+  onTestFinished(() => removeFolder(place));
+  const folder = join(place, 'data');
+  expect(await runVitrine(['migrate'], { DATA_DIR: folder })).toMatchObject({ code: 0 });
+  expect(await openTo(folder)).toEqual([]);
+  await chmod(folder, 0o755);
+  const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder });
+  expect(stdout).toMatch(/^note {2}privacy .*mode 0755\)\n {6}→ Start Vitrine.*chmod -R go-rwx/m);
+  expect(code).toBe(0);
+  await chmod(folder, 0o700);
+  expect(await openTo(folder)).toEqual([]);
+}, 60_000);
