@@ -19,6 +19,9 @@ export interface DerivedFacts {
 /** Facts, and whether the database keeps their descriptor. */
 type RecordedFacts = DerivedFacts & { readonly keepsVectors: boolean };
 
+/** A rendition of a donor, as it was when it was compared. */
+export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
+
 /** Queries that finish jobs. */
 export type CompletionQueries = ReturnType<typeof makeCompletionQueries>;
 
@@ -41,18 +44,19 @@ export function makeCompletionQueries(
       finish(db, job, kept(facts), newRenditions(renditions), null),
 
     /**
-     * The image shows the renditions of `donorId` as its own. `donor-gone` when that image is deleted, or does not have
-     * all of `recipes` (any more): then the image needs renditions of its own.
+     * The image shows `compared` renditions of `donorId` as its own. `donor-gone` when that image is deleted, or no longer
+     * shows exactly these files: then the image needs renditions of its own.
      */
     completeSharing: (
       job: ClaimedJob,
       donorId: number,
-      recipes: readonly string[],
+      compared: readonly ComparedRendition[],
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
       db.transaction().execute(async (transaction) => {
-        if (!(await lockDonor(transaction, donorId, recipes))) return 'donor-gone';
-        return finish(transaction, job, kept(facts), sharedRenditions(donorId), donorId);
+        if (!(await lockDonor(transaction, donorId, compared))) return 'donor-gone';
+        const presets = compared.map(({ preset }) => preset);
+        return finish(transaction, job, kept(facts), sharedRenditions(donorId, presets), donorId);
       }),
 
     /** Near-duplicates that were found after the image was finished. */
@@ -91,7 +95,7 @@ function isHeld(job: ClaimedJob): RawBuilder<boolean> {
 async function lockDonor(
   transaction: Queryable,
   donorId: number,
-  recipes: readonly string[],
+  compared: readonly ComparedRendition[],
 ): Promise<boolean> {
   const { rows } = await sql<{ tenant_id: number; content_hash: string }>`
     SELECT tenant_id, content_hash FROM images WHERE id = ${donorId}`.execute(transaction);
@@ -99,9 +103,11 @@ async function lockDonor(
   if (!donor) return false;
   await lockContent(transaction, donor.tenant_id, donor.content_hash);
   const { rows: found } = await sql<{ count: number }>`
-    SELECT count(DISTINCT r.recipe) AS count FROM renditions r JOIN images i ON i.id = r.image_id
-    WHERE i.id = ${donorId} AND i.deleted_at IS NULL AND r.recipe = ANY(${recipes})`.execute(transaction);
-  return found[0]?.count === new Set(recipes).size;
+    SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+    JOIN jsonb_to_recordset(${JSON.stringify(compared)}::jsonb) AS seen (preset text, "storageKey" text, "contentHash" text)
+      ON seen.preset = r.preset AND seen."storageKey" = r.storage_key AND seen."contentHash" = r.content_hash
+    WHERE r.image_id = ${donorId}`.execute(transaction);
+  return found[0]?.count === compared.length;
 }
 
 async function findFirst(
@@ -126,11 +132,13 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
        quality smallint, format text)`;
 }
 
-function sharedRenditions(donorId: number): RawBuilder<unknown> {
+/** All that the donor shows, or only these presets. */
+function sharedRenditions(donorId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT done.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
       r.format, true
-    FROM done CROSS JOIN renditions r WHERE r.image_id = ${donorId}`;
+    FROM done CROSS JOIN renditions r
+    WHERE r.image_id = ${donorId} ${presets ? sql`AND r.preset = ANY(${presets})` : sql``}`;
 }
 
 async function finish(

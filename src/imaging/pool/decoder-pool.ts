@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
+import type { RenditionMatch } from '../../model/sameness.ts';
 import { makeLane } from './lane.ts';
 import type { Logger } from '../../model/logger.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
   DerivedPicture,
   DescribedPicture,
   DescribeRequest,
+  MatchRenditionsRequest,
   TriedPresets,
   TryPresetsRequest,
   WorkKind,
@@ -93,6 +95,11 @@ export interface DecoderPool {
    * @throws AppError: as `describe`.
    */
   tryPresets(request: TryPresetsRequest & Turn): Promise<TriedPresets>;
+  /**
+   * Whether the renditions of two images show the same pixels up to re-encoding.
+   * @throws AppError: `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   */
+  matchRenditions(request: MatchRenditionsRequest & Turn): Promise<RenditionMatch>;
   stats(): DecoderPoolStats;
   /** Ends the children; open requests reject with `unavailable`. */
   close(): Promise<void>;
@@ -149,6 +156,8 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
       deriving.submit({ order: { kind: 'compare', request }, priority, signal }),
     tryPresets: ({ priority, signal, ...request }) =>
       deriving.submit({ order: { kind: 'tryPresets', request }, priority, signal }),
+    matchRenditions: ({ priority, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'matchRenditions', request }, priority, signal }),
     stats,
     close: async () => void (await Promise.all([probing.close(), deriving.close()])),
   };
