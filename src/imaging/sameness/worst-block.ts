@@ -24,8 +24,8 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
   { side: 2, luma: { base: 4.5, slope: 0.05 }, chroma: { base: 7, slope: 0.13 } },
   { side: 4, luma: { base: 2.6, slope: 0.03 }, chroma: { base: 3.4, slope: 0.05 } },
-  { side: 8, luma: { base: 1.8, slope: 0.015 }, chroma: { base: 2.9, slope: 0.02 } },
-  { side: 16, luma: { base: 1.6, slope: 0.008 }, chroma: { base: 2.6, slope: 0.008 } },
+  { side: 8, luma: { base: 2.1, slope: 0.015 }, chroma: { base: 2.9, slope: 0.02 } },
+  { side: 16, luma: { base: 1.9, slope: 0.008 }, chroma: { base: 2.6, slope: 0.008 } },
 ];
 
 /**
