@@ -176,7 +176,7 @@ export const settings = {
     'reuse',
     {
       about:
-        '`reuse`: a near-duplicate shows the renditions of the image that was there, where those are large enough; `flag`: it is only named; `off`: it is not looked for.',
+        '`reuse`: a near-duplicate shows the renditions of the image that was there, where both are the same pixels up to re-encoding; `flag`: it is only named; `off`: it is not looked for.',
     },
   ),
   hashThreshold: withDefault(

@@ -21,6 +21,9 @@ export interface DerivedFacts {
 /** Facts, and whether the database keeps their descriptor. */
 type RecordedFacts = DerivedFacts & { readonly keepsVectors: boolean };
 
+/** A rendition of a donor, as it was when it was compared. */
+export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
+
 /** Queries that finish jobs. */
 export type CompletionQueries = ReturnType<typeof makeCompletionQueries>;
 
@@ -50,19 +53,20 @@ export function makeCompletionQueries(
     },
 
     /**
-     * The image shows the renditions of `donorId` as its own. `donor-gone` when that image is deleted, or does not have
-     * all of `recipes` (any more): then the image needs renditions of its own.
+     * The image shows `compared` renditions of `donorId` as its own. `donor-gone` when that image is deleted, or no longer
+     * shows exactly these files: then the image needs renditions of its own.
      */
     completeSharing: (
       job: ClaimedJob,
       donorId: number,
-      recipes: readonly string[],
+      compared: readonly ComparedRendition[],
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
       retryingTransaction(db, async (transaction) => {
         await lockFilesOf(transaction, [job.imageId, donorId]);
-        if (!(await mayLend(transaction, donorId, recipes))) return 'donor-gone';
-        return finish(transaction, job, kept(facts), sharedRenditions(donorId), donorId);
+        if (!(await mayLend(transaction, donorId, compared))) return 'donor-gone';
+        const presets = compared.map(({ preset }) => preset);
+        return finish(transaction, job, kept(facts), sharedRenditions(donorId, presets), donorId);
       }),
 
     /** Near-duplicates that were found after the image was finished. */
@@ -94,16 +98,19 @@ export function makeCompletionQueries(
   };
 }
 
-/** Whether the image lives and has renditions by all of `recipes`. Its files are locked: it stays so until the end. */
+/** Whether the image lives and still shows exactly these files. They are locked: it stays so until the end. */
 async function mayLend(
   transaction: Queryable,
   donorId: number,
-  recipes: readonly string[],
+  compared: readonly ComparedRendition[],
 ): Promise<boolean> {
+  if (compared.length === 0) return false;
   const { rows: found } = await sql<{ count: number }>`
-    SELECT count(DISTINCT r.recipe) AS count FROM renditions r JOIN images i ON i.id = r.image_id
-    WHERE i.id = ${donorId} AND i.deleted_at IS NULL AND r.recipe = ANY(${recipes})`.execute(transaction);
-  return found[0]?.count === new Set(recipes).size;
+    SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+    JOIN jsonb_to_recordset(${JSON.stringify(compared)}::jsonb) AS seen (preset text, "storageKey" text, "contentHash" text)
+      ON seen.preset = r.preset AND seen."storageKey" = r.storage_key AND seen."contentHash" = r.content_hash
+    WHERE r.image_id = ${donorId}`.execute(transaction);
+  return found[0]?.count === compared.length;
 }
 
 /** The first image with a content, locked with its files and those of `imageId`; `undefined` when there is none. */
@@ -138,11 +145,13 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
        quality smallint, format text)`;
 }
 
-function sharedRenditions(donorId: number): RawBuilder<unknown> {
+/** All that the donor shows, or only these presets. */
+function sharedRenditions(donorId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT done.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,
       r.format, true
-    FROM done CROSS JOIN renditions r WHERE r.image_id = ${donorId}`;
+    FROM done CROSS JOIN renditions r
+    WHERE r.image_id = ${donorId} ${presets ? sql`AND r.preset = ANY(${presets})` : sql``}`;
 }
 
 async function finish(

@@ -10,6 +10,8 @@ export interface HashNeighbour {
   readonly id: number;
   readonly uuid: string;
   readonly contentHash: string;
+  /** Whether its original has an alpha channel. */
+  readonly hasAlpha: boolean | null;
   readonly fingerprint: Fingerprint;
   readonly renditions: readonly Rendition[];
 }
@@ -42,7 +44,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
             AND content_hash <> ${exceptContent}
             AND bit_count(hash # ${bits}) <= ${maxBits}
           ORDER BY bits LIMIT ${mostCandidates})
-        SELECT i.id, i.uuid, i.content_hash AS "contentHash", f.hash::text AS hash, f.quality, f.aspect,
+        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),
             '[]'::json) AS renditions

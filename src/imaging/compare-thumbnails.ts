@@ -23,7 +23,8 @@ const bounds = {
 };
 
 /**
- * Whether two pictures are the same one by their colours, pixel by pixel: hashes propose, this decides. A change of
+ * Whether two pictures look like the same one, by the colours of their thumbnails: hashes propose, this decides which are
+ * named. Print and shades are too small for it, so it never decides whose renditions are shown. A change of
  * exposure (a common factor and offset of L*, a common factor of chroma) is fitted away; a product in another colour
  * is never the same, also where only a small detail is coloured. Bounds tuned on photographs of products that come in
  * several colours.

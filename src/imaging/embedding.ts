@@ -2,9 +2,10 @@ import { type Embedding, embeddingSpace } from '../model/fingerprint.ts';
 import { areaMean, type Frame, wholeAreaMean } from './area-mean.ts';
 import { borderColourOf, contentFrame, maskOf } from './content-frame.ts';
 import { unitLength } from './descriptor/blocks.ts';
-import { colourBlock } from './descriptor/colour.ts';
+import { colourBlock, leastWeight } from './descriptor/colour.ts';
 import { type Content, contentSide } from './descriptor/content.ts';
 import { proportionBlock } from './descriptor/proportion.ts';
+import { plainBlock } from './descriptor/plain.ts';
 import { shapeBlock } from './descriptor/shape.ts';
 import { textureBlock } from './descriptor/texture.ts';
 import { fitInside, type Size } from './geometry.ts';
@@ -25,13 +26,14 @@ const precision = 1e6;
 
 /**
  * The built-in embedding of a picture, from its pixels or from smaller ones of the same frame (`describedSize`):
- * colour, shape, texture and proportion of the content, without the background. It knows looks, not meaning.
+ * colour, shape, texture and proportion of the content, without the background; a picture of one colour is all content. It
+ * knows looks, not meaning.
  */
 export function embeddingOf(pixels: Pixels): Embedding {
   const content = contentOf(pixels);
   const vector = [
     ...scaled(colourBlock(content), shares.colour),
-    ...scaled(shapeBlock(content), shares.shape),
+    ...scaled(content.isPlain ? plainBlock(content) : shapeBlock(content), shares.shape),
     ...scaled(textureBlock(content), shares.texture),
     ...scaled(proportionBlock(content), shares.proportion),
   ];
@@ -54,7 +56,10 @@ function contentOf(pixels: Pixels): Content {
   const content = areaMean(pixels, frame, { width: contentSide, height: contentSide });
   const contentLab = labOf(content.data);
   const aspect = frame.width / frame.height;
-  return { lab: contentLab, mask: maskOf(contentLab, background), aspect };
+  const mask = maskOf(contentLab, background);
+  // A swatch is all background. Without its colour, it would be described by its proportions alone.
+  const isPlain = mask.every((weight) => weight < leastWeight);
+  return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
 }
 
 /** A frame of the picture `from` in the coordinates of the same picture at another size. */

@@ -5,7 +5,7 @@ export const fingerprintVersion: number = 1;
 export const thumbnailSide = 32;
 
 /** Space of the built-in embedding: a new name whenever the same picture would give another vector. */
-export const embeddingSpace = 'classic-1';
+export const embeddingSpace = 'classic-2';
 
 /** Numbers in a vector of the built-in embedding. */
 export const embeddingDimension = 512;
@@ -29,7 +29,7 @@ export interface Fingerprint {
 
 /** A picture as a point in a space where similar pictures lie close together: the nearer their dot product is to 1. */
 export interface Embedding {
-  /** Name of the space, such as `classic-1`; only embeddings of one space are comparable. */
+  /** Name of the space, such as `classic-2`; only embeddings of one space are comparable. */
   readonly space: string;
   /** Of length 1, within rounding. */
   readonly vector: readonly number[];

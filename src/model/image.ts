@@ -30,7 +30,7 @@ export interface Image {
   readonly bitDepth: number | null;
   /** The image of the same tenant with the same content that came first. */
   readonly duplicateOf: number | null;
-  /** The near-duplicate whose renditions this image shows as its own. */
+  /** The near-duplicate with the same pixels whose renditions this image shows as its own. */
   readonly renditionsReusedFrom: number | null;
   /** Number of references: who uses the image. */
   readonly inUseCount: number;

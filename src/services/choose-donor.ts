@@ -5,30 +5,53 @@ import type { NearMatch } from './find-near-duplicates.ts';
 /** A rendition that an image would have of its own. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
+/** What an image would show without a donor. */
+export interface OwnPicture<Own extends OwnRendition> {
+  readonly imageId: number;
+  readonly hasAlpha: boolean;
+  readonly renditions: readonly Own[];
+}
+
+/** A rendition that an image would have of its own, and the one that could take its place. */
+export interface SharablePair<Own extends OwnRendition> {
+  readonly own: Own;
+  readonly lent: Rendition;
+}
+
+/** A near-duplicate that could lend all of an image's renditions, if they show the same pixels. */
+export interface PossibleDonor<Own extends OwnRendition> {
+  readonly match: NearMatch;
+  readonly pairs: readonly SharablePair<Own>[];
+}
+
 /** Roundings of two sizes of one picture may differ by this many pixels. */
 const tolerance = 1;
 
 /**
- * The near-duplicate whose renditions an image can show as its own: every one is made by the same recipe and is at
- * least as large, so that a small copy may borrow from a large one and never the other way round.
+ * The near-duplicates that could lend an image all its renditions, by their records: every one made by the same recipe, of
+ * the same size, and from an original that is transparent or opaque as the image's own. Whether they show the same pixels
+ * is not known yet.
  */
-export function chooseDonor(
+export function possibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
-  own: readonly OwnRendition[],
-  imageId: number,
-): NearMatch | undefined {
-  // From older to newer only: two images that borrow from each other would have no files at all.
-  return matches.find(
-    ({ id, renditions }) =>
-      id < imageId && own.every((wanted) => renditions.some((lent) => replaces(lent, wanted))),
-  );
+  { imageId, hasAlpha, renditions }: OwnPicture<Own>,
+): PossibleDonor<Own>[] {
+  return matches.flatMap((match) => {
+    // From older to newer only: two images that borrow from each other would have no files at all.
+    if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
+    const pairs = renditions.flatMap((own) => {
+      const lent = match.renditions.find((rendition) => replaces(rendition, own));
+      return lent ? [{ own, lent }] : [];
+    });
+    return pairs.length > 0 && pairs.length === renditions.length ? [{ match, pairs }] : [];
+  });
 }
 
-function replaces(lent: Rendition, wanted: OwnRendition): boolean {
+function replaces(lent: Rendition, own: OwnRendition): boolean {
   return (
-    lent.preset === wanted.preset &&
-    lent.recipe === wanted.recipe &&
-    lent.width + tolerance >= wanted.width &&
-    lent.height + tolerance >= wanted.height
+    lent.preset === own.preset &&
+    lent.recipe === own.recipe &&
+    Math.abs(lent.width - own.width) <= tolerance &&
+    Math.abs(lent.height - own.height) <= tolerance
   );
 }

@@ -16,6 +16,7 @@ import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
 import { makeDeleteImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
+import { makeFindDonor } from './find-donor.ts';
 import { makeFindDuplicates } from './find-duplicates.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
 import { makeFindSimilar } from './find-similar.ts';
@@ -116,7 +117,8 @@ function composeWork(parts: ServiceParts, settings: ServiceSettings, shared: Sha
   const { queries, logger, queue, metrics } = parts;
   const { leaseSeconds } = settings;
   const leases = makeLeaseKeeper({ ...queries, queue, leaseSeconds, logger });
-  const deriveImage = makeDeriveImage({ ...queries, ...parts, ...settings, ...shared });
+  const findDonor = makeFindDonor(parts);
+  const deriveImage = makeDeriveImage({ ...queries, ...parts, ...settings, ...shared, findDonor });
   const importImage = makeImportImage({ ...queries, ...parts, ...shared, deriveImage });
   const work = { derive: deriveImage, import: importImage };
   const { settlements } = shared;

@@ -12,7 +12,7 @@ import type { NewRendition } from '../model/rendition.ts';
 import { renditionKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
-import { chooseDonor } from './choose-donor.ts';
+import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { atStage } from './stages.ts';
 
@@ -20,6 +20,7 @@ interface Parts {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
   readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing' | 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
+  readonly findDonor: FindDonor;
   readonly nearDuplicates: NearDuplicateHandling;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -47,7 +48,7 @@ export function makeDeriveImage(parts: Parts): DeriveImage {
     const { original } = job;
     if (!original) return 'image-gone';
     const derived = await atStage('decode', () => decode(parts, job, original.key, signal, localPath));
-    return finish(parts, job, original.contentHash, derived);
+    return finish(parts, job, original.contentHash, derived, signal);
   };
 }
 
@@ -90,13 +91,15 @@ async function finish(
   job: ClaimedJob,
   contentHash: string,
   derived: DerivedPicture,
+  signal: AbortSignal,
 ): Promise<DerivationOutcome> {
   const { completion, staging } = parts;
   let isStored = false;
   try {
     const near = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
-    const facts = factsOf(derived, near.matches);
-    const shared = await shareRenditions(parts, job, derived, near.matches, facts);
+    const { donor, matches } = await findDonorIfWanted(parts, job, derived, near.matches, signal);
+    const facts = factsOf(derived, matches);
+    const shared = donor && (await shareRenditions(parts, job, donor, facts));
     if (typeof shared === 'string') return shared;
     if (shared) return await lookAgain(parts, shared, derived.fingerprint, near.proposed);
     const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
@@ -131,7 +134,7 @@ async function lookAgain(
   return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
 }
 
-function withoutRenditions({ renditions: _lent, ...match }: NearMatch): NearDuplicate {
+function withoutRenditions({ renditions: _lent, hasAlpha: _alpha, ...match }: NearMatch): NearDuplicate {
   return match;
 }
 
@@ -143,22 +146,31 @@ function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly N
   };
 }
 
-/**
- * Lets the image show the renditions of a near-duplicate; `undefined` when it needs its own. Work that is done again
- * always makes its own: perhaps it is the lender's files that are missing.
- */
-async function shareRenditions(
-  { completion, nearDuplicates }: Parts,
+/** Work that is done again never shares: perhaps it is the donor's files that are missing. */
+async function findDonorIfWanted(
+  { findDonor, nearDuplicates }: Parts,
   job: ClaimedJob,
-  { renditions }: DerivedPicture,
+  derived: DerivedPicture,
   matches: readonly NearMatch[],
+  signal: AbortSignal,
+): Promise<DonorSearch> {
+  if (nearDuplicates !== 'reuse' || !job.isFirstRun) return { donor: undefined, matches };
+  return findDonor(job, derived, matches, signal);
+}
+
+/** Lets the image show the renditions of a near-duplicate; `undefined` when that one has gone, or changed, meanwhile. */
+async function shareRenditions(
+  { completion }: Parts,
+  job: ClaimedJob,
+  { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
 ): Promise<DerivationOutcome | undefined> {
-  if (nearDuplicates !== 'reuse' || !job.isFirstRun) return undefined;
-  const donor = chooseDonor(matches, renditions, job.imageId);
-  if (!donor) return undefined;
-  const recipes = renditions.map(({ recipe }) => recipe);
-  const shared = await completion.completeSharing(job, donor.id, recipes, facts);
+  const compared = pairs.map(({ lent: { preset, storageKey, contentHash } }) => ({
+    preset,
+    storageKey,
+    contentHash,
+  }));
+  const shared = await completion.completeSharing(job, match.id, compared, facts);
   return shared === 'donor-gone' ? undefined : (shared ?? 'lease-lost');
 }
 

@@ -14,6 +14,8 @@ interface Parts {
 
 /** A near-duplicate with what it could lend. */
 export interface NearMatch extends NearDuplicate {
+  /** Whether its original has an alpha channel. */
+  readonly hasAlpha: boolean | null;
   readonly renditions: readonly Rendition[];
 }
 
@@ -21,8 +23,8 @@ export interface NearMatch extends NearDuplicate {
 const leastQuality = 50;
 
 /**
- * Finds images of a tenant that show nearly the same picture, nearest first: hashes propose, a comparison in colour
- * decides, because a product in another colour has the same hash. Images with the content
+ * Finds images of a tenant that show nearly the same picture, nearest first: hashes propose, a comparison of thumbnails in
+ * colour decides, because a product in another colour has the same hash. Images with the content
  * `exceptContent` are no near-duplicates: they are exact copies.
  */
 export type FindNearDuplicates = (
@@ -55,10 +57,10 @@ export function makeFindNearDuplicates({ fingerprints, handling, threshold }: Pa
 }
 
 function judge(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
-  const { id, uuid, renditions } = candidate;
+  const { id, uuid, hasAlpha, renditions } = candidate;
   const { same, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);
   return same
-    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, renditions }]
+    ? [{ id, uuid, distance, difference: Math.round(difference * 100) / 100, reason, hasAlpha, renditions }]
     : [];
 }

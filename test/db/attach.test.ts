@@ -111,13 +111,24 @@ test('content whose first image is deleted, damaged or not finished is not share
   }
 });
 
-test('renditions of a donor that is deleted, or lacks a recipe, are not shared', async () => {
+test('renditions of a donor that is deleted, or no longer shows what was compared, are not shared', async () => {
   const donor = await add('vase');
   const { completion } = catalog;
   const job = await catalog.upload('jugs');
-  const recipes = [catalog.renditionsOf('vase')[0]!.recipe, 'ffffffffff'];
-  expect(await completion.completeSharing(job, donor, recipes, derivedFactsOf('jugs'))).toBe('donor-gone');
+  const shown = (await catalog.image(donor))!.renditions;
+  for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
+    const compared = shown.map((rendition, place) => (place === 0 ? { ...rendition, ...change } : rendition));
+    expect(await completion.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe('donor-gone');
+  }
   await hide(donor);
-  expect(await catalog.shareWith(job, 'jugs', donor)).toBe('donor-gone');
+  expect(await completion.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-gone');
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
+});
+
+test('of a donor with more presets, only those that were compared are shown', async () => {
+  const donor = await add('pots');
+  const [first] = (await catalog.image(donor))!.renditions;
+  const job = await catalog.upload('pans');
+  const shared = await catalog.completion.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  expect(shared).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
 });

@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../src/imaging/describe.ts';
 import { embeddingOf } from '../../src/imaging/embedding.ts';
@@ -18,7 +18,7 @@ const shirtVector = await vectorOf(shirt);
 
 test('512 finite numbers of length 1, the same every time', async () => {
   const { space, vector } = embeddingOf(await describedPixels(shirt));
-  expect(space).toBe('classic-1');
+  expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
   expect(score(vector, vector)).toBeCloseTo(1, 4);
   expect(vector).toEqual(shirtVector);
@@ -73,6 +73,45 @@ describe('scores', () => {
     expect(recoloured).toBeGreaterThan(other + 0.1);
     expect(sameColour).toBeGreaterThan(other + 0.1);
     expect(other).toBeLessThan(0.7);
+  });
+});
+
+describe('pictures of one colour', () => {
+  const swatch = (red: number, green: number, blue: number, width = 300) =>
+    sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
+  const described = async (picture: Sharp, quality = 85) =>
+    vectorOf(await picture.jpeg({ quality }).toBuffer());
+
+  test('other colours score low, the same colour high, whatever the size and compression', async () => {
+    const red = await described(swatch(190, 30, 45));
+    const others: readonly (readonly [number, number, number])[] = [
+      [30, 60, 170],
+      [255, 255, 255],
+      [10, 10, 12],
+      [190, 60, 30],
+    ];
+    for (const other of others)
+      expect(score(await described(swatch(...other)), red), String(other)).toBeLessThan(0.75);
+    expect(score(await described(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
+    expect(score(await described(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
+  });
+
+  test('two shades of beige are less than the same', async () => {
+    const beige = await described(swatch(225, 205, 175));
+    expect(score(await described(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
+  });
+
+  test('a plain picture resembles neither a texture nor a product of its colour much', async () => {
+    const green = await described(swatch(70, 160, 120));
+    const stripes = Buffer.from(
+      Array.from({ length: 300 * 300 * 3 }, (_, at) => {
+        const wave = 1 + 0.4 * Math.sin((Math.floor(at / 3) % 300) / 6);
+        return Math.round([70, 160, 120][at % 3]! * wave);
+      }),
+    );
+    const striped = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
+    expect(score(await described(striped), green)).toBeLessThan(0.75);
+    expect(score(shirtVector, green)).toBeLessThan(0.75);
   });
 });
 

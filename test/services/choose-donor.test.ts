@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseDonor } from '../../src/services/choose-donor.ts';
+import { possibleDonors } from '../../src/services/choose-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { renditionOf } from '../support/inner/records.ts';
 
@@ -19,17 +19,28 @@ const match = (id: number, renditions = own): NearMatch => ({
   distance: 1,
   difference: 1,
   reason: 'alike',
+  hasAlpha: false,
   renditions,
 });
 
-test('the nearest match that has every rendition lends them', () => {
-  expect(chooseDonor([match(3), match(2)], own, 9)?.id).toBe(3);
-  expect(chooseDonor([], own, 9)).toBeUndefined();
+const donorsOf = (matches: readonly NearMatch[], hasAlpha = false) =>
+  possibleDonors(matches, { imageId: 9, hasAlpha, renditions: own }).map(({ match: { id } }) => id);
+
+test('matches that have every rendition may lend them, in their order', () => {
+  expect(donorsOf([match(3), match(2)])).toEqual([3, 2]);
+  expect(donorsOf([])).toEqual([]);
 });
 
 test('a newer image lends nothing: two that borrow from each other would have no files', () => {
-  expect(chooseDonor([match(10), match(9)], own, 9)).toBeUndefined();
-  expect(chooseDonor([match(10), match(4)], own, 9)?.id).toBe(4);
+  expect(donorsOf([match(10), match(9)])).toEqual([]);
+  expect(donorsOf([match(10), match(4)])).toEqual([4]);
+});
+
+test('a transparent original lends nothing to an opaque one, nor the other way round', () => {
+  expect(donorsOf([{ ...match(1), hasAlpha: true }])).toEqual([]);
+  expect(donorsOf([match(1)], true)).toEqual([]);
+  expect(donorsOf([{ ...match(1), hasAlpha: null }])).toEqual([]);
+  expect(donorsOf([{ ...match(1), hasAlpha: true }], true)).toEqual([1]);
 });
 
 test.each([
@@ -37,14 +48,16 @@ test.each([
   ['another recipe made it', [made('thumb', 100, 80), made('card', 400, 320, 'r0')]],
   ['it is narrower', [made('thumb', 100, 80), made('card', 398, 320)]],
   ['it is lower', [made('thumb', 100, 78), made('card', 400, 320)]],
+  ['it is larger', [made('thumb', 100, 80), made('card', 800, 640)]],
 ])('a match lends nothing when %s', (_why, renditions) => {
-  expect(chooseDonor([match(1, renditions)], own, 9)).toBeUndefined();
+  expect(donorsOf([match(1, renditions)])).toEqual([]);
 });
 
-test.each([
-  ['as large but for a rounding', [made('thumb', 99, 80), made('card', 400, 319)]],
-  ['larger', [made('thumb', 120, 100), made('card', 800, 640)]],
-  ['more of them', [...own, made('zoom', 900, 800)]],
-])('a match lends renditions that are %s', (_what, renditions) => {
-  expect(chooseDonor([match(1, renditions)], own, 9)?.id).toBe(1);
+test('roundings do not count, and of a donor with more presets those of the image are paired', () => {
+  const lent = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
+  const [donor] = possibleDonors([match(1, lent)], { imageId: 9, hasAlpha: false, renditions: own });
+  expect(donor?.pairs).toEqual([
+    { own: own[0], lent: lent[2] },
+    { own: own[1], lent: lent[1] },
+  ]);
 });

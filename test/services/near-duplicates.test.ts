@@ -1,5 +1,7 @@
+import { rm, truncate } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { claimOne } from '../support/inner/jobs.ts';
+import { labelledPicture, type LabelLook } from '../support/inner/labelled-pictures.ts';
 import { freshPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
@@ -42,16 +44,73 @@ test('a copy of a borrower names the image whose files it shows', async () => {
   expect(keysOf(third)).toEqual(keysOf(first));
 });
 
-test('a smaller copy borrows from a larger one, and a larger one makes its own', async () => {
+test('copies of another size make renditions of their own', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
-  const small = await add(rig, { width: 150 });
   const large = await add(rig, { width: 500 });
-  expect(large.nearDuplicates).toMatchObject([{ id: small.id }]);
-  expect(large.renditionsReusedFrom).toBeNull();
-  expect([small.renditions[0]?.height, large.renditions[0]?.height]).toEqual([180, 400]);
-  const medium = await add(rig, { width: 250 });
-  expect(medium.renditionsReusedFrom).toBe(large.id);
-  expect(medium.renditions[0]?.height).toBe(400);
+  const small = await add(rig, { width: 250 });
+  expect(small.nearDuplicates).toMatchObject([{ id: large.id }]);
+  expect(small.renditionsReusedFrom).toBeNull();
+  expect([large.renditions[0]?.height, small.renditions[0]?.height]).toEqual([400, 300]);
+  // Both fill the preset: what is shared is of one size again.
+  expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(large.id);
+});
+
+/** Large enough that print can be read. */
+const large = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
+
+/** Uploads a box with a printed label. */
+const addLabel = async (rig: Rig, look?: LabelLook, quality = 90) =>
+  (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
+
+test.each([
+  ['digit', { text: '400' }, /lightness differs 2\d % from the left and 4\d % from the top/],
+  [
+    'shade',
+    { shade: [184, 48, 66] },
+    /(lightness|colour) differs [56]\d % from the left and [45]\d % from the top/,
+  ],
+] as const)(
+  'a product with another %s is named with the difference, and has pictures of its own',
+  async (_, look, why) => {
+    const rig = await makeRig(engines, { presets: large });
+    const first = await addLabel(rig);
+    const other = await addLabel(rig, look);
+    expect(other.nearDuplicates).toMatchObject([
+      { id: first.id, reason: expect.stringMatching(why) as string },
+    ]);
+    expect(other.renditionsReusedFrom).toBeNull();
+    expect(keysOf(other)).not.toEqual(keysOf(first));
+    // A copy of the second finds it behind the first.
+    const copy = await addLabel(rig, look, 70);
+    expect(copy.nearDuplicates).toHaveLength(2);
+    expect(copy.renditionsReusedFrom).toBe(other.id);
+  },
+);
+
+test.each([
+  ['missing', (path: string) => rm(path)],
+  ['cut', (path: string) => truncate(path, 300)],
+] as const)('a donor whose rendition is %s lends nothing', async (_, spoil) => {
+  const rig = await makeRig(engines);
+  const first = await add(rig);
+  await spoil(rig.pathOf(first.renditions.find(({ preset }) => preset === 'card')!.storageKey));
+  const copy = await add(rig, { quality: 60 });
+  expect(copy.nearDuplicates).toMatchObject([
+    { id: first.id, reason: 'the same colours in the same places' },
+  ]);
+  expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: null });
+});
+
+test('the same pixels in another container share; with an alpha channel on one side they do not', async () => {
+  const rig = await makeRig(engines, { presets: large });
+  const lossless = (picture: ReturnType<typeof labelledPicture>) =>
+    picture.webp({ lossless: true }).toBuffer();
+  const { image: first } = await rig.upload(await labelledPicture().png().toBuffer());
+  const { image: copy } = await rig.upload(await lossless(labelledPicture()));
+  expect(copy.renditionsReusedFrom).toBe(first.id);
+  const { image: clear } = await rig.upload(await lossless(labelledPicture().ensureAlpha(0.99)));
+  expect(clear.nearDuplicates.map(({ id }) => id)).toContain(first.id);
+  expect(clear.renditionsReusedFrom).toBeNull();
 });
 
 test('a product in another colour, or of another shape, is no near-duplicate', async () => {

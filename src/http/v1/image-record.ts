@@ -59,7 +59,7 @@ export const imageSchema = z
     renditions_reused_from: z
       .int()
       .nullable()
-      .describe('The near-duplicate whose renditions the image shows as its own.'),
+      .describe('The near-duplicate with the same pixels whose renditions the image shows as its own.'),
     duplicate_of: z.int().nullable().describe('The image that has had this content first.'),
     damaged: z
       .boolean()

@@ -1,6 +1,9 @@
 import { signedRoots, unitLength } from './blocks.ts';
 import type { Content } from './content.ts';
 
+/** Weight in the mask from which on a pixel counts. */
+export const leastWeight = 0.05;
+
 const lightnessBins = 8;
 const hueBins = 12;
 const binsOfLightness = 1 + 2 * hueBins;
@@ -8,13 +11,13 @@ const binsOfLightness = 1 + 2 * hueBins;
 /**
  * Colours of the content, background left out: 8 steps of lightness × (grey, 12 pale hues, 12 strong hues). Every
  * pixel is shared out between neighbouring bins, so that a small change of a colour changes little. As roots
- * (Hellinger), 200 numbers of length 1; zeros when there is no content.
+ * (Hellinger), 200 numbers of length 1.
  */
 export function colourBlock({ lab, mask }: Content): Float64Array {
   const histogram = new Float64Array(lightnessBins * binsOfLightness);
   for (let pixel = 0, at = 0; pixel < mask.length; pixel++, at += 3) {
     const weight = mask[pixel] ?? 0;
-    if (weight >= 0.05) addColour(histogram, weight, lab[at] ?? 0, lab[at + 1] ?? 0, lab[at + 2] ?? 0);
+    if (weight >= leastWeight) addColour(histogram, weight, lab[at] ?? 0, lab[at + 1] ?? 0, lab[at + 2] ?? 0);
   }
   return unitLength(signedRoots(histogram));
 }

@@ -26,14 +26,17 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
   };
 }
 
-/** Orthogonal rows as long as random ones would be (Gram–Schmidt), times `scale`. */
+/**
+ * Orthogonal rows as long as random ones would be (Gram–Schmidt), times `scale`; more rows than they have entries are made
+ * in sets that are orthogonal each.
+ */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
   const random = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
   const units: Float64Array[] = [];
   for (const row of random) {
     const rest = row.slice();
-    for (const unit of units) {
+    for (const unit of units.slice(units.length - (units.length % length))) {
       const share = dot(unit, rest);
       for (let at = 0; at < length; at++) rest[at] = (rest[at] ?? 0) - share * (unit[at] ?? 0);
     }

@@ -13,8 +13,9 @@ const neighbourhood = 0.7;
  * product in another colour about 0.3.
  */
 const reachOfLikeness = 0.45;
-const dimensions = 280;
-const features = makeRandomFeatures(cells * cells * directions, dimensions, reachOfLikeness);
+/** Numbers in the block. */
+export const shapeDimensions = 280;
+const features = makeRandomFeatures(cells * cells * directions, shapeDimensions, reachOfLikeness);
 
 /**
  * Shape of the picture, such that only close shapes have a dot product well above 0: 280 numbers of length 1; zeros
@@ -22,7 +23,7 @@ const features = makeRandomFeatures(cells * cells * directions, dimensions, reac
  */
 export function shapeBlock(content: Content): Float64Array {
   const edges = edgesOf(content);
-  return edges.some((value) => value !== 0) ? features(edges) : new Float64Array(dimensions);
+  return edges.some((value) => value !== 0) ? features(edges) : new Float64Array(shapeDimensions);
 }
 
 /**

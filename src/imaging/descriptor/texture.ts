@@ -29,7 +29,7 @@ const classOfPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 /**
  * Surface of the content, whatever its colour: local binary patterns on lightness, rotation-invariant and uniform,
  * at distances of 1, 2 and 4 pixels, each distance a histogram of sum 1. As roots, minus their usual values: 30 numbers
- * of length 1; zeros when there is no content.
+ * of length 1; zeros when only the rim is content.
  * Algorithm: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification
  * with local binary patterns", 2002; neighbours on a square instead of a circle.
  */

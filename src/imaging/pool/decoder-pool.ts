@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
+import type { RenditionMatch } from '../../model/sameness.ts';
 import type { Logger } from '../../model/logger.ts';
 import { makeLane } from './lane.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   DescribedPicture,
   DescribeRequest,
   ProbeRequest,
+  MatchRenditionsRequest,
   TriedPresets,
   TryPresetsRequest,
   WorkKind,
@@ -100,6 +102,11 @@ export interface DecoderPool {
    * @throws AppError: as `describe`.
    */
   tryPresets(request: TryPresetsRequest & Turn): Promise<TriedPresets>;
+  /**
+   * Whether the renditions of two images show the same pixels up to re-encoding.
+   * @throws AppError: `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   */
+  matchRenditions(request: MatchRenditionsRequest & Turn): Promise<RenditionMatch>;
   stats(): DecoderPoolStats;
   /** Ends the children; open requests reject with `unavailable`. */
   close(): Promise<void>;
@@ -168,6 +175,8 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
       deriving.submit({ order: { kind: 'compare', request }, priority, tenant, signal }),
     tryPresets: ({ priority, tenant, signal, ...request }) =>
       deriving.submit({ order: { kind: 'tryPresets', request }, priority, tenant, signal }),
+    matchRenditions: ({ priority, tenant, signal, ...request }) =>
+      deriving.submit({ order: { kind: 'matchRenditions', request }, priority, tenant, signal }),
     stats,
     close: async () => void (await Promise.all([probing.close(), deriving.close()])),
   };

@@ -7,6 +7,7 @@ import type { EncodedRendition } from '../make-renditions.ts';
 import { deriveRenditions } from '../pipeline.ts';
 import { probe } from '../probe.ts';
 import { recipeOf } from '../recipe.ts';
+import { type EncodedPair, matchRenditions } from '../sameness/match-renditions.ts';
 import { tryPresets } from '../try-presets.ts';
 import type {
   DerivedPicture,
@@ -14,6 +15,7 @@ import type {
   Outcome,
   ProbeRequest,
   RenditionFile,
+  RenditionPair,
   Work,
   WorkKind,
 } from './messages.ts';
@@ -36,10 +38,18 @@ export const handlers: Handlers = {
       others.map((other) => ({ name: other.name, bytes: readFileSync(other.path) })),
     ),
   tryPresets: async ({ path, limits, presets }) => tryPresets(readFileSync(path), limits, presets),
+  matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
 };
 
 async function probeFile({ path, limits }: ProbeRequest): Promise<PictureFacts> {
   return probe(readFileSync(path), limits);
+}
+
+/** One pair at a time is in memory. */
+function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
+  for (const { path, storedPath, ...pair } of pairs) {
+    yield { ...pair, made: readFileSync(path), stored: readFileSync(storedPath) };
+  }
 }
 
 async function deriveFile(request: DeriveRequest): Promise<DerivedPicture> {

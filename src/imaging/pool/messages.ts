@@ -3,6 +3,7 @@ import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
+import type { RenditionMatch } from '../../model/sameness.ts';
 
 /** Asks a child for a picture's facts, by its header alone. */
 export interface ProbeRequest {
@@ -82,6 +83,23 @@ export interface TriedPresets {
   readonly results: readonly PresetTrial[];
 }
 
+/** Two renditions of one preset, as files of this machine. */
+export interface RenditionPair {
+  readonly preset: string;
+  /** The rendition that was just made, and its size. */
+  readonly path: string;
+  readonly width: number;
+  readonly height: number;
+  /** A stored rendition of another image, and the SHA-256 that it was recorded with. */
+  readonly storedPath: string;
+  readonly storedSha256: string;
+}
+
+/** Asks a child whether the renditions of two images show the same pixels. */
+export interface MatchRenditionsRequest {
+  readonly pairs: readonly RenditionPair[];
+}
+
 /** Every kind of work that a child does: its request and its result. Picture bytes travel by files, never in messages. */
 export interface Work {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
@@ -89,6 +107,7 @@ export interface Work {
   readonly describe: { readonly request: DescribeRequest; readonly result: DescribedPicture };
   readonly compare: { readonly request: CompareRequest; readonly result: ComparedPicture };
   readonly tryPresets: { readonly request: TryPresetsRequest; readonly result: TriedPresets };
+  readonly matchRenditions: { readonly request: MatchRenditionsRequest; readonly result: RenditionMatch };
 }
 
 /** Name of a kind of work. */

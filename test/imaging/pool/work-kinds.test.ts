@@ -23,6 +23,14 @@ const kinds: ReadonlyArray<readonly [string, Ask]> = [
         others: [{ name: 'a', path: join(folder, 'good.jpg') }],
       }),
   ],
+  [
+    'matchRenditions',
+    (pool, folder, name, signal) => {
+      const stored = { storedPath: join(folder, name), storedSha256: '' };
+      const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...stored };
+      return pool.matchRenditions({ pairs: [pair], priority: 0, ...(signal && { signal }) });
+    },
+  ],
   ['tryPresets', (pool, folder, name, signal) => pool.tryPresets({ ...base(folder, name, signal), presets })],
 ];
 

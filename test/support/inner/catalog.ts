@@ -68,9 +68,9 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       completion.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
     attach: (job: ClaimedJob, content: string) => urlIntake.attach(job, contentOf(tenantId, content)),
     /** The image shows the renditions of a near-duplicate. */
-    shareWith: (job: ClaimedJob, content: string, donorId: number) => {
-      const recipes = renditionsOf(content).map(({ recipe }) => recipe);
-      return completion.completeSharing(job, donorId, recipes, derivedFactsOf(content));
+    shareWith: async (job: ClaimedJob, content: string, donorId: number) => {
+      const donor = await queries.images.find(openPrincipal, { id: donorId });
+      return completion.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
     hide: (id: number, force = false) => deletion.hide(openPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(openPrincipal, { id }),

@@ -10,6 +10,7 @@ import type { Preset } from '../../../src/model/preset.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { makeDeriveImage } from '../../../src/services/derive-image.ts';
+import { makeFindDonor } from '../../../src/services/find-donor.ts';
 import { makeFindNearDuplicates } from '../../../src/services/find-near-duplicates.ts';
 import { makeImportImage } from '../../../src/services/import-image.ts';
 import { makeIngestUpload, type Upload } from '../../../src/services/ingest-upload.ts';
@@ -69,7 +70,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     threshold: 5,
   });
   const parts = { ...queries, storage, staging, decoders, limits, presets, inspectPicture, queue, logger };
-  const deriveImage = makeDeriveImage({ ...parts, findNearDuplicates, nearDuplicates });
+  const findDonor = makeFindDonor(parts);
+  const deriveImage = makeDeriveImage({ ...parts, findNearDuplicates, nearDuplicates, findDonor });
   const importImage = makeImportImage({
     ...parts,
     fetchPicture: fetcher.fetch,

@@ -111,7 +111,7 @@ async function complete(held: InHand): Promise<void> {
   }));
   const donor = near.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
-    const shared = await completion.completeSharing(job, donor.id, [recipe], facts);
+    const shared = await catalog.shareWith(job, content, donor.id);
     if (shared !== 'donor-gone') return;
   }
   await put(made.map(({ storageKey }) => storageKey));

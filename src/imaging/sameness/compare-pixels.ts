@@ -1,0 +1,33 @@
+import type { Pixels } from '../pixels.ts';
+import { cellMeans } from './cell-means.ts';
+import { displacementOf, movedBack } from './displacement.ts';
+import { type Block, worstBlock } from './worst-block.ts';
+
+/** Where two pictures of one size differ most, and what differs there. */
+export interface PixelDifference {
+  readonly channel: Block['channel'];
+  /** Middle of the block, in percent of the width and the height. */
+  readonly left: number;
+  readonly top: number;
+}
+
+/**
+ * How two pictures of one size differ beyond what re-encoding and resizing may do; `undefined` when they are the same
+ * pixels. Block by block, each in lightness and in colour, so that neither a changed digit nor a changed shade drowns in
+ * the mean of a large picture.
+ */
+export function differenceOfPixels(a: Pixels, b: Pixels): PixelDifference | undefined {
+  const means = cellMeans(a);
+  const worst = worstBlock(means, cellMeans(b));
+  if (worst.excess <= 1) return undefined;
+  const displacement = displacementOf(a, b);
+  const moved = displacement && worstBlock(means, cellMeans(movedBack(b, displacement)));
+  if (moved && moved.excess <= 1) return undefined;
+  const { channel, column, row, columns, rows } = worst;
+  const percent = (middle: number, length: number) => Math.round((middle / length) * 100);
+  return {
+    channel,
+    left: percent(column + columns / 2, means.luma.columns),
+    top: percent(row + rows / 2, means.luma.rows),
+  };
+}

@@ -1,0 +1,111 @@
+import type { CellMeans } from './cell-means.ts';
+import { type CellFrame, contrastIn, differenceOf, makeMeans, type Plane } from './cell-planes.ts';
+
+/** A block of cells, and how far two pictures lie apart there. */
+export interface Block extends CellFrame {
+  /** Difference of the block's means ÷ what re-encoding may change there: above 1, it is another picture. */
+  readonly excess: number;
+  readonly channel: 'lightness' | 'colour';
+}
+
+/** What re-encoding may change of a block's mean: `base`, and `slope` × the contrast in and around the block. */
+interface Allowance {
+  readonly base: number;
+  readonly slope: number;
+}
+
+/**
+ * Allowances, by the side of a block in cells of 4 pixels: small blocks see a changed stroke, large ones a changed shade.
+ * Measured (ADR 0025): what JPEG at quality 60 with 4:2:0 leaves stays below 0.9 of them, a changed digit exceeds them
+ * three times and more. Contrast enters because an edge that is resampled, or whose chroma is stored at half the size,
+ * errs in proportion to it.
+ */
+const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
+  { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
+  { side: 2, luma: { base: 4.5, slope: 0.05 }, chroma: { base: 7, slope: 0.13 } },
+  { side: 4, luma: { base: 2.6, slope: 0.03 }, chroma: { base: 3.4, slope: 0.05 } },
+  { side: 8, luma: { base: 2.1, slope: 0.015 }, chroma: { base: 2.9, slope: 0.02 } },
+  { side: 16, luma: { base: 1.9, slope: 0.008 }, chroma: { base: 2.6, slope: 0.008 } },
+];
+
+/**
+ * Where two pictures of one size differ most, for what re-encoding may do. Variants of one drawing that were exported alike
+ * have no noise at all, so a slight change stands out there: the less noise, the smaller the allowances.
+ */
+export function worstBlock(a: CellMeans, b: CellMeans): Block {
+  const share = shareOf(noiseOf(a, b));
+  const [luma, blue, red] = [
+    makeMeans(differenceOf(a.luma, b.luma)),
+    makeMeans(differenceOf(a.blue, b.blue)),
+    makeMeans(differenceOf(a.red, b.red)),
+  ];
+  let worst: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
+  for (const scale of scales) {
+    for (const frame of blocksOf(a.luma, scale.side)) {
+      const lightness = Math.abs(luma(frame));
+      const colour = Math.hypot(blue(frame), red(frame));
+      // Contrast only raises an allowance, so that few blocks need to be looked at for it.
+      const most = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
+      if (most <= worst.excess) continue;
+      const lightnessExcess = lightness / share / allowed(scale.luma, lumaContrast(a, b, frame));
+      const colourExcess = colour / share / allowed(scale.chroma, chromaContrast(a, b, frame));
+      const excess = Math.max(lightnessExcess, colourExcess);
+      const channel = lightnessExcess >= colourExcess ? 'lightness' : 'colour';
+      if (excess > worst.excess) worst = { ...frame, excess, channel };
+    }
+  }
+  return worst;
+}
+
+function allowed({ base, slope }: Allowance, contrast: number): number {
+  return base + slope * contrast;
+}
+
+/** Of the picture with less: what only one of them shows is no contrast that re-encoding could blur. */
+function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
+  return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
+}
+
+function chromaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
+  const of = ({ blue, red }: CellMeans) => Math.hypot(contrastIn(blue, frame), contrastIn(red, frame));
+  return Math.min(of(a), of(b));
+}
+
+/** Squares with that many cells a side, each half over the one before; the last ones end with the picture. */
+function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame> {
+  const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
+  const step = Math.max(1, side >> 1);
+  for (let row = 0; ; row = Math.min(row + step, rows - size.rows)) {
+    for (let column = 0; ; column = Math.min(column + step, columns - size.columns)) {
+      yield { column, row, ...size };
+      if (column === columns - size.columns) break;
+    }
+    if (row === rows - size.rows) break;
+  }
+}
+
+/** Contrast in luma of a cell where re-encoding leaves noise. */
+const activeContrast = 12;
+
+/** Median difference in luma of the cells that have contrast in both pictures; 0 when there are none. */
+function noiseOf(a: CellMeans, b: CellMeans): number {
+  const { columns, rows } = a.luma;
+  const noise: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      if (lumaContrast(a, b, { column, row, columns: 1, rows: 1 }) < activeContrast) continue;
+      const cell = row * columns + column;
+      noise.push(Math.abs((a.luma.values[cell] ?? 0) - (b.luma.values[cell] ?? 0)));
+    }
+  }
+  return Float32Array.from(noise).sort()[noise.length >> 1] ?? 0;
+}
+
+/** Part of the allowances that holds for a pair without noise, and noise from which on they hold in full. */
+const leastShare = 0.25;
+const fullNoise = 0.21;
+
+/** Part of the allowances that holds for a pair with so much noise. */
+function shareOf(noise: number): number {
+  return Math.min(1, leastShare + (1 - leastShare) * (noise / fullNoise));
+}

@@ -1,0 +1,16 @@
+/**
+ * Whether two sets of renditions show the same pixels up to re-encoding. `unknown` when one of them is damaged: then there
+ * is no evidence.
+ */
+export type RenditionMatch =
+  | { readonly verdict: 'same' | 'unknown' }
+  | {
+      readonly verdict: 'different';
+      /** Preset of the first rendition that differs. */
+      readonly preset: string;
+      /** What differs most. */
+      readonly channel: 'lightness' | 'colour';
+      /** Where it differs most, in percent of the width and the height. */
+      readonly left: number;
+      readonly top: number;
+    };

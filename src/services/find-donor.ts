@@ -1,0 +1,88 @@
+import { AppError } from '../errors.ts';
+import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
+import type { ClaimedJob } from '../model/job.ts';
+import type { Logger } from '../model/logger.ts';
+import type { RenditionMatch } from '../model/sameness.ts';
+import type { LocalCopy, Storage } from '../storage/storage.ts';
+import { type PossibleDonor, possibleDonors } from './choose-donor.ts';
+import type { NearMatch } from './find-near-duplicates.ts';
+
+interface Parts {
+  readonly decoders: Pick<DecoderPool, 'matchRenditions'>;
+  readonly storage: Pick<Storage, 'localCopy'>;
+  readonly logger: Logger;
+}
+
+type Donor = PossibleDonor<DerivedPicture['renditions'][number]>;
+
+/** What a look for a donor gave. */
+export interface DonorSearch {
+  readonly donor: Donor | undefined;
+  /** The matches given; those whose renditions differ say where. */
+  readonly matches: readonly NearMatch[];
+}
+
+/** Comparing costs the time of a small derivation; a tenant may have many pictures that look alike. */
+const mostCompared = 4;
+
+/**
+ * Finds the near-duplicate whose renditions show the same pixels as those that were just made, by comparing the renditions
+ * themselves. Where that gives no evidence (a file is missing or damaged, the comparison takes too long), nothing is
+ * shared: a rendition too many costs space, a wrong one shows another product.
+ */
+export type FindDonor = (
+  job: ClaimedJob,
+  derived: DerivedPicture,
+  matches: readonly NearMatch[],
+  signal: AbortSignal,
+) => Promise<DonorSearch>;
+
+/** @see FindDonor */
+export function makeFindDonor(parts: Parts): FindDonor {
+  return async (job, derived, matches, signal) => {
+    const { renditions, facts } = derived;
+    const own = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
+    const differences = new Map<NearMatch, string>();
+    const explained = () =>
+      matches.map((match) => ({ ...match, reason: differences.get(match) ?? match.reason }));
+    for (const donor of possibleDonors(matches, own).slice(0, mostCompared)) {
+      const result = await compare(parts, job, donor, signal);
+      if (result.verdict === 'same') return { donor, matches: explained() };
+      if (result.verdict === 'different') differences.set(donor.match, reasonOf(result));
+    }
+    return { donor: undefined, matches: explained() };
+  };
+}
+
+function reasonOf({ channel, left, top }: RenditionMatch & { verdict: 'different' }): string {
+  return `alike as a whole, but the ${channel} differs ${left} % from the left and ${top} % from the top`;
+}
+
+async function compare(
+  { decoders, storage, logger }: Parts,
+  { imageId, priority, tenantId: tenant }: ClaimedJob,
+  { match, pairs }: Donor,
+  signal: AbortSignal,
+): Promise<RenditionMatch> {
+  const opened: LocalCopy[] = [];
+  try {
+    const files = [];
+    for (const { own, lent } of pairs) {
+      const copy = await storage.localCopy(lent.storageKey);
+      opened.push(copy);
+      const { preset, path, width, height } = own;
+      files.push({ preset, path, width, height, storedPath: copy.path, storedSha256: lent.contentHash });
+    }
+    return await decoders.matchRenditions({ pairs: files, priority, tenant, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof AppError)) throw error;
+    logger.warn(
+      { image: imageId, donor: match.id, err: error },
+      `image ${imageId} shares nothing with image ${match.id}: their renditions could not be compared`,
+    );
+    return { verdict: 'unknown' };
+  } finally {
+    await Promise.all(opened.map((copy) => copy.release()));
+  }
+}
