@@ -98,6 +98,13 @@ test.each([
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(sentence) });
 });
 
+test('a refused line is shown without marks that turn what follows', async () => {
+  const items = [{ url: 'https://a.example/\u202Egpj.exe', reference: 'a\u2066b' }];
+  const { bytes, body } = await postJson(JSON.stringify({ items }));
+  expect(body.lines[0]?.error).toContain('U+202E');
+  expect(bytes.toString()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
+});
+
 test('a byte order mark before a later line of a CSV is named', async () => {
   const { body } = await postCsv('\uFEFFurl\nhttps://a.example/9.jpg\n\uFEFFhttps://a.example/10.jpg\n');
   expect(body.lines.map(({ outcome }) => outcome)).toEqual(['new', 'refused']);
