@@ -222,7 +222,8 @@ export const settings = {
     about: 'Failed jobs are forgotten after this time; until then they can be looked at and retried.',
   }),
   importsKeepDays: withDefault('Retention', 'IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
-    about: 'Progress and lines of an import of many URLs are forgotten after this time. Its images stay.',
+    about:
+      'Progress and lines of an import of many URLs are forgotten after this time, and so are images whose URL never brought a picture, unless they have references. All other images stay.',
   }),
   // Longer than an upload may lie in the store before it is taken in for its tenant.
   emptyTenantsKeepDays: withDefault('Retention', 'EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {

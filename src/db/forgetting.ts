@@ -47,6 +47,20 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
           RETURNING id`,
       ),
 
+    /** Images whose import failed before it brought any bytes, and that nobody uses. There are no files of theirs. */
+    imagesWithoutContent: (days: number): Promise<number> => {
+      const isForgotten = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
+        AND updated_at < ${before(days)}`;
+      return inBatches(
+        batchSize,
+        (limit) => sql`
+          -- Looked at again once the row is held: a retry may have begun.
+          DELETE FROM images WHERE ${isForgotten} AND id = ANY (ARRAY(
+            SELECT id FROM images WHERE ${isForgotten} ORDER BY updated_at LIMIT ${limit}))
+          RETURNING id`,
+      );
+    },
+
     /**
      * Tenants that nobody has written for, and that have nothing: no image (deleted ones count), no job, no import. Their
      * name may be used again, and is then a new tenant. Whoever writes for one notes that before, so it is never one of these.

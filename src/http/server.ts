@@ -183,6 +183,12 @@ function nameBrokenRequest(code: string | undefined): AppError {
       `The request has more than ${requestLimits.headers} headers, or more than ${requestLimits.headerBytes} bytes of them.`,
     );
   }
+  if (code === 'HPE_INVALID_URL') {
+    return new AppError(
+      'invalid_request',
+      'The address has characters that no address may have; write them as percent escapes of UTF-8.',
+    );
+  }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
     return new AppError('request_timeout', 'The request took too long to arrive.');
   return new AppError('invalid_request', 'This is not a proper HTTP request.');

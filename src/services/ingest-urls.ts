@@ -145,8 +145,12 @@ function receiptLine(
 /** Longest tenant and reference of a line that is kept, in characters: what is longer was refused, and is repeated in part. */
 const longestEcho = 200;
 
-/** The beginning of a text, so that a refused line takes no more room than a good one. */
-function excerpt(text: string, longest: number): string {
+/**
+ * The beginning of a text, without marks that turn the direction of what is shown after it: a refused line takes no more
+ * room than a good one, and does no more harm.
+ */
+function excerpt(whole: string, longest: number): string {
+  const text = whole.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
   if (text.length <= longest) return text;
   const characters = Array.from(text.slice(0, 2 * longest + 2));
   return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;

@@ -7,7 +7,7 @@ import { hashOf } from '../support/inner/records.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 
 const database = await openDatabase();
-const { forgetting, imports, urlIntake, tenants, sweeping } = makeQueries(database);
+const { forgetting, imports, references, urlIntake, tenants, sweeping } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
 /** Removes what the tests before have left; their tenants stay, and are young. */
@@ -92,6 +92,28 @@ test('imports are forgotten with their lines, and their images stay', async () =
     { id: inWork.id },
   ]);
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
+});
+
+test('an image whose URL never brought a picture is forgotten, unless somebody uses it or a retry has begun', async () => {
+  await begin();
+  const { id: tenantId } = await tenants.ensure('shop');
+  const names = ['failed', 'young', 'used', 'retried', 'with content', 'deleted'];
+  const images = new Map<string, number>();
+  for (const name of names) images.set(name, (await importOf(tenantId, name, 0)).imageId);
+  const set = (name: string, what: string) =>
+    database.runScript(`UPDATE images SET ${what} WHERE id = ${images.get(name)}`);
+  for (const name of names)
+    await set(name, `status = 'failed', updated_at = now() - interval '${name === 'young' ? 89 : 91} days'`);
+  await references.add(images.get('used') ?? 0, 'product-42');
+  await set('retried', "status = 'pending'");
+  await set('with content', `content_hash = '${hashOf('content')}'`);
+  await set('deleted', 'deleted_at = now()');
+  expect(await forgetting.imagesWithoutContent(90)).toBe(1);
+  const left = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
+  expect(left.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  const found = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
+  expect(found).toHaveLength(1);
 });
 
 test('more imports than one statement removes are forgotten, too', async () => {

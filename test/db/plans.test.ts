@@ -86,6 +86,7 @@ const asked: Record<string, () => Promise<unknown>> = {
   'lost leases': () => sweeping.takeOverLostLeases(10, false),
   'old jobs': () => forgetting.jobs('completed', 7),
   'old imports': () => forgetting.imports(90),
+  'images without content': () => forgetting.imagesWithoutContent(90),
   'tenants without images': () => forgetting.tenants(30),
   'originals to check': () => sweeping.originalsAfter(10_000, 500),
   'files to check': () =>

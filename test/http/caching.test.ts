@@ -35,6 +35,13 @@ test('every picture has a strong tag, its type, its length and the rule not to g
   }
 });
 
+test('an address that names two versions names none', async () => {
+  for (const { url } of image.renditions) {
+    const { status, headers } = await get(`${url}&v=x`);
+    expect([status, headers.get('cache-control')], url).toEqual([200, 'public, no-cache']);
+  }
+});
+
 test('who has the picture already is told so, however the tag is written', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';

@@ -98,6 +98,13 @@ test.each([
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(sentence) });
 });
 
+test('a refused line is shown without marks that turn what follows', async () => {
+  const items = [{ url: 'https://a.example/\u202Egpj.exe', reference: 'a\u2066b' }];
+  const { bytes, body } = await postJson(JSON.stringify({ items }));
+  expect(body.lines[0]?.error).toContain('U+202E');
+  expect(bytes.toString()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
+});
+
 test('a byte order mark before a later line of a CSV is named', async () => {
   const { body } = await postCsv('\uFEFFurl\nhttps://a.example/9.jpg\n\uFEFFhttps://a.example/10.jpg\n');
   expect(body.lines.map(({ outcome }) => outcome)).toEqual(['new', 'refused']);
@@ -125,7 +132,7 @@ test('addresses are UTF-8 in percent escapes', async () => {
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
   await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: test\r\n\r\n'));
-  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 /);
+  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent escapes of UTF-8/s);
   connection.socket.destroy();
 });
 

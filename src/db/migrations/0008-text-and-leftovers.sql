@@ -28,6 +28,10 @@ END $$;
 -- Imports are forgotten by age.
 CREATE INDEX imports_by_creation ON imports (created_at);
 
+-- So are images whose URL never brought a picture.
+CREATE INDEX images_without_content ON images (updated_at)
+  WHERE status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL;
+
 -- When somebody last wrote for a tenant, to within an hour: one without any image is forgotten by it.
 ALTER TABLE tenants ADD COLUMN used_at timestamptz NOT NULL DEFAULT now();
 CREATE INDEX tenants_by_use ON tenants (used_at);

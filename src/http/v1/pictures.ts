@@ -11,7 +11,8 @@ import type { Surface } from '../surface.ts';
 /** Read without a schema: on the hottest route nothing is checked that a hit in memory does not need. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
-  readonly Querystring: { v?: string };
+  /** An address that names a key twice arrives as a list. */
+  readonly Querystring: { readonly v?: string | readonly string[] };
 }
 type RenditionRequest = FastifyRequest<RenditionRoute>;
 
@@ -62,7 +63,8 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
   const sendRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = principalOf(request);
     const { id } = request.params;
-    const { v: recipe } = request.query;
+    const { v } = request.query;
+    const recipe = typeof v === 'string' ? v : undefined;
     const hit = services.retrieve.cached(principal, id, preset);
     const headers = crossOriginHeaders(request.headers.origin);
     if (hit) return replyFromMemory(request, reply, hit, recipe, headers);

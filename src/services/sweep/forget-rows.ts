@@ -15,7 +15,7 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** Forgets rows by age: finished jobs, imports, and tenants that have nothing. */
+/** Forgets rows by age: finished jobs, imports with the images that never got a picture, and tenants that have nothing. */
 export interface ForgetRows {
   jobs(): Promise<void>;
   imports(): Promise<void>;
@@ -34,7 +34,9 @@ export function makeForgetRows({ forgetting, retention, logger }: Parts): Forget
       report(await forgetting.jobs('failed', failedJobDays), 'failed jobs', failedJobDays);
     },
     async imports() {
-      report(await forgetting.imports(retention.importDays), 'imports', retention.importDays);
+      const { importDays } = retention;
+      report(await forgetting.imports(importDays), 'imports', importDays);
+      report(await forgetting.imagesWithoutContent(importDays), 'images without a picture', importDays);
     },
     async tenants() {
       const { emptyTenantDays } = retention;
