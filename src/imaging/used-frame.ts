@@ -1,10 +1,11 @@
 import { AppError } from '../errors.ts';
 import type { PictureFormat } from '../model/picture.ts';
-import { readGif } from './containers/gif.ts';
+import { gifOfFirstFrame, readGif } from './containers/gif.ts';
 import { type IsobmffStructure, readIsobmff, sizeOfIspe } from './containers/isobmff.ts';
 import { pngChunks, readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
 import { readWebp, webpOfFirstFrame } from './containers/webp.ts';
+import { findInGif } from './damage/gif.ts';
 import { unsupportedCompression } from './damage/tiff.ts';
 import { verdictError } from './damage/verdict-error.ts';
 import type { Size } from './geometry.ts';
@@ -26,7 +27,7 @@ export interface UsedFrame {
  * Counts the frames of a picture and finds the one that is used, in one pass over the container. Of an animation the
  * library gets the first frame only: it would visit every frame before it says how many there are, some formats in a
  * time that grows with the square of their number.
- * @throws AppError `picture_unsupported` where no frame can be used.
+ * @throws AppError `picture_unsupported` or `picture_cut` where no frame can be used.
  */
 export function findUsedFrame(bytes: Uint8Array, format: PictureFormat): UsedFrame {
   return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, place: {} };
@@ -59,16 +60,15 @@ function countPngFrames(bytes: Uint8Array): number {
 function frameOfGif(bytes: Uint8Array): UsedFrame | undefined {
   const gif = readGif(bytes);
   if (gif?.first === undefined) return undefined;
-  const { frames, first, hasTrailer } = gif;
+  const { frames, first, last, hasTrailer } = gif;
   const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
+  if (last?.isWhole === false) {
+    // The library would give the first frame of a file that ends in a later one.
+    const finding = findInGif(bytes);
+    if (finding !== 'complete') throw verdictError(finding, 'gif');
+  }
   const isPlain = (frames === 1 && hasTrailer) || !first.isWhole;
-  const end = Buffer.from([0x3b]);
-  return {
-    frames,
-    size,
-    bytes: isPlain ? bytes : Buffer.concat([bytes.subarray(0, first.end), end]),
-    place: {},
-  };
+  return { frames, size, bytes: isPlain ? bytes : gifOfFirstFrame(bytes, first), place: {} };
 }
 
 function frameOfWebp(bytes: Uint8Array): UsedFrame | undefined {

@@ -62,6 +62,11 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
   return { ...size, frames, first, last, hasTrailer: bytes[at] === trailer, endsInsideBlock: isInside };
 }
 
+/** The file up to the end of its first frame, with a trailer. */
+export function gifOfFirstFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
+}
+
 /** Whether the bytes begin with the signature of a GIF. */
 export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));

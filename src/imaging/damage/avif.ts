@@ -8,6 +8,7 @@ export function findInAvif(bytes: Uint8Array): Finding {
   const { boxes, items, primaryItem } = file;
   const isBeyond = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
   if (boxes.some(({ isWhole }) => !isWhole) || itemExtents(bytes, file).some(isBeyond)) return cut();
-  if (!boxes.some(({ type }) => type === 'meta')) return cut('it has no description of its picture');
+  if (!boxes.some(({ type }) => type === 'meta'))
+    return cut('the file ends before the description of its picture');
   return items.has(primaryItem ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
 }

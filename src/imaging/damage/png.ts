@@ -20,8 +20,9 @@ export function findInPng(bytes: Uint8Array): Finding {
   if (header === undefined) return isEnded ? unreadable() : cut();
   const wanted = bytesOfPixels(header);
   if (wanted === undefined) return corrupt('its header is not valid');
-  const held = inflatedLength(data, wanted);
-  if (held >= wanted) return 'complete';
+  // The library reads interlaced pixels as a whole: without the end of their data it gives none.
+  const isReadable = isEnded || !header.isInterlaced;
+  if (isReadable && inflatedLength(data, wanted) >= wanted) return 'complete';
   return isEnded ? corrupt('its compressed pixels are damaged') : cut();
 }
 

@@ -10,16 +10,13 @@ import { usedTiffPage } from '../tiff-pages.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Compressions that the image library is built with, and so are decoded here. */
-const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_773, 32_946]);
+const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_766, 32_771, 32_773, 32_809, 32_946, 50_001]);
 
 /** Names of others, by their numbers in libtiff's list and Adobe's and Aperio's notes. */
 const namesOfCompressions: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
   9: 'JBIG',
   10: 'JBIG',
-  32_766: 'NeXT',
-  32_771: 'CCITT with word alignment',
-  32_809: 'ThunderScan',
   32_908: 'Pixar film',
   32_909: 'Pixar log',
   33_003: 'JPEG 2000',
@@ -35,7 +32,6 @@ const namesOfCompressions: Readonly<Record<number, string>> = {
   34_933: 'PNG',
   34_934: 'JPEG XR',
   50_000: 'Zstandard',
-  50_001: 'WebP',
   50_002: 'JPEG XL',
   52_546: 'JPEG XL',
 };
