@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode, familyOf } from '../errors.ts';
 import { drainBody } from './drain-body.ts';
 import { mostBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
@@ -79,12 +79,14 @@ function logRefusal(request: FastifyRequest, { status, code, message }: AppError
 
 /** The body of an answer, after RFC 9457. */
 export function problemOf(error: AppError): Record<string, unknown> {
+  const family = familyOf(error.code);
   return {
     type: `urn:vitrine:error:${error.code}`,
     title: error.title,
     status: error.status,
     detail: error.message,
     code: error.code,
+    ...(family && { family }),
     ...error.details,
   };
 }

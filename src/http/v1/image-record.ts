@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { familyOf } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
@@ -43,6 +44,10 @@ export const imageSchema = z
     url: z.string().nullable().describe('Where it was imported from.'),
     error: z.string().nullable().describe('Why it failed, as a sentence.'),
     error_code: z.string().nullable(),
+    error_family: z
+      .string()
+      .nullable()
+      .describe('`picture_damaged` for every code of a picture that cannot be decoded.'),
     original_filename: z.string().nullable(),
     original_size_bytes: z.int().nullable(),
     original_width: z.int().nullable().describe('Of the upright picture.'),
@@ -81,6 +86,7 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     url: image.url,
     error: image.error,
     error_code: image.errorCode,
+    error_family: familyOf(image.errorCode),
     original_filename: image.filename,
     original_size_bytes: image.originalBytes,
     original_width: image.width,
