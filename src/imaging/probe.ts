@@ -3,8 +3,10 @@ import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../
 import { readBmpHeader } from './bmp-header.ts';
 import { asDamagedPicture } from './decode-errors.ts';
 import { formatNotAllowed, sniffFormat } from './format.ts';
+import { type Interpretation, interpret } from './interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './native-library.ts';
+import { asRgb } from './tiff-channels.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
   uchar: 8,
@@ -20,7 +22,8 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 
 /**
  * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large` or `picture_damaged`.
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, `picture_damaged`, or
+ * `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
@@ -34,34 +37,45 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
-  const metadata = await readMetadata(bytes, format);
+  const interpretation = interpret(bytes, format);
+  const metadata = await readMetadata(interpretation.by === 'lab' ? asRgb(bytes) : bytes, format);
   if (format === 'avif' && metadata.compression !== 'av1') {
     throw formatNotAllowed('an HEIC picture', limits.allowedFormats);
   }
+  const hasAlpha = hasRealAlpha(metadata, interpretation);
   return {
     format,
     // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
     width: metadata.autoOrient.width,
     height: metadata.autoOrient.height,
     frames: metadata.pages ?? 1,
-    colorSpace: colorSpaceOf(metadata),
-    hasAlpha: metadata.hasAlpha,
+    colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
+    hasAlpha,
     bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
   };
 }
 
 async function readMetadata(bytes: Uint8Array, format: PictureFormat): Promise<Metadata> {
   try {
-    return await sharp(bytes, { limitInputPixels: false }).metadata();
+    return await sharp(bytes, { limitInputPixels: false, limitInputChannels: false }).metadata();
   } catch (error) {
     throw asDamagedPicture(error, format);
   }
 }
 
-function colorSpaceOf({ isPalette, space, channels, hasAlpha, depth }: Metadata): ColorSpace {
+/** Whether pictures can be transparent: the library takes every further channel of a TIFF for alpha. */
+function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
+  return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
+}
+
+function colorSpaceOf(
+  { isPalette, space, hasAlpha, depth }: Metadata,
+  interpretation: Interpretation,
+): ColorSpace {
+  if (interpretation.by === 'lab') return 'LAB';
   if (isPalette) return 'P';
   if (space === 'cmyk') return 'CMYK';
-  if (channels <= 2) {
+  if (space === 'b-w' || space === 'grey16') {
     if (hasAlpha) return 'LA';
     return depth === 'ushort' ? 'I;16' : 'L';
   }
