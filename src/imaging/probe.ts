@@ -3,8 +3,10 @@ import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../
 import { readBmpHeader } from './bmp-header.ts';
 import { explainRefusal } from './explain-failure.ts';
 import { refuseForeignInside, sniffFormat } from './format.ts';
+import { type Interpretation, interpret } from './interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './native-library.ts';
+import { asRgb } from './tiff-channels.ts';
 import { findUsedFrame, type UsedFrame } from './used-frame.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
@@ -40,15 +42,18 @@ async function libraryFacts(
   refuseForeignInside(bytes, format, limits.allowedFormats);
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
-  const metadata = await readMetadata(frame, format);
+  const interpretation = interpret(bytes, format);
+  const readable = interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes) } : frame;
+  const metadata = await readMetadata(readable, format);
+  const hasAlpha = hasRealAlpha(metadata, interpretation);
   return {
     format,
     // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
     width: metadata.autoOrient.width,
     height: metadata.autoOrient.height,
     frames: frame.frames,
-    colorSpace: colorSpaceOf(metadata),
-    hasAlpha: metadata.hasAlpha,
+    colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
+    hasAlpha,
     bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
   };
 }
@@ -56,16 +61,26 @@ async function libraryFacts(
 async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
     // A header that can be read is enough: what is wrong behind it is said when the pixels are decoded.
-    return await sharp(bytes, { ...place, limitInputPixels: false, failOn: 'none' }).metadata();
+    const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
+    return await sharp(bytes, { ...options, ...place }).metadata();
   } catch (error) {
     throw explainRefusal(error, bytes, format);
   }
 }
 
-function colorSpaceOf({ isPalette, space, channels, hasAlpha, depth }: Metadata): ColorSpace {
+/** Whether pictures can be transparent: the library takes every further channel of a TIFF for alpha. */
+function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
+  return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
+}
+
+function colorSpaceOf(
+  { isPalette, space, hasAlpha, depth }: Metadata,
+  interpretation: Interpretation,
+): ColorSpace {
+  if (interpretation.by === 'lab') return 'LAB';
   if (isPalette) return 'P';
   if (space === 'cmyk') return 'CMYK';
-  if (channels <= 2) {
+  if (space === 'b-w' || space === 'grey16') {
     if (hasAlpha) return 'LA';
     return depth === 'ushort' ? 'I;16' : 'L';
   }

@@ -10,7 +10,15 @@ const options: SharpOptions = {
   limitInputPixels: false,
   // Every pixel is needed, and in memory at once: the line cache of a sequential read brings nothing.
   sequentialRead: false,
+  // A TIFF may have any number of spot colours and masks; its size is bounded by the limits of pixels and of memory.
+  limitInputChannels: false,
 };
+
+/** What a caller decides about a source. */
+interface OwnOptions extends Pick<SharpOptions, 'ignoreIcc'> {
+  /** Whether the file is known to have all of its pixels, so that no complaint about it matters. */
+  readonly isComplete?: boolean;
+}
 
 /**
  * When the library gives up. Elsewhere mere warnings (odd padding, a wrong CRC in a side chunk) are common in sound
@@ -24,18 +32,17 @@ function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failO
 
 /**
  * The used frame of a picture, ready to be decoded by the next step. The caller has checked the limits.
- * @param isComplete whether the file is known to have all of its pixels, so that nothing about it matters.
  * @throws AppError those of `decodeBmp` and `findUsedFrame`; other pictures fail while they are decoded.
  */
 export function openSource(
   bytes: Uint8Array,
   format: PictureFormat,
-  { isComplete = false }: { readonly isComplete?: boolean } = {},
+  { isComplete = false, ...own }: OwnOptions = {},
 ): Sharp {
   if (format === 'bmp') {
     const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
     return sharp(data, { raw: { width, height, channels } });
   }
   const frame = findUsedFrame(bytes, format);
-  return sharp(frame.bytes, { ...options, ...frame.place, failOn: failOn(format, isComplete) });
+  return sharp(frame.bytes, { ...options, ...own, ...frame.place, failOn: failOn(format, isComplete) });
 }

@@ -30,7 +30,7 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
 export const headBytes = 4100;
 
 /** Colour space of a source file, in the words that older clients know. */
-export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16';
+export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16' | 'LAB';
 
 /** What a picture's header tells. Width and height are those of the upright picture (orientation applied). */
 export interface PictureFacts {

@@ -27,7 +27,7 @@ const nearDuplicateSchema = z.object({
 
 const metadataSchema = z.object({
   format: z.enum(pictureFormats).nullable(),
-  color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16']).nullable(),
+  color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB']).nullable(),
   frames: z.int().nullable(),
   has_alpha: z.boolean().nullable(),
   bit_depth: z.int().nullable().describe('Bits for each channel.'),
