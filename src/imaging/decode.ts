@@ -8,7 +8,7 @@ import { asDamagedPicture } from './decode-errors.ts';
 import type { Size } from './geometry.ts';
 import { type Interpretation, interpret, tiffColour } from './interpretation.ts';
 import type { Pixels } from './pixels.ts';
-import { fromSamples, readSamples, unpremultiply } from './samples.ts';
+import { fromSamples, readSamples, unpremultiply, widen } from './samples.ts';
 import { openSource } from './source.ts';
 import { decodeTo } from './steps.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
@@ -51,8 +51,10 @@ async function decodeInterpreted(
       const { layout } = interpretation;
       const samples = await readLabSamples(bytes, layout);
       if (layout.colours === 'lab') offsetChroma(samples);
-      const isDeep = layout.bits === 16;
-      const resized = fromSamples(samples).resize(exactly(size));
+      // Colours are multiplied by alpha for the resize: in 8 bits, the rounding shows as another hue.
+      const precise = layout.alpha === undefined ? samples : widen(samples);
+      const isDeep = precise.data instanceof Uint16Array;
+      const resized = fromSamples(precise).resize(exactly(size));
       return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
     }
     case 'ycbcr': {

@@ -4,7 +4,7 @@ import { isIccProfile } from './colour/icc-profile.ts';
 import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
-import { type TiffLayout, tiffLayout } from './tiff-layout.ts';
+import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 
 /** How a file's numbers become colours, where the image library alone would get them wrong. */
 export type Interpretation =
@@ -60,7 +60,7 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
 
 function interpretTiff(bytes: Uint8Array): Interpretation {
   const file = readTiff(bytes);
-  const layout = file && tiffLayout(file);
+  const layout = file && tiffLayout(file, file.directories[0]);
   if (layout === undefined) return library;
   const { colours, bits, channels, colourChannels, alpha } = layout;
   if (isLab(layout)) return { by: 'lab', layout };
@@ -68,7 +68,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain) return { by: 'channels', layout };
+  if (!isPlain || isPlanarGrey(layout)) return { by: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
 }

@@ -38,7 +38,10 @@ async function libraryFacts(
   limits: PictureLimits,
 ): Promise<PictureFacts> {
   const interpretation = interpret(bytes, format);
-  const metadata = await readMetadata(interpretation.by === 'lab' ? asRgb(bytes) : bytes, format);
+  const metadata = await readMetadata(
+    interpretation.by === 'lab' ? asRgb(bytes, interpretation.layout) : bytes,
+    format,
+  );
   if (format === 'avif' && metadata.compression !== 'av1') {
     throw formatNotAllowed('an HEIC picture', limits.allowedFormats);
   }

@@ -10,7 +10,7 @@ export interface Samples extends Size {
 }
 
 /** Spaces whose numbers the image library hands over as they are. */
-export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk';
+export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
 /** Runs a chain of the image library up to the numbers, without any conversion by profiles. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
