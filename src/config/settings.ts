@@ -74,10 +74,10 @@ export const settings = {
     aliases: ['MAX_FILE_SIZE'],
     about: 'Largest file, in bytes; larger ones are answered with 413.',
   }),
-  maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '50000000', {
-    about: 'Most pixels of a picture, all frames together.',
+  maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '70000000', {
+    about: 'Most pixels of a picture: width × height of the frame that is used.',
   }),
-  maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '100', {
+  maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '1000', {
     about: 'Most frames of an animation, or pages of a TIFF.',
   }),
   allowedFormats: withDefault(

@@ -4,38 +4,45 @@ import { changesColours, convertSamples, exactly, layOnWhite, widenRange } from 
 import type { FileColour } from './colour/file-colour.ts';
 import { spaceOfProfile } from './colour/icc-profile.ts';
 import { labToPixels, offsetChroma } from './colour/lab-samples.ts';
-import { asDamagedPicture } from './decode-errors.ts';
+import { explainFailure, explainRefusal } from './explain-failure.ts';
 import type { Size } from './geometry.ts';
-import { type Interpretation, interpret, tiffColour } from './interpretation.ts';
+import { interpret, tiffColour } from './interpretation.ts';
 import type { Pixels } from './pixels.ts';
-import { fromSamples, readSamples, unpremultiply, widen } from './samples.ts';
-import { openSource } from './source.ts';
+import { fromSamples, readSamples, unpremultiply, whiten, widen } from './samples.ts';
+import { type OwnOptions, openSource } from './source.ts';
 import { decodeTo } from './steps.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
 import type { TiffLayout } from './tiff-layout.ts';
 
 /**
- * A picture whose facts are known, decoded to exactly `size`.
- * @throws AppError `picture_damaged` when the pixels cannot be decoded, `picture_unsupported` when their numbers cannot
- * become sRGB.
+ * A picture whose facts are known, decoded to exactly `size`. What the library complains about is decoded all the same
+ * where the structure of the file proves that all pixels are there: browsers show it, too.
+ * @throws AppError one of the family `picture_damaged`.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
+  const { format } = facts;
   try {
-    const interpretation = interpret(bytes, facts.format);
-    if (interpretation.by === 'library') return await decodeTo(openSource(bytes, facts.format), size);
-    return await decodeInterpreted(bytes, facts, size, interpretation);
+    return await decodeFrame(bytes, facts, size);
   } catch (error) {
-    throw asDamagedPicture(error, facts.format);
+    const reason = explainFailure(error, bytes, format);
+    if (reason !== undefined) throw reason;
+  }
+  try {
+    return await decodeFrame(bytes, facts, size, { isComplete: true });
+  } catch (error) {
+    throw explainRefusal(error, bytes, format);
   }
 }
 
-async function decodeInterpreted(
+async function decodeFrame(
   bytes: Uint8Array,
-  facts: PictureFacts,
+  { format }: PictureFacts,
   size: Size,
-  interpretation: Exclude<Interpretation, { by: 'library' }>,
+  own: OwnOptions = {},
 ): Promise<Pixels> {
-  const unmanaged = () => openSource(bytes, facts.format, { ignoreIcc: true }).autoOrient();
+  const interpretation = interpret(bytes, format);
+  if (interpretation.by === 'library') return decodeTo(openSource(bytes, format, own), size);
+  const unmanaged = () => openSource(bytes, format, { ...own, ignoreIcc: true }).autoOrient();
   switch (interpretation.by) {
     case 'colour':
       return decodeColour(unmanaged(), await kindOf(unmanaged()), size, interpretation.colour);
@@ -46,10 +53,10 @@ async function decodeInterpreted(
       return decodeColour(fromSamples(straight), { ...kind, isGrey: false }, size, interpretation.colour);
     }
     case 'channels':
-      return decodeChannels(bytes, interpretation.layout, size);
+      return decodeChannels(bytes, interpretation.layout, size, own);
     case 'lab': {
       const { layout } = interpretation;
-      const samples = await readLabSamples(bytes, layout);
+      const samples = await readLabSamples(bytes, layout, own);
       if (layout.colours === 'lab') offsetChroma(samples);
       // Colours are multiplied by alpha for the resize: in 8 bits, the rounding shows as another hue.
       const precise = layout.alpha === undefined ? samples : widen(samples);
@@ -57,16 +64,27 @@ async function decodeInterpreted(
       const resized = fromSamples(precise).resize(exactly(size));
       return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
     }
+    case 'screen': {
+      const samples = await readSamples(unmanaged(), 'srgb', 8);
+      // With transparency, what the frame leaves empty is transparent.
+      if (samples.channels === 3) whiten(samples, interpretation.frame);
+      return decodeTo(fromSamples(samples), size);
+    }
     case 'ycbcr': {
       const { layout } = interpretation;
-      const source = fromSamples(await readYcbcr(bytes, layout));
+      const source = fromSamples(await readYcbcr(bytes, layout, own));
       return decodeColour(source, { isDeep: false, isGrey: false }, size, tiffColour(layout));
     }
   }
 }
 
-async function decodeChannels(bytes: Uint8Array, layout: TiffLayout, size: Size): Promise<Pixels> {
-  const samples = await readColourChannels(bytes, layout);
+async function decodeChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  size: Size,
+  own: OwnOptions,
+): Promise<Pixels> {
+  const samples = await readColourChannels(bytes, layout, own);
   if (layout.colours === 'cmyk') return decodeTo(openCmyk(samples, layout), size);
   const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, tiffColour(layout));

@@ -5,8 +5,8 @@ import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 export const maxSide = 16_383;
 
 /**
- * Checks what a header claims before any pixel is decoded. Every frame counts, although only the first is used: a
- * decoder may have to visit all of them.
+ * Checks what a header claims before any pixel is decoded. Pixels are those of the frame that is used; the others are
+ * only counted, since no decoder visits them.
  * @throws AppError `picture_too_large`, with the limit and the value.
  */
 export function checkLimits(
@@ -18,10 +18,9 @@ export function checkLimits(
     throw tooLarge(`is ${width} × ${height} pixels; no side may be longer than ${maxSide} pixels`);
   }
   if (frames > limits.maxFrames) throw tooLarge(`has ${frames} frames; the limit is ${limits.maxFrames}`);
-  const pixels = width * height * frames;
+  const pixels = width * height;
   if (pixels > limits.maxPixels) {
-    const size = `${width} × ${height} pixels${frames > 1 ? ` in ${frames} frames` : ''}`;
-    throw tooLarge(`has ${size}, ${pixels} in all; the limit is ${limits.maxPixels}`);
+    throw tooLarge(`has ${width} × ${height} pixels, ${pixels} in all; the limit is ${limits.maxPixels}`);
   }
 }
 

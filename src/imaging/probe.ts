@@ -1,12 +1,13 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
 import { readBmpHeader } from './bmp-header.ts';
-import { asDamagedPicture } from './decode-errors.ts';
-import { formatNotAllowed, sniffFormat } from './format.ts';
+import { explainRefusal } from './explain-failure.ts';
+import { refuseForeignInside, sniffFormat } from './format.ts';
 import { type Interpretation, interpret } from './interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './native-library.ts';
 import { asRgb } from './tiff-channels.ts';
+import { findUsedFrame, type UsedFrame } from './used-frame.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
   uchar: 8,
@@ -22,8 +23,9 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 
 /**
  * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, `picture_damaged`, or
- * `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
+ * Limits are checked on what the container states before the image library gets the file.
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
+ *   `picture_damaged`.
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
@@ -37,32 +39,33 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
+  refuseForeignInside(bytes, format, limits.allowedFormats);
+  const frame = findUsedFrame(bytes, format);
+  if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
-  const metadata = await readMetadata(
-    interpretation.by === 'lab' ? asRgb(bytes, interpretation.layout) : bytes,
-    format,
-  );
-  if (format === 'avif' && metadata.compression !== 'av1') {
-    throw formatNotAllowed('an HEIC picture', limits.allowedFormats);
-  }
+  const readable =
+    interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes, interpretation.layout) } : frame;
+  const metadata = await readMetadata(readable, format);
   const hasAlpha = hasRealAlpha(metadata, interpretation);
   return {
     format,
     // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
     width: metadata.autoOrient.width,
     height: metadata.autoOrient.height,
-    frames: metadata.pages ?? 1,
+    frames: frame.frames,
     colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
     hasAlpha,
     bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
   };
 }
 
-async function readMetadata(bytes: Uint8Array, format: PictureFormat): Promise<Metadata> {
+async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
-    return await sharp(bytes, { limitInputPixels: false, limitInputChannels: false }).metadata();
+    // A header that can be read is enough: what is wrong behind it is said when the pixels are decoded.
+    const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
+    return await sharp(bytes, { ...options, ...place }).metadata();
   } catch (error) {
-    throw asDamagedPicture(error, format);
+    throw explainRefusal(error, bytes, format);
   }
 }
 

@@ -11,19 +11,23 @@ import {
   unpremultiply,
   widen,
 } from './samples.ts';
-import { openSource } from './source.ts';
+import { type OwnOptions, openSource } from './source.ts';
 import { isPlanarGrey, type TiffLayout } from './tiff-layout.ts';
 
 /**
  * Colours and alpha of a TIFF without its other channels, upright, at full size. Grey with a profile comes with 16
  * bits: only those can be converted together with alpha.
  */
-export async function readColourChannels(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
+export async function readColourChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
   const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
   const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
-  const source = openUnmanaged(isPlanar ? asRgb(bytes, layout) : bytes);
+  const source = openUnmanaged(isPlanar ? asRgb(bytes, layout) : bytes, own);
   const all = await readSamples(source, space, bits === 16 ? 16 : 8);
   // The library makes three channels of grey and of a palette where it makes RGB of them.
   const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
@@ -61,7 +65,11 @@ export function openCmyk(samples: Samples, { profile }: TiffLayout): Sharp {
  * Numbers of L*a*b*, upright and at full size. The library knows only some forms of it, so it gets the file as one of
  * RGB: the numbers are the same.
  */
-export async function readLabSamples(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
+export async function readLabSamples(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
   if (layout.isPremultiplied) {
     throw new AppError(
       'picture_unsupported',
@@ -71,7 +79,7 @@ export async function readLabSamples(bytes: Uint8Array, layout: TiffLayout): Pro
   }
   const isDeep = layout.bits === 16;
   const all = await readSamples(
-    openUnmanaged(asRgb(bytes, layout)),
+    openUnmanaged(asRgb(bytes, layout), own),
     isDeep ? 'rgb16' : 'srgb',
     isDeep ? 16 : 8,
   );
@@ -98,8 +106,8 @@ export function asRgb(bytes: Uint8Array, { file, directory, alpha, colourChannel
 }
 
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
-export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
-  const all = await readSamples(openUnmanaged(asRgb(bytes, layout)), 'srgb', 8);
+export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
+  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
   const samples = pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
@@ -135,6 +143,6 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-function openUnmanaged(bytes: Uint8Array): Sharp {
-  return openSource(bytes, 'tiff', { ignoreIcc: true }).autoOrient();
+function openUnmanaged(bytes: Uint8Array, own: OwnOptions): Sharp {
+  return openSource(bytes, 'tiff', { ...own, ignoreIcc: true }).autoOrient();
 }

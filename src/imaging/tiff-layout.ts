@@ -50,10 +50,8 @@ const coloursByCode: Readonly<Record<number, TiffColours>> = {
 
 const unsupportedPhotometrics: Readonly<Record<number, string>> = {
   4: 'is a transparency mask',
-  32803: 'holds the raw data of a camera sensor',
   32844: 'stores logarithmic luminance (LogL)',
   32845: 'stores logarithmic luminance (LogLuv)',
-  34892: 'holds the raw data of a camera sensor',
   52527: 'is a depth map',
 };
 

@@ -4,6 +4,17 @@ export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bm
 /** One of the formats that Vitrine takes in. */
 export type PictureFormat = (typeof pictureFormats)[number];
 
+/** Names of the formats as people write them. */
+export const formatNames: Readonly<Record<PictureFormat, string>> = {
+  jpeg: 'JPEG',
+  png: 'PNG',
+  gif: 'GIF',
+  webp: 'WebP',
+  avif: 'AVIF',
+  tiff: 'TIFF',
+  bmp: 'BMP',
+};
+
 /** Media type of each format, as sent with an original. */
 export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   jpeg: 'image/jpeg',
@@ -35,7 +46,7 @@ export interface PictureFacts {
 
 /** Limits that a picture must keep before its pixels are decoded. */
 export interface PictureLimits {
-  /** Most pixels of one picture: width × height × frames. */
+  /** Most pixels of the frame that is used: width × height. */
   readonly maxPixels: number;
   readonly maxFrames: number;
   readonly allowedFormats: readonly PictureFormat[];

@@ -5,6 +5,7 @@ import { probe } from '../../src/imaging/probe.ts';
 import { limits } from './fixtures/pictures.ts';
 import { coloursOf, expectColours, greyCells, rgbCells, samplesOf, shown, size } from './support/cells.ts';
 import { greySpace, labToXyz, rgbSpace, toSrgb } from './support/write-icc.ts';
+import { writeGif } from './support/write-gif.ts';
 import { writePng } from './support/write-png.ts';
 import { type TiffInput, writeTiff } from './support/write-tiff.ts';
 
@@ -198,7 +199,6 @@ test('ITU L*a*b* has ranges of its own', async () => {
 test.each([
   ['32-bit integers', { depth: 32 }, '32 bits'],
   ['32-bit floating-point numbers', { depth: 32, tags: [[sampleFormat, 3, [3]]] }, '32-bit floating-point'],
-  ['raw camera data', { photometric: 32_803 }, 'camera sensor'],
   ['logarithmic luminance', { photometric: 32_844, depth: 16 }, 'logarithmic'],
   ['a transparency mask', { photometric: 4, depth: 8 }, 'mask'],
 ] as const)('a TIFF of %s is refused with the reason', async (_, own, reason) => {
@@ -346,4 +346,28 @@ test('a PNG of a palette with transparent entries', async () => {
     ],
   });
   expectColours(await coloursOf(file), [[255, 127, 127], [255, 255, 255], ...rgbCells.slice(2)]);
+});
+
+describe('a GIF whose first frame is smaller than its screen', () => {
+  const palette = [
+    [200, 30, 30],
+    [0, 0, 0],
+  ];
+  // The cells 5 and 6, in the middle of the picture.
+  const frame = { left: 12, top: 12, width: 24, height: 12, indices: Array(24 * 12).fill(0) };
+  const white = [255, 255, 255];
+  const whole = { left: 0, top: 0, ...size, indices: Array(size.width * size.height).fill(1) };
+
+  test.each([
+    ['lies on white', [frame], [200, 30, 30]],
+    ['with a second frame over the whole screen', [frame, whole], [200, 30, 30]],
+    ['with a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
+    ['with its colour transparent', [{ ...frame, transparent: 0 }], white],
+  ])('%s', async (_, frames, inside) => {
+    const file = writeGif(size, palette, frames);
+    expect(await probe(file, limits)).toMatchObject(size);
+    const wanted = rgbCells.map((_cell, n) => (n === 5 || n === 6 ? inside : white));
+    expectColours(await coloursOf(file), wanted);
+    expectColours(await coloursOf(file, true), wanted);
+  });
 });

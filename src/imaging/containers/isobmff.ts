@@ -189,6 +189,42 @@ function itemReferences(bytes: Uint8Array, box: Box | undefined): ItemReference[
   });
 }
 
+/** A stretch of a file that belongs to an item. */
+export interface ItemExtent {
+  readonly start: number;
+  readonly length: number;
+}
+
+/**
+ * Where the data of the items stands (`iloc`); items whose data is inside the meta box itself are left out.
+ * Source: ISO/IEC 14496-12, 8.11.3.
+ */
+export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExtent[] {
+  const meta = file.boxes.find(({ type }) => type === 'meta');
+  const box = meta && boxesIn(bytes, meta.start + 4, meta.end).find(({ type }) => type === 'iloc');
+  if (box === undefined) return [];
+  const { version, fields } = openFullBox(bytes, box);
+  const sizes = fields.uint(2);
+  const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15];
+  const indexBytes = version > 0 ? sizes & 15 : 0;
+  const count = Math.min(fields.uint(version < 2 ? 2 : 4), maxItems);
+  const extents: ItemExtent[] = [];
+  for (let n = 0; n < count && !fields.isExhausted(); n++) {
+    fields.uint(version < 2 ? 2 : 4);
+    const method = version > 0 ? fields.uint(2) & 15 : 0;
+    fields.uint(2);
+    const base = fields.long(baseBytes);
+    const held = fields.uint(2);
+    for (let k = 0; k < held && extents.length < maxItems && !fields.isExhausted(); k++) {
+      fields.long(indexBytes);
+      const start = base + fields.long(offsetBytes);
+      const length = fields.long(lengthBytes);
+      if (method === 0 && !fields.isExhausted()) extents.push({ start, length });
+    }
+  }
+  return extents;
+}
+
 /** The code points of a `colr` box of type `nclx`. */
 export function nclxOf(bytes: Uint8Array, box: Box): CodePoints | undefined {
   if (box.type !== 'colr' || box.end - box.start < 11 || textAt(bytes, box.start) !== 'nclx') {
@@ -235,6 +271,8 @@ export function depthsOfPixi(bytes: Uint8Array, box: Box): number[] | undefined 
 /** Reads big-endian numbers one after another; behind the end they are 0. */
 interface Fields {
   readonly uint: (size: 1 | 2 | 4) => number;
+  /** A number of 0, 4 or 8 bytes; beyond 2^53 it loses its last digits. */
+  readonly long: (size: number) => number;
   readonly at: () => number;
   /** Whether more was read than there is. */
   readonly isExhausted: () => boolean;
@@ -242,12 +280,14 @@ interface Fields {
 
 function fieldsOf(bytes: Uint8Array, start: number, end: number): Fields {
   let at = start;
+  function number(size: number): number {
+    let value = 0;
+    for (let n = 0; n < size; n++, at++) value = value * 256 + (at < end ? (bytes[at] ?? 0) : 0);
+    return value;
+  }
   return {
-    uint(size) {
-      let value = 0;
-      for (let n = 0; n < size; n++, at++) value = value * 256 + (at < end ? (bytes[at] ?? 0) : 0);
-      return value;
-    },
+    uint: number,
+    long: number,
     at: () => at,
     isExhausted: () => at > end,
   };
