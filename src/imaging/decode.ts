@@ -8,8 +8,8 @@ import { explainFailure, explainRefusal } from './explain-failure.ts';
 import type { Size } from './geometry.ts';
 import { interpret, tiffColour } from './interpretation.ts';
 import type { Pixels } from './pixels.ts';
-import { fromSamples, readSamples, unpremultiply } from './samples.ts';
-import { openSource } from './source.ts';
+import { fromSamples, readSamples, unpremultiply, whiten, widen } from './samples.ts';
+import { type OwnOptions, openSource } from './source.ts';
 import { decodeTo } from './steps.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
 import type { TiffLayout } from './tiff-layout.ts';
@@ -38,7 +38,7 @@ async function decodeFrame(
   bytes: Uint8Array,
   { format }: PictureFacts,
   size: Size,
-  own: { readonly isComplete?: boolean } = {},
+  own: OwnOptions = {},
 ): Promise<Pixels> {
   const interpretation = interpret(bytes, format);
   if (interpretation.by === 'library') return decodeTo(openSource(bytes, format, own), size);
@@ -53,25 +53,38 @@ async function decodeFrame(
       return decodeColour(fromSamples(straight), { ...kind, isGrey: false }, size, interpretation.colour);
     }
     case 'channels':
-      return decodeChannels(bytes, interpretation.layout, size);
+      return decodeChannels(bytes, interpretation.layout, size, own);
     case 'lab': {
       const { layout } = interpretation;
-      const samples = await readLabSamples(bytes, layout);
+      const samples = await readLabSamples(bytes, layout, own);
       if (layout.colours === 'lab') offsetChroma(samples);
-      const isDeep = layout.bits === 16;
-      const resized = fromSamples(samples).resize(exactly(size));
+      // Colours are multiplied by alpha for the resize: in 8 bits, the rounding shows as another hue.
+      const precise = layout.alpha === undefined ? samples : widen(samples);
+      const isDeep = precise.data instanceof Uint16Array;
+      const resized = fromSamples(precise).resize(exactly(size));
       return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
+    }
+    case 'screen': {
+      const samples = await readSamples(unmanaged(), 'srgb', 8);
+      // With transparency, what the frame leaves empty is transparent.
+      if (samples.channels === 3) whiten(samples, interpretation.frame);
+      return decodeTo(fromSamples(samples), size);
     }
     case 'ycbcr': {
       const { layout } = interpretation;
-      const source = fromSamples(await readYcbcr(bytes, layout));
+      const source = fromSamples(await readYcbcr(bytes, layout, own));
       return decodeColour(source, { isDeep: false, isGrey: false }, size, tiffColour(layout));
     }
   }
 }
 
-async function decodeChannels(bytes: Uint8Array, layout: TiffLayout, size: Size): Promise<Pixels> {
-  const samples = await readColourChannels(bytes, layout);
+async function decodeChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  size: Size,
+  own: OwnOptions,
+): Promise<Pixels> {
+  const samples = await readColourChannels(bytes, layout, own);
   if (layout.colours === 'cmyk') return decodeTo(openCmyk(samples, layout), size);
   const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, tiffColour(layout));

@@ -1,10 +1,13 @@
 import type { PictureFormat } from '../model/picture.ts';
 import { avifColour, type FileColour, pngColour } from './colour/file-colour.ts';
 import { isIccProfile } from './colour/icc-profile.ts';
+import type { Frame } from './area-mean.ts';
+import { readGif } from './containers/gif.ts';
 import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
-import { type TiffLayout, tiffLayout } from './tiff-layout.ts';
-import { readUsedTiff } from './tiff-pages.ts';
+import { readTiff } from './containers/tiff.ts';
+import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
+import { usedTiffPage } from './tiff-pages.ts';
 
 /** How a file's numbers become colours, where the image library alone would get them wrong. */
 export type Interpretation =
@@ -18,6 +21,8 @@ export type Interpretation =
   | { readonly by: 'channels'; readonly layout: TiffLayout }
   /** L*a*b* of a TIFF. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
+  /** The first frame of a GIF, which leaves a part of its screen empty: the library makes that black. */
+  | { readonly by: 'screen'; readonly frame: Frame }
   /** Y'CbCr of a TIFF that the library does not convert. */
   | { readonly by: 'ycbcr'; readonly layout: TiffLayout };
 
@@ -31,7 +36,16 @@ const library: Interpretation = { by: 'library' };
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
   if (format === 'png') return interpretPng(bytes);
   if (format === 'avif') return interpretAvif(bytes);
+  if (format === 'gif') return interpretGif(bytes);
   return format === 'tiff' ? interpretTiff(bytes) : library;
+}
+
+function interpretGif(bytes: Uint8Array): Interpretation {
+  const gif = readGif(bytes);
+  if (gif?.first === undefined) return library;
+  const { left, top, width, height } = gif.first;
+  const isWhole = left === 0 && top === 0 && width >= gif.width && height >= gif.height;
+  return isWhole ? library : { by: 'screen', frame: { left, top, width, height } };
 }
 
 function interpretPng(bytes: Uint8Array): Interpretation {
@@ -59,8 +73,8 @@ function interpretAvif(bytes: Uint8Array): Interpretation {
 }
 
 function interpretTiff(bytes: Uint8Array): Interpretation {
-  const file = readUsedTiff(bytes);
-  const layout = file && tiffLayout(file);
+  const file = readTiff(bytes);
+  const layout = file && tiffLayout(file, usedTiffPage(file).directory);
   if (layout === undefined) return library;
   const { colours, bits, channels, colourChannels, alpha } = layout;
   if (isLab(layout)) return { by: 'lab', layout };
@@ -68,7 +82,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain) return { by: 'channels', layout };
+  if (!isPlain || isPlanarGrey(layout)) return { by: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
 }

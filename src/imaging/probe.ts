@@ -43,7 +43,8 @@ async function libraryFacts(
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
-  const readable = interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes) } : frame;
+  const readable =
+    interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes, interpretation.layout) } : frame;
   const metadata = await readMetadata(readable, format);
   const hasAlpha = hasRealAlpha(metadata, interpretation);
   return {

@@ -1,4 +1,5 @@
 import type { Sharp } from 'sharp';
+import type { Frame } from './area-mean.ts';
 import type { Size } from './geometry.ts';
 import { sharp } from './native-library.ts';
 
@@ -10,7 +11,7 @@ export interface Samples extends Size {
 }
 
 /** Spaces whose numbers the image library hands over as they are. */
-export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk';
+export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
 /** Runs a chain of the image library up to the numbers, without any conversion by profiles. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
@@ -60,6 +61,19 @@ export function unpremultiply(samples: Samples): Samples {
     }
   }
   return { ...samples, data: result };
+}
+
+/** Makes everything outside of a frame white in samples of 8 bits, in place. */
+export function whiten({ width, height, channels, data }: Samples, frame: Frame): void {
+  const row = width * channels;
+  const left = Math.min(width, frame.left) * channels;
+  const right = Math.min(width, frame.left + frame.width) * channels;
+  for (let y = 0; y < height; y++) {
+    const start = y * row;
+    const isBeside = y >= frame.top && y < frame.top + frame.height;
+    data.fill(255, start, start + (isBeside ? left : row));
+    if (isBeside) data.fill(255, start + right, start + row);
+  }
 }
 
 /** The same samples with 16 bits. */

@@ -16,7 +16,7 @@ const options: SharpOptions = {
 };
 
 /** What a caller decides about a source. */
-interface OwnOptions extends Pick<SharpOptions, 'ignoreIcc'> {
+export interface OwnOptions extends Pick<SharpOptions, 'ignoreIcc'> {
   /** Whether the file is known to have all of its pixels, so that no complaint about it matters. */
   readonly isComplete?: boolean;
 }

@@ -1,28 +1,59 @@
 import type { Sharp } from 'sharp';
 import { AppError } from '../errors.ts';
-import { type TiffStructure, tiffNumbers, tiffTags } from './containers/tiff.ts';
+import { tiffNumbers, tiffTags } from './containers/tiff.ts';
 import { sharp } from './native-library.ts';
 import { writePlainTiff } from './plain-tiff.ts';
-import { pickChannels, readSamples, type Samples, widen } from './samples.ts';
-import { openSource } from './source.ts';
-import type { TiffLayout } from './tiff-layout.ts';
-import { readUsedTiff } from './tiff-pages.ts';
+import {
+  pickChannels,
+  readSamples,
+  type SampleSpace,
+  type Samples,
+  unpremultiply,
+  widen,
+} from './samples.ts';
+import { type OwnOptions, openSource } from './source.ts';
+import { isPlanarGrey, type TiffLayout } from './tiff-layout.ts';
 
 /**
  * Colours and alpha of a TIFF without its other channels, upright, at full size. Grey with a profile comes with 16
  * bits: only those can be converted together with alpha.
  */
-export async function readColourChannels(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
-  const { colours, bits, colourChannels, alpha } = layout;
+export async function readColourChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
+  const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
-  const space = colours === 'cmyk' ? 'cmyk' : bits < 16 ? 'srgb' : isGrey ? 'grey16' : 'rgb16';
-  const all = await readSamples(openUnmanaged(bytes), space, bits === 16 ? 16 : 8);
+  const isPlanar = isPlanarGrey(layout);
+  const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
+  const source = openUnmanaged(isPlanar ? asRgb(bytes, layout) : bytes, own);
+  const all = await readSamples(source, space, bits === 16 ? 16 : 8);
   // The library makes three channels of grey and of a palette where it makes RGB of them.
-  const shown = space === 'srgb' ? 3 : colourChannels;
+  const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
   const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
-  const samples = pickChannels(all, [...first, ...rest]);
+  const picked = pickChannels(all, [...first, ...rest]);
+  const samples = isPlanar && layout.isPremultiplied ? unpremultiply(picked) : picked;
+  if (isPlanar && layout.isInverted) invertFirst(samples);
   return isGrey && layout.profile !== undefined ? widen(samples) : samples;
+}
+
+function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
+  if (colours === 'cmyk') return 'cmyk';
+  if (bits < 16) return 'srgb';
+  return colours === 'grey' ? 'grey16' : 'rgb16';
+}
+
+/** Two channels called RGB have no space in the library's eyes; more are RGB and others. */
+function spaceOfPlanes(channels: number, bits: number): SampleSpace {
+  if (channels === 2) return 'multiband';
+  return bits === 16 ? 'rgb16' : 'srgb';
+}
+
+function invertFirst({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) data[at] = full - (data[at] ?? 0);
 }
 
 /** CMYK samples with their profile as a picture that the library converts. */
@@ -34,7 +65,11 @@ export function openCmyk(samples: Samples, { profile }: TiffLayout): Sharp {
  * Numbers of L*a*b*, upright and at full size. The library knows only some forms of it, so it gets the file as one of
  * RGB: the numbers are the same.
  */
-export async function readLabSamples(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
+export async function readLabSamples(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
   if (layout.isPremultiplied) {
     throw new AppError(
       'picture_unsupported',
@@ -43,28 +78,38 @@ export async function readLabSamples(bytes: Uint8Array, layout: TiffLayout): Pro
     );
   }
   const isDeep = layout.bits === 16;
-  const all = await readSamples(openUnmanaged(asRgb(bytes)), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  const all = await readSamples(
+    openUnmanaged(asRgb(bytes, layout), own),
+    isDeep ? 'rgb16' : 'srgb',
+    isDeep ? 16 : 8,
+  );
   return pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
-/** A copy of a TIFF that calls its colours RGB. */
-export function asRgb(bytes: Uint8Array): Uint8Array {
-  const file = readUsedTiff(bytes);
-  const entry = file?.directories[0].entries.get(tiffTags.photometric);
-  if (file === undefined || entry === undefined) return bytes;
+/**
+ * A copy of a TIFF that calls its colours RGB, and its alpha one that they are not multiplied by: in colours that it
+ * does not know, the library would divide by a wrong maximum.
+ */
+export function asRgb(bytes: Uint8Array, { file, directory, alpha, colourChannels }: TiffLayout): Uint8Array {
   const copy = Buffer.from(bytes);
-  const isShort = entry.type === 3;
-  if (file.isLittleEndian) copy.writeUIntLE(2, entry.offset, isShort ? 2 : 4);
-  else copy.writeUIntBE(2, entry.offset, isShort ? 2 : 4);
+  const write = (tag: number, index: number, value: number) => {
+    const entry = directory.entries.get(tag);
+    const size = entry?.type === 3 ? 2 : 4;
+    if (entry === undefined || index >= entry.count || entry.offset + (index + 1) * size > copy.length)
+      return;
+    if (file.isLittleEndian) copy.writeUIntLE(value, entry.offset + index * size, size);
+    else copy.writeUIntBE(value, entry.offset + index * size, size);
+  };
+  write(tiffTags.photometric, 0, 2);
+  if (alpha !== undefined) write(tiffTags.extraSamples, alpha - colourChannels, 2);
   return copy;
 }
 
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
-export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout): Promise<Samples> {
-  const all = await readSamples(openUnmanaged(asRgb(bytes)), 'srgb', 8);
+export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
+  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
   const samples = pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
-  const file = readUsedTiff(bytes);
-  const { red, green, blue, black, white } = ycbcrParameters(file);
+  const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
   for (let at = 0; at < data.length; at += channels) {
     const y = (((data[at] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
@@ -81,14 +126,14 @@ export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout): Promise<
 
 const [ycbcrCoefficients, referenceBlackWhite] = [529, 532];
 
-function ycbcrParameters(file: TiffStructure | undefined): {
+function ycbcrParameters({ file, directory }: TiffLayout): {
   red: number;
   green: number;
   blue: number;
   black: number[];
   white: number[];
 } {
-  const numbers = (tag: number) => (file === undefined ? [] : tiffNumbers(file, file.directories[0], tag));
+  const numbers = (tag: number) => tiffNumbers(file, directory, tag);
   const [red = 0.299, green = 0.587, blue = 0.114] = numbers(ycbcrCoefficients);
   const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = numbers(referenceBlackWhite);
   return { red, green, blue, black: [y0, cb0, cr0], white: [y1, cb1, cr1] };
@@ -98,6 +143,6 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-function openUnmanaged(bytes: Uint8Array): Sharp {
-  return openSource(bytes, 'tiff', { ignoreIcc: true }).autoOrient();
+function openUnmanaged(bytes: Uint8Array, own: OwnOptions): Sharp {
+  return openSource(bytes, 'tiff', { ...own, ignoreIcc: true }).autoOrient();
 }

@@ -1,11 +1,20 @@
 import { AppError } from '../errors.ts';
-import { type TiffStructure, tiffBytes, tiffNumber, tiffNumbers, tiffTags } from './containers/tiff.ts';
+import {
+  type TiffDirectory,
+  type TiffStructure,
+  tiffBytes,
+  tiffNumber,
+  tiffNumbers,
+  tiffTags,
+} from './containers/tiff.ts';
 
 /** What the colours of a TIFF are. */
 export type TiffColours = 'grey' | 'rgb' | 'palette' | 'cmyk' | 'ycbcr' | 'lab' | 'icclab' | 'itulab';
 
 /** What the numbers of each pixel of a TIFF mean. */
 export interface TiffLayout {
+  readonly file: TiffStructure;
+  readonly directory: TiffDirectory;
   readonly colours: TiffColours;
   /** Bits of each number: 1, 2, 4, 8 or 16. */
   readonly bits: number;
@@ -18,6 +27,10 @@ export interface TiffLayout {
   /** Whether the colours were multiplied by alpha. */
   readonly isPremultiplied: boolean;
   readonly isJpeg: boolean;
+  /** Whether each channel is a plane of its own. */
+  readonly isPlanar: boolean;
+  /** Whether 0 is white. */
+  readonly isInverted: boolean;
   /** Whether the chroma of Y'CbCr has fewer samples than the luma. */
   readonly isSubsampled: boolean;
   readonly profile: Uint8Array | undefined;
@@ -37,10 +50,8 @@ const coloursByCode: Readonly<Record<number, TiffColours>> = {
 
 const unsupportedPhotometrics: Readonly<Record<number, string>> = {
   4: 'is a transparency mask',
-  32803: 'holds the raw data of a camera sensor',
   32844: 'stores logarithmic luminance (LogL)',
   32845: 'stores logarithmic luminance (LogLuv)',
-  34892: 'holds the raw data of a camera sensor',
   52527: 'is a depth map',
 };
 
@@ -73,12 +84,11 @@ const chromaSubsampling = 530;
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Reads how the first picture of a TIFF stores its pixels. `undefined` where tags are missing that tell it: the image
+ * Reads how the picture of a directory stores its pixels. `undefined` where tags are missing that tell it: the image
  * library decides about such files.
  * @throws AppError `picture_unsupported` for numbers that have no agreed meaning as colours.
  */
-export function tiffLayout(file: TiffStructure): TiffLayout | undefined {
-  const [directory] = file.directories;
+export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
   const number = (tag: number) => tiffNumber(file, directory, tag);
   const photometric = number(tiffTags.photometric);
   if (photometric === undefined) return undefined;
@@ -92,13 +102,15 @@ export function tiffLayout(file: TiffStructure): TiffLayout | undefined {
   }
   if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
     throw unsupported('is separated into other inks than CMYK');
-  const bits = bitsOf(file, channels, colours);
+  const bits = bitsOf(file, directory, channels, colours);
   const colourChannels = colourChannelsOf[colours];
   if (channels < colourChannels) return undefined;
-  const extras = extrasOf(file, channels - colourChannels, colours);
+  const extras = extrasOf(file, directory, channels - colourChannels, colours);
   const alphaIndex = extras.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
   const compression = number(tiffTags.compression);
   return {
+    file,
+    directory,
     colours,
     bits,
     channels,
@@ -106,14 +118,25 @@ export function tiffLayout(file: TiffStructure): TiffLayout | undefined {
     alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
     isPremultiplied: extras[alphaIndex] === associatedAlpha,
     isJpeg: compression === 6 || compression === 7,
+    isPlanar: number(tiffTags.planarConfiguration) === 2,
+    isInverted: photometric === 0,
     isSubsampled:
       (number(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
     profile: tiffBytes(file, directory, tiffTags.iccProfile),
   };
 }
 
-function bitsOf(file: TiffStructure, channels: number, colours: TiffColours): number {
-  const [directory] = file.directories;
+/** Whether grey has further channels in planes of their own, which the image library takes for rows of one. */
+export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
+  return isPlanar && channels > 1 && colours === 'grey';
+}
+
+function bitsOf(
+  file: TiffStructure,
+  directory: TiffDirectory,
+  channels: number,
+  colours: TiffColours,
+): number {
   const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
   const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
@@ -136,8 +159,13 @@ function bitsOf(file: TiffStructure, channels: number, colours: TiffColours): nu
  * What each channel behind the colours is. Files of RGB and one more that say nothing about it come from writers
  * older than the tag, and it is alpha, as in libtiff.
  */
-function extrasOf(file: TiffStructure, count: number, colours: TiffColours): number[] {
-  const kinds = tiffNumbers(file, file.directories[0], tiffTags.extraSamples);
+function extrasOf(
+  file: TiffStructure,
+  directory: TiffDirectory,
+  count: number,
+  colours: TiffColours,
+): number[] {
+  const kinds = tiffNumbers(file, directory, tiffTags.extraSamples);
   if (kinds.length === 0 && count === 1 && colours === 'rgb') return [unassociatedAlpha];
   return Array.from({ length: count }, (_, n) => kinds[n] ?? 0);
 }

@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts';
 import {
-  readTiff,
   type TiffDirectory,
   tiffNumber,
   type TiffStructure,
@@ -37,12 +36,6 @@ export function usedTiffPage(file: TiffStructure): TiffPage {
   if (larger !== undefined) return { ...larger, page };
   if (found < 0 && directory.entries.has(tiffTags.subDirectories)) throw onlyPreview(size);
   return { directory, page, subDirectory: undefined, size };
-}
-
-/** A TIFF as if the page that becomes the picture were its only one. */
-export function readUsedTiff(bytes: Uint8Array): TiffStructure | undefined {
-  const file = readTiff(bytes);
-  return file && { ...file, directories: [usedTiffPage(file).directory] };
 }
 
 function onlyPreview(size: Size | undefined): AppError {

@@ -1,5 +1,8 @@
 /** One image block of a GIF. */
 export interface GifFrame {
+  /** Place on the logical screen. */
+  readonly left: number;
+  readonly top: number;
   readonly width: number;
   readonly height: number;
   /** Where its LZW minimum code size stands; the blocks of data follow. */
@@ -82,6 +85,8 @@ function readFrame(view: DataView, at: number): GifFrame {
   const dataStart = at + descriptorBytes + tableBytes(bytes[at + 9] ?? 0);
   const { end, isWhole } = skipBlocks(bytes, dataStart + 1);
   return {
+    left: view.getUint16(at + 1, true),
+    top: view.getUint16(at + 3, true),
     width: view.getUint16(at + 5, true),
     height: view.getUint16(at + 7, true),
     dataStart,
