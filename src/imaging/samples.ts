@@ -1,6 +1,5 @@
 import type { Sharp } from 'sharp';
-import type { Frame } from './area-mean.ts';
-import type { Size } from './geometry.ts';
+import type { Frame, Size } from './geometry.ts';
 import { sharp } from './native-library.ts';
 
 /** Numbers of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
