@@ -81,7 +81,7 @@ async function decodeScreen(source: Source, size: Size, frame: Frame): Promise<P
 
 async function decodeChannels({ bytes, own }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readColourChannels(bytes, layout, own);
-  if (layout.colours === 'cmyk') return decodeTo(openCmyk(samples, layout), size);
+  if (layout.colours === 'cmyk') return decodeTo(await openCmyk(samples, layout, size), size);
   return decodeSamples(samples, size, tiffColour(layout));
 }
 
