@@ -2,6 +2,7 @@ import type { Sharp, SharpOptions } from 'sharp';
 import type { PictureFormat } from '../model/picture.ts';
 import { decodeBmp } from './bmp.ts';
 import { readBmpHeader } from './bmp-header.ts';
+import { repackedPng } from './damage/png.ts';
 import { sharp } from './native-library.ts';
 import { findUsedFrame } from './used-frame.ts';
 
@@ -43,6 +44,7 @@ export function openSource(
     const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
     return sharp(data, { raw: { width, height, channels } });
   }
-  const frame = findUsedFrame(bytes, format);
+  const source = isComplete && format === 'png' ? repackedPng(bytes) : bytes;
+  const frame = findUsedFrame(source, format);
   return sharp(frame.bytes, { ...options, ...own, ...frame.place, failOn: failOn(format, isComplete) });
 }

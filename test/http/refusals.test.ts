@@ -40,7 +40,7 @@ test('a file of zero bytes is refused as such', async () => {
 });
 
 test('a picture that is cut in the middle is refused', async () => {
-  expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_damaged');
+  expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_cut');
 });
 
 test('a picture over the limit of pixels is refused before it is decoded', async () => {

@@ -129,7 +129,7 @@ test('a search with a bad picture, or for a tenant that is not there, is refused
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
     searchAs(openPrincipal, 'shop', await received(await brokenPicture()), all),
-  ).rejects.toMatchObject({ code: 'picture_damaged' });
+  ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [openPrincipal, 'nobody'],
     [stranger, 'shop'],

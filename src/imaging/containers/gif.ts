@@ -106,12 +106,12 @@ function skipBlocks(bytes: Uint8Array, start: number): { readonly end: number; r
 }
 
 /**
- * How many pixels the LZW data of a frame gives, as far as the file goes, without making them: a frame whose last
- * block is cut may still be complete. Counts no further than the frame is large.
+ * Whether the LZW data of a frame gives all of its pixels, without making them: a frame whose last block is cut may
+ * still be complete. `corrupt` where the data contradicts itself before.
  */
-export function countGifPixels(bytes: Uint8Array, frame: GifFrame): number {
+export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'short' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
-  if (codeBits < 1 || codeBits > 11) return 0;
+  if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'short';
   const wanted = frame.width * frame.height;
   const clear = 2 ** codeBits;
   const lengths = new Uint32Array(4096).fill(1, 0, clear);
@@ -122,7 +122,8 @@ export function countGifPixels(bytes: Uint8Array, frame: GifFrame): number {
   let pixels = 0;
   while (pixels < wanted) {
     const code = nextCode(size);
-    if (code === undefined || code === clear + 1 || code > known) break;
+    if (code === undefined || code === clear + 1) return 'short';
+    if (code > known) return 'corrupt';
     if (code === clear) {
       known = clear + 2;
       size = codeBits + 1;
@@ -138,7 +139,7 @@ export function countGifPixels(bytes: Uint8Array, frame: GifFrame): number {
     previous = lengths[code] ?? 0;
     pixels += previous;
   }
-  return Math.min(pixels, wanted);
+  return 'complete';
 }
 
 /** Reads codes of variable size from a chain of data blocks, lowest bits first. */

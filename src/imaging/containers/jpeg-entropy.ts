@@ -5,8 +5,8 @@ export interface EntropyReader {
   /** The next symbol of a table; -1 where no code of it fits. */
   readonly symbol: (table: HuffmanDecoder) => number;
   readonly bits: (count: number) => number;
-  /** Passes over everything up to the restart marker `number`; `false` where another marker comes first, or none. */
-  readonly restart: (number: number) => boolean;
+  /** Passes over the restart marker `number`: `short` where the data ends in its place, `other` where it goes on. */
+  readonly restart: (number: number) => 'passed' | 'short' | 'other';
   /** Whether more was read than there is. */
   readonly isShort: () => boolean;
   /** Where the data ends: at a marker, or at the end of the file. */
@@ -96,13 +96,14 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
       return take(size);
     },
     restart(number) {
+      const isUsedUp = count - missing < 8 && (bytes[at] === 0xff || at >= bytes.length);
       held = 0;
       count = 0;
       missing = 0;
       const segment = nextJpegSegment(bytes, at);
-      if (segment?.marker !== 0xd0 + number) return false;
+      if (segment?.marker !== 0xd0 + number) return isUsedUp ? 'short' : 'other';
       at = segment.end;
-      return true;
+      return 'passed';
     },
     isShort: () => missing > count,
     at: () => at,

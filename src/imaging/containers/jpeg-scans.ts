@@ -141,11 +141,12 @@ function readScan(
   for (let unit = 0; unit < units.count; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
       run.blocks = 0;
-      if (!reader.restart((unit / restartInterval - 1) % 8)) return 'short';
+      const marker = reader.restart((unit / restartInterval - 1) % 8);
+      if (marker !== 'passed') return marker === 'short' ? 'short' : 'contradiction';
     }
-    for (const [place, readBlock] of readers.entries()) {
+    for (let place = 0; place < readers.length; place++) {
       for (let n = units.blocks[place] ?? 1; n > 0; n--) {
-        const isSound = readBlock(unit);
+        const isSound = readers[place]?.(unit) ?? false;
         // Behind the end all bits are 0, which may spell a contradiction.
         if (reader.isShort()) return 'short';
         if (!isSound) return 'contradiction';

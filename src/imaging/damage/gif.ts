@@ -1,4 +1,4 @@
-import { countGifPixels, readGif } from '../containers/gif.ts';
+import { checkGifPixels, readGif } from '../containers/gif.ts';
 import { corrupt, cut, type Finding, unreadable } from './verdict.ts';
 
 /** A GIF is complete when its last frame is: a missing trailer, or a cut comment, takes nothing from it. */
@@ -9,7 +9,10 @@ export function findInGif(bytes: Uint8Array): Finding {
   if (first === undefined || last === undefined) {
     return endsInsideBlock || !gif.hasTrailer ? cut('the file ends before its first frame') : unreadable();
   }
-  const isComplete = (frame: typeof last) => countGifPixels(bytes, frame) === frame.width * frame.height;
-  if (!last.isWhole) return isComplete(last) ? 'complete' : cut();
-  return isComplete(first) ? unreadable() : corrupt('its compressed pixels are damaged');
+  const pixels = checkGifPixels(bytes, last.isWhole ? first : last);
+  if (pixels === 'corrupt' || (pixels === 'short' && last.isWhole)) {
+    return corrupt('its compressed pixels are damaged');
+  }
+  if (pixels === 'short') return cut();
+  return last.isWhole ? unreadable() : 'complete';
 }

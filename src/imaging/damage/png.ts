@@ -1,18 +1,17 @@
-import { constants, crc32, inflateSync } from 'node:zlib';
+import { constants, crc32, deflateSync, inflateSync } from 'node:zlib';
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Checksums of all that pixels depend on come first: a damaged length makes a whole file look cut. */
 export function findInPng(bytes: Uint8Array): Finding {
   if (!isPng(bytes)) return unreadable();
-  const data: Uint8Array[] = [];
   let isEnded = false;
   for (const chunk of pngChunks(bytes)) {
     const damage = damageOf(bytes, chunk);
     if (damage !== undefined) return damage;
-    if (chunk.type === 'CgBI')
+    if (chunk.type === 'CgBI') {
       return unsupported('this variant, which Apple optimises for its phones, is not supported');
-    if (chunk.type === 'IDAT') data.push(bytes.subarray(chunk.start, chunk.start + chunk.length));
+    }
     isEnded = chunk.type === 'IEND';
     if (isEnded) break;
   }
@@ -20,10 +19,30 @@ export function findInPng(bytes: Uint8Array): Finding {
   if (header === undefined) return isEnded ? unreadable() : cut();
   const wanted = bytesOfPixels(header);
   if (wanted === undefined) return corrupt('its header is not valid');
-  // The library reads interlaced pixels as a whole: without the end of their data it gives none.
-  const isReadable = isEnded || !header.isInterlaced;
-  if (isReadable && inflatedLength(data, wanted) >= wanted) return 'complete';
+  if (inflatePixels(bytes, wanted).length >= wanted) return 'complete';
   return isEnded ? corrupt('its compressed pixels are damaged') : cut();
+}
+
+/**
+ * A PNG that was found complete, with its pixels packed anew: the library loses the row in which the file ends, although
+ * it is all there.
+ */
+export function repackedPng(bytes: Uint8Array): Uint8Array {
+  const header = readPng(bytes)?.header;
+  const wanted = header && bytesOfPixels(header);
+  const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
+  if (wanted === undefined || first === undefined) return bytes;
+  const pixels = deflateSync(inflatePixels(bytes, wanted), { level: 1 });
+  const before = bytes.subarray(0, first.start - 8);
+  return Buffer.concat([before, chunkOf('IDAT', pixels), chunkOf('IEND', Buffer.alloc(0))]);
+}
+
+function chunkOf(type: string, data: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const numbers = Buffer.alloc(8);
+  numbers.writeUInt32BE(data.length, 0);
+  numbers.writeUInt32BE(crc32(body), 4);
+  return Buffer.concat([numbers.subarray(0, 4), body, numbers.subarray(4)]);
 }
 
 function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk): Verdict | undefined {
@@ -62,12 +81,17 @@ function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: Png
   }, 0);
 }
 
-/** Length of what the data gives before it ends or contradicts itself, up to `wanted`. */
-function inflatedLength(data: readonly Uint8Array[], wanted: number): number {
+/** The filtered rows as far as the data goes, up to `wanted`; none where it contradicts itself. */
+function inflatePixels(bytes: Uint8Array, wanted: number): Uint8Array {
+  const data: Uint8Array[] = [];
+  for (const { type, start, length } of pngChunks(bytes)) {
+    if (type === 'IDAT') data.push(bytes.subarray(start, start + length));
+  }
   try {
+    // Some writers have more rows than the header says: nobody needs them.
     const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: wanted + 65_536 };
-    return inflateSync(Buffer.concat(data), options).length;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? wanted : 0;
+    return inflateSync(Buffer.concat(data), options).subarray(0, wanted);
+  } catch {
+    return new Uint8Array();
   }
 }

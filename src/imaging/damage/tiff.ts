@@ -43,7 +43,12 @@ const maxStrips = 1_048_576;
 export function findInTiff(bytes: Uint8Array): Finding {
   const file = readTiff(bytes);
   if (file === undefined) return withoutDirectory(bytes);
-  const { directory } = usedTiffPage(file);
+  const { directory, size } = usedTiffPage(file);
+  const hasPixels =
+    directory.entries.has(tiffTags.stripOffsets) || directory.entries.has(tiffTags.tileOffsets);
+  if (directory.isWhole && (size === undefined || !hasPixels)) {
+    return unreadable('its directory describes no picture');
+  }
   return (
     unsupportedCompression(file, directory) ??
     cutOf(file, directory) ??

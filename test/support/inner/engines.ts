@@ -10,7 +10,7 @@ export const presets = [
   { name: 'thumb', width: 20, height: 20, quality: 85 },
   { name: 'card', width: 40, height: 40, quality: 85 },
 ];
-export const limits = { maxPixels: 50e6, maxFrames: 100, allowedFormats: pictureFormats };
+export const limits = { maxPixels: 70e6, maxFrames: 1000, allowedFormats: pictureFormats };
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
 
 /** A database and a pool of real decoder children. */
