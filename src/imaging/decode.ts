@@ -1,5 +1,5 @@
 import type { PictureFacts, PictureFormat } from '../model/picture.ts';
-import { decodeColour, decodeSamples, kindOf } from './colour/decode-colour.ts';
+import { decodeColour, decodeSamples, kindOf } from './decode-colour.ts';
 import type { FileColour } from './colour/file-colour.ts';
 import { labToPixels, offsetChroma } from './colour/lab-samples.ts';
 import { explainFailure, explainRefusal } from './explain-failure.ts';

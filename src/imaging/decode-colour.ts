@@ -1,11 +1,11 @@
 import type { Sharp } from 'sharp';
-import type { Size } from '../geometry.ts';
-import type { Pixels } from '../pixels.ts';
-import { fromSamples, readSamples, type Samples } from '../samples.ts';
-import { decodeTo, exactly } from '../steps.ts';
-import { changesColours, convertSamples, layOnWhite, widenRange } from './convert.ts';
-import type { FileColour } from './file-colour.ts';
-import { spaceOfProfile } from './icc-profile.ts';
+import type { Size } from './geometry.ts';
+import type { Pixels } from './pixels.ts';
+import { fromSamples, readSamples, type Samples } from './samples.ts';
+import { decodeTo, exactly } from './steps.ts';
+import { changesColours, convertSamples, layOnWhite, widenRange } from './colour/convert.ts';
+import type { FileColour } from './colour/file-colour.ts';
+import { spaceOfProfile } from './colour/icc-profile.ts';
 
 /** Depth and colours of numbers, as the image library has them. */
 export interface NumberKind {
