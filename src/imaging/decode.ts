@@ -69,7 +69,8 @@ function unmanaged({ bytes, format, own }: Source) {
 async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {
   const { isDeep } = await kindOf(unmanaged(source));
   const samples = await readSamples(unmanaged(source), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
-  return decodeSamples(samples.channels === 4 ? unpremultiply(samples) : samples, size, colour);
+  if (samples.channels === 4) unpremultiply(samples);
+  return decodeSamples(samples, size, colour);
 }
 
 async function decodeScreen(source: Source, size: Size, frame: Frame): Promise<Pixels> {

@@ -7,6 +7,7 @@ import { writePlainTiff } from './plain-tiff.ts';
 import {
   emptyLike,
   fromSamples,
+  keepChannels,
   pickChannels,
   readSamples,
   type SampleSpace,
@@ -37,8 +38,8 @@ export async function readColourChannels(
   const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
   const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
-  const picked = pickChannels(all, [...first, ...rest]);
-  const samples = isPlanar && layout.isPremultiplied ? unpremultiply(picked) : picked;
+  const samples = keepChannels(all, [...first, ...rest]);
+  if (isPlanar && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirst(samples);
   return isGrey && layout.profile !== undefined ? widen(samples) : samples;
 }
@@ -110,7 +111,7 @@ export async function readLabSamples(
     isDeep ? 'rgb16' : 'srgb',
     isDeep ? 16 : 8,
   );
-  return pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
 /**
@@ -135,7 +136,7 @@ export function asRgb(bytes: Uint8Array, { file, directory, alpha, colourChannel
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
 export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
   const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
-  const samples = pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
   for (let at = 0; at < data.length; at += channels) {
