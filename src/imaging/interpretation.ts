@@ -1,11 +1,11 @@
 import type { PictureFormat } from '../model/picture.ts';
 import { avifColour, type FileColour, pngColour } from './colour/file-colour.ts';
 import { isIccProfile } from './colour/icc-profile.ts';
-import type { Frame } from './area-mean.ts';
 import { readGif } from './containers/gif.ts';
 import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
+import type { Frame } from './geometry.ts';
 import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
@@ -51,10 +51,12 @@ function interpretGif(bytes: Uint8Array): Interpretation {
 function interpretPng(bytes: Uint8Array): Interpretation {
   const png = readPng(bytes);
   if (png === undefined) return library;
+  const isNamed = png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
+  // The library converts embedded profiles well as long as a picture has 8 bits.
+  if (!isNamed && png.header.bitDepth <= 8) return library;
   const colour = pngColour(png);
-  // The library converts embedded profiles well as long as it has 8 bits.
   if (colour.is === 'embedded' && png.header.bitDepth <= 8) return library;
-  if (colour.is === 'srgb' && colour.isNarrowRange !== true && png.iccProfile === undefined) return library;
+  if (colour.is === 'srgb' && colour.isNarrowRange !== true && !png.hasProfile) return library;
   return { by: 'colour', colour };
 }
 

@@ -1,6 +1,5 @@
 import type { Sharp } from 'sharp';
-import type { Frame } from './area-mean.ts';
-import type { Size } from './geometry.ts';
+import type { Frame, Size } from './geometry.ts';
 import { sharp } from './native-library.ts';
 
 /** Numbers of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
@@ -36,10 +35,19 @@ export function emptyLike({ width, height, data }: Samples, channels: number): U
   return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
 }
 
-/** Samples with only some channels, in the given order. */
+/** Samples with only some channels, in ascending order; the others stay as they are. */
 export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
+  return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
+}
+
+/** The same in the memory that the samples have: they are no longer to be used. Large pictures would not fit twice. */
+export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
+  const { width, height, data } = samples;
+  return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
+}
+
+function moveChannels(samples: Samples, wanted: readonly number[], result: Samples['data']): Samples {
   const { data, channels } = samples;
-  const result = emptyLike(samples, wanted.length);
   let to = 0;
   for (let at = 0; at < data.length; at += channels) {
     for (const channel of wanted) result[to++] = data[at + channel] ?? 0;
@@ -47,20 +55,16 @@ export function pickChannels(samples: Samples, wanted: readonly number[]): Sampl
   return { ...samples, channels: wanted.length, data: result };
 }
 
-/** Samples whose colours were multiplied by alpha, the last channel, divided by it. */
-export function unpremultiply(samples: Samples): Samples {
-  const { data, channels } = samples;
+/** Divides colours by alpha, the last channel, which they were multiplied by; in place. */
+export function unpremultiply({ data, channels }: Samples): void {
   const full = data instanceof Uint16Array ? 65_535 : 255;
-  const result = emptyLike(samples, channels);
   for (let at = 0; at < data.length; at += channels) {
     const alpha = data[at + channels - 1] ?? 0;
-    result[at + channels - 1] = alpha;
-    if (alpha === 0) continue;
     for (let n = 0; n < channels - 1; n++) {
-      result[at + n] = Math.min(full, Math.round(((data[at + n] ?? 0) * full) / alpha));
+      const value = alpha === 0 ? 0 : Math.round(((data[at + n] ?? 0) * full) / alpha);
+      data[at + n] = Math.min(full, value);
     }
   }
-  return { ...samples, data: result };
 }
 
 /** Makes everything outside of a frame white in samples of 8 bits, in place. */

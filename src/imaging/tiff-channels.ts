@@ -1,9 +1,13 @@
 import type { Sharp } from 'sharp';
 import { AppError } from '../errors.ts';
 import { tiffNumbers, tiffTags } from './containers/tiff.ts';
+import type { Size } from './geometry.ts';
 import { sharp } from './native-library.ts';
 import { writePlainTiff } from './plain-tiff.ts';
 import {
+  emptyLike,
+  fromSamples,
+  keepChannels,
   pickChannels,
   readSamples,
   type SampleSpace,
@@ -12,6 +16,7 @@ import {
   widen,
 } from './samples.ts';
 import { type OwnOptions, openSource } from './source.ts';
+import { exactly } from './steps.ts';
 import { isPlanarGrey, type TiffLayout } from './tiff-layout.ts';
 
 /**
@@ -33,8 +38,8 @@ export async function readColourChannels(
   const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
   const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
-  const picked = pickChannels(all, [...first, ...rest]);
-  const samples = isPlanar && layout.isPremultiplied ? unpremultiply(picked) : picked;
+  const samples = keepChannels(all, [...first, ...rest]);
+  if (isPlanar && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirst(samples);
   return isGrey && layout.profile !== undefined ? widen(samples) : samples;
 }
@@ -56,9 +61,32 @@ function invertFirst({ data, channels }: Samples): void {
   for (let at = 0; at < data.length; at += channels) data[at] = full - (data[at] ?? 0);
 }
 
-/** CMYK samples with their profile as a picture that the library converts. */
-export function openCmyk(samples: Samples, { profile }: TiffLayout): Sharp {
-  return sharp(writePlainTiff(samples, 'cmyk', profile), { limitInputPixels: false, sequentialRead: false });
+/**
+ * CMYK samples with their profile as a picture that the library converts. Without alpha, they are resized before: the
+ * conversion of inks is the slowest step of all. The library has no CMYK in memory, so black is resized by itself.
+ */
+export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
+  const file = writePlainTiff(
+    samples.channels === 4 ? await resizeInks(samples, size) : samples,
+    'cmyk',
+    profile,
+  );
+  return sharp(file, { limitInputPixels: false, sequentialRead: false });
+}
+
+async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
+  const isDeep = samples.data instanceof Uint16Array;
+  const resized = async (channels: readonly number[]) => {
+    const image = fromSamples(pickChannels(samples, channels)).resize(exactly(size));
+    return readSamples(image, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  };
+  const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
+  const data = emptyLike(inks, 4);
+  for (let from = 0, to = 0; from < inks.data.length; from += 3, to += 4) {
+    for (let n = 0; n < 3; n++) data[to + n] = inks.data[from + n] ?? 0;
+    data[to + 3] = black.data[from] ?? 0;
+  }
+  return { ...inks, channels: 4, data };
 }
 
 /**
@@ -83,7 +111,7 @@ export async function readLabSamples(
     isDeep ? 'rgb16' : 'srgb',
     isDeep ? 16 : 8,
   );
-  return pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
 /**
@@ -108,7 +136,7 @@ export function asRgb(bytes: Uint8Array, { file, directory, alpha, colourChannel
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
 export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
   const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
-  const samples = pickChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
   for (let at = 0; at < data.length; at += channels) {

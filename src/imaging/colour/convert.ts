@@ -1,4 +1,3 @@
-import type { Size } from '../geometry.ts';
 import { sharp } from '../native-library.ts';
 import type { Pixels } from '../pixels.ts';
 import { writePlainTiff } from '../plain-tiff.ts';
@@ -68,9 +67,4 @@ export function widenRange(samples: Samples): Samples {
     }
   }
   return { ...samples, data: result };
-}
-
-/** Options of a resize to exactly a size. */
-export function exactly(size: Size): Size & { readonly fit: 'fill'; readonly fastShrinkOnLoad: false } {
-  return { ...size, fit: 'fill', fastShrinkOnLoad: false };
 }

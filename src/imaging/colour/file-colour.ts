@@ -26,9 +26,10 @@ const gammaOfSrgb = 0.45455;
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function pngColour(png: PngStructure): FileColour {
-  const { cicp, iccProfile, isSrgb, gamma, chromaticities } = png;
+  const { cicp, isSrgb, gamma, chromaticities } = png;
   // Other matrices are not allowed in PNG.
   if (cicp !== undefined && cicp.matrix === 0) return codePointColour(cicp, 'PNG');
+  const { iccProfile } = png;
   if (iccProfile !== undefined && isIccProfile(iccProfile)) return { is: 'embedded', profile: iccProfile };
   const isGammaUsable = gamma !== undefined && gamma >= minGamma && gamma <= maxGamma;
   if (isSrgb || (!isGammaUsable && chromaticities === undefined)) return { is: 'srgb' };

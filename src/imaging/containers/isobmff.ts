@@ -253,21 +253,6 @@ export function sizeOfIspe(bytes: Uint8Array, box: Box): { width: number; height
   return { width: fields.uint(4), height: fields.uint(4) };
 }
 
-/** The URN of an `auxC` box: what an auxiliary picture is for. */
-export function purposeOfAuxC(bytes: Uint8Array, box: Box): string | undefined {
-  if (box.type !== 'auxC') return undefined;
-  const text = Buffer.from(bytes.subarray(box.start + 4, Math.min(box.end, box.start + 204)));
-  const end = text.indexOf(0);
-  return text.toString('latin1', 0, end < 0 ? text.length : end);
-}
-
-/** Bits of each channel of a `pixi` box. */
-export function depthsOfPixi(bytes: Uint8Array, box: Box): number[] | undefined {
-  if (box.type !== 'pixi' || box.end - box.start < 5) return undefined;
-  const count = bytes[box.start + 4] ?? 0;
-  return [...bytes.subarray(box.start + 5, Math.min(box.end, box.start + 5 + count))];
-}
-
 /** Reads big-endian numbers one after another; behind the end they are 0. */
 interface Fields {
   readonly uint: (size: 1 | 2 | 4) => number;

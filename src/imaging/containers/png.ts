@@ -45,6 +45,8 @@ export interface PngStructure {
   readonly animationFrames: number | undefined;
   readonly hasTransparency: boolean;
   readonly cicp: CodePoints | undefined;
+  readonly hasProfile: boolean;
+  /** The profile of iCCP, unpacked at each access. */
   readonly iccProfile: Uint8Array | undefined;
   readonly isSrgb: boolean;
   /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
@@ -97,7 +99,11 @@ export function readPng(bytes: Uint8Array): PngStructure | undefined {
     animationFrames: data('acTL', 8)?.getUint32(0),
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
     cicp: codePointsOf(data('cICP', 4)),
-    iccProfile: profileOf(data('iCCP', 3)),
+    hasProfile: chunks.some(({ type }) => type === 'iCCP'),
+    // Unpacked only for those who want it: most readers want the size.
+    get iccProfile() {
+      return profileOf(data('iCCP', 3));
+    },
     isSrgb: data('sRGB', 1) !== undefined,
     gamma: gammaOf(data('gAMA', 4)),
     chromaticities: chromaticitiesOf(data('cHRM', 32)),

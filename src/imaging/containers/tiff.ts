@@ -143,18 +143,6 @@ export function tiffBytes(
   return end > entry.offset && end <= bytes.length ? bytes.subarray(entry.offset, end) : undefined;
 }
 
-/** The text of an entry up to its first NUL, as Latin-1, 1,000 characters at most. */
-export function tiffText(
-  file: Pick<TiffStructure, 'bytes'>,
-  directory: TiffDirectory,
-  tag: number,
-): string | undefined {
-  const text = tiffBytes(file, directory, tag)?.subarray(0, 1000);
-  if (text === undefined) return undefined;
-  const end = text.indexOf(0);
-  return Buffer.from(end < 0 ? text : text.subarray(0, end)).toString('latin1');
-}
-
 type Kind = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
 
 function kindOf(bytes: Uint8Array): Kind | undefined {

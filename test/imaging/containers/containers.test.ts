@@ -1,12 +1,6 @@
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import {
-  boxesIn,
-  depthsOfPixi,
-  nclxOf,
-  readIsobmff,
-  sizeOfIspe,
-} from '../../../src/imaging/containers/isobmff.ts';
+import { boxesIn, nclxOf, readIsobmff, sizeOfIspe } from '../../../src/imaging/containers/isobmff.ts';
 import { pngChunks, readPng } from '../../../src/imaging/containers/png.ts';
 import {
   readTiff,
@@ -15,7 +9,6 @@ import {
   tiffNumbers,
   tiffSubDirectories,
   tiffTags,
-  tiffText,
 } from '../../../src/imaging/containers/tiff.ts';
 import { iccChunk, uint32, writePng } from '../support/write-png.ts';
 import { writeTiff } from '../support/write-tiff.ts';
@@ -98,7 +91,6 @@ describe('a TIFF', () => {
         expect(tiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
         expect(tiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
         expect(tiffNumbers(structure, first, tiffTags.extraSamples)).toEqual([2, 0]);
-        expect(tiffText(structure, first, tiffTags.make)).toBe('A maker of cameras');
         expect(Buffer.from(tiffBytes(structure, first, tiffTags.iccProfile) ?? [])).toEqual(profile);
         const strip = tiffNumber(structure, first, tiffTags.stripOffsets) ?? 0;
         expect([...file.subarray(strip, strip + 5)]).toEqual([0, 1, 2, 3, 4]);
@@ -164,7 +156,6 @@ describe('an AVIF', () => {
       expect.objectContaining({ type: 'auxl', to: [primary?.id] }),
     );
     expect(properties.map((box) => sizeOfIspe(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
-    expect(properties.map((box) => depthsOfPixi(avif, box)).find(Boolean)).toEqual([8, 8, 8]);
   });
 
   it('names its colours in a box of four numbers', () => {
@@ -213,7 +204,6 @@ describe('an AVIF', () => {
         for (const tag of directory.entries.keys()) {
           if (structure !== undefined) {
             tiffNumbers(structure, directory, tag);
-            tiffText(structure, directory, tag);
             tiffSubDirectories(structure, directory, tag);
           }
         }

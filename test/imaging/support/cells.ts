@@ -64,7 +64,7 @@ export function expectColours(
 ): void {
   const off = got.flatMap((colour, n) => {
     const by = Math.max(...colour.map((value, k) => Math.abs(value - (wanted[n]?.[k] ?? 0))));
-    return by > tolerance ? [`cell ${n}: ${colour} instead of ${wanted[n]}`] : [];
+    return by > tolerance ? [`cell ${n}: ${colour.join()} instead of ${wanted[n]?.join()}`] : [];
   });
   expect(off).toEqual([]);
 }

@@ -19,19 +19,19 @@ export interface AvifInput {
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
-  const colour = await codedItem(
+  const colour = codedItem(
     await sharp(rgb, { raw: { width, height, channels: 3 } })
       .avif(options)
       .toBuffer(),
   );
   const mask =
     alpha &&
-    (await codedItem(
+    codedItem(
       await sharp(alpha, { raw: { width, height, channels: 1 } })
         .toColourspace('b-w')
         .avif(options)
         .toBuffer(),
-    ));
+    );
   const properties = [
     box('ispe', uint32(0, width, height)),
     colour.configuration,
@@ -100,7 +100,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
 }
 
 /** What the library coded: the configuration box of the primary item, and its data. */
-async function codedItem(avif: Buffer): Promise<{ configuration: Buffer; data: Buffer }> {
+function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const file = readIsobmff(avif);
   const configuration = file?.items
     .get(file.primaryItem ?? 0)
