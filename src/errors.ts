@@ -18,7 +18,37 @@ export const errorTable = {
     title: 'The picture has too many pixels or frames',
     failureClass: 'permanent',
   },
-  picture_damaged: { status: 400, title: 'The picture cannot be decoded', failureClass: 'permanent' },
+  picture_cut: {
+    status: 400,
+    title: 'The picture is cut short',
+    failureClass: 'permanent',
+    family: 'picture_damaged',
+  },
+  picture_corrupt: {
+    status: 400,
+    title: 'The picture is corrupt',
+    failureClass: 'permanent',
+    family: 'picture_damaged',
+  },
+  picture_unsupported: {
+    status: 400,
+    title: 'The picture uses an unsupported feature',
+    failureClass: 'permanent',
+    family: 'picture_damaged',
+  },
+  picture_unreadable: {
+    status: 400,
+    title: 'The picture cannot be read',
+    failureClass: 'permanent',
+    family: 'picture_damaged',
+  },
+  // The only code for a picture that cannot be decoded in earlier versions: stored records still have it.
+  picture_damaged: {
+    status: 400,
+    title: 'The picture cannot be decoded',
+    failureClass: 'permanent',
+    family: 'picture_damaged',
+  },
   decoder_crashed: { status: 400, title: 'The picture stopped the decoder', failureClass: 'crash' },
   worker_lost: {
     status: 400,
@@ -95,10 +125,34 @@ export const errorTable = {
     failureClass: 'permanent',
   },
   storage_full: { status: 507, title: 'The storage is nearly full', failureClass: 'transient' },
-} as const satisfies Record<string, { status: number; title: string; failureClass: FailureClass }>;
+} as const satisfies Record<string, ErrorRow>;
+
+interface ErrorRow {
+  readonly status: number;
+  readonly title: string;
+  readonly failureClass: FailureClass;
+  /** The code that earlier versions used for this error and its siblings. */
+  readonly family?: ErrorFamily;
+}
+
+/** A code that was split: clients that test for it find it in a field of its own. */
+export type ErrorFamily = 'picture_damaged';
 
 /** Machine-readable name of an error. */
 export type ErrorCode = keyof typeof errorTable;
+
+/** The family of a code, recorded or answered; `null` for a code without one. */
+export function familyOf(code: string | null): ErrorFamily | null {
+  if (code === null || !Object.hasOwn(errorTable, code)) return null;
+  const row: ErrorRow = errorTable[code as ErrorCode];
+  return row.family ?? null;
+}
+
+/** The codes that a filter by `code` stands for: all codes of a family, else the code itself. */
+export function codesOf(code: string): string[] {
+  const members = Object.keys(errorTable).filter((member) => familyOf(member) === code);
+  return members.length > 0 ? members : [code];
+}
 
 /** An error that Vitrine names. `message` is the public sentence: what was wrong, the limit and the value. */
 export class AppError extends Error {

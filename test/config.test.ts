@@ -17,7 +17,7 @@ test('an empty environment gives the documented defaults', () => {
   const { server, uploads, presets, worker, log } = loadConfig({});
   expect([server.host, server.port, log.level, worker.enabled]).toEqual(['127.0.0.1', 8000, 'info', true]);
   expect(uploads.maxBytes).toBe(10_485_760);
-  expect(uploads.picture.maxPixels).toBe(50_000_000);
+  expect(uploads.picture.maxPixels).toBe(70_000_000);
   expect(presets).toEqual([preset('thumb', 100, 100), preset('card', 400, 400), preset('zoom', 1200, 1200)]);
 });
 

@@ -105,14 +105,14 @@ export const settings = {
     aliases: ['MAX_FILE_SIZE'],
     about: 'Largest file, in bytes; larger ones are answered with 413.',
   }),
-  maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '50000000', {
-    about: 'Most pixels of a picture, all frames together.',
+  maxPixels: withDefault('Uploads', 'MAX_PIXELS', wholeNumber(1, 268_402_689), '70000000', {
+    about: 'Most pixels of a picture: width × height of the frame that is used.',
   }),
   maxAvifPixels: withDefault('Uploads', 'MAX_AVIF_PIXELS', wholeNumber(1, 268_402_689), '24000000', {
     about:
       'Most pixels of an AVIF picture, where this is less than `MAX_PIXELS`: a kilobyte of AVIF can take seconds to decode.',
   }),
-  maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '100', {
+  maxFrames: withDefault('Uploads', 'MAX_FRAMES', wholeNumber(1, 100_000), '1000', {
     about: 'Most frames of an animation, or pages of a TIFF.',
   }),
   allowedFormats: withDefault(

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { codesOf } from '../errors.ts';
 import type { DueJob, FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
@@ -12,7 +13,7 @@ export interface JobFilter {
   readonly kind?: JobKind | undefined;
   readonly tenant?: string | undefined;
   readonly imageId?: number | undefined;
-  /** Code of the last error. */
+  /** Code of the last error, or the family of its code. */
   readonly code?: string | undefined;
   readonly failureClass?: FailureClass | undefined;
 }
@@ -129,7 +130,7 @@ function conditionOf(filter: JobFilter) {
     filter.state === undefined ? undefined : sql`j.state = ${filter.state}`,
     filter.kind === undefined ? undefined : sql`j.kind = ${filter.kind}`,
     filter.imageId === undefined ? undefined : sql`j.image_id = ${filter.imageId}`,
-    filter.code === undefined ? undefined : sql`j.error_code = ${filter.code}`,
+    filter.code === undefined ? undefined : sql`j.error_code IN (${sql.join(codesOf(filter.code))})`,
     filter.failureClass === undefined ? undefined : sql`j.failure_class = ${filter.failureClass}`,
     filter.tenant === undefined
       ? undefined

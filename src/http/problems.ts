@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError, asAppError, type ErrorCode } from '../errors.ts';
+import { AppError, asAppError, type ErrorCode, familyOf } from '../errors.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 import { drainBody } from './drain-body.ts';
 import { mostBodyBytes } from './json-body.ts';
@@ -91,12 +91,14 @@ function logRefusal(request: FastifyRequest, { status, code, message, cause }: A
 
 /** The body of an answer, after RFC 9457. */
 export function problemOf(error: AppError): Record<string, unknown> {
+  const family = familyOf(error.code);
   return {
     type: `urn:vitrine:error:${error.code}`,
     title: error.title,
     status: error.status,
     detail: redactSecrets(error.message),
     code: error.code,
+    ...(family && { family }),
     ...error.details,
   };
 }

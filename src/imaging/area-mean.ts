@@ -1,11 +1,5 @@
-import type { Size } from './geometry.ts';
+import type { Frame, Size } from './geometry.ts';
 import type { Pixels } from './pixels.ts';
-
-/** A part of a picture, in pixels. */
-export interface Frame extends Size {
-  readonly left: number;
-  readonly top: number;
-}
 
 /** Source pixels that one pixel of the result stands for: the first, how many, and the share of the first and the last. */
 interface Span {

@@ -1,4 +1,6 @@
 import { AppError } from '../errors.ts';
+import { corrupt, cut, unsupported, type Verdict } from './damage/verdict.ts';
+import { verdictError } from './damage/verdict-error.ts';
 
 /** What a BMP's headers tell; every offset in it lies inside the file. */
 export interface BmpHeader {
@@ -22,26 +24,27 @@ const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as 
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
 const bitsOfCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
-/** The `picture_damaged` refusal of a BMP; `what` completes "The BMP …". */
-export function damagedBmp(what: string): AppError {
-  return new AppError('picture_damaged', `The BMP cannot be decoded: it ${what}.`);
+/** The refusal of a BMP; the reason of the verdict completes "it …". */
+export function refusedBmp({ code, reason }: Verdict): AppError {
+  return verdictError({ code, reason: `it ${reason}` }, 'bmp');
 }
 
 /**
  * Reads the headers of a BMP: Windows (BITMAPINFOHEADER to V5) and OS/2 (12, 16 and 64 bytes). Nothing is allocated
  * from sizes that the file claims. Layout: Microsoft, "Bitmap Storage"; OS/2 2.0 Presentation Manager, BITMAPINFOHEADER2.
- * @throws AppError `picture_damaged` for contradictions, `format_not_allowed` for a JPEG or PNG inside.
+ * @throws AppError `picture_cut`, `picture_corrupt` for contradictions, `picture_unsupported`, or `format_not_allowed` for a
+ *   JPEG or PNG inside.
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw damagedBmp('ends within its header');
-  if (view.getUint16(0) !== 0x424d) throw damagedBmp('does not start with BM');
+  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw refusedBmp(cut('ends within its header'));
+  if (view.getUint16(0) !== 0x424d) throw refusedBmp(corrupt('does not start with BM'));
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
-    throw damagedBmp(`has a header of unknown length ${headerBytes}`);
+    throw refusedBmp(corrupt(`has a header of unknown length ${headerBytes}`));
   }
-  if (view.byteLength < fileHeaderBytes + headerBytes) throw damagedBmp('ends within its header');
+  if (view.byteLength < fileHeaderBytes + headerBytes) throw refusedBmp(cut('ends within its header'));
   return isCore ? readCore(view) : readInfo(view, headerBytes);
 }
 
@@ -81,7 +84,7 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
   const coding = codings[compression as keyof typeof codings];
   // In OS/2's 64-byte header, 3 means Huffman coding for fax pages.
   if (coding === undefined || (compression === 3 && headerBytes === 64)) {
-    throw damagedBmp(`has the unknown compression ${compression}`);
+    throw refusedBmp(unsupported(`has the compression ${compression}, which is not supported`));
   }
   return coding;
 }
@@ -89,7 +92,7 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
 function readMasks(view: DataView, headerBytes: number, compression: number): BmpHeader['masks'] {
   const start = fileHeaderBytes + infoHeaderBytes;
   const hasAlpha = headerBytes >= 56 || compression === 6;
-  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw damagedBmp('ends within its colour masks');
+  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw refusedBmp(cut('ends within its colour masks'));
   const mask = (index: number) => view.getUint32(start + index * 4, true);
   return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
 }
@@ -100,13 +103,13 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
 
 function checked(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
-  if (width < 1 || height < 1) throw damagedBmp(`claims a size of ${width} × ${height} pixels`);
+  if (width < 1 || height < 1) throw refusedBmp(corrupt(`claims a size of ${width} × ${height} pixels`));
   if (!(bitsOfCoding[coding] as readonly number[]).includes(bits)) {
-    throw damagedBmp(`claims ${bits} bits per pixel`);
+    throw refusedBmp(corrupt(`claims ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
-    throw damagedBmp('has no pixels where its header says');
+    throw refusedBmp(cut('has no pixels where its header says'));
   }
   return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
 }
@@ -120,6 +123,6 @@ function paletteOf(
   const room = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
   const claimed = palette.length === 0 ? 2 ** bits : palette.length;
   const length = Math.min(claimed, 2 ** bits, room);
-  if (length === 0) throw damagedBmp('has no colour palette');
+  if (length === 0) throw refusedBmp(corrupt('has no colour palette'));
   return { ...palette, length };
 }

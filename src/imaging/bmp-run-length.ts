@@ -1,4 +1,5 @@
-import { type BmpHeader, damagedBmp } from './bmp-header.ts';
+import { type BmpHeader, refusedBmp } from './bmp-header.ts';
+import { cut } from './damage/verdict.ts';
 
 /** Palette indices of a picture, one byte for each pixel, rows in the file's order. */
 export type PaletteIndices = Uint8Array;
@@ -11,7 +12,7 @@ const delta = 2;
  * Decodes RLE4 and RLE8. Pixels that the file skips keep index 0; runs beyond a row's end are cut, because encoders
  * exist that write them.
  * Algorithm: Microsoft, "Bitmap Compression".
- * @throws AppError `picture_damaged` when the file ends before its last row is complete.
+ * @throws AppError `picture_cut` when the file ends before its last row is complete.
  */
 export function readRunLengths(file: Uint8Array, header: BmpHeader): PaletteIndices {
   const canvas = makeCanvas(header);
@@ -28,7 +29,7 @@ export function readRunLengths(file: Uint8Array, header: BmpHeader): PaletteIndi
       at += 2;
     } else at += canvas.literal(value, file.subarray(at));
   }
-  if (!canvas.isComplete()) throw damagedBmp('ends before its last row is complete');
+  if (!canvas.isComplete()) throw refusedBmp(cut('ends before its last row is complete'));
   return canvas.indices;
 }
 

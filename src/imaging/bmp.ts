@@ -1,5 +1,6 @@
-import { type BmpHeader, damagedBmp } from './bmp-header.ts';
+import { type BmpHeader, refusedBmp } from './bmp-header.ts';
 import { type PaletteIndices, readRunLengths } from './bmp-run-length.ts';
+import { cut } from './damage/verdict.ts';
 
 /** Pixels of one picture, rows from top to bottom, 8 bits for each channel, no padding. */
 export interface RawPicture {
@@ -13,7 +14,7 @@ export interface RawPicture {
  * Decodes the pixels of a BMP whose header was read by `readBmpHeader` and whose size was checked against the limits.
  * The image library has no BMP decoder. The fourth byte of plain 32-bit pixels is no alpha; an alpha mask is
  * honoured, unless it would make the whole picture invisible.
- * @throws AppError `picture_damaged` when pixels are missing.
+ * @throws AppError `picture_cut` when pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
   if (header.coding !== 'plain') return fromPalette(file, header, readRunLengths(file, header));
@@ -21,7 +22,8 @@ export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
   const pixels = file.subarray(header.pixelOffset);
   // The padding behind the last row may be missing.
   const needed = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
-  if (pixels.length < needed) throw damagedBmp(`ends after ${pixels.length} of ${needed} bytes of pixels`);
+  if (pixels.length < needed)
+    throw refusedBmp(cut(`ends after ${pixels.length} of ${needed} bytes of pixels`));
   if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
   if (header.bits === 24) return fromBgr(pixels, header, stride);
   return fromMasks(pixels, header, stride);

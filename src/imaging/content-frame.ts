@@ -1,5 +1,4 @@
-import type { Frame } from './area-mean.ts';
-import type { Size } from './geometry.ts';
+import type { Frame, Size } from './geometry.ts';
 import type { LabPixels } from './lab.ts';
 
 /** For each pixel, how much it belongs to what is shown: 0 background, 1 content, smooth in between. */

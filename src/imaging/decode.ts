@@ -1,18 +1,97 @@
-import type { PictureFacts } from '../model/picture.ts';
-import { asDamagedPicture } from './decode-errors.ts';
-import type { Size } from './geometry.ts';
+import type { PictureFacts, PictureFormat } from '../model/picture.ts';
+import { decodeColour, decodeSamples, kindOf } from './decode-colour.ts';
+import type { FileColour } from './colour/file-colour.ts';
+import { labToPixels, offsetChroma } from './colour/lab-samples.ts';
+import { explainFailure, explainRefusal } from './explain-failure.ts';
+import type { Frame, Size } from './geometry.ts';
+import { interpret, tiffColour } from './interpretation.ts';
 import type { Pixels } from './pixels.ts';
-import { openSource } from './source.ts';
-import { decodeTo } from './steps.ts';
+import { fromSamples, readSamples, unpremultiply, whiten, widen } from './samples.ts';
+import { type OwnOptions, openSource } from './source.ts';
+import { decodeTo, exactly } from './steps.ts';
+import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
+import type { TiffLayout } from './tiff-layout.ts';
 
 /**
- * A picture whose facts are known, decoded to exactly `size`.
- * @throws AppError `picture_damaged` when the pixels cannot be decoded.
+ * A picture whose facts are known, decoded to exactly `size`. What the library complains about is decoded all the same
+ * where the structure of the file proves that all pixels are there: browsers show it, too.
+ * @throws AppError one of the family `picture_damaged`.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
+  const { format } = facts;
   try {
-    return await decodeTo(openSource(bytes, facts.format), size);
+    return await decodeFrame({ bytes, format, own: {} }, size);
   } catch (error) {
-    throw asDamagedPicture(error, facts.format);
+    const reason = await explainFailure(error, bytes, format);
+    if (reason !== undefined) throw reason;
   }
+  try {
+    return await decodeFrame({ bytes, format, own: { isComplete: true } }, size);
+  } catch (error) {
+    throw await explainRefusal(error, bytes, format);
+  }
+}
+
+/** A file, and how it is to be opened. */
+interface Source {
+  readonly bytes: Uint8Array;
+  readonly format: PictureFormat;
+  readonly own: OwnOptions;
+}
+
+async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
+  const interpretation = interpret(source.bytes, source.format);
+  switch (interpretation.by) {
+    case 'library':
+      return decodeTo(openSource(source.bytes, source.format, source.own), size);
+    case 'colour':
+      return decodeColour(unmanaged(source), await kindOf(unmanaged(source)), size, interpretation.colour);
+    case 'premultiplied':
+      return decodePremultiplied(source, size, interpretation.colour);
+    case 'screen':
+      return decodeScreen(source, size, interpretation.frame);
+    case 'channels':
+      return decodeChannels(source, size, interpretation.layout);
+    case 'lab':
+      return decodeLab(source, size, interpretation.layout);
+    case 'ycbcr': {
+      const { layout } = interpretation;
+      return decodeSamples(await readYcbcr(source.bytes, layout, source.own), size, tiffColour(layout));
+    }
+  }
+}
+
+/** The picture as it is stored, upright, without any conversion. */
+function unmanaged({ bytes, format, own }: Source) {
+  return openSource(bytes, format, { ...own, ignoreIcc: true }).autoOrient();
+}
+
+async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {
+  const { isDeep } = await kindOf(unmanaged(source));
+  const samples = await readSamples(unmanaged(source), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  if (samples.channels === 4) unpremultiply(samples);
+  return decodeSamples(samples, size, colour);
+}
+
+async function decodeScreen(source: Source, size: Size, frame: Frame): Promise<Pixels> {
+  const samples = await readSamples(unmanaged(source), 'srgb', 8);
+  // In a file with a transparent colour, what the frame leaves empty is transparent already.
+  if (samples.channels === 3) whiten(samples, frame);
+  return decodeTo(fromSamples(samples), size);
+}
+
+async function decodeChannels({ bytes, own }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
+  const samples = await readColourChannels(bytes, layout, own);
+  if (layout.colours === 'cmyk') return decodeTo(await openCmyk(samples, layout, size), size);
+  return decodeSamples(samples, size, tiffColour(layout));
+}
+
+async function decodeLab({ bytes, own }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
+  const samples = await readLabSamples(bytes, layout, own);
+  if (layout.colours === 'lab') offsetChroma(samples);
+  // Colours are multiplied by alpha for the resize: in 8 bits, the rounding shows as another hue.
+  const precise = layout.alpha === undefined ? samples : widen(samples);
+  const isDeep = precise.data instanceof Uint16Array;
+  const resized = fromSamples(precise).resize(exactly(size));
+  return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
 }

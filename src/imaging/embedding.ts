@@ -1,5 +1,5 @@
 import { type Embedding, embeddingSpace } from '../model/fingerprint.ts';
-import { areaMean, type Frame, wholeAreaMean } from './area-mean.ts';
+import { areaMean, wholeAreaMean } from './area-mean.ts';
 import { borderColourOf, contentFrame, maskOf } from './content-frame.ts';
 import { unitLength } from './descriptor/blocks.ts';
 import { colourBlock, leastWeight } from './descriptor/colour.ts';
@@ -8,7 +8,7 @@ import { proportionBlock } from './descriptor/proportion.ts';
 import { plainBlock } from './descriptor/plain.ts';
 import { shapeBlock } from './descriptor/shape.ts';
 import { textureBlock } from './descriptor/texture.ts';
-import { fitInside, type Size } from './geometry.ts';
+import { type Frame, fitInside, type Size } from './geometry.ts';
 import { labOf } from './lab.ts';
 import type { Pixels } from './pixels.ts';
 

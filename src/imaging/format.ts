@@ -1,32 +1,13 @@
-import { fileTypeFromBuffer } from 'file-type';
 import { AppError } from '../errors.ts';
-import { headBytes, type PictureFormat } from '../model/picture.ts';
-import { nameOfForeignFile } from './foreign-formats.ts';
-
-const formatOfExtension: Readonly<Record<string, PictureFormat>> = {
-  jpg: 'jpeg',
-  png: 'png',
-  apng: 'png',
-  gif: 'gif',
-  webp: 'webp',
-  avif: 'avif',
-  tif: 'tiff',
-  bmp: 'bmp',
-};
-
-/** Names of the formats as people write them. */
-export const formatNames: Readonly<Record<PictureFormat, string>> = {
-  jpeg: 'JPEG',
-  png: 'PNG',
-  gif: 'GIF',
-  webp: 'WebP',
-  avif: 'AVIF',
-  tiff: 'TIFF',
-  bmp: 'BMP',
-};
+import { formatNames, headBytes, type PictureFormat } from '../model/picture.ts';
+import { isGif } from './containers/gif.ts';
+import { isPng } from './containers/png.ts';
+import { isWebp } from './containers/webp.ts';
+import { foreignByStructure, nameOfForeignFile, stillCodecOf } from './foreign/foreign-formats.ts';
+import { isText } from './foreign/texts.ts';
 
 /**
- * Tells a picture's format by the first bytes of its file (`headBytes` are enough); the name plays no part.
+ * Identifies a picture's format by the first bytes of its file (`headBytes` are enough); the name plays no part.
  * An animated PNG counts as PNG.
  * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`, each naming what the file looks like.
  */
@@ -36,28 +17,36 @@ export async function sniffFormat(
 ): Promise<{ format: PictureFormat }> {
   if (head.length === 0) throw new AppError('empty_file', 'The file is empty.');
   const sample = head.subarray(0, headBytes);
-  const extension = (await fileTypeFromBuffer(sample).catch(() => undefined))?.ext;
-  const format = formatOfExtension[extension ?? ''] ?? formatByMagic(sample);
-  if (format === undefined) throw foreignFileError(sample, extension, allowedFormats);
+  const format = formatOf(sample);
+  if (format === undefined) {
+    const { name, isPicture } = await nameOfForeignFile(sample);
+    if (isPicture) throw formatNotAllowed(name, allowedFormats);
+    throw new AppError('not_a_picture', refusal(name, allowedFormats));
+  }
+  refuseForeignInside(sample, format, allowedFormats);
   if (!allowedFormats.includes(format)) {
     throw formatNotAllowed(`a picture in ${formatNames[format]} format`, allowedFormats);
   }
   return { format };
 }
 
-/** The refusal of a picture whose format is not taken in; `what` reads like "an HEIC picture". */
-export function formatNotAllowed(what: string, allowedFormats: readonly PictureFormat[]): AppError {
-  return new AppError('format_not_allowed', refusal(what, allowedFormats));
+/**
+ * Refuses other formats that use the container of a taken one: camera raw in TIFF, HEIC beside AVIF. Only what the
+ * bytes show counts, so the head of a file is enough for most, and all of it for the others.
+ * @throws AppError `format_not_allowed`.
+ */
+export function refuseForeignInside(
+  bytes: Uint8Array,
+  format: PictureFormat,
+  allowedFormats: readonly PictureFormat[],
+): void {
+  const foreign = foreignByStructure(bytes, format);
+  if (foreign !== undefined) throw formatNotAllowed(foreign, allowedFormats);
 }
 
-function foreignFileError(
-  sample: Uint8Array,
-  extension: string | undefined,
-  allowedFormats: readonly PictureFormat[],
-): AppError {
-  const { name, isPicture } = nameOfForeignFile(sample, extension);
-  if (isPicture) return formatNotAllowed(name, allowedFormats);
-  return new AppError('not_a_picture', refusal(name, allowedFormats));
+/** The refusal of a picture whose format is not taken in; `what` reads like "an HEIC picture". */
+function formatNotAllowed(what: string, allowedFormats: readonly PictureFormat[]): AppError {
+  return new AppError('format_not_allowed', refusal(what, allowedFormats));
 }
 
 function refusal(what: string, allowedFormats: readonly PictureFormat[]): string {
@@ -67,13 +56,15 @@ function refusal(what: string, allowedFormats: readonly PictureFormat[]): string
   return `This is ${what}; Vitrine takes ${list}.`;
 }
 
-/**
- * The library looks into a TIFF's directory, which often stands at the file's end, and gives up where the head does
- * not hold it; a PNG with a damaged first chunk is still a (damaged) PNG to its owner.
- */
-function formatByMagic(head: Uint8Array): PictureFormat | undefined {
+/** The taken formats, each by its full signature: shorter ones are common at the beginning of texts. */
+function formatOf(head: Uint8Array): PictureFormat | undefined {
   const magic = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 8)).toString('latin1');
+  // JPEG-LS begins alike, with its own frame marker.
+  if (/^\xff\xd8\xff(?!\xf7)/.test(magic)) return 'jpeg';
+  if (isPng(head)) return 'png';
+  if (isGif(head)) return 'gif';
+  if (isWebp(head)) return 'webp';
   if (/^(II[*+]\0|MM\0[*+])/.test(magic)) return 'tiff';
-  if (magic === '\x89PNG\r\n\x1a\n') return 'png';
-  return undefined;
+  if (stillCodecOf(head) === 'av01') return 'avif';
+  return magic.startsWith('BM') && !isText(head) ? 'bmp' : undefined;
 }

@@ -4,6 +4,12 @@ export interface Size {
   readonly height: number;
 }
 
+/** A part of a picture, in pixels. */
+export interface Frame extends Size {
+  readonly left: number;
+  readonly top: number;
+}
+
 /**
  * Size of `source` made to fit inside `box`: proportions kept, never enlarged, each side at least 1 pixel and never
  * larger than the box. Each side is rounded to the nearest pixel, so it lies within 1 px of the exact value, except

@@ -5,8 +5,8 @@ import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 export const maxSide = 16_383;
 
 /**
- * Checks what a header claims before any pixel is decoded. Every frame counts, although only the first is used: a
- * decoder may have to visit all of them.
+ * Checks what a header claims before any pixel is decoded. Pixels are those of the frame that is used; the others are
+ * only counted, since no decoder visits them.
  * @throws AppError `picture_too_large`, with the limit and the value.
  */
 export function checkLimits(
@@ -18,12 +18,11 @@ export function checkLimits(
     throw tooLarge(`is ${width} × ${height} pixels; no side may be longer than ${maxSide} pixels`);
   }
   if (frames > limits.maxFrames) throw tooLarge(`has ${frames} frames; the limit is ${limits.maxFrames}`);
-  const pixels = width * height * frames;
-  const size = `${width} × ${height} pixels${frames > 1 ? ` in ${frames} frames` : ''}`;
-  if (pixels > limits.maxPixels)
-    throw tooLarge(`has ${size}, ${pixels} in all; the limit is ${limits.maxPixels}`);
+  const pixels = width * height;
+  const size = `has ${width} × ${height} pixels, ${pixels} in all`;
+  if (pixels > limits.maxPixels) throw tooLarge(`${size}; the limit is ${limits.maxPixels}`);
   if (facts.format === 'avif' && pixels > limits.maxAvifPixels) {
-    throw tooLarge(`has ${size}, ${pixels} in all; the limit for AVIF is ${limits.maxAvifPixels}`);
+    throw tooLarge(`${size}; the limit for AVIF is ${limits.maxAvifPixels}`);
   }
 }
 

@@ -1,10 +1,13 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
 import { readBmpHeader } from './bmp-header.ts';
-import { asDamagedPicture } from './decode-errors.ts';
-import { formatNotAllowed, sniffFormat } from './format.ts';
+import { explainRefusal } from './explain-failure.ts';
+import { refuseForeignInside, sniffFormat } from './format.ts';
+import { type Interpretation, interpret } from './interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './native-library.ts';
+import { asRgb } from './tiff-channels.ts';
+import { findUsedFrame, type UsedFrame } from './used-frame.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
   uchar: 8,
@@ -20,7 +23,9 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 
 /**
  * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large` or `picture_damaged`.
+ * Limits are checked on what the container states before the image library gets the file.
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
+ *   `picture_damaged`.
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
@@ -34,34 +39,49 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
-  const metadata = await readMetadata(bytes, format);
-  if (format === 'avif' && metadata.compression !== 'av1') {
-    throw formatNotAllowed('an HEIC picture', limits.allowedFormats);
-  }
+  refuseForeignInside(bytes, format, limits.allowedFormats);
+  const frame = findUsedFrame(bytes, format);
+  if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
+  const interpretation = interpret(bytes, format);
+  const readable =
+    interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes, interpretation.layout) } : frame;
+  const metadata = await readMetadata(readable, format);
+  const hasAlpha = hasRealAlpha(metadata, interpretation);
   return {
     format,
     // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
     width: metadata.autoOrient.width,
     height: metadata.autoOrient.height,
-    frames: metadata.pages ?? 1,
-    colorSpace: colorSpaceOf(metadata),
-    hasAlpha: metadata.hasAlpha,
+    frames: frame.frames,
+    colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
+    hasAlpha,
     bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
   };
 }
 
-async function readMetadata(bytes: Uint8Array, format: PictureFormat): Promise<Metadata> {
+async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
-    return await sharp(bytes, { limitInputPixels: false }).metadata();
+    // A header that can be read is enough: what is wrong behind it is said when the pixels are decoded.
+    const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
+    return await sharp(bytes, { ...options, ...place }).metadata();
   } catch (error) {
-    throw asDamagedPicture(error, format);
+    throw await explainRefusal(error, bytes, format);
   }
 }
 
-function colorSpaceOf({ isPalette, space, channels, hasAlpha, depth }: Metadata): ColorSpace {
+/** Whether pictures can be transparent: the library takes every further channel of a TIFF for alpha. */
+function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
+  return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
+}
+
+function colorSpaceOf(
+  { isPalette, space, hasAlpha, depth }: Metadata,
+  interpretation: Interpretation,
+): ColorSpace {
+  if (interpretation.by === 'lab') return 'LAB';
   if (isPalette) return 'P';
   if (space === 'cmyk') return 'CMYK';
-  if (channels <= 2) {
+  if (space === 'b-w' || space === 'grey16') {
     if (hasAlpha) return 'LA';
     return depth === 'ushort' ? 'I;16' : 'L';
   }

@@ -1,4 +1,4 @@
-import type { Sharp } from 'sharp';
+import type { ResizeOptions, Sharp } from 'sharp';
 import type { Size } from './geometry.ts';
 import { fromPixels, type Pixels, toPixels } from './pixels.ts';
 
@@ -9,12 +9,13 @@ import { fromPixels, type Pixels, toPixels } from './pixels.ts';
  */
 export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   return toPixels(
-    source
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      .resize({ ...size, fit: 'fill', fastShrinkOnLoad: false })
-      .toColourspace('srgb'),
+    source.autoOrient().flatten({ background: '#ffffff' }).resize(exactly(size)).toColourspace('srgb'),
   );
+}
+
+/** Options of a resize to exactly a size, without the loader's own reductions that blur. */
+export function exactly(size: Size): ResizeOptions {
+  return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }
 
 /** Pixels resized to exactly `size` (Lanczos 3); the same pixels when they have that size already. */

@@ -4,6 +4,17 @@ export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bm
 /** One of the formats that Vitrine takes in. */
 export type PictureFormat = (typeof pictureFormats)[number];
 
+/** Names of the formats as people write them. */
+export const formatNames: Readonly<Record<PictureFormat, string>> = {
+  jpeg: 'JPEG',
+  png: 'PNG',
+  gif: 'GIF',
+  webp: 'WebP',
+  avif: 'AVIF',
+  tiff: 'TIFF',
+  bmp: 'BMP',
+};
+
 /** Media type of each format, as sent with an original. */
 export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   jpeg: 'image/jpeg',
@@ -19,7 +30,7 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
 export const headBytes = 4100;
 
 /** Colour space of a source file, in the words that older clients know. */
-export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16';
+export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16' | 'LAB';
 
 /** What a picture's header tells. Width and height are those of the upright picture (orientation applied). */
 export interface PictureFacts {
@@ -35,7 +46,7 @@ export interface PictureFacts {
 
 /** Limits that a picture must keep before its pixels are decoded. */
 export interface PictureLimits {
-  /** Most pixels of one picture: width × height × frames. */
+  /** Most pixels of the frame that is used: width × height. */
   readonly maxPixels: number;
   /** The same for AVIF, whose decoder takes the most time for a pixel. */
   readonly maxAvifPixels: number;

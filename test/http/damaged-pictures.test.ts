@@ -16,9 +16,12 @@ const total = async () => (await call(`${server().url}/v1/images`)).body['total'
 
 test('an inline upload that cannot be decoded is refused, and nothing is kept of it', async () => {
   const before = await total();
-  for (const bytes of [await brokenJpeg('inline'), await brokenPng('inline')]) {
+  for (const [code, bytes] of [
+    ['picture_cut', await brokenJpeg('inline')],
+    ['picture_corrupt', await brokenPng('inline')],
+  ] as const) {
     const { status, body } = await upload(server().url, bytes);
-    expect([status, body]).toMatchObject([400, { code: 'picture_damaged' }]);
+    expect([status, body]).toMatchObject([400, { code, family: 'picture_damaged' }]);
   }
   expect(await total()).toBe(before);
   expect((await call(`${server().url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ default: 0 });
@@ -37,6 +40,10 @@ test('a queued upload that cannot be decoded fails with a reason, which every ad
   expect(status).toBe(200);
   const image = await settled(url, body.asset_id);
   expect(image).toMatchObject({ status: 'failed', renditions: [] });
+  const { error_code, error_family } = (await call(`${url}/v1/images/${image.id}`)).body;
+  expect([error_code, error_family]).toEqual(['picture_corrupt', 'picture_damaged']);
+  const jobs = (await call(`${url}/v1/jobs?code=picture_damaged`)).body;
+  expect(jobs).toMatchObject({ total: 1, items: [{ code: 'picture_corrupt', family: 'picture_damaged' }] });
   expect(image.error).toMatch(/^[A-Z].{15,}\.$/);
   const reason = image.error ?? 'no reason';
   for (const path of [`/retrieve/rendition/${image.id}/thumb`, `/v1/images/${image.uuid}/thumbnail`]) {
@@ -65,6 +72,6 @@ test('an inline repetition of a failed picture is refused, and the failed image 
   const { asset_id } = (await uploadQueued(url, bytes)).body;
   await settled(url, asset_id);
   const answer = await upload(url, bytes);
-  expect([answer.status, answer.body]).toMatchObject([400, { code: 'picture_damaged' }]);
+  expect([answer.status, answer.body]).toMatchObject([400, { code: 'picture_cut' }]);
   expect(await settled(url, asset_id)).toMatchObject({ status: 'failed' });
 });

@@ -106,16 +106,24 @@ test('RLE4: a run alternates between two colours', () => {
   expect([...decode({ ...size, bits: 4, compression: 2, palette, pixels }).data]).toEqual(upright);
 });
 
-test.each<[string, BmpParts]>([
-  ['missing pixels', { width: 100, height: 100, bits: 24, pixels: new Uint8Array(50) }],
-  ['no size', { width: 0, height: 5, bits: 24, pixels: new Uint8Array(50) }],
-  ['a negative width', { width: -3, height: 5, bits: 24, pixels: new Uint8Array(50) }],
-  ['odd bits', { width: 1, height: 1, bits: 13, pixels: new Uint8Array(50) }],
-  ['an unknown compression', { width: 1, height: 1, bits: 24, compression: 77, pixels: new Uint8Array(50) }],
-  ['no palette', { width: 1, height: 1, bits: 8, pixels: new Uint8Array(50) }],
-  ['cut run lengths', { ...size, bits: 8, compression: 1, palette, pixels: Buffer.from([1, 2]) }],
-])('%s: damaged', (_name, parts) => {
-  expect(() => decode(parts)).toThrow(expect.objectContaining({ code: 'picture_damaged' }) as Error);
+test.each<[string, string, BmpParts]>([
+  ['missing pixels', 'picture_cut', { width: 100, height: 100, bits: 24, pixels: new Uint8Array(50) }],
+  ['no size', 'picture_corrupt', { width: 0, height: 5, bits: 24, pixels: new Uint8Array(50) }],
+  ['a negative width', 'picture_corrupt', { width: -3, height: 5, bits: 24, pixels: new Uint8Array(50) }],
+  ['odd bits', 'picture_corrupt', { width: 1, height: 1, bits: 13, pixels: new Uint8Array(50) }],
+  [
+    'an unknown compression',
+    'picture_unsupported',
+    { width: 1, height: 1, bits: 24, compression: 77, pixels: new Uint8Array(50) },
+  ],
+  ['no palette', 'picture_corrupt', { width: 1, height: 1, bits: 8, pixels: new Uint8Array(50) }],
+  [
+    'cut run lengths',
+    'picture_cut',
+    { ...size, bits: 8, compression: 1, palette, pixels: Buffer.from([1, 2]) },
+  ],
+])('%s: %s', (_name, code, parts) => {
+  expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
 test('no cut of a sound file raises anything but a named error', () => {
@@ -128,7 +136,7 @@ test('no cut of a sound file raises anything but a named error', () => {
   });
   for (let length = 0; length < file.length - 2; length++) {
     const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP cannot be decoded/);
+    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP picture is (cut|corrupt): it /);
   }
 });
 

@@ -97,8 +97,8 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
   [
     'a picture that cannot be decoded',
     brokenPicture,
-    'picture_damaged',
-    'The JPEG picture cannot be decoded: the file ends too early.',
+    'picture_cut',
+    'The JPEG picture is cut: the file ends too early.',
   ],
   [
     'a file that is too large',

@@ -24,9 +24,9 @@ async function expectNothingKept(rig: Rig): Promise<void> {
 test('a picture that cannot be decoded is refused inline, and nothing of it is kept', async () => {
   const rig = await makeRig(engines);
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
-    code: 'picture_damaged',
+    code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture cannot be decoded: the file ends too early.',
+    message: 'The JPEG picture is cut: the file ends too early.',
   });
   await expectNothingKept(rig);
 });
@@ -38,7 +38,7 @@ test('many who send the same broken picture at once are all refused, and nothing
   const codes = answers.map((answer) =>
     answer.status === 'rejected' ? (answer.reason as AppError).code : 'kept',
   );
-  expect(new Set(codes)).toEqual(new Set(['picture_damaged']));
+  expect(new Set(codes)).toEqual(new Set(['picture_cut']));
   await expectNothingKept(rig);
 });
 
@@ -56,7 +56,7 @@ test('a queued picture that cannot be decoded stays as failed with its reason, a
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture cannot be decoded: the file ends too early.';
+  const error = 'The JPEG picture is cut: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({
@@ -66,7 +66,7 @@ test('a queued picture that cannot be decoded stays as failed with its reason, a
   expect(again.jobId).not.toBe(first.jobId);
   // Inline, too: the image was there before this request, so its failure is kept and not taken back.
   await rig.runJob(await claimOne(database));
-  await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_damaged', message: error });
+  await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_cut', message: error });
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
 });
 

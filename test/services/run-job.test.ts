@@ -36,13 +36,13 @@ test('a broken picture fails at once, for good, with a sentence for its editor',
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
-  expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_damaged', renditions: [] });
-  expect(failed?.error).toBe('The JPEG picture cannot be decoded: the file ends too early.');
+  expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
+  expect(failed?.error).toBe('The JPEG picture is cut: the file ends too early.');
   expect(await rig.report(jobId!)).toMatchObject({
     state: 'failed',
     retries: 0,
     failureClass: 'permanent',
-    history: [{ stage: 'decode', code: 'picture_damaged', error: failed?.error }],
+    history: [{ stage: 'decode', code: 'picture_cut', error: failed?.error }],
   });
   expect(rig.logger.messages('warn')).toEqual([
     `job ${jobId} (image ${image.id}) failed permanently: ${failed?.error}`,
@@ -143,7 +143,7 @@ test('a failure that the database does not take is recorded as soon as it does, 
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
-  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_damaged' });
+  expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
   expect(rig.logger.messages('error')).toEqual([
     `job ${jobId}: its failure could not be recorded; trying again`,
   ]);

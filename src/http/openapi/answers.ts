@@ -10,6 +10,10 @@ const problemSchema = z
     status: z.int().describe('The HTTP status again.'),
     detail: z.string().describe('For people: what was wrong, the limit and the value.'),
     code: z.string().describe('Name for programs.'),
+    family: z
+      .string()
+      .optional()
+      .describe('`picture_damaged` for every code of a picture that cannot be decoded.'),
   })
   .meta({
     id: 'Problem',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { familyOf } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
@@ -27,7 +28,7 @@ const nearDuplicateSchema = z.object({
 
 const metadataSchema = z.object({
   format: z.enum(pictureFormats).nullable(),
-  color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16']).nullable(),
+  color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB']).nullable(),
   frames: z.int().nullable(),
   has_alpha: z.boolean().nullable(),
   bit_depth: z.int().nullable().describe('Bits for each channel.'),
@@ -49,6 +50,10 @@ export const imageSchema = z
       ),
     error: z.string().nullable().describe('Why it failed, as a sentence.'),
     error_code: z.string().nullable(),
+    error_family: z
+      .string()
+      .nullable()
+      .describe('`picture_damaged` for every code of a picture that cannot be decoded.'),
     original_filename: z.string().nullable(),
     original_size_bytes: z.int().nullable(),
     original_width: z.int().nullable().describe('Of the upright picture.'),
@@ -87,6 +92,7 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     url: image.url === null ? null : redactSecrets(image.url),
     error: image.error,
     error_code: image.errorCode,
+    error_family: familyOf(image.errorCode),
     original_filename: image.filename,
     original_size_bytes: image.originalBytes,
     original_width: image.width,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { familyOf } from '../../errors.ts';
 import type { ImportLine, ImportReport } from '../../model/import.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import type { ImportReceipt } from '../../services/ingest-urls.ts';
@@ -15,6 +16,7 @@ const lineSchema = z
       .describe('An image of its own, one that was there, one in work, or a refusal.'),
     image_id: z.int().nullable(),
     code: z.string().nullable(),
+    family: z.string().nullable().describe('Family of the code, `picture_damaged` or none.'),
     error: z.string().nullable().describe('Why it came to nothing, as a sentence.'),
   })
   .meta({ id: 'ImportLine' });
@@ -95,7 +97,8 @@ function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: place, tenant, reference, outcome, imageId, code, error } = line;
   // Lines that older versions recorded are whole.
   const url = redactSecrets(line.url);
-  return { line: place, url, tenant, reference, outcome, image_id: imageId, code, error };
+  const family = familyOf(code);
+  return { line: place, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 
 function addressOf(id: number): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { familyOf } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
@@ -21,6 +22,7 @@ export const jobSchema = z
     failure_class: z.enum(failureClasses).nullable(),
     failure_stage: z.string().nullable(),
     code: z.string().nullable().describe('Code of the last error.'),
+    family: z.string().nullable().describe('Family of the code, `picture_damaged` or none.'),
     error: z.string().nullable(),
     created_at: z.iso.datetime(),
     run_at: z.iso.datetime().describe('When its next try is due, while it is pending.'),
@@ -39,6 +41,7 @@ export const jobWithHistorySchema = jobSchema
           failure_class: z.enum(failureClasses),
           stage: z.string(),
           code: z.string(),
+          family: z.string().nullable(),
           error: z.string(),
         }),
       )
@@ -62,6 +65,7 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
     failure_class: job.failureClass,
     failure_stage: job.failureStage,
     code: job.errorCode,
+    family: familyOf(job.errorCode),
     error: job.error,
     created_at: job.createdAt.toISOString(),
     run_at: job.runAt.toISOString(),
@@ -77,6 +81,7 @@ export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHist
     failure_class: failureClass,
     stage,
     code,
+    family: familyOf(code),
     error,
   }));
   return { ...jobRecord(job), history };

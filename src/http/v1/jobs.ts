@@ -25,7 +25,7 @@ const pageSize = 50;
 const codeField = z
   .string()
   .regex(/^[a-z_]{1,64}$/, 'is no code of an error, such as "source_unavailable"')
-  .describe('Code of an error.');
+  .describe('Code of an error; `picture_damaged` stands for its whole family.');
 const listQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   kind: z.enum(jobKinds).optional(),

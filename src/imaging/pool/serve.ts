@@ -29,7 +29,11 @@ function carryOut<Kind extends WorkKind>(handlers: Handlers, order: Order<Kind>)
 
 function namedFailure(error: unknown): Pick<ChildMessage & { type: 'failed' }, 'code' | 'message' | 'cause'> {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (error instanceof AppError) return { code: error.code, message: error.message };
+  if (error instanceof AppError) {
+    const { code, message } = error;
+    // What the image library said stands in the cause: it is for the log.
+    return error.cause instanceof Error ? { code, message, cause: error.cause.message } : { code, message };
+  }
   const errno = (error as NodeJS.ErrnoException | undefined)?.code;
   if (errno === 'ENOSPC' || errno === 'EDQUOT') {
     return {

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError, familyOf } from '../../errors.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { ChildMessage, Order, Outcome, WorkKind } from './messages.ts';
@@ -150,7 +150,9 @@ export class Slot {
 
   #failureOf(message: ChildMessage & { type: 'failed' }): AppError {
     const { code, cause } = message;
-    if (cause !== undefined) this.#options.logger.warn({ code, cause }, 'A decoder child met an error');
+    // A bad picture is daily life; anything else deserves attention.
+    const level = familyOf(code) === null ? 'warn' : 'info';
+    if (cause !== undefined) this.#options.logger[level]({ code, cause }, 'A decoder child met an error');
     return new AppError(code, message.message);
   }
 

@@ -11,9 +11,9 @@ export const presets = [
   { name: 'card', width: 40, height: 40, quality: 85 },
 ];
 export const limits = {
-  maxPixels: 50e6,
+  maxPixels: 70e6,
   maxAvifPixels: 24e6,
-  maxFrames: 100,
+  maxFrames: 1000,
   allowedFormats: pictureFormats,
 };
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));

@@ -1,0 +1,118 @@
+import type { Chromaticities } from '../containers/png.ts';
+
+/**
+ * Decodes a channel to light: `(a·x + b)^g` from `d` on, `c·x` below (ICC.1:2022, 10.18, function type 3). Every curve
+ * of SDR pictures has this form.
+ */
+export interface TransferCurve {
+  readonly g: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly d: number;
+}
+
+const d65 = [0.3127, 0.329] as const;
+const illuminantC = [0.31, 0.316] as const;
+
+/** Primaries of sRGB and BT.709. */
+export const srgbPrimaries: Chromaticities = primaries(d65, [0.64, 0.33], [0.3, 0.6], [0.15, 0.06]);
+
+const smpte170m = primaries(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
+
+/** Colour primaries of ITU-T H.273, table 2, by their value. */
+const primariesByCode: ReadonlyMap<number, Chromaticities> = new Map([
+  [1, srgbPrimaries],
+  [4, primaries(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
+  [5, primaries(d65, [0.64, 0.33], [0.29, 0.6], [0.15, 0.06])],
+  [6, smpte170m],
+  [7, smpte170m],
+  [8, primaries(illuminantC, [0.681, 0.319], [0.243, 0.692], [0.145, 0.049])],
+  [9, primaries(d65, [0.708, 0.292], [0.17, 0.797], [0.131, 0.046])],
+  [11, primaries([0.314, 0.351], [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [12, primaries(d65, [0.68, 0.32], [0.265, 0.69], [0.15, 0.06])],
+  [22, primaries(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
+]);
+
+/** The curve of sRGB (IEC 61966-2-1). */
+export const srgbCurve: TransferCurve = { g: 2.4, a: 1 / 1.055, b: 0.055 / 1.055, c: 1 / 12.92, d: 0.04045 };
+
+const bt2020Curve: TransferCurve = {
+  g: 1 / 0.45,
+  a: 1 / 1.0993,
+  b: 0.0993 / 1.0993,
+  c: 1 / 4.5,
+  d: 4.5 * 0.0181,
+};
+
+const smpte240mCurve: TransferCurve = {
+  g: 1 / 0.45,
+  a: 1 / 1.1115,
+  b: 0.1115 / 1.1115,
+  c: 1 / 4,
+  d: 4 * 0.0228,
+};
+
+/**
+ * Transfer characteristics of ITU-T H.273, table 3, by their value. BT.709 and its equals (1, 6, 11, 12) describe a
+ * camera; still pictures that name them were made on sRGB displays, and browsers show them so.
+ */
+const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
+  [1, srgbCurve],
+  [4, gammaCurve(2.2)],
+  [5, gammaCurve(2.8)],
+  [6, srgbCurve],
+  [7, smpte240mCurve],
+  [8, gammaCurve(1)],
+  [11, srgbCurve],
+  [12, srgbCurve],
+  [13, srgbCurve],
+  [14, bt2020Curve],
+  [15, bt2020Curve],
+]);
+
+/** Transfer characteristics and primaries that exist but have no rendering to sRGB here, by their names. */
+const unsupportedCurves: Readonly<Record<number, string>> = {
+  9: 'a logarithmic transfer curve',
+  10: 'a logarithmic transfer curve',
+  16: 'high dynamic range (PQ, SMPTE ST 2084)',
+  17: 'the transfer curve of digital cinema (SMPTE ST 428-1)',
+  18: 'high dynamic range (HLG, ARIB STD-B67)',
+};
+
+/** What two code points say: primaries and curve, or what about them is not supported, as a noun. */
+export type CodePointMeaning =
+  | { readonly primaries: Chromaticities; readonly curve: TransferCurve }
+  | { readonly unsupported: string };
+
+/** Meaning of code points; unspecified and reserved values count as those of sRGB. */
+export function meaningOf(primariesCode: number, transferCode: number): CodePointMeaning {
+  const unsupported = unsupportedCurves[transferCode];
+  if (unsupported !== undefined) return { unsupported };
+  if (primariesCode === 10) return { unsupported: 'the XYZ primaries of digital cinema (SMPTE ST 428-1)' };
+  return {
+    primaries: primariesByCode.get(primariesCode) ?? srgbPrimaries,
+    curve: curvesByCode.get(transferCode) ?? srgbCurve,
+  };
+}
+
+/** A plain power curve. */
+export function gammaCurve(exponent: number): TransferCurve {
+  return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
+}
+
+/** Whether primaries are those of sRGB, up to the rounding of a file's numbers. */
+export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
+  return (['white', 'red', 'green', 'blue'] as const).every((name) =>
+    chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),
+  );
+}
+
+function primaries(
+  white: readonly [number, number],
+  red: readonly [number, number],
+  green: readonly [number, number],
+  blue: readonly [number, number],
+): Chromaticities {
+  return { white, red, green, blue };
+}

@@ -1,0 +1,73 @@
+import { AppError } from '../../errors.ts';
+import { type IsobmffStructure, nclxOf, profileOfColr } from '../containers/isobmff.ts';
+import type { CodePoints, PngStructure } from '../containers/png.ts';
+import { areSrgbPrimaries, gammaCurve, meaningOf, srgbCurve, srgbPrimaries } from './code-points.ts';
+import { isIccProfile, writeRgbProfile } from './icc-profile.ts';
+
+/** What a file says about its colours. */
+export type FileColour =
+  /** sRGB, or nothing at all. A profile in the file, if any, does not count. */
+  | { readonly is: 'srgb'; readonly isNarrowRange?: boolean }
+  /** An ICC profile in the file. */
+  | { readonly is: 'embedded'; readonly profile: Uint8Array }
+  /** Numbers in the file; `profile` says the same. */
+  | { readonly is: 'named'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
+
+/** Encoding exponents beyond these are no picture's. */
+const [minGamma, maxGamma] = [0.1, 10];
+
+/** The gamma that files of sRGB state, for readers that do not know the sRGB chunk. */
+const gammaOfSrgb = 0.45455;
+
+/**
+ * Colours of a PNG. The first that is there and makes sense counts: cICP, iCCP, sRGB, gAMA with cHRM (PNG, third
+ * edition, 4.3 and 13.1). A gAMA of 1/2.2 with the primaries of sRGB, or none, means sRGB: so the specification tells
+ * writers to state it.
+ * @throws AppError `picture_unsupported` for high dynamic range.
+ */
+export function pngColour(png: PngStructure): FileColour {
+  const { cicp, isSrgb, gamma, chromaticities } = png;
+  // Other matrices are not allowed in PNG.
+  if (cicp !== undefined && cicp.matrix === 0) return codePointColour(cicp, 'PNG');
+  const { iccProfile } = png;
+  if (iccProfile !== undefined && isIccProfile(iccProfile)) return { is: 'embedded', profile: iccProfile };
+  const isGammaUsable = gamma !== undefined && gamma >= minGamma && gamma <= maxGamma;
+  if (isSrgb || (!isGammaUsable && chromaticities === undefined)) return { is: 'srgb' };
+  // Grey has no primaries.
+  const isGrey = png.header.colorType === 0 || png.header.colorType === 4;
+  const primaries = isGrey ? srgbPrimaries : (chromaticities ?? srgbPrimaries);
+  const isUsual = !isGammaUsable || Math.abs(gamma - gammaOfSrgb) < 0.0005;
+  if (isUsual && areSrgbPrimaries(primaries)) return { is: 'srgb' };
+  const profile = writeRgbProfile(primaries, isGammaUsable ? gammaCurve(1 / gamma) : srgbCurve);
+  return profile === undefined ? { is: 'srgb' } : { is: 'named', profile };
+}
+
+/**
+ * Colours of an AVIF's primary picture: an ICC profile before code points, and without either sRGB (MIAF, ISO/IEC
+ * 23000-22, 7.3.6.4). The decoder has dealt with matrix and range.
+ * @throws AppError `picture_unsupported` for high dynamic range.
+ */
+export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
+  const boxes = avif.items.get(avif.primaryItem ?? -1)?.properties ?? [];
+  const profile = boxes.map((box) => profileOfColr(bytes, box)).find((found) => found !== undefined);
+  if (profile !== undefined && isIccProfile(profile)) return { is: 'embedded', profile };
+  const codePoints = boxes.map((box) => nclxOf(bytes, box)).find((found) => found !== undefined);
+  return codePoints === undefined
+    ? { is: 'srgb' }
+    : codePointColour({ ...codePoints, isFullRange: true }, 'AVIF');
+}
+
+function codePointColour({ primaries, transfer, isFullRange }: CodePoints, format: string): FileColour {
+  const meaning = meaningOf(primaries, transfer);
+  if ('unsupported' in meaning) {
+    throw new AppError(
+      'picture_unsupported',
+      `The ${format} picture uses ${meaning.unsupported}, which cannot be converted to sRGB; save it in a standard ` +
+        'dynamic range colour space, such as sRGB or Display P3.',
+    );
+  }
+  const range = isFullRange ? {} : { isNarrowRange: true };
+  if (meaning.curve === srgbCurve && meaning.primaries === srgbPrimaries) return { is: 'srgb', ...range };
+  const profile = writeRgbProfile(meaning.primaries, meaning.curve);
+  return profile === undefined ? { is: 'srgb', ...range } : { is: 'named', profile, ...range };
+}

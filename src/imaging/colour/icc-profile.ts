@@ -1,0 +1,117 @@
+import type { Chromaticities } from '../containers/png.ts';
+import type { TransferCurve } from './code-points.ts';
+import { adaptation, apply, d50, invert, type Matrix, multiply, type Triple } from './matrix.ts';
+
+const headerBytes = 128;
+
+/**
+ * Linear RGB of primaries → XYZ under D50; `undefined` where the chromaticities enclose no colours. Source: Lindbloom,
+ * "RGB/XYZ Matrices".
+ */
+export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
+  const [w, r, g, b] = [xyzOf(white), xyzOf(red), xyzOf(green), xyzOf(blue)];
+  if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
+  const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
+  const inverse = invert(columns);
+  const adapt = adaptation(w, d50);
+  if (inverse === undefined || adapt === undefined) return undefined;
+  const [sr, sg, sb] = apply(inverse, w);
+  return multiply(adapt, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
+}
+
+/** XYZ with Y = 1. */
+function xyzOf([x, y]: readonly [number, number]): Triple | undefined {
+  return y > 0 ? [x / y, 1, (1 - x - y) / y] : undefined;
+}
+
+/**
+ * An ICC profile (version 4, matrix and curves) of an RGB space, for the colour management of the image library.
+ * `undefined` where the chromaticities enclose no colours.
+ */
+export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
+  const matrix = rgbToXyz(chromaticities);
+  if (matrix === undefined) return undefined;
+  const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
+  const trc = curveTag(curve);
+  return writeProfile([
+    ['desc', textTag('Primaries and curve that the file names')],
+    ['cprt', textTag('None')],
+    ['wtpt', xyzTag(d50)],
+    ['rXYZ', xyzTag([xr, yr, zr])],
+    ['gXYZ', xyzTag([xg, yg, zg])],
+    ['bXYZ', xyzTag([xb, yb, zb])],
+    ['rTRC', trc],
+    ['gTRC', trc],
+    ['bTRC', trc],
+  ]);
+}
+
+/** Whether bytes have the header and the tag table of an ICC profile. Broken ones are ignored, as in browsers. */
+export function isIccProfile(bytes: Uint8Array): boolean {
+  if (bytes.length < headerBytes + 4) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const tags = view.getUint32(headerBytes);
+  // "acsp", at its place in every version of the format.
+  if (view.getUint32(36) !== 0x61637370 || view.getUint32(0) > bytes.length) return false;
+  return tags > 0 && headerBytes + 4 + tags * 12 <= bytes.length;
+}
+
+/** The colour space that a profile is for: `RGB `, `GRAY`, `CMYK` … */
+export function spaceOfProfile(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(16, 20));
+}
+
+function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]): Buffer {
+  const table = Buffer.alloc(4 + tags.length * 12);
+  table.writeUInt32BE(tags.length, 0);
+  const parts: Buffer[] = [];
+  let at = headerBytes + table.length;
+  for (const [n, [name, data]] of tags.entries()) {
+    table.write(name, 4 + n * 12, 'latin1');
+    table.writeUInt32BE(at, 8 + n * 12);
+    table.writeUInt32BE(data.length, 12 + n * 12);
+    parts.push(data);
+    at += data.length;
+  }
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt32BE(at, 0);
+  header.writeUInt32BE(0x04300000, 8);
+  header.write('mntrRGB XYZ ', 12, 'latin1');
+  // Some date: profiles without one are refused by strict readers.
+  for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
+  header.write('acsp', 36, 'latin1');
+  xyz(d50).copy(header, 68);
+  return Buffer.concat([header, table, ...parts]);
+}
+
+function curveTag({ g, a, b, c, d }: TransferCurve): Buffer {
+  return Buffer.concat([Buffer.from('para\0\0\0\0\0\x03\0\0', 'latin1'), ...[g, a, b, c, d].map(fixed)]);
+}
+
+function xyzTag(value: Triple): Buffer {
+  return Buffer.concat([Buffer.from('XYZ \0\0\0\0', 'latin1'), xyz(value)]);
+}
+
+function xyz(value: Triple): Buffer {
+  return Buffer.concat(value.map(fixed));
+}
+
+/** s15Fixed16Number. */
+function fixed(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.round(value * 65_536))));
+  return bytes;
+}
+
+/** multiLocalizedUnicodeType with one English text, padded to four bytes. */
+function textTag(text: string): Buffer {
+  const body = Buffer.from(text, 'utf16le').swap16();
+  const head = Buffer.alloc(28);
+  head.write('mluc', 0, 'latin1');
+  head.writeUInt32BE(1, 8);
+  head.writeUInt32BE(12, 12);
+  head.write('enUS', 16, 'latin1');
+  head.writeUInt32BE(body.length, 20);
+  head.writeUInt32BE(28, 24);
+  return Buffer.concat([head, body, Buffer.alloc(-body.length & 3)]);
+}

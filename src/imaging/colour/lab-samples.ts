@@ -1,0 +1,77 @@
+import type { Pixels } from '../pixels.ts';
+import type { Samples } from '../samples.ts';
+import type { TiffLayout } from '../tiff-layout.ts';
+import { srgbPrimaries } from './code-points.ts';
+import { rgbToXyz } from './icc-profile.ts';
+import { apply, d50, invert } from './matrix.ts';
+
+/** Values of L*, a* or b* that the smallest and the largest number stand for. */
+type Range = readonly [from: number, to: number];
+
+/**
+ * Ranges of the encodings: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC L*a*b*; TIFF-FX
+ * (RFC 3949, 7.2.1) for ITU L*a*b*.
+ */
+function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
+  if (colours === 'itulab') {
+    return [
+      [0, 100],
+      [-85, 85],
+      [-75, 125],
+    ];
+  }
+  const largest = bits === 8 ? 127 : 65_535 / 256 - 128;
+  const chroma: Range = [-128, largest];
+  const lightness: Range = [0, colours === 'icclab' && bits === 16 ? (100 * 65_535) / 65_280 : 100];
+  return [lightness, chroma, chroma];
+}
+
+/**
+ * Makes a* and b* of CIE L*a*b*, which are signed, unsigned: a resize of the numbers as they are would take -1 for
+ * larger than 1. Changes the samples.
+ */
+export function offsetChroma({ data, channels }: Samples): void {
+  const sign = data instanceof Uint16Array ? 0x8000 : 0x80;
+  for (let at = 0; at < data.length; at += channels) {
+    data[at + 1] = (data[at + 1] ?? 0) ^ sign;
+    data[at + 2] = (data[at + 2] ?? 0) ^ sign;
+  }
+}
+
+/** L*a*b* under D50 (unsigned numbers, with or without alpha) to opaque 8-bit sRGB on white. */
+export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
+  const { width, height, channels, data } = samples;
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  const toXyz = rgbToXyz(srgbPrimaries);
+  const toRgb = toXyz && invert(toXyz);
+  if (toRgb === undefined) throw new Error('The primaries of sRGB have an inverse.');
+  const [lightness, green, blue] = rangesOf(layout).map(([from, to]) => (value: number) => {
+    return from + ((to - from) * value) / full;
+  }) as [Decode, Decode, Decode];
+  const result = Buffer.allocUnsafe(width * height * 3);
+  for (let at = 0, to = 0; at < data.length; at += channels, to += 3) {
+    const y = (lightness(data[at] ?? 0) + 16) / 116;
+    const x = y + green(data[at + 1] ?? 0) / 500;
+    const z = y - blue(data[at + 2] ?? 0) / 200;
+    const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
+    const alpha = channels > 3 ? (data[at + 3] ?? 0) / full : 1;
+    for (let n = 0; n < 3; n++) {
+      result[to + n] = Math.round(255 * (1 - alpha + alpha * encode(rgb[n] ?? 0)));
+    }
+  }
+  return { width, height, data: result };
+}
+
+type Decode = (value: number) => number;
+
+/** CIE 15:2004, 8.2.1, inverted. */
+function inverseCurve(value: number): number {
+  return value > 6 / 29 ? value ** 3 : (value - 16 / 116) * (3 * (6 / 29) ** 2);
+}
+
+/** IEC 61966-2-1, clipped. */
+function encode(linear: number): number {
+  if (linear <= 0) return 0;
+  if (linear >= 1) return 1;
+  return linear <= 0.0031308 ? linear * 12.92 : 1.055 * linear ** (1 / 2.4) - 0.055;
+}

@@ -1,0 +1,169 @@
+/** One image block of a GIF. */
+export interface GifFrame {
+  /** Place on the logical screen. */
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  /** Where its LZW minimum code size stands; the blocks of data follow. */
+  readonly dataStart: number;
+  /** Behind its last block; the end of the file where that cuts it. */
+  readonly end: number;
+  /** Whether the file holds its data up to the block that ends it. */
+  readonly isWhole: boolean;
+}
+
+/** The blocks of a GIF, as far as the file goes. */
+export interface GifStructure {
+  /** Size of the logical screen. */
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly first: GifFrame | undefined;
+  readonly last: GifFrame | undefined;
+  readonly hasTrailer: boolean;
+  /** Whether the file ends inside a block that is no image data. */
+  readonly endsInsideBlock: boolean;
+}
+
+const imageSeparator = 0x2c;
+const extensionIntroducer = 0x21;
+const trailer = 0x3b;
+const screenBytes = 13;
+const descriptorBytes = 10;
+
+/**
+ * Reads the blocks of a GIF (CompuServe, GIF89a) in one pass; `undefined` where the logical screen is missing. A byte
+ * that begins no block ends the picture, as in browsers.
+ */
+export function readGif(bytes: Uint8Array): GifStructure | undefined {
+  if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let frames = 0;
+  let first: GifFrame | undefined;
+  let last: GifFrame | undefined;
+  let at = screenBytes + tableBytes(bytes[10] ?? 0);
+  let isInside = at > bytes.length;
+  while (at < bytes.length) {
+    if (bytes[at] === imageSeparator) {
+      if (at + descriptorBytes >= bytes.length) {
+        isInside = true;
+        break;
+      }
+      last = readFrame(view, at);
+      first ??= last;
+      frames++;
+      at = last.end;
+      if (!last.isWhole) break;
+    } else if (bytes[at] === extensionIntroducer) {
+      const blocks = skipBlocks(bytes, at + 2);
+      at = blocks.end;
+      isInside = !blocks.isWhole;
+    } else break;
+  }
+  const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+  return { ...size, frames, first, last, hasTrailer: bytes[at] === trailer, endsInsideBlock: isInside };
+}
+
+/** The file up to the end of its first frame, with a trailer. */
+export function gifOfFirstFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
+  return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
+}
+
+/** Whether the bytes begin with the signature of a GIF. */
+export function isGif(bytes: Uint8Array): boolean {
+  return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
+}
+
+/** Bytes of the colour table that the flags of a screen or an image announce. */
+function tableBytes(flags: number): number {
+  return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
+}
+
+function readFrame(view: DataView, at: number): GifFrame {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const dataStart = at + descriptorBytes + tableBytes(bytes[at + 9] ?? 0);
+  const { end, isWhole } = skipBlocks(bytes, dataStart + 1);
+  return {
+    left: view.getUint16(at + 1, true),
+    top: view.getUint16(at + 3, true),
+    width: view.getUint16(at + 5, true),
+    height: view.getUint16(at + 7, true),
+    dataStart,
+    end,
+    isWhole,
+  };
+}
+
+function skipBlocks(bytes: Uint8Array, start: number): { readonly end: number; readonly isWhole: boolean } {
+  let at = start;
+  while (at < bytes.length) {
+    const length = bytes[at] ?? 0;
+    if (length === 0) return { end: at + 1, isWhole: true };
+    at += 1 + length;
+  }
+  return { end: bytes.length, isWhole: false };
+}
+
+/**
+ * Whether the LZW data of a frame gives all of its pixels, without making them: a frame whose last block is cut may
+ * still be complete. `corrupt` where the data contradicts itself before.
+ */
+export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'short' | 'corrupt' {
+  const codeBits = bytes[frame.dataStart] ?? 0;
+  if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'short';
+  const wanted = frame.width * frame.height;
+  const clear = 2 ** codeBits;
+  const lengths = new Uint32Array(4096).fill(1, 0, clear);
+  const nextCode = codeReader(bytes, frame.dataStart + 1, frame.end);
+  let known = clear + 2;
+  let size = codeBits + 1;
+  let previous = 0;
+  let pixels = 0;
+  while (pixels < wanted) {
+    const code = nextCode(size);
+    if (code === undefined || code === clear + 1) return 'short';
+    if (code > known) return 'corrupt';
+    if (code === clear) {
+      known = clear + 2;
+      size = codeBits + 1;
+      previous = 0;
+      continue;
+    }
+    // `previous` is the length of the string before; the first code after a clear adds none to the table.
+    if (previous > 0 && known < 4096) {
+      lengths[known] = previous + 1;
+      known++;
+      if (known === 2 ** size && size < 12) size++;
+    }
+    previous = lengths[code] ?? 0;
+    pixels += previous;
+  }
+  return 'complete';
+}
+
+/** Reads codes of variable size from a chain of data blocks, lowest bits first. */
+function codeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
+  let at = start;
+  let left = 0;
+  let held = 0;
+  let bits = 0;
+  return (size) => {
+    while (bits < size) {
+      if (left === 0) {
+        left = at < end ? (bytes[at] ?? 0) : 0;
+        at++;
+        if (left === 0) return undefined;
+      }
+      if (at >= end) return undefined;
+      held |= (bytes[at] ?? 0) << bits;
+      bits += 8;
+      at++;
+      left--;
+    }
+    const code = held & (2 ** size - 1);
+    held >>>= size;
+    bits -= size;
+    return code;
+  };
+}

@@ -1,0 +1,111 @@
+import { type HuffmanTable, nextJpegSegment } from './jpeg.ts';
+
+/** Reads the entropy-coded data of a scan, bit by bit. Behind its end every bit is 0, and counts as missing. */
+export interface EntropyReader {
+  /** The next symbol of a table; -1 where no code of it fits. */
+  readonly symbol: (table: HuffmanDecoder) => number;
+  readonly bits: (count: number) => number;
+  /** Passes over the restart marker `number`: `short` where the data ends in its place, `other` where it goes on. */
+  readonly restart: (number: number) => 'passed' | 'short' | 'other';
+  /** Whether more was read than there is. */
+  readonly isShort: () => boolean;
+  /** Where the data ends: at a marker, or at the end of the file. */
+  readonly at: () => number;
+}
+
+/** A Huffman table in the form that a reader needs. */
+export interface HuffmanDecoder {
+  /** For the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
+  readonly short: Uint16Array;
+  /** For each length: what to add to a code to get the place of its value, and the largest code. */
+  readonly offsets: Int32Array;
+  readonly largest: Int32Array;
+  readonly values: Uint8Array;
+}
+
+/** Prepares a table for reading (ITU-T T.81, annex C and F.2.2.3). */
+export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
+  const short = new Uint16Array(256);
+  const offsets = new Int32Array(17);
+  const largest = new Int32Array(17).fill(-1);
+  let code = 0;
+  let place = 0;
+  for (let length = 1; length <= 16; length++) {
+    const count = counts[length - 1] ?? 0;
+    offsets[length] = place - code;
+    if (count > 0) largest[length] = code + count - 1;
+    if (length <= 8) {
+      for (let n = 0; n < count; n++) {
+        const first = (code + n) << (8 - length);
+        short.fill(length * 256 + (values[place + n] ?? 0), first, first + 2 ** (8 - length));
+      }
+    }
+    place += count;
+    code = (code + count) * 2;
+  }
+  return { short, offsets, largest, values };
+}
+
+/** Begins to read at `start`. */
+export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
+  let at = start;
+  let held = 0;
+  let count = 0;
+  let missing = 0;
+
+  /** Holds at least 16 bits, so that no code and no value has to look whether there are enough. */
+  function fill(): void {
+    while (count <= 16) {
+      const byte = at < bytes.length ? (bytes[at] ?? 0) : 0xff;
+      const isStuffed = byte === 0xff && bytes[at + 1] === 0;
+      if (byte === 0xff && !isStuffed) {
+        held <<= 8;
+        missing += 8;
+      } else {
+        held = (held << 8) | byte;
+        at += isStuffed ? 2 : 1;
+      }
+      count += 8;
+    }
+  }
+
+  function take(size: number): number {
+    count -= size;
+    return (held >>> count) & (2 ** size - 1);
+  }
+
+  return {
+    symbol(table) {
+      if (count < 16) fill();
+      const found = table.short[(held >>> (count - 8)) & 255] ?? 0;
+      if (found > 0) {
+        count -= found >> 8;
+        return found & 255;
+      }
+      for (let length = 9; length <= 16; length++) {
+        const code = (held >>> (count - length)) & (2 ** length - 1);
+        if (code > (table.largest[length] ?? -1)) continue;
+        count -= length;
+        return table.values[code + (table.offsets[length] ?? 0)] ?? -1;
+      }
+      return -1;
+    },
+    bits(size) {
+      if (size === 0) return 0;
+      if (count < 16) fill();
+      return take(size);
+    },
+    restart(number) {
+      const isUsedUp = count - missing < 8 && (bytes[at] === 0xff || at >= bytes.length);
+      held = 0;
+      count = 0;
+      missing = 0;
+      const segment = nextJpegSegment(bytes, at);
+      if (segment?.marker !== 0xd0 + number) return isUsedUp ? 'short' : 'other';
+      at = segment.end;
+      return 'passed';
+    },
+    isShort: () => missing > count,
+    at: () => at,
+  };
+}

@@ -1,0 +1,304 @@
+import {
+  type HuffmanTable,
+  isFrameMarker,
+  type JpegFrame,
+  jpegMarkers,
+  type JpegScan,
+  nextJpegSegment,
+  readHuffmanTables,
+  readJpegFrame,
+  readJpegScan,
+} from './jpeg.ts';
+import { type EntropyReader, entropyReader, huffmanDecoder, type HuffmanDecoder } from './jpeg-entropy.ts';
+
+/** What was found behind the headers of a JPEG. */
+export type JpegContent =
+  /** All pixels are there, up to `end`, where an end marker belongs. */
+  | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
+  /** The file, or what its end marker closes, ends before the pixels do. */
+  | { readonly kind: 'cut' }
+  /** `what` completes a sentence that begins with "its data". */
+  | { readonly kind: 'corrupt'; readonly what: string }
+  /** A kind of JPEG that is not read here: `frame` says which. */
+  | { readonly kind: 'other'; readonly frame: JpegFrame };
+
+/** What a scan came to. */
+type ScanEnd = 'whole' | 'short' | 'contradiction';
+
+/** Progressive pictures are sent in some ten scans; more than this many are an attack on the decoder's time. */
+const maxScans = 500;
+
+/** The longest sides that may be decoded at all: what is kept for each block is bounded by them. */
+const maxPixels = 2 ** 28;
+
+/**
+ * Reads all scans of a Huffman-coded JPEG without making pixels, and says whether all of them are there. It costs a
+ * fraction of a decode, and is meant for files that a decoder complained about: those without an end marker are
+ * complete more often than not, and a file that was closed behind a cut is not.
+ * Source: ITU-T T.81, annexes F and G.
+ */
+export function readJpegContent(bytes: Uint8Array): JpegContent {
+  const tables = new Map<number, HuffmanTable>();
+  let frame: JpegFrame | undefined;
+  let coverage: Coverage | undefined;
+  let restartInterval = 0;
+  let scans = 0;
+  for (let at = 2; ; ) {
+    const segment = nextJpegSegment(bytes, at);
+    if (segment === undefined || !segment.isWhole) return { kind: 'cut' };
+    const { marker, start } = segment;
+    at = segment.end;
+    if (marker === jpegMarkers.eoi) {
+      // Some encoders leave out the finest details; what such a file sends is all that there is.
+      if (frame !== undefined && coverage?.hasBegun() === true)
+        return { kind: 'complete', end: start - 2, frame };
+      return { kind: 'cut' };
+    }
+    if (marker === jpegMarkers.dht) readHuffmanTables(bytes, segment, tables);
+    else if (marker === jpegMarkers.dri)
+      restartInterval = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
+    else if (isFrameMarker(marker)) {
+      frame = readJpegFrame(bytes, segment);
+      if (frame === undefined) return { kind: 'corrupt', what: 'has a header that contradicts itself' };
+      if (frame.width * frame.height > maxPixels) return { kind: 'corrupt', what: 'claims too many pixels' };
+      if (frame.process > 2 || frame.precision !== 8 || frame.height === 0) return { kind: 'other', frame };
+      coverage = makeCoverage(frame);
+    } else if (marker === jpegMarkers.sos) {
+      const scan = frame && readJpegScan(bytes, segment, frame);
+      if (frame === undefined || coverage === undefined || scan === undefined || scans >= maxScans) {
+        return { kind: 'corrupt', what: 'contradicts its header' };
+      }
+      scans++;
+      const reader = entropyReader(bytes, at);
+      const outcome = readScan(reader, frame, scan, { tables, restartInterval, coverage });
+      at = reader.at();
+      if (outcome === 'short') return { kind: isAtEnd(bytes, at) ? 'cut' : 'corrupt', what: 'has a gap' };
+      if (outcome === 'contradiction') return { kind: 'corrupt', what: 'contradicts itself' };
+      coverage.add(scan);
+      if (coverage.isFull()) return { kind: 'complete', end: at, frame };
+    }
+  }
+}
+
+/** Whether nothing but the end of the picture follows. */
+function isAtEnd(bytes: Uint8Array, at: number): boolean {
+  const next = nextJpegSegment(bytes, at);
+  return next === undefined || next.marker === jpegMarkers.eoi || !next.isWhole;
+}
+
+/** Which coefficients of which components have been sent, and how finely. */
+interface Coverage {
+  readonly add: (scan: JpegScan) => void;
+  readonly hasBegun: () => boolean;
+  readonly isFull: () => boolean;
+  /** Which coefficients of a component's blocks are not 0: two words of 32 bits for each block. */
+  readonly nonZero: (index: number, blocks: number) => Uint32Array;
+}
+
+function makeCoverage({ process, components }: JpegFrame): Coverage {
+  const isProgressive = process === 2;
+  // Bit position of each coefficient that was sent last; 255: not at all.
+  const positions = components.map(() => new Uint8Array(64).fill(255));
+  const words: Uint32Array[] = [];
+  return {
+    add(scan) {
+      const range = isProgressive ? [scan.from, scan.to + 1] : [0, 64];
+      for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
+    },
+    hasBegun: () => positions.every(([dc]) => dc !== 255),
+    isFull: () => positions.every((sent) => sent.every((position) => position === 0)),
+    nonZero: (index, blocks) => (words[index] ??= new Uint32Array(blocks * 2)),
+  };
+}
+
+interface ScanContext {
+  readonly tables: ReadonlyMap<number, HuffmanTable>;
+  readonly restartInterval: number;
+  readonly coverage: Coverage;
+}
+
+/** Reads one block: `false` where its data contradicts itself. */
+type BlockReader = (block: number) => boolean;
+
+function readScan(
+  reader: EntropyReader,
+  frame: JpegFrame,
+  scan: JpegScan,
+  { tables, restartInterval, coverage }: ScanContext,
+): ScanEnd {
+  const run = { blocks: 0 };
+  const units = unitsOf(frame, scan);
+  const blockReaders = scan.components.map((component) => {
+    const decoder = (place: number) => {
+      const table = tables.get(place);
+      return table && huffmanDecoder(table);
+    };
+    const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
+    if (frame.process !== 2) return dc && ac && sequentialBlocks(reader, dc, ac);
+    if (scan.from === 0) return scan.high > 0 ? bitBlocks(reader) : dc && firstDcBlocks(reader, dc);
+    if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
+    const nonZero = coverage.nonZero(component.index, units.count);
+    return (scan.high > 0 ? refinedAcBlocks : firstAcBlocks)(reader, ac, { scan, run, nonZero });
+  });
+  const readers: BlockReader[] = blockReaders.filter((one) => one !== undefined);
+  if (readers.length < scan.components.length) return 'contradiction';
+  for (let unit = 0; unit < units.count; unit++) {
+    if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
+      run.blocks = 0;
+      const marker = reader.restart((unit / restartInterval - 1) % 8);
+      if (marker !== 'passed') return marker === 'short' ? 'short' : 'contradiction';
+    }
+    for (let place = 0; place < readers.length; place++) {
+      for (let n = units.blocks[place] ?? 1; n > 0; n--) {
+        const isSound = readers[place]?.(unit) ?? false;
+        // Behind the end all bits are 0, which may spell a contradiction.
+        if (reader.isShort()) return 'short';
+        if (!isSound) return 'contradiction';
+      }
+    }
+  }
+  return 'whole';
+}
+
+/**
+ * How many units a scan has, and how many blocks of each of its components a unit has. A scan of one component has
+ * its blocks one by one, without those that only fill up the last unit of an interleaved scan.
+ */
+function unitsOf(
+  { width, height, components }: JpegFrame,
+  scan: JpegScan,
+): { readonly count: number; readonly blocks: readonly number[] } {
+  const horizontal = Math.max(...components.map((component) => component.horizontal));
+  const vertical = Math.max(...components.map((component) => component.vertical));
+  const chosen = scan.components.flatMap(({ index }) => components[index] ?? []);
+  const [only] = chosen;
+  if (only !== undefined && chosen.length === 1) {
+    const columns = Math.ceil(Math.ceil((width * only.horizontal) / horizontal) / 8);
+    const rows = Math.ceil(Math.ceil((height * only.vertical) / vertical) / 8);
+    return { count: columns * rows, blocks: [1] };
+  }
+  return {
+    count: Math.ceil(width / (8 * horizontal)) * Math.ceil(height / (8 * vertical)),
+    blocks: chosen.map((component) => component.horizontal * component.vertical),
+  };
+}
+
+function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
+  return () => {
+    const size = reader.symbol(dc);
+    if (size < 0 || size > 15) return false;
+    reader.bits(size);
+    for (let k = 1; k < 64; k++) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) return true;
+      k += zeros;
+      if (k > 63) return false;
+      reader.bits(bits);
+    }
+    return true;
+  };
+}
+
+function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
+  return () => {
+    const size = reader.symbol(dc);
+    if (size < 0 || size > 15) return false;
+    reader.bits(size);
+    return true;
+  };
+}
+
+function bitBlocks(reader: EntropyReader): BlockReader {
+  return () => {
+    reader.bits(1);
+    return true;
+  };
+}
+
+interface AcScan {
+  readonly scan: JpegScan;
+  /** Blocks that the last code ended in advance. */
+  readonly run: { blocks: number };
+  readonly nonZero: Uint32Array;
+}
+
+function firstAcBlocks(
+  reader: EntropyReader,
+  ac: HuffmanDecoder,
+  { scan, run, nonZero }: AcScan,
+): BlockReader {
+  return (block) => {
+    if (run.blocks > 0) {
+      run.blocks--;
+      return true;
+    }
+    for (let k = scan.from; k <= scan.to; k++) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) {
+        run.blocks = 2 ** zeros + reader.bits(zeros) - 1;
+        return true;
+      }
+      k += zeros;
+      if (k > 63) return false;
+      reader.bits(bits);
+      if (bits > 0) mark(nonZero, block, k);
+    }
+    return true;
+  };
+}
+
+function refinedAcBlocks(
+  reader: EntropyReader,
+  ac: HuffmanDecoder,
+  { scan, run, nonZero }: AcScan,
+): BlockReader {
+  /** Passes over `zeros` coefficients that are still 0; those that are not have a bit each. */
+  function pass(block: number, from: number, zeros: number): number {
+    let left = zeros;
+    let k = from;
+    for (; k <= scan.to; k++) {
+      if (isMarked(nonZero, block, k)) reader.bits(1);
+      else if (left-- === 0) break;
+    }
+    return k;
+  }
+
+  return (block) => {
+    let k = scan.from;
+    while (run.blocks === 0 && k <= scan.to) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) {
+        run.blocks = 2 ** zeros + reader.bits(zeros);
+        break;
+      }
+      if (bits > 1) return false;
+      reader.bits(bits);
+      k = pass(block, k, zeros);
+      if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
+      k++;
+    }
+    if (run.blocks > 0) {
+      pass(block, k, 64);
+      run.blocks--;
+    }
+    return true;
+  };
+}
+
+function mark(nonZero: Uint32Array, block: number, k: number): void {
+  const word = block * 2 + (k >> 5);
+  nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
+}
+
+function isMarked(nonZero: Uint32Array, block: number, k: number): boolean {
+  return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
+}

@@ -1,0 +1,140 @@
+/** A component of a JPEG's frame. */
+export interface JpegComponent {
+  readonly id: number;
+  /** Sampling factors, 1 to 4. */
+  readonly horizontal: number;
+  readonly vertical: number;
+}
+
+/** The frame header (SOF) of a JPEG. */
+export interface JpegFrame {
+  /** Number of the SOF marker: 0 baseline, 1 extended, 2 progressive, 3 lossless, 9 and up arithmetic … */
+  readonly process: number;
+  /** Bits for each sample. */
+  readonly precision: number;
+  readonly width: number;
+  readonly height: number;
+  readonly components: readonly JpegComponent[];
+}
+
+/** The header of a scan (SOS). */
+export interface JpegScan {
+  readonly components: ReadonlyArray<{
+    /** Place in the frame's components. */
+    readonly index: number;
+    readonly dcTable: number;
+    readonly acTable: number;
+  }>;
+  /** First and last coefficient that it sends (progressive). */
+  readonly from: number;
+  readonly to: number;
+  /** Successive approximation: bit position before (0: the first time) and now. */
+  readonly high: number;
+  readonly low: number;
+}
+
+/** A Huffman table: how many codes there are of each length from 1 to 16, and their values in order. */
+export interface HuffmanTable {
+  readonly counts: Uint8Array;
+  readonly values: Uint8Array;
+}
+
+/** One marker segment. Its content is `bytes.subarray(start, end)`. */
+export interface JpegSegment {
+  readonly marker: number;
+  readonly start: number;
+  readonly end: number;
+  readonly isWhole: boolean;
+}
+
+/** The markers that this product reads. */
+export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
+
+/**
+ * The next marker segment at or behind `at`; `undefined` where the file ends first. Bytes that are no marker, padding
+ * and stuffed bytes are passed over, as decoders do.
+ */
+export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | undefined {
+  let place = at;
+  while (place + 1 < bytes.length) {
+    const marker = bytes[place + 1] ?? 0;
+    if (bytes[place] !== 0xff || marker === 0 || marker === 0xff) place++;
+    else return segmentAt(bytes, place, marker);
+  }
+  return undefined;
+}
+
+function segmentAt(bytes: Uint8Array, at: number, marker: number): JpegSegment {
+  const start = at + 2;
+  const isBare = marker === 0x01 || (marker >= 0xd0 && marker <= jpegMarkers.eoi);
+  if (isBare) return { marker, start, end: start, isWhole: true };
+  const length = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
+  const end = start + Math.max(2, length);
+  return { marker, start: start + 2, end: Math.min(end, bytes.length), isWhole: end <= bytes.length };
+}
+
+/** Whether a marker begins a frame: SOF0 to SOF15 without the tables and extensions among them. */
+export function isFrameMarker(marker: number): boolean {
+  return marker >= 0xc0 && marker <= 0xcf && marker !== jpegMarkers.dht && marker !== 0xc8 && marker !== 0xcc;
+}
+
+/** Reads a frame header; `undefined` where it contradicts itself. */
+export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFrame | undefined {
+  const { marker, start, end } = segment;
+  const count = bytes[start + 5] ?? 0;
+  if (count < 1 || count > 4 || start + 6 + count * 3 > end) return undefined;
+  const components: JpegComponent[] = [];
+  for (let at = start + 6; components.length < count; at += 3) {
+    const factors = bytes[at + 1] ?? 0;
+    const [horizontal, vertical] = [factors >> 4, factors & 15];
+    if (horizontal < 1 || horizontal > 4 || vertical < 1 || vertical > 4) return undefined;
+    components.push({ id: bytes[at] ?? 0, horizontal, vertical });
+  }
+  return {
+    process: marker - 0xc0,
+    precision: bytes[start] ?? 0,
+    height: ((bytes[start + 1] ?? 0) << 8) | (bytes[start + 2] ?? 0),
+    width: ((bytes[start + 3] ?? 0) << 8) | (bytes[start + 4] ?? 0),
+    components,
+  };
+}
+
+/** Reads a scan header; `undefined` where it contradicts itself or the frame. */
+export function readJpegScan(
+  bytes: Uint8Array,
+  { start, end }: JpegSegment,
+  frame: JpegFrame,
+): JpegScan | undefined {
+  const count = bytes[start] ?? 0;
+  const behind = start + 1 + count * 2;
+  if (count < 1 || count > 4 || behind + 3 > end) return undefined;
+  const components: JpegScan['components'][number][] = [];
+  for (let at = start + 1; at < behind; at += 2) {
+    const index = frame.components.findIndex(({ id }) => id === bytes[at]);
+    const tables = bytes[at + 1] ?? 0;
+    if (index < 0) return undefined;
+    components.push({ index, dcTable: tables >> 4, acTable: tables & 15 });
+  }
+  const approximation = bytes[behind + 2] ?? 0;
+  return {
+    components,
+    from: bytes[behind] ?? 0,
+    to: bytes[behind + 1] ?? 0,
+    high: approximation >> 4,
+    low: approximation & 15,
+  };
+}
+
+/** Reads the tables of a DHT segment into `tables`: DC tables at their numbers, AC tables 16 places behind. */
+export function readHuffmanTables(
+  bytes: Uint8Array,
+  { start, end }: JpegSegment,
+  tables: Map<number, HuffmanTable>,
+): void {
+  for (let at = start; at + 17 <= end; ) {
+    const counts = bytes.subarray(at + 1, at + 17);
+    const values = bytes.subarray(at + 17, at + 17 + counts.reduce((sum, count) => sum + count, 0));
+    tables.set(bytes[at] ?? 0, { counts, values });
+    at += 17 + values.length;
+  }
+}

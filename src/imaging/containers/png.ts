@@ -1,0 +1,169 @@
+import { inflateSync } from 'node:zlib';
+
+/** One chunk of a PNG. Its data are `bytes.subarray(start, start + length)`, unless the file is cut inside it. */
+export interface PngChunk {
+  readonly type: string;
+  readonly start: number;
+  readonly length: number;
+  /** Whether the file holds the whole chunk, checksum included. */
+  readonly isWhole: boolean;
+}
+
+/** The fields of IHDR. */
+export interface PngHeader {
+  readonly width: number;
+  readonly height: number;
+  readonly bitDepth: number;
+  /** 0 grey, 2 RGB, 3 palette, 4 grey + alpha, 6 RGB + alpha. */
+  readonly colorType: number;
+  readonly isInterlaced: boolean;
+}
+
+/** Coding-independent code points (ITU-T H.273) of a picture. */
+export interface CodePoints {
+  readonly primaries: number;
+  readonly transfer: number;
+  readonly matrix: number;
+  readonly isFullRange: boolean;
+}
+
+/** CIE xy of a white point and of three primaries. */
+export interface Chromaticities {
+  readonly white: readonly [number, number];
+  readonly red: readonly [number, number];
+  readonly green: readonly [number, number];
+  readonly blue: readonly [number, number];
+}
+
+/** What stands in front of a PNG's pixels. Chunks that are cut or too short are left out. */
+export interface PngStructure {
+  readonly header: PngHeader;
+  /** Chunks before the first IDAT, in their order. */
+  readonly chunks: readonly PngChunk[];
+  readonly hasPixels: boolean;
+  /** Frames that acTL announces. */
+  readonly animationFrames: number | undefined;
+  readonly hasTransparency: boolean;
+  readonly cicp: CodePoints | undefined;
+  readonly hasProfile: boolean;
+  /** The profile of iCCP, unpacked at each access. */
+  readonly iccProfile: Uint8Array | undefined;
+  readonly isSrgb: boolean;
+  /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
+  readonly gamma: number | undefined;
+  readonly chromaticities: Chromaticities | undefined;
+}
+
+const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+
+/** More chunks than any writer puts in front of the pixels; a file of a million empty ones ends here. */
+const maxChunksBeforePixels = 4096;
+
+/** Profiles of printers reach some megabytes; a deflated one may claim any size. */
+const maxProfileBytes = 16 * 1024 * 1024;
+
+/** Whether the bytes begin with the signature of PNG. */
+export function isPng(bytes: Uint8Array): boolean {
+  return signature.every((byte, at) => bytes[at] === byte);
+}
+
+/** The chunks of a PNG, as far as the file goes. A file without the signature has none. */
+export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
+  if (!isPng(bytes)) return;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 8; at + 8 <= bytes.length; ) {
+    const length = view.getUint32(at);
+    const end = at + 12 + length;
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    yield { type, start: at + 8, length, isWhole: end <= bytes.length };
+    at = end;
+  }
+}
+
+/** Reads a PNG up to its first IDAT; `undefined` where the signature or IHDR is missing. */
+export function readPng(bytes: Uint8Array): PngStructure | undefined {
+  const chunks: PngChunk[] = [];
+  let hasPixels = false;
+  for (const chunk of pngChunks(bytes)) {
+    hasPixels = chunk.type === 'IDAT';
+    if (hasPixels || chunk.type === 'IEND' || chunks.length >= maxChunksBeforePixels) break;
+    chunks.push(chunk);
+  }
+  const header = headerOf(bytes, chunks[0]);
+  if (header === undefined) return undefined;
+  const data = (type: string, length: number) => dataOf(bytes, chunks, type, length);
+  return {
+    header,
+    chunks,
+    hasPixels,
+    animationFrames: data('acTL', 8)?.getUint32(0),
+    hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
+    cicp: codePointsOf(data('cICP', 4)),
+    hasProfile: chunks.some(({ type }) => type === 'iCCP'),
+    // Unpacked only for those who want it: most readers want the size.
+    get iccProfile() {
+      return profileOf(data('iCCP', 3));
+    },
+    isSrgb: data('sRGB', 1) !== undefined,
+    gamma: gammaOf(data('gAMA', 4)),
+    chromaticities: chromaticitiesOf(data('cHRM', 32)),
+  };
+}
+
+function headerOf(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | undefined {
+  const data = chunk === undefined ? undefined : dataOf(bytes, [chunk], 'IHDR', 13);
+  if (data === undefined) return undefined;
+  return {
+    width: data.getUint32(0),
+    height: data.getUint32(4),
+    bitDepth: data.getUint8(8),
+    colorType: data.getUint8(9),
+    isInterlaced: data.getUint8(12) === 1,
+  };
+}
+
+/** The data of the first chunk of a type that is whole and has at least `minLength` bytes. */
+function dataOf(
+  bytes: Uint8Array,
+  chunks: readonly PngChunk[],
+  type: string,
+  minLength: number,
+): DataView | undefined {
+  const chunk = chunks.find((one) => one.type === type);
+  if (chunk === undefined || !chunk.isWhole || chunk.length < minLength) return undefined;
+  return new DataView(bytes.buffer, bytes.byteOffset + chunk.start, chunk.length);
+}
+
+function codePointsOf(data: DataView | undefined): CodePoints | undefined {
+  if (data === undefined) return undefined;
+  return {
+    primaries: data.getUint8(0),
+    transfer: data.getUint8(1),
+    matrix: data.getUint8(2),
+    isFullRange: data.getUint8(3) === 1,
+  };
+}
+
+/** iCCP: a name of at most 79 bytes, 0, the method (0: deflate), the deflated profile. */
+function profileOf(data: DataView | undefined): Uint8Array | undefined {
+  if (data === undefined) return undefined;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const nameEnd = bytes.subarray(0, 80).indexOf(0);
+  if (nameEnd < 0 || bytes[nameEnd + 1] !== 0) return undefined;
+  try {
+    return inflateSync(bytes.subarray(nameEnd + 2), { maxOutputLength: maxProfileBytes });
+  } catch {
+    return undefined;
+  }
+}
+
+function gammaOf(data: DataView | undefined): number | undefined {
+  const value = data?.getUint32(0) ?? 0;
+  return value === 0 ? undefined : value / 100_000;
+}
+
+function chromaticitiesOf(data: DataView | undefined): Chromaticities | undefined {
+  if (data === undefined) return undefined;
+  const pair = (at: number) => [data.getInt32(at) / 100_000, data.getInt32(at + 4) / 100_000] as const;
+  return { white: pair(0), red: pair(8), green: pair(16), blue: pair(24) };
+}

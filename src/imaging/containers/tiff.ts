@@ -1,0 +1,234 @@
+/** One entry of a TIFF directory. Its values stand at `offset`, inside the entry itself or elsewhere in the file. */
+export interface TiffEntry {
+  readonly tag: number;
+  /** Field type of TIFF 6.0: 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
+  readonly type: number;
+  readonly count: number;
+  readonly offset: number;
+}
+
+/** One directory (IFD): a picture, a reduced copy of one, or a set of further tags. */
+export interface TiffDirectory {
+  readonly offset: number;
+  readonly entries: ReadonlyMap<number, TiffEntry>;
+  /** Whether the file holds all of its entries; false where it is cut inside the directory. */
+  readonly isWhole: boolean;
+}
+
+/** A TIFF whose first directory was found. */
+export interface TiffStructure {
+  readonly bytes: Uint8Array;
+  readonly isLittleEndian: boolean;
+  /** BigTIFF: 64-bit offsets. */
+  readonly isBig: boolean;
+  /** The chain that begins with the first directory. */
+  readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
+  /** Whether `directories` end as the file says; false where the chain leads out of the file, returns or is too long. */
+  readonly isChainWhole: boolean;
+}
+
+/** Tags that this product reads, by their names in TIFF 6.0 and its supplements. */
+export const tiffTags = {
+  newSubfileType: 254,
+  imageWidth: 256,
+  imageLength: 257,
+  bitsPerSample: 258,
+  compression: 259,
+  photometric: 262,
+  make: 271,
+  model: 272,
+  stripOffsets: 273,
+  orientation: 274,
+  samplesPerPixel: 277,
+  rowsPerStrip: 278,
+  stripByteCounts: 279,
+  planarConfiguration: 284,
+  predictor: 317,
+  colorMap: 320,
+  tileWidth: 322,
+  tileLength: 323,
+  tileOffsets: 324,
+  tileByteCounts: 325,
+  subDirectories: 330,
+  extraSamples: 338,
+  sampleFormat: 339,
+  jpegTables: 347,
+  exif: 34665,
+  iccProfile: 34675,
+  dngVersion: 50706,
+} as const;
+
+/** Scans of books have hundreds of pages; more than `MAX_FRAMES` may allow are counted too. */
+const maxDirectories = 65_536;
+/** Entries of one directory that are kept. Real ones have some dozens; maker's notes some hundreds. */
+const maxEntries = 4096;
+/** Entries of the whole chain: directories may overlap, so that the file's length is no bound. */
+const maxEntriesOfChain = 131_072;
+/** Sub-directories of one entry that are followed. */
+const maxSubDirectories = 64;
+
+const bytesOfType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
+
+/** Reads the directories of a classic or a Big TIFF; `undefined` where there is no first directory. */
+export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
+  const kind = kindOf(bytes);
+  if (kind === undefined) return undefined;
+  const visited = new Set<number>();
+  const directories: TiffDirectory[] = [];
+  let entries = 0;
+  let offset = offsetAt(kind, kind.isBig ? 8 : 4);
+  while (offset !== 0 && !visited.has(offset)) {
+    if (directories.length >= maxDirectories || entries >= maxEntriesOfChain) break;
+    visited.add(offset);
+    const read = readDirectory(kind, offset);
+    if (read === undefined) break;
+    directories.push(read.directory);
+    entries += read.directory.entries.size;
+    offset = read.next ?? offset;
+  }
+  const [first, ...others] = directories;
+  if (first === undefined) return undefined;
+  return { ...kind, directories: [first, ...others], isChainWhole: offset === 0 };
+}
+
+/** The directories that an entry of `directory` points to, SubIFDs (330) unless another tag is named. */
+export function tiffSubDirectories(
+  file: TiffStructure,
+  directory: TiffDirectory,
+  tag: number = tiffTags.subDirectories,
+): TiffDirectory[] {
+  return tiffNumbers(file, directory, tag, maxSubDirectories)
+    .map((offset) => readDirectory(file, offset)?.directory)
+    .filter((found) => found !== undefined);
+}
+
+/**
+ * The numbers of an entry, `limit` at most; none where the tag is missing, is no number or lies outside the file.
+ * Rationals are divided; 64-bit integers beyond 2^53 lose their last digits.
+ */
+export function tiffNumbers(
+  file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
+  directory: TiffDirectory,
+  tag: number,
+  limit = 256,
+): number[] {
+  const entry = directory.entries.get(tag);
+  const read = numberReaders[entry?.type ?? 0];
+  if (entry === undefined || read === undefined) return [];
+  const size = bytesOfType[entry.type] ?? 1;
+  const there = Math.floor((file.bytes.length - entry.offset) / size);
+  const count = Math.max(0, Math.min(entry.count, limit, there));
+  const view = viewOf(file.bytes);
+  return Array.from({ length: count }, (_, n) => read(view, entry.offset + n * size, file.isLittleEndian));
+}
+
+/** The first number of an entry. */
+export function tiffNumber(
+  file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
+  directory: TiffDirectory,
+  tag: number,
+): number | undefined {
+  return tiffNumbers(file, directory, tag, 1)[0];
+}
+
+/** The bytes of an entry as they stand in the file; `undefined` where the file does not hold them all. */
+export function tiffBytes(
+  { bytes }: Pick<TiffStructure, 'bytes'>,
+  directory: TiffDirectory,
+  tag: number,
+): Uint8Array | undefined {
+  const entry = directory.entries.get(tag);
+  if (entry === undefined) return undefined;
+  const end = entry.offset + entry.count * (bytesOfType[entry.type] ?? 0);
+  return end > entry.offset && end <= bytes.length ? bytes.subarray(entry.offset, end) : undefined;
+}
+
+type Kind = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
+
+function kindOf(bytes: Uint8Array): Kind | undefined {
+  if (bytes.length < 8) return undefined;
+  const view = viewOf(bytes);
+  const order = view.getUint16(0);
+  const isLittleEndian = order === 0x4949;
+  if (!isLittleEndian && order !== 0x4d4d) return undefined;
+  const version = view.getUint16(2, isLittleEndian);
+  if (version === 42) return { bytes, isLittleEndian, isBig: false };
+  return version === 43 && bytes.length >= 16 ? { bytes, isLittleEndian, isBig: true } : undefined;
+}
+
+function readDirectory(
+  kind: Kind,
+  offset: number,
+): { directory: TiffDirectory; next: number | undefined } | undefined {
+  const { bytes, isLittleEndian, isBig } = kind;
+  const view = viewOf(bytes);
+  const countBytes = isBig ? 8 : 2;
+  if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
+  const count = isBig ? offsetAt(kind, offset) : view.getUint16(offset, isLittleEndian);
+  const entryBytes = isBig ? 20 : 12;
+  const first = offset + countBytes;
+  const held = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const entries = new Map<number, TiffEntry>();
+  for (let n = 0; n < Math.min(held, maxEntries); n++) {
+    const entry = readEntry(kind, first + n * entryBytes);
+    // The first of two equal tags counts, as in libtiff.
+    if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
+  }
+  const end = first + count * entryBytes;
+  const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
+  return {
+    directory: { offset, entries, isWhole: held === count },
+    next: hasNext ? offsetAt(kind, end) : undefined,
+  };
+}
+
+function readEntry(kind: Kind, at: number): TiffEntry {
+  const { bytes, isLittleEndian, isBig } = kind;
+  const view = viewOf(bytes);
+  const type = view.getUint16(at + 2, isLittleEndian);
+  const count = isBig ? offsetAt(kind, at + 4) : view.getUint32(at + 4, isLittleEndian);
+  const valueAt = at + (isBig ? 12 : 8);
+  const isInside = count * (bytesOfType[type] ?? 0) <= (isBig ? 8 : 4);
+  const offset = isInside ? valueAt : offsetAt(kind, valueAt);
+  return { tag: view.getUint16(at, isLittleEndian), type, count, offset };
+}
+
+function offsetAt({ bytes, isLittleEndian, isBig }: Kind, at: number): number {
+  const view = viewOf(bytes);
+  return isBig ? Number(view.getBigUint64(at, isLittleEndian)) : view.getUint32(at, isLittleEndian);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+type NumberReader = (view: DataView, at: number, isLittleEndian: boolean) => number;
+
+const byte: NumberReader = (view, at) => view.getUint8(at);
+const short: NumberReader = (view, at, little) => view.getUint16(at, little);
+const long: NumberReader = (view, at, little) => view.getUint32(at, little);
+const signedLong: NumberReader = (view, at, little) => view.getInt32(at, little);
+const long8: NumberReader = (view, at, little) => Number(view.getBigUint64(at, little));
+
+/** By field type. Text (2) is none; undefined bytes (7) are read as bytes. */
+const numberReaders: readonly (NumberReader | undefined)[] = [
+  undefined,
+  byte,
+  undefined,
+  short,
+  long,
+  (view, at, little) => long(view, at, little) / long(view, at + 4, little),
+  (view, at) => view.getInt8(at),
+  byte,
+  (view, at, little) => view.getInt16(at, little),
+  signedLong,
+  (view, at, little) => signedLong(view, at, little) / signedLong(view, at + 4, little),
+  (view, at, little) => view.getFloat32(at, little),
+  (view, at, little) => view.getFloat64(at, little),
+  long,
+  undefined,
+  undefined,
+  long8,
+  (view, at, little) => Number(view.getBigInt64(at, little)),
+  long8,
+];

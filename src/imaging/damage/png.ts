@@ -1,0 +1,112 @@
+import { Readable } from 'node:stream';
+import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:zlib';
+import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
+import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
+
+/** Data that is cut gives what there is. */
+const untilItEnds = { finishFlush: constants.Z_SYNC_FLUSH };
+
+/** Rows of a larger picture would not fit twice into a decoder child beside its other work. */
+const maxRepackedBytes = 2 ** 28;
+
+/** Checksums of all that pixels depend on come first: a damaged length makes a whole file look cut. */
+export async function findInPng(bytes: Uint8Array): Promise<Finding> {
+  if (!isPng(bytes)) return unreadable();
+  let isEnded = false;
+  for (const chunk of pngChunks(bytes)) {
+    const damage = damageOf(bytes, chunk);
+    if (damage !== undefined) return damage;
+    if (chunk.type === 'CgBI') {
+      return unsupported('this variant, which Apple optimises for its phones, is not supported');
+    }
+    isEnded = chunk.type === 'IEND';
+    if (isEnded) break;
+  }
+  const header = readPng(bytes)?.header;
+  if (header === undefined) return isEnded ? unreadable() : cut();
+  const wanted = bytesOfPixels(header);
+  if (wanted === undefined) return corrupt('its header is not valid');
+  if (await hasAllRows(bytes, wanted)) return 'complete';
+  return isEnded ? corrupt('its compressed pixels are damaged') : cut();
+}
+
+/**
+ * A PNG that was found complete, with its pixels packed anew: the library loses the row in which the file ends, although
+ * it is all there.
+ */
+export function repackedPng(bytes: Uint8Array): Uint8Array {
+  const header = readPng(bytes)?.header;
+  const wanted = header && bytesOfPixels(header);
+  const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
+  if (wanted === undefined || wanted > maxRepackedBytes || first === undefined) return bytes;
+  // Some writers have more rows than the header says.
+  const options = { ...untilItEnds, maxOutputLength: wanted + 65_536 };
+  const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, wanted);
+  const pixels = deflateSync(rows, { level: 1 });
+  const before = bytes.subarray(0, first.start - 8);
+  return Buffer.concat([before, chunkOf('IDAT', pixels), chunkOf('IEND', Buffer.alloc(0))]);
+}
+
+function chunkOf(type: string, data: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const numbers = Buffer.alloc(8);
+  numbers.writeUInt32BE(data.length, 0);
+  numbers.writeUInt32BE(crc32(body), 4);
+  return Buffer.concat([numbers.subarray(0, 4), body, numbers.subarray(4)]);
+}
+
+function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk): Verdict | undefined {
+  if (!/^[A-Za-z]{4}$/.test(type)) return corrupt('its structure is damaged');
+  // Small letters begin the names of chunks that pixels do not depend on.
+  if (!isWhole || /^[a-z]/.test(type)) return undefined;
+  const end = start + length;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isSound = crc32(bytes.subarray(start - 4, end)) === view.getUint32(end);
+  return isSound ? undefined : corrupt(`the checksum of its ${type} chunk does not match`);
+}
+
+const channelsOfType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
+/** Adam7: where each pass begins, and its steps. */
+const passes = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
+
+/** Bytes of the filtered rows; `undefined` where the header contradicts itself. */
+function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
+  const bits = (channelsOfType[colorType] ?? 0) * bitDepth;
+  if (bits === 0 || width === 0 || height === 0) return undefined;
+  const rows = (columns: number, lines: number) =>
+    columns === 0 ? 0 : lines * (1 + Math.ceil((columns * bits) / 8));
+  if (!isInterlaced) return rows(width, height);
+  return passes.reduce((sum, [x, y, right, down]) => {
+    const columns = Math.max(0, Math.ceil((width - x) / right));
+    return sum + rows(columns, Math.max(0, Math.ceil((height - y) / down)));
+  }, 0);
+}
+
+function pixelData(bytes: Uint8Array): Uint8Array[] {
+  const chunks = pngChunks(bytes).filter(({ type }) => type === 'IDAT');
+  return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
+}
+
+/** Whether the data gives all rows before it ends or contradicts itself. Nothing of them is kept. */
+async function hasAllRows(bytes: Uint8Array, wanted: number): Promise<boolean> {
+  let held = 0;
+  const rows = Readable.from(pixelData(bytes)).pipe(createInflate(untilItEnds));
+  try {
+    for await (const part of rows as AsyncIterable<Uint8Array>) {
+      held += part.length;
+      if (held >= wanted) break;
+    }
+  } catch {
+    return false;
+  }
+  return held >= wanted;
+}

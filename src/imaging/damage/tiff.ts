@@ -1,0 +1,91 @@
+import {
+  readTiff,
+  type TiffDirectory,
+  tiffNumber,
+  tiffNumbers,
+  type TiffStructure,
+  tiffTags,
+} from '../containers/tiff.ts';
+import { usedTiffPage } from '../tiff-pages.ts';
+import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
+
+/** Compressions that the image library is built with, and so are decoded here. */
+const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_766, 32_771, 32_773, 32_809, 32_946, 50_001]);
+
+/** Names of others, by their numbers in libtiff's list and Adobe's and Aperio's notes. */
+const namesOfCompressions: Readonly<Record<number, string>> = {
+  6: 'old-style JPEG',
+  9: 'JBIG',
+  10: 'JBIG',
+  32_908: 'Pixar film',
+  32_909: 'Pixar log',
+  33_003: 'JPEG 2000',
+  33_004: 'JPEG 2000',
+  33_005: 'JPEG 2000',
+  34_661: 'JBIG',
+  34_676: 'SGI LogLuv',
+  34_677: 'SGI LogLuv',
+  34_712: 'JPEG 2000',
+  34_887: 'LERC',
+  34_892: 'lossy JPEG of DNG',
+  34_925: 'LZMA',
+  34_933: 'PNG',
+  34_934: 'JPEG XR',
+  50_000: 'Zstandard',
+  50_002: 'JPEG XL',
+  52_546: 'JPEG XL',
+};
+
+/** Strips or tiles of a page; more than any picture within the limits has. */
+const maxStrips = 1_048_576;
+
+/** What a TIFF that a decoder refused is: cut, in a compression that is not decoded here, or damaged. */
+export function findInTiff(bytes: Uint8Array): Finding {
+  const file = readTiff(bytes);
+  if (file === undefined) return withoutDirectory(bytes);
+  const { directory, size } = usedTiffPage(file);
+  const hasPixels =
+    directory.entries.has(tiffTags.stripOffsets) || directory.entries.has(tiffTags.tileOffsets);
+  if (directory.isWhole && (size === undefined || !hasPixels)) {
+    return unreadable('its directory describes no picture');
+  }
+  return (
+    unsupportedCompression(file, directory) ??
+    cutOf(file, directory) ??
+    corrupt('its pixels cannot be decoded')
+  );
+}
+
+/** The verdict on a page whose compression is not decoded here; `undefined` for the others. */
+export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
+  const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
+  if (supportedCompressions.has(compression)) return undefined;
+  const name = namesOfCompressions[compression];
+  const which = name === undefined ? `number ${compression}` : `${name} (${compression})`;
+  return unsupported(`its compression, ${which}, is not supported`);
+}
+
+/** The head of a TIFF names the place of its directory, which many writers put at the end of the file. */
+function withoutDirectory(bytes: Uint8Array): Verdict {
+  if (bytes.length < 16) return cut();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isLittleEndian = view.getUint16(0) === 0x4949;
+  const isBig = view.getUint16(2, isLittleEndian) === 43;
+  const offset = isBig ? Number(view.getBigUint64(8, isLittleEndian)) : view.getUint32(4, isLittleEndian);
+  return offset + 2 > bytes.length ? cut('the file ends before its directory') : unreadable();
+}
+
+function cutOf(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
+  if (!directory.isWhole) return cut('the file ends inside its directory');
+  const isTiled = directory.entries.has(tiffTags.tileOffsets);
+  const tags = isTiled
+    ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
+    : ([tiffTags.stripOffsets, tiffTags.stripByteCounts] as const);
+  const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
+  const announced = directory.entries.get(tags[0])?.count ?? 0;
+  if (offsets === undefined || lengths === undefined) return undefined;
+  const isCut =
+    offsets.length < Math.min(announced, maxStrips) ||
+    offsets.some((offset, n) => offset + (lengths[n] ?? 0) > file.bytes.length);
+  return isCut ? cut('the file ends before its last pixels') : undefined;
+}

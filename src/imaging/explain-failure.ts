@@ -1,0 +1,46 @@
+import { AppError } from '../errors.ts';
+import type { PictureFormat } from '../model/picture.ts';
+import { findInAvif } from './damage/avif.ts';
+import { findInGif } from './damage/gif.ts';
+import { findInJpeg } from './damage/jpeg.ts';
+import { findInPng } from './damage/png.ts';
+import { findInTiff } from './damage/tiff.ts';
+import { type Finding, unreadable } from './damage/verdict.ts';
+import { verdictError } from './damage/verdict-error.ts';
+import { findInWebp } from './damage/webp.ts';
+
+const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding | Promise<Finding>>> = {
+  jpeg: findInJpeg,
+  png: findInPng,
+  gif: findInGif,
+  webp: findInWebp,
+  avif: findInAvif,
+  tiff: findInTiff,
+  // The BMP decoder is this product's own, and its errors have names.
+  bmp: () => unreadable(),
+};
+
+/**
+ * Why the image library refused a picture, found in the file's structure. The library's own words are the `cause`, for
+ * the log: they speak of its sources, change with its versions, and call a missing feature damage. Sound files are
+ * never searched, so they lose no time.
+ * @returns the named error, or `undefined` where the file has all of its pixels.
+ */
+export async function explainFailure(
+  error: unknown,
+  bytes: Uint8Array,
+  format: PictureFormat,
+): Promise<AppError | undefined> {
+  if (error instanceof AppError) return error;
+  const finding = await finders[format](bytes);
+  return finding === 'complete' ? undefined : verdictError(finding, format, error);
+}
+
+/** The same where even a complete file is no excuse: its decoder refused it twice, or its header. */
+export async function explainRefusal(
+  error: unknown,
+  bytes: Uint8Array,
+  format: PictureFormat,
+): Promise<AppError> {
+  return (await explainFailure(error, bytes, format)) ?? verdictError(unreadable(), format, error);
+}

@@ -1,0 +1,100 @@
+import type { PictureFormat } from '../model/picture.ts';
+import { avifColour, type FileColour, pngColour } from './colour/file-colour.ts';
+import { isIccProfile } from './colour/icc-profile.ts';
+import { readGif } from './containers/gif.ts';
+import { readIsobmff } from './containers/isobmff.ts';
+import { readPng } from './containers/png.ts';
+import { readTiff } from './containers/tiff.ts';
+import type { Frame } from './geometry.ts';
+import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
+import { usedTiffPage } from './tiff-pages.ts';
+
+/** How a file's numbers become colours, where the image library alone would get them wrong. */
+export type Interpretation =
+  /** The image library gets it right. */
+  | { readonly by: 'library' }
+  /** Numbers as they are, then the conversion that the file asks for. */
+  | { readonly by: 'colour'; readonly colour: FileColour }
+  /** The same, but the colours were multiplied by alpha. */
+  | { readonly by: 'premultiplied'; readonly colour: FileColour }
+  /** Channels of a TIFF that the library takes for others. */
+  | { readonly by: 'channels'; readonly layout: TiffLayout }
+  /** L*a*b* of a TIFF. */
+  | { readonly by: 'lab'; readonly layout: TiffLayout }
+  /** The first frame of a GIF, which leaves a part of its screen empty: the library makes that black. */
+  | { readonly by: 'screen'; readonly frame: Frame }
+  /** Y'CbCr of a TIFF that the library does not convert. */
+  | { readonly by: 'ycbcr'; readonly layout: TiffLayout };
+
+const library: Interpretation = { by: 'library' };
+
+/**
+ * Decides how a picture is to be decoded, by what stands in front of its pixels. Ordinary pictures, and all in formats
+ * without such cases, are the library's.
+ * @throws AppError `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
+ */
+export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
+  if (format === 'png') return interpretPng(bytes);
+  if (format === 'avif') return interpretAvif(bytes);
+  if (format === 'gif') return interpretGif(bytes);
+  return format === 'tiff' ? interpretTiff(bytes) : library;
+}
+
+function interpretGif(bytes: Uint8Array): Interpretation {
+  const gif = readGif(bytes);
+  if (gif?.first === undefined) return library;
+  const { left, top, width, height } = gif.first;
+  const isWhole = left === 0 && top === 0 && width >= gif.width && height >= gif.height;
+  return isWhole ? library : { by: 'screen', frame: { left, top, width, height } };
+}
+
+function interpretPng(bytes: Uint8Array): Interpretation {
+  const png = readPng(bytes);
+  if (png === undefined) return library;
+  const isNamed = png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
+  // The library converts embedded profiles well as long as a picture has 8 bits.
+  if (!isNamed && png.header.bitDepth <= 8) return library;
+  const colour = pngColour(png);
+  if (colour.is === 'embedded' && png.header.bitDepth <= 8) return library;
+  if (colour.is === 'srgb' && colour.isNarrowRange !== true && !png.hasProfile) return library;
+  return { by: 'colour', colour };
+}
+
+function interpretAvif(bytes: Uint8Array): Interpretation {
+  const avif = readIsobmff(bytes);
+  if (avif === undefined) return library;
+  const colour = avifColour(bytes, avif);
+  if (avif.references.some(({ type, from }) => type === 'prem' && from === avif.primaryItem)) {
+    return { by: 'premultiplied', colour };
+  }
+  const isDeep = [...avif.items.values()].some(({ properties }) =>
+    properties.some(({ type, start }) => type === 'av1C' && ((bytes[start + 2] ?? 0) & 0x40) !== 0),
+  );
+  if (colour.is === 'srgb' || (colour.is === 'embedded' && !isDeep)) return library;
+  return { by: 'colour', colour };
+}
+
+function interpretTiff(bytes: Uint8Array): Interpretation {
+  const file = readTiff(bytes);
+  const layout = file && tiffLayout(file, usedTiffPage(file).directory);
+  if (layout === undefined) return library;
+  const { colours, bits, channels, colourChannels, alpha } = layout;
+  if (isLab(layout)) return { by: 'lab', layout };
+  // Only where the chroma has fewer samples does the library leave the conversion to libtiff.
+  if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
+  const isPlain =
+    channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
+  if (!isPlain || isPlanarGrey(layout)) return { by: 'channels', layout };
+  if (bits < 16 || colours === 'cmyk') return library;
+  return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
+}
+
+/** Whether the colours are some form of L*a*b*. */
+export function isLab({ colours }: TiffLayout): boolean {
+  return colours === 'lab' || colours === 'icclab' || colours === 'itulab';
+}
+
+/** What a TIFF's profile says about its colours. */
+export function tiffColour({ profile }: TiffLayout): FileColour {
+  return profile !== undefined && isIccProfile(profile) ? { is: 'embedded', profile } : { is: 'srgb' };
+}

@@ -1,0 +1,90 @@
+import type { Sharp } from 'sharp';
+import type { Frame, Size } from './geometry.ts';
+import { sharp } from './native-library.ts';
+
+/** Numbers of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
+export interface Samples extends Size {
+  /** Channels of a pixel: the colours, then an alpha channel that they are not multiplied by, if there is one. */
+  readonly channels: number;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/** Spaces whose numbers the image library hands over as they are. */
+export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
+
+/** Runs a chain of the image library up to the numbers, without any conversion by profiles. */
+export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
+  const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
+  const { data, info } = await chain
+    .toColourspace(space)
+    .raw({ depth: bits === 16 ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (bits === 8) return { width, height, channels, data };
+  return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
+}
+
+/** Numbers of grey or RGB, with or without alpha, as the start of another chain. */
+export function fromSamples({ data, width, height, channels }: Samples): Sharp {
+  return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
+}
+
+/** Room for other numbers of the same size and depth. */
+export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
+  const length = width * height * channels;
+  return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
+}
+
+/** Samples with only some channels, in ascending order; the others stay as they are. */
+export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
+  return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
+}
+
+/** The same in the memory that the samples have: they are no longer to be used. Large pictures would not fit twice. */
+export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
+  const { width, height, data } = samples;
+  return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
+}
+
+function moveChannels(samples: Samples, wanted: readonly number[], result: Samples['data']): Samples {
+  const { data, channels } = samples;
+  let to = 0;
+  for (let at = 0; at < data.length; at += channels) {
+    for (const channel of wanted) result[to++] = data[at + channel] ?? 0;
+  }
+  return { ...samples, channels: wanted.length, data: result };
+}
+
+/** Divides colours by alpha, the last channel, which they were multiplied by; in place. */
+export function unpremultiply({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) {
+    const alpha = data[at + channels - 1] ?? 0;
+    for (let n = 0; n < channels - 1; n++) {
+      const value = alpha === 0 ? 0 : Math.round(((data[at + n] ?? 0) * full) / alpha);
+      data[at + n] = Math.min(full, value);
+    }
+  }
+}
+
+/** Makes everything outside of a frame white in samples of 8 bits, in place. */
+export function whiten({ width, height, channels, data }: Samples, frame: Frame): void {
+  const row = width * channels;
+  const left = Math.min(width, frame.left) * channels;
+  const right = Math.min(width, frame.left + frame.width) * channels;
+  for (let y = 0; y < height; y++) {
+    const start = y * row;
+    const isBeside = y >= frame.top && y < frame.top + frame.height;
+    data.fill(255, start, start + (isBeside ? left : row));
+    if (isBeside) data.fill(255, start + right, start + row);
+  }
+}
+
+/** The same samples with 16 bits. */
+export function widen(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint16Array) return samples;
+  const wide = new Uint16Array(data.length);
+  for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
+  return { ...samples, data: wide };
+}

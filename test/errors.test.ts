@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { AppError, codesOf, familyOf } from '../src/errors.ts';
+import { problemOf } from '../src/http/problems.ts';
+
+const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
+
+test('every code of a picture that cannot be decoded has the family that older clients test for', () => {
+  for (const code of members) {
+    expect(problemOf(new AppError(code, 'No.'))).toMatchObject({
+      code,
+      family: 'picture_damaged',
+      status: 400,
+    });
+  }
+  expect(familyOf('picture_damaged')).toBe('picture_damaged');
+  expect(problemOf(new AppError('picture_too_large', 'No.'))).not.toHaveProperty('family');
+  for (const code of [null, 'picture_too_large', 'a_code_of_another_version', 'toString']) {
+    expect(familyOf(code)).toBeNull();
+  }
+});
+
+test('a filter by the family selects all of its codes, and by any other code only that', () => {
+  expect(codesOf('picture_damaged')).toEqual([...members, 'picture_damaged']);
+  expect(codesOf('picture_cut')).toEqual(['picture_cut']);
+  expect(codesOf('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
+});

@@ -1,0 +1,214 @@
+import sharp from 'sharp';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { boxesIn, nclxOf, readIsobmff, sizeOfIspe } from '../../../src/imaging/containers/isobmff.ts';
+import { pngChunks, readPng } from '../../../src/imaging/containers/png.ts';
+import {
+  readTiff,
+  tiffBytes,
+  tiffNumber,
+  tiffNumbers,
+  tiffSubDirectories,
+  tiffTags,
+} from '../../../src/imaging/containers/tiff.ts';
+import { iccChunk, uint32, writePng } from '../support/write-png.ts';
+import { writeTiff } from '../support/write-tiff.ts';
+
+const profile = Buffer.from('a profile');
+
+const png = writePng({
+  width: 2,
+  height: 1,
+  depth: 16,
+  colorType: 4,
+  samples: [1, 2, 3, 4],
+  chunks: [
+    ['iCCP', iccChunk(profile)],
+    ['gAMA', uint32(45_455)],
+    ['cHRM', uint32(31_270, 32_900, 64_000, 33_000, 21_000, 71_000, 15_000, 6_000)],
+    ['cICP', Buffer.of(12, 13, 0, 1)],
+    ['sRGB', Buffer.of(0)],
+    ['tRNS', Buffer.of(0, 1)],
+    ['acTL', uint32(7, 0)],
+  ],
+});
+
+describe('a PNG', () => {
+  it('is read up to its pixels', () => {
+    expect(readPng(png)).toMatchObject({
+      header: { width: 2, height: 1, bitDepth: 16, colorType: 4, isInterlaced: false },
+      hasPixels: true,
+      hasTransparency: true,
+      animationFrames: 7,
+      iccProfile: profile,
+      isSrgb: true,
+      gamma: 0.45455,
+      cicp: { primaries: 12, transfer: 13, matrix: 0, isFullRange: true },
+      chromaticities: { white: [0.3127, 0.329], green: [0.21, 0.71] },
+    });
+  });
+
+  it('shows where it is cut', () => {
+    const chunks = [...pngChunks(png.subarray(0, -14))];
+    expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isWhole: false });
+  });
+
+  it('does not inflate a profile without bound', () => {
+    const bomb = writePng({
+      width: 1,
+      height: 1,
+      depth: 8,
+      colorType: 0,
+      samples: [0],
+      chunks: [['iCCP', iccChunk(Buffer.alloc(64 * 1024 * 1024))]],
+    });
+    expect(readPng(bomb)?.iccProfile).toBeUndefined();
+  });
+});
+
+describe('a TIFF', () => {
+  for (const order of ['little', 'big'] as const) {
+    for (const isBig of [false, true]) {
+      it(`is read ${order} endian${isBig ? ' with 64-bit offsets' : ''}`, () => {
+        const file = writeTiff({
+          width: 3,
+          height: 2,
+          depth: 8,
+          channels: 5,
+          photometric: 2,
+          samples: Array.from({ length: 30 }, (_, n) => n),
+          order,
+          isBig,
+          tags: [
+            [tiffTags.make, 2, Buffer.from('A maker of cameras\0')],
+            [tiffTags.extraSamples, 3, [2, 0]],
+            [tiffTags.iccProfile, 7, profile],
+          ],
+        });
+        const structure = readTiff(file);
+        const [first] = structure?.directories ?? [];
+        if (structure === undefined || first === undefined) throw new Error('not read');
+        expect(structure).toMatchObject({ isLittleEndian: order === 'little', isBig, isChainWhole: true });
+        expect(tiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
+        expect(tiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
+        expect(tiffNumbers(structure, first, tiffTags.extraSamples)).toEqual([2, 0]);
+        expect(Buffer.from(tiffBytes(structure, first, tiffTags.iccProfile) ?? [])).toEqual(profile);
+        const strip = tiffNumber(structure, first, tiffTags.stripOffsets) ?? 0;
+        expect([...file.subarray(strip, strip + 5)]).toEqual([0, 1, 2, 3, 4]);
+      });
+    }
+  }
+
+  it('ends where its chain of directories returns or leads out of the file', () => {
+    const file = writeTiff({ width: 1, height: 1, depth: 8, channels: 1, photometric: 1, samples: [1] });
+    const first = file.readUInt32LE(4);
+    const next = first + 2 + 12 * file.readUInt16LE(first);
+    file.writeUInt32LE(first, next);
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainWhole: false });
+    file.writeUInt32LE(0xfffffff0, next);
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainWhole: false });
+  });
+
+  it('bounds the entries of directories that overlap', () => {
+    // Each pair of bytes is the count of a directory of its own, and of the entries of all before.
+    const file = Buffer.alloc(2_000_000, 8);
+    file.write('II*\0');
+    const structure = readTiff(file);
+    const entries = structure?.directories.reduce((sum, { entries: own }) => sum + own.size, 0) ?? 0;
+    expect(entries).toBeLessThan(140_000);
+  });
+
+  it('shows the directories inside others', () => {
+    const inner = writeTiff({ width: 9, height: 9, depth: 8, channels: 1, photometric: 1, samples: [] });
+    const innerAt = inner.readUInt32LE(4);
+    const outer = Buffer.concat([inner, Buffer.alloc(40)]);
+    outer.writeUInt32LE(inner.length, 4);
+    outer.writeUInt16LE(1, inner.length);
+    outer.writeUInt16LE(tiffTags.subDirectories, inner.length + 2);
+    outer.writeUInt16LE(13, inner.length + 4);
+    outer.writeUInt32LE(1, inner.length + 6);
+    outer.writeUInt32LE(innerAt, inner.length + 10);
+    const structure = readTiff(outer);
+    if (structure === undefined) throw new Error('not read');
+    const [found] = tiffSubDirectories(structure, structure.directories[0]);
+    expect(found && tiffNumber(structure, found, tiffTags.imageWidth)).toBe(9);
+  });
+});
+
+describe('an AVIF', () => {
+  let avif: Buffer;
+  beforeAll(async () => {
+    const pixels = {
+      width: 16,
+      height: 8,
+      channels: 4,
+      background: { r: 255, g: 0, b: 0, alpha: 0.5 },
+    } as const;
+    avif = await sharp({ create: pixels }).avif().toBuffer();
+  });
+
+  it('is read by its boxes', () => {
+    const structure = readIsobmff(avif);
+    const primary = structure?.items.get(structure.primaryItem ?? -1);
+    const properties = primary?.properties ?? [];
+    expect(structure).toMatchObject({ majorBrand: 'avif', hasMovie: false });
+    expect(structure?.boxes.map(({ type }) => type)).toContain('mdat');
+    expect(structure?.references).toContainEqual(
+      expect.objectContaining({ type: 'auxl', to: [primary?.id] }),
+    );
+    expect(properties.map((box) => sizeOfIspe(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
+  });
+
+  it('names its colours in a box of four numbers', () => {
+    const colr = Buffer.concat([uint32(19), Buffer.from('colrnclx'), Buffer.of(0, 12, 0, 13, 0, 6, 0x80)]);
+    const [box] = boxesIn(colr, 0, colr.length);
+    expect(box && nclxOf(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
+  });
+
+  it('has boxes of any size at one level', () => {
+    const large = Buffer.concat([
+      uint32(1),
+      Buffer.from('free'),
+      uint32(0, 20, 7),
+      Buffer.from([0, 0, 0, 0]),
+      Buffer.from('mdat'),
+    ]);
+    expect(boxesIn(large, 0, large.length)).toEqual([
+      { type: 'free', start: 16, end: 20, isWhole: true },
+      { type: 'mdat', start: 28, end: 28, isWhole: true },
+    ]);
+  });
+
+  it.each(['png', 'tiff', 'avif'] as const)('and others never make a reader throw (%s)', (kind) => {
+    const tiff = writeTiff({
+      width: 1,
+      height: 1,
+      depth: 8,
+      channels: 1,
+      photometric: 1,
+      samples: [1],
+      isBig: true,
+    });
+    const file = { png, tiff, avif }[kind];
+    let seed = 7;
+    const random = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+      return seed % below;
+    };
+    for (let round = 0; round < 2000; round++) {
+      const mutant = Buffer.from(file.subarray(0, random(2) === 0 ? file.length : random(file.length + 1)));
+      for (let n = random(6); n >= 0; n--)
+        mutant[random(mutant.length + 1)] = random(3) === 0 ? 255 : random(256);
+      readPng(mutant);
+      const structure = readTiff(mutant);
+      for (const directory of structure?.directories ?? []) {
+        for (const tag of directory.entries.keys()) {
+          if (structure !== undefined) {
+            tiffNumbers(structure, directory, tag);
+            tiffSubDirectories(structure, directory, tag);
+          }
+        }
+      }
+      readIsobmff(mutant);
+    }
+  });
+});

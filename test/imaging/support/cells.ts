@@ -1,0 +1,92 @@
+import { expect } from 'vitest';
+import { decodePicture } from '../../../src/imaging/decode.ts';
+import { probe } from '../../../src/imaging/probe.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { type ColourSpace, toSrgb } from './write-icc.ts';
+
+// A picture of twelve cells, each of one colour: what becomes of them is held against arithmetic.
+
+const cell = 12;
+const columns = 4;
+const rows = 3;
+/** Size of the picture. */
+export const size = { width: columns * cell, height: rows * cell };
+
+/** Encoded colours of the cells, of 255. */
+export const rgbCells: readonly (readonly number[])[] = [
+  [255, 0, 0],
+  [0, 255, 0],
+  [0, 0, 255],
+  [255, 255, 255],
+  [0, 0, 0],
+  [128, 128, 128],
+  [200, 120, 60],
+  [60, 120, 200],
+  [40, 90, 40],
+  [12, 20, 30],
+  [240, 200, 210],
+  [90, 30, 80],
+];
+/** Grey cells. */
+export const greyCells = [255, 0, 128, 200, 60, 40, 90, 12, 20, 240, 30, 170].map((value) => [value]);
+
+/** Samples of the whole picture, pixel by pixel. */
+export function samplesOf(
+  cells: readonly (readonly number[])[],
+  depth: number,
+  extra: readonly number[] = [],
+): number[] {
+  const unit = depth === 16 ? 257 : 1;
+  return Array.from({ length: size.width * size.height }, (_, n) => {
+    const x = Math.floor((n % size.width) / cell);
+    const y = Math.floor(n / size.width / cell);
+    return [...(cells[y * columns + x] ?? []), ...extra].map((value) => value * unit);
+  }).flat();
+}
+
+/** Decoded colours in the middle of each cell; `half`: of a picture at half the size. */
+export async function coloursOf(bytes: Uint8Array, half = false): Promise<number[][]> {
+  const facts = await probe(bytes, limits);
+  const scale = half ? 2 : 1;
+  const wanted = { width: size.width / scale, height: size.height / scale };
+  const { data, width } = await decodePicture(bytes, facts, wanted);
+  return rgbCells.map((_, n) => {
+    const at = middleOf(n, scale, width) * 3;
+    return [...data.subarray(at, at + 3)];
+  });
+}
+
+/** Every channel of every cell is as expected. */
+export function expectColours(
+  got: readonly number[][],
+  wanted: readonly (readonly number[])[],
+  tolerance = 3,
+): void {
+  const off = got.flatMap((colour, n) => {
+    const by = Math.max(...colour.map((value, k) => Math.abs(value - (wanted[n]?.[k] ?? 0))));
+    return by > tolerance ? [`cell ${n}: ${colour.join()} instead of ${wanted[n]?.join()}`] : [];
+  });
+  expect(off).toEqual([]);
+}
+
+/** What a space makes of cells, laid on white where alpha is not 255. */
+export function shown(
+  space: ColourSpace | undefined,
+  cells: readonly (readonly number[])[],
+  alpha = 255,
+): number[][] {
+  return cells.map((channels) => {
+    const own =
+      space === undefined
+        ? [0, 1, 2].map((n) => channels[n] ?? channels[0] ?? 0)
+        : toSrgb(space.toXyz(channels.map((value) => value / 255)));
+    return own.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
+  });
+}
+
+/** Number of the pixel in the middle of a cell. */
+export function middleOf(n: number, scale = 1, width: number = size.width): number {
+  const x = ((n % columns) * cell + cell / 2) / scale;
+  const y = (Math.floor(n / columns) * cell + cell / 2) / scale;
+  return y * width + x;
+}

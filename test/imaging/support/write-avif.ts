@@ -1,0 +1,119 @@
+import sharp from 'sharp';
+import { boxesIn, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
+import { uint32 } from './write-png.ts';
+
+/** An AVIF to be written: 8-bit RGB or RGBA, and boxes of its own. */
+export interface AvifInput {
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: Uint8Array;
+  readonly alpha?: Uint8Array;
+  readonly isPremultiplied?: boolean;
+  /** Primaries, transfer and matrix of the `nclx` box; the matrix of lossless frames is 0. */
+  readonly nclx?: readonly [primaries: number, transfer: number, matrix: number];
+  readonly profile?: Uint8Array;
+  readonly bitdepth?: 8 | 10;
+}
+
+/** Coded frames come from the image library; the container around them is written here. */
+export async function writeAvif(input: AvifInput): Promise<Buffer> {
+  const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
+  const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
+  const colour = codedItem(
+    await sharp(rgb, { raw: { width, height, channels: 3 } })
+      .avif(options)
+      .toBuffer(),
+  );
+  const mask =
+    alpha &&
+    codedItem(
+      await sharp(alpha, { raw: { width, height, channels: 1 } })
+        .toColourspace('b-w')
+        .avif(options)
+        .toBuffer(),
+    );
+  const properties = [
+    box('ispe', uint32(0, width, height)),
+    colour.configuration,
+    box('colr', Buffer.from('nclx'), Buffer.of(...nclx.flatMap((code) => [0, code]), 0x80)),
+    ...(profile ? [box('colr', Buffer.from('prof'), profile)] : []),
+  ];
+  const alphaAt = properties.length + 1;
+  if (mask)
+    properties.push(
+      mask.configuration,
+      box('auxC', uint32(0), Buffer.from('urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0')),
+    );
+  const associations = [
+    [1, ...properties.slice(0, alphaAt - 1).map((_, n) => n + 1)],
+    ...(mask ? [[2, 1, alphaAt, alphaAt + 1]] : []),
+  ];
+  const items = [colour, ...(mask ? [mask] : [])];
+  const meta = (dataAt: number) =>
+    box(
+      'meta',
+      uint32(0),
+      box('hdlr', uint32(0, 0), Buffer.from('pict'), Buffer.alloc(13)),
+      box('pitm', uint32(0), Buffer.of(0, 1)),
+      box(
+        'iloc',
+        uint32(0),
+        Buffer.of(0x44, 0, 0, items.length),
+        ...items.map(({ data }, n) =>
+          Buffer.concat([
+            Buffer.of(0, n + 1, 0, 0, 0, 1),
+            uint32(dataAt + (n === 0 ? 0 : colour.data.length), data.length),
+          ]),
+        ),
+      ),
+      box(
+        'iinf',
+        uint32(0),
+        Buffer.of(0, items.length),
+        ...items.map((_, n) =>
+          box('infe', uint32(0x02000000), Buffer.of(0, n + 1, 0, 0), Buffer.from('av01\0')),
+        ),
+      ),
+      ...(mask
+        ? [
+            box(
+              'iref',
+              uint32(0),
+              box('auxl', Buffer.of(0, 2, 0, 1, 0, 1)),
+              ...(input.isPremultiplied === true ? [box('prem', Buffer.of(0, 1, 0, 1, 0, 2))] : []),
+            ),
+          ]
+        : []),
+      box(
+        'iprp',
+        box('ipco', ...properties),
+        box(
+          'ipma',
+          uint32(0, associations.length),
+          ...associations.map(([id = 0, ...places]) => Buffer.of(0, id, places.length, ...places)),
+        ),
+      ),
+    );
+  const fileType = box('ftyp', Buffer.from('avif'), uint32(0), Buffer.from('avifmif1miaf'));
+  const dataAt = fileType.length + meta(0).length + 8;
+  return Buffer.concat([fileType, meta(dataAt), box('mdat', ...items.map(({ data }) => data))]);
+}
+
+/** What the library coded: the configuration box of the primary item, and its data. */
+function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
+  const file = readIsobmff(avif);
+  const configuration = file?.items
+    .get(file.primaryItem ?? 0)
+    ?.properties.find(({ type }) => type === 'av1C');
+  const data = file && boxesIn(avif, 0, avif.length).find(({ type }) => type === 'mdat');
+  if (configuration === undefined || data === undefined) throw new Error('The library wrote no AVIF.');
+  return {
+    configuration: avif.subarray(configuration.start - 8, configuration.end),
+    data: avif.subarray(data.start, data.end),
+  };
+}
+
+function box(type: string, ...parts: readonly Uint8Array[]): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), ...parts]);
+  return Buffer.concat([uint32(body.length + 4), body]);
+}

@@ -1,0 +1,54 @@
+/** A frame of a GIF: indices into the palette, row by row. */
+export interface GifFrameInput {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  readonly indices: readonly number[];
+  readonly transparent?: number;
+}
+
+/** Writes a GIF without compression: codes of 8 bits, and the table cleared before it grows. */
+export function writeGif(
+  screen: { readonly width: number; readonly height: number },
+  palette: readonly (readonly number[])[],
+  frames: readonly GifFrameInput[],
+): Buffer {
+  const table = Buffer.alloc(128 * 3);
+  table.set(palette.flat());
+  return Buffer.concat([
+    Buffer.from('GIF89a'),
+    uint16(screen.width, screen.height),
+    Buffer.of(0xf6, 0, 0),
+    table,
+    ...frames.map(writeFrame),
+    Buffer.of(0x3b),
+  ]);
+}
+
+function writeFrame({ left, top, width, height, indices, transparent }: GifFrameInput): Buffer {
+  const codes: number[] = [];
+  for (const [n, index] of indices.entries()) {
+    if (n % 100 === 0) codes.push(128);
+    codes.push(index);
+  }
+  codes.push(129);
+  const blocks: Buffer[] = [];
+  for (let at = 0; at < codes.length; at += 255) {
+    const block = Buffer.from(codes.slice(at, at + 255));
+    blocks.push(Buffer.of(block.length), block);
+  }
+  const isTransparent = transparent !== undefined;
+  return Buffer.concat([
+    Buffer.of(0x21, 0xf9, 4, isTransparent ? 1 : 0, 0, 0, transparent ?? 0, 0),
+    Buffer.of(0x2c),
+    uint16(left, top, width, height),
+    Buffer.of(0, 7),
+    ...blocks,
+    Buffer.of(0),
+  ]);
+}
+
+function uint16(...values: readonly number[]): Buffer {
+  return Buffer.from(values.flatMap((value) => [value & 255, value >> 8]));
+}

@@ -1,0 +1,122 @@
+import { packSamples } from './write-png.ts';
+
+/** A tag with its values: numbers of a field type, or bytes as they are. */
+export type TiffTag = readonly [
+  tag: number,
+  type: 1 | 2 | 3 | 4 | 7 | 13 | 16,
+  values: readonly number[] | Uint8Array,
+];
+
+/** A TIFF to be written: samples pixel by pixel, in one strip for each plane. */
+export interface TiffInput {
+  readonly width: number;
+  readonly height: number;
+  readonly depth: number;
+  readonly channels: number;
+  readonly photometric: number;
+  readonly samples: readonly number[];
+  readonly order?: 'big' | 'little';
+  readonly isBig?: boolean;
+  readonly isPlanar?: boolean;
+  /** Bytes of the strip in place of packed samples, for compressed pixels. */
+  readonly strip?: Uint8Array;
+  readonly tags?: readonly TiffTag[];
+}
+
+const bytesOfType = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4, 16: 8 } as const;
+
+/** Writes an uncompressed TIFF or BigTIFF of one directory. */
+export function writeTiff(input: TiffInput): Buffer {
+  const { width, height, depth, channels, photometric, order = 'little', isBig = false } = input;
+  const strips = input.strip === undefined ? stripsOf(input, order) : [Buffer.from(input.strip)];
+  const head = isBig ? 16 : 8;
+  let at = head;
+  const offsets = strips.map((strip) => {
+    const offset = at;
+    at += strip.length + (strip.length & 1);
+    return offset;
+  });
+  const tags: TiffTag[] = [
+    [256, 4, [width]],
+    [257, 4, [height]],
+    [258, 3, Array.from({ length: channels }, () => depth)],
+    [259, 3, [1]],
+    [262, 3, [photometric]],
+    [273, 4, offsets],
+    [277, 3, [channels]],
+    [278, 4, [height]],
+    [279, 4, strips.map((strip) => strip.length)],
+    [284, 3, [input.isPlanar === true ? 2 : 1]],
+  ];
+  const own = new Map([...tags, ...(input.tags ?? [])].map((tag) => [tag[0], tag]));
+  const directory = writeDirectory(
+    [...own.values()].sort((a, b) => a[0] - b[0]),
+    at,
+    order,
+    isBig,
+  );
+  return Buffer.concat([
+    Buffer.from(order === 'little' ? 'II' : 'MM'),
+    ...(isBig
+      ? [number(43, 2, order), number(8, 2, order), number(0, 2, order), number(at, 8, order)]
+      : [number(42, 2, order), number(at, 4, order)]),
+    ...strips.map((strip) => Buffer.concat([strip, Buffer.alloc(strip.length & 1)])),
+    directory,
+  ]);
+}
+
+function stripsOf(
+  { samples, width, channels, depth, isPlanar }: TiffInput,
+  order: 'big' | 'little',
+): Buffer[] {
+  const planes = isPlanar === true ? channels : 1;
+  return Array.from({ length: planes }, (_, plane) => {
+    const own = planes === 1 ? samples : samples.filter((_value, n) => n % channels === plane);
+    const rowSamples = width * (planes === 1 ? channels : 1);
+    const rows = Array.from({ length: own.length / rowSamples }, (_row, y) =>
+      packSamples(own.slice(y * rowSamples, (y + 1) * rowSamples), depth, order),
+    );
+    return Buffer.concat(rows);
+  });
+}
+
+function writeDirectory(
+  tags: readonly TiffTag[],
+  at: number,
+  order: 'big' | 'little',
+  isBig: boolean,
+): Buffer {
+  const word = isBig ? 8 : 4;
+  const end = at + (isBig ? 8 : 2) + tags.length * (isBig ? 20 : 12) + word;
+  const entries: Buffer[] = [];
+  const outside: Buffer[] = [];
+  let free = end;
+  for (const [tag, type, values] of tags) {
+    const bytes = Buffer.concat([...values].map((value) => number(value, bytesOfType[type], order)));
+    const isInside = bytes.length <= word;
+    const value = isInside
+      ? Buffer.concat([bytes, Buffer.alloc(word - bytes.length)])
+      : number(free, word, order);
+    entries.push(number(tag, 2, order), number(type, 2, order), number(values.length, word, order), value);
+    if (isInside) continue;
+    const padded = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
+    outside.push(padded);
+    free += padded.length;
+  }
+  return Buffer.concat([
+    number(tags.length, isBig ? 8 : 2, order),
+    ...entries,
+    number(0, word, order),
+    ...outside,
+  ]);
+}
+
+function number(value: number, size: 1 | 2 | 4 | 8, order: 'big' | 'little'): Buffer {
+  const bytes = Buffer.alloc(size);
+  if (size === 8) {
+    if (order === 'big') bytes.writeBigUInt64BE(BigInt(value));
+    else bytes.writeBigUInt64LE(BigInt(value));
+  } else if (order === 'big') bytes.writeUIntBE(value, 0, size);
+  else bytes.writeUIntLE(value, 0, size);
+  return bytes;
+}
