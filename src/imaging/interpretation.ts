@@ -1,11 +1,11 @@
 import type { PictureFormat } from '../model/picture.ts';
 import { avifColour, type FileColour, pngColour } from './colour/file-colour.ts';
 import { isIccProfile } from './colour/icc-profile.ts';
-import { readGif } from './containers/gif.ts';
+import { type GifFrame, readGif } from './containers/gif.ts';
 import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
-import type { Frame } from './geometry.ts';
+import type { Size } from './geometry.ts';
 import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
@@ -21,8 +21,11 @@ export type Interpretation =
   | { readonly by: 'channels'; readonly layout: TiffLayout }
   /** L*a*b* of a TIFF. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
-  /** The first frame of a GIF, which leaves a part of its screen empty: the library makes that black. */
-  | { readonly by: 'screen'; readonly frame: Frame }
+  /**
+   * The first frame of a GIF that does not cover its screen exactly. What it leaves empty is black for the library, and
+   * what lies beyond the screen enlarges it; browsers show the screen.
+   */
+  | { readonly by: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** Y'CbCr of a TIFF that the library does not convert. */
   | { readonly by: 'ycbcr'; readonly layout: TiffLayout };
 
@@ -44,8 +47,10 @@ function interpretGif(bytes: Uint8Array): Interpretation {
   const gif = readGif(bytes);
   if (gif?.first === undefined) return library;
   const { left, top, width, height } = gif.first;
-  const isWhole = left === 0 && top === 0 && width >= gif.width && height >= gif.height;
-  return isWhole ? library : { by: 'screen', frame: { left, top, width, height } };
+  // A frame larger than the screen replaces it, as in browsers.
+  const screen = { width: Math.max(gif.width, width), height: Math.max(gif.height, height) };
+  const isWhole = left === 0 && top === 0 && width === screen.width && height === screen.height;
+  return isWhole ? library : { by: 'screen', screen, frame: gif.first };
 }
 
 function interpretPng(bytes: Uint8Array): Interpretation {

@@ -67,17 +67,19 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Makes everything outside of a frame white in samples of 8 bits, in place. */
-export function whiten({ width, height, channels, data }: Samples, frame: Frame): void {
-  const row = width * channels;
-  const left = Math.min(width, frame.left) * channels;
-  const right = Math.min(width, frame.left + frame.width) * channels;
-  for (let y = 0; y < height; y++) {
-    const start = y * row;
-    const isBeside = y >= frame.top && y < frame.top + frame.height;
-    data.fill(255, start, start + (isBeside ? left : row));
-    if (isBeside) data.fill(255, start + right, start + row);
+/** Lays samples of 8 bits on a white screen. What does not fit on it is left out. */
+export function layOnScreen(
+  { width, height, channels, data }: Samples,
+  screen: Size,
+  { left, top }: Pick<Frame, 'left' | 'top'>,
+): Samples {
+  const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
+  const shown = Math.max(0, Math.min(width, screen.width - left)) * channels;
+  for (let y = 0; shown > 0 && y < Math.min(height, screen.height - top); y++) {
+    const from = y * width * channels;
+    result.set(data.subarray(from, from + shown), ((top + y) * screen.width + left) * channels);
   }
+  return { ...screen, channels, data: result };
 }
 
 /** The same samples with 16 bits. */
