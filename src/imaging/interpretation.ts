@@ -6,7 +6,7 @@ import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
 import type { Size } from './geometry.ts';
-import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
+import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
 /** How a file's numbers become colours, where the image library alone would get them wrong. */
@@ -89,7 +89,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain || isPlanarGrey(layout)) return { by: 'channels', layout };
+  if (!isPlain || isPlanarGrey(layout) || isDeepCmykWithAlpha(layout)) return { by: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
 }

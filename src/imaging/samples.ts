@@ -90,3 +90,12 @@ export function widen(samples: Samples): Samples {
   for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
   return { ...samples, data: wide };
 }
+
+/** The same samples with 8 bits. */
+export function narrow(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint8Array) return samples;
+  const result = new Uint8Array(data.length);
+  for (let at = 0; at < data.length; at++) result[at] = Math.round((data[at] ?? 0) / 257);
+  return { ...samples, data: result };
+}

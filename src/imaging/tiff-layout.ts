@@ -131,6 +131,11 @@ export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boole
   return isPlanar && channels > 1 && colours === 'grey';
 }
 
+/** Whether CMYK with 16 bits has alpha, whose maximum the image library takes for that of 8 bits. */
+export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
+  return colours === 'cmyk' && bits === 16 && alpha !== undefined;
+}
+
 function bitsOf(
   file: TiffStructure,
   directory: TiffDirectory,
