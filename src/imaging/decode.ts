@@ -23,13 +23,13 @@ export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size
   try {
     return await decodeFrame({ bytes, format, own: {} }, size);
   } catch (error) {
-    const reason = explainFailure(error, bytes, format);
+    const reason = await explainFailure(error, bytes, format);
     if (reason !== undefined) throw reason;
   }
   try {
     return await decodeFrame({ bytes, format, own: { isComplete: true } }, size);
   } catch (error) {
-    throw explainRefusal(error, bytes, format);
+    throw await explainRefusal(error, bytes, format);
   }
 }
 

@@ -9,7 +9,7 @@ import { type Finding, unreadable } from './damage/verdict.ts';
 import { verdictError } from './damage/verdict-error.ts';
 import { findInWebp } from './damage/webp.ts';
 
-const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding>> = {
+const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding | Promise<Finding>>> = {
   jpeg: findInJpeg,
   png: findInPng,
   gif: findInGif,
@@ -26,17 +26,21 @@ const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding>> =
  * never searched, so they lose no time.
  * @returns the named error, or `undefined` where the file has all of its pixels.
  */
-export function explainFailure(
+export async function explainFailure(
   error: unknown,
   bytes: Uint8Array,
   format: PictureFormat,
-): AppError | undefined {
+): Promise<AppError | undefined> {
   if (error instanceof AppError) return error;
-  const finding = finders[format](bytes);
+  const finding = await finders[format](bytes);
   return finding === 'complete' ? undefined : verdictError(finding, format, error);
 }
 
 /** The same where even a complete file is no excuse: its decoder refused it twice, or its header. */
-export function explainRefusal(error: unknown, bytes: Uint8Array, format: PictureFormat): AppError {
-  return explainFailure(error, bytes, format) ?? verdictError(unreadable(), format, error);
+export async function explainRefusal(
+  error: unknown,
+  bytes: Uint8Array,
+  format: PictureFormat,
+): Promise<AppError> {
+  return (await explainFailure(error, bytes, format)) ?? verdictError(unreadable(), format, error);
 }

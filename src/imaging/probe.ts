@@ -74,7 +74,7 @@ async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat):
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
     return await sharp(bytes, { ...options, ...place }).metadata();
   } catch (error) {
-    throw explainRefusal(error, bytes, format);
+    throw await explainRefusal(error, bytes, format);
   }
 }
 

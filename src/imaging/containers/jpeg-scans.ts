@@ -28,6 +28,9 @@ type ScanEnd = 'whole' | 'short' | 'contradiction';
 /** Progressive pictures are sent in some ten scans; more than this many are an attack on the decoder's time. */
 const maxScans = 500;
 
+/** The longest sides that may be decoded at all: what is kept for each block is bounded by them. */
+const maxPixels = 2 ** 28;
+
 /**
  * Reads all scans of a Huffman-coded JPEG without making pixels, and says whether all of them are there. It costs a
  * fraction of a decode, and is meant for files that a decoder complained about: those without an end marker are
@@ -57,6 +60,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     else if (isFrameMarker(marker)) {
       frame = readJpegFrame(bytes, segment);
       if (frame === undefined) return { kind: 'corrupt', what: 'has a header that contradicts itself' };
+      if (frame.width * frame.height > maxPixels) return { kind: 'corrupt', what: 'claims too many pixels' };
       if (frame.process > 2 || frame.precision !== 8 || frame.height === 0) return { kind: 'other', frame };
       coverage = makeCoverage(frame);
     } else if (marker === jpegMarkers.sos) {

@@ -1,9 +1,16 @@
-import { constants, crc32, deflateSync, inflateSync } from 'node:zlib';
+import { Readable } from 'node:stream';
+import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:zlib';
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
+/** Data that is cut gives what there is. */
+const untilItEnds = { finishFlush: constants.Z_SYNC_FLUSH };
+
+/** Rows of a larger picture would not fit twice into a decoder child beside its other work. */
+const maxRepackedBytes = 2 ** 28;
+
 /** Checksums of all that pixels depend on come first: a damaged length makes a whole file look cut. */
-export function findInPng(bytes: Uint8Array): Finding {
+export async function findInPng(bytes: Uint8Array): Promise<Finding> {
   if (!isPng(bytes)) return unreadable();
   let isEnded = false;
   for (const chunk of pngChunks(bytes)) {
@@ -19,7 +26,7 @@ export function findInPng(bytes: Uint8Array): Finding {
   if (header === undefined) return isEnded ? unreadable() : cut();
   const wanted = bytesOfPixels(header);
   if (wanted === undefined) return corrupt('its header is not valid');
-  if (inflatePixels(bytes, wanted).length >= wanted) return 'complete';
+  if (await hasAllRows(bytes, wanted)) return 'complete';
   return isEnded ? corrupt('its compressed pixels are damaged') : cut();
 }
 
@@ -31,8 +38,11 @@ export function repackedPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
   const wanted = header && bytesOfPixels(header);
   const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
-  if (wanted === undefined || first === undefined) return bytes;
-  const pixels = deflateSync(inflatePixels(bytes, wanted), { level: 1 });
+  if (wanted === undefined || wanted > maxRepackedBytes || first === undefined) return bytes;
+  // Some writers have more rows than the header says.
+  const options = { ...untilItEnds, maxOutputLength: wanted + 65_536 };
+  const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, wanted);
+  const pixels = deflateSync(rows, { level: 1 });
   const before = bytes.subarray(0, first.start - 8);
   return Buffer.concat([before, chunkOf('IDAT', pixels), chunkOf('IEND', Buffer.alloc(0))]);
 }
@@ -81,17 +91,22 @@ function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: Png
   }, 0);
 }
 
-/** The filtered rows as far as the data goes, up to `wanted`; none where it contradicts itself. */
-function inflatePixels(bytes: Uint8Array, wanted: number): Uint8Array {
-  const data: Uint8Array[] = [];
-  for (const { type, start, length } of pngChunks(bytes)) {
-    if (type === 'IDAT') data.push(bytes.subarray(start, start + length));
-  }
+function pixelData(bytes: Uint8Array): Uint8Array[] {
+  const chunks = pngChunks(bytes).filter(({ type }) => type === 'IDAT');
+  return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
+}
+
+/** Whether the data gives all rows before it ends or contradicts itself. Nothing of them is kept. */
+async function hasAllRows(bytes: Uint8Array, wanted: number): Promise<boolean> {
+  let held = 0;
+  const rows = Readable.from(pixelData(bytes)).pipe(createInflate(untilItEnds));
   try {
-    // Some writers have more rows than the header says: nobody needs them.
-    const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: wanted + 65_536 };
-    return inflateSync(Buffer.concat(data), options).subarray(0, wanted);
+    for await (const part of rows as AsyncIterable<Uint8Array>) {
+      held += part.length;
+      if (held >= wanted) break;
+    }
   } catch {
-    return new Uint8Array();
+    return false;
   }
+  return held >= wanted;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { sniffFormat } from '../../src/imaging/format.ts';
-import { pictureFormats } from '../../src/model/picture.ts';
-import { gradientPicture } from './fixtures/pictures.ts';
+import { sniffFormat } from '../../../src/imaging/format.ts';
+import { pictureFormats } from '../../../src/model/picture.ts';
+import { gradientPicture } from '../fixtures/pictures.ts';
 
 const bytesOf = (...bytes: readonly number[]) => Buffer.from(bytes);
 const text = (content: string) => Buffer.from(content, 'latin1');

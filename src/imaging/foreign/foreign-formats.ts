@@ -1,10 +1,9 @@
-import { fileTypeFromBuffer } from 'file-type';
-import type { PictureFormat } from '../model/picture.ts';
+import type { PictureFormat } from '../../model/picture.ts';
 import { isCameraRaw } from './camera-raw.ts';
-import { type IsobmffStructure, readIsobmff } from './containers/isobmff.ts';
-import { readTiff } from './containers/tiff.ts';
-import { type ForeignFile, nameOfText } from './foreign-texts.ts';
-import { picturesBySignature, pictureByHeader } from './foreign-signatures.ts';
+import { type IsobmffStructure, readIsobmff } from '../containers/isobmff.ts';
+import { readTiff } from '../containers/tiff.ts';
+import { type ForeignFile, nameOfText } from './texts.ts';
+import { picturesBySignature, pictureByHeader } from './signatures.ts';
 
 const cameraRaw = 'a camera raw picture';
 const heic = 'an HEIC picture';
@@ -79,6 +78,8 @@ export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> 
   if (text !== undefined) return text;
   const picture = pictureByHeader(head);
   if (picture !== undefined) return { name: picture, isPicture: true };
+  // Loaded only for such files: it would be a tenth of a decoder child's start.
+  const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(head).catch(() => undefined))?.ext;
   if (extension === undefined || guessedExtensions.has(extension) || isGuessedSound(extension, head)) {
     return { name: 'no kind of picture that is known here', isPicture: false };

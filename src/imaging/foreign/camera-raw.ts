@@ -4,7 +4,7 @@ import {
   type TiffStructure,
   tiffSubDirectories,
   tiffTags,
-} from './containers/tiff.ts';
+} from '../containers/tiff.ts';
 
 /** Photometric interpretations of sensor data: colour filter array (TIFF/EP) and linear raw (DNG). */
 const sensorPhotometrics = new Set([32_803, 34_892]);
