@@ -9,7 +9,7 @@ import type { Size } from './geometry.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
-/** How a file's numbers become colours, where the image library alone would get them wrong. */
+/** How a file's numbers become colours, and whether the image library alone gets them right. */
 export type Interpretation =
   /** The image library gets it right. */
   | { readonly by: 'library' }
@@ -17,7 +17,7 @@ export type Interpretation =
   | { readonly by: 'colour'; readonly colour: FileColour }
   /** The same, but the colours were multiplied by alpha. */
   | { readonly by: 'premultiplied'; readonly colour: FileColour }
-  /** Channels of a TIFF that the library takes for others. */
+  /** Channels of a TIFF that the library misinterprets. */
   | { readonly by: 'channels'; readonly layout: TiffLayout }
   /** L*a*b* of a TIFF. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
@@ -32,8 +32,8 @@ export type Interpretation =
 const library: Interpretation = { by: 'library' };
 
 /**
- * Decides how a picture is to be decoded, by what stands in front of its pixels. Ordinary pictures, and all in formats
- * without such cases, are the library's.
+ * Decides from the container how a picture is to be decoded. Ordinary pictures, and all formats without special cases,
+ * are left to the library.
  * @throws AppError `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
  */
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {

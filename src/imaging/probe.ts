@@ -62,7 +62,7 @@ async function libraryFacts(
   };
 }
 
-/** What the library can read of files that it would not open, or that it would open as something larger. */
+/** A form of the file that the library opens with the right size: it rejects 8-bit Lab and enlarges some GIF screens. */
 function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;

@@ -84,8 +84,8 @@ const chromaSubsampling = 530;
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Reads how the picture of a directory stores its pixels. `undefined` where tags are missing that tell it: the image
- * library decides about such files.
+ * Reads how the picture of a directory stores its pixels. `undefined` where the tags for it are missing: such files
+ * are left to the image library.
  * @throws AppError `picture_unsupported` for numbers that have no agreed meaning as colours.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
