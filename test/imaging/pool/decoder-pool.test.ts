@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
@@ -29,6 +29,21 @@ test('probes by the header', async () => {
   await expect(
     pool.probe({ path: join(folder, 'good.jpg'), limits: { ...limits, maxPixels: 59_999 } }),
   ).rejects.toMatchObject({ name: 'AppError', code: 'picture_too_large', failureClass: 'permanent' });
+});
+
+test("what the image library said about a bad picture is in the log, and in the reason there are only the product's words", async () => {
+  const info = vi.fn();
+  const silent = () => undefined;
+  const pool = faultyPool({ logger: { debug: silent, info, warn: silent, error: silent } });
+  const folder = await pictureFolder('good.jpg');
+  const whole = await readFile(join(folder, 'good.jpg'));
+  await writeFile(join(folder, 'cut.jpg'), whole.subarray(0, whole.length / 2));
+  await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
+    code: 'picture_cut',
+    message: 'The JPEG picture is cut: the file ends too early.',
+  });
+  const cause = 'VipsJpeg: premature end of JPEG image';
+  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child met an error');
 });
 
 test('a file that is not there is a failure of the storage', async () => {
