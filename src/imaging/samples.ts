@@ -75,7 +75,8 @@ export function layOnScreen(
 ): Samples {
   const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
   const shown = Math.max(0, Math.min(width, screen.width - left)) * channels;
-  for (let y = 0; shown > 0 && y < Math.min(height, screen.height - top); y++) {
+  const rows = shown === 0 ? 0 : Math.min(height, screen.height - top);
+  for (let y = 0; y < rows; y++) {
     const from = y * width * channels;
     result.set(data.subarray(from, from + shown), ((top + y) * screen.width + left) * channels);
   }
