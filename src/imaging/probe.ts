@@ -42,7 +42,7 @@ async function libraryFacts(
 ): Promise<PictureFacts> {
   refuseForeignInside(bytes, format, limits.allowedFormats);
   const frame = findUsedFrame(bytes, format);
-  if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
+  if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
   const metadata = await readMetadata(
     { ...frame, bytes: readableBytes(frame.bytes, interpretation) },
