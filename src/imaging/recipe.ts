@@ -3,7 +3,7 @@ import type { Preset } from '../model/preset.ts';
 import { installedVersion } from './installed-version.ts';
 
 /** Version of the steps that make a rendition: raised whenever the same original would give other bytes. */
-export const pipelineVersion = 1;
+export const pipelineVersion = 2;
 
 // Read from its package.json: loading the library itself would bring native code into the parent process.
 const sharpVersion = installedVersion('sharp');

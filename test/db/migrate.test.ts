@@ -63,6 +63,24 @@ test('references that are one name in two spellings become one, and are counted 
 });
 
 /** A database whose schema is that of an older version. */
+test('pictures that older versions may have decoded in a wrong way are derived again', async () => {
+  const old = await openMigratedTo(9);
+  await old.runScript(`
+    INSERT INTO tenants (name) VALUES ('shop');
+    INSERT INTO images (uuid, tenant_id, status, original_filename, original_key, content_hash, format, bit_depth, damaged_at)
+    SELECT gen_random_uuid(), 1, status, 'x', CASE WHEN status <> 'pending' THEN format END, md5(format || bits || status) || md5(''),
+      format, bits, damaged
+    FROM (VALUES ('jpeg', 8, 'completed', NULL), ('png', 16, 'completed', NULL), ('tiff', 8, 'completed', NULL),
+      ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
+      ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
+  await migrate(old);
+  const due = await rowsOf<{ format: string }>(
+    old,
+    "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
+  );
+  expect(due.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
+});
+
 async function openMigratedTo(version: number) {
   const folder = new URL('../../src/db/migrations/', import.meta.url);
   const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();

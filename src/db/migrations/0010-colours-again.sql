@@ -1,0 +1,8 @@
+-- Renditions of pictures that were decoded in a wrong way: deep colours, channels of TIFF, premultiplied AVIF, frames of GIF
+-- that are smaller than their screen. All of these are made again, since the rows do not tell which ones are wrong. A picture
+-- that has no right answer fails now with the reason.
+INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
+SELECT 'derive', i.id, i.tenant_id, i.content_hash, 100, 'pending' FROM images i
+WHERE i.status = 'completed' AND i.original_key IS NOT NULL AND i.damaged_at IS NULL
+  AND (i.bit_depth > 8 OR i.format IN ('tiff', 'avif', 'gif'))
+  AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'));
