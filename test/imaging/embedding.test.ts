@@ -1,4 +1,4 @@
-import sharp from 'sharp';
+import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../src/imaging/describe.ts';
 import { embeddingOf } from '../../src/imaging/embedding.ts';
@@ -79,7 +79,7 @@ describe('scores', () => {
 describe('pictures of one colour', () => {
   const swatch = (red: number, green: number, blue: number, width = 300) =>
     sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
-  const described = async (picture: sharp.Sharp, quality = 85) =>
+  const described = async (picture: Sharp, quality = 85) =>
     vectorOf(await picture.jpeg({ quality }).toBuffer());
 
   test('other colours score low, the same colour high, whatever the size and compression', async () => {
@@ -90,7 +90,9 @@ describe('pictures of one colour', () => {
       [10, 10, 12],
       [190, 60, 30],
     ] as const)
-      expect(score(await described(swatch(...other)), red), String(other)).toBeLessThan(0.75);
+      expect(score(await described(swatch(other[0], other[1], other[2])), red), String(other)).toBeLessThan(
+        0.75,
+      );
     expect(score(await described(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
     expect(score(await described(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
   });
