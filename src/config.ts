@@ -44,6 +44,8 @@ export interface Config {
     readonly timeoutMs: number;
     readonly memoryMb: number;
     readonly recycleAfterJobs: number;
+    /** Program and arguments in front of a child's Node; empty for none. */
+    readonly launcher: readonly string[];
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
   readonly imports: {
@@ -147,6 +149,7 @@ function composeConfig(values: SettingValues): Config {
       timeoutMs: values.decodeTimeoutMs,
       memoryMb: values.decodeMemoryMb,
       recycleAfterJobs: values.poolRecycleJobs,
+      launcher: values.decoderLauncher ?? [],
     },
     uploads: {
       maxBytes: values.maxUploadBytes,

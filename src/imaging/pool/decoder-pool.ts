@@ -1,24 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import { extname } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
-import type { Preset } from '../../model/preset.ts';
 import { makeLane } from './lane.ts';
 import type { Logger } from '../../model/logger.ts';
 import type {
   ComparedPicture,
   CompareRequest,
-  DerivedPicture,
   DescribedPicture,
   DescribeRequest,
+  DeriveRequest,
   TriedPresets,
   TryPresetsRequest,
   WorkKind,
 } from './messages.ts';
-import { removeRenditions } from './rendition-files.ts';
+import { type RenditionFile, writeRenditions } from './rendition-files.ts';
 import type { PoolCounters } from './slot.ts';
+import { sweepWorkFolders } from './work-folder.ts';
 
-export type { ComparedPicture, DerivedPicture, DescribedPicture, TriedPresets } from './messages.ts';
+export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
@@ -33,6 +35,15 @@ export interface DecoderPoolOptions {
   readonly logger: Logger;
   /** Another module for the children, with the same messages. */
   readonly childModule?: string;
+  /** Program and arguments in front of each child's Node, which shut it in; `{folder}` stands for its input folder. */
+  readonly launcher?: readonly string[];
+  /**
+   * Folder that takes the input folders of the children, best on the file system of the pictures: there an input is a
+   * hard link, elsewhere a copy. Default: a new folder of the system's for temporary files.
+   */
+  readonly workDirectory?: string;
+  /** No other process uses `workDirectory`: what lies there at the start was left behind. */
+  readonly isAlone?: boolean;
 }
 
 /** How a request waits and ends. */
@@ -43,12 +54,14 @@ export interface Turn {
   readonly signal?: AbortSignal;
 }
 
-/** A request to derive renditions into files. */
-export interface DerivePicture extends Turn {
-  /** File of the original. */
-  readonly path: string;
-  readonly limits: PictureLimits;
-  readonly presets: readonly Preset[];
+/** What deriving a picture gave. */
+export interface DerivedPicture extends DescribedPicture {
+  /** Largest first. */
+  readonly renditions: readonly RenditionFile[];
+}
+
+/** A request to derive renditions of the original at `path` into files. */
+export interface DerivePicture extends DeriveRequest, Turn {
   /** Folder that takes the rendition files, under names that are new each time. */
   readonly outputDirectory: string;
 }
@@ -101,6 +114,9 @@ export interface DecoderPool {
 // The build turns .ts into .js; the child's entry has the ending of this very file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
+/** How often folders are marked as in use; those that are not for a day count as left behind. */
+const touchMs = 3_600_000;
+
 /**
  * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
  * cause. Probes have a child of their own, because an upload must be answered while long decodes run; all other kinds
@@ -108,19 +124,34 @@ const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`,
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
-  const common = { ...options, childModule: options.childModule ?? defaultChild, counters };
+  const { childModule = defaultChild, launcher = [], isAlone = false } = options;
+  const workDirectory = options.workDirectory ?? join(tmpdir(), `vitrine-decoders-${randomUUID()}`);
+  const common = { ...options, childModule, launcher, workDirectory, counters };
   const probing = makeLane<'probe'>({ ...common, size: 1 });
   const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);
+  let touching: NodeJS.Timeout | undefined;
 
-  async function derive({ priority, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
-    const request = { ...rest, outputPrefix: randomUUID() };
-    try {
-      return await deriving.submit({ order: { kind: 'derive', request }, priority, signal });
-    } catch (error) {
-      // A killed child could not remove what it had written.
-      await removeRenditions(request);
-      throw error;
-    }
+  function start(): Promise<void> {
+    sweepWorkFolders(workDirectory, isAlone);
+    probing.start();
+    deriving.start();
+    touching ??= setInterval(
+      () => [probing, deriving].forEach((lane) => lane.touchFolders()),
+      touchMs,
+    ).unref();
+    return Promise.resolve();
+  }
+
+  async function derive(picture: DerivePicture): Promise<DerivedPicture> {
+    const { priority, signal, outputDirectory, ...request } = picture;
+    const derived = await deriving.submit({ order: { kind: 'derive', request }, priority, signal });
+    return { ...derived, renditions: await writeRenditions(outputDirectory, derived.renditions) };
+  }
+
+  async function close(): Promise<void> {
+    clearInterval(touching);
+    await Promise.all([probing.close(), deriving.close()]);
+    if (options.workDirectory === undefined) await rm(workDirectory, { recursive: true, force: true });
   }
 
   function stats(): DecoderPoolStats {
@@ -136,11 +167,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   }
 
   return {
-    start() {
-      probing.start();
-      deriving.start();
-      return Promise.resolve();
-    },
+    start,
     probe: (request) => probing.submit({ order: { kind: 'probe', request }, priority: 0 }),
     derive,
     describe: ({ priority, signal, ...request }) =>
@@ -150,6 +177,6 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     tryPresets: ({ priority, signal, ...request }) =>
       deriving.submit({ order: { kind: 'tryPresets', request }, priority, signal }),
     stats,
-    close: async () => void (await Promise.all([probing.close(), deriving.close()])),
+    close,
   };
 }

@@ -1,6 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { Order, Outcome, WorkKind } from './messages.ts';
-import { Slot, type SlotOptions, type TaskHandle } from './slot.ts';
+import { Slot, type SlotOptions } from './slot.ts';
+import type { TaskHandle } from './task.ts';
 import { makeWaitingLine } from './waiting-line.ts';
 import { makeWatchdog } from './watchdog.ts';
 
@@ -21,6 +22,8 @@ export interface Lane<Kinds extends WorkKind> {
     /** No child can be kept alive. */
     readonly isBroken: boolean;
   };
+  /** Marks the folders of the children as in use. */
+  touchFolders(): void;
   close(): Promise<void>;
 }
 
@@ -104,6 +107,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
       waiting: line.length,
       isBroken: slots.every((slot) => slot.isBroken),
     }),
+    touchFolders: () => slots.forEach((slot) => slot.touchFolder()),
     close,
   };
 }
