@@ -1,4 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -64,17 +65,28 @@ const codeRoot = fileURLToPath(new URL('../..', import.meta.url));
 // Node looks there for the type of the modules.
 const packageFiles = [join(dirname(codeRoot), 'package.json')];
 
+/** Packages that a child imports. Linked ones (pnpm, `npm link`) lie elsewhere than their names say. */
+const packages = ['sharp', 'file-type'];
+
 let foldersOfCode: readonly string[] | undefined;
 
 /** Vitrine's own code and the packages that it may load, wherever they were installed: never the folder around them. */
 function codeFolders(): readonly string[] {
-  foldersOfCode ??= [codeRoot, ...packageFolders(dirname(codeRoot))];
+  foldersOfCode ??= [
+    ...new Set([codeRoot, ...[dirname(codeRoot), ...packages.flatMap(realFolderOf)].flatMap(packageFolders)]),
+  ];
   return foldersOfCode;
 }
 
+function realFolderOf(name: string): string[] {
+  const path = findPackageJSON(name, import.meta.url);
+  return path === undefined ? [] : [dirname(realpathSync(path))];
+}
+
+/** The folders `node_modules` in which Node looks for packages from `from`. */
 function packageFolders(from: string): string[] {
   const folder = join(from, 'node_modules');
-  const own = existsSync(folder) ? [...new Set([folder, realpathSync(folder)])] : [];
+  const own = existsSync(folder) ? [folder, realpathSync(folder)] : [];
   const parent = dirname(from);
   return parent === from ? own : [...own, ...packageFolders(parent)];
 }

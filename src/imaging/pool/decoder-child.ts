@@ -32,6 +32,7 @@ export interface DecoderChildEvents {
 }
 
 const longestErrorOutput = 4000;
+const longestErrorSentence = 300;
 
 /** Starts a decoder child. It never keeps the parent process alive. */
 export function spawnDecoderChild(
@@ -108,6 +109,9 @@ function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | unde
   stream.on('data', (chunk: Buffer) => {
     const output = chunk.toString('utf8').slice(0, budget).trim();
     budget = Math.max(0, budget - chunk.length);
-    if (output !== '') logger.warn({ pid, output }, 'A decoder child wrote to its error output');
+    if (output === '') return;
+    // In the sentence too: a log for people has no other fields, and this is where a launcher says what it lacks.
+    const words = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, longestErrorSentence);
+    logger.warn({ pid, output }, `A decoder child wrote to its error output: ${words}`);
   });
 }
