@@ -50,7 +50,8 @@ const permissionFlags = [
   // SQLite opens files without the permission model's checks (Node 24.21).
   '--no-experimental-sqlite',
   '--disable-sigusr1',
-];
+  // A later Node that has dropped a flag refuses to start with it. The test of the sandbox then shows what that opens.
+].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** How to start a decoder child. */
 export function childCommand({ module, folder, launcher }: ChildCommandOptions): ChildCommand {
