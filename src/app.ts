@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
@@ -26,7 +27,7 @@ import { composeServices, type ServiceSettings } from './services/compose-servic
 import { makeStorageHealth } from './services/storage-health.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
-import { makeStaging } from './storage/staging.ts';
+import { localStagingName, makeStaging } from './storage/staging.ts';
 import { makeMetrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { makeWorkOff } from './worker/work-off.ts';
@@ -77,7 +78,13 @@ function foldersInside({ dataDir, storage }: Config): string[] {
 async function openParts(config: Config, logger: FastifyBaseLogger) {
   const opened = new AsyncDisposableStack();
   try {
-    const decoders = makeDecoderPool({ size: config.worker.concurrency, ...config.decoder, logger });
+    const decoders = makeDecoderPool({
+      size: config.worker.concurrency,
+      ...config.decoder,
+      logger,
+      workDirectory: decoderDirectory(config),
+      isAlone: isAlone(config),
+    });
     opened.defer(() => decoders.close());
     // The children load their library while the database opens.
     await decoders.start();
@@ -99,6 +106,12 @@ async function openParts(config: Config, logger: FastifyBaseLogger) {
     await opened.disposeAsync().catch(() => undefined);
     throw error;
   }
+}
+
+/** Inside staging: inputs and originals are then on one file system, and an input costs a hard link. */
+function decoderDirectory({ storage }: Config): string {
+  const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
+  return join(staging, 'decoders');
 }
 
 /** With the embedded database this process is the only one; else others may work on the same data. */

@@ -57,6 +57,8 @@ export interface Config {
     readonly probeTimeoutMs: number;
     readonly memoryMb: number;
     readonly recycleAfterJobs: number;
+    /** Program and arguments in front of a child's Node; empty for none. */
+    readonly launcher: readonly string[];
   };
   readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
   readonly imports: {
@@ -176,6 +178,7 @@ function composeConfig(values: SettingValues): Config {
       probeTimeoutMs: values.probeTimeoutMs,
       memoryMb: values.decodeMemoryMb,
       recycleAfterJobs: values.poolRecycleJobs,
+      launcher: values.decoderLauncher ?? [],
     },
     uploads: {
       maxBytes: values.maxUploadBytes,

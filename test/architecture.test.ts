@@ -222,7 +222,7 @@ describe('each thing in its place', () => {
         /\bprocess\.env\b/.test(code) || /import\s*\{[^}]*\benv\b[^}]*\}\s*from 'node:process'/.test(code)
       );
     });
-    expect(readers).toEqual(['cli/run.ts']);
+    expect(readers).toEqual(['cli/environment.ts']);
   });
 
   test('databases are spoken to in db/', () => {

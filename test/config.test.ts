@@ -225,3 +225,19 @@ test('a .env file in the working folder is read, and variables that are set win 
   expect(stderr).toMatch(/PORT: "from-the-file" is not a whole number/);
   expect(stderr).not.toContain('LOG_LEVEL');
 });
+
+test('a launcher is a program and its words; quotes keep spaces, and an open one is a problem', () => {
+  const launcherOf = (text: string) => loadConfig({ DECODER_LAUNCHER: text }).decoder.launcher;
+  expect(loadConfig({}).decoder.launcher).toEqual([]);
+  expect(launcherOf('unshare --net  --map-root-user')).toEqual(['unshare', '--net', '--map-root-user']);
+  expect(launcherOf(`bwrap --bind "/my data" '/my data' {folder}`)).toEqual([
+    'bwrap',
+    '--bind',
+    '/my data',
+    '/my data',
+    '{folder}',
+  ]);
+  expect(problemsOf({ DECODER_LAUNCHER: 'bwrap "--bind' })[0]).toMatch(
+    /DECODER_LAUNCHER.*quote without its end/,
+  );
+});

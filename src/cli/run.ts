@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
-import { loadEnvFile } from 'node:process';
 import { parseArgs } from 'node:util';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { DataFolderInUse } from '../data-folder/lock.ts';
 import { StartRefused } from '../errors.ts';
 import { type Command, commands, UsageError } from './commands.ts';
+import type { Environment } from './environment.ts';
 import { version } from '../version.ts';
 import { CommandRefused } from './server-connection.ts';
 
@@ -12,7 +11,7 @@ import { CommandRefused } from './server-connection.ts';
 const exitCodes = { done: 0, failed: 1, notUnderstood: 2 } as const;
 
 /** Runs the command that `args` name; answers the exit code. */
-export async function run(args: readonly string[]): Promise<number> {
+export async function run(args: readonly string[], environment: Environment): Promise<number> {
   const [name = 'help', ...rest] = args;
   if (name === '--version' || name === 'version') return printVersion();
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
@@ -20,7 +19,7 @@ export async function run(args: readonly string[]): Promise<number> {
   if (rest.includes('--help') || rest.includes('-h')) return describe(name, command);
   try {
     const parsed = parse(command, rest);
-    return (await command.run(readConfig(), parsed.values, parsed.positionals)) ?? exitCodes.done;
+    return (await command.run(configOf(environment), parsed.values, parsed.positionals)) ?? exitCodes.done;
   } catch (error) {
     return refuse(name, error);
   }
@@ -34,11 +33,9 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-/** The only place that reads the environment. Variables that are set win over those of the `.env` file. */
-function readConfig(): Config {
-  if (existsSync('.env')) loadEnvFile('.env');
-  // oxlint-disable-next-line node/no-process-env -- see above
-  return loadConfig(process.env);
+function configOf({ variables, warning }: Environment): Config {
+  const config = loadConfig(variables);
+  return warning === undefined ? config : { ...config, warnings: [warning, ...config.warnings] };
 }
 
 /** Errors that a person can do something about are sentences; all others are bugs and keep their stack. */

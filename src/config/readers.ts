@@ -71,6 +71,18 @@ export const printableText: Reader<string> = {
 
 export const anyText: Reader<string> = { accepts: 'text', read: (text) => text };
 
+const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
+
+/** A program and its arguments. Quotes keep spaces in a word; nothing else is special, and no shell reads it. */
+export const commandWords: Reader<readonly string[]> = {
+  accepts: 'a program and its arguments; quotes keep spaces together',
+  read(text) {
+    if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('has a quote without its end');
+    const words = text.match(word) ?? [];
+    return words.map((each) => each.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+  },
+};
+
 const levels = {
   trace: 'trace',
   debug: 'debug',

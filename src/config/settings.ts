@@ -3,7 +3,16 @@ import { duplicateHandlings, nearDuplicateHandlings } from '../model/duplicates.
 import { engineSettings } from './engine-settings.ts';
 import { allowedNetworkList, hostList, networkList, originList, publicOrigin } from './network-readers.ts';
 import { formatList, presetList, thumbnailSize } from './picture-readers.ts';
-import { anyText, fraction, logLevel, oneOf, printableText, wholeNumber, yesNo } from './readers.ts';
+import {
+  anyText,
+  commandWords,
+  fraction,
+  logLevel,
+  oneOf,
+  printableText,
+  wholeNumber,
+  yesNo,
+} from './readers.ts';
 import { optional, type Setting, withDefault } from './setting.ts';
 
 const cores = String(availableParallelism());
@@ -100,6 +109,10 @@ export const settings = {
   }),
   poolRecycleJobs: withDefault('Decoder', 'POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
     about: 'A decoder child is replaced after this many pictures.',
+  }),
+  decoderLauncher: optional('Decoder', 'DECODER_LAUNCHER', commandWords, {
+    about:
+      'A command in front of the Node of each decoder child that takes the network and more from it, such as `unshare --net` or `bwrap`; `{folder}` stands for the folder of its inputs. See [decoder sandbox](decoder-sandbox.md).',
   }),
   maxUploadBytes: withDefault('Uploads', 'MAX_UPLOAD_BYTES', wholeNumber(1, 2 ** 32), '10485760', {
     aliases: ['MAX_FILE_SIZE'],

@@ -29,8 +29,11 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
 /** Bytes of a file's beginning that are enough to tell its format. */
 export const headBytes = 4100;
 
-/** Colour space of a source file, in the words that older clients know. */
-export type ColorSpace = 'RGB' | 'RGBA' | 'L' | 'LA' | 'CMYK' | 'P' | 'I;16' | 'LAB';
+/** Colour spaces of source files, in the words that older clients know. */
+export const colorSpaces = ['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB'] as const;
+
+/** Colour space of a source file. */
+export type ColorSpace = (typeof colorSpaces)[number];
 
 /** What a picture's header tells. Width and height are those of the upright picture (orientation applied). */
 export interface PictureFacts {

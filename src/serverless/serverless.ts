@@ -102,7 +102,13 @@ export function makeServerless(options: ServerlessOptions): Serverless {
 async function open(environment: Environment): Promise<App> {
   try {
     const config = loadServerlessConfig(environment);
-    return await makeApp(config, await makeLogger(config.log));
+    const logger = await makeLogger(config.log);
+    // The process belongs to the host and cannot be replaced by one without them, as `vitrine serve` is.
+    logger.info(
+      {},
+      'The secrets of this function stay in its environment, which decoder processes can read.',
+    );
+    return await makeApp(config, logger);
   } catch (error) {
     const logger = await makeLogger({ level: 'info', format: 'json' });
     logger.error(error instanceof ConfigError ? {} : { err: error }, reasonOfFailedStart(error));

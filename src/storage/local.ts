@@ -8,10 +8,8 @@ import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
 import { missing, namedStorageError, namedWriteError, unlinkIfThere } from './storage-errors.ts';
 import { listFiles } from './list-files.ts';
+import { localStagingName } from './staging.ts';
 import type { ByteRange, Storage } from './storage.ts';
-
-/** Name of the staging folder; no key begins with a dot. */
-const stagingName = '.staging';
 
 /** How files are stored. */
 interface LocalStorageOptions {
@@ -21,7 +19,7 @@ interface LocalStorageOptions {
 
 /** Storage in a folder of this machine. Staging lies in the same folder, so that storing a file moves no bytes. */
 export async function makeLocalStorage(root: string, options: LocalStorageOptions = {}): Promise<Storage> {
-  const stagingDirectory = join(root, stagingName);
+  const stagingDirectory = join(root, localStagingName);
   await mkdir(root, { recursive: true });
   const modes = options.followsRoot ? await readModes(root) : undefined;
   await makeStagingFolder(stagingDirectory, modes?.folder);
@@ -55,7 +53,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
         return { path: pathOf(key), release: () => Promise.resolve() };
       }),
     remove: (key) => written(() => unlinkIfThere(pathOf(key))),
-    list: () => listFiles(root, stagingName),
+    list: () => listFiles(root, localStagingName),
     async freeBytes() {
       const { bavail, bsize } = await written(() => statfs(root));
       return bavail * bsize;

@@ -25,6 +25,9 @@ export interface Staging {
   sweep(olderThanMs: number): Promise<number>;
 }
 
+/** Name of the staging folder in the root of a local storage; no key begins with a dot. */
+export const localStagingName = '.staging';
+
 /** Staging in `directory`, which exists. */
 export function makeStaging(directory: string): Staging {
   return {

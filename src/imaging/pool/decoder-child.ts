@@ -1,72 +1,105 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
-import type { ChildMessage, TaskMessage } from './messages.ts';
+import type { Duplex } from 'node:stream';
 import type { Logger } from '../../model/logger.ts';
+import { channelFd, type Frame, makeFrameReader, writeFrame } from './channel.ts';
+import { childCommand, type ChildCommandOptions } from './child-command.ts';
+import { descendantsOf } from './descendants.ts';
+import type { TaskMessage } from './messages.ts';
 
 /** A running decoder child, seen from the parent. */
 export interface DecoderChild {
-  readonly pid: number | undefined;
+  /** The process that decodes, which a launcher may have started as its own child. */
+  pid(): number | undefined;
   send(task: TaskMessage): void;
   /** Ends the child at once; `onExit` follows. */
   kill(): void;
+  /** On Linux, when memory runs out, the kernel shall take the child, not the server or its database. */
+  offerToMemoryKiller(): void;
 }
 
-/** What a child tells. `onExit` comes exactly once, also when the child could not be started. */
+/** What a child does. `onExit` is called exactly once, also when the child could not be started. */
 export interface DecoderChildEvents {
-  onMessage(message: ChildMessage): void;
+  /** Largest payload that the child may send now. */
+  readonly maxPayloadBytes: () => number;
+  /** Nothing of the frame has been validated. */
+  readonly onFrame: (frame: Frame) => void;
+  /** The channel carries something that is no frame; no further frame follows. */
+  onBrokenChannel(reason: string): void;
   /** `how` is the signal or the exit code, for a sentence. */
   onExit(how: string): void;
 }
 
-// Nothing of the parent's environment: it holds passwords, and a child decodes what strangers send.
-const childEnvironment = {
-  LANG: 'C.UTF-8',
-  // glibc's arena for each thread keeps freed picture buffers from the system.
-  MALLOC_ARENA_MAX: '2',
-  // Buffers of a usual picture are used again for the next one instead of being mapped and cleared anew each time
-  // (measured: a tenth of the time); a child that holds on to too much is replaced.
-  MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
-  MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
-  UV_THREADPOOL_SIZE: '4',
-  VIPS_BLOCK_UNTRUSTED: '1',
-  // Large pictures stay in memory, under the watchdog's eye, instead of temporary files that a kill leaves behind.
-  VIPS_DISC_THRESHOLD: '16g',
-};
-
-// Pictures lie outside of JavaScript's heap, which therefore stays small. Its young half has room for what describing a
-// picture leaves behind: with 4 MB the collector runs twice as often (measured: 2 ms for each picture).
-const childFlags = ['--max-old-space-size=128', '--max-semi-space-size=16'];
-
 const longestErrorOutput = 4000;
+const longestErrorSentence = 300;
 
-/** Starts `module` as a decoder child. It never keeps the parent process alive. */
-export function spawnDecoderChild(module: string, logger: Logger, events: DecoderChildEvents): DecoderChild {
-  const child = fork(module, [], {
-    env: childEnvironment,
-    execArgv: childFlags,
-    serialization: 'json',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
+/** Starts a decoder child. It never keeps the parent process alive. */
+export function spawnDecoderChild(
+  options: ChildCommandOptions,
+  logger: Logger,
+  events: DecoderChildEvents,
+): DecoderChild {
+  const { command, args, env } = childCommand(options);
+  const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
+  const hasLauncher = options.launcher.length > 0;
   child.unref();
-  child.channel?.unref();
   logErrorOutput(child.stderr, child.pid, logger);
+  const channel = child.stdio[channelFd] as Duplex | null | undefined;
+  if (channel) readChannel(channel, events);
   let ended = false;
   const end = (how: string) => {
     if (!ended) events.onExit(how);
     ended = true;
   };
-  child.on('message', (message) => events.onMessage(message as ChildMessage));
   child.on('exit', (code, signal) => end(signal ?? `exit code ${code}`));
   child.on('error', (error) => {
     logger.warn({ err: error, pid: child.pid }, 'A decoder child had an error');
     if (child.pid === undefined) end('it could not be started');
   });
+  // A launcher that stays is the first of a line, and the decoder is the last.
+  const line = () =>
+    child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? descendantsOf(child.pid) : [])];
   return {
-    pid: child.pid,
-    // A child that died meanwhile is told of by 'exit', not by this callback.
-    send: (task) => void child.send(task, () => undefined),
-    kill: () => void child.kill('SIGKILL'),
+    pid: () => line().at(-1),
+    send: (task) => channel && writeFrame(channel, task),
+    kill: () => {
+      for (const pid of line().slice(1)) killIfThere(pid);
+      child.kill('SIGKILL');
+    },
+    offerToMemoryKiller: () => line().forEach(offerToMemoryKiller),
   };
+}
+
+function readChannel(channel: Duplex, events: DecoderChildEvents): void {
+  if (channel instanceof Socket) channel.unref();
+  const readChunk = makeFrameReader(events);
+  channel.on('data', (chunk: Buffer) => {
+    try {
+      readChunk(chunk);
+    } catch (error) {
+      channel.destroy();
+      events.onBrokenChannel(error instanceof Error ? error.message : String(error));
+    }
+  });
+  // A child that is gone is reported by 'exit', not by a write that fails.
+  channel.on('error', () => undefined);
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself.
+  }
+}
+
+function offerToMemoryKiller(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
+  } catch {
+    // Elsewhere there is no such file, and a launcher may have made it another user's.
+  }
 }
 
 function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
@@ -76,6 +109,9 @@ function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | unde
   stream.on('data', (chunk: Buffer) => {
     const output = chunk.toString('utf8').slice(0, budget).trim();
     budget = Math.max(0, budget - chunk.length);
-    if (output !== '') logger.warn({ pid, output }, 'A decoder child wrote to its error output');
+    if (output === '') return;
+    // In the sentence too: a log for people has no other fields, and this is where a launcher says what it lacks.
+    const words = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, longestErrorSentence);
+    logger.warn({ pid, output }, `A decoder child wrote to its error output: ${words}`);
   });
 }

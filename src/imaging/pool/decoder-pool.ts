@@ -1,29 +1,31 @@
 import { randomUUID } from 'node:crypto';
-import { extname } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
-import type { Preset } from '../../model/preset.ts';
-import type { RenditionMatch } from '../../model/sameness.ts';
 import type { Logger } from '../../model/logger.ts';
+import type { PictureFacts } from '../../model/picture.ts';
+import type { RenditionMatch } from '../../model/sameness.ts';
 import { makeLane } from './lane.ts';
 import type {
   ComparedPicture,
   CompareRequest,
-  DerivedPicture,
   DescribedPicture,
   DescribeRequest,
-  ProbeRequest,
+  DeriveRequest,
   MatchRenditionsRequest,
+  ProbeRequest,
   TriedPresets,
   TryPresetsRequest,
   WorkKind,
 } from './messages.ts';
-import { removeRenditions } from './rendition-files.ts';
+import { type RenditionFile, writeRenditions } from './rendition-files.ts';
 import { makeRestrainedTenants } from './restrained-tenants.ts';
 import type { PoolCounters } from './slot.ts';
 import type { TenantKey } from './waiting-line.ts';
+import { sweepWorkFolders } from './work-folder.ts';
 
-export type { ComparedPicture, DerivedPicture, DescribedPicture, TriedPresets } from './messages.ts';
+export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
@@ -40,6 +42,15 @@ export interface DecoderPoolOptions {
   readonly logger: Logger;
   /** Another module for the children, with the same messages. */
   readonly childModule?: string;
+  /** Program and arguments in front of each child's Node, which shut it in; `{folder}` stands for its input folder. */
+  readonly launcher?: readonly string[];
+  /**
+   * Folder that takes the input folders of the children, best on the file system of the pictures: there an input is a
+   * hard link, elsewhere a copy. Default: a new folder of the system's for temporary files.
+   */
+  readonly workDirectory?: string;
+  /** No other process uses `workDirectory`: what lies there at the start was left behind. */
+  readonly isAlone?: boolean;
 }
 
 /** How a request waits and ends. */
@@ -52,12 +63,14 @@ export interface Turn {
   readonly signal?: AbortSignal;
 }
 
-/** A request to derive renditions into files. */
-export interface DerivePicture extends Turn {
-  /** File of the original. */
-  readonly path: string;
-  readonly limits: PictureLimits;
-  readonly presets: readonly Preset[];
+/** What deriving a picture gave. */
+export interface DerivedPicture extends DescribedPicture {
+  /** Largest first. */
+  readonly renditions: readonly RenditionFile[];
+}
+
+/** A request to derive renditions of the original at `path` into files. */
+export interface DerivePicture extends DeriveRequest, Turn {
   /** Folder that takes the rendition files, under names that are new each time. */
   readonly outputDirectory: string;
 }
@@ -118,6 +131,9 @@ const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`,
 /** Children that probe: with a single one, a file that uses up the probe's time would hold up every upload. */
 const probePlaces = 2;
 
+/** How often folders are marked as in use; those that are not for a day count as left behind. */
+const touchMs = 3_600_000;
+
 /**
  * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
  * cause. Probes have children of their own, because an upload must be answered while long decodes run; all other kinds
@@ -126,8 +142,9 @@ const probePlaces = 2;
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
   const restrained = makeRestrainedTenants();
-  const childModule = options.childModule ?? defaultChild;
-  const common = { ...options, childModule, counters, restrained };
+  const { childModule = defaultChild, launcher = [], isAlone = false } = options;
+  const workDirectory = options.workDirectory ?? join(tmpdir(), `vitrine-decoders-${randomUUID()}`);
+  const common = { ...options, childModule, launcher, workDirectory, counters, restrained };
   const probing = makeLane<'probe'>({
     ...common,
     size: probePlaces,
@@ -136,16 +153,29 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     timeoutMs: options.probeTimeoutMs,
   });
   const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);
+  let touching: NodeJS.Timeout | undefined;
 
-  async function derive({ priority, tenant, signal, ...rest }: DerivePicture): Promise<DerivedPicture> {
-    const request = { ...rest, outputPrefix: randomUUID() };
-    try {
-      return await deriving.submit({ order: { kind: 'derive', request }, priority, tenant, signal });
-    } catch (error) {
-      // A killed child could not remove what it had written.
-      await removeRenditions(request);
-      throw error;
-    }
+  function start(): Promise<void> {
+    sweepWorkFolders(workDirectory, isAlone);
+    probing.start();
+    deriving.start();
+    touching ??= setInterval(
+      () => [probing, deriving].forEach((lane) => lane.touchFolders()),
+      touchMs,
+    ).unref();
+    return Promise.resolve();
+  }
+
+  async function derive(picture: DerivePicture): Promise<DerivedPicture> {
+    const { priority, tenant, signal, outputDirectory, ...request } = picture;
+    const derived = await deriving.submit({ order: { kind: 'derive', request }, priority, tenant, signal });
+    return { ...derived, renditions: await writeRenditions(outputDirectory, derived.renditions) };
+  }
+
+  async function close(): Promise<void> {
+    clearInterval(touching);
+    await Promise.all([probing.close(), deriving.close()]);
+    if (options.workDirectory === undefined) await rm(workDirectory, { recursive: true, force: true });
   }
 
   function stats(): DecoderPoolStats {
@@ -161,11 +191,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   }
 
   return {
-    start() {
-      probing.start();
-      deriving.start();
-      return Promise.resolve();
-    },
+    start,
     probe: ({ tenant, signal, ...request }) =>
       probing.submit({ order: { kind: 'probe', request }, priority: 0, tenant, signal }),
     derive,
@@ -178,6 +204,6 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
     matchRenditions: ({ priority, tenant, signal, ...request }) =>
       deriving.submit({ order: { kind: 'matchRenditions', request }, priority, tenant, signal }),
     stats,
-    close: async () => void (await Promise.all([probing.close(), deriving.close()])),
+    close,
   };
 }

@@ -1,7 +1,8 @@
 import { AppError } from '../../errors.ts';
 import type { Order, Outcome, WorkKind } from './messages.ts';
-import { Slot, type SlotOptions, type TaskHandle } from './slot.ts';
 import type { RestrainedTenants } from './restrained-tenants.ts';
+import { Slot, type SlotOptions } from './slot.ts';
+import type { TaskHandle } from './task.ts';
 import { makeWaitingLine, type Standing, type TenantKey } from './waiting-line.ts';
 import { makeWatchdog } from './watchdog.ts';
 
@@ -25,6 +26,8 @@ export interface Lane<Kinds extends WorkKind> {
     /** No child can be kept alive. */
     readonly isBroken: boolean;
   };
+  /** Marks the folders of the children as in use. */
+  touchFolders(): void;
   close(): Promise<void>;
 }
 
@@ -141,6 +144,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
       waiting: line.length,
       isBroken: isBroken(),
     }),
+    touchFolders: () => slots.forEach((slot) => slot.touchFolder()),
     close,
   };
 }

@@ -4,48 +4,35 @@ import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
 import type { RenditionMatch } from '../../model/sameness.ts';
+import type { EncodedRendition } from '../make-renditions.ts';
+
+/**
+ * Files that a request reads. The parent replaces every path here, and those of a `RenditionPair`, by one in the child's
+ * own folder before the request leaves (`work-folder.ts`): its child can read no others.
+ */
+export interface InputFiles {
+  readonly path: string;
+  readonly others?: readonly { readonly name: string; readonly path: string }[];
+}
 
 /** Asks a child for a picture's facts, by its header alone. */
-export interface ProbeRequest {
-  readonly path: string;
+export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** Asks a child to derive renditions into files. */
-export interface DeriveRequest {
-  readonly path: string;
+/** Asks a child for renditions. */
+export interface DeriveRequest extends InputFiles {
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
-  readonly outputDirectory: string;
-  /** Start of every file name that this request writes; unique, so that the parent can sweep up after a crash. */
-  readonly outputPrefix: string;
 }
 
-/** A rendition that lies as a file (not synced to the disk yet) in the output directory. */
-export interface RenditionFile {
-  /** Name of the preset. */
-  readonly preset: string;
-  readonly recipe: string;
-  readonly path: string;
-  readonly width: number;
-  readonly height: number;
-  /** Length of the file. */
-  readonly bytes: number;
-  /** SHA-256 of the file, in hex. */
-  readonly sha256: string;
-}
-
-/** What deriving a picture gave. */
-export interface DerivedPicture {
-  readonly facts: PictureFacts;
-  readonly renditions: readonly RenditionFile[];
-  readonly fingerprint: Fingerprint;
-  readonly embedding: Embedding;
+/** Renditions in memory, largest first, with what the picture is recognised by. */
+export interface EncodedPicture extends DescribedPicture {
+  readonly renditions: readonly EncodedRendition[];
 }
 
 /** Asks a child what a picture is recognised by. */
-export interface DescribeRequest {
-  readonly path: string;
+export interface DescribeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
@@ -57,8 +44,7 @@ export interface DescribedPicture {
 }
 
 /** Asks a child how close other pictures come to the one at `path`. */
-export interface CompareRequest {
-  readonly path: string;
+export interface CompareRequest extends InputFiles {
   readonly limits: PictureLimits;
   /** Originals or renditions, as files of this machine. */
   readonly others: readonly { readonly name: string; readonly path: string }[];
@@ -71,8 +57,7 @@ export interface ComparedPicture {
 }
 
 /** Asks a child what each preset would make of a picture. */
-export interface TryPresetsRequest {
-  readonly path: string;
+export interface TryPresetsRequest extends InputFiles {
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
 }
@@ -100,10 +85,10 @@ export interface MatchRenditionsRequest {
   readonly pairs: readonly RenditionPair[];
 }
 
-/** Every kind of work that a child does: its request and its result. Picture bytes travel by files, never in messages. */
+/** Every kind of work that a child does: its request and its result. Originals travel by files, never in messages. */
 export interface Work {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
-  readonly derive: { readonly request: DeriveRequest; readonly result: DerivedPicture };
+  readonly derive: { readonly request: DeriveRequest; readonly result: EncodedPicture };
   readonly describe: { readonly request: DescribeRequest; readonly result: DescribedPicture };
   readonly compare: { readonly request: CompareRequest; readonly result: ComparedPicture };
   readonly tryPresets: { readonly request: TryPresetsRequest; readonly result: TriedPresets };
@@ -127,14 +112,38 @@ export interface TaskMessage {
   readonly order: Order;
 }
 
-/** Child → parent. `failed` carries a named error; `cause` is for the log only. */
+/** Errors that a child may report. The parent treats every other code as a wrong answer. */
+export const reportableCodes = [
+  'empty_file',
+  'not_a_picture',
+  'format_not_allowed',
+  'picture_too_large',
+  'picture_cut',
+  'picture_corrupt',
+  'picture_unsupported',
+  'picture_unreadable',
+  'picture_damaged',
+  'storage_failed',
+  'internal_error',
+] as const satisfies readonly ErrorCode[];
+
+/** One of the errors that a child may report. */
+export type ReportableCode = (typeof reportableCodes)[number];
+
+/** Longest sentence of a named error, in UTF-16 code units. */
+export const maxSentence = 500;
+
+/** A named error; `cause` is for the log only. */
+export interface FailureMessage {
+  readonly type: 'failed';
+  readonly id: number;
+  readonly code: ReportableCode;
+  readonly message: string;
+  readonly cause?: string;
+}
+
+/** Child → parent. `result` is JSON: bytes of renditions follow as the payload (`packResult`). */
 export type ChildMessage =
   | { readonly type: 'ready' }
-  | { readonly type: 'done'; readonly id: number; readonly result: Outcome }
-  | {
-      readonly type: 'failed';
-      readonly id: number;
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly cause?: string;
-    };
+  | { readonly type: 'done'; readonly id: number; readonly result: unknown }
+  | FailureMessage;

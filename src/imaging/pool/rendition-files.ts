@@ -1,19 +1,57 @@
-import { rm } from 'node:fs/promises';
+import { hash, randomUUID, subtle } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { EncodedRendition } from '../make-renditions.ts';
+import { recipeOf } from '../recipe.ts';
+import { namedFileError } from './file-errors.ts';
 
-/** Where a child writes the rendition of a preset. Names of presets come from the configuration, hence the encoding. */
-export function renditionPath(outputDirectory: string, outputPrefix: string, preset: string): string {
-  return join(outputDirectory, `${outputPrefix}-${encodeURIComponent(preset)}.jpg`);
+/** A rendition that lies as a file (not synced to the disk yet) in the output directory. */
+export interface RenditionFile {
+  /** Name of the preset. */
+  readonly preset: string;
+  readonly recipe: string;
+  readonly path: string;
+  readonly width: number;
+  readonly height: number;
+  /** Length of the file. */
+  readonly bytes: number;
+  /** SHA-256 of the file, in hex. */
+  readonly sha256: string;
 }
 
-/** Removes what a request may have written. Never throws: what stays behind is swept with the folder later. */
-export async function removeRenditions(request: {
-  readonly outputDirectory: string;
-  readonly outputPrefix: string;
-  readonly presets: readonly { readonly name: string }[];
-}): Promise<void> {
-  const paths = request.presets.map(({ name }) =>
-    renditionPath(request.outputDirectory, request.outputPrefix, name),
-  );
-  await Promise.allSettled(paths.map((path) => rm(path, { force: true })));
+/** Up to this length, hashing on the event loop (0.2 ms) costs less than handing the bytes to the thread pool. */
+const smallBytes = 2 ** 18;
+
+/**
+ * Writes renditions into `directory` under new names; on failure no file is left behind. The parent writes and hashes
+ * them itself: a child that wrote files could keep them open and change them after they were stored.
+ * @throws {AppError} `storage_failed`, `storage_full`.
+ */
+export async function writeRenditions(
+  directory: string,
+  renditions: readonly EncodedRendition[],
+): Promise<RenditionFile[]> {
+  const named = renditions.map((rendition) => ({ ...rendition, path: join(directory, randomUUID()) }));
+  const written = await Promise.allSettled(named.map(writeRendition));
+  const failed = written.find((result) => result.status === 'rejected');
+  if (failed === undefined) return written.flatMap((result) => ('value' in result ? [result.value] : []));
+  await Promise.allSettled(named.map(({ path }) => rm(path, { force: true })));
+  throw namedFileError(failed.reason) ?? failed.reason;
+}
+
+async function writeRendition({
+  preset,
+  width,
+  height,
+  jpeg,
+  path,
+}: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
+  // Not synced: the storage decides what must survive a power cut.
+  const [sha256] = await Promise.all([sha256Of(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
+  return { preset: preset.name, recipe: recipeOf(preset), path, width, height, bytes: jpeg.length, sha256 };
+}
+
+async function sha256Of(bytes: Buffer): Promise<string> {
+  if (bytes.length <= smallBytes) return hash('sha256', bytes, 'hex');
+  return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex');
 }

@@ -1,25 +1,63 @@
-import { writeFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
+import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
+import { namedFileError } from './file-errors.ts';
 import type { Handlers } from './handlers.ts';
-import type { ChildMessage, Order, Outcome, TaskMessage, WorkKind } from './messages.ts';
+import {
+  type ChildMessage,
+  type FailureMessage,
+  maxSentence,
+  type Order,
+  type Outcome,
+  type ReportableCode,
+  reportableCodes,
+  type TaskMessage,
+  type WorkKind,
+} from './messages.ts';
+import { packResult } from './pack-result.ts';
+
+interface Answer {
+  readonly message: ChildMessage;
+  readonly payload?: readonly Uint8Array[];
+}
 
 /** Serves the parent's tasks in a decoder child until the parent ends it or goes away. */
 export function serve(handlers: Handlers): void {
+  dropAddons();
   // A Ctrl-C reaches the whole process group; the parent drains its work and then ends its children itself.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
-  // No exit(): it waits for native threads, and one of them may hang.
-  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
-  process.on('message', (task: TaskMessage) => void perform(handlers, task).then(send));
-  offerToMemoryKiller();
-  send({ type: 'ready' });
+  const channel = new Socket({ fd: channelFd, readable: true, writable: true });
+  const send = ({ message, payload }: Answer) => writeFrame(channel, message, payload);
+  const readChunk = makeFrameReader({
+    maxPayloadBytes: () => 0,
+    onFrame: ({ message }) => void perform(handlers, message as TaskMessage).then(send),
+  });
+  channel.on('data', readChunk);
+  channel.on('error', () => undefined);
+  channel.on('close', endAtOnce);
+  send({ message: { type: 'ready' } });
 }
 
-async function perform(handlers: Handlers, { id, order }: TaskMessage): Promise<ChildMessage> {
+/** Native code that is loaded by now stays; JavaScript can load no more of it. Node added the call in 24.14 or so. */
+function dropAddons(): void {
+  const permission = process.permission as { drop?: (scope: string) => void } | undefined;
+  permission?.drop?.('addon');
+}
+
+function endAtOnce(): void {
+  // Not exit() first: it waits for native threads, and one of them may hang.
+  process.kill(process.pid, 'SIGKILL');
+  // Only reached by the first process of a PID namespace, which the kernel protects from its own signals.
+  process.exit(1);
+}
+
+async function perform(handlers: Handlers, { id, order }: TaskMessage): Promise<Answer> {
   try {
-    return { type: 'done', id, result: await carryOut(handlers, order) };
+    const { result, payload } = packResult(order.kind, await carryOut(handlers, order));
+    return { message: { type: 'done', id, result }, payload };
   } catch (error) {
-    return { type: 'failed', id, ...namedFailure(error) };
+    return { message: { type: 'failed', id, ...describeFailure(error) } };
   }
 }
 
@@ -27,37 +65,23 @@ function carryOut<Kind extends WorkKind>(handlers: Handlers, order: Order<Kind>)
   return handlers[order.kind](order.request);
 }
 
-function namedFailure(error: unknown): Pick<ChildMessage & { type: 'failed' }, 'code' | 'message' | 'cause'> {
+function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message' | 'cause'> {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (error instanceof AppError) {
-    const { code, message } = error;
-    // What the image library said stands in the cause: it is for the log.
-    return error.cause instanceof Error ? { code, message, cause: error.cause.message } : { code, message };
+  if (error instanceof AppError && isReportable(error.code)) {
+    const named = { code: error.code, message: asSentence(error.message) };
+    // What the image library said is for the log.
+    return error.cause instanceof Error ? { ...named, cause: error.cause.message } : named;
   }
-  const errno = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (errno === 'ENOSPC' || errno === 'EDQUOT') {
-    return {
-      code: 'storage_full',
-      message: 'The storage is full; the renditions could not be written.',
-      cause,
-    };
-  }
-  if (errno !== undefined && /^E[A-Z]+$/.test(errno)) {
-    return { code: 'storage_failed', message: `A file could not be read or written (${errno}).`, cause };
-  }
+  const named = namedFileError(error);
+  if (named !== undefined) return { code: 'storage_failed', message: named.message, cause };
   return { code: 'internal_error', message: 'The decoder failed; the log has the details.', cause };
 }
 
-function send(message: ChildMessage): void {
-  // The parent may be gone by now; 'disconnect' then ends this process.
-  process.send?.(message, undefined, undefined, () => undefined);
+function isReportable(code: string): code is ReportableCode {
+  return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** On Linux, when memory runs out, the kernel shall take this process, not the server or its database. */
-function offerToMemoryKiller(): void {
-  try {
-    writeFileSync('/proc/self/oom_score_adj', '1000');
-  } catch {
-    // Elsewhere there is no such file.
-  }
+/** A sentence may quote bytes of the file; the parent accepts printable text of a limited length only. */
+function asSentence(message: string): string {
+  return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxSentence);
 }

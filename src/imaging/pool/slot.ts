@@ -1,13 +1,22 @@
-import { AppError, familyOf } from '../../errors.ts';
+import { AppError } from '../../errors.ts';
+import { maxPayloadBytes, readChildMessage, WrongAnswer } from './answers.ts';
+import type { Frame } from './channel.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
+import { namedFileError } from './file-errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import type { ChildMessage, Order, Outcome, WorkKind } from './messages.ts';
+import type { Order, Outcome, WorkKind } from './messages.ts';
 import { residentMemoryMb } from './resident-memory.ts';
+import { settlementOf, type Task, type TaskHandle } from './task.ts';
+import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
-/** What a slot is told once and for all. */
+/** Settings of a slot. */
 export interface SlotOptions {
   /** Module that the child runs. */
   readonly childModule: string;
+  /** Program and arguments in front of the child's Node; empty for none. */
+  readonly launcher: readonly string[];
+  /** Folder in which each place in the pool has a folder of its own for inputs. */
+  readonly workDirectory: string;
   /** Wall time of one task. */
   readonly timeoutMs: number;
   readonly memoryMb: number;
@@ -29,21 +38,6 @@ export interface PoolCounters {
 /** What a slot's child is doing; `down` while there is none, after there was one. */
 export type SlotState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'down';
 
-/** A task that a child is at work on. */
-export interface TaskHandle {
-  /** Rejects with the child's named error, or with `decoder_crashed` when the child does not survive the task. */
-  readonly result: Promise<Outcome>;
-  /** Ends the task's child; `result` then rejects with `reason`. Does nothing once the task has ended. */
-  stop(reason: unknown): void;
-}
-
-interface Task extends PromiseWithResolvers<Outcome> {
-  readonly id: number;
-  readonly timer: NodeJS.Timeout;
-  /** Why the task's child is being killed. */
-  verdict?: { readonly reason: unknown };
-}
-
 const startLimitMs = 10_000;
 const startsBeforeBroken = 3;
 const longestPauseMs = 5000;
@@ -56,6 +50,7 @@ const idleCheckMs = 3000;
 /** A place in the pool: it keeps one child alive and gives it one task at a time. */
 export class Slot {
   readonly #options: SlotOptions;
+  readonly #folder: WorkFolder;
   #child: DecoderChild | undefined;
   #state: SlotState = 'unstarted';
   #task: Task | undefined;
@@ -71,6 +66,7 @@ export class Slot {
 
   constructor(options: SlotOptions) {
     this.#options = options;
+    this.#folder = makeWorkFolder(options.workDirectory);
   }
 
   get state(): SlotState {
@@ -87,8 +83,12 @@ export class Slot {
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
-    this.#child = spawnDecoderChild(this.#options.childModule, this.#options.logger, {
-      onMessage: (message) => this.#onMessage(message),
+    this.#folder.ensure();
+    const { childModule: module, launcher, logger } = this.#options;
+    this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
+      maxPayloadBytes: () => (this.#task === undefined ? 0 : maxPayloadBytes(this.#task.order)),
+      onFrame: (frame) => this.#onFrame(frame),
+      onBrokenChannel: (reason) => this.#onWrongAnswer(reason),
       onExit: (how) => this.#onExit(how),
     });
     this.#setTimer(() => this.#child?.kill(), startLimitMs);
@@ -100,10 +100,15 @@ export class Slot {
     this.#state = 'busy';
     const id = ++this.#taskCount;
     const timer = setTimeout(() => this.#onTimeout(order.kind), this.#options.timeoutMs).unref();
-    const task: Task = { ...Promise.withResolvers<Outcome>(), id, timer };
+    const task: Task = { ...Promise.withResolvers<Outcome>(), id, order, timer };
     this.#task = task;
-    this.#child?.send({ id, order });
+    void this.#handOver(task);
     return { result: task.promise, stop: (reason) => this.#task === task && this.#stop(reason) };
+  }
+
+  /** Marks the folder of the slot as in use. */
+  touchFolder(): void {
+    this.#folder.touch();
   }
 
   /** Ends the running task when its child holds more memory than it may. */
@@ -123,37 +128,80 @@ export class Slot {
     this.#stop(new AppError('unavailable', 'The decoder is shutting down.'));
     if (this.#child === undefined) this.#closed.resolve();
     else this.#child.kill();
-    return this.#closed.promise;
+    await this.#closed.promise;
+    await this.#folder.remove().catch(() => undefined);
   }
 
-  #onMessage(message: ChildMessage): void {
-    if (message.type === 'ready') {
-      this.#jobsOfChild = 0;
-      this.#freshMb = this.#memory();
+  /** Gives the child the task's files, waits for its end, and takes them away again. */
+  async #handOver(task: Task): Promise<void> {
+    try {
+      const { order, clear } = await this.#folder.place(task.order);
+      if (this.#isCurrent(task)) this.#child?.send({ id: task.id, order });
+      await task.promise.catch(() => undefined);
+      await clear();
+    } catch (error) {
+      // The child has seen nothing of the task and can take the next one.
+      if (!this.#isCurrent(task)) return;
+      this.#endTask(task);
+      task.reject(namedFileError(error) ?? error);
       this.#becomeIdle();
-    } else if (this.#task?.id === message.id && this.#task.verdict === undefined) {
-      this.#finish(this.#task, message);
     }
   }
 
-  #finish(task: Task, message: Exclude<ChildMessage, { type: 'ready' }>): void {
+  #isCurrent(task: Task): boolean {
+    return this.#task === task && task.verdict === undefined;
+  }
+
+  #endTask(task: Task): void {
     clearTimeout(task.timer);
     this.#task = undefined;
+  }
+
+  #onFrame({ message: sent, payload }: Frame): void {
+    // What a child still sends when it is being killed counts for nothing.
+    if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
+    try {
+      const message = readChildMessage(sent);
+      if (message.type === 'ready') this.#onReady();
+      else this.#finish(settlementOf(this.#task, message, payload, this.#options.logger));
+    } catch (error) {
+      this.#onWrongAnswer(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #onReady(): void {
+    if (this.#state !== 'starting') throw new WrongAnswer('ready a second time');
+    this.#child?.offerToMemoryKiller();
+    this.#jobsOfChild = 0;
+    this.#freshMb = this.#memory();
+    this.#becomeIdle();
+  }
+
+  /** The child may be in the hands of whoever made the picture: it ends, and what it said counts for nothing. */
+  #onWrongAnswer(what: string): void {
+    if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
+    this.#options.logger.warn(
+      { pid: this.#child?.pid(), what },
+      'A decoder child gave a wrong answer; it is killed',
+    );
+    this.#options.counters.crashes++;
+    if (this.#task === undefined) {
+      this.#state = 'down';
+      this.#child?.kill();
+      return;
+    }
+    const sentence = 'The decoder gave no valid answer on this picture and was stopped.';
+    this.#stop(new AppError('decoder_crashed', sentence));
+  }
+
+  #finish({ task, settle }: ReturnType<typeof settlementOf>): void {
+    this.#endTask(task);
     this.#failedStarts = 0;
     this.#jobsOfChild++;
-    if (message.type === 'done') task.resolve(message.result);
-    else task.reject(this.#failureOf(message));
+    settle();
     const isWornOut = this.#jobsOfChild >= this.#options.recycleAfterJobs;
     if (isWornOut || this.#memory() > restingMemoryMb) this.#recycle();
     else this.#becomeIdle();
-  }
-
-  #failureOf(message: ChildMessage & { type: 'failed' }): AppError {
-    const { code, cause } = message;
-    // A bad picture is daily life; anything else deserves attention.
-    const level = familyOf(code) === null ? 'warn' : 'info';
-    if (cause !== undefined) this.#options.logger[level]({ code, cause }, 'A decoder child met an error');
-    return new AppError(code, message.message);
   }
 
   #becomeIdle(): void {
@@ -195,8 +243,7 @@ export class Slot {
   #failTask(how: string): void {
     const task = this.#task;
     if (task === undefined) return;
-    this.#task = undefined;
-    clearTimeout(task.timer);
+    this.#endTask(task);
     if (task.verdict !== undefined) {
       task.reject(task.verdict.reason);
       return;
@@ -223,7 +270,7 @@ export class Slot {
   }
 
   #memory(): number {
-    const pid = this.#child?.pid;
+    const pid = this.#child?.pid();
     return pid === undefined ? 0 : (residentMemoryMb(pid) ?? 0);
   }
 

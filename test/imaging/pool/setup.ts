@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,7 +43,14 @@ export async function pictureFolder(...names: string[]): Promise<string> {
   return folder;
 }
 
-/** A request to derive the picture `name` of a folder into that folder. */
+/** A request to derive the picture `name` of a folder into that folder; see `faultyPath`. */
 export function derivation(folder: string, name: string, more: Partial<DerivePicture> = {}): DerivePicture {
-  return { path: join(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
+  return { path: faultyPath(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
+}
+
+/** Path of a file; one whose name requests a fault of `faulty-child`, such as `hang-1.jpg`, is made if it is missing. */
+export function faultyPath(folder: string, name: string): string {
+  const path = join(folder, name);
+  if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });
+  return path;
 }

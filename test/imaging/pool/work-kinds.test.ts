@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
-import { derivation, faultyPool, pictureFolder } from './setup.ts';
+import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
 type Ask = (pool: DecoderPool, folder: string, name: string, signal?: AbortSignal) => Promise<unknown>;
 
 const base = (folder: string, name: string, signal?: AbortSignal) => ({
-  path: join(folder, name),
+  path: faultyPath(folder, name),
   limits,
   priority: 0,
   ...(signal && { signal }),

@@ -1,0 +1,85 @@
+import type { Writable } from 'node:stream';
+
+/** File descriptor of the channel in a child. The parent holds the other end of the socket pair. */
+export const channelFd = 3;
+
+/** Largest message without its payload. The longest real one, with 512 numbers and a thumbnail, has 20 KB. */
+const maxMessageBytes = 2 ** 20;
+/** Two lengths, unsigned 32-bit, big-endian: of the message as JSON, and of the payload after it. */
+const headerBytes = 8;
+
+/** What one frame of the channel carries. */
+export interface Frame {
+  /** Parsed JSON, not validated. */
+  readonly message: unknown;
+  /** Raw bytes that belong to the message; often none. */
+  readonly payload: Buffer;
+}
+
+/** Settings of one end of the channel. */
+export interface FrameReaderOptions {
+  /** Largest payload that is accepted now. */
+  readonly maxPayloadBytes: () => number;
+  readonly onFrame: (frame: Frame) => void;
+}
+
+/** Writes one frame. Bytes the other end never reads are dropped with the stream. */
+export function writeFrame(stream: Writable, message: object, payload: readonly Uint8Array[] = []): void {
+  const json = Buffer.from(JSON.stringify(message));
+  const header = Buffer.alloc(headerBytes);
+  header.writeUInt32BE(json.length, 0);
+  header.writeUInt32BE(
+    payload.reduce((sum, part) => sum + part.length, 0),
+    4,
+  );
+  stream.cork();
+  for (const part of [header, json, ...payload]) stream.write(part);
+  stream.uncork();
+}
+
+/**
+ * Returns a function that takes the bytes of the channel as they arrive and calls `onFrame` for each complete frame.
+ * Not Node's own IPC: that buffers a message of any length and accepts handles, and this end must survive a hostile peer.
+ * @throws {Error} from the returned function when a frame is too large or is not JSON; the channel is unusable then.
+ */
+export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
+  let chunks: Buffer[] = [];
+  let held = 0;
+  let lengths: { readonly message: number; readonly payload: number } | undefined;
+
+  function joined(): Buffer {
+    const [first = Buffer.alloc(0)] = chunks;
+    const all = chunks.length === 1 ? first : Buffer.concat(chunks, held);
+    chunks = [all];
+    return all;
+  }
+
+  function readLengths(): void {
+    const header = joined();
+    const [message, payload] = [header.readUInt32BE(0), header.readUInt32BE(4)];
+    if (message > maxMessageBytes) throw new Error(`a message of ${message} bytes`);
+    if (payload > maxPayloadBytes()) throw new Error(`a payload of ${payload} bytes`);
+    lengths = { message, payload };
+  }
+
+  function takeFrame({ message, payload }: NonNullable<typeof lengths>): void {
+    const all = joined();
+    const bodyStart = headerBytes + message;
+    const rest = all.subarray(bodyStart + payload);
+    chunks = [rest];
+    held = rest.length;
+    lengths = undefined;
+    const json: unknown = JSON.parse(all.toString('utf8', headerBytes, bodyStart));
+    onFrame({ message: json, payload: all.subarray(bodyStart, bodyStart + payload) });
+  }
+
+  return (chunk) => {
+    chunks.push(chunk);
+    held += chunk.length;
+    for (;;) {
+      if (lengths === undefined && held >= headerBytes) readLengths();
+      if (lengths === undefined || held < headerBytes + lengths.message + lengths.payload) return;
+      takeFrame(lengths);
+    }
+  };
+}

@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { secretsOf } from '../../src/cli/environment.ts';
+import type { Setting } from '../../src/config/setting.ts';
+import { settings } from '../../src/config/settings.ts';
+
+const secretSettings = Object.values<Setting<unknown>>(settings).filter(({ isSecret }) => isSecret);
+
+test('every secret setting is recognised under each of its names', () => {
+  expect(secretSettings.length).toBeGreaterThan(2);
+  for (const { name, aliases } of secretSettings) {
+    for (const each of [name, ...aliases]) {
+      const value = each.endsWith('_URL') ? 'redis://user:pa%20ss@host:1/0' : 'value';
+      expect(secretsOf({ [each]: value })).toEqual({ [each]: value });
+    }
+  }
+});
+
+test.each([
+  'SECRET_KEY',
+  'PURGE_CONFIRM_TOKEN',
+  'CRON_SECRET',
+  'AWS_ACCESS_KEY_ID',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+  'PGPASSWORD',
+  'POSTGRES_PASSWORD',
+  'S3_SECRET_KEY',
+  'NPM_TOKEN',
+  'API_KEY',
+  'GOOGLE_APPLICATION_CREDENTIALS',
+])('%s is a secret', (name) => {
+  expect(Object.keys(secretsOf({ [name]: 'value' }))).toEqual([name]);
+});
+
+test.each([
+  ['DATABASE_URL', 'postgres://vitrine:p@ss@db/vitrine', true],
+  ['DATABASE_URL', 'postgres://db/vitrine?user=a&password=b', true],
+  ['DATABASE_URL', 'postgres://postgres@127.0.0.1:5432/postgres', false],
+  ['REDIS_URL', 'redis://:word@cache:6379', true],
+  ['REDIS_URL', 'redis://cache:6379', false],
+  ['S3_ENDPOINT', 'https://s3.example.com:9000', false],
+  ['DATA_DIR', '/var/lib/vitrine', false],
+  ['KEYBOARD', 'de', false],
+  ['SECRET_KEY', '', false],
+])('%s=%s', (name, value, isSecret) => {
+  expect(Object.hasOwn(secretsOf({ [name]: value }), name)).toBe(isSecret);
+});

@@ -1,0 +1,206 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
+import { limits } from '../fixtures/pictures.ts';
+import type { Targets } from '../fixtures/hostile-child.ts';
+import { childModule, faultyPool, pictureFolder } from './setup.ts';
+
+const refused = 'ERR_ACCESS_DENIED';
+const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** A server that accepts connections and says nothing. */
+async function listen(where: { path: string } | { port: number; host: string }): Promise<net.Server> {
+  const server = net.createServer((socket) => socket.on('error', () => undefined).end());
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(where, resolve));
+  return server;
+}
+
+interface Scene {
+  readonly folder: string;
+  readonly output: string;
+  readonly path: string;
+}
+
+/** A data folder with secrets in it, a picture of somebody else, and an upload that attacks both. */
+async function hostileScene(): Promise<Scene> {
+  const folder = await pictureFolder('other-original.jpg');
+  const output = join(folder, 'outside');
+  await mkdir(output);
+  await writeFile(join(folder, '.env'), 'SECRET_KEY=do-not-read');
+  await writeFile(join(folder, 'secret.json'), '{"password":"do-not-read"}');
+  const tcp = await listen({ port: 0, host: '127.0.0.1' });
+  const socket = join(folder, 'socket');
+  await listen({ path: socket });
+  const targets: Targets = {
+    files: {
+      '.env': join(folder, '.env'),
+      secret: join(folder, 'secret.json'),
+      original: join(folder, 'other-original.jpg'),
+      // Read as a file it is code of a package, which the child may read.
+      addon: libraryFile(),
+    },
+    folder: output,
+    port: (tcp.address() as net.AddressInfo).port,
+    socket,
+    parent: process.pid,
+  };
+  const path = join(folder, 'attack');
+  await writeFile(path, JSON.stringify(targets));
+  return { folder, output, path };
+}
+
+/** The shared library of some package: it may be read, and must not be loaded. */
+function libraryFile(): string {
+  const require = createRequire(import.meta.url);
+  const folder = dirname(require.resolve('fs-native-extensions/package.json'));
+  const library = readdirSync(join(folder, 'prebuilds'), { recursive: true, encoding: 'utf8' }).find(
+    (name) => name.startsWith(`${process.platform}-${process.arch}`) && name.endsWith('.node'),
+  );
+  return join(folder, 'prebuilds', library ?? 'none');
+}
+
+/** What the hostile child achieved: an outcome for each attempt. */
+async function attack(
+  { folder, path }: Scene,
+  launcher: readonly string[] = [],
+): Promise<Record<string, string>> {
+  let output = '';
+  const silent = () => undefined;
+  const warn = (fields: object) => void (output += 'output' in fields ? String(fields.output) : '');
+  const pool = faultyPool({
+    childModule: childModule('hostile-child'),
+    logger: { debug: silent, info: silent, warn, error: silent },
+    workDirectory: join(folder, 'decoders'),
+    launcher,
+  });
+  await expect(pool.describe({ path, limits, priority: 0 })).rejects.toMatchObject({
+    code: 'picture_damaged',
+    message: expect.stringMatching(/^attack\.\d+ was no picture/) as string,
+  });
+  await expect.poll(() => output).toContain('environment');
+  return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
+}
+
+test('JavaScript in a child reads its own input and code, writes nothing, and starts nothing', async () => {
+  vi.stubEnv('PASSWORD_OF_THE_SERVER', 'do-not-read');
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const scene = await hostileScene();
+  const found = await attack(scene);
+  const unguarded = new Set(['tcp', 'unix', 'signal']);
+  if (found['drop'] === 'function') expect(found['addon']).toBe(refused);
+  else unguarded.add('addon');
+  const isCode = (name: string) => name.startsWith('addon: ');
+  const achieved = Object.entries(found).filter(
+    ([name, outcome]) => outcome === 'got' && !unguarded.has(name) && !isCode(name),
+  );
+  expect(achieved).toEqual([]);
+  expect(found).toMatchObject({
+    '.env: readFile': refused,
+    'secret: open': refused,
+    'original: readFile': refused,
+    'original: hard link': refused,
+    'secret: symbolic link': refused,
+    'environment of the parent': refused,
+    'memory of the parent': refused,
+    'list other children': refused,
+    'change input': refused,
+    writeFile: refused,
+    process: refused,
+    worker: refused,
+    inspector: refused,
+    database: 'ERR_UNKNOWN_BUILTIN_MODULE',
+    environment: expect.not.stringMatching(/OF_THE_SERVER/) as string,
+  });
+  expect(readdirSync(scene.output)).toEqual([]);
+  // What documents say that nothing holds without a launcher; Node 25 brings a permission for the network.
+  const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
+  expect(found).toMatchObject({ tcp: isNetworkLimited ? refused : 'got', signal: 'got' });
+});
+
+/** The mount options that `docs/decoder-sandbox.md` shows, for this checkout. */
+const bubblewrap = [
+  'bwrap --unshare-all --die-with-parent --new-session --cap-drop ALL --ro-bind /usr /usr',
+  '--ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp',
+  ...['src', 'test', 'node_modules', 'package.json'].map((name) => bind(join(projectFolder, name))),
+  `${bind(dirname(process.execPath))} ${bind('{folder}')}`,
+].flatMap((words) => words.split(' '));
+
+function bind(path: string): string {
+  return `--ro-bind ${path} ${path}`;
+}
+
+describe.each([
+  [
+    'unshare',
+    ['unshare', '--net', '--map-root-user'],
+    { tcp: /ENETUNREACH|DENIED/, unix: /got|DENIED/, signal: /got/ },
+  ],
+  ['bwrap', bubblewrap, { tcp: /ENETUNREACH|ECONNREFUSED|DENIED/, unix: /ENOENT|DENIED/, signal: /ESRCH/ }],
+] as const)('a launcher: %s', (name, launcher, outcomes) => {
+  const trial =
+    name === 'bwrap'
+      ? ['--unshare-all', '--ro-bind', '/', '/', 'true']
+      : ['--net', '--map-root-user', 'true'];
+  const { status } = spawnSync(name, trial);
+  if (status !== 0) console.log(`skipped: ${name} is not installed, or this system lets nobody use it`);
+
+  test.skipIf(status !== 0)('takes the network from a child, which works as before', async () => {
+    const scene = await hostileScene();
+    const found = await attack(scene, launcher);
+    for (const [attempt, outcome] of Object.entries(outcomes))
+      expect(found[attempt], attempt).toMatch(outcome);
+    const pool = sandboxedPool(launcher, scene.folder);
+    const path = join(scene.folder, 'other-original.jpg');
+    await expect(pool.probe({ path, limits })).resolves.toMatchObject({ width: 300 });
+  });
+
+  test.skipIf(status !== 0)(
+    'a child that hangs or swells ends, with what the launcher left running',
+    async () => {
+      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'swell-1.jpg');
+      const pool = sandboxedPool(launcher, folder);
+      const ask = (file: string, signal?: AbortSignal) =>
+        pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
+      await expect(ask('swell-1.jpg')).rejects.toThrow(/limit is 300 MB/);
+      const hanging = ask('hang-1.jpg', AbortSignal.timeout(300));
+      await expect(hanging).rejects.toThrow(/timeout/);
+      await ask('good.jpg');
+      await pool.close();
+      await expect.poll(() => processesOf(folder)).toEqual([]);
+    },
+  );
+});
+
+test('a launcher that cannot be started makes requests fail, with the reason in the log', async () => {
+  const reasons: unknown[] = [];
+  const silent = () => undefined;
+  const warn = (fields: object) => void reasons.push('err' in fields ? fields.err : undefined);
+  const logger = { debug: silent, info: silent, warn, error: silent };
+  const pool = faultyPool({ launcher: ['no-such-launcher'], logger });
+  const folder = await pictureFolder('good.jpg');
+  await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).rejects.toMatchObject({
+    code: 'unavailable',
+  });
+  expect(String(reasons[0])).toContain('no-such-launcher');
+});
+
+function sandboxedPool(launcher: readonly string[], folder: string): DecoderPool {
+  return faultyPool({ workDirectory: join(folder, 'decoders'), launcher, memoryMb: 300 });
+}
+
+/** Processes that were granted a folder below `folder`. */
+function processesOf(folder: string): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(folder));
+}
+
+function commandOf(pid: string): string {
+  const { stdout } = spawnSync('cat', [`/proc/${pid}/cmdline`], { encoding: 'utf8' });
+  return existsSync(`/proc/${pid}`) && pid !== String(process.pid) ? stdout : '';
+}

@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, onTestFinished, test } from 'vitest';
+import { cleanEnvironment, mainModule } from '../support/process/command.ts';
+import { call, upload } from '../support/process/client.ts';
+import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+import { jpeg } from '../support/process/pictures.ts';
+import { startServer } from '../support/process/server.ts';
+
+const linuxOnly = test.runIf(process.platform === 'linux');
+
+/** Environment blocks of the processes of a group, as any process of the same user can read them. */
+function environmentsOfGroup(group: number): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
+        if (Number(rest.split(' ')[2]) !== group) return [];
+        return [readFileSync(`/proc/${pid}/environ`, 'utf8')];
+      } catch {
+        return [];
+      }
+    });
+}
+
+linuxOnly('no process of a running server has secrets in its environment, and all of them work', async () => {
+  const secrets = {
+    PURGE_CONFIRM_TOKEN: 'token-kept-away',
+    SECRET_KEY: 'key-kept-away',
+    AWS_SECRET_ACCESS_KEY: 'bucket-kept-away',
+    REDIS_PASSWORD: 'queue-kept-away',
+  };
+  const server = await startServer(secrets);
+  expect((await upload(server.url, await jpeg('secret'))).status).toBe(201);
+  const blocks = environmentsOfGroup(server.pid);
+  expect(blocks.length).toBeGreaterThan(1);
+  for (const block of blocks) expect(block).not.toContain('kept-away');
+  // The settings that went another way arrived.
+  const purge = (token: string) =>
+    call(`${server.url}/v1/purge`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ confirm_token: token, dry_run: false }),
+    });
+  expect((await purge('another')).status).toBe(403);
+  expect((await purge(secrets.PURGE_CONFIRM_TOKEN)).status).toBe(200);
+  expect(await server.stop()).toMatchObject({ code: 0 });
+  expect(server.log()).not.toMatch(/can read|kept-away|execve/);
+});
+
+linuxOnly('no signal opens the debugger of a server', async () => {
+  const server = await startServer();
+  process.kill(server.pid, 'SIGUSR1');
+  expect((await call(`${server.url}/v1/healthz`)).status).toBe(200);
+  expect(await server.stop()).toMatchObject({ code: 0 });
+  expect(server.log()).not.toContain('Debugger');
+});
+
+linuxOnly('where the program cannot be replaced, it says which secrets stay readable', async () => {
+  const folder = await makeDataFolder();
+  const env = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, SECRET_KEY: 'key-kept-away' };
+  const server = spawn(process.execPath, [mainModule, 'serve'], {
+    env: cleanEnvironment(env),
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  const ended = new Promise((resolve) => server.once('exit', resolve));
+  onTestFinished(async () => {
+    server.kill('SIGKILL');
+    await ended;
+    await removeFolder(folder);
+  });
+  let log = '';
+  for (const stream of [server.stdout, server.stderr]) stream?.on('data', (chunk) => (log += String(chunk)));
+  await expect.poll(() => log, { timeout: 20_000 }).toContain('can read SECRET_KEY');
+  expect(log).toContain('channel for messages');
+  expect(log).not.toContain('kept-away');
+});
