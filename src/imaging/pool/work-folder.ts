@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Order, WorkKind } from './messages.ts';
+import type { InputFiles, MatchRenditionsRequest, Order, RenditionPair, WorkKind } from './messages.ts';
 
 /** The one folder that a decoder child may read beside its code. It holds the inputs of the task in hand only. */
 export interface WorkFolder {
@@ -51,7 +51,10 @@ export function makeWorkFolder(root: string): WorkFolder {
       return to;
     };
     try {
-      return { order: (await withPaths(order, placeFile)) as Order<Kind>, clear };
+      return {
+        order: { ...order, request: await withPlaces(order.request, placeFile) } as Order<Kind>,
+        clear,
+      };
     } catch (error) {
       await clear();
       throw error;
@@ -81,24 +84,28 @@ export function sweepWorkFolders(root: string, isAlone: boolean): void {
   });
 }
 
-async function withPaths(order: Order, place: (path: string) => Promise<string>): Promise<Order> {
-  if (order.kind === 'matchRenditions') {
-    const pairs = await Promise.all(
-      order.request.pairs.map(async (pair) => ({
-        ...pair,
-        path: await place(pair.path),
-        storedPath: await place(pair.storedPath),
-      })),
-    );
-    return { ...order, request: { pairs } };
+type Place = (path: string) => Promise<string>;
+
+/** The same request with its files at the places that `place` gives them. */
+async function withPlaces(
+  request: InputFiles | MatchRenditionsRequest,
+  place: Place,
+): Promise<typeof request> {
+  if ('pairs' in request) {
+    const placePair = async (pair: RenditionPair) => ({
+      ...pair,
+      path: await place(pair.path),
+      storedPath: await place(pair.storedPath),
+    });
+    return { pairs: await Promise.all(request.pairs.map(placePair)) };
   }
-  const { request } = order;
   const path = await place(request.path);
-  if (request.others === undefined) return { ...order, request: { ...request, path } } as Order;
-  const others = await Promise.all(
-    request.others.map(async (other) => ({ ...other, path: await place(other.path) })),
-  );
-  return { ...order, request: { ...request, path, others } } as Order;
+  if (request.others === undefined) return { ...request, path };
+  const placeOther = async (other: { readonly name: string; readonly path: string }) => ({
+    ...other,
+    path: await place(other.path),
+  });
+  return { ...request, path, others: await Promise.all(request.others.map(placeOther)) };
 }
 
 async function linkOrCopy(from: string, to: string): Promise<void> {
