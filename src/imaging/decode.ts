@@ -2,11 +2,12 @@ import type { PictureFacts, PictureFormat } from '../model/picture.ts';
 import { decodeColour, decodeSamples, kindOf } from './decode-colour.ts';
 import type { FileColour } from './colour/file-colour.ts';
 import { labToPixels, offsetChroma } from './colour/lab-samples.ts';
+import { type GifFrame, gifOfFrame } from './containers/gif.ts';
 import { explainFailure, explainRefusal } from './explain-failure.ts';
-import type { Frame, Size } from './geometry.ts';
+import type { Size } from './geometry.ts';
 import { interpret, tiffColour } from './interpretation.ts';
 import type { Pixels } from './pixels.ts';
-import { fromSamples, readSamples, unpremultiply, whiten, widen } from './samples.ts';
+import { fromSamples, readSamples, layOnScreen, unpremultiply, widen } from './samples.ts';
 import { type OwnOptions, openSource } from './source.ts';
 import { decodeTo, exactly } from './steps.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
@@ -49,7 +50,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
     case 'premultiplied':
       return decodePremultiplied(source, size, interpretation.colour);
     case 'screen':
-      return decodeScreen(source, size, interpretation.frame);
+      return decodeScreen(source, size, interpretation);
     case 'channels':
       return decodeChannels(source, size, interpretation.layout);
     case 'lab':
@@ -73,11 +74,14 @@ async function decodePremultiplied(source: Source, size: Size, colour: FileColou
   return decodeSamples(samples, size, colour);
 }
 
-async function decodeScreen(source: Source, size: Size, frame: Frame): Promise<Pixels> {
-  const samples = await readSamples(unmanaged(source), 'srgb', 8);
-  // In a file with a transparent colour, what the frame leaves empty is transparent already.
-  if (samples.channels === 3) whiten(samples, frame);
-  return decodeTo(fromSamples(samples), size);
+async function decodeScreen(
+  source: Source,
+  size: Size,
+  { screen, frame }: { readonly screen: Size; readonly frame: GifFrame },
+): Promise<Pixels> {
+  const bytes = gifOfFrame(source.bytes, frame);
+  const samples = await readSamples(unmanaged({ ...source, bytes }), 'srgb', 8);
+  return decodeTo(fromSamples(layOnScreen(samples, screen, frame)), size);
 }
 
 async function decodeChannels({ bytes, own }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {

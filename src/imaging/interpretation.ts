@@ -1,15 +1,15 @@
 import type { PictureFormat } from '../model/picture.ts';
 import { avifColour, type FileColour, pngColour } from './colour/file-colour.ts';
 import { isIccProfile } from './colour/icc-profile.ts';
-import { readGif } from './containers/gif.ts';
+import { type GifFrame, readGif } from './containers/gif.ts';
 import { readIsobmff } from './containers/isobmff.ts';
 import { readPng } from './containers/png.ts';
 import { readTiff } from './containers/tiff.ts';
-import type { Frame } from './geometry.ts';
-import { isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
+import type { Size } from './geometry.ts';
+import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
-/** How a file's numbers become colours, where the image library alone would get them wrong. */
+/** How a file's numbers become colours, and whether the image library alone gets them right. */
 export type Interpretation =
   /** The image library gets it right. */
   | { readonly by: 'library' }
@@ -17,20 +17,23 @@ export type Interpretation =
   | { readonly by: 'colour'; readonly colour: FileColour }
   /** The same, but the colours were multiplied by alpha. */
   | { readonly by: 'premultiplied'; readonly colour: FileColour }
-  /** Channels of a TIFF that the library takes for others. */
+  /** Channels of a TIFF that the library misinterprets. */
   | { readonly by: 'channels'; readonly layout: TiffLayout }
   /** L*a*b* of a TIFF. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
-  /** The first frame of a GIF, which leaves a part of its screen empty: the library makes that black. */
-  | { readonly by: 'screen'; readonly frame: Frame }
+  /**
+   * The first frame of a GIF that does not cover its screen exactly. What it leaves empty is black for the library, and
+   * what lies beyond the screen enlarges it; browsers show the screen.
+   */
+  | { readonly by: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** Y'CbCr of a TIFF that the library does not convert. */
   | { readonly by: 'ycbcr'; readonly layout: TiffLayout };
 
 const library: Interpretation = { by: 'library' };
 
 /**
- * Decides how a picture is to be decoded, by what stands in front of its pixels. Ordinary pictures, and all in formats
- * without such cases, are the library's.
+ * Decides from the container how a picture is to be decoded. Ordinary pictures, and all formats without special cases,
+ * are left to the library.
  * @throws AppError `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
  */
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
@@ -44,8 +47,10 @@ function interpretGif(bytes: Uint8Array): Interpretation {
   const gif = readGif(bytes);
   if (gif?.first === undefined) return library;
   const { left, top, width, height } = gif.first;
-  const isWhole = left === 0 && top === 0 && width >= gif.width && height >= gif.height;
-  return isWhole ? library : { by: 'screen', frame: { left, top, width, height } };
+  // A frame larger than the screen replaces it, as in browsers.
+  const screen = { width: Math.max(gif.width, width), height: Math.max(gif.height, height) };
+  const isWhole = left === 0 && top === 0 && width === screen.width && height === screen.height;
+  return isWhole ? library : { by: 'screen', screen, frame: gif.first };
 }
 
 function interpretPng(bytes: Uint8Array): Interpretation {
@@ -84,7 +89,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
-  if (!isPlain || isPlanarGrey(layout)) return { by: 'channels', layout };
+  if (!isPlain || isPlanarGrey(layout) || isDeepCmykWithAlpha(layout)) return { by: 'channels', layout };
   if (bits < 16 || colours === 'cmyk') return library;
   return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
 }

@@ -1,6 +1,7 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
 import { readBmpHeader } from './bmp-header.ts';
+import { gifOfFrame } from './containers/gif.ts';
 import { explainRefusal } from './explain-failure.ts';
 import { refuseForeignInside, sniffFormat } from './format.ts';
 import { type Interpretation, interpret } from './interpretation.ts';
@@ -43,20 +44,28 @@ async function libraryFacts(
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
-  const readable =
-    interpretation.by === 'lab' ? { ...frame, bytes: asRgb(bytes, interpretation.layout) } : frame;
-  const metadata = await readMetadata(readable, format);
+  const metadata = await readMetadata(
+    { ...frame, bytes: readableBytes(frame.bytes, interpretation) },
+    format,
+  );
   const hasAlpha = hasRealAlpha(metadata, interpretation);
+  const size = interpretation.by === 'screen' ? interpretation.screen : metadata.autoOrient;
   return {
     format,
     // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
-    width: metadata.autoOrient.width,
-    height: metadata.autoOrient.height,
+    width: size.width,
+    height: size.height,
     frames: frame.frames,
     colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
     hasAlpha,
     bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
   };
+}
+
+/** A form of the file that the library opens with the right size: it rejects 8-bit Lab and enlarges some GIF screens. */
+function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
+  if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
+  return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
 }
 
 async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {

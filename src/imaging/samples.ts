@@ -67,17 +67,20 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Makes everything outside of a frame white in samples of 8 bits, in place. */
-export function whiten({ width, height, channels, data }: Samples, frame: Frame): void {
-  const row = width * channels;
-  const left = Math.min(width, frame.left) * channels;
-  const right = Math.min(width, frame.left + frame.width) * channels;
-  for (let y = 0; y < height; y++) {
-    const start = y * row;
-    const isBeside = y >= frame.top && y < frame.top + frame.height;
-    data.fill(255, start, start + (isBeside ? left : row));
-    if (isBeside) data.fill(255, start + right, start + row);
+/** Lays samples of 8 bits on a white screen. What does not fit on it is left out. */
+export function layOnScreen(
+  { width, height, channels, data }: Samples,
+  screen: Size,
+  { left, top }: Pick<Frame, 'left' | 'top'>,
+): Samples {
+  const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
+  const shown = Math.max(0, Math.min(width, screen.width - left)) * channels;
+  const rows = shown === 0 ? 0 : Math.min(height, screen.height - top);
+  for (let y = 0; y < rows; y++) {
+    const from = y * width * channels;
+    result.set(data.subarray(from, from + shown), ((top + y) * screen.width + left) * channels);
   }
+  return { ...screen, channels, data: result };
 }
 
 /** The same samples with 16 bits. */
@@ -87,4 +90,13 @@ export function widen(samples: Samples): Samples {
   const wide = new Uint16Array(data.length);
   for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
   return { ...samples, data: wide };
+}
+
+/** The same samples with 8 bits. */
+export function narrow(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint8Array) return samples;
+  const result = new Uint8Array(data.length);
+  for (let at = 0; at < data.length; at++) result[at] = Math.round((data[at] ?? 0) / 257);
+  return { ...samples, data: result };
 }

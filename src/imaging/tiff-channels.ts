@@ -8,6 +8,7 @@ import {
   emptyLike,
   fromSamples,
   keepChannels,
+  narrow,
   pickChannels,
   readSamples,
   type SampleSpace,
@@ -17,11 +18,11 @@ import {
 } from './samples.ts';
 import { type OwnOptions, openSource } from './source.ts';
 import { exactly } from './steps.ts';
-import { isPlanarGrey, type TiffLayout } from './tiff-layout.ts';
+import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from './tiff-layout.ts';
 
 /**
- * Colours and alpha of a TIFF without its other channels, upright, at full size. Grey with a profile comes with 16
- * bits: only those can be converted together with alpha.
+ * Colours and alpha of a TIFF without its other channels, upright, at full size. The library converts some forms only
+ * with another depth: grey with a profile comes with 16 bits, CMYK with alpha with 8.
  */
 export async function readColourChannels(
   bytes: Uint8Array,
@@ -31,16 +32,18 @@ export async function readColourChannels(
   const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
+  const isDeepCmyk = isDeepCmykWithAlpha(layout);
   const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
-  const source = openUnmanaged(isPlanar ? asRgb(bytes, layout) : bytes, own);
-  const all = await readSamples(source, space, bits === 16 ? 16 : 8);
+  const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
+  const all = await readSamples(openUnmanaged(readable, own), space, bits === 16 ? 16 : 8);
   // The library makes three channels of grey and of a palette where it makes RGB of them.
   const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
   const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
   const samples = keepChannels(all, [...first, ...rest]);
-  if (isPlanar && layout.isPremultiplied) unpremultiply(samples);
+  if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirst(samples);
+  if (isDeepCmyk) return narrow(samples);
   return isGrey && layout.profile !== undefined ? widen(samples) : samples;
 }
 
@@ -114,23 +117,36 @@ export async function readLabSamples(
   return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
-/**
- * A copy of a TIFF that calls its colours RGB, and its alpha one that they are not multiplied by: in colours that it
- * does not know, the library would divide by a wrong maximum.
- */
-export function asRgb(bytes: Uint8Array, { file, directory, alpha, colourChannels }: TiffLayout): Uint8Array {
-  const copy = Buffer.from(bytes);
-  const write = (tag: number, index: number, value: number) => {
-    const entry = directory.entries.get(tag);
-    const size = entry?.type === 3 ? 2 : 4;
-    if (entry === undefined || index >= entry.count || entry.offset + (index + 1) * size > copy.length)
-      return;
-    if (file.isLittleEndian) copy.writeUIntLE(value, entry.offset + index * size, size);
-    else copy.writeUIntBE(value, entry.offset + index * size, size);
-  };
-  write(tiffTags.photometric, 0, 2);
-  if (alpha !== undefined) write(tiffTags.extraSamples, alpha - colourChannels, 2);
+/** A copy of a TIFF that calls its colours RGB, and its alpha straight. */
+export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
+  const copy = withStraightAlpha(bytes, layout);
+  writeTag(copy, layout, tiffTags.photometric, 0, 2);
   return copy;
+}
+
+/**
+ * A copy of a TIFF that says its colours are not multiplied by alpha: in CMYK, and in colours that it does not know, the
+ * library divides by the maximum of 8 bits whatever the depth is.
+ */
+function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
+  const copy = Buffer.from(bytes);
+  const { alpha, colourChannels } = layout;
+  if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
+  return copy;
+}
+
+function writeTag(
+  file: Buffer,
+  { file: { isLittleEndian }, directory }: TiffLayout,
+  tag: number,
+  index: number,
+  value: number,
+): void {
+  const entry = directory.entries.get(tag);
+  const size = entry?.type === 3 ? 2 : 4;
+  if (entry === undefined || index >= entry.count || entry.offset + (index + 1) * size > file.length) return;
+  if (isLittleEndian) file.writeUIntLE(value, entry.offset + index * size, size);
+  else file.writeUIntBE(value, entry.offset + index * size, size);
 }
 
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */

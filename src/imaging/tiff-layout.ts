@@ -84,8 +84,8 @@ const chromaSubsampling = 530;
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Reads how the picture of a directory stores its pixels. `undefined` where tags are missing that tell it: the image
- * library decides about such files.
+ * Reads how the picture of a directory stores its pixels. `undefined` where the tags for it are missing: such files
+ * are left to the image library.
  * @throws AppError `picture_unsupported` for numbers that have no agreed meaning as colours.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
@@ -129,6 +129,11 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
 /** Whether grey has further channels in planes of their own, which the image library takes for rows of one. */
 export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
   return isPlanar && channels > 1 && colours === 'grey';
+}
+
+/** Whether CMYK with 16 bits has alpha, whose maximum the image library takes for that of 8 bits. */
+export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
+  return colours === 'cmyk' && bits === 16 && alpha !== undefined;
 }
 
 function bitsOf(

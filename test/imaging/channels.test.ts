@@ -348,7 +348,7 @@ test('a PNG of a palette with transparent entries', async () => {
   expectColours(await coloursOf(file), [[255, 127, 127], [255, 255, 255], ...rgbCells.slice(2)]);
 });
 
-describe('a GIF whose first frame is smaller than its screen', () => {
+describe('a GIF whose first frame does not cover its screen', () => {
   const palette = [
     [200, 30, 30],
     [0, 0, 0],
@@ -369,5 +369,35 @@ describe('a GIF whose first frame is smaller than its screen', () => {
     const wanted = rgbCells.map((_cell, n) => (n === 5 || n === 6 ? inside : white));
     expectColours(await coloursOf(file), wanted);
     expectColours(await coloursOf(file, true), wanted);
+  });
+
+  test('beyond the screen, nothing is shown', async () => {
+    const left = 24;
+    const indices = Array(size.width * size.height).fill(0);
+    const file = writeGif(size, palette, [{ left, top: 0, ...size, indices }]);
+    expect(await probe(file, limits)).toMatchObject(size);
+    expectColours(
+      await coloursOf(file),
+      rgbCells.map((_, n) => (n % 4 < 2 ? white : [200, 30, 30])),
+    );
+    for (const top of [0, 60_000]) {
+      const outside = writeGif(size, palette, [{ ...frame, left: 60_000, top }]);
+      expect(await probe(outside, limits)).toMatchObject(size);
+      expectColours(
+        await coloursOf(outside),
+        rgbCells.map(() => white),
+      );
+    }
+  });
+
+  test('a frame larger than the screen is the picture', async () => {
+    const screen = { width: 2, height: 2 };
+    const indices = Array(size.width * size.height).fill(0);
+    const file = writeGif(screen, palette, [{ left: 0, top: 0, ...size, indices }]);
+    expect(await probe(file, limits)).toMatchObject(size);
+    expectColours(
+      await coloursOf(file),
+      rgbCells.map(() => [200, 30, 30]),
+    );
   });
 });

@@ -131,21 +131,27 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     const cells = rgbCells.map((_, n) =>
       [n & 1, (n >> 1) & 1, (n >> 2) & 1, n >> 3].map((value) => value * 255),
     );
-    const wanted = shown(space, cells);
-    for (const spots of [[], [255], [40, 90], [1, 2, 3]]) {
+    const premultiplied = cells.map((cell) => cell.map((value) => Math.round((value * 128) / 255)));
+    for (const [kinds, extra, alpha] of [
+      [[], [], 255],
+      [[0], [255], 255],
+      [[0, 0], [40, 90], 255],
+      [[0, 0, 0], [1, 2, 3], 255],
+      [[2], [128], 128],
+      [[0, 2], [9, 128], 128],
+      [[1, 0], [128, 9], 128],
+    ] as const) {
+      const isPremultiplied = kinds.some((kind) => kind === 1);
       const file = writeTiff({
         ...size,
         depth,
-        channels: 4 + spots.length,
+        channels: 4 + extra.length,
         photometric: 5,
-        samples: samplesOf(cells, depth, spots),
-        tags: [
-          [34_675, 7, space.profile],
-          ...(spots.length > 0 ? ([[338, 3, spots.map(() => 0)]] as const) : []),
-        ],
+        samples: samplesOf(isPremultiplied ? premultiplied : cells, depth, extra),
+        tags: [[34_675, 7, space.profile], ...(kinds.length > 0 ? ([[338, 3, kinds]] as const) : [])],
       });
-      expect(await probe(file, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: false });
-      expectColours(await coloursOf(file), wanted);
+      expect(await probe(file, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: alpha < 255 });
+      expectColours(await coloursOf(file), shown(space, cells, alpha));
     }
   });
 

@@ -12,7 +12,7 @@ const testColours = Uint8Array.from(
 
 /**
  * Whether an RGB profile changes any colour. One that does not is sRGB, or broken: the image library ignores those,
- * but only where it converts 8 bits. For 16 bits it would take Display P3 in the place of a broken profile.
+ * but only where it converts 8 bits. For 16 bits it would use Display P3 instead of a broken profile.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };

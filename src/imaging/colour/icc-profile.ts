@@ -77,7 +77,7 @@ function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]):
   header.writeUInt32BE(at, 0);
   header.writeUInt32BE(0x04300000, 8);
   header.write('mntrRGB XYZ ', 12, 'latin1');
-  // Some date: profiles without one are refused by strict readers.
+  // Strict readers refuse profiles without a date.
   for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
   header.write('acsp', 36, 'latin1');
   xyz(d50).copy(header, 68);

@@ -1,5 +1,7 @@
 /** One image block of a GIF. */
 export interface GifFrame {
+  /** Where its descriptor begins. */
+  readonly start: number;
   /** Place on the logical screen. */
   readonly left: number;
   readonly top: number;
@@ -75,6 +77,15 @@ export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
 }
 
+/** A copy of a GIF whose screen is nothing but one of its frames. */
+export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt16LE(width, 6);
+  copy.writeUInt16LE(height, 8);
+  copy.writeUInt32LE(0, start + 1);
+  return copy;
+}
+
 /** Bytes of the colour table that the flags of a screen or an image announce. */
 function tableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
@@ -85,6 +96,7 @@ function readFrame(view: DataView, at: number): GifFrame {
   const dataStart = at + descriptorBytes + tableBytes(bytes[at + 9] ?? 0);
   const { end, isWhole } = skipBlocks(bytes, dataStart + 1);
   return {
+    start: at,
     left: view.getUint16(at + 1, true),
     top: view.getUint16(at + 3, true),
     width: view.getUint16(at + 5, true),

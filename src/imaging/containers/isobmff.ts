@@ -45,8 +45,8 @@ const maxBoxes = 16_384;
 const maxItems = 16_384;
 
 /**
- * The boxes between two offsets, one level only: who wants the inner ones calls again, so that no file decides about
- * the depth.
+ * The boxes between two offsets, one level only. Callers descend by themselves, so that no file controls how deep the
+ * recursion goes.
  */
 export function boxesIn(bytes: Uint8Array, start: number, end: number): Box[] {
   const view = viewOf(bytes);

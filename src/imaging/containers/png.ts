@@ -100,7 +100,7 @@ export function readPng(bytes: Uint8Array): PngStructure | undefined {
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
     cicp: codePointsOf(data('cICP', 4)),
     hasProfile: chunks.some(({ type }) => type === 'iCCP'),
-    // Unpacked only for those who want it: most readers want the size.
+    // Unpacked on access: most callers need the size only.
     get iccProfile() {
       return profileOf(data('iCCP', 3));
     },
