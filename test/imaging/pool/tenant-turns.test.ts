@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeRestrainedTenants } from '../../../src/imaging/pool/restrained-tenants.ts';
 import { limits } from '../fixtures/pictures.ts';
-import { derivation, faultyPool, pictureFolder } from './setup.ts';
+import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
 test("a tenant's long line does not hold up another tenant's picture", async () => {
   const pool = faultyPool();
@@ -37,7 +37,7 @@ test('a probe that hangs is stopped by its own limit and holds up no other probe
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(good);
-  const hang = pool.probe({ path: join(folder, 'hang-1.jpg'), limits, tenant: 1 });
+  const hang = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
   const first = await Promise.race([hang.catch(() => 'hang'), pool.probe(good).then(() => 'good')]);
   expect(first).toBe('good');
   await expect(hang).rejects.toMatchObject({

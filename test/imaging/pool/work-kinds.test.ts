@@ -26,7 +26,7 @@ const kinds: ReadonlyArray<readonly [string, Ask]> = [
   [
     'matchRenditions',
     (pool, folder, name, signal) => {
-      const stored = { storedPath: join(folder, name), storedSha256: '' };
+      const stored = { storedPath: faultyPath(folder, name), storedSha256: '' };
       const pair = { preset: 'card', path: join(folder, 'good.jpg'), width: 300, height: 200, ...stored };
       return pool.matchRenditions({ pairs: [pair], priority: 0, ...(signal && { signal }) });
     },

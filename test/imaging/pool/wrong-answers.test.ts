@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readChildMessage, readResult } from '../../../src/imaging/pool/answers.ts';
 import type { EncodedPicture, Order } from '../../../src/imaging/pool/messages.ts';
+import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, faultyPool, pictureFolder } from './setup.ts';
 
@@ -24,7 +25,7 @@ const description = {
     aspect: 1.5,
     thumbnail: 'ABCD'.repeat(1024),
   },
-  embedding: { space: 'classic-1', vector: Array.from({ length: 512 }, () => 0.04) },
+  embedding: { space: embeddingSpace, vector: Array.from({ length: 512 }, () => 0.04) },
 };
 const sizes = [
   ['card', 300, 200],
@@ -56,7 +57,7 @@ test('an answer to a request is accepted, and its bytes are those of the renditi
 });
 
 const [card, zoom, thumb] = renditions;
-const withVector = (vector: unknown[]) => ({ ...derived, embedding: { space: 'classic-1', vector } });
+const withVector = (vector: unknown[]) => ({ ...derived, embedding: { space: embeddingSpace, vector } });
 const { vector } = description.embedding;
 
 test.each<[string, unknown, Buffer?]>([
