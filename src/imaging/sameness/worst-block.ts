@@ -16,7 +16,7 @@ interface Allowance {
 
 /**
  * Allowances, by the side of a block in cells of 4 pixels: small blocks see a changed stroke, large ones a changed shade.
- * Measured (ADR 0025): what JPEG at quality 60 with 4:2:0 leaves stays below 0.92 of them, a changed digit exceeds them
+ * Measured (ADR 0025): what JPEG at quality 60 with 4:2:0 leaves of a photograph stays below 0.8 of them, a changed digit exceeds them
  * three times and more. Contrast enters because an edge that is resampled, or whose chroma is stored at half the size,
  * errs in proportion to it.
  */
