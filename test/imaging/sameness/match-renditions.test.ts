@@ -36,9 +36,12 @@ async function match(made: Buffer, stored: Buffer) {
 
 const label = await png(labelledPicture());
 const shirt = await productPicture();
+/** Saturated edges lose chroma each time that they are saved. */
+const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
 const pictures = [
   ['a label', label],
   ['a product', shirt],
+  ['a label in strong colours', saturated],
 ] as const;
 
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
@@ -53,6 +56,11 @@ const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffe
 describe.each(pictures)('%s is the same picture as its copy', (_, original) => {
   test.each(copies)('%s', async (_how, copy) => {
     expect(await match(await copy(sharp(original)), original)).toEqual({ verdict: 'same' });
+  });
+
+  test('its own largest rendition, saved again', async () => {
+    const { renditions } = await deriveRenditions({ bytes: original, limits, presets });
+    expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
   });
 
   test('enlarged and saved again, as a larger export: renditions of the size of the preset', async () => {
