@@ -52,7 +52,7 @@ export function makeWorkFolder(root: string): WorkFolder {
     };
     try {
       return {
-        order: { ...order, request: await withPlaces(order.request, placeFile) } as Order<Kind>,
+        order: { ...order, request: await withPlaces(order.request, placeFile) },
         clear,
       };
     } catch (error) {
