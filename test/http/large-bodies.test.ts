@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form, upload } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { type Server, startServer, useServer } from '../support/process/server.ts';
@@ -11,7 +11,7 @@ import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../sup
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
 const mib = (number: number) => number * 2 ** 20;
 
-const staged = (at: Server) => readdir(join(at.dataDir, 'storage', '.staging'));
+const staged = (at: Server) => stagedFiles(join(at.dataDir, 'storage', '.staging'));
 
 test('a file of exactly the limit is read, one byte more is refused with the limit in both units', async () => {
   const { url } = server();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, type ImageRecord, settled } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Environment } from '../support/process/s3.ts';
@@ -109,7 +109,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     );
     const { id } = await send(Buffer.alloc(3 * maxBytes), {}, 1_000);
     expectProblem(await post('/v1/images', { upload: id }), 413, 'body_too_large');
-    expect(await readdir(join(server().dataDir, 'staging'))).toEqual([]);
+    expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
   test('what is no picture is refused, each time', async () => {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form } from '../support/process/client.ts';
 import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
@@ -10,7 +10,7 @@ import { boundary, formEnd, partHead } from '../support/process/socket.ts';
 const server = useServer();
 
 afterAll(async () => {
-  expect(await readdir(join(server().dataDir, 'storage', '.staging'))).toEqual([]);
+  expect(await stagedFiles(join(server().dataDir, 'storage', '.staging'))).toEqual([]);
 });
 
 const post = (body: FormData | string, type?: string, path = '/v1/images') =>

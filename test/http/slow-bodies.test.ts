@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from 'vitest';
+import { stagedFiles } from '../support/process/data-folder.ts';
 import { call } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
@@ -13,7 +13,7 @@ beforeAll(async () => {
   picture = await jpeg('slow');
 });
 
-const staged = () => readdir(join(server().dataDir, 'storage', '.staging'));
+const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
 const alive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
 
 /** Files in staging go when the request that wrote them has ended. */

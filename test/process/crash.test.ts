@@ -1,9 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { call } from '../support/process/client.ts';
-import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
+import { makeDataFolder, removeFolder, stagedFiles } from '../support/process/data-folder.ts';
 import { makeLedger } from '../support/process/ledger.ts';
 import { launch } from '../support/process/server.ts';
 
@@ -48,5 +47,5 @@ test('after any number of kills all that was acknowledged is there, once, and wh
   const { completed, ...unsettled } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
   expect(completed).toBeGreaterThan(0);
   expect(Object.values(unsettled).filter((count) => count > 0)).toEqual([]);
-  expect(await readdir(join(folder, 'storage', '.staging'))).toEqual([]);
+  expect(await stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
 }, 90_000);

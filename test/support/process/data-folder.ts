@@ -46,3 +46,9 @@ async function templateKey(): Promise<string> {
   }
   return hash.digest('hex').slice(0, 16);
 }
+
+/** Names of the files in a staging folder. The folder of the decoder children, which lies there too, is left out. */
+export async function stagedFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+}

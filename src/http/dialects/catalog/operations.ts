@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { confirmTokensOf, refuseTokenInAddress } from '../../confirm-tokens.ts';
 import { mostDays, wholeNumberField } from '../../fields.ts';
 import { isHealthy } from '../../health.ts';
+import { readJsonBody } from '../../json-body.ts';
 import { answers, json, text } from '../../openapi/answers.ts';
 import { jsonBody } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
@@ -115,8 +116,7 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
       const { dry_run, days = config.purge.days } = request.query;
       // Whatever is not plainly a "no" removes nothing. Python writes it with a capital letter.
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
-      // Older clients send bodies of their own, or none; only a token is of interest.
-      const confirmTokens = confirmTokensOf(request, purgeBody.safeParse(request.body).data?.confirm_token);
+      const confirmTokens = confirmTokensOf(request, readJsonBody(request, purgeBody).confirm_token);
       const purge = { dryRun, confirmTokens, days };
       return purgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
     },
