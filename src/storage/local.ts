@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
 import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
-import { missing, namedStorageError, namedWriteError, unlinkIfThere } from './storage-errors.ts';
+import { missing, namedStorageError, namedWriteError, systemCode, unlinkIfThere } from './storage-errors.ts';
 import { listFiles } from './list-files.ts';
 import { localStagingName } from './staging.ts';
 import type { ByteRange, Storage } from './storage.ts';
@@ -76,10 +76,13 @@ async function readModes(root: string): Promise<{ file: number; folder: number }
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** One that is there stays as it is: another process, perhaps of another user, may have made it. */
+/** The folder of the decoders' inputs lies in it and may have been made first. One of another user stays as it is. */
 async function makeStagingFolder(folder: string, mode: number | undefined): Promise<void> {
-  const made = await mkdir(folder, { recursive: true });
-  if (made !== undefined && mode !== undefined) await chmod(folder, mode);
+  await mkdir(folder, { recursive: true });
+  if (mode === undefined) return;
+  await chmod(folder, mode).catch((error: unknown) => {
+    if (systemCode(error) !== 'EPERM') throw error;
+  });
 }
 
 /** Runs `work`; the system's errors leave it as `name` names them. */

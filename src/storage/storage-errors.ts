@@ -2,7 +2,7 @@ import { unlink } from 'node:fs/promises';
 import { AppError } from '../errors.ts';
 
 /** The code of a system error, such as `ENOENT`. */
-function systemCode(error: unknown): string | undefined {
+export function systemCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 

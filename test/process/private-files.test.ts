@@ -12,9 +12,14 @@ const careless = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
 
 async function modes(root: string): Promise<[name: string, mode: number][]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
-  return Promise.all(
-    names.map(async (name) => [name, (await lstat(join(root, name))).mode & 0o7777] as [string, number]),
+  const found = await Promise.all(
+    names.map(async (name): Promise<[string, number][]> => {
+      // Inputs of the decoders and staged files come and go.
+      const file = await lstat(join(root, name)).catch(() => undefined);
+      return file ? [[name, file.mode & 0o7777]] : [];
+    }),
   );
+  return found.flat();
 }
 
 /** What others than the user of a folder have rights to, in it and below. */
