@@ -48,10 +48,10 @@ export function makeHttpServer(
   const nameMissingRoute = collectAddresses(app);
   answerErrorsAsProblems(app);
   // Before all other hooks: what is refused here costs nothing more.
+  refuseSeveralHosts(app);
   guardRequests(app, config.server);
   countRequests(app, parts.metrics);
   closeUnreadBodies(app);
-  refuseSeveralHosts(app);
   acceptJson(app);
   acceptForms(app);
   closeConnectionsAsTheyFallIdle(app);

@@ -19,7 +19,7 @@ async function begin(milliseconds: number, maximum?: number): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const head = 'POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n';
+const head = 'POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n';
 
 test('a body is drained to its end', async () => {
   const answer = await fetch(await begin(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });

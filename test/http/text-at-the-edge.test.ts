@@ -131,7 +131,7 @@ test('addresses are UTF-8 in percent escapes', async () => {
   );
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
-  await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: test\r\n\r\n'));
+  await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'));
   expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent escapes of UTF-8/s);
   connection.socket.destroy();
 });
