@@ -1,4 +1,4 @@
-import { chmod, readdir } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/storage-health.ts';
@@ -62,11 +62,14 @@ test('a failure is believed for a shorter time than a success', async () => {
   expect(counts.writes).toBe(2);
 });
 
-test.skipIf(process.getuid?.() === 0)('a folder that may not be written to is seen by a look', async () => {
+test('a staging folder that cannot be used is seen by a look', async () => {
   const { health, storage } = await begin({ probeMs: 0 });
   await health.assert();
-  await chmod(storage.stagingDirectory, 0o500);
+  // Not by its mode: an administrator may write everywhere.
+  await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);
+  await writeFile(storage.stagingDirectory, '');
   await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });
-  await chmod(storage.stagingDirectory, 0o700);
+  await rm(storage.stagingDirectory);
+  await rename(`${storage.stagingDirectory}.away`, storage.stagingDirectory);
   await health.assert();
 });

@@ -40,7 +40,7 @@ export const imageExample = {
     {
       id: 42,
       preset: 'thumb',
-      url: '/v1/images/15/renditions/thumb?v=b97276f06c',
+      url: '/v1/images/15/renditions/thumb?v=c83c84ee0e',
       size_bytes: 2110,
       width: 100,
       height: 100,

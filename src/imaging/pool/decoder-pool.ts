@@ -181,7 +181,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   function stats(): DecoderPoolStats {
     const [probes, derivations] = [probing.counts(), deriving.counts()];
     return {
-      size: options.size + probePlaces,
+      size: probes.size + derivations.size,
       alive: probes.alive + derivations.alive,
       busy: probes.busy + derivations.busy,
       waiting: probes.waiting + derivations.waiting,

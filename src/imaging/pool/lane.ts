@@ -20,6 +20,8 @@ export interface Lane<Kinds extends WorkKind> {
   start(): void;
   submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>>;
   counts(): {
+    /** Places that have been started. */
+    readonly size: number;
     readonly alive: number;
     readonly busy: number;
     readonly waiting: number;
@@ -139,6 +141,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
     start,
     submit,
     counts: () => ({
+      size: slots.filter(({ state }) => state !== 'unstarted').length,
       alive: slots.filter((slot) => slot.state === 'idle' || slot.state === 'busy').length,
       busy: slots.filter((slot) => slot.state === 'busy').length,
       waiting: line.length,
