@@ -115,7 +115,7 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
       const { dry_run, days = config.purge.days } = request.query;
       // Whatever is not plainly a "no" removes nothing. Python writes it with a capital letter.
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
-      // Older clients send bodies of their own, or none; only a token is of interest.
+      // Older clients send arbitrary bodies, or none; only a token is read.
       const confirmTokens = confirmTokensOf(request, purgeBody.safeParse(request.body).data?.confirm_token);
       const purge = { dryRun, confirmTokens, days };
       return purgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
