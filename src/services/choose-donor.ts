@@ -28,9 +28,9 @@ export interface PossibleDonor<Own extends OwnRendition> {
 const tolerance = 1;
 
 /**
- * The near-duplicates that could lend an image all its renditions, by their records: every one made by the same recipe, of
- * the same size, and from an original that is transparent or opaque as the image's own. Whether they show the same pixels
- * is not known yet.
+ * The near-duplicates that could provide all renditions of an image, according to their records: each made by the same
+ * recipe, of the same size, and from an original that matches the image's own in having an alpha channel. Their pixels
+ * have not been compared yet.
  */
 export function possibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],

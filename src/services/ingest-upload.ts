@@ -52,8 +52,8 @@ export interface Ingested {
 /**
  * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
  * the same tenant lead to the same image. The received file is removed, whatever happens.
- * @throws {AppError} that says what is wrong with the file; nothing is kept of it then, unless somebody else was answered
- *   with the same image. `image_deleted` when the image was deleted before this could answer.
+ * @throws {AppError} with what is wrong with the file; nothing of it is kept, unless the same image was returned to
+ *   another client. `image_deleted` if the image was deleted before this could return.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 

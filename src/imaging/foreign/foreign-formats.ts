@@ -50,9 +50,7 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/**
- * Formats that the library detects from two bytes, or from a bit pattern that also occurs in noise, are not reliable.
- */
+/** Detections based on two bytes, or on a bit pattern that also occurs in noise, are unreliable and ignored. */
 const guessedExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );

@@ -13,7 +13,7 @@ interface Parts {
 
 /** A purge that is no dry run. */
 interface ConfirmedPurge {
-  /** Living images that nobody uses, or images that somebody deleted before. */
+  /** Living images without references, or images that were deleted before. */
   readonly scope: 'unused' | 'deleted';
   /** Every token in the request; a wrong one refuses the purge. */
   readonly tokens: readonly string[];
