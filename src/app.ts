@@ -68,7 +68,7 @@ export async function makeApp(config: Config, logger: FastifyBaseLogger): Promis
   }
 }
 
-/** Folders of the data folder that hold many files. The database's own are made private when it is open. */
+/** Subfolders of the data folder that hold many files. The database's files are made private once it is open. */
 function foldersInside({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
   return isBelow(path, dataDir) ? [path] : [];
@@ -108,7 +108,7 @@ async function openParts(config: Config, logger: FastifyBaseLogger) {
   }
 }
 
-/** Inside staging: inputs and originals are then on one file system, and an input costs a hard link. */
+/** In staging, so that inputs and originals are on one file system and an input needs only a hard link. */
 function decoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
@@ -123,7 +123,7 @@ async function openMigrated(config: Config, logger: FastifyBaseLogger) {
   const database = await openDatabase(config, logger);
   try {
     const { vectors } = await migrate(database);
-    // The engine sets modes of its own, past the umask of the process.
+    // The engine sets file modes itself, overriding the umask of the process.
     if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
       logger.warn({}, `${vectors.reason}. Until then similar images cannot be searched; all else works.`);

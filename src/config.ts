@@ -80,7 +80,7 @@ export interface Config {
     /** Most similar images, where a request names no limit. */
     readonly maxResults: number;
   };
-  /** How long rows are kept that nothing needs any more, in days. */
+  /** Retention of rows that nothing needs any more, in days. */
   readonly retention: {
     readonly completedJobDays: number;
     readonly failedJobDays: number;
@@ -90,7 +90,7 @@ export interface Config {
   readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
   /** Sentences on settings that have no effect. */
   readonly warnings: readonly string[];
-  /** Sentences on what a server with these settings leaves open to others. */
+  /** Warnings about what a server with these settings exposes to others. */
   readonly exposureWarnings: readonly string[];
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }

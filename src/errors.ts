@@ -131,11 +131,11 @@ interface ErrorRow {
   readonly status: number;
   readonly title: string;
   readonly failureClass: FailureClass;
-  /** The code that earlier versions used for this error and its siblings. */
+  /** The code that earlier versions used for this error and related ones. */
   readonly family?: ErrorFamily;
 }
 
-/** A code that was split: clients that test for it find it in a field of its own. */
+/** A code that was split: clients that check for it find it in a separate field. */
 export type ErrorFamily = 'picture_damaged';
 
 /** Machine-readable name of an error. */
@@ -148,7 +148,7 @@ export function familyOf(code: string | null): ErrorFamily | null {
   return row.family ?? null;
 }
 
-/** The codes that a filter by `code` stands for: all codes of a family, else the code itself. */
+/** The codes selected by a filter `code`: all codes of a family, or the code itself. */
 export function codesOf(code: string): string[] {
   const members = Object.keys(errorTable).filter((member) => familyOf(member) === code);
   return members.length > 0 ? members : [code];

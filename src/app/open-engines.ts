@@ -49,7 +49,8 @@ export async function openQueue({ queue, database }: Config, logger: Logger): Pr
 export async function openStorage({ storage, dataDir }: Config): Promise<Storage> {
   if (storage.kind === 'local') {
     const { makeLocalStorage } = await import('../storage/local.ts');
-    // Pictures below DATA_DIR are private, and elsewhere as private as their folder: a web server may read them there.
+    // Pictures below DATA_DIR are private. Elsewhere they inherit the permissions of their folder, which may allow a
+    // web server.
     return makeLocalStorage(storage.path, { followsRoot: !isBelow(storage.path, dataDir) });
   }
   await mkdir(storage.stagingPath, { recursive: true });

@@ -16,21 +16,20 @@ import { loadEnvFile } from 'node:process';
 /** The variables of this process. */
 export interface Environment {
   readonly variables: NodeJS.ProcessEnv;
-  /** Why secrets stay readable in the environment block of this process, as a sentence for the log. */
+  /** Why secrets remain readable in the environment block of this process, as a sentence for the log. */
   readonly warning: string | undefined;
 }
 
-/** Set in the second life of a process: its secrets lie in the file that is open as standard input. */
+/** Set after re-execution: the secrets are then in the file that is open as standard input. */
 const marker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
- * Reads the environment, the only place that does. Variables that are set win over those of a file `.env`.
+ * Reads the environment; nothing else does. Existing variables take precedence over those in a file `.env`.
  *
- * The block of variables that a process was started with can be read by every process of its user, in
- * `/proc/<pid>/environ`, for as long as it runs: removing a variable later changes nothing there. If the block holds
- * secrets, this function replaces the process by the same program with a block without them (same process id, so
- * supervisors notice nothing) and does not return. The second time, it puts the secrets back into `process.env`, which
- * Node keeps on the heap.
+ * Every process of the same user can read the initial environment block of a process in `/proc/<pid>/environ` for as
+ * long as it runs: removing a variable later does not change it. If the block contains secrets, this function
+ * re-executes the program with a block without them (the process id stays the same, so supervisors are unaffected) and
+ * does not return. The second time, it puts the secrets back into `process.env`, which Node keeps on the heap.
  */
 export function readEnvironment(): Environment {
   // oxlint-disable-next-line node/no-process-env -- see above
@@ -46,7 +45,7 @@ const secretNames =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Variables that look like secrets, by their name or as an address with a password. */
+/** Variables that look like secrets, by their name or because they are a URL with a password. */
 export function secretsOf(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -56,7 +55,7 @@ export function secretsOf(variables: NodeJS.ProcessEnv): Record<string, string> 
   );
 }
 
-/** Replaces this process by one without `secrets` in its block. Returns why that was not possible. */
+/** Re-executes this process without `secrets` in its block. Returns why that was not possible. */
 function restartWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
@@ -69,16 +68,16 @@ function restartWithout(secrets: Record<string, string>, variables: NodeJS.Proce
   );
   const [, script = ''] = process.argv;
   const args = [process.execPath, ...process.execArgv, script, ...process.argv.slice(2)];
-  // Node's notice that execve is experimental would come too late to be printed: this process ends here.
+  // Node's warning that execve is experimental would never be printed: this process image ends here.
   return process.execve?.(process.execPath, args, { ...rest, [marker]: '1' });
 }
 
-/** A failing execve aborts the process, so that everything it needs is checked before. */
+/** A failing execve aborts the process, so everything it needs is checked first. */
 function obstacleToRestart(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot replace a running program';
   }
-  // The channel to a supervisor that forked this process would be closed, and Node does not start without it.
+  // execve would close the channel to a supervisor that forked this process, and Node does not start without it.
   if (process.send !== undefined) return 'it was started with a channel for messages, which would be lost';
   if (!canRun(process.execPath)) return `${process.execPath} cannot be run again`;
   return undefined;
@@ -94,8 +93,9 @@ function canRun(path: string): boolean {
 }
 
 /**
- * Makes a file with `text` standard input: of all open files, only 0, 1 and 2 survive Node's execve. The file has no name
- * by the time it has content, so that no other process can open it and no crash leaves it behind. Returns why it failed.
+ * Makes an unlinked file with `text` standard input: of all open files, only 0, 1 and 2 survive Node's execve. The file
+ * is unlinked before it has content, so that no other process can open it and no crash leaves it behind. Returns why it
+ * failed.
  */
 function handOver(text: string): string | undefined {
   closeSync(0);
@@ -103,7 +103,7 @@ function handOver(text: string): string | undefined {
     const fd = openNameless(folder);
     if (fd === 0) {
       const bytes = Buffer.from(text);
-      // By position, so that reading begins at the start.
+      // Written by position, so that reading starts at the beginning.
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
       return undefined;
     }
@@ -128,6 +128,6 @@ function takeSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
   delete variables[marker];
   closeSync(0);
-  // The number must not go to the next file that is opened: libraries take it for standard input.
+  // Descriptor 0 must not be reused for the next file that is opened: libraries treat it as standard input.
   openSync('/dev/null', 'r');
 }

@@ -7,7 +7,7 @@ import type { Output } from './output.ts';
 /** The server that a command talks to. `close` ends it when it was started for the command. */
 interface ServerConnection {
   readonly client: ApiClient;
-  /** What a purge on it is confirmed with, as far as is known here. */
+  /** The token that confirms a purge on it, if known here. */
   readonly confirmToken: string | undefined;
   close(): Promise<void>;
 }

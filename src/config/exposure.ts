@@ -2,19 +2,25 @@ import { isIPv6 } from 'node:net';
 import { isLoopbackHost, parseHost } from '../model/host.ts';
 import type { SettingValues } from './settings.ts';
 
-/** Where a server is reached from, as its settings say. */
+/** Who can reach a server, according to its settings. */
 export interface Exposure {
   /** It listens on this machine only. */
   readonly isOnLoopback: boolean;
-  /** Host names that it answers to, beside loopback names and addresses; a name may begin with `*.`, and may be `*`. */
+  /**
+   * Host names that it accepts, in addition to loopback names and IP addresses; a name may begin with `*.`, and may be
+   * `*`.
+   */
   readonly allowedHosts: readonly string[];
-  /** The origin under which clients reach it, where that is known. */
+  /** The origin that clients use, if known. */
   readonly publicOrigin: string | undefined;
-  /** Others than this machine may reach it: it listens beyond loopback, or a proxy with a public name stands before it. */
+  /**
+   * Whether others than this machine may reach it: it listens beyond loopback, or a proxy with a public name is in
+   * front of it.
+   */
   readonly isExposed: boolean;
 }
 
-/** The word that confirms purges on a machine of one's own, as older clients send it. */
+/** The word that confirms purges on a private machine, as older clients send it. */
 export const documentedConfirmToken = 'DELETE_CONFIRMED';
 
 /** @see Exposure */
@@ -31,19 +37,19 @@ export function composeExposure(values: SettingValues): Exposure {
   };
 }
 
-/** `HOST` is a name or an address, and IPv6 addresses are written with brackets or without. */
+/** `HOST` is a name or an address; IPv6 addresses may have brackets. */
 function namesLoopback(setting: string): boolean {
   const text = setting.trim();
   const host = parseHost(isIPv6(text) ? `[${text}]` : text);
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** The token of a purge; `undefined`: purges that need one are refused. */
+/** The token of a purge; if `undefined`, purges that require one are refused. */
 export function composeConfirmToken(values: SettingValues, { isExposed }: Exposure): string | undefined {
   return values.purgeConfirmToken || (isExposed ? undefined : documentedConfirmToken);
 }
 
-/** What the operator of a server that others reach has to know. */
+/** Warnings for the operator of a server that others can reach. */
 export function exposureWarnings(values: SettingValues): string[] {
   const { isOnLoopback, isExposed } = composeExposure(values);
   if (!isExposed) return [];

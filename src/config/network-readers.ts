@@ -10,14 +10,17 @@ export const networkList: Reader<readonly string[]> = {
   read: (text) => words(text).map(readNetwork),
 };
 
-/** Networks in CIDR notation, each with the one port that is opened, or without one for every port. A single address is a network of one. */
+/**
+ * Networks in CIDR notation, each with one allowed port, or without a port to allow all. A single address is a network
+ * of one.
+ */
 export const allowedNetworkList: Reader<readonly AllowedNetwork[]> = {
   accepts:
     'networks with commas between them, each with a port or without, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
   read: (text) => words(text).map(readAllowedNetwork),
 };
 
-/** An IPv6 network with a port stands in brackets, since both are written with colons. */
+/** An IPv6 network with a port is written in brackets, since both contain colons. */
 function readAllowedNetwork(word: string): AllowedNetwork {
   const [, bracketed, bare, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
   const network = readNetwork(bracketed ?? bare ?? word);
@@ -73,7 +76,7 @@ function readOrigin(word: string): string {
   return url.origin;
 }
 
-/** Older installations wrote lists as JSON. Brackets around a part of the list belong to an IPv6 network. */
+/** Older installations wrote lists as JSON. Brackets around part of the list belong to an IPv6 network. */
 function words(text: string): string[] {
   const bare = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
   const named = bare.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));

@@ -60,7 +60,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   };
 }
 
-/** Text that fits into one line, so that a header can carry it; spaces around it do not count. */
+/** Single-line text, so that a header can carry it; surrounding spaces are ignored. */
 export const printableText: Reader<string> = {
   accepts: 'text without control characters',
   read(text) {
@@ -73,7 +73,10 @@ export const anyText: Reader<string> = { accepts: 'text', read: (text) => text }
 
 const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
-/** A program and its arguments. Quotes keep spaces in a word; nothing else is special, and no shell reads it. */
+/**
+ * A program and its arguments. Quotes group words that contain spaces; nothing else is special, and no shell is
+ * involved.
+ */
 export const commandWords: Reader<readonly string[]> = {
   accepts: 'a program and its arguments; quotes keep spaces together',
   read(text) {

@@ -238,7 +238,7 @@ export const settings = {
     about:
       'Progress and lines of an import of many URLs are forgotten after this time, and so are images whose URL never brought a picture, unless they have references. All other images stay.',
   }),
-  // Longer than an upload may lie in the store before it is taken in for its tenant.
+  // Longer than an upload may stay in the store before it is ingested for its tenant.
   emptyTenantsKeepDays: withDefault('Retention', 'EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
     about:
       'A tenant that has no image, job or import, and for which nothing came for this time, is forgotten.',

@@ -3,13 +3,16 @@ import { join, parse, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../model/logger.ts';
 
-/** What the group and everyone else may do. */
+/** Permissions of the group and of others. */
 const othersBits = 0o077;
 
-/** A folder that many share, such as /tmp: its mode is not ours to change. */
+/** A shared folder such as /tmp: Vitrine must not change its mode. */
 const stickyBit = 0o1000;
 
-/** A start waits this long for old files to become private; the rest follows while it serves, since nobody reaches them. */
+/**
+ * Startup waits this long for old files to become private; the rest follows in the background, since they are
+ * inaccessible.
+ */
 const usualPatienceMs = 200;
 
 /** The rest is done in slices of this length, with pauses for the event loop. */
@@ -22,9 +25,9 @@ export interface Repair {
 }
 
 /**
- * Takes everyone else's rights to the data folder away: that alone protects all below. Its folders `inside` are then made
- * private too, as they may be moved or copied; one that is private already counts as done and is not walked again. A mode
- * that may not be changed is logged, and no failure.
+ * Removes other users' permissions on the data folder; that alone protects everything below it. Its folders `inside`
+ * are then made private too, since they may be moved or copied; a folder that is already private counts as done and is
+ * not walked again. A mode that cannot be changed is logged and is no failure.
  */
 export function protectDataFolder(
   folder: string,
@@ -44,12 +47,15 @@ export function protectDataFolder(
   );
 }
 
-/** Takes everyone else's rights to a folder away, and to all below. */
+/** Removes other users' permissions on a folder and everything below it. */
 export function makePrivate(folder: string): void {
   if (hasModes) for (const _ of walk(folder)) continue;
 }
 
-/** Why the data folder stays open to others although a start closes it; `undefined` when it is private or not there. */
+/**
+ * Why the data folder stays accessible to others although startup makes it private; `undefined` if it is private or
+ * missing.
+ */
 function describeOpenFolder(folder: string): string | undefined {
   if (!hasModes) return describeMissingModes(folder);
   const rights = rightsOfOthers(folder);
@@ -59,19 +65,22 @@ function describeOpenFolder(folder: string): string | undefined {
   );
 }
 
-/** What to know where files have no modes. */
+/** The warning for file systems without modes. */
 export function describeMissingModes(folder: string): string {
   return `This system has no file modes: see to it by its own means that nobody else reads ${folder}.`;
 }
 
-/** What to know of a folder of pictures outside the data folder; `undefined` when it is private, or inside. */
+/** The warning about a picture folder outside the data folder; `undefined` if it is private or inside. */
 export function describePicturesElsewhere(folder: string, dataDir: string): string | undefined {
   const rights = rightsOfOthers(folder);
   if (rights === undefined || isBelow(folder, dataDir)) return undefined;
   return `Others on this machine may enter the folder of the pictures, ${folder} (mode ${rights}), and new files in it get the same rights. Unless that is meant, run chmod 700 ${folder}.`;
 }
 
-/** The mode of a folder in octal digits when others than its user have rights there; else `undefined`, or when it is not there. */
+/**
+ * The mode of a folder in octal digits if other users have permissions on it; `undefined` otherwise, or if it is
+ * missing.
+ */
 export function rightsOfOthers(folder: string): string | undefined {
   const mode = modeOf(folder);
   if (!hasModes || mode === undefined || (mode & othersBits) === 0) return undefined;
@@ -84,19 +93,19 @@ export function isBelow(path: string, folder: string): boolean {
   return way !== '' && way !== '..' && !way.startsWith(`..${sep}`) && parse(way).root === '';
 }
 
-/** Whether this system has modes of files. */
+/** Whether this system has file modes. */
 export const hasModes = process.platform !== 'win32';
 
 function modeOf(path: string): number | undefined {
   try {
     return statSync(path).mode;
   } catch {
-    // Not there, or no folder at all: whoever needs it says so.
+    // Missing, or not a folder: the code that needs it reports that.
     return undefined;
   }
 }
 
-/** Whether a folder may be Vitrine's alone; to close one that somebody else needs as well would hurt them. */
+/** Whether a folder may be made private to Vitrine, which must not lock out other users of a shared folder. */
 export function isOwn(folder: string): boolean {
   const real = realpathSync(folder);
   return real !== parse(real).root && ((modeOf(real) ?? 0) & stickyBit) === 0;
@@ -106,7 +115,7 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // Another owner, or a file system without modes: the look afterwards tells.
+    // Another owner, or a file system without modes: the check afterwards reports it.
   }
 }
 
@@ -125,7 +134,7 @@ async function finish(steps: Iterator<void>, signal: AbortSignal, logger: Logger
   logger.info({}, 'files of the data folder were made private');
 }
 
-/** Goes on for a time; answers whether the end was reached. */
+/** Continues for a limited time; returns whether it has finished. */
 function advance(steps: Iterator<void>, milliseconds: number): boolean {
   const end = performance.now() + milliseconds;
   while (performance.now() < end) if (steps.next().done) return true;
@@ -136,12 +145,12 @@ function* walkAll(folders: readonly string[]): Generator<void> {
   for (const folder of folders) yield* walk(folder);
 }
 
-/** Depth first, and each folder after what it holds: one that is private says that nothing below is left to do. */
+/** Depth first, each folder after its content: a private folder means that nothing below it is left to do. */
 function* walk(folder: string): Generator<void> {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* walk(path);
-    // A link's mode means nothing, and what it leads to may lie anywhere.
+    // The mode of a link is meaningless, and its target may be anywhere.
     else if (!entry.isSymbolicLink()) restrict(path);
     yield;
   }
@@ -152,7 +161,7 @@ function entriesOf(folder: string) {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch {
-    // Gone meanwhile, or another user's: the folder above keeps everyone else out.
+    // Removed meanwhile, or another user's: the parent folder keeps others out.
     return [];
   }
 }

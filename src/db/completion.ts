@@ -21,7 +21,7 @@ export interface DerivedFacts {
 /** Facts, and whether the database keeps their descriptor. */
 type RecordedFacts = DerivedFacts & { readonly keepsVectors: boolean };
 
-/** A rendition of a donor, as it was when it was compared. */
+/** A rendition of a donor, in the state in which it was compared. */
 export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
 
 /** Queries that finish jobs. */
@@ -44,7 +44,7 @@ export function makeCompletionQueries(
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined> => {
       const record = (on: Queryable) => finish(on, job, kept(facts), newRenditions(renditions), null);
-      // The first run shows no files yet that it could leave to others: one statement does.
+      // The first run has no files yet whose ownership it could transfer: one statement is enough.
       if (job.isFirstRun) return retrying(() => record(db));
       return retryingTransaction(db, async (transaction) => {
         await lockFilesOf(transaction, [job.imageId]);
@@ -53,8 +53,8 @@ export function makeCompletionQueries(
     },
 
     /**
-     * The image shows `compared` renditions of `donorId` as its own. `donor-gone` when that image is deleted, or no longer
-     * shows exactly these files: then the image needs renditions of its own.
+     * Records the `compared` renditions of `donorId` for the image. Returns `donor-gone` if the donor was deleted or no
+     * longer uses exactly these files: the image then needs its own renditions.
      */
     completeSharing: (
       job: ClaimedJob,
@@ -98,7 +98,7 @@ export function makeCompletionQueries(
   };
 }
 
-/** Whether the image lives and still shows exactly these files. They are locked: it stays so until the end. */
+/** Whether the image is living and still uses exactly these files. They stay locked until the transaction ends. */
 async function mayLend(
   transaction: Queryable,
   donorId: number,
@@ -145,7 +145,7 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
        quality smallint, format text)`;
 }
 
-/** All that the donor shows, or only these presets. */
+/** All renditions of the donor, or only these presets. */
 function sharedRenditions(donorId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT done.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height, r.quality,

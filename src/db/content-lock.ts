@@ -26,11 +26,11 @@ export interface Content {
 }
 
 /**
- * Locks everything that decides who owns the files of these images: their own contents, `more`, and the contents after
- * which the rendition files that they show are named. A file that several images share is thereby guarded by one lock,
- * however many share it. All locks are taken in one order, so that two transactions never wait for each other.
+ * Locks everything that determines the owners of these images' files: their own contents, `more`, and the contents
+ * after which their rendition files are named. A file that several images share is thus guarded by one lock, however
+ * many images share it. All locks are taken in one order, so that transactions never deadlock on them.
  *
- * Call it before any other lock or write of the transaction, which starts over when the files change during the wait.
+ * Call it before any other lock or write of the transaction, which starts over if the files change during the wait.
  */
 export async function lockFilesOf(
   transaction: Queryable,
@@ -41,11 +41,11 @@ export async function lockFilesOf(
   await assertLocked(transaction, imageIds, locks);
 }
 
-/** The same for one image, and its row after its files: everybody takes the two in this order. */
+/** The same for one image, then its row after its files: every transaction uses this order. */
 export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
   const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
   await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
-  // An import may have got its content while this waited for the row.
+  // An import may have received its content during the wait for the row.
   await assertLocked(transaction, [imageId], locks);
 }
 
@@ -59,7 +59,7 @@ async function assertLocked(
   if (needed.some((lock) => !locked.has(String(lock)))) throw changedMeanwhile();
 }
 
-/** Contents of the images themselves, and those in the names of the rendition files that they show. */
+/** Contents of the images themselves, and those in the names of their rendition files. */
 async function listContents(transaction: Queryable, imageIds: readonly number[]): Promise<Content[]> {
   const { rows } = await sql<Content>`
     SELECT tenant_id AS "tenantId", content_hash AS "contentHash" FROM images
@@ -75,7 +75,7 @@ type LockNumbers = readonly [tenantId: number, content: number];
 
 function inLockOrder(contents: readonly Content[]): LockNumbers[] {
   const locks = contents.map(({ tenantId, contentHash }): LockNumbers => [tenantId, contentKey(contentHash)]);
-  // By the numbers that PostgreSQL sees: the order of the hashes themselves is another one.
+  // In the numeric order that PostgreSQL uses: the order of the hashes differs.
   return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
 }
 

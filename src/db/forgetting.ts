@@ -5,15 +5,15 @@ import type { VectorSupport } from './vectors.ts';
 /** Queries that remove rows which nothing needs any more. */
 export type ForgetQueries = ReturnType<typeof makeForgetQueries>;
 
-/** Rows that one statement removes: millions at once would take longer than a statement may. */
+/** Rows removed per statement: removing millions at once would exceed the statement timeout. */
 const batchSize = 5_000;
 
-/** Imports take up to 1,000 lines along. */
+/** Deleting an import cascades to up to 1,000 lines. */
 const importBatchSize = 50;
 
-/** Queries that remove rows by age, in batches. Each answers how many rows it removed. */
+/** Queries that remove rows by age, in batches. Each returns the number of removed rows. */
 export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport) {
-  /** Repeats a statement until it finds less than a batch. */
+  /** Repeats a statement until it removes less than a full batch. */
   async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
     for (let removed = 0; ; ) {
       const { rows } = await remove(size).execute(db);
@@ -34,7 +34,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
           RETURNING id`,
       ),
 
-    /** Imports with their lines; their images stay. One whose images are still in work stays as well. */
+    /** Imports with their lines; their images stay. An import whose images are still being processed stays as well. */
     imports: (days: number): Promise<number> =>
       inBatches(
         importBatchSize,
@@ -47,7 +47,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
           RETURNING id`,
       ),
 
-    /** Images whose import failed before it brought any bytes, and that nobody uses. There are no files of theirs. */
+    /** Images whose import failed before it received any bytes, and that have no references. They have no files. */
     imagesWithoutContent: (days: number): Promise<number> => {
       const isForgotten = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
         AND updated_at < ${before(days)}`;
@@ -62,8 +62,8 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
     },
 
     /**
-     * Tenants that nobody has written for, and that have nothing: no image (deleted ones count), no job, no import. Their
-     * name may be used again, and is then a new tenant. Whoever writes for one notes that before, so it is never one of these.
+     * Tenants without recent writes that have no image (including deleted ones), no job and no import. Their name may
+     * be used again, as a new tenant. Every write for a tenant first records its use, which excludes the tenant here.
      */
     tenants: (days: number): Promise<number> => {
       const contents = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];

@@ -40,8 +40,8 @@ export function makeIntakeQueries({ sql: db }: Database) {
     },
 
     /**
-     * Notes that somebody is answered with an image that is still in work: from then on it is not withdrawn. `gone` when
-     * it has been removed already.
+     * Records that a client was given an image that is still being processed: it can no longer be withdrawn. Returns
+     * `gone` if it has been removed already.
      */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'gone'> {
       const { rows } = await sql<{ deleted: boolean }>`
@@ -55,8 +55,8 @@ export function makeIntakeQueries({ sql: db }: Database) {
 
     /**
      * Takes an inline upload back that turned out to be no usable picture: the image goes, and its original unless
-     * another row has the same content. Does nothing when the lease was lost meanwhile, or when others know of the image:
-     * they were answered with it, refer to it or have deleted it.
+     * another row has the same content. Does nothing if the lease was lost meanwhile, or if the image is visible to
+     * others: it was returned to a client, referenced or deleted.
      */
     withdraw: (
       job: ClaimedJob,
@@ -75,7 +75,7 @@ export function makeIntakeQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks a job that is still held, and its image; false when others know of the image. */
+/** Locks a job that is still held, and its image; false if the image is visible to others. */
 async function lockUnknown(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
   if (!(await lockHeldJob(transaction, job))) return false;
   const unknown = await sql`

@@ -110,7 +110,7 @@ export function makeJobReportQueries({ sql: db }: Database) {
         UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
         WHERE id IN (SELECT image_id FROM again))
       SELECT id, kind FROM again`;
-    // A purge takes the image before its jobs: the two may end in a deadlock.
+    // A purge locks the image before its jobs, so a deadlock is possible.
     const { rows } = await retrying(() => query.execute(db));
     return rows;
   }

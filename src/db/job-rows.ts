@@ -44,7 +44,7 @@ export function isHeld(job: ClaimedJob): RawBuilder<boolean> {
   return sql`jobs.id = ${job.id} AND jobs.lease_token = ${job.leaseToken} AND jobs.state = 'processing'`;
 }
 
-/** Locks a job until the transaction ends, before the row of its image; false when it is not held any more. */
+/** Locks a job until the transaction ends, before the row of its image; false if it is no longer held. */
 export async function lockHeldJob(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
   const { rows } = await sql`SELECT 1 FROM jobs WHERE ${isHeld(job)} FOR UPDATE`.execute(transaction);
   return rows.length > 0;

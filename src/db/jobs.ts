@@ -61,7 +61,7 @@ export function makeJobQueries({ sql: db }: Database) {
         WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
         RETURNING id, kind`;
-      // The image may be purged between the look and the insertion.
+      // The image may be purged between the check and the insertion.
       const { rows } = await retrying(() => query.execute(db));
       return rows[0];
     },

@@ -192,8 +192,9 @@ function isUnused({ tenantId, minAgeDays }: UnusedFilter) {
 type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string | null };
 
 /**
- * The content of the image if the reason still holds, else `undefined`. Looked at in a statement after the locks: one that
- * waited for them would not see a job that was recorded during the wait, and the job would lose its image.
+ * The content of the image if the reason still applies, else `undefined`. Checked in a statement after the locks: a
+ * statement that waited for them would not see a job that was recorded during the wait, and the job would lose its
+ * image.
  */
 async function findRemovable(
   transaction: Queryable,

@@ -4,7 +4,7 @@ import type { Database, Queryable } from './database.ts';
 import { settleOwners } from './removal.ts';
 import { retrying, retryingTransaction } from './retrying.ts';
 
-/** Queries that hold the counters of usage against the rows. */
+/** Queries that compare the usage counters with the rows. */
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;
 
 /** A counter's value. */
@@ -13,7 +13,7 @@ interface Figure {
   readonly bytes: number;
 }
 
-/** A counter that was wrong, and what the rows give. */
+/** A counter that was wrong, and the value computed from the rows. */
 export interface UsageDrift {
   readonly kind: 'image' | 'rendition';
   /** Empty for images. */
@@ -24,10 +24,10 @@ export interface UsageDrift {
 
 type Counter = Figure & Pick<UsageDrift, 'kind' | 'preset'>;
 
-/** Images that one statement reads: few enough that the embedded engine holds nobody up. */
+/** Images read per statement: few enough not to block the embedded engine. */
 const pageSize = 1_000;
 
-/** Queries that hold the counters of usage against the rows. */
+/** Queries that compare the usage counters with the rows. */
 export function makeRecountQueries({ sql: db }: Database) {
   return {
     /** Tenants in pages by id. */
@@ -42,8 +42,8 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Gives each file that living images of the tenant show exactly one owner, in the counters too. Returns the number of
-     * images that had a file with none or several.
+     * Assigns exactly one owner to each file that living images of the tenant use, and updates the counters. Returns
+     * the number of images that had a file with no owner or several.
      */
     async settleOwnersOf(tenantId: number): Promise<number> {
       let settled = 0;
@@ -60,9 +60,9 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Corrects the tenant's counters by what its rows give; returns those that were wrong. Counters and rows are read
-     * within one snapshot, in which a change and its count are both visible or neither is. The correction is added to the
-     * totals: a second recount at the same moment, which would add it again, fails and starts over.
+     * Corrects the tenant's counters from its rows and returns those that were wrong. Counters and rows are read within
+     * one snapshot, in which a change and its count are either both visible or both not. The correction is added to the
+     * totals: a concurrent recount, which would add it again, fails and starts over.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>
@@ -81,7 +81,7 @@ export function makeRecountQueries({ sql: db }: Database) {
   };
 }
 
-/** Pages of images from the newest to the oldest; `last` is the oldest of a page, `null` behind the end. */
+/** Pages of images, newest first; `last` is the oldest of a page, `null` at the end. */
 async function* pages<Page extends { readonly last: number | null }>(
   read: (before: number) => Promise<Page>,
 ): AsyncGenerator<Page> {
@@ -99,7 +99,9 @@ function pageOfImages(tenantId: number, before: number) {
     WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${before} ORDER BY i.id DESC LIMIT ${pageSize}`;
 }
 
-/** Images with a file that not exactly one living image owns. Rows are looked up one by one, never by reading a table. */
+/**
+ * Images with a file whose number of living owners is not one. Rows are looked up individually, without a table scan.
+ */
 async function findUnsettled(
   db: Queryable,
   tenantId: number,

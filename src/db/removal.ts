@@ -2,10 +2,10 @@ import { sql } from 'kysely';
 import type { Queryable } from './database.ts';
 
 /*
- * Every removal (a deletion, a purge, the withdrawal of an upload) goes through `hideImage`, which hands over what the
+ * Every removal (a deletion, a purge, the withdrawal of an upload) goes through `hideImage`, which transfers what the
  * image shared: its place as the first one with its content, and the files that it owned. The caller has locked the
- * files of the image (`lockFilesOf`), so that of two images that share files and go at the same moment one sees that the
- * other is gone, and gives it nothing.
+ * files of the image (`lockFilesOf`): if two images that share files are removed concurrently, the second sees that the
+ * first is gone and transfers nothing to it.
  */
 
 /** Removes the rows of an image, hidden before or not. */
@@ -17,9 +17,9 @@ export async function removeImage(
   await sql`DELETE FROM images WHERE id = ${id}`.execute(transaction);
 }
 
-/** Hides a living image; what it shares with others becomes theirs. */
+/** Hides a living image and transfers what it shares to other images. */
 export async function hideImage(transaction: Queryable, imageId: number): Promise<void> {
-  // In milliseconds, as programs hold times: pages of deleted images begin after the time of the last one.
+  // In milliseconds, the precision of clients: pages of deleted images begin after the time of the last one.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
@@ -33,7 +33,7 @@ export async function hideImage(transaction: Queryable, imageId: number): Promis
   await noteWhatPurgeRemoves(transaction, imageId);
 }
 
-/** What a dry run of a purge adds up: the image's files, and whether another image has a say in what is freed. */
+/** Totals for a dry run of a purge: the image's files, and whether another image affects which of them are freed. */
 async function noteWhatPurgeRemoves(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     WITH sharing AS MATERIALIZED (
@@ -52,7 +52,10 @@ async function noteWhatPurgeRemoves(transaction: Queryable, imageId: number): Pr
     WHERE id = ${imageId}`.execute(transaction);
 }
 
-/** Of the living images that show a file which this image shows too, the first one owns it: its bytes count there. */
+/**
+ * Of the living images that share a file with this image, the first becomes its owner, with which its bytes are
+ * counted.
+ */
 export async function settleOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     UPDATE renditions SET shared = ranked.place > 1

@@ -5,22 +5,22 @@ import { codeOf } from './database-errors.ts';
 import type { Schema } from './schema.ts';
 
 /**
- * States of PostgreSQL that a transaction can reach only because of what another one did at the same moment: it was chosen
- * to end a deadlock or a conflict of versions, or a row that it had seen was removed or recorded before it wrote. Run
- * once more, it sees what the other one left.
+ * PostgreSQL states that a transaction can reach only through a concurrent one: it was aborted to resolve a deadlock or
+ * a serialization failure, or a row that it had read was removed or inserted before it wrote. A retry sees what the
+ * other transaction left.
  */
 const raceStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Tries in all. Each lets one competitor finish; a state that outlasts them has another cause. */
+/** Attempts in all. Each lets one competitor finish; a state that outlasts them has another cause. */
 const tries = 8;
 
-/** Pause before the second try, at most; it doubles from try to try, up to `longestPauseMs`. */
+/** Maximum pause before the second attempt; it doubles with each attempt, up to `longestPauseMs`. */
 const firstPauseMs = 10;
 const longestPauseMs = 320;
 
 /**
- * Runs a transaction, and runs it again from its beginning when it lost a race. Safe for work that has no effect outside
- * the database before its last statement: PostgreSQL has undone everything else when one of these errors arrives.
+ * Runs a transaction, and retries it from the beginning if it lost a race. Safe for work that has no effect outside the
+ * database before its last statement: when one of these errors arrives, PostgreSQL has rolled back everything else.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,
@@ -38,12 +38,12 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
       if (!isRace(error)) throw error;
       if (attempt === tries) throw error instanceof AppError ? error : changedMeanwhile(error);
     }
-    // Random, or two that ended each other's deadlock would meet again.
+    // Random, or two transactions that deadlocked would collide again.
     await sleep(Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)));
   }
 }
 
-/** What a transaction throws when rows that it decided by have changed since: it is run again. */
+/** Thrown by a transaction if rows on which it based a decision have changed since: it is retried. */
 export function changedMeanwhile(cause: unknown = conflict()): AppError {
   return new AppError('database_unavailable', 'Others changed the same rows at the same moment; try again.', {
     cause,
@@ -54,7 +54,7 @@ function conflict(): Error {
   return Object.assign(new Error('Rows changed between two looks.'), { code: '40001' });
 }
 
-/** AppErrors have a code of their own; the state is then that of the cause. */
+/** AppErrors have their own code; the state is then in the cause. */
 function isRace(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error;
   return raceStates.has(codeOf(cause));

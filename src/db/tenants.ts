@@ -6,13 +6,13 @@ import type { Database } from './database.ts';
 /** Queries on tenants. */
 export type TenantQueries = ReturnType<typeof makeTenantQueries>;
 
-/** How long a process believes what it knows of a tenant. A tenant without use is kept for much longer. */
+/** How long a process caches a tenant. Unused tenants are kept much longer. */
 const knownMs = 3_600_000;
 
-/** Queries on tenants. What was found is remembered for an hour: a tenant is forgotten after days without use. */
+/** Queries on tenants. Results are cached for an hour: a tenant is removed only after days without use. */
 export function makeTenantQueries({ sql: db }: Database) {
   const known = new LRUCache<string, Tenant>({ max: 10_000, ttl: knownMs });
-  /** Those whose use this process has noted. */
+  /** Tenants whose use this process has recorded. */
   const used = new LRUCache<string, Tenant>({ max: 10_000, ttl: knownMs });
 
   async function find(name: string): Promise<Tenant | undefined> {
@@ -28,8 +28,8 @@ export function makeTenantQueries({ sql: db }: Database) {
   }
 
   /**
-   * Notes that the tenant is used, and reads it after that: from then on no sweep takes it for one that nobody needs. In one
-   * statement the row would be seen that a sweep is just removing.
+   * Records that the tenant is used, then reads it: from then on no sweep removes it. A single statement could return a
+   * row that a sweep is just removing.
    */
   async function use(name: string): Promise<Tenant | undefined> {
     await sql`

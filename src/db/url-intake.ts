@@ -180,7 +180,7 @@ async function insertRuns(
   return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
 }
 
-/** References of the lines become those of their images. A known image that goes away meanwhile begins the line anew. */
+/** Adds the references of the lines to their images. If a known image is removed meanwhile, its line starts over. */
 async function addReferences(transaction: Queryable, decided: readonly Decision[]): Promise<void> {
   const wanted = decided
     .filter(({ outcome, line }) => outcome !== 'refused' && line.reference !== undefined)

@@ -13,7 +13,7 @@ interface AllowedAddress {
 /** An address that may not be connected to. */
 interface DeniedAddress {
   readonly kind: 'denied';
-  /** The rule that it breaks, as it stands after "it lies in". For the operator's log only. */
+  /** The violated rule, as it follows "it lies in". For the operator's log only. */
   readonly rule: string;
 }
 
@@ -21,8 +21,8 @@ interface DeniedAddress {
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
- * Judges a port of an address of IPv4 (four decimal parts) or IPv6. What is not known to be public is denied: a list of
- * the forbidden alone lets in whatever it forgets.
+ * Judges a port of an address of IPv4 (four decimal parts) or IPv6. Everything not known to be public is denied: a
+ * blocklist would allow whatever it omits.
  */
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
   // A zone names an interface of this machine.
@@ -33,7 +33,7 @@ export function classifyAddress(text: string, port: number, rules: AddressRules)
     (allowed) => (allowed.port ?? port) === port && liesIn(address, allowed.network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // Judged as it was written: the mapped form is a way around other people's checks, and no server needs it.
+  // Checked as written: the mapped form is a way to bypass checks, and no server needs it.
   const rule = brokenRule(written) ?? (isWebPort(port) ? undefined : notWebPort);
   return rule === undefined ? { kind: 'public', address: address.toString() } : denied(rule);
 }

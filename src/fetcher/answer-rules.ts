@@ -9,13 +9,13 @@ const passing = new Set([408, 425, 429]);
  * @throws {AppError} `source_refused`, `source_unavailable`.
  */
 export function assertPicture({ status }: ResponseHead): void {
-  // 203 is 200, said by a proxy that has changed something on the way.
+  // 203 is a 200 that a proxy has modified.
   if (status === 200 || status === 203) return;
   const code = status >= 500 || passing.has(status) ? 'source_unavailable' : 'source_refused';
   throw new AppError(code, `The server answered ${status} instead of a picture.`);
 }
 
-/** How the body is coded, by the names that the server gives, without those that change nothing. */
+/** The content codings of the body, by the names in the response, without those that change nothing. */
 export function codingsOf(head: ResponseHead): string[] {
   const named = [...listOf(head, 'content-encoding'), ...listOf(head, 'transfer-encoding')];
   return named.filter((name) => name !== 'identity' && name !== 'chunked');

@@ -43,7 +43,7 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   const { url, answer } = await askAndFollow(parseImportUrl(href, options.rules), options, signal);
   try {
     const body = await openBody(answer, { maxBytes: options.maxBytes, signal });
-    // An end that came with the head has no listener yet.
+    // A stream that ended together with the head has no listener yet.
     if (signal.aborted) throw reasonOf(signal);
     body.once('close', () => void answer.end());
     return { body, finalUrl: url.href };
@@ -53,7 +53,7 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   }
 }
 
-/** Both what comes and what it unpacks to are limited: a few bytes may unfold without end, and many to nothing. */
+/** Limits both the received and the decompressed size: a few bytes may expand without end, and many to nothing. */
 async function openBody(answer: Answer, limits: Parameters<typeof limitBody>[1]): Promise<Readable> {
   assertPicture(answer.head);
   const codings = codingsOf(answer.head);

@@ -47,7 +47,7 @@ export function listOf({ fields }: ResponseHead, name: string): string[] {
 }
 
 /**
- * One GET on a connection of its own, which serves nothing else: it was checked for this URL.
+ * One GET on its own connection, which carries nothing else: it was checked for this URL.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
 export async function ask(href: string, options: ExchangeOptions, signal: AbortSignal): Promise<Answer> {
@@ -87,8 +87,8 @@ function whenClosed(socket: Socket): Promise<void> {
 
 /**
  * Sends the request and waits for the head of the response. Any type is accepted: some servers refuse `image/*`, others
- * send newer formats to clients that name them, and an import wants the file as it is stored. Identity, so that the
- * bytes that are counted are the bytes that are stored.
+ * send newer formats to clients that name them, and an import needs the file as stored. `identity`, so that the bytes
+ * counted are the bytes stored.
  */
 async function headFrom(
   socket: Socket,
@@ -101,19 +101,19 @@ async function headFrom(
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // Servers of real shops bend the rules. No byte of this connection can be taken for another response.
+    // Servers of real shops violate the specification. No byte of this connection can be mistaken for another response.
     insecureHTTPParser: true,
   });
-  // All of them count against the limit in bytes.
+  // All of them count towards the limit in bytes.
   sent.maxHeadersCount = 0;
   sent.once('response', (response) => {
-    // Bytes behind a complete body are an error of the request alone.
+    // Bytes after a complete body raise an error on the request only.
     sent.on('error', (error) => response.complete || response.destroy(error));
-    // Without a listener, Node forgets an error that comes together with the head.
+    // Without a listener, Node discards an error that arrives together with the head.
     response.on('error', () => {});
     resolve(response);
   });
-  // 101 answers a question that was not asked; its status says so.
+  // 101 answers an upgrade that was not requested; its status is refused later.
   sent.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
   sent.end();

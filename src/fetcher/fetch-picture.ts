@@ -7,7 +7,10 @@ import { filenameOf } from './url-filename.ts';
 
 /** A download that has begun. */
 export interface FetchedPicture {
-  /** The bytes of the file, unpacked if the server compressed them. Its errors are `AppError`s, or the reason of the caller's signal. */
+  /**
+   * The bytes of the file, decompressed if the server compressed them. Errors are `AppError`s, or the abort reason of
+   * the signal.
+   */
   readonly body: Readable;
   /** Last part of the final URL's path; `undefined` when that is empty. */
   readonly filename: string | undefined;

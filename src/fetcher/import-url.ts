@@ -19,8 +19,8 @@ export const longestUrl = 2048;
 const shownCharacters = 80;
 
 /**
- * Reads a URL, and refuses at once what needs no name server to be refused. A name on an unusual port passes while a
- * network with that port is allowed: whether the name leads there shows when it is resolved.
+ * Parses a URL, and refuses at once what can be refused without a name lookup. A name with an unusual port passes if a
+ * network with that port is allowed: whether it resolves to that network is checked later.
  * @throws {AppError} `invalid_url` for what is no http(s) URL, carries a user name or is longer than 2048 characters;
  *   `address_not_allowed` for an address literal or a port that is not allowed.
  */
@@ -55,8 +55,8 @@ function assertLength(text: string): void {
 }
 
 /**
- * Characters that nobody sees and that come along when a URL is copied out of a file, a table or a chat. They would become
- * a part of the address, and the server would have no such file. The joiners of emoji and of some scripts are not here.
+ * Invisible characters that are copied along with a URL from a file, a table or a chat. They would become part of the
+ * URL, and the server would not find the file. Joiners of emoji and of some scripts are not included.
  */
 const invisible = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
 

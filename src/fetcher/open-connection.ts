@@ -23,8 +23,8 @@ export interface Connection {
 }
 
 /**
- * Connects to the server of `url`, with TLS for https. The check lies here and not before, because nothing comes
- * between it and the connection: the name is resolved once, and the socket goes to the address that was judged.
+ * Connects to the server of `url`, with TLS for https. The check happens here because nothing may come between it and
+ * the connection: the name is resolved once, and the socket connects to the address that was checked.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
 export async function openConnection(url: URL, parts: Parts): Promise<Connection> {
@@ -40,7 +40,9 @@ export async function openConnection(url: URL, parts: Parts): Promise<Connection
   return { socket, isExempt };
 }
 
-/** The name stays for the certificate only. Sessions of TLS are not resumed: that would skip the certificate's check. */
+/**
+ * The name is used for the certificate only. TLS sessions are not resumed, since that would skip the certificate check.
+ */
 function startSocket(url: URL, address: string): Socket {
   const to = { host: address, port: portOf(url) };
   if (url.protocol !== 'https:') return connectTcp(to);
@@ -50,7 +52,7 @@ function startSocket(url: URL, address: string): Socket {
 
 async function connected(socket: Socket, url: URL, { connectMs, signal }: Parts): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  // Errors after the connection are those of the reader, who asks the socket itself.
+  // The reader handles errors after the connection, and reads them from the socket.
   socket.on('error', reject);
   socket.once('close', () => reject(new Error('The connection was closed.')));
   socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => resolve(socket));
@@ -65,10 +67,10 @@ async function connected(socket: Socket, url: URL, { connectMs, signal }: Parts)
   }
 }
 
-/** Asks the socket itself where it went, whatever lies between the check and the system. */
+/** Checks the address that the socket actually connected to, regardless of the layers between. */
 function assertRemote(socket: Socket, address: string, url: URL): void {
   const { remoteAddress } = socket;
-  // The socket may be closed again already; whoever reads from it finds that out.
+  // The socket may already be closed; its reader reports that.
   if (remoteAddress === undefined || unmapped(parseAddress(remoteAddress)).toString() === address) return;
   socket.destroy();
   throw addressRefused(url, `the connection went to ${remoteAddress}, and not to ${address}`);

@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts';
 
 /**
- * The refusal of an address: one sentence for literals, names, ports and every kind of network. A sentence for each
- * would make an import a look into the operator's name server.
+ * The refusal of an address: the same message for literals, names, ports and every kind of network. Separate messages
+ * would reveal the operator's DNS records.
  * @param url what the caller, or a redirect, wants to be fetched
  * @param why the broken rule, for the operator's log
  */

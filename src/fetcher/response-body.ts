@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { codeOf, cutBody, idlePassed, namedBodyError } from './source-errors.ts';
 
 /**
- * The body of a response, whose connection is closed with it. Its errors are named.
+ * The body of a response; closing it closes the connection. Its errors are mapped to named ones.
  * @param idleMs longest pause of the server; time that the reader takes does not count
  */
 export function readBody(response: IncomingMessage, idleMs: number): Readable {
@@ -23,7 +23,7 @@ export function readBody(response: IncomingMessage, idleMs: number): Readable {
     if (!body.push(chunk)) response.pause();
   });
   response.once('end', () => void body.push(null));
-  // Node calls every early end a reset; only the socket knows whether the connection broke.
+  // Node reports every early end as a reset; only the socket shows whether the connection broke.
   const fail = (error: Error) => {
     const isEarlyEnd = codeOf(error) === 'ECONNRESET' && !socket.errored;
     body.destroy(isEarlyEnd ? cutBody(received, announced) : namedBodyError(error));
@@ -34,7 +34,7 @@ export function readBody(response: IncomingMessage, idleMs: number): Readable {
     if (response.isPaused()) socket.setTimeout(idleMs);
     else body.destroy(idlePassed(idleMs));
   });
-  // An error may come before the reader listens; the stream keeps it.
+  // An error may occur before the reader listens; the stream keeps it.
   body.on('error', () => {});
   return body;
 }

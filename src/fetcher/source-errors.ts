@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 
-/** Deadlines that errors name, in milliseconds. */
+/** Deadlines mentioned in errors, in milliseconds. */
 export interface Deadlines {
   /** For a connection with its handshake. */
   readonly connectMs: number;
@@ -10,16 +10,16 @@ export interface Deadlines {
   readonly idleMs: number;
 }
 
-/** The deadline for a connection has passed. */
+/** The deadline for a connection was exceeded. */
 export class ConnectTimeout extends Error {}
 
-/** The deadline for the head of an answer has passed. */
+/** The deadline for the head of a response was exceeded. */
 export class HeadTimeout extends Error {}
 
-/** Bytes before the body of an answer, as many as curl takes. */
+/** Bytes before the body of a response, the same limit as in curl. */
 export const maxHeadBytes = 300 * 1024;
 
-/** What Node's parser cannot take, by its code; `undefined` for an error that is not the parser's. */
+/** What Node's parser rejects, by error code; `undefined` for other errors. */
 function malformed(error: unknown): AppError | undefined {
   const code = codeOf(error);
   if (!code.startsWith('HPE_')) return undefined;
@@ -45,8 +45,8 @@ interface Where {
 }
 
 /**
- * An error before a connection was there. Inside of the operator's own networks, a closed port, a filtered one and one
- * with another protocol read alike: an import is no port scanner.
+ * An error before the connection was established. In the operator's own networks, a closed port, a filtered one and one
+ * with another protocol produce the same message, so that imports cannot be used as a port scanner.
  */
 export function namedConnectionError(error: unknown, { connectMs, isExempt }: Where): AppError {
   const code = codeOf(error);
@@ -73,7 +73,7 @@ export function namedHeadError(error: unknown, where: Where & { readonly headers
   return malformed(error) ?? unavailable('The connection to the server closed before it answered.', error);
 }
 
-/** The parser's code for a first line of another protocol. */
+/** The parser's code for the first line of another protocol. */
 const notHttp = 'HPE_INVALID_CONSTANT';
 
 function noHttpInside(cause: unknown): AppError {
@@ -83,13 +83,13 @@ function noHttpInside(cause: unknown): AppError {
   );
 }
 
-/** An error of the connection in the middle of a body. */
+/** A connection error in the middle of a body. */
 export function namedBodyError(error: Error): Error {
   if (error instanceof AppError || !('syscall' in error || 'code' in error)) return error;
   return malformed(error) ?? unavailable('The connection broke in the middle of the file.', error);
 }
 
-/** A body that ended in the middle. @param announced bytes that it should have, when the server said so */
+/** A body that ended early. @param announced bytes that it should have, if the server declared them */
 export function cutBody(received: number, announced: string | undefined): AppError {
   const of = announced === undefined ? '' : ` of ${announced}`;
   return unavailable(`The server ended the file too early: ${received}${of} bytes came.`);
@@ -140,7 +140,7 @@ const certificateFaults: readonly (readonly [codes: RegExp, fault: string])[] = 
   [/^(ERR_TLS_CERT_|CERT_|UNABLE_TO_|INVALID_)/, 'it cannot be verified'],
 ];
 
-/** What the system and OpenSSL call a connection that does not come about. */
+/** Error codes of the system and of OpenSSL for a connection that failed. */
 const connectionFaults: readonly (readonly [codes: RegExp, sentence: string])[] = [
   [/^ECONNREFUSED$/, 'The server refused the connection.'],
   [/^E(HOST|NET)(UNREACH|DOWN)$/, 'The network knows no way to the server.'],
@@ -152,7 +152,7 @@ const connectionFaults: readonly (readonly [codes: RegExp, sentence: string])[] 
   [/^(ERR_SSL_|EPROTO)/, 'The server and Vitrine could not agree on a TLS connection.'],
 ];
 
-/** The code of an error of Node or OpenSSL; empty when it has none. */
+/** The code of a Node or OpenSSL error; empty if it has none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -9,17 +9,17 @@ import {
 } from 'node:zlib';
 import { AppError } from '../errors.ts';
 
-/** Enough to know every format below. */
+/** Enough to identify every format below. */
 const peekedBytes = 12;
 
-/** As RFC 9659 limits what is sent over HTTP: 8 MiB of memory. */
+/** The limit of RFC 9659 for HTTP: 8 MiB of memory. */
 const zstdWindowBits = 23;
 
 /**
- * The file in a body that is sent with content codings. Buckets store whatever their users typed there (`utf-8`,
- * `base64`, `aws-chunked`), so the bytes decide: what is compressed is unpacked, once, and all else is taken as it is.
- * Memory is bounded by the windows of the formats; how much comes out is for the reader to limit.
- * @param codings names that the answer gives, in small letters
+ * The file in a body that was sent with content codings. Buckets store whatever their users entered (`utf-8`, `base64`,
+ * `aws-chunked`), so the bytes decide: compressed data is decompressed once, everything else is passed through. Memory
+ * is bounded by the windows of the formats; the reader limits the decompressed size.
+ * @param codings names from the response, in lower case
  */
 export async function unpackBody(body: Readable, codings: readonly string[]): Promise<Readable> {
   const source = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
@@ -35,7 +35,7 @@ async function* unpacked(whole: Readable, format: keyof typeof unpackers): Async
   try {
     yield* whole.pipe(unpacker) as AsyncIterable<Buffer>;
   } catch (error) {
-    // Errors of the connection are named already.
+    // Connection errors have been mapped already.
     throw error instanceof AppError ? error : damaged(format, error);
   } finally {
     whole.destroy();
@@ -69,7 +69,7 @@ const unpackers = {
   br: () => createBrotliDecompress(),
 } as const;
 
-/** Brotli and raw deflate have no mark of their own: they are believed where no picture begins. */
+/** Brotli and raw deflate have no signature: the declared coding is trusted unless the bytes begin a picture. */
 function formatOf(first: Buffer, codings: readonly string[]): keyof typeof unpackers | undefined {
   if (startsWith(first, 0x1f, 0x8b, 0x08)) return 'gzip';
   if (startsWith(first, 0x28, 0xb5, 0x2f, 0xfd)) return 'zstd';
@@ -87,7 +87,7 @@ function isZlib(first: Buffer): boolean {
   return first.length >= 2 && ((first[0] ?? 0) & 0x0f) === 8 && first.readUInt16BE() % 31 === 0;
 }
 
-/** JPEG, PNG, GIF, WebP, TIFF, BMP, and AVIF with its kin. */
+/** JPEG, PNG, GIF, WebP, TIFF, BMP, and AVIF and related formats. */
 function beginsPicture(first: Buffer): boolean {
   return (
     /^(\xff\xd8\xff|\x89PNG|GIF8|RIFF|II[*+]\0|MM\0[*+]|BM)/.test(first.toString('latin1')) ||

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 
 const header = 'x-confirm-token';
 
-/** Names under which somebody might put the token into an address. */
+/** Parameter names under which clients might put the token into a URL. */
 const namesInAddresses = new Set([
   'confirm_token',
   'confirmtoken',
@@ -13,8 +13,8 @@ const namesInAddresses = new Set([
 ]);
 
 /**
- * Hook of every route that removes files: refuses a token in the address, which logs and histories keep. It runs before the
- * schema, which drops or refuses what it does not know without saying where a token belongs.
+ * Hook of every route that removes files: refuses a token in the URL, which logs and browser histories store. It runs
+ * before schema validation, which drops or refuses unknown parameters without saying where a token belongs.
  */
 export function refuseTokenInAddress(
   { raw }: FastifyRequest,
@@ -33,14 +33,14 @@ export function refuseTokenInAddress(
     );
 }
 
-/** The tokens that a request confirms a purge with: that of its body, and that of its header. */
+/** The tokens with which a request confirms a purge: from its body and from its header. */
 export function confirmTokensOf({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
   const given = headers[header];
   const inHeader = given === undefined ? undefined : readText(String(given));
   return [inBody, inHeader].filter((token) => token !== undefined && token !== null);
 }
 
-/** Clients write text beyond ASCII into headers as UTF-8, and Node reads each byte as a character. */
+/** Clients encode non-ASCII header text as UTF-8, and Node decodes each byte as one character. */
 function readText(value: string): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }

@@ -5,18 +5,18 @@ import { AppError } from '../errors.ts';
 import type { AddressTest } from './trusted-proxies.ts';
 
 interface Bound {
-  /** Connections of one address at once. */
+  /** Concurrent connections per address. */
   readonly most: number;
-  /** Addresses that stand for many clients, or for nobody who could do harm: they are not counted. */
+  /** Addresses that stand for many clients or are trusted: they are not counted. */
   readonly isExempt: AddressTest;
 }
 
-/** So many connections beyond the bound are answered with the reason; further ones are closed as they come. */
+/** This many connections beyond the limit get an error response; further ones are closed immediately. */
 const mostAnswered = 16;
 
 /**
- * Bounds the connections that one address holds at once, so that no single client takes all places of the server. IPv6
- * counts by /64, since every customer has as many addresses as he likes in one. Those beyond get 429
+ * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 counts by
+ * /64, since every customer can use any number of addresses within one. Connections beyond the limit get 429
  * `too_many_connections` on their first request.
  */
 export function boundConnections(app: FastifyInstance, { most, isExempt }: Bound): void {
@@ -25,7 +25,7 @@ export function boundConnections(app: FastifyInstance, { most, isExempt }: Bound
 
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
-    // Undefined: it is closed again already.
+    // Undefined: already closed.
     if (remoteAddress === undefined || isExempt(remoteAddress)) return;
     const client = clientOf(remoteAddress);
     const count = (counts.get(client) ?? 0) + 1;
@@ -48,7 +48,7 @@ export function boundConnections(app: FastifyInstance, { most, isExempt }: Bound
   });
 }
 
-/** Under which name an address counts. */
+/** The key under which an address is counted. */
 export function clientOf(remoteAddress: string): string {
   const address = ipaddr.process(remoteAddress.replace(/%.*$/, ''));
   if (address instanceof ipaddr.IPv4) return address.toString();

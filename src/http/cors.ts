@@ -20,7 +20,7 @@ const preflightSeconds = 600;
 export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
   app.register(cors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
-    // Pages that no name lets in may read only; what they send besides is refused at the gate.
+    // Pages allowed only by `*` may read; the request gate refuses their writes.
     methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders,
     maxAge: preflightSeconds,

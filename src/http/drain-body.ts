@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
-/** What is read of a refused body at most: more than any client sends before it reads the answer. */
+/** Maximum read from a refused body: more than any client sends before it reads the response. */
 const mostDrainedBytes = 64 * 2 ** 20;
 
-/** After the answer, a client that still sends has this long before its connection is closed. */
+/** After the response, a client that is still sending has this long before its connection is closed. */
 const lingerMs = 500;
 
 /**
- * Reads and drops what is left of a body, for `milliseconds` and up to `maximum` bytes; answers whether all of it came. A
- * client that is still sending when the answer comes and the connection closes would see a reset and never the answer.
+ * Reads and discards the rest of a body, for `milliseconds` and up to `maximum` bytes; returns whether it was complete.
+ * A client that is still sending when the connection closes would get a reset instead of the response.
  */
 export async function drainBody(
   request: IncomingMessage,
@@ -32,14 +32,14 @@ export async function drainBody(
   const ended = await promise;
   clearTimeout(timer);
   request.off('data', drop);
-  // Whoever sends on meets a full connection until it is closed.
+  // A client that keeps sending is blocked by a full connection until it is closed.
   if (!ended) request.pause();
   return ended;
 }
 
 /**
- * Closes connections whose body is still coming when the request has been answered: a call that takes no body would else
- * read one without end.
+ * Closes connections whose body is still arriving when the request has been answered: a call without a body would
+ * otherwise read one without end.
  */
 export function closeUnreadBodies(app: FastifyInstance): void {
   app.addHook('onResponse', (request, _reply, done) => {
@@ -48,7 +48,7 @@ export function closeUnreadBodies(app: FastifyInstance): void {
   });
 }
 
-/** Its sender may be about to end, and gets a moment for the answer. */
+/** The client may be about to finish, and gets a moment to read the response. */
 function closeUnlessComplete(request: IncomingMessage): void {
   setTimeout(() => {
     if (!request.complete) request.destroy();

@@ -42,10 +42,10 @@ export function textField(maximum: number) {
 const aboutReference =
   'Who uses the image: 1 to 200 printable characters, such as `product-42`. Compared in NFC.';
 
-/** Name of someone who uses an image, where it is looked up. */
+/** Name of a reference, for lookups. */
 export const referenceField = nameField(referenceName);
 
-/** The same where it is added. */
+/** Name of a reference to add. */
 export const newReferenceField = nameField(newReferenceName);
 
 function nameField(form: RegExp) {

@@ -9,7 +9,7 @@ import { readBy } from './validation.ts';
 /** Largest body that is read as a whole. */
 export const mostBodyBytes = 2 ** 20;
 
-/** Arrays and objects in each other: no call needs more than four. What walks through a value would run out of stack. */
+/** Nesting depth: no call needs more than four. Recursive code would exhaust the stack. */
 const mostDepth = 32;
 
 /**
@@ -28,7 +28,7 @@ export function acceptJson(app: FastifyInstance): void {
   });
 }
 
-/** The text of a JSON body that may be parsed. JSON is UTF-8 (RFC 8259 §8.1); another charset has to be declared. */
+/** The text of a JSON body that may be parsed. JSON is UTF-8 (RFC 8259 §8.1); any other charset must be declared. */
 function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
   const charset = charsetOf(request);
   if (charset instanceof AppError) return charset;

@@ -20,18 +20,18 @@ const formLimits = {
 /** What a form is larger than its file by, at most. */
 const formOverhead = 256 * 1024;
 
-/** The field whose part is the picture, whatever else its headers say. */
+/** The field whose part is the picture, regardless of its other headers. */
 const fileField = 'file';
 
-/** In this field a form declares the charset of its other fields and of its file names (RFC 7578 §4.6). */
+/** The field in which a form declares the charset of its other fields and file names (RFC 7578 §4.6). */
 const charsetField = '_charset_';
 
 /** A form with one file, which lies in staging. Whoever takes it discards the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
-  /** Empty when the form gives the file no name. */
+  /** Empty if the form has no name for the file. */
   readonly filename: string;
-  /** The fields that the caller named and the form has. */
+  /** The fields requested by the caller that the form contains. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -76,11 +76,11 @@ export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
   };
 }
 
-/** What has come of a form so far. Text is decoded at its end, when the charset of the form is known. */
+/** The parts of a form received so far. Text is decoded at the end, when the charset of the form is known. */
 interface Received {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
-  /** In the order of their ends; parts are read while the next ones begin. */
+  /** In order of completion; parts are still being read when the next ones begin. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
   begunFields: number;
   readonly otherFiles: string[];
@@ -113,7 +113,7 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
   return { reader, received };
 }
 
-/** A field with the bytes of a picture is a file, also without a name for it. */
+/** A field that contains the bytes of a picture is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
@@ -172,13 +172,13 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   };
 }
 
-/** No format of pictures begins with a file of plain text, so a part that is called nothing else is an input for text. */
+/** No picture format begins with plain text, so a part of this type is a text field. */
 function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
   if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
-/** A field that is repeated with another value has no value that both sides would agree on. */
+/** A field repeated with a different value is ambiguous. */
 function decodeFields(fields: Received['fields'], formCharset: string | undefined): Map<string, string> {
   const values = new Map<string, string>();
   for (const { head, bytes } of fields) {

@@ -6,7 +6,7 @@ export function principalOf(request: FastifyRequest): Principal {
   return { ...openPrincipal, caller: callerOf(request) };
 }
 
-/** Longer than any address: a proxy may pass on what a client wrote. */
+/** Longer than any address: a proxy may forward arbitrary client text. */
 const addressLength = 64;
 
 function callerOf({ raw, headers, ip }: FastifyRequest): Caller {

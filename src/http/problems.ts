@@ -23,14 +23,14 @@ const frameworkSentences: Readonly<Record<string, string>> = {
 };
 
 /**
- * Answers every error as `application/problem+json`; the only place where an error is put on the wire. Routes that exist
- * already, such as those of plugins, keep Fastify's own answer: so this comes first.
+ * Answers every error as `application/problem+json`; the only place where an error is put on the wire. Existing routes,
+ * such as those of plugins, keep Fastify's default handler, so register this first.
  */
 export function answerErrorsAsProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, nameError(request, error)));
 }
 
-/** Answers requests that no route takes. Hooks that are to see these as well come before. */
+/** Handles requests without a matching route. Hooks that should run for these must be registered earlier. */
 export function answerMissingRoutes(app: FastifyInstance, nameMissingRoute: NameMissingRoute): void {
   const answerMissing = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allow } = nameMissingRoute(request.method, request.url);
@@ -63,7 +63,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     );
   } else logRefusal(request, error);
   const drained = await drainBody(request.raw, drainMs);
-  // The hook for the end of a response closes the connection.
+  // The `onResponse` hook closes the connection.
   if (!drained) void reply.header('connection', 'close');
   if (isOverSoon(error)) void reply.header('retry-after', '2');
   void reply

@@ -3,26 +3,26 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import { isAddress, isLoopbackHost, parseHost } from '../model/host.ts';
 import type { HttpConfig } from './surface.ts';
 
-/** Who may talk to the server at all: decided for every request, whatever its address, before its body is read. */
+/** Checks that apply to every request, for any URL, before its body is read. */
 interface Rule {
-  /** Which requests it looks at. */
+  /** Which requests it checks. */
   readonly applies: (method: string) => boolean;
-  /** Why the request is refused; `undefined` lets it pass. */
+  /** Why the request is refused; `undefined` if it passes. */
   readonly refuse: (request: FastifyRequest) => string | undefined;
   readonly code: ErrorCode;
 }
 
 type ServerConfig = HttpConfig['server'];
 
-/** Methods that change nothing: pages of other origins cannot read their answers, unless `CORS_ORIGINS` lets them. */
+/** Safe methods: pages of other origins cannot read the responses, unless `CORS_ORIGINS` allows it. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const always = (): boolean => true;
 const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
 
 /**
- * The gate of all surfaces. A web page can send requests to servers that only its visitor reaches; the browser says for
- * which host and from which page. Clients that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and pass.
+ * The gate of all surfaces. A web page can send requests to servers that only its visitor can reach; browsers declare
+ * the host and the page's origin. Clients other than browsers send neither `Origin` nor `Sec-Fetch-Site`, and pass.
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
@@ -42,13 +42,13 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
   });
 }
 
-/** Spellings of allowed hosts that are remembered; clients use a handful. */
+/** Cached spellings of allowed hosts; clients use only a few. */
 const rememberedHosts = 200;
 
 /**
- * Refuses host names that are not this server's. A page whose own name was pointed at this machine (DNS rebinding)
- * counts as the same origin in its browser, and could read everything; such a page always sends its name. Addresses
- * cannot be rebound, and the port may be that of a tunnel, so neither is compared.
+ * Refuses unknown host names. A page whose own host name resolves to this machine (DNS rebinding) counts as same-origin
+ * in its browser and could read everything, but its requests always contain that name. IP addresses cannot be rebound,
+ * and a tunnel may change the port, so neither is checked.
  */
 function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['refuse'] {
   const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
@@ -65,7 +65,7 @@ function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['ref
 
   return ({ raw }) => {
     const refused = [targetAuthority(raw.url), raw.headers.host].find(
-      // HTTP/1.0 may leave the host out, and no browser does.
+      // HTTP/1.0 allows requests without a host, but browsers always send one.
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
     if (refused === undefined) return undefined;
@@ -81,15 +81,15 @@ function isServed(host: string, allowedHosts: readonly string[]): boolean {
   );
 }
 
-/** The authority of a target in absolute form (`GET http://host/path`), which counts before `Host`. */
+/** The authority of an absolute-form target (`GET http://host/path`), which takes precedence over `Host`. */
 function targetAuthority(target: string | undefined): string | undefined {
   if (target === undefined || target.startsWith('/') || target === '*') return undefined;
   return /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)/i.exec(target)?.[1];
 }
 
 /**
- * Refuses pages of other origins, by `Origin`. `null` is that of pages without one, such as files and sandboxes, and any
- * page can become one. `*` in `CORS_ORIGINS` is no name, so it lets nobody change anything.
+ * Refuses writes from pages of other origins, by `Origin`. `null` is the origin of pages such as local files and
+ * sandboxed frames, and any page can obtain it. `*` in `CORS_ORIGINS` does not allow writes.
  */
 function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['refuse'] {
   const named = new Set(corsOrigins === '*' ? [] : corsOrigins);
@@ -103,23 +103,26 @@ function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['re
   };
 }
 
-/** Whether `origin` is the server's own, under the name that the request uses. Its scheme may end at a proxy. */
+/**
+ * Whether `origin` is the server's own, under the host name of the request. A proxy may terminate TLS, so the scheme is
+ * ignored.
+ */
 function isOriginOf(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const page = URL.parse(origin);
   if (page === null || !/^https?:$/.test(page.protocol)) return false;
-  // By the scheme of the origin, so that its usual port may be written or left out.
+  // Parsed with the scheme of the origin, so that its default port may be written or omitted.
   return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
 }
 
-/** Browsers send an `Origin` along with everything unsafe; some extensions take it away, and this header not. */
+/** Browsers send `Origin` with every unsafe request; some extensions remove it, but not this header. */
 function refuseOtherSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
   return `The browser says that a page of another origin sent this (Sec-Fetch-Site: ${site}), and not of which one; such pages may not change anything here.`;
 }
 
-/** What a client sent, short enough for a sentence. */
+/** A client-supplied value, shortened for a message. */
 function shown(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 }

@@ -32,7 +32,7 @@ const requestLimits = {
   urlParameter: 400,
 };
 
-/** What is no proper request has this long to read why. */
+/** Time for the client of a malformed request to read the error. */
 const lingerMs = 1_000;
 
 /** Connections that wait for the next request are kept this long. */
@@ -47,7 +47,7 @@ export function makeHttpServer(
   const app = makeServer(config.server, logger);
   const nameMissingRoute = collectAddresses(app);
   answerErrorsAsProblems(app);
-  // Before all other hooks: what is refused here costs nothing more.
+  // Before all other hooks: a refused request costs nothing more.
   refuseSeveralHosts(app);
   guardRequests(app, config.server);
   countRequests(app, parts.metrics);
@@ -74,7 +74,7 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: mostBodyBytes,
-    // Whose X-Forwarded-For is believed: every client can send that header.
+    // Proxies whose X-Forwarded-For is trusted: any client can send that header.
     trustProxy: addressesIn([...loopbackNetworks, ...config.trustedProxies]),
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -162,7 +162,7 @@ function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
 
 /** Answers what is no proper HTTP request; no route has seen it. */
 function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  // What waits in front is a response that is under way: nothing can be said in the middle of it.
+  // A response is already being sent: no error can be inserted into it.
   if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;

@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import { AppError } from '../errors.ts';
 
 /**
- * Refuses a request with more than one `Host`, as RFC 9112 §3.2 demands. Node keeps the first; a proxy in front may have
- * judged by the last.
+ * Refuses a request with more than one `Host`, as RFC 9112 §3.2 requires. Node uses the first; a proxy in front may
+ * have used the last.
  */
 export function refuseSeveralHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
@@ -13,7 +13,7 @@ export function refuseSeveralHosts(app: FastifyInstance): void {
   });
 }
 
-/** Of names and values in turn. */
+/** Alternating names and values. */
 function countHosts(rawHeaders: readonly string[]): number {
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {

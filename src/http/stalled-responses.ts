@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-/** What is known of a connection that has responses under way. */
+/** State of a connection with pending responses. */
 interface Progress {
-  /** Responses that are not over; several when requests are pipelined. */
+  /** Pending responses; several if requests are pipelined. */
   responses: number;
-  /** Since when nothing went out, in milliseconds of the process; `undefined` while it flows. */
+  /** Time since nothing was sent, on the process clock in milliseconds; `undefined` while data flows. */
   quietSince: number | undefined;
   checkedAt: number;
-  /** Bytes that wait for the client; other figures mean progress. */
+  /** Bytes waiting for the client; a change means progress. */
   waiting: number;
 }
 
-/** A stall is seen this many times before the connection is closed, so that it is noticed soon after its time is over. */
+/** Number of checks per stall period, so that a stall is detected soon after the timeout. */
 const checks = 10;
 
 /**
- * Closes connections whose client has not read anything of a response for `stallMs`; what such clients hold would
- * otherwise be held for good. Progress is what the system takes of the bytes that wait. Time in which nothing waits, since
- * the answer is still being made, or its upload still comes, does not count: other limits see to that.
+ * Closes connections whose client has not read any of a response for `stallMs`, and would otherwise hold resources
+ * indefinitely. Progress is measured by the waiting bytes that the system accepts. Time with nothing waiting, while the
+ * response is being prepared or its upload is still arriving, does not count: other limits apply there.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const interval = stallMs / checks;
@@ -28,13 +28,14 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     const progress = known.get(socket) ?? { responses: 0, quietSince: undefined, checkedAt: 0, waiting: 0 };
     known.set(socket, progress);
     progress.responses += 1;
-    // Node ends this by a timeout of its own when the connection falls idle.
+    // Node resets this with its own timeout when the connection becomes idle.
     socket.setTimeout(interval);
     response.once('close', () => (progress.responses -= 1));
   });
 
-  // With a listener, Node leaves it to that to close sockets, idle ones too. The event comes after `interval` without
-  // any bytes either way: its clock looks at what the system has taken of a large write, which no stream shows.
+  // With a listener, Node leaves closing sockets to it, idle ones included. The event fires after `interval` without
+  // bytes in either direction: its timer follows what the system has accepted of a large write, which no stream
+  // exposes.
   app.server.on('timeout', (socket: Socket) => {
     const progress = known.get(socket);
     if (!progress || progress.responses === 0 || socket.writableFinished) {

@@ -1,12 +1,15 @@
 import { BlockList, isIP } from 'node:net';
 
-/** This machine, in CIDR notation: what connects from here is a proxy in front, or the operator. */
+/** This machine, in CIDR notation: connections from it come from a local proxy or from the operator. */
 export const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 
-/** Whether an address, as a socket has it, is one of a group. */
+/** Whether an address, as reported by a socket, is in a group. */
 export type AddressTest = (address: string) => boolean;
 
-/** Whether an address lies in one of `networks`, in CIDR notation. IPv4 inside IPv6 counts as IPv4; other text lies nowhere. */
+/**
+ * Whether an address is in one of `networks`, in CIDR notation. IPv4-mapped IPv6 counts as IPv4; other text never
+ * matches.
+ */
 export function addressesIn(networks: readonly string[]): AddressTest {
   const list = new BlockList();
   for (const network of networks) {

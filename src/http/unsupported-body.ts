@@ -8,7 +8,7 @@ export function bodyTypeOf(request: FastifyRequest): string {
   return parseHeaderParameters(request.headers['content-type'] ?? '').value;
 }
 
-/** Charset that a request declares for its body, if it does; the refusal of one that is not known. */
+/** The declared charset of a request body, if any; throws if it is unknown. */
 export function charsetOf(request: FastifyRequest): string | undefined | AppError {
   const { parameters } = parseHeaderParameters(request.headers['content-type'] ?? '');
   const charset = parameters.get('charset')?.trim() || undefined;

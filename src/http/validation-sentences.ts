@@ -24,10 +24,10 @@ export function sentenceOf(issue: Issue): string {
   return `must be one of ${issue.values.map((one) => JSON.stringify(one)).join(', ')} (it is ${value})`;
 }
 
-/** A value as an error repeats it: short, and without the secrets that a URL may carry. */
+/** A value as repeated in an error: shortened, and with secrets in URLs redacted. */
 export function showValue(value: unknown): string {
   const whole = JSON.stringify(value) ?? String(value);
-  // Cut first, since the value may be as large as the request.
+  // Shortened first, since the value may be as large as the request.
   const text = redactSecrets(whole.slice(0, 2_000));
   return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }

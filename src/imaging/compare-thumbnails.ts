@@ -23,9 +23,9 @@ const bounds = {
 };
 
 /**
- * Whether two pictures look like the same one, by the colours of their thumbnails: hashes propose, this decides which are
- * named. Print and shades are too small for it, so it never decides whose renditions are shown. A change of
- * exposure (a common factor and offset of L*, a common factor of chroma) is fitted away; a product in another colour
+ * Whether two pictures look like the same one, by the colours of their thumbnails: hashes find candidates, this decides
+ * which are reported. Print and shades are too small to detect, so it never decides whose renditions are used. A change
+ * of exposure (a common factor and offset of L*, a common factor of chroma) is fitted away; a product in another colour
  * is never the same, also where only a small detail is coloured. Bounds tuned on photographs of products that come in
  * several colours.
  */

@@ -7,21 +7,21 @@ import { changesColours, convertSamples, layOnWhite, widenRange } from './colour
 import type { FileColour } from './colour/file-colour.ts';
 import { spaceOfProfile } from './colour/icc-profile.ts';
 
-/** Depth and colours of numbers, as the image library has them. */
+/** Depth and colours of samples, as the image library represents them. */
 export interface NumberKind {
   readonly isDeep: boolean;
   readonly isGrey: boolean;
 }
 
-/** Kind of the numbers that the library makes of a source. */
+/** Kind of samples that the library produces for a source. */
 export async function kindOf(source: Sharp): Promise<NumberKind> {
   const { depth, space } = await source.metadata();
   return { isDeep: depth === 'ushort', isGrey: space === 'b-w' || space === 'grey16' };
 }
 
 /**
- * Numbers of a source, which the library does not convert, to opaque sRGB of exactly `size`. They are resized as they
- * are: the conversion costs more than the resize, and only so 16-bit grey keeps its profile.
+ * Converts unconverted samples of a source to opaque sRGB of exactly `size`. They are resized first: the conversion
+ * costs more than the resize, and only this way does 16-bit grey keep its profile.
  */
 export async function decodeColour(
   source: Sharp,
@@ -39,13 +39,13 @@ export async function decodeColour(
   return profile === undefined ? layOnWhite(samples) : convertSamples(samples, profile);
 }
 
-/** The same for samples of grey or RGB in memory. */
+/** The same for grey or RGB samples in memory. */
 export async function decodeSamples(samples: Samples, size: Size, colour: FileColour): Promise<Pixels> {
   const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, colour);
 }
 
-/** The profile that numbers are to be converted by; none where it says sRGB, is broken or is one of other channels. */
+/** The profile to convert samples with; none if it means sRGB, is broken or does not match the channels. */
 async function usableProfile(colour: FileColour, kind: NumberKind): Promise<Uint8Array | undefined> {
   if (colour.is === 'srgb') return undefined;
   if (colour.is === 'named') return colour.profile;

@@ -14,8 +14,8 @@ import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-
 import type { TiffLayout } from './tiff-layout.ts';
 
 /**
- * A picture whose facts are known, decoded to exactly `size`. What the library complains about is decoded all the same
- * where the structure of the file proves that all pixels are there: browsers show it, too.
+ * A picture whose facts are known, decoded to exactly `size`. A file that the library rejects is still decoded if its
+ * structure proves that all pixels are present, as in browsers.
  * @throws AppError one of the family `picture_damaged`.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
@@ -33,7 +33,7 @@ export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size
   }
 }
 
-/** A file, and how it is to be opened. */
+/** A file, and the options to open it. */
 interface Source {
   readonly bytes: Uint8Array;
   readonly format: PictureFormat;
@@ -62,7 +62,7 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   }
 }
 
-/** The picture as it is stored, upright, without any conversion. */
+/** The picture as stored, upright, without any conversion. */
 function unmanaged({ bytes, format, own }: Source) {
   return openSource(bytes, format, { ...own, ignoreIcc: true }).autoOrient();
 }
@@ -93,7 +93,7 @@ async function decodeChannels({ bytes, own }: Source, size: Size, layout: TiffLa
 async function decodeLab({ bytes, own }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, own);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // Colours are multiplied by alpha for the resize: in 8 bits, the rounding shows as another hue.
+  // Colours are premultiplied for the resize: with 8 bits, the rounding would shift the hue.
   const precise = layout.alpha === undefined ? samples : widen(samples);
   const isDeep = precise.data instanceof Uint16Array;
   const resized = fromSamples(precise).resize(exactly(size));

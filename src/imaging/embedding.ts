@@ -57,7 +57,7 @@ function contentOf(pixels: Pixels): Content {
   const contentLab = labOf(content.data);
   const aspect = frame.width / frame.height;
   const mask = maskOf(contentLab, background);
-  // A swatch is all background. Without its colour, it would be described by its proportions alone.
+  // A swatch is all background. Without its colour, only its proportions would be described.
   const isPlain = mask.every((weight) => weight < leastWeight);
   return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
 }

@@ -16,15 +16,15 @@ const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding | P
   webp: findInWebp,
   avif: findInAvif,
   tiff: findInTiff,
-  // The BMP decoder is this product's own, and its errors have names.
+  // The BMP decoder is our own and throws named errors.
   bmp: () => unreadable(),
 };
 
 /**
- * Why the image library refused a picture, found in the file's structure. The library's own words are the `cause`, for
- * the log: they speak of its sources, change with its versions, and call a missing feature damage. Sound files are
- * never searched, so they lose no time.
- * @returns the named error, or `undefined` where the file has all of its pixels.
+ * Determines from a file's structure why the image library rejected it. The library's message becomes the `cause`, for
+ * the log: it refers to its own source code, changes between versions, and reports unsupported features as damage.
+ * Valid files are never checked, so they lose no time.
+ * @returns the named error, or `undefined` if the file has all of its pixels.
  */
 export async function explainFailure(
   error: unknown,
@@ -36,7 +36,7 @@ export async function explainFailure(
   return finding === 'complete' ? undefined : verdictError(finding, format, error);
 }
 
-/** The same where even a complete file is no excuse: its decoder refused it twice, or its header. */
+/** The same if completeness does not help: the decoder rejected the file twice, or its header. */
 export async function explainRefusal(
   error: unknown,
   bytes: Uint8Array,

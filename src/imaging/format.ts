@@ -31,8 +31,8 @@ export async function sniffFormat(
 }
 
 /**
- * Refuses other formats that use the container of a taken one: camera raw in TIFF, HEIC beside AVIF. Only what the
- * bytes show counts, so the head of a file is enough for most, and all of it for the others.
+ * Refuses other formats that use the container of an accepted one: camera raw in TIFF, HEIC instead of AVIF. Only the
+ * bytes given are examined, so the beginning of a file is enough for most formats, and the others need all of it.
  * @throws AppError `format_not_allowed`.
  */
 export function refuseForeignInside(
@@ -44,7 +44,7 @@ export function refuseForeignInside(
   if (foreign !== undefined) throw formatNotAllowed(foreign, allowedFormats);
 }
 
-/** The refusal of a picture whose format is not taken in; `what` reads like "an HEIC picture". */
+/** The refusal of a picture in an unaccepted format; `what` reads like "an HEIC picture". */
 function formatNotAllowed(what: string, allowedFormats: readonly PictureFormat[]): AppError {
   return new AppError('format_not_allowed', refusal(what, allowedFormats));
 }
@@ -56,10 +56,10 @@ function refusal(what: string, allowedFormats: readonly PictureFormat[]): string
   return `This is ${what}; Vitrine takes ${list}.`;
 }
 
-/** The taken formats, each by its full signature: shorter ones are common at the beginning of texts. */
+/** The accepted formats, each by its full signature: shorter ones often occur at the beginning of texts. */
 function formatOf(head: Uint8Array): PictureFormat | undefined {
   const magic = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 8)).toString('latin1');
-  // JPEG-LS begins alike, with its own frame marker.
+  // JPEG-LS begins the same way, with its own frame marker.
   if (/^\xff\xd8\xff(?!\xf7)/.test(magic)) return 'jpeg';
   if (isPng(head)) return 'png';
   if (isGif(head)) return 'gif';

@@ -9,21 +9,21 @@ import type { Size } from './geometry.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from './tiff-layout.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
-/** How a file's numbers become colours, and whether the image library alone gets them right. */
+/** How a file's samples become colours, and whether the image library alone converts them correctly. */
 export type Interpretation =
-  /** The image library gets it right. */
+  /** The image library converts it correctly. */
   | { readonly by: 'library' }
-  /** Numbers as they are, then the conversion that the file asks for. */
+  /** Raw samples, then the conversion that the file requires. */
   | { readonly by: 'colour'; readonly colour: FileColour }
-  /** The same, but the colours were multiplied by alpha. */
+  /** The same, but the colours are premultiplied. */
   | { readonly by: 'premultiplied'; readonly colour: FileColour }
   /** Channels of a TIFF that the library misinterprets. */
   | { readonly by: 'channels'; readonly layout: TiffLayout }
   /** L*a*b* of a TIFF. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
   /**
-   * The first frame of a GIF that does not cover its screen exactly. What it leaves empty is black for the library, and
-   * what lies beyond the screen enlarges it; browsers show the screen.
+   * The first frame of a GIF that does not exactly cover its screen. The library fills uncovered areas with black and
+   * enlarges the picture by what lies outside the screen; browsers show the screen.
    */
   | { readonly by: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** Y'CbCr of a TIFF that the library does not convert. */
@@ -32,9 +32,9 @@ export type Interpretation =
 const library: Interpretation = { by: 'library' };
 
 /**
- * Decides from the container how a picture is to be decoded. Ordinary pictures, and all formats without special cases,
- * are left to the library.
- * @throws AppError `picture_unsupported` for colours or numbers that cannot be converted to sRGB.
+ * Decides from the container how to decode a picture. Ordinary pictures, and all formats without special cases, are
+ * left to the library.
+ * @throws AppError `picture_unsupported` for colours or samples that cannot be converted to sRGB.
  */
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
   if (format === 'png') return interpretPng(bytes);
@@ -57,7 +57,7 @@ function interpretPng(bytes: Uint8Array): Interpretation {
   const png = readPng(bytes);
   if (png === undefined) return library;
   const isNamed = png.cicp !== undefined || png.gamma !== undefined || png.chromaticities !== undefined;
-  // The library converts embedded profiles well as long as a picture has 8 bits.
+  // The library converts embedded profiles correctly only for pictures with 8 bits.
   if (!isNamed && png.header.bitDepth <= 8) return library;
   const colour = pngColour(png);
   if (colour.is === 'embedded' && png.header.bitDepth <= 8) return library;
@@ -85,7 +85,7 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   if (layout === undefined) return library;
   const { colours, bits, channels, colourChannels, alpha } = layout;
   if (isLab(layout)) return { by: 'lab', layout };
-  // Only where the chroma has fewer samples does the library leave the conversion to libtiff.
+  // The library leaves the conversion to libtiff only for subsampled chroma.
   if (colours === 'ycbcr') return layout.isJpeg || layout.isSubsampled ? library : { by: 'ycbcr', layout };
   const isPlain =
     channels === colourChannels || (alpha === colourChannels && channels === colourChannels + 1);
@@ -99,7 +99,7 @@ export function isLab({ colours }: TiffLayout): boolean {
   return colours === 'lab' || colours === 'icclab' || colours === 'itulab';
 }
 
-/** What a TIFF's profile says about its colours. */
+/** The colours declared by a TIFF's profile. */
 export function tiffColour({ profile }: TiffLayout): FileColour {
   return profile !== undefined && isIccProfile(profile) ? { is: 'embedded', profile } : { is: 'srgb' };
 }

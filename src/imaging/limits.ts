@@ -5,8 +5,8 @@ import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 export const maxSide = 16_383;
 
 /**
- * Checks what a header claims before any pixel is decoded. Pixels are those of the frame that is used; the others are
- * only counted, since no decoder visits them.
+ * Checks the values declared in a header before any pixel is decoded. Pixels are those of the frame that is used; other
+ * frames are only counted, since they are not decoded.
  * @throws AppError `picture_too_large`, with the limit and the value.
  */
 export function checkLimits(

@@ -1,17 +1,17 @@
 import type { Samples } from './samples.ts';
 
-/** How the numbers of a TIFF are to be read: TIFF 6.0, PhotometricInterpretation. */
+/** Meaning of a TIFF's samples: TIFF 6.0, PhotometricInterpretation. */
 export type PlainPhotometric = 'grey' | 'rgb' | 'cmyk';
 
 const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
 const coloursOf = { grey: 1, rgb: 3, cmyk: 4 } as const;
 
-/** Directory entries of 12 bytes each, the most that one here has. */
+/** Directory entries of 12 bytes each, the maximum used here. */
 const directoryBytes = 256;
 
 /**
- * Samples as an uncompressed TIFF in memory, with an ICC profile: the one form in which the image library takes raw
- * numbers together with the profile that they are to be read by. A channel more than the colours is alpha.
+ * Samples as an uncompressed TIFF in memory, with an ICC profile: the only form in which the image library accepts raw
+ * samples together with their profile. One channel more than the colours is alpha.
  */
 export function writePlainTiff(
   samples: Samples,
@@ -40,7 +40,7 @@ export function writePlainTiff(
     tags.push([34_675, 7, profile.length, depthsAt + channels * 2]);
     file.set(profile, depthsAt + channels * 2);
   }
-  // The pixels are in the machine's byte order, which is little-endian on everything that Node runs on.
+  // Pixels are in native byte order, which is little-endian on every platform that Node supports.
   file.write('II*\0', 0, 'latin1');
   file.writeUInt32LE(8, 4);
   file.writeUInt16LE(tags.length, 8);

@@ -24,7 +24,7 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 
 /**
  * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * Limits are checked on what the container states before the image library gets the file.
+ * Limits are checked against the container before the image library gets the file.
  * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
  *   `picture_damaged`.
  */
@@ -62,7 +62,9 @@ async function libraryFacts(
   };
 }
 
-/** A form of the file that the library opens with the right size: it rejects 8-bit Lab and enlarges some GIF screens. */
+/**
+ * A form of the file that the library opens with the correct size: it rejects 8-bit Lab and enlarges some GIF screens.
+ */
 function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
@@ -70,7 +72,7 @@ function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8
 
 async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
-    // A header that can be read is enough: what is wrong behind it is said when the pixels are decoded.
+    // A readable header is enough: damage after it is reported when the pixels are decoded.
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
     return await sharp(bytes, { ...options, ...place }).metadata();
   } catch (error) {
@@ -78,7 +80,7 @@ async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat):
   }
 }
 
-/** Whether pictures can be transparent: the library takes every further channel of a TIFF for alpha. */
+/** Whether pictures can be transparent: the library treats every extra channel of a TIFF as alpha. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
   return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
 }

@@ -2,17 +2,17 @@ import type { Sharp } from 'sharp';
 import type { Frame, Size } from './geometry.ts';
 import { sharp } from './native-library.ts';
 
-/** Numbers of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
+/** Samples of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
 export interface Samples extends Size {
-  /** Channels of a pixel: the colours, then an alpha channel that they are not multiplied by, if there is one. */
+  /** Channels of a pixel: the colours, then an optional straight (not premultiplied) alpha channel. */
   readonly channels: number;
   readonly data: Uint8Array | Uint16Array;
 }
 
-/** Spaces whose numbers the image library hands over as they are. */
+/** Colour spaces whose samples the image library returns unchanged. */
 export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
-/** Runs a chain of the image library up to the numbers, without any conversion by profiles. */
+/** Runs a pipeline of the image library up to the samples, without any profile conversion. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
   const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
   const { data, info } = await chain
@@ -24,23 +24,23 @@ export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16
   return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
 }
 
-/** Numbers of grey or RGB, with or without alpha, as the start of another chain. */
+/** Grey or RGB samples, with or without alpha, as the input of another pipeline. */
 export function fromSamples({ data, width, height, channels }: Samples): Sharp {
   return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
 }
 
-/** Room for other numbers of the same size and depth. */
+/** An uninitialised buffer for samples of the same size and depth. */
 export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
   const length = width * height * channels;
   return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
 }
 
-/** Samples with only some channels, in ascending order; the others stay as they are. */
+/** Samples with only some channels, in ascending order; the input is unchanged. */
 export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
   return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
 }
 
-/** The same in the memory that the samples have: they are no longer to be used. Large pictures would not fit twice. */
+/** The same in place: the input must no longer be used. Large pictures would not fit into memory twice. */
 export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
   const { width, height, data } = samples;
   return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
@@ -55,7 +55,7 @@ function moveChannels(samples: Samples, wanted: readonly number[], result: Sampl
   return { ...samples, channels: wanted.length, data: result };
 }
 
-/** Divides colours by alpha, the last channel, which they were multiplied by; in place. */
+/** Un-premultiplies colours by alpha, the last channel; in place. */
 export function unpremultiply({ data, channels }: Samples): void {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   for (let at = 0; at < data.length; at += channels) {
@@ -67,7 +67,7 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Lays samples of 8 bits on a white screen. What does not fit on it is left out. */
+/** Composites 8-bit samples on a white screen. Anything outside the screen is cropped. */
 export function layOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,

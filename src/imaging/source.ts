@@ -11,20 +11,20 @@ const options: SharpOptions = {
   limitInputPixels: false,
   // Every pixel is needed, and in memory at once: the line cache of a sequential read brings nothing.
   sequentialRead: false,
-  // A TIFF may have any number of spot colours and masks; its size is bounded by the limits of pixels and of memory.
+  // A TIFF may have any number of spot colours and masks; its size is bounded by the pixel and memory limits.
   limitInputChannels: false,
 };
 
-/** What a caller decides about a source. */
+/** Options that the caller sets for a source. */
 export interface OwnOptions extends Pick<SharpOptions, 'ignoreIcc'> {
-  /** Whether the file is known to have all of its pixels, so that no complaint about it matters. */
+  /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
   readonly isComplete?: boolean;
 }
 
 /**
- * When the library gives up. Elsewhere mere warnings (odd padding, a wrong CRC in a side chunk) are common in sound
- * files. In a JPEG, a warning is all that it says about a cut that was closed with an end marker: `decodePicture` looks
- * at such a file, and decodes it again if it is complete.
+ * When the library fails. Usually, mere warnings (odd padding, a wrong CRC in an ancillary chunk) are common in valid
+ * files. In a JPEG, a warning is the only sign of truncation if an end marker was added: `decodePicture` checks such a
+ * file, and decodes it again if it is complete.
  */
 function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';

@@ -13,7 +13,7 @@ export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   );
 }
 
-/** Options of a resize to exactly a size, without the loader's own reductions that blur. */
+/** Options of a resize to exactly a size, without shrink-on-load, which blurs. */
 export function exactly(size: Size): ResizeOptions {
   return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }

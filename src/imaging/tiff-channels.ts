@@ -22,7 +22,7 @@ import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from './tiff-layou
 
 /**
  * Colours and alpha of a TIFF without its other channels, upright, at full size. The library converts some forms only
- * with another depth: grey with a profile comes with 16 bits, CMYK with alpha with 8.
+ * with another depth: it returns grey with a profile as 16 bits, and CMYK with alpha as 8 bits.
  */
 export async function readColourChannels(
   bytes: Uint8Array,
@@ -36,7 +36,7 @@ export async function readColourChannels(
   const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
   const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
   const all = await readSamples(openUnmanaged(readable, own), space, bits === 16 ? 16 : 8);
-  // The library makes three channels of grey and of a palette where it makes RGB of them.
+  // Where the library returns RGB for grey or a palette, there are three channels.
   const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
   const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
   const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
@@ -53,7 +53,7 @@ function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** Two channels called RGB have no space in the library's eyes; more are RGB and others. */
+/** The library has no colour space for two channels declared as RGB; more are RGB plus extra channels. */
 function spaceOfPlanes(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
@@ -65,8 +65,8 @@ function invertFirst({ data, channels }: Samples): void {
 }
 
 /**
- * CMYK samples with their profile as a picture that the library converts. Without alpha, they are resized before: the
- * conversion of inks is the slowest step of all. The library has no CMYK in memory, so black is resized by itself.
+ * CMYK samples with their profile as a picture that the library converts. Without alpha, they are resized first: the
+ * conversion of inks is the slowest step. The library does not accept raw CMYK, so black is resized separately.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
   const file = writePlainTiff(
@@ -93,8 +93,8 @@ async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
 }
 
 /**
- * Numbers of L*a*b*, upright and at full size. The library knows only some forms of it, so it gets the file as one of
- * RGB: the numbers are the same.
+ * L*a*b* samples, upright and at full size. The library supports only some forms of it, so the file is declared as RGB:
+ * the samples are the same.
  */
 export async function readLabSamples(
   bytes: Uint8Array,
@@ -117,7 +117,7 @@ export async function readLabSamples(
   return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
-/** A copy of a TIFF that calls its colours RGB, and its alpha straight. */
+/** A copy of a TIFF that declares its colours as RGB, and its alpha as straight. */
 export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
   const copy = withStraightAlpha(bytes, layout);
   writeTag(copy, layout, tiffTags.photometric, 0, 2);
@@ -125,8 +125,8 @@ export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
 }
 
 /**
- * A copy of a TIFF that says its colours are not multiplied by alpha: in CMYK, and in colours that it does not know, the
- * library divides by the maximum of 8 bits whatever the depth is.
+ * A copy of a TIFF that declares its colours as not premultiplied: for CMYK, and for colours that it does not know, the
+ * library divides by the maximum of 8 bits regardless of the depth.
  */
 function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);

@@ -11,27 +11,27 @@ import {
 /** What the colours of a TIFF are. */
 export type TiffColours = 'grey' | 'rgb' | 'palette' | 'cmyk' | 'ycbcr' | 'lab' | 'icclab' | 'itulab';
 
-/** What the numbers of each pixel of a TIFF mean. */
+/** Meaning of the samples of a TIFF. */
 export interface TiffLayout {
   readonly file: TiffStructure;
   readonly directory: TiffDirectory;
   readonly colours: TiffColours;
-  /** Bits of each number: 1, 2, 4, 8 or 16. */
+  /** Bits of each sample: 1, 2, 4, 8 or 16. */
   readonly bits: number;
-  /** Numbers of a pixel. */
+  /** Samples per pixel. */
   readonly channels: number;
-  /** How many of them, the first, are colours. */
+  /** How many of them, at the beginning, are colours. */
   readonly colourChannels: number;
-  /** Place of the alpha channel. */
+  /** Index of the alpha channel. */
   readonly alpha: number | undefined;
-  /** Whether the colours were multiplied by alpha. */
+  /** Whether the colours are premultiplied. */
   readonly isPremultiplied: boolean;
   readonly isJpeg: boolean;
-  /** Whether each channel is a plane of its own. */
+  /** Whether the channels are stored in separate planes. */
   readonly isPlanar: boolean;
   /** Whether 0 is white. */
   readonly isInverted: boolean;
-  /** Whether the chroma of Y'CbCr has fewer samples than the luma. */
+  /** Whether the chroma of Y'CbCr is subsampled. */
   readonly isSubsampled: boolean;
   readonly profile: Uint8Array | undefined;
 }
@@ -73,7 +73,9 @@ const sampleFormats: Readonly<Record<number, string>> = {
   6: 'complex floating-point numbers',
 };
 
-/** Channels of a pixel; Photoshop writes 56 at most. All of them must fit into memory before the colours are taken. */
+/**
+ * Channels of a pixel; Photoshop writes 56 at most. All of them must fit into memory before the colours are extracted.
+ */
 const maxChannels = 64;
 
 /** Tags that describe channels, beyond `tiffTags`. */
@@ -84,9 +86,9 @@ const chromaSubsampling = 530;
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Reads how the picture of a directory stores its pixels. `undefined` where the tags for it are missing: such files
+ * Determines how the picture of a directory stores its pixels. `undefined` if the required tags are missing: such files
  * are left to the image library.
- * @throws AppError `picture_unsupported` for numbers that have no agreed meaning as colours.
+ * @throws AppError `picture_unsupported` for samples without a standard meaning as colours.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
   const number = (tag: number) => tiffNumber(file, directory, tag);
@@ -126,12 +128,12 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   };
 }
 
-/** Whether grey has further channels in planes of their own, which the image library takes for rows of one. */
+/** Whether grey has extra channels in separate planes, which the image library misreads as rows of one plane. */
 export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
   return isPlanar && channels > 1 && colours === 'grey';
 }
 
-/** Whether CMYK with 16 bits has alpha, whose maximum the image library takes for that of 8 bits. */
+/** Whether CMYK with 16 bits has alpha, for which the image library assumes the maximum of 8 bits. */
 export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
   return colours === 'cmyk' && bits === 16 && alpha !== undefined;
 }
@@ -145,7 +147,7 @@ function bitsOf(
   const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
   const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
-  // Signed numbers are what a* and b* are; some writers say so.
+  // a* and b* are signed; some writers declare that.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
     throw unsupported(`stores ${bits}-bit ${sampleFormats[format]}, whose range it does not say`);
   }
@@ -161,8 +163,8 @@ function bitsOf(
 }
 
 /**
- * What each channel behind the colours is. Files of RGB and one more that say nothing about it come from writers
- * older than the tag, and it is alpha, as in libtiff.
+ * Meaning of each channel after the colours. A file with RGB and one undeclared channel comes from a writer older than
+ * the tag; the channel is alpha, as in libtiff.
  */
 function extrasOf(
   file: TiffStructure,

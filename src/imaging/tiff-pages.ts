@@ -13,18 +13,18 @@ export interface TiffPage {
   readonly directory: TiffDirectory;
   /** Its number in the chain of directories. */
   readonly page: number;
-  /** Its number among that page's sub-directories, where it is one of them. */
+  /** Its index among that page's sub-directories, if it is one of them. */
   readonly subDirectory: number | undefined;
   readonly size: Size | undefined;
 }
 
-/** Tag 255, which older writers use in place of 254: 2 means a reduced copy. */
+/** Tag 255, which older writers use instead of 254: 2 means a reduced copy. */
 const oldSubfileType = 255;
 
 /**
- * The first page that is marked neither as a reduced copy nor as a mask, or the larger picture among its
- * sub-directories. A file that has only one picture is that picture, however it is marked.
- * @throws AppError `picture_unsupported` where only a preview of the picture can be reached.
+ * The first page that is marked neither as a reduced copy nor as a mask, or the larger picture in its sub-directories.
+ * If a file has only one picture, that is used, however it is marked.
+ * @throws AppError `picture_unsupported` if only a preview of the picture is accessible.
  */
 export function usedTiffPage(file: TiffStructure): TiffPage {
   const [first] = file.directories;
@@ -53,7 +53,10 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
   return (kind & 0b101) === 0 && oldKind !== 2;
 }
 
-/** Pyramids keep smaller copies there; cameras and some editors, the picture that the page is a preview of. */
+/**
+ * Pyramids store smaller copies there; cameras and some editors store the full picture there, of which the page is a
+ * preview.
+ */
 function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;
   let pixels = pixelsOf(sizeOf(file, page));

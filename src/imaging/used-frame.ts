@@ -11,29 +11,29 @@ import { verdictError } from './damage/verdict-error.ts';
 import type { Size } from './geometry.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
-/** The frame of a file that becomes the picture: found in the container, before any decoder has the file. */
+/** The frame of a file that becomes the picture, determined from the container before any decoder gets the file. */
 export interface UsedFrame {
   /** Frames or pages of the file. */
   readonly frames: number;
-  /** Size as the container states it, not turned upright; `undefined` where only the image library reads it. */
+  /** Size declared by the container, before orientation; `undefined` if only the image library reads it. */
   readonly size: Size | undefined;
-  /** What the image library gets: the file, or one that has nothing but this frame. */
+  /** The input for the image library: the file, or a copy with only this frame. */
   readonly bytes: Uint8Array;
-  /** Where the frame stands in `bytes`, in the image library's words. */
+  /** Position of the frame in `bytes`, as an option of the image library. */
   readonly place: { readonly page?: number; readonly tiff?: { readonly subifd: number } };
 }
 
 /**
- * Counts the frames of a picture and finds the one that is used, in one pass over the container. Of an animation the
- * library gets the first frame only: it would visit every frame before it says how many there are, some formats in a
- * time that grows with the square of their number.
- * @throws AppError `picture_unsupported` or `picture_cut` where no frame can be used.
+ * Counts the frames of a picture and finds the one that is used, in one pass over the container. The library gets only
+ * the first frame of an animation: it would read every frame before reporting their number, in some formats in
+ * quadratic time.
+ * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be used.
  */
 export function findUsedFrame(bytes: Uint8Array, format: PictureFormat): UsedFrame {
   return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, place: {} };
 }
 
-/** A file whose container makes no sense goes to the library as it is: what it says is explained afterwards. */
+/** A file with an invalid container is passed to the library unchanged: its error is explained afterwards. */
 const finders: Partial<Record<PictureFormat, (bytes: Uint8Array) => UsedFrame | undefined>> = {
   png: frameOfPng,
   gif: frameOfGif,
@@ -50,7 +50,7 @@ function frameOfPng(bytes: Uint8Array): UsedFrame | undefined {
   return { frames, size: { width, height }, bytes, place: {} };
 }
 
-/** What is there counts, not what the animation's header announces. */
+/** Counts the frames that exist, not those that the animation's header declares. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
   for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
@@ -63,7 +63,7 @@ function frameOfGif(bytes: Uint8Array): UsedFrame | undefined {
   const { frames, first, last, hasTrailer } = gif;
   const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
   if (last?.isWhole === false) {
-    // The library would give the first frame of a file that ends in a later one.
+    // The library would return the first frame of a file that is truncated in a later one.
     const finding = findInGif(bytes);
     if (finding !== 'complete') throw verdictError(finding, 'gif');
   }
@@ -107,8 +107,8 @@ function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
 }
 
 /**
- * The library opens only some major brands, and gives up where a movie stands beside the still picture. Both are names
- * of four bytes: replaced in a copy, they leave every offset as it is.
+ * The library opens only some major brands, and fails if there is a movie next to the still picture. Both are four-byte
+ * names: replacing them in a copy leaves every offset unchanged.
  */
 function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;
@@ -122,7 +122,7 @@ function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStru
   }
   for (const { type, start } of boxes) {
     if (type !== 'moov') continue;
-    // A length of 64 bits stands between the name of a box and its content.
+    // A 64-bit length comes between the name of a box and its content.
     const isLarge = copy.toString('latin1', start - 4, start) !== 'moov';
     copy.write('free', start - (isLarge ? 12 : 4), 'latin1');
   }

@@ -1,7 +1,7 @@
-/** A network, exempt from the rules for addresses and ports that imports by URL obey. */
+/** A network exempt from the address and port rules of imports by URL. */
 export interface AllowedNetwork {
   /** CIDR notation. */
   readonly network: string;
-  /** The only port that may be reached there; `undefined` for every port. */
+  /** The only allowed port; `undefined` for every port. */
   readonly port: number | undefined;
 }

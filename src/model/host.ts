@@ -1,4 +1,4 @@
-/** What may stand before and after the colon of `host:port`; user names, paths and queries never do. */
+/** What may precede and follow the colon of `host:port`; never user names, paths or queries. */
 const authority = /^[^\s/?#@\\]+$/;
 
 /**

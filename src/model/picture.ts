@@ -29,7 +29,7 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
 /** Bytes of a file's beginning that are enough to tell its format. */
 export const headBytes = 4100;
 
-/** Colour spaces of source files, in the words that older clients know. */
+/** Colour spaces of source files, in the names that older clients use. */
 export const colorSpaces = ['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB'] as const;
 
 /** Colour space of a source file. */
@@ -51,7 +51,7 @@ export interface PictureFacts {
 export interface PictureLimits {
   /** Most pixels of the frame that is used: width × height. */
   readonly maxPixels: number;
-  /** The same for AVIF, whose decoder takes the most time for a pixel. */
+  /** The same for AVIF, whose decoder is the slowest per pixel. */
   readonly maxAvifPixels: number;
   readonly maxFrames: number;
   readonly allowedFormats: readonly PictureFormat[];

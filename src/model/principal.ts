@@ -3,9 +3,9 @@ export type Right = 'read' | 'write' | 'purge' | 'operate';
 
 /** Where a call came from, for logs. */
 export interface Caller {
-  /** Address of the other end of the connection: that of the client, or of a proxy. */
+  /** Remote address of the connection: the client's, or a proxy's. */
   readonly address: string;
-  /** Address of the client as a trusted proxy gives it. */
+  /** The client's address as reported by a trusted proxy. */
   readonly forwardedFor?: string;
 }
 
@@ -18,7 +18,7 @@ export interface Principal {
   /** The only tenant whose data the caller sees; `null` means every tenant. */
   readonly tenantId: number | null;
   readonly rights: ReadonlySet<Right>;
-  /** Absent when no request is behind the call. */
+  /** Absent if the call does not come from a request. */
   readonly caller?: Caller;
 }
 
@@ -32,7 +32,7 @@ export const openPrincipal: Principal = {
 /** The service itself: sweepers and workers act on every tenant. */
 export const systemPrincipal: Principal = { ...openPrincipal, subject: 'system' };
 
-/** The caller's part of a line in the log: no secret, and no more than is known. */
+/** The caller's fields of a log line: no secrets, and only known values. */
 export function whoCalled({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };
 }

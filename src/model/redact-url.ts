@@ -1,8 +1,8 @@
 const hidden = '[hidden]';
 
 /**
- * Parameters that let their bearer in, in small letters and digits alone: signatures, tokens and keys of AWS, Google
- * Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and what APIs call them.
+ * Parameters that contain credentials, in lower-case letters and digits only: signatures, tokens and keys of AWS,
+ * Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and common names in APIs.
  */
 const secretNames =
   /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
@@ -10,7 +10,9 @@ const secretNames =
 /** The same inside longer names, such as `X-Amz-Security-Token` and `client_secret`. */
 const secretWords = /signature|token|secret|passw|credential|apikey|accesskey|privatekey|sessionkey/;
 
-/** Where a parameter begins, with its name; also inside of a parameter that holds a whole URL, escaped once or more. */
+/**
+ * The beginning of a parameter, with its name; also within a parameter that holds a whole URL, escaped once or more.
+ */
 const parameter =
   /(?:[?&;#]|%(?:25)*(?:3f|26|3b|23))((?:[^=&;#?%\s"]|%(?!(?:25)*(?:3d|26|3f|3b|23))[\da-f]{2}){1,100})(=|%(?:25)*3d)/gi;
 
@@ -18,8 +20,8 @@ const parameter =
 const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
 
 /**
- * `text` with the values hidden that let their bearer in: signatures, tokens and passwords in the URLs that it holds.
- * For all that people and logs see of a URL of an import; the whole URL is stored, and fetched.
+ * `text` with the credentials in its URLs redacted: signatures, tokens and passwords. For everything that shows the URL
+ * of an import to people or in logs; the whole URL is stored and fetched.
  */
 export function redactSecrets(text: string): string {
   if (!/[@=]|%(?:25)*3d/i.test(text)) return text;
@@ -31,9 +33,9 @@ function redactParameters(text: string): string {
   let from = 0;
   for (const match of text.matchAll(parameter)) {
     const start = match.index + match[0].length;
-    // Part of a value that is hidden already.
+    // Part of a value that is already redacted.
     if (match.index < from) continue;
-    // A bounded look at the value: its end is searched for only where it is hidden.
+    // Checks a bounded prefix of the value: its end is searched for only if it is redacted.
     if (!isSecret(match[1] ?? '', text.slice(start, start + 100))) continue;
     const end = endOfValue(text, start, match[2] !== '=');
     shown += text.slice(from, start) + hidden;
@@ -48,7 +50,7 @@ function endOfValue(text: string, start: number, isEscaped: boolean): number {
   return end.exec(text)?.index ?? text.length;
 }
 
-/** @param value the beginning of the value, with what may follow it */
+/** @param value the beginning of the value, and possibly what follows it */
 function isSecret(name: string, value: string): boolean {
   const plain = unescaped(name)
     .toLowerCase()

@@ -1,6 +1,6 @@
 /**
- * Whether two sets of renditions show the same pixels up to re-encoding. `unknown` when one of them is damaged: then there
- * is no evidence.
+ * Whether two sets of renditions have the same pixels up to re-encoding. `unknown` if a rendition is damaged: there is
+ * no evidence then.
  */
 export type RenditionMatch =
   | { readonly verdict: 'same' | 'unknown' }

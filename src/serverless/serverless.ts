@@ -103,7 +103,7 @@ async function open(environment: Environment): Promise<App> {
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // The process belongs to the host and cannot be replaced by one without them, as `vitrine serve` is.
+    // The host owns the process, so it cannot be re-executed without secrets, as `vitrine serve` is.
     logger.info(
       {},
       'The secrets of this function stay in its environment, which decoder processes can read.',

@@ -23,7 +23,7 @@ export function loadServerlessConfig(environment: Environment): Config {
   const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value?.trim()));
   const missing = missingSettings(given);
   try {
-    // There is no address to listen on, and the world reaches the function, whatever HOST says.
+    // There is no listening address, and the function is public, regardless of HOST.
     const config = loadConfig({ ...serverlessDefaults(), ...given, HOST: '0.0.0.0' });
     if (missing.length > 0) throw new ConfigError(missing);
     return { ...config, queue: { kind: 'in-process' } };

@@ -19,7 +19,7 @@ interface Parts {
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
-  /** What the configuration leaves open. */
+  /** Warnings about the configuration. */
   readonly exposureWarnings: readonly string[];
   readonly logger: Logger;
 }
@@ -55,12 +55,12 @@ export interface HealthDetails {
     | { readonly space: string; readonly dimension: number; readonly count: number }
     | undefined;
   readonly versions: Readonly<Record<string, string>>;
-  /** What the configuration leaves open, a sentence each. */
+  /** Warnings about the configuration, one sentence each. */
   readonly warnings: readonly string[];
   readonly uptimeSeconds: number;
 }
 
-/** Asks every part to do a small piece of real work; what writes is not done anew for each who asks. Never fails. */
+/** Runs a small check of every part; checks that write are not repeated for every request. Never fails. */
 export interface CheckHealth {
   /** The checks alone: what decides whether this process may get requests. */
   ready(): Promise<readonly HealthCheck[]>;

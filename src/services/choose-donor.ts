@@ -5,20 +5,20 @@ import type { NearMatch } from './find-near-duplicates.ts';
 /** A rendition that an image would have of its own. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
-/** What an image would show without a donor. */
+/** The image's own renditions, used without a donor. */
 export interface OwnPicture<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
   readonly renditions: readonly Own[];
 }
 
-/** A rendition that an image would have of its own, and the one that could take its place. */
+/** One of the image's own renditions, and the donor's that could replace it. */
 export interface SharablePair<Own extends OwnRendition> {
   readonly own: Own;
   readonly lent: Rendition;
 }
 
-/** A near-duplicate that could lend all of an image's renditions, if they show the same pixels. */
+/** A near-duplicate that could provide all of an image's renditions, if the pixels are the same. */
 export interface PossibleDonor<Own extends OwnRendition> {
   readonly match: NearMatch;
   readonly pairs: readonly SharablePair<Own>[];
@@ -28,16 +28,16 @@ export interface PossibleDonor<Own extends OwnRendition> {
 const tolerance = 1;
 
 /**
- * The near-duplicates that could lend an image all its renditions, by their records: every one made by the same recipe, of
- * the same size, and from an original that is transparent or opaque as the image's own. Whether they show the same pixels
- * is not known yet.
+ * The near-duplicates that could provide all renditions of an image, according to their records: each made by the same
+ * recipe, of the same size, and from an original that matches the image's own in having an alpha channel. Their pixels
+ * have not been compared yet.
  */
 export function possibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
   { imageId, hasAlpha, renditions }: OwnPicture<Own>,
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
-    // From older to newer only: two images that borrow from each other would have no files at all.
+    // Only from older to newer: if two images used each other's renditions, neither would have files.
     if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
     const pairs = renditions.flatMap((own) => {
       const lent = match.renditions.find((rendition) => replaces(rendition, own));

@@ -77,7 +77,7 @@ export interface ServiceSettings {
   /** How long an address of the store works that pictures are redirected to; `undefined`: no redirects. */
   readonly redirectSeconds: number | undefined;
   readonly versions: Readonly<Record<string, string>>;
-  /** What the configuration leaves open. */
+  /** Warnings about the configuration. */
   readonly exposureWarnings: readonly string[];
 }
 

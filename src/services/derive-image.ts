@@ -146,7 +146,7 @@ function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly N
   };
 }
 
-/** Work that is done again never shares: perhaps it is the donor's files that are missing. */
+/** A repeated derivation never shares: the donor's files may be the ones that are missing. */
 async function findDonorIfWanted(
   { findDonor, nearDuplicates }: Parts,
   job: ClaimedJob,
@@ -158,7 +158,10 @@ async function findDonorIfWanted(
   return findDonor(job, derived, matches, signal);
 }
 
-/** Lets the image show the renditions of a near-duplicate; `undefined` when that one has gone, or changed, meanwhile. */
+/**
+ * Records a near-duplicate's renditions for the image; `undefined` if that near-duplicate was deleted or changed
+ * meanwhile.
+ */
 async function shareRenditions(
   { completion }: Parts,
   job: ClaimedJob,

@@ -15,20 +15,20 @@ interface Parts {
 
 type Donor = PossibleDonor<DerivedPicture['renditions'][number]>;
 
-/** What a look for a donor gave. */
+/** Result of the search for a donor. */
 export interface DonorSearch {
   readonly donor: Donor | undefined;
-  /** The matches given; those whose renditions differ say where. */
+  /** The given matches; those whose renditions differ include the position. */
   readonly matches: readonly NearMatch[];
 }
 
-/** Comparing costs the time of a small derivation; a tenant may have many pictures that look alike. */
+/** A comparison costs as much as a small derivation; a tenant may have many similar pictures. */
 const mostCompared = 4;
 
 /**
- * Finds the near-duplicate whose renditions show the same pixels as those that were just made, by comparing the renditions
- * themselves. Where that gives no evidence (a file is missing or damaged, the comparison takes too long), nothing is
- * shared: a rendition too many costs space, a wrong one shows another product.
+ * Finds the near-duplicate whose renditions have the same pixels as the new ones, by comparing the renditions
+ * themselves. Without evidence (a missing or damaged file, a comparison that takes too long), nothing is shared: an
+ * extra rendition costs space, a wrong one shows another product.
  */
 export type FindDonor = (
   job: ClaimedJob,

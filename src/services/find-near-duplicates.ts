@@ -23,8 +23,8 @@ export interface NearMatch extends NearDuplicate {
 const leastQuality = 50;
 
 /**
- * Finds images of a tenant that show nearly the same picture, nearest first: hashes propose, a comparison of thumbnails in
- * colour decides, because a product in another colour has the same hash. Images with the content
+ * Finds images of a tenant that show nearly the same picture, nearest first: hashes find candidates, a comparison of
+ * thumbnails in colour decides, because a product in another colour has the same hash. Images with the content
  * `exceptContent` are no near-duplicates: they are exact copies.
  */
 export type FindNearDuplicates = (

@@ -52,14 +52,14 @@ export interface Ingested {
 /**
  * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
  * the same tenant lead to the same image. The received file is removed, whatever happens.
- * @throws {AppError} that says what is wrong with the file; nothing is kept of it then, unless somebody else was answered
- *   with the same image. `image_deleted` when the image was deleted before this could answer.
+ * @throws {AppError} with what is wrong with the file; nothing of it is kept, unless the same image was returned to
+ *   another client. `image_deleted` if the image was deleted before this could return.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 
 /**
- * An upload whose known image goes away in the middle is taken in as new; how often that is tried. Each process that is
- * sent the same broken picture at once may cost the others a try.
+ * Attempts to ingest an upload as new after its known image was removed meanwhile. Each process that receives the same
+ * broken picture concurrently may cost the others an attempt.
  */
 const ingestTries = 20;
 
@@ -146,8 +146,8 @@ async function loadImage(images: Parts['images'], imageId: number): Promise<Imag
 const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
 
 /**
- * An inline answer is complete: it waits for who is making the renditions. What is answered unfinished is acknowledged
- * before, so that it stays whatever becomes of it.
+ * An inline response is complete: it waits for the process that makes the renditions. An image that is returned
+ * unfinished is acknowledged first, so that it stays in any case.
  */
 async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested | undefined> {
   const known = await parts.images.find(systemPrincipal, { id: imageId });
@@ -158,7 +158,7 @@ async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Pro
   return { outcome: 'known', image, jobId: undefined };
 }
 
-/** `undefined` when the image goes away: the bytes are at hand, and tell for themselves what they are. */
+/** `undefined` if the image was removed: the bytes are available and can be inspected again. */
 async function waitForKnown(
   { waitForImage, inlineMs }: Parts,
   imageId: number,
@@ -181,8 +181,9 @@ async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob):
 }
 
 /**
- * Runs the job in this request. A picture that cannot be decoded leaves no image, unless others know of it; whatever else
- * delays it past `inlineMs` is answered as it stands, and a worker finishes it.
+ * Runs the job in this request. A picture that cannot be decoded leaves no image, unless it is visible to others; if
+ * the job takes longer than `inlineMs` for any other reason, the image is returned unfinished, and a worker completes
+ * it.
  */
 async function runInline(
   parts: Reading,
@@ -201,7 +202,7 @@ async function runInline(
   return { outcome, image: await settle(parts, job.imageId, waiting, run), jobId: job.id };
 }
 
-/** The image that the wait for it leads to, or the true reason why there is none. */
+/** The image after the wait, or the reason why there is none. */
 async function settle(
   parts: Parts,
   imageId: number,
@@ -215,7 +216,7 @@ async function settle(
   if (image && !isBusy(image)) return image;
   const found = await parts.intake.acknowledge(imageId);
   if (found === 'acknowledged') return image ?? loadImage(parts.images, imageId);
-  // A row that is gone was withdrawn, by this run, which then ends with the reason, or purged.
+  // A missing row was either withdrawn, by this run, which then fails with the reason, or purged.
   const ended = found === 'gone' ? await run : undefined;
   throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);
 }

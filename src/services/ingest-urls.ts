@@ -131,7 +131,7 @@ function receiptLine(
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
     line,
-    // The image keeps what is fetched; a report needs no signatures.
+    // The image stores the fetched URL; a report needs no signatures.
     url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
     tenant: excerpt(source?.tenantName ?? '', longestEcho),
     reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
@@ -142,12 +142,12 @@ function receiptLine(
   };
 }
 
-/** Longest tenant and reference of a line that is kept, in characters: what is longer was refused, and is repeated in part. */
+/** Maximum stored length of a refused line's tenant and reference, in characters; longer values are cut. */
 const longestEcho = 200;
 
 /**
- * The beginning of a text, without marks that turn the direction of what is shown after it: a refused line takes no more
- * room than a good one, and does no more harm.
+ * The beginning of a text, without bidirectional control characters: a refused line is limited in size and cannot
+ * garble its surroundings.
  */
 function excerpt(whole: string, longest: number): string {
   const text = whole.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');

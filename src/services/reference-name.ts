@@ -7,28 +7,27 @@ import { AppError } from '../errors.ts';
 export const referenceName = /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]{1,200}$/u;
 
 /**
- * What may be added: a name as above, without text that was lost in a conversion (U+FFFD), byte order marks, and marks that
- * turn the direction of what is shown beside the name. Older names that have them may still be removed.
+ * A name that may be added: as above, without text lost in a conversion (U+FFFD), byte order marks and bidirectional
+ * control characters. Existing names that contain them can still be removed.
  */
 export const newReferenceName =
   /^(?=.*\S)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]{1,200}$/u;
 
 /**
- * A name as it is stored and looked up: in NFC, so that the spellings of "é" by different systems are one name (Unicode
- * Standard Annex 15).
+ * A name as stored and looked up: in NFC, so that different encodings of "é" are one name (Unicode Standard Annex 15).
  */
 export function normalizeReference(name: string): string {
   return name.normalize('NFC');
 }
 
-/** A name that is about to be added, normalised. @throws {AppError} `invalid_request` unless it may be a reference. */
+/** A name to be added, normalised. @throws {AppError} `invalid_request` if it is not a valid reference. */
 export function newReference(name: string): string {
   const normalized = normalizeReference(name);
   if (newReferenceName.test(normalized)) return normalized;
   throw new AppError('invalid_request', `A reference ${describeReferenceFault(normalized)}.`);
 }
 
-/** Why a text is no name of a reference, as a clause. */
+/** Why a text is not a valid reference name, as a clause. */
 export function describeReferenceFault(text: string): string {
   const [lost] = /[\uFFFD\uFEFF\u202A-\u202E\u2066-\u2069]/u.exec(text) ?? [];
   if (lost === '\uFFFD')

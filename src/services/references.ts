@@ -20,7 +20,7 @@ export interface UsedBy {
 /** References say who uses an image: an image in use is not deleted by mistake and never purged as unused. */
 export interface References {
   /**
-   * Adds a reference; one that is there stays. Answers it as it is stored, whether it is new, and how many there are.
+   * Adds a reference; an existing one is kept. Returns it as stored, whether it is new, and the number of references.
    * @throws {AppError} `invalid_request`, `image_not_found`.
    */
   add(

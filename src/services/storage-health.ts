@@ -5,26 +5,26 @@ interface Parts {
   readonly times?: StorageHealthTimes;
 }
 
-/** How long results are believed, in milliseconds. */
+/** How long results stay valid, in milliseconds. */
 export interface StorageHealthTimes {
-  /** That of a look at the storage, which writes nothing. */
+  /** Lifetime of a read-only check of the storage. */
   readonly probeMs: number;
-  /** Pause between two checks that write, and the same after one that failed. */
+  /** Interval between write checks, and the interval after a failed one. */
   readonly writeMs: number;
   readonly writeAgainMs: number;
 }
 
-/** A full or read-only storage is noticed within half a minute; one that does not answer at once. */
+/** A full or read-only storage is detected within half a minute; an unreachable one at once. */
 const usualTimes: StorageHealthTimes = { probeMs: 1_000, writeMs: 30_000, writeAgainMs: 5_000 };
 
 /**
- * Whether the storage works. Anybody may ask for health, as often as they like: asking looks at the storage once a second at
- * most and writes nothing. Writing is tried on a timetable, and the latest result counts.
+ * Whether the storage works. Anyone may request health, at any rate: a request checks the storage at most once a second
+ * and writes nothing. Writes are tested on a schedule, and the latest result is returned.
  */
 export interface StorageHealth {
-  /** @throws {AppError} that says what does not work. */
+  /** @throws {AppError} with the reason if it does not work. */
   assert(): Promise<void>;
-  /** Begins the timetable. Without it, a process that is not always there writes when its result is too old. */
+  /** Starts the schedule. Without it, short-lived processes run a write check when the result has expired. */
   start(): void;
   stop(): void;
 }
@@ -33,7 +33,7 @@ export interface StorageHealth {
 export function makeStorageHealth({ storage, times = usualTimes }: Parts): StorageHealth {
   const { probeMs, writeMs, writeAgainMs } = times;
   const probe = makeRecent(storage.probe, () => probeMs);
-  // Twice the pause: a check that takes its time is no reason for another one.
+  // Twice the interval: a slow check should not trigger another one.
   const write = makeRecent(storage.check, (failed) => (failed ? writeAgainMs : 2 * writeMs));
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
@@ -58,7 +58,7 @@ export function makeStorageHealth({ storage, times = usualTimes }: Parts): Stora
   };
 }
 
-/** The latest result of `work`; of many who ask at once, one makes it run. `lifetime` is in milliseconds. */
+/** The latest result of `work`; concurrent callers share one run. `lifetime` is in milliseconds. */
 function makeRecent(work: () => Promise<void>, lifetime: (failed: boolean) => number) {
   let running: Promise<void> | undefined;
   let last: { readonly result: Promise<void>; readonly until: number } | undefined;

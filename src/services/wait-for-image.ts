@@ -57,7 +57,7 @@ function codeOf(recorded: string | null): ErrorCode {
     : 'picture_damaged';
 }
 
-/** What an upload fails with when its image goes away before it is answered: the picture itself may be sound. */
+/** The error of an upload whose image was removed before the response: the picture itself may be valid. */
 export function imageDeleted(imageId: number): AppError {
   return new AppError(
     'image_deleted',

@@ -30,7 +30,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
 
   async function makeOne(folder: string): Promise<void> {
     await mkdir(folder);
-    // Past the umask.
+    // Overrides the umask.
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 

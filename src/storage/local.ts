@@ -13,7 +13,7 @@ import type { ByteRange, Storage } from './storage.ts';
 
 /** How files are stored. */
 interface LocalStorageOptions {
-  /** New files and folders get the rights that others have to the root, past the umask of the process. */
+  /** New files and folders get the permissions that others have on the root, regardless of the umask. */
   readonly followsRoot?: boolean;
 }
 
@@ -58,7 +58,7 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
       const { bavail, bsize } = await written(() => statfs(root));
       return bavail * bsize;
     },
-    // With the dot at its end, a file in the place of the folder is noticed, too.
+    // With a trailing dot, a file in place of the folder is detected, too.
     probe: () => written(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
     check: () => written(() => checkFolder(stagingDirectory)),
     // A file gets its name when it is whole, and the sweep of staging removes the others.
@@ -68,11 +68,13 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
   };
 }
 
-/** What files and folders get that follow their root; `undefined` when it is its user's alone, as new files are anyway. */
+/**
+ * Modes of files and folders derived from their root; `undefined` if the root is private, as new files are by default.
+ */
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);
   if ((mode & 0o077) === 0) return undefined;
-  // The bit that hands the group on (02000) stays.
+  // The setgid bit (02000) is kept.
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 

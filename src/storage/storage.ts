@@ -93,7 +93,7 @@ export interface Storage {
   list(): AsyncIterable<StoredFile>;
   /** Free bytes for new files; `Infinity` when the store does not tell. */
   freeBytes(): Promise<number>;
-  /** Looks whether the store answers and may be written to, and writes nothing. @throws {AppError} */
+  /** Checks that the store responds and allows writing, without writing anything. @throws {AppError} */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} that says what does not work. */
   check(): Promise<void>;

@@ -18,7 +18,7 @@ export async function makeLogger({ level, format }: Config['log']): Promise<Pino
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
-    // Nor do signatures and passwords inside of URLs, wherever in a line those stand.
+    // Signatures and passwords in URLs are redacted too, anywhere in a line.
     hooks: { streamWrite: redactSecrets },
   };
   return asText ? pino(options, await textStream()) : pino(options);

@@ -4,7 +4,7 @@ export interface Finding {
   readonly state: string;
   /** What to do; only when something is wrong. */
   readonly remedy?: string | undefined;
-  /** Worth knowing, and no failure. */
+  /** Information, not a failure. */
   readonly isWarning?: boolean;
 }
 

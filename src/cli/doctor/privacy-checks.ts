@@ -9,7 +9,7 @@ import {
 } from '../../data-folder/private-folder.ts';
 import type { Finding } from './finding.ts';
 
-/** Whether others on this machine may read what Vitrine keeps. A look only: a start closes what it may close. */
+/** Checks whether other users of this machine can read Vitrine's files. Read-only: startup changes the modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const elsewhere = storage.kind === 'local' && describePicturesElsewhere(storage.path, dataDir);
   return [

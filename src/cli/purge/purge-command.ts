@@ -117,7 +117,7 @@ async function purgeDeleted({ client, days, confirm, token, signal }: PurgeComma
   };
 }
 
-/** The header that confirms a purge; text beyond ASCII goes into it as UTF-8. A dry run shows the token to nobody. */
+/** The header that confirms a purge; non-ASCII text is encoded as UTF-8. A dry run does not send the token. */
 function confirmation(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };

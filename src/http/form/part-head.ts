@@ -5,29 +5,29 @@ import { parseHeaderParameters } from '../text/header-parameters.ts';
 /** Headers of a part, one character for each byte, by name in lower case. */
 export type PartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
-/** What the headers of a part say. Only `field` is required of a client (RFC 7578 §4.2, §4.4). */
+/** Content of a part's headers. Only `field` is required of a client (RFC 7578 §4.2, §4.4). */
 export interface PartHead {
   readonly field: string;
-  /** Names of the file, not decoded yet: the form may declare their charset after its file. */
+  /** File names, not decoded yet: the form may declare their charset after its file. */
   readonly filename: RawFilename | undefined;
   /** In lower case; `text/plain` when the part names none. */
   readonly type: string;
-  /** Charset of the part's text, when the part declares one. */
+  /** Charset of the part's text, if declared. */
   readonly charset: string | undefined;
 }
 
-/** The parameters `filename` and `filename*` as they came, one character for each byte. */
+/** The parameters `filename` and `filename*` as received, one character for each byte. */
 export interface RawFilename {
   readonly plain: string | undefined;
   readonly extended: string | undefined;
 }
 
-/** Bytes of a part are what they are: these encodings change nothing. */
+/** Encodings that leave the bytes of a part unchanged. */
 const plainEncodings = new Set(['7bit', '8bit', 'binary']);
 
 /**
- * Reads the headers of a part. `undefined` for a part that names no field, which is no part of a form.
- * @throws {AppError} `invalid_request` for one that two readers would understand in two ways.
+ * Reads the headers of a part. Returns `undefined` for a part without a field name, which is not form data.
+ * @throws {AppError} `invalid_request` for headers that parsers could interpret differently.
  */
 export function readPartHead(headers: PartHeaders): PartHead | undefined {
   const disposition = parseHeaderParameters(headers['content-disposition']?.[0] ?? '');
@@ -53,9 +53,9 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
 }
 
 /**
- * The name of a file, without the folders that some clients send with it. `filename*` wins (RFC 6266 §4.3) unless it
- * cannot be decoded. `charset` is what the form declares for its names.
- * @throws {AppError} `invalid_request` when no name can be decoded.
+ * The name of a file, without the folders that some clients send. `filename*` takes precedence (RFC 6266 §4.3) unless
+ * it cannot be decoded. `charset` is the one that the form declares for names.
+ * @throws {AppError} `invalid_request` if no name can be decoded.
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
   const decoded = extended === undefined ? undefined : decodeExtended(extended);
@@ -78,7 +78,9 @@ function decodeExtended(value: string): DecodedText {
   return decodeText(Buffer.from(bytes, 'latin1'), charset);
 }
 
-/** Browsers escape a quotation mark as `%22`, and nothing else that a name may keep (HTML, "multipart form data"). */
+/**
+ * Browsers escape a quotation mark as `%22`, and nothing else that may occur in a name (HTML, "multipart form data").
+ */
 function unescape(name: string): string {
   return name.replaceAll('%22', '"');
 }

@@ -8,26 +8,26 @@ import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 /** Limits of a form as a whole. */
 export interface FormLimits {
   readonly parts: number;
-  /** Bytes of the body: parts, what lies between them, and what comes before the first and after the last. */
+  /** Bytes of the body: parts, boundaries, and bytes before the first and after the last part. */
   readonly bodyBytes: number;
   /** Longest pause between two packets. */
   readonly idleMs: number;
 }
 
-/** Headers of one part. What is beyond is cut, and the part then names no field. */
+/** Headers of one part. Excess headers are cut, and the part then has no field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */
 export interface PartReader {
-  /** Resolves when the whole body has come and each part has been taken. @throws {AppError} */
+  /** Resolves when the whole body has arrived and each part has been processed. @throws {AppError} */
   readonly ended: Promise<void>;
-  /** Stops reading; the part that is being taken fails with `reason`. */
+  /** Stops reading; the current part fails with `reason`. */
   abandon(reason: unknown): void;
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. `take` gets each part that names a field, and reads its body to the end;
- * what it throws ends the form. Bytes of a body without a length are counted, too.
+ * Reads a `multipart/form-data` body part by part. `take` gets each part that has a field name and reads its body to
+ * the end; an error that it throws ends the form. Bodies without a declared length are counted, too.
  */
 export function readParts(
   request: IncomingMessage,
@@ -42,7 +42,7 @@ export function readParts(
   let current: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A part that is cut short says so here too, perhaps before anyone reads it; unheard, that would end the process.
+    // A truncated part emits the error here too, perhaps before it has a reader; unhandled, it would crash the process.
     part.on('error', () => fail(cutShort()));
     part.once('header', (headers: PartHeaders) => {
       parts += 1;
@@ -80,7 +80,7 @@ function makeParser(request: IncomingMessage): Dicer {
     try {
       return new Dicer({ boundary, ...headerLimits });
     } catch {
-      // A boundary that is too long for the parser.
+      // A boundary that exceeds the parser's limit.
     }
   }
   throw new AppError(
@@ -94,8 +94,8 @@ function requestEnd(request: IncomingMessage): Promise<void> {
 }
 
 /**
- * Moves the body into the parser, and ends the form when its request is cut, stands still or is too large. Not a pipe: that
- * ends with the closing boundary, and what comes after it would go uncounted. Answers how to stop.
+ * Writes the body to the parser, and ends the form if its request is cut, stalls or is too large. Not a pipe, which
+ * would end at the closing boundary and leave the bytes after it uncounted. Returns a function that stops it.
  */
 function pump(
   request: IncomingMessage,
@@ -135,7 +135,7 @@ function pump(
   };
 }
 
-/** The connection is gone, so nobody reads this but the log. */
+/** The connection is closed, so this only appears in the log. */
 export function cutConnection(): AppError {
   return new AppError('body_cut_short', 'The connection ended before the body did.');
 }

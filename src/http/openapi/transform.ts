@@ -8,7 +8,7 @@ type Transform = typeof jsonSchemaTransform;
 /** Marks a call whose body may be missing, until the document is complete: Fastify's plugin calls every body required. */
 const bodyMayBeMissing = 'x-body-may-be-missing';
 
-/** Before any route, for every call that may carry a body or change something. */
+/** Responses before any route, for every call that may have a body or write. */
 const earlyErrors = answers({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayCarryBody(method: string | readonly string[]): boolean {

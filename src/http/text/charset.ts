@@ -1,14 +1,14 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
-/** Text, or why there is none: a clause that follows the name of what was read. */
+/** Text, or the reason why there is none: a clause that follows the name of the input. */
 export type DecodedText = { readonly text: string } | { readonly fault: string };
 
 const utf8 = 'utf-8';
 
 /**
- * Decodes text whose charset may be declared; a byte order mark wins over the declaration, and UTF-8 is what is left. Bytes
- * that the charset does not have are a fault: replacing them would store a name that nobody can find again.
+ * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration; the default is
+ * UTF-8. Bytes that are invalid in the charset are an error: replacing them would store a name that no lookup can find.
  */
 export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   const charset = byteOrderMark(bytes) ?? declared ?? utf8;
@@ -21,14 +21,14 @@ export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   }
 }
 
-/** Decodes what it can. */
+/** Decodes as much as possible. */
 export interface LenientText {
   readonly text: string;
-  /** Why `text` holds U+FFFD in the place of bytes; `undefined` when every byte was understood. */
+  /** Why `text` contains U+FFFD in place of bytes; `undefined` if every byte was decoded. */
   readonly fault: string | undefined;
 }
 
-/** The same, where parts of a text are used although others cannot be. A charset that is not known is read as UTF-8. */
+/** The same if valid parts of a text are used although others are not. An unknown charset is decoded as UTF-8. */
 export function decodeLeniently(bytes: Uint8Array, declared?: string): LenientText {
   const decoded = decodeText(bytes, declared);
   if ('text' in decoded) return { text: decoded.text, fault: undefined };
@@ -41,12 +41,12 @@ export function isKnownCharset(label: string): boolean {
   return makeDecoder(label, true) !== undefined;
 }
 
-/** The clause about a charset that cannot be decoded. */
+/** The error clause for an unsupported charset. */
 export function unknownCharset(label: string): string {
   return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not known; UTF-8, windows-1252 and utf-16le are, for example`;
 }
 
-/** Labels are those of the WHATWG's Encoding Standard, where latin1 and us-ascii mean windows-1252. */
+/** Labels of the WHATWG's Encoding Standard, where latin1 and us-ascii mean windows-1252. */
 function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   try {
     return new TextDecoder(label, { fatal });
@@ -69,7 +69,10 @@ function describeFault(bytes: Uint8Array, encoding: string): string {
   return `is not valid UTF-8 (byte ${at + 1} is 0x${byte})`;
 }
 
-/** Index of the first byte that is not part of a character of UTF-8. Halving: a beginning is valid up to a cut character. */
+/**
+ * Index of the first byte that is not valid UTF-8, by bisection: a prefix is valid except for a truncated last
+ * character.
+ */
 function firstInvalid(bytes: Uint8Array): number {
   let valid = 0;
   let invalid = bytes.length;
@@ -81,7 +84,7 @@ function firstInvalid(bytes: Uint8Array): number {
   return startOfCharacter(bytes, valid);
 }
 
-/** Where the character begins whose bytes `end` would cut; `end` itself when it cuts none. */
+/** Start of the character that a cut at `end` would split; `end` itself if it splits none. */
 function startOfCharacter(bytes: Uint8Array, end: number): number {
   for (let back = 1; back <= 3 && end - back >= 0; back += 1) {
     const byte = bytes[end - back] ?? 0;

@@ -1,22 +1,22 @@
 import { type CsvError, parse } from 'csv-parse/sync';
 
-/** Longest record, in characters: several times a URL of the longest kind. */
+/** Longest record, in characters: several times the longest URL. */
 const longestRecord = 16_384;
 
-/** What a CSV has between two ends of a line. */
+/** A CSV record. */
 export interface CsvRecord {
-  /** Line of the text where it begins, from 1. */
+  /** Line of the text where it begins, counted from 1. */
   readonly line: number;
-  /** Empty when there is a fault. */
+  /** Empty if there is a fault. */
   readonly cells: readonly string[];
-  /** Why it cannot be read, as a clause. */
+  /** Why it cannot be parsed, as a clause. */
   readonly fault: string | undefined;
 }
 
 /**
- * The records of a CSV (RFC 4180), one by one, without empty lines. What cannot be read is a fault of its own line, and the
- * next record begins on the next one: a quotation mark that is never closed does not swallow what follows. A record costs
- * no more than its length, whatever it consists of.
+ * Iterates over the records of a CSV (RFC 4180), without empty lines. A malformed line is a fault of that line only,
+ * and the next record begins on the next one: an unclosed quotation mark does not consume what follows. Cost is linear
+ * in the length of a record, whatever its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);
@@ -34,7 +34,7 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
   }
 }
 
-/** Where the record ends that begins at `start`: its quotation marks come in pairs, so a cell with a line break is whole. */
+/** End of the record that begins at `start`: quotation marks are paired, so a cell may contain a line break. */
 function endOfRecord(lines: readonly string[], start: number): number {
   let length = 0;
   let isOpen = false;
@@ -65,7 +65,7 @@ function readRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' 
   }
 }
 
-/** Blanks only: a byte order mark is white space to JavaScript, and would vanish instead of being named. */
+/** Spaces only: JavaScript treats a byte order mark as white space, and would remove it instead of reporting it. */
 function trimCell(cell: string): string {
   return cell.replaceAll(/^[ \t\f\v]+|[ \t\f\v]+$/g, '');
 }

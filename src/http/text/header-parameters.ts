@@ -1,10 +1,10 @@
 /** A header field with parameters, such as `text/csv; charset=utf-8`. */
 export interface ParameterizedHeader {
-  /** What stands before the first semicolon, in lower case. */
+  /** The part before the first semicolon, in lower case. */
   readonly value: string;
-  /** By name in lower case. Of a parameter that is repeated, the first. */
+  /** By name in lower case. For a repeated parameter, the first value. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Name of a parameter that has two different values. */
+  /** Name of a parameter with two different values. */
   readonly conflict: string | undefined;
 }
 
@@ -12,8 +12,8 @@ export interface ParameterizedHeader {
 const parameterForm = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
 
 /**
- * Reads a header field with parameters (RFC 9110 §5.6.6). Never fails: what is no parameter is skipped. A backslash is an
- * escape only before a quotation mark or another backslash, because some clients put whole Windows paths there.
+ * Parses a header field with parameters (RFC 9110 §5.6.6). Never fails: invalid parameters are skipped. A backslash
+ * escapes only a quotation mark or another backslash, because some clients send whole Windows paths.
  */
 export function parseHeaderParameters(header: string): ParameterizedHeader {
   const end = header.indexOf(';');

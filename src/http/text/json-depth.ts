@@ -3,7 +3,7 @@ const backslash = '\\'.charCodeAt(0);
 const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
 const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
-/** Whether arrays and objects of a JSON text lie more than `most` deep in each other. Reads it once, and builds nothing. */
+/** Whether arrays and objects of a JSON text are nested more than `most` deep. One pass, without allocation. */
 export function isDeeperThan(json: string, most: number): boolean {
   let depth = 0;
   let isString = false;

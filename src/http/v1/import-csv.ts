@@ -7,17 +7,17 @@ import { lineFields, toLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** The declaration that most CSVs lack which are not UTF-8. */
+/** The declaration that most non-UTF-8 CSVs lack. */
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
-/** Stands where a decoder met bytes that its charset does not have. */
+/** Replaces bytes that are invalid in the charset. */
 const replacement = '\uFFFD';
 
 /**
- * The lines below the header of a CSV. A line that cannot be decoded or read is left to the service with its fault, which
- * refuses it alone. `charset` is the declared one.
- * @throws {AppError} `invalid_request` for a CSV that is bad as a whole.
+ * The lines below the header of a CSV. A line that cannot be decoded or parsed is passed to the service with its fault,
+ * which refuses that line only. `charset` is the declared one.
+ * @throws {AppError} `invalid_request` for a CSV that is invalid as a whole.
  */
 export function readCsvLines(
   bytes: Uint8Array,
@@ -42,7 +42,7 @@ function lineOf(
   tenantName: string,
   undecoded: string | undefined,
 ): UrlToImport {
-  // An empty cell is one that is not there.
+  // An empty cell counts as missing.
   const named = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
   const found = fault ?? faultOf(cells, columns, undecoded);
   const where = found && `${found} (line ${line} of the file)`;
@@ -55,7 +55,7 @@ function faultOf(
   undecoded: string | undefined,
 ): string | undefined {
   if (cells.some((cell) => cell.includes(replacement))) {
-    // A CSV that is valid may hold the character all the same: then another program lost the text before.
+    // A valid CSV may contain this character: another program has damaged the text before.
     if (undecoded === undefined)
       return 'it has the character U+FFFD, which stands for text that was lost when it was converted before';
     return `it has bytes that cannot be decoded, because the CSV ${undecoded}; ${charsetAdvice}`;

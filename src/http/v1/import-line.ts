@@ -40,7 +40,9 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? printable(value) : undefined;
 }
 
-/** No database or log takes control characters and half characters well; a refused line is shown without them. */
+/**
+ * Databases and logs do not handle control characters and lone surrogates well; a refused line is shown without them.
+ */
 function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');
 }

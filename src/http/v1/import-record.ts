@@ -95,7 +95,7 @@ export function progressRecord(
 
 function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: place, tenant, reference, outcome, imageId, code, error } = line;
-  // Lines that older versions recorded are whole.
+  // Lines recorded by older versions are not shortened.
   const url = redactSecrets(line.url);
   const family = familyOf(code);
   return { line: place, url, tenant, reference, outcome, image_id: imageId, code, family, error };

@@ -11,7 +11,7 @@ import type { Surface } from '../surface.ts';
 /** Read without a schema: on the hottest route nothing is checked that a hit in memory does not need. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
-  /** An address that names a key twice arrives as a list. */
+  /** A repeated query parameter arrives as a list. */
   readonly Querystring: { readonly v?: string | readonly string[] };
 }
 type RenditionRequest = FastifyRequest<RenditionRoute>;

@@ -1,8 +1,8 @@
 import type { Chromaticities } from '../containers/png.ts';
 
 /**
- * Decodes a channel to light: `(a·x + b)^g` from `d` on, `c·x` below (ICC.1:2022, 10.18, function type 3). Every curve
- * of SDR pictures has this form.
+ * Decodes a channel to linear light: `(a·x + b)^g` from `d` on, `c·x` below (ICC.1:2022, 10.18, function type 3). Every
+ * SDR curve has this form.
  */
 export interface TransferCurve {
   readonly g: number;
@@ -54,8 +54,8 @@ const smpte240mCurve: TransferCurve = {
 };
 
 /**
- * Transfer characteristics of ITU-T H.273, table 3, by their value. BT.709 and its equals (1, 6, 11, 12) describe a
- * camera; still pictures that name them were made on sRGB displays, and browsers show them so.
+ * Transfer characteristics of ITU-T H.273, table 3, by value. BT.709 and its equivalents (1, 6, 11, 12) describe a
+ * camera; still pictures that declare them were made on sRGB displays, and browsers use the sRGB curve.
  */
 const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [1, srgbCurve],
@@ -71,7 +71,7 @@ const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [15, bt2020Curve],
 ]);
 
-/** Transfer characteristics and primaries that exist but have no rendering to sRGB here, by their names. */
+/** Transfer characteristics and primaries without a rendering to sRGB here, by name. */
 const unsupportedCurves: Readonly<Record<number, string>> = {
   9: 'a logarithmic transfer curve',
   10: 'a logarithmic transfer curve',
@@ -80,12 +80,12 @@ const unsupportedCurves: Readonly<Record<number, string>> = {
   18: 'high dynamic range (HLG, ARIB STD-B67)',
 };
 
-/** What two code points say: primaries and curve, or what about them is not supported, as a noun. */
+/** Primaries and curve of two code points, or the unsupported property as a noun. */
 export type CodePointMeaning =
   | { readonly primaries: Chromaticities; readonly curve: TransferCurve }
   | { readonly unsupported: string };
 
-/** Meaning of code points; unspecified and reserved values count as those of sRGB. */
+/** Interprets code points; unspecified and reserved values count as sRGB. */
 export function meaningOf(primariesCode: number, transferCode: number): CodePointMeaning {
   const unsupported = unsupportedCurves[transferCode];
   if (unsupported !== undefined) return { unsupported };
@@ -96,12 +96,12 @@ export function meaningOf(primariesCode: number, transferCode: number): CodePoin
   };
 }
 
-/** A plain power curve. */
+/** A pure power curve. */
 export function gammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 
-/** Whether primaries are those of sRGB, up to the rounding of a file's numbers. */
+/** Whether primaries are those of sRGB, allowing for rounding in the file. */
 export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   return (['white', 'red', 'green', 'blue'] as const).every((name) =>
     chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),

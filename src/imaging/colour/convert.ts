@@ -3,7 +3,7 @@ import type { Pixels } from '../pixels.ts';
 import { writePlainTiff } from '../plain-tiff.ts';
 import { readSamples, type Samples } from '../samples.ts';
 
-/** Colours whose conversion shows whether a profile does anything: corners, greys and muted ones. */
+/** Test colours that show whether a profile changes anything: corners, greys and muted colours. */
 const testColours = Uint8Array.from(
   [0, 51, 128, 204, 255].flatMap((red) =>
     [0, 77, 128, 230, 255].flatMap((green) => [0, 64, 128, 179, 255].flatMap((blue) => [red, green, blue])),
@@ -11,8 +11,8 @@ const testColours = Uint8Array.from(
 );
 
 /**
- * Whether an RGB profile changes any colour. One that does not is sRGB, or broken: the image library ignores those,
- * but only where it converts 8 bits. For 16 bits it would use Display P3 instead of a broken profile.
+ * Whether an RGB profile changes any colour. If not, it is sRGB or broken: the image library ignores such profiles, but
+ * only when converting 8 bits. For 16 bits it would replace a broken profile with Display P3.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
@@ -22,21 +22,23 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
 }
 
 /**
- * Samples of grey or RGB, which `profile` describes, to opaque 8-bit sRGB on white. The profile was checked by
- * `changesColours` if it is one of RGB for 16-bit samples.
+ * Converts grey or RGB samples, described by `profile`, to opaque 8-bit sRGB on white. For 16-bit RGB samples,
+ * `changesColours` must have checked the profile.
  */
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
   const isDeep = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // The profile is applied as that of the output: as that of the input, the image library would convert 16 bits to
-  // Display P3, clip there, and leave 16-bit grey as it is.
+  // The profile is set as the output profile: with an input profile, the image library would convert 16 bits to Display
+  // P3, clip there, and leave 16-bit grey unchanged.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = isDeep ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
   return layOnWhite(await readSamples(image, space, isDeep ? 16 : 8));
 }
 
-/** Samples that are sRGB already (or grey with its curve), with or without alpha, as opaque pixels on white. */
+/**
+ * Converts samples that are already sRGB (or grey with its curve), with or without alpha, to opaque pixels on white.
+ */
 export function layOnWhite({ width, height, channels, data }: Samples): Pixels {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;
@@ -53,7 +55,7 @@ export function layOnWhite({ width, height, channels, data }: Samples): Pixels {
   return { width, height, data: result };
 }
 
-/** Samples of the narrow range of video (16–235 of 256) spread to the full one; alpha has the full range always. */
+/** Expands narrow-range video samples (16–235 of 256) to the full range; alpha is always full-range. */
 export function widenRange(samples: Samples): Samples {
   const { channels, data } = samples;
   const unit = data instanceof Uint16Array ? 256 : 1;

@@ -4,30 +4,29 @@ import type { CodePoints, PngStructure } from '../containers/png.ts';
 import { areSrgbPrimaries, gammaCurve, meaningOf, srgbCurve, srgbPrimaries } from './code-points.ts';
 import { isIccProfile, writeRgbProfile } from './icc-profile.ts';
 
-/** What a file says about its colours. */
+/** The colour information of a file. */
 export type FileColour =
-  /** sRGB, or nothing at all. A profile in the file, if any, does not count. */
+  /** sRGB, or unspecified. An embedded profile, if any, is ignored. */
   | { readonly is: 'srgb'; readonly isNarrowRange?: boolean }
   /** An ICC profile in the file. */
   | { readonly is: 'embedded'; readonly profile: Uint8Array }
-  /** Numbers in the file; `profile` says the same. */
+  /** Values in the file; `profile` is equivalent. */
   | { readonly is: 'named'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
 
-/** Encoding exponents beyond these are no picture's. */
+/** Encoding exponents beyond these are implausible. */
 const [minGamma, maxGamma] = [0.1, 10];
 
-/** The gamma that files of sRGB state, for readers that do not know the sRGB chunk. */
+/** The gamma that sRGB files declare for readers that do not support the sRGB chunk. */
 const gammaOfSrgb = 0.45455;
 
 /**
- * Colours of a PNG. The first that is there and makes sense counts: cICP, iCCP, sRGB, gAMA with cHRM (PNG, third
- * edition, 4.3 and 13.1). A gAMA of 1/2.2 with the primaries of sRGB, or none, means sRGB: so the specification tells
- * writers to state it.
+ * Colours of a PNG. The first valid one applies: cICP, iCCP, sRGB, gAMA with cHRM (PNG, third edition, 4.3 and 13.1). A
+ * gAMA of 1/2.2 with the sRGB primaries, or without cHRM, means sRGB: the specification requires it for sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function pngColour(png: PngStructure): FileColour {
   const { cicp, isSrgb, gamma, chromaticities } = png;
-  // Other matrices are not allowed in PNG.
+  // PNG allows no other matrices.
   if (cicp !== undefined && cicp.matrix === 0) return codePointColour(cicp, 'PNG');
   const { iccProfile } = png;
   if (iccProfile !== undefined && isIccProfile(iccProfile)) return { is: 'embedded', profile: iccProfile };
@@ -43,8 +42,8 @@ export function pngColour(png: PngStructure): FileColour {
 }
 
 /**
- * Colours of an AVIF's primary picture: an ICC profile before code points, and without either sRGB (MIAF, ISO/IEC
- * 23000-22, 7.3.6.4). The decoder has dealt with matrix and range.
+ * Colours of an AVIF's primary picture: an ICC profile before code points, and sRGB without either (MIAF, ISO/IEC
+ * 23000-22, 7.3.6.4). The decoder has already applied matrix and range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {

@@ -5,8 +5,8 @@ import { adaptation, apply, d50, invert, type Matrix, multiply, type Triple } fr
 const headerBytes = 128;
 
 /**
- * Linear RGB of primaries → XYZ under D50; `undefined` where the chromaticities enclose no colours. Source: Lindbloom,
- * "RGB/XYZ Matrices".
+ * Linear RGB of primaries → XYZ under D50; `undefined` for degenerate chromaticities. Source: Lindbloom, "RGB/XYZ
+ * Matrices".
  */
 export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
   const [w, r, g, b] = [xyzOf(white), xyzOf(red), xyzOf(green), xyzOf(blue)];
@@ -25,8 +25,8 @@ function xyzOf([x, y]: readonly [number, number]): Triple | undefined {
 }
 
 /**
- * An ICC profile (version 4, matrix and curves) of an RGB space, for the colour management of the image library.
- * `undefined` where the chromaticities enclose no colours.
+ * An ICC profile (version 4, matrix and curves) of an RGB space, for the image library's colour management. `undefined`
+ * for degenerate chromaticities.
  */
 export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
   const matrix = rgbToXyz(chromaticities);
@@ -46,17 +46,17 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/** Whether bytes have the header and the tag table of an ICC profile. Broken ones are ignored, as in browsers. */
+/** Whether bytes have the header and the tag table of an ICC profile. Invalid ones are ignored, as in browsers. */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const tags = view.getUint32(headerBytes);
-  // "acsp", at its place in every version of the format.
+  // "acsp", at the same offset in every version of the format.
   if (view.getUint32(36) !== 0x61637370 || view.getUint32(0) > bytes.length) return false;
   return tags > 0 && headerBytes + 4 + tags * 12 <= bytes.length;
 }
 
-/** The colour space that a profile is for: `RGB `, `GRAY`, `CMYK` … */
+/** The colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
 export function spaceOfProfile(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(16, 20));
 }
@@ -77,7 +77,7 @@ function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]):
   header.writeUInt32BE(at, 0);
   header.writeUInt32BE(0x04300000, 8);
   header.write('mntrRGB XYZ ', 12, 'latin1');
-  // Strict readers refuse profiles without a date.
+  // Strict readers reject profiles without a date.
   for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
   header.write('acsp', 36, 'latin1');
   xyz(d50).copy(header, 68);

@@ -5,7 +5,7 @@ import { srgbPrimaries } from './code-points.ts';
 import { rgbToXyz } from './icc-profile.ts';
 import { apply, d50, invert } from './matrix.ts';
 
-/** Values of L*, a* or b* that the smallest and the largest number stand for. */
+/** Values of L*, a* or b* for the smallest and the largest sample value. */
 type Range = readonly [from: number, to: number];
 
 /**
@@ -27,8 +27,8 @@ function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range]
 }
 
 /**
- * Makes a* and b* of CIE L*a*b*, which are signed, unsigned: a resize of the numbers as they are would take -1 for
- * larger than 1. Changes the samples.
+ * Makes a* and b* of CIE L*a*b*, which are signed, unsigned: resizing the raw samples would treat -1 as larger than 1.
+ * Changes the samples.
  */
 export function offsetChroma({ data, channels }: Samples): void {
   const sign = data instanceof Uint16Array ? 0x8000 : 0x80;
@@ -38,7 +38,7 @@ export function offsetChroma({ data, channels }: Samples): void {
   }
 }
 
-/** L*a*b* under D50 (unsigned numbers, with or without alpha) to opaque 8-bit sRGB on white. */
+/** Converts L*a*b* under D50 (unsigned samples, with or without alpha) to opaque 8-bit sRGB on white. */
 export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const { width, height, channels, data } = samples;
   const full = data instanceof Uint16Array ? 65_535 : 255;

@@ -4,7 +4,7 @@ export type Matrix = readonly [number, number, number, number, number, number, n
 /** Three numbers: XYZ, or R, G and B. */
 export type Triple = readonly [number, number, number];
 
-/** XYZ of the white of ICC profiles (ICC.1:2022, 7.2.16). */
+/** XYZ of the ICC profile white point (ICC.1:2022, 7.2.16). */
 export const d50: Triple = [0.9642, 1, 0.8249];
 
 const bradford: Matrix = [0.8951, 0.2664, -0.1614, -0.7502, 1.7135, 0.0367, 0.0389, -0.0685, 1.0296];
@@ -16,12 +16,12 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
   return Array.from({ length: 9 }, (_, n) => cell(Math.floor(n / 3), n % 3)) as unknown as Matrix;
 }
 
-/** The matrix times a column. */
+/** The product of a matrix and a column. */
 export function apply(m: Matrix, [x, y, z]: Triple): Triple {
   return [m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z, m[6] * x + m[7] * y + m[8] * z];
 }
 
-/** The inverse; `undefined` where there is none. */
+/** The inverse; `undefined` for a singular matrix. */
 export function invert(m: Matrix): Matrix | undefined {
   const [a, b, c, d, e, f, g, h, i] = m;
   const cofactors = [
@@ -40,7 +40,7 @@ export function invert(m: Matrix): Matrix | undefined {
   return cofactors.map((value) => value / determinant) as unknown as Matrix;
 }
 
-/** Adapts XYZ under one white to another (linear Bradford; ICC.1:2022, annex E). */
+/** Adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
 export function adaptation(from: Triple, to: Triple): Matrix | undefined {
   const inverse = invert(bradford);
   const [source, target] = [apply(bradford, from), apply(bradford, to)];

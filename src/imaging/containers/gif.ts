@@ -1,17 +1,17 @@
 /** One image block of a GIF. */
 export interface GifFrame {
-  /** Where its descriptor begins. */
+  /** Offset of its descriptor. */
   readonly start: number;
-  /** Place on the logical screen. */
+  /** Position on the logical screen. */
   readonly left: number;
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  /** Where its LZW minimum code size stands; the blocks of data follow. */
+  /** Offset of its LZW minimum code size; the data blocks follow. */
   readonly dataStart: number;
-  /** Behind its last block; the end of the file where that cuts it. */
+  /** End of its last block; the end of the file if truncated. */
   readonly end: number;
-  /** Whether the file holds its data up to the block that ends it. */
+  /** Whether the file contains its data up to the terminating block. */
   readonly isWhole: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface GifStructure {
   readonly first: GifFrame | undefined;
   readonly last: GifFrame | undefined;
   readonly hasTrailer: boolean;
-  /** Whether the file ends inside a block that is no image data. */
+  /** Whether the file ends inside a block other than image data. */
   readonly endsInsideBlock: boolean;
 }
 
@@ -35,8 +35,8 @@ const screenBytes = 13;
 const descriptorBytes = 10;
 
 /**
- * Reads the blocks of a GIF (CompuServe, GIF89a) in one pass; `undefined` where the logical screen is missing. A byte
- * that begins no block ends the picture, as in browsers.
+ * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass; `undefined` if there is no logical screen. A byte that
+ * begins no block ends the picture, as in browsers.
  */
 export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
@@ -77,7 +77,7 @@ export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
 }
 
-/** A copy of a GIF whose screen is nothing but one of its frames. */
+/** A copy of a GIF whose screen is exactly one of its frames. */
 export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
   const copy = Buffer.from(bytes);
   copy.writeUInt16LE(width, 6);
@@ -86,7 +86,7 @@ export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame
   return copy;
 }
 
-/** Bytes of the colour table that the flags of a screen or an image announce. */
+/** Bytes of the colour table that the flags of a screen or an image declare. */
 function tableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
 }
@@ -118,8 +118,8 @@ function skipBlocks(bytes: Uint8Array, start: number): { readonly end: number; r
 }
 
 /**
- * Whether the LZW data of a frame gives all of its pixels, without making them: a frame whose last block is cut may
- * still be complete. `corrupt` where the data contradicts itself before.
+ * Whether the LZW data of a frame yields all of its pixels, without decoding them: a frame whose last block is
+ * truncated may still be complete. `corrupt` if the data is inconsistent before that.
  */
 export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'short' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
@@ -142,7 +142,7 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
       previous = 0;
       continue;
     }
-    // `previous` is the length of the string before; the first code after a clear adds none to the table.
+    // `previous` is the length of the previous string; the first code after a clear adds no table entry.
     if (previous > 0 && known < 4096) {
       lengths[known] = previous + 1;
       known++;

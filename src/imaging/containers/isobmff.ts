@@ -4,9 +4,9 @@ import type { CodePoints } from './png.ts';
 export interface Box {
   readonly type: string;
   readonly start: number;
-  /** End of the payload, never behind the end of what holds the box. */
+  /** End of the payload, never beyond the end of the parent. */
   readonly end: number;
-  /** Whether what holds the box holds all of it. */
+  /** Whether the parent contains the whole box. */
   readonly isWhole: boolean;
 }
 
@@ -26,12 +26,12 @@ export interface Item {
   readonly properties: readonly Box[];
 }
 
-/** The outline of an ISO base media file. */
+/** The structure of an ISO base media file. */
 export interface IsobmffStructure {
   readonly majorBrand: string;
   /** All brands, the major one first. */
   readonly brands: readonly string[];
-  /** Boxes of the file itself. */
+  /** Top-level boxes. */
   readonly boxes: readonly Box[];
   /** Whether there is a movie: a video, or an image sequence. */
   readonly hasMovie: boolean;
@@ -40,13 +40,13 @@ export interface IsobmffStructure {
   readonly references: readonly ItemReference[];
 }
 
-/** Limits of what is read, far beyond real pictures: a grid of 256 tiles has some 260 items with 5 properties each. */
+/** Parser limits, far beyond real pictures: a grid of 256 tiles has some 260 items with 5 properties each. */
 const maxBoxes = 16_384;
 const maxItems = 16_384;
 
 /**
- * The boxes between two offsets, one level only. Callers descend by themselves, so that no file controls how deep the
- * recursion goes.
+ * The boxes between two offsets, one level only. Callers descend explicitly, so that no file controls the recursion
+ * depth.
  */
 export function boxesIn(bytes: Uint8Array, start: number, end: number): Box[] {
   const view = viewOf(bytes);
@@ -71,7 +71,7 @@ export function boxesIn(bytes: Uint8Array, start: number, end: number): Box[] {
   return boxes;
 }
 
-/** Reads brands, movie and items; `undefined` where the file does not begin with `ftyp`. */
+/** Reads brands, movie and items; `undefined` if the file does not begin with `ftyp`. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = boxesIn(bytes, 0, bytes.length);
@@ -90,7 +90,7 @@ export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
 
 const noItems = { primaryItem: undefined, items: new Map<number, Item>(), references: [] };
 
-/** Major brand, then (behind the minor version) the compatible ones. */
+/** Major brand, then (after the minor version) the compatible ones. */
 function brandsOf(bytes: Uint8Array, { start, end }: Box): string[] {
   const brands = end - start >= 4 ? [textAt(bytes, start)] : [];
   for (let at = start + 8; at + 4 <= end && brands.length < 256; at += 4) brands.push(textAt(bytes, at));
@@ -114,7 +114,7 @@ function readMeta(
   };
 }
 
-/** Version of a full box, and a reader of its fields. */
+/** Version of a full box, and a reader for its fields. */
 function openFullBox(
   bytes: Uint8Array,
   { start, end }: Box,
@@ -140,7 +140,7 @@ function itemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, string>
     if (types.size >= maxItems) break;
     if (entry.type !== 'infe') continue;
     const info = openFullBox(bytes, entry);
-    // Versions 0 and 1 name no type; pictures have 2 or 3.
+    // Versions 0 and 1 have no type; pictures use 2 or 3.
     if (info.version < 2) continue;
     const id = info.fields.uint(info.version === 2 ? 2 : 4);
     info.fields.uint(2);
@@ -149,7 +149,7 @@ function itemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, string>
   return types;
 }
 
-/** `ipco` lists the properties, `ipma` says (from 1) which of them an item has. */
+/** `ipco` lists the properties, `ipma` gives the (1-based) indexes of those of an item. */
 function itemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
   const byItem = new Map<number, Box[]>();
   if (box === undefined) return byItem;
@@ -189,14 +189,14 @@ function itemReferences(bytes: Uint8Array, box: Box | undefined): ItemReference[
   });
 }
 
-/** A stretch of a file that belongs to an item. */
+/** A range of a file that belongs to an item. */
 export interface ItemExtent {
   readonly start: number;
   readonly length: number;
 }
 
 /**
- * Where the data of the items stands (`iloc`); items whose data is inside the meta box itself are left out.
+ * Locations of item data (`iloc`), except for items whose data is inside the meta box.
  * Source: ISO/IEC 14496-12, 8.11.3.
  */
 export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExtent[] {
@@ -253,13 +253,13 @@ export function sizeOfIspe(bytes: Uint8Array, box: Box): { width: number; height
   return { width: fields.uint(4), height: fields.uint(4) };
 }
 
-/** Reads big-endian numbers one after another; behind the end they are 0. */
+/** Reads consecutive big-endian numbers; beyond the end they are 0. */
 interface Fields {
   readonly uint: (size: 1 | 2 | 4) => number;
-  /** A number of 0, 4 or 8 bytes; beyond 2^53 it loses its last digits. */
+  /** A number of 0, 4 or 8 bytes; above 2^53 it loses precision. */
   readonly long: (size: number) => number;
   readonly at: () => number;
-  /** Whether more was read than there is. */
+  /** Whether it has read beyond the end. */
   readonly isExhausted: () => boolean;
 }
 

@@ -1,18 +1,18 @@
 import type { JpegFrame, JpegScan } from './jpeg.ts';
 
-/** Which coefficients of which components have been sent, and how finely. */
+/** Which coefficients of which components have been sent, and at what precision. */
 export interface Coverage {
   readonly add: (scan: JpegScan) => void;
   readonly hasBegun: () => boolean;
   readonly isFull: () => boolean;
-  /** Which coefficients of a component's blocks are not 0: two words of 32 bits for each block. */
+  /** Which coefficients of a component's blocks are nonzero: two 32-bit words for each block. */
   readonly nonZero: (index: number, blocks: number) => Uint32Array;
 }
 
 /** The coverage of a frame before its first scan. */
 export function makeCoverage({ process, components }: JpegFrame): Coverage {
   const isProgressive = process === 2;
-  // Bit position of each coefficient that was sent last; 255: not at all.
+  // Lowest bit position sent so far for each coefficient; 255: not sent.
   const positions = components.map(() => new Uint8Array(64).fill(255));
   const words: Uint32Array[] = [];
   return {

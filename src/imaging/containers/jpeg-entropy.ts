@@ -1,23 +1,23 @@
 import { type HuffmanTable, nextJpegSegment } from './jpeg.ts';
 
-/** Reads the entropy-coded data of a scan, bit by bit. Behind its end every bit is 0, and counts as missing. */
+/** Reads the entropy-coded data of a scan, bit by bit. Beyond its end every bit is 0, and counts as missing. */
 export interface EntropyReader {
-  /** The next symbol of a table; -1 where no code of it fits. */
+  /** The next symbol of a table; -1 if no code matches. */
   readonly symbol: (table: HuffmanDecoder) => number;
   readonly bits: (count: number) => number;
-  /** Passes over the restart marker `number`: `short` where the data ends in its place, `other` where it goes on. */
+  /** Skips the restart marker `number`: `short` if the data ends there, `other` if it continues. */
   readonly restart: (number: number) => 'passed' | 'short' | 'other';
-  /** Whether more was read than there is. */
+  /** Whether it has read beyond the end. */
   readonly isShort: () => boolean;
-  /** Where the data ends: at a marker, or at the end of the file. */
+  /** End of the data: at a marker, or at the end of the file. */
   readonly at: () => number;
 }
 
-/** A Huffman table in the form that a reader needs. */
+/** A Huffman table prepared for reading. */
 export interface HuffmanDecoder {
   /** For the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
   readonly short: Uint16Array;
-  /** For each length: what to add to a code to get the place of its value, and the largest code. */
+  /** For each length: the offset from a code to the index of its value, and the largest code. */
   readonly offsets: Int32Array;
   readonly largest: Int32Array;
   readonly values: Uint8Array;
@@ -46,14 +46,14 @@ export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder
   return { short, offsets, largest, values };
 }
 
-/** Begins to read at `start`. */
+/** Starts reading at `start`. */
 export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
   let at = start;
   let held = 0;
   let count = 0;
   let missing = 0;
 
-  /** Holds at least 16 bits, so that no code and no value has to look whether there are enough. */
+  /** Holds at least 16 bits, so that reading a code or a value needs no further check. */
   function fill(): void {
     while (count <= 16) {
       const byte = at < bytes.length ? (bytes[at] ?? 0) : 0xff;

@@ -12,30 +12,30 @@ import {
 import { type Coverage, makeCoverage } from './jpeg-coverage.ts';
 import { type EntropyReader, entropyReader, huffmanDecoder, type HuffmanDecoder } from './jpeg-entropy.ts';
 
-/** What was found behind the headers of a JPEG. */
+/** Result for the data after the headers of a JPEG. */
 export type JpegContent =
-  /** All pixels are there, up to `end`, where an end marker belongs. */
+  /** All pixels are present, up to `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
-  /** The file, or what its end marker closes, ends before the pixels do. */
+  /** The data ends, at the end of the file or at its end marker, before the pixels do. */
   | { readonly kind: 'cut' }
   /** `what` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly what: string }
-  /** A kind of JPEG that is not read here: `frame` says which. */
+  /** A kind of JPEG that is not parsed here, in `frame`. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
-/** What a scan came to. */
+/** Result of one scan. */
 type ScanEnd = 'whole' | 'short' | 'contradiction';
 
-/** Progressive pictures are sent in some ten scans; more than this many are an attack on the decoder's time. */
+/** Progressive pictures have about ten scans; more than this many are an attack on decoding time. */
 const maxScans = 500;
 
-/** The longest sides that may be decoded at all: what is kept for each block is bounded by them. */
+/** The largest sides that can be decoded: they bound the memory kept for each block. */
 const maxPixels = 2 ** 28;
 
 /**
- * Reads all scans of a Huffman-coded JPEG without making pixels, and says whether all of them are there. It costs a
- * fraction of a decode, and is meant for files that a decoder complained about: those without an end marker are
- * complete more often than not, and a file that was closed behind a cut is not.
+ * Reads all scans of a Huffman-coded JPEG without decoding pixels, and returns whether they are complete. It costs a
+ * fraction of a decode, and is meant for files that a decoder reported: files without an end marker are often complete,
+ * and truncated files with an added end marker are not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function readJpegContent(bytes: Uint8Array): JpegContent {
@@ -50,7 +50,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     const { marker, start } = segment;
     at = segment.end;
     if (marker === jpegMarkers.eoi) {
-      // Some encoders leave out the finest details; what such a file sends is all that there is.
+      // Some encoders omit the finest details; such a file is complete without them.
       if (frame !== undefined && coverage?.hasBegun() === true)
         return { kind: 'complete', end: start - 2, frame };
       return { kind: 'cut' };
@@ -81,7 +81,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Whether nothing but the end of the picture follows. */
+/** Whether only the end of the picture follows. */
 function isAtEnd(bytes: Uint8Array, at: number): boolean {
   const next = nextJpegSegment(bytes, at);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isWhole;
@@ -93,7 +93,7 @@ interface ScanContext {
   readonly coverage: Coverage;
 }
 
-/** Reads one block: `false` where its data contradicts itself. */
+/** Reads one block: `false` if its data is inconsistent. */
 type BlockReader = (block: number) => boolean;
 
 function readScan(
@@ -127,7 +127,7 @@ function readScan(
     for (let place = 0; place < readers.length; place++) {
       for (let n = units.blocks[place] ?? 1; n > 0; n--) {
         const isSound = readers[place]?.(unit) ?? false;
-        // Behind the end all bits are 0, which may spell a contradiction.
+        // Beyond the end all bits are 0, which may look inconsistent.
         if (reader.isShort()) return 'short';
         if (!isSound) return 'contradiction';
       }
@@ -137,8 +137,8 @@ function readScan(
 }
 
 /**
- * How many units a scan has, and how many blocks of each of its components a unit has. A scan of one component has
- * its blocks one by one, without those that only fill up the last unit of an interleaved scan.
+ * The number of units in a scan, and the number of blocks of each component per unit. A scan of one component has
+ * individual blocks, without those that only pad the last unit of an interleaved scan.
  */
 function unitsOf(
   { width, height, components }: JpegFrame,
@@ -196,7 +196,7 @@ function bitBlocks(reader: EntropyReader): BlockReader {
 
 interface AcScan {
   readonly scan: JpegScan;
-  /** Blocks that the last code ended in advance. */
+  /** Blocks that the last end-of-band code already covers. */
   readonly run: { blocks: number };
   readonly nonZero: Uint32Array;
 }
@@ -234,7 +234,7 @@ function refinedAcBlocks(
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,
 ): BlockReader {
-  /** Passes over `zeros` coefficients that are still 0; those that are not have a bit each. */
+  /** Skips `zeros` coefficients that are still 0; nonzero ones have one bit each. */
   function pass(block: number, from: number, zeros: number): number {
     let left = zeros;
     let k = from;

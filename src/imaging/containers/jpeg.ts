@@ -20,20 +20,20 @@ export interface JpegFrame {
 /** The header of a scan (SOS). */
 export interface JpegScan {
   readonly components: ReadonlyArray<{
-    /** Place in the frame's components. */
+    /** Index into the frame's components. */
     readonly index: number;
     readonly dcTable: number;
     readonly acTable: number;
   }>;
-  /** First and last coefficient that it sends (progressive). */
+  /** First and last coefficient of the scan (progressive). */
   readonly from: number;
   readonly to: number;
-  /** Successive approximation: bit position before (0: the first time) and now. */
+  /** Successive approximation: previous bit position (0: first scan) and current one. */
   readonly high: number;
   readonly low: number;
 }
 
-/** A Huffman table: how many codes there are of each length from 1 to 16, and their values in order. */
+/** A Huffman table: number of codes of each length from 1 to 16, and their values in order. */
 export interface HuffmanTable {
   readonly counts: Uint8Array;
   readonly values: Uint8Array;
@@ -47,12 +47,12 @@ export interface JpegSegment {
   readonly isWhole: boolean;
 }
 
-/** The markers that this product reads. */
+/** The markers that are used here. */
 export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
 
 /**
- * The next marker segment at or behind `at`; `undefined` where the file ends first. Bytes that are no marker, padding
- * and stuffed bytes are passed over, as decoders do.
+ * The next marker segment at or after `at`; `undefined` if the file ends first. Non-marker bytes, padding and stuffed
+ * bytes are skipped, as in decoders.
  */
 export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | undefined {
   let place = at;
@@ -73,12 +73,12 @@ function segmentAt(bytes: Uint8Array, at: number, marker: number): JpegSegment {
   return { marker, start: start + 2, end: Math.min(end, bytes.length), isWhole: end <= bytes.length };
 }
 
-/** Whether a marker begins a frame: SOF0 to SOF15 without the tables and extensions among them. */
+/** Whether a marker begins a frame: SOF0 to SOF15, except the tables and extensions in that range. */
 export function isFrameMarker(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== jpegMarkers.dht && marker !== 0xc8 && marker !== 0xcc;
 }
 
-/** Reads a frame header; `undefined` where it contradicts itself. */
+/** Parses a frame header; `undefined` if it is inconsistent. */
 export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFrame | undefined {
   const { marker, start, end } = segment;
   const count = bytes[start + 5] ?? 0;
@@ -99,7 +99,7 @@ export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFram
   };
 }
 
-/** Reads a scan header; `undefined` where it contradicts itself or the frame. */
+/** Parses a scan header; `undefined` if it is inconsistent, also with the frame. */
 export function readJpegScan(
   bytes: Uint8Array,
   { start, end }: JpegSegment,
@@ -125,7 +125,7 @@ export function readJpegScan(
   };
 }
 
-/** Reads the tables of a DHT segment into `tables`: DC tables at their numbers, AC tables 16 places behind. */
+/** Reads the tables of a DHT segment into `tables`: DC tables at their numbers, AC tables at their numbers + 16. */
 export function readHuffmanTables(
   bytes: Uint8Array,
   { start, end }: JpegSegment,

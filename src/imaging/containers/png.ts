@@ -1,11 +1,11 @@
 import { inflateSync } from 'node:zlib';
 
-/** One chunk of a PNG. Its data are `bytes.subarray(start, start + length)`, unless the file is cut inside it. */
+/** One chunk of a PNG. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
 export interface PngChunk {
   readonly type: string;
   readonly start: number;
   readonly length: number;
-  /** Whether the file holds the whole chunk, checksum included. */
+  /** Whether the file contains the whole chunk, including its checksum. */
   readonly isWhole: boolean;
 }
 
@@ -35,18 +35,18 @@ export interface Chromaticities {
   readonly blue: readonly [number, number];
 }
 
-/** What stands in front of a PNG's pixels. Chunks that are cut or too short are left out. */
+/** The chunks before a PNG's pixels. Truncated and too short ones are left out. */
 export interface PngStructure {
   readonly header: PngHeader;
   /** Chunks before the first IDAT, in their order. */
   readonly chunks: readonly PngChunk[];
   readonly hasPixels: boolean;
-  /** Frames that acTL announces. */
+  /** Number of frames declared by acTL. */
   readonly animationFrames: number | undefined;
   readonly hasTransparency: boolean;
   readonly cicp: CodePoints | undefined;
   readonly hasProfile: boolean;
-  /** The profile of iCCP, unpacked at each access. */
+  /** The profile of iCCP, decompressed on each access. */
   readonly iccProfile: Uint8Array | undefined;
   readonly isSrgb: boolean;
   /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
@@ -56,10 +56,10 @@ export interface PngStructure {
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** More chunks than any writer puts in front of the pixels; a file of a million empty ones ends here. */
+/** More chunks than any writer puts before the pixels; reading of a file with a million empty chunks stops here. */
 const maxChunksBeforePixels = 4096;
 
-/** Profiles of printers reach some megabytes; a deflated one may claim any size. */
+/** Printer profiles reach a few megabytes; a deflated one may declare any size. */
 const maxProfileBytes = 16 * 1024 * 1024;
 
 /** Whether the bytes begin with the signature of PNG. */
@@ -67,7 +67,7 @@ export function isPng(bytes: Uint8Array): boolean {
   return signature.every((byte, at) => bytes[at] === byte);
 }
 
-/** The chunks of a PNG, as far as the file goes. A file without the signature has none. */
+/** The chunks of a PNG, up to the end of the file. A file without the signature has none. */
 export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
   if (!isPng(bytes)) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -80,7 +80,7 @@ export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefin
   }
 }
 
-/** Reads a PNG up to its first IDAT; `undefined` where the signature or IHDR is missing. */
+/** Parses a PNG up to its first IDAT; `undefined` if the signature or IHDR is missing. */
 export function readPng(bytes: Uint8Array): PngStructure | undefined {
   const chunks: PngChunk[] = [];
   let hasPixels = false;
@@ -100,7 +100,7 @@ export function readPng(bytes: Uint8Array): PngStructure | undefined {
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
     cicp: codePointsOf(data('cICP', 4)),
     hasProfile: chunks.some(({ type }) => type === 'iCCP'),
-    // Unpacked on access: most callers need the size only.
+    // Decompressed on access: most callers need only the size.
     get iccProfile() {
       return profileOf(data('iCCP', 3));
     },
@@ -122,7 +122,7 @@ function headerOf(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | u
   };
 }
 
-/** The data of the first chunk of a type that is whole and has at least `minLength` bytes. */
+/** The data of the first complete chunk of a type with at least `minLength` bytes. */
 function dataOf(
   bytes: Uint8Array,
   chunks: readonly PngChunk[],

@@ -1,4 +1,4 @@
-/** One entry of a TIFF directory. Its values stand at `offset`, inside the entry itself or elsewhere in the file. */
+/** One entry of a TIFF directory. Its values are at `offset`, inside the entry itself or elsewhere in the file. */
 export interface TiffEntry {
   readonly tag: number;
   /** Field type of TIFF 6.0: 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
@@ -11,7 +11,7 @@ export interface TiffEntry {
 export interface TiffDirectory {
   readonly offset: number;
   readonly entries: ReadonlyMap<number, TiffEntry>;
-  /** Whether the file holds all of its entries; false where it is cut inside the directory. */
+  /** Whether the file contains all of its entries; false if it is truncated inside the directory. */
   readonly isWhole: boolean;
 }
 
@@ -23,11 +23,11 @@ export interface TiffStructure {
   readonly isBig: boolean;
   /** The chain that begins with the first directory. */
   readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
-  /** Whether `directories` end as the file says; false where the chain leads out of the file, returns or is too long. */
+  /** Whether the chain ends properly; false if it points outside the file, loops or is too long. */
   readonly isChainWhole: boolean;
 }
 
-/** Tags that this product reads, by their names in TIFF 6.0 and its supplements. */
+/** Tags that are used here, by their names in TIFF 6.0 and its supplements. */
 export const tiffTags = {
   newSubfileType: 254,
   imageWidth: 256,
@@ -58,18 +58,18 @@ export const tiffTags = {
   dngVersion: 50706,
 } as const;
 
-/** Scans of books have hundreds of pages; more than `MAX_FRAMES` may allow are counted too. */
+/** Scanned books have hundreds of pages; files above `MAX_FRAMES` must be counted too. */
 const maxDirectories = 65_536;
-/** Entries of one directory that are kept. Real ones have some dozens; maker's notes some hundreds. */
+/** Maximum entries kept per directory. Real directories have some dozens; maker's notes some hundreds. */
 const maxEntries = 4096;
-/** Entries of the whole chain: directories may overlap, so that the file's length is no bound. */
+/** Maximum entries of the whole chain: directories may overlap, so the file's length is no bound. */
 const maxEntriesOfChain = 131_072;
 /** Sub-directories of one entry that are followed. */
 const maxSubDirectories = 64;
 
 const bytesOfType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
-/** Reads the directories of a classic or a Big TIFF; `undefined` where there is no first directory. */
+/** Parses the directories of a classic TIFF or a BigTIFF; `undefined` if there is no first directory. */
 export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   const kind = kindOf(bytes);
   if (kind === undefined) return undefined;
@@ -91,7 +91,7 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   return { ...kind, directories: [first, ...others], isChainWhole: offset === 0 };
 }
 
-/** The directories that an entry of `directory` points to, SubIFDs (330) unless another tag is named. */
+/** The directories referenced by an entry of `directory`: SubIFDs (330) unless another tag is given. */
 export function tiffSubDirectories(
   file: TiffStructure,
   directory: TiffDirectory,
@@ -103,8 +103,8 @@ export function tiffSubDirectories(
 }
 
 /**
- * The numbers of an entry, `limit` at most; none where the tag is missing, is no number or lies outside the file.
- * Rationals are divided; 64-bit integers beyond 2^53 lose their last digits.
+ * The numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file. Rationals are
+ * divided; 64-bit integers above 2^53 lose precision.
  */
 export function tiffNumbers(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
@@ -131,7 +131,7 @@ export function tiffNumber(
   return tiffNumbers(file, directory, tag, 1)[0];
 }
 
-/** The bytes of an entry as they stand in the file; `undefined` where the file does not hold them all. */
+/** The raw bytes of an entry; `undefined` if the file does not contain all of them. */
 export function tiffBytes(
   { bytes }: Pick<TiffStructure, 'bytes'>,
   directory: TiffDirectory,
@@ -171,7 +171,7 @@ function readDirectory(
   const entries = new Map<number, TiffEntry>();
   for (let n = 0; n < Math.min(held, maxEntries); n++) {
     const entry = readEntry(kind, first + n * entryBytes);
-    // The first of two equal tags counts, as in libtiff.
+    // For duplicate tags the first one applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
   }
   const end = first + count * entryBytes;
@@ -210,7 +210,7 @@ const long: NumberReader = (view, at, little) => view.getUint32(at, little);
 const signedLong: NumberReader = (view, at, little) => view.getInt32(at, little);
 const long8: NumberReader = (view, at, little) => Number(view.getBigUint64(at, little));
 
-/** By field type. Text (2) is none; undefined bytes (7) are read as bytes. */
+/** By field type. Text (2) is not numeric; undefined bytes (7) are read as bytes. */
 const numberReaders: readonly (NumberReader | undefined)[] = [
   undefined,
   byte,

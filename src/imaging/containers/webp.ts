@@ -1,4 +1,4 @@
-/** One chunk of a WebP. Its data are `bytes.subarray(start, start + length)`, unless the file is cut inside it. */
+/** One chunk of a WebP. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
 interface WebpChunk {
   readonly type: string;
   readonly start: number;
@@ -8,29 +8,29 @@ interface WebpChunk {
 
 /** The chunks of a WebP, as far as the file goes. */
 export interface WebpStructure {
-  /** Size of the canvas; `undefined` where the header of the picture is missing or damaged. */
+  /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
   readonly isAnimated: boolean;
   readonly frames: number;
-  /** What a decoder needs for the first frame, in the order of the file: headers, colour profile, one frame. */
+  /** The chunks needed to decode the first frame, in file order: headers, colour profile, one frame. */
   readonly firstFrame: readonly WebpChunk[];
-  /** Whether the file holds all chunks with pixels, as far as its own length says so. */
+  /** Whether the file contains all chunks with pixels, according to its declared length. */
   readonly hasAllPixels: boolean;
-  /** Whether the length in the file's head is that of its chunks, and all of them are whole. */
+  /** Whether the declared length of the file matches its chunks, and all of them are complete. */
   readonly isTidy: boolean;
 }
 
 const headBytes = 12;
 const chunkHeadBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
-/** What a decoder needs beside the pixels. */
+/** Chunks needed for decoding, besides the pixels. */
 const sideChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
-/** By the four bytes as a number: an animation may have a million chunks, and texts cost more than all the rest. */
+/** Four-byte names as numbers: an animation may have a million chunks, and strings would dominate the cost. */
 const knownTypes = new Map(
   [...pixelChunks, ...sideChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
 );
 
-/** Reads the chunks of a WebP (RFC 9649) in one pass; `undefined` where the file does not begin like one. */
+/** Parses the chunks of a WebP (RFC 9649) in one pass; `undefined` if the file does not begin like one. */
 export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
   const view = viewOf(bytes);
@@ -39,12 +39,12 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   let frames = 0;
   let isWhole = true;
   let at = headBytes;
-  // Chunks that the head's length leaves out count only until there is a picture.
+  // Chunks beyond the declared length count only until a picture is found.
   while (at + chunkHeadBytes <= bytes.length && (at < end || frames === 0)) {
     const chunk = chunkAt(view, at);
     const isPixels = pixelChunks.has(chunk.type);
     if (isPixels) frames++;
-    // EXIF stands behind the pixels; it may turn the picture.
+    // EXIF follows the pixels; it may contain the orientation.
     const isNeeded = isPixels ? frames === 1 : sideChunks.has(chunk.type) && chunk.isWhole;
     if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
     isWhole &&= chunk.isWhole;
@@ -53,7 +53,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   }
   const chunks = [...firstFrame.values()];
   const isAnimated = firstFrame.has('ANMF');
-  // Writers forget the padding byte of the last chunk, in the file or in its length.
+  // Some writers omit the padding byte of the last chunk, in the file or in its length.
   const endsEarly = isAnimated && (!isWhole || end > bytes.length + 1);
   return {
     size: sizeOf(view, chunks),
@@ -70,7 +70,7 @@ export function isWebp(bytes: Uint8Array): boolean {
   return textAt(bytes, 0) === 'RIFF' && textAt(bytes, 8) === 'WEBP';
 }
 
-/** The file with one frame only, and with the right length in its head. */
+/** A copy of the file with one frame only, and with the correct length in its header. */
 export function webpOfFirstFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
   const parts = firstFrame.flatMap(({ start, length }) => [
     bytes.subarray(start - chunkHeadBytes, start + length),

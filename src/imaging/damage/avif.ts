@@ -1,7 +1,7 @@
 import { itemExtents, readIsobmff } from '../containers/isobmff.ts';
 import { corrupt, cut, type Finding, unreadable } from './verdict.ts';
 
-/** AVIF has no checksums: what is all there and cannot be decoded is damaged. */
+/** AVIF has no checksums: a complete file that cannot be decoded is corrupt. */
 export function findInAvif(bytes: Uint8Array): Finding {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? cut() : unreadable();

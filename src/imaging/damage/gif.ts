@@ -1,7 +1,7 @@
 import { checkGifPixels, readGif } from '../containers/gif.ts';
 import { corrupt, cut, type Finding, unreadable } from './verdict.ts';
 
-/** A GIF is complete when its last frame is: a missing trailer, or a cut comment, takes nothing from it. */
+/** A GIF is complete if its last frame is: a missing trailer or a truncated comment does not matter. */
 export function findInGif(bytes: Uint8Array): Finding {
   const gif = readGif(bytes);
   if (gif === undefined) return cut();

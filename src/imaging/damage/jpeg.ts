@@ -2,7 +2,7 @@ import type { JpegFrame } from '../containers/jpeg.ts';
 import { readJpegContent } from '../containers/jpeg-scans.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported } from './verdict.ts';
 
-/** A JPEG whose pixels are all there is complete, with or without an end marker, whatever stands around them. */
+/** A JPEG with all of its pixels is complete, with or without an end marker, regardless of other data. */
 export function findInJpeg(bytes: Uint8Array): Finding {
   const content = readJpegContent(bytes);
   if (content.kind === 'complete') return 'complete';

@@ -3,13 +3,13 @@ import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
-/** Data that is cut gives what there is. */
+/** Truncated data yields what can be decompressed. */
 const untilItEnds = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** Rows of a larger picture would not fit twice into a decoder child beside its other work. */
+/** Rows of a larger picture would not fit twice into a decoder child's memory next to its other data. */
 const maxRepackedBytes = 2 ** 28;
 
-/** Checksums of all that pixels depend on come first: a damaged length makes a whole file look cut. */
+/** Checksums of all chunks that affect the pixels come first: a damaged length makes a complete file look truncated. */
 export async function findInPng(bytes: Uint8Array): Promise<Finding> {
   if (!isPng(bytes)) return unreadable();
   let isEnded = false;
@@ -31,15 +31,15 @@ export async function findInPng(bytes: Uint8Array): Promise<Finding> {
 }
 
 /**
- * A PNG that was found complete, with its pixels packed anew: the library loses the row in which the file ends, although
- * it is all there.
+ * A complete PNG with its pixels compressed again: the library drops the row in which the file ends, although it is
+ * complete.
  */
 export function repackedPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
   const wanted = header && bytesOfPixels(header);
   const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
   if (wanted === undefined || wanted > maxRepackedBytes || first === undefined) return bytes;
-  // Some writers have more rows than the header says.
+  // Some writers store more rows than the header declares.
   const options = { ...untilItEnds, maxOutputLength: wanted + 65_536 };
   const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, wanted);
   const pixels = deflateSync(rows, { level: 1 });
@@ -57,7 +57,7 @@ function chunkOf(type: string, data: Uint8Array): Buffer {
 
 function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk): Verdict | undefined {
   if (!/^[A-Za-z]{4}$/.test(type)) return corrupt('its structure is damaged');
-  // Small letters begin the names of chunks that pixels do not depend on.
+  // Chunks whose names begin with a lower-case letter do not affect the pixels.
   if (!isWhole || /^[a-z]/.test(type)) return undefined;
   const end = start + length;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -67,7 +67,7 @@ function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk)
 
 const channelsOfType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
-/** Adam7: where each pass begins, and its steps. */
+/** Adam7: start and step of each pass. */
 const passes = [
   [0, 0, 8, 8],
   [4, 0, 8, 8],
@@ -78,7 +78,7 @@ const passes = [
   [0, 1, 1, 2],
 ] as const;
 
-/** Bytes of the filtered rows; `undefined` where the header contradicts itself. */
+/** Bytes of the filtered rows; `undefined` if the header is inconsistent. */
 function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
   const bits = (channelsOfType[colorType] ?? 0) * bitDepth;
   if (bits === 0 || width === 0 || height === 0) return undefined;
@@ -96,7 +96,7 @@ function pixelData(bytes: Uint8Array): Uint8Array[] {
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
 
-/** Whether the data gives all rows before it ends or contradicts itself. Nothing of them is kept. */
+/** Whether the data contains all rows before it ends or becomes inconsistent. Keeps nothing in memory. */
 async function hasAllRows(bytes: Uint8Array, wanted: number): Promise<boolean> {
   let held = 0;
   const rows = Readable.from(pixelData(bytes)).pipe(createInflate(untilItEnds));

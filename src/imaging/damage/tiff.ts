@@ -9,10 +9,10 @@ import {
 import { usedTiffPage } from '../tiff-pages.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
-/** Compressions that the image library is built with, and so are decoded here. */
+/** Compressions supported by the image library as built. */
 const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_766, 32_771, 32_773, 32_809, 32_946, 50_001]);
 
-/** Names of others, by their numbers in libtiff's list and Adobe's and Aperio's notes. */
+/** Names of other compressions, by their numbers in libtiff's list and Adobe's and Aperio's notes. */
 const namesOfCompressions: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
   9: 'JBIG',
@@ -39,7 +39,7 @@ const namesOfCompressions: Readonly<Record<number, string>> = {
 /** Strips or tiles of a page; more than any picture within the limits has. */
 const maxStrips = 1_048_576;
 
-/** What a TIFF that a decoder refused is: cut, in a compression that is not decoded here, or damaged. */
+/** Classifies a TIFF that the library rejected: truncated, unsupported compression, or corrupt. */
 export function findInTiff(bytes: Uint8Array): Finding {
   const file = readTiff(bytes);
   if (file === undefined) return withoutDirectory(bytes);
@@ -56,7 +56,7 @@ export function findInTiff(bytes: Uint8Array): Finding {
   );
 }
 
-/** The verdict on a page whose compression is not decoded here; `undefined` for the others. */
+/** The verdict on a page with an unsupported compression; `undefined` for other pages. */
 export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
   const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
@@ -65,7 +65,7 @@ export function unsupportedCompression(file: TiffStructure, directory: TiffDirec
   return unsupported(`its compression, ${which}, is not supported`);
 }
 
-/** The head of a TIFF names the place of its directory, which many writers put at the end of the file. */
+/** A TIFF's header points to its directory, which many writers put at the end of the file. */
 function withoutDirectory(bytes: Uint8Array): Verdict {
   if (bytes.length < 16) return cut();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -5,25 +5,25 @@ export interface Verdict {
   readonly reason: string;
 }
 
-/** The file ends before the picture does. */
+/** The file ends before the picture is complete. */
 export function cut(reason = 'the file ends too early'): Verdict {
   return { code: 'picture_cut', reason };
 }
 
-/** The file is as long as it should be, and its content is damaged. */
+/** The file is complete, but its content is damaged. */
 export function corrupt(reason: string): Verdict {
   return { code: 'picture_corrupt', reason };
 }
 
-/** The file is sound; `reason` names what is not decoded here. */
+/** The file is valid; `reason` names the unsupported feature. */
 export function unsupported(reason: string): Verdict {
   return { code: 'picture_unsupported', reason };
 }
 
-/** What follows the signature makes no sense. */
+/** The data after the signature cannot be parsed. */
 export function unreadable(reason = 'what follows its first bytes is not valid in this format'): Verdict {
   return { code: 'picture_unreadable', reason };
 }
 
-/** What a look at a file's structure says after a decoder refused it: a reason, or that all pixels are there. */
+/** Result of checking the structure of a rejected file: a reason, or that all pixels are present. */
 export type Finding = Verdict | 'complete';

@@ -1,7 +1,7 @@
 import { signedRoots, unitLength } from './blocks.ts';
 import type { Content } from './content.ts';
 
-/** Weight in the mask from which on a pixel counts. */
+/** Minimum weight in the mask for a pixel to count. */
 export const leastWeight = 0.05;
 
 const lightnessBins = 8;

@@ -8,7 +8,7 @@ export const contentSide = 128;
 export interface Content {
   readonly lab: LabPixels;
   readonly mask: Mask;
-  /** No place differs from the background: the picture is of one colour, and all of it counts as content. */
+  /** Nothing differs from the background: the picture has one colour, and all of it counts as content. */
   readonly isPlain: boolean;
   /** Width ÷ height of the content before it was squeezed. */
   readonly aspect: number;

@@ -27,8 +27,8 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
 }
 
 /**
- * Orthogonal rows as long as random ones would be (Gram–Schmidt), times `scale`; more rows than they have entries are made
- * in sets that are orthogonal each.
+ * Orthogonal rows with the lengths of random ones (Gram–Schmidt), times `scale`; if there are more rows than entries
+ * per row, they are made in sets, each orthogonal.
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();

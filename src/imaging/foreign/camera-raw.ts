@@ -9,18 +9,18 @@ import {
 /** Photometric interpretations of sensor data: colour filter array (TIFF/EP) and linear raw (DNG). */
 const sensorPhotometrics = new Set([32_803, 34_892]);
 
-/** Compressions that only cameras write: Kodak, Sony, Epson, Samsung, Nikon and Pentax among them. */
+/** Compressions that only cameras use: Kodak, Sony, Epson, Samsung, Nikon and Pentax among them. */
 const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713, 65_000, 65_024, 65_535]);
 
 const filterTags = [33_421, 33_422, 50_710];
 
-/** Directories that are looked into: raw files have a handful. */
+/** Directories that are checked: raw files have a few. */
 const maxDirectories = 16;
 
 /**
- * Whether a TIFF holds sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …): what a TIFF reader finds in it is a
- * preview of some hundred pixels. Evidence is in the structure only; the maker's name is none, since programs of camera
- * makers export ordinary TIFFs. Sources: TIFF/EP (ISO 12234-2), DNG 1.7, libraw's table of compressions.
+ * Whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …), of which a TIFF reader finds only a
+ * preview of a few hundred pixels. Only the structure is evidence; the maker's name is not, since camera makers'
+ * programs export ordinary TIFFs. Sources: TIFF/EP (ISO 12234-2), DNG 1.7, libraw's table of compressions.
  */
 export function isCameraRaw(file: TiffStructure): boolean {
   const [first] = file.directories;
@@ -31,7 +31,7 @@ export function isCameraRaw(file: TiffStructure): boolean {
     .some((directory) => isSensorData(file, directory));
 }
 
-/** Canon and Phase One write a mark of their own behind the head of the TIFF. */
+/** Canon and Phase One put their own signature after the TIFF header. */
 function hasMakersMark(bytes: Uint8Array): boolean {
   const mark = Buffer.from(bytes.subarray(8, 16)).toString('latin1');
   return mark.startsWith('CR\x02\0') || mark.startsWith('IIII') || mark.startsWith('MMMM');

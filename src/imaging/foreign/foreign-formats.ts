@@ -8,7 +8,9 @@ import { picturesBySignature, pictureByHeader } from './signatures.ts';
 const cameraRaw = 'a camera raw picture';
 const heic = 'an HEIC picture';
 
-/** What the detection library calls pictures. Formats with a signature of their own in this folder are not here. */
+/**
+ * Formats that the detection library classifies as pictures. Formats with a signature in this folder are not listed.
+ */
 const picturesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 picture',
   j2c: 'a JPEG 2000 picture',
@@ -48,12 +50,12 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** What the library takes from two bytes, or from a bit pattern that noise has too, is no evidence. */
+/** Detections based on two bytes, or on a bit pattern that also occurs in noise, are unreliable and ignored. */
 const guessedExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
 
-/** Codecs of still pictures in the HEIF container, and what people call such files. */
+/** Codecs of still pictures in the HEIF container, and the common names of such files. */
 const namesOfCodecs: Readonly<Record<string, string>> = {
   hvc1: heic,
   hev1: heic,
@@ -70,7 +72,7 @@ const avifBrands = ['avif', 'avis', 'MA1A', 'MA1B'];
 const heicBrands = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs'];
 const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
-/** Names a file whose signature is none of the taken formats'. */
+/** Names a file without the signature of an accepted format. */
 export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> {
   const known = picturesBySignature(head) ?? nameOfHeif(head);
   if (known !== undefined) return { name: known, isPicture: true };
@@ -78,7 +80,7 @@ export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> 
   if (text !== undefined) return text;
   const picture = pictureByHeader(head);
   if (picture !== undefined) return { name: picture, isPicture: true };
-  // Loaded only for such files: it would be a tenth of a decoder child's start.
+  // Loaded only for such files: it would take a tenth of a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(head).catch(() => undefined))?.ext;
   if (extension === undefined || guessedExtensions.has(extension) || isGuessedSound(extension, head)) {
@@ -89,12 +91,12 @@ export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> 
   return { name: othersByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
 }
 
-/** Eleven set bits begin a frame of MP3: only a tag in front of them is evidence. */
+/** An MP3 frame begins with eleven set bits: only a preceding tag is evidence. */
 function isGuessedSound(extension: string, head: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(head.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** The name of a format that only uses the container of `format`; `undefined` for what is really in that format. */
+/** The name of a format that only uses the container of `format`; `undefined` for files really in that format. */
 export function foreignByStructure(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
@@ -110,7 +112,7 @@ function nameOfHeif(bytes: Uint8Array): string | undefined {
 
 /**
  * The codec of the picture in an HEIF file; `undefined` for anything else. The primary item decides; brands, which
- * writers set as they like, only where the items lie beyond `bytes`. Where neither says anything, it may be AV1.
+ * writers set arbitrarily, are used only if the items are beyond `bytes`. If neither is conclusive, it may be AV1.
  */
 export function stillCodecOf(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
@@ -127,7 +129,7 @@ export function stillCodecOf(bytes: Uint8Array): string | undefined {
 
 const derivedItems = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
-/** A grid, an overlay or a rotated copy has no codec of its own: that of what it is made from counts. */
+/** A grid, an overlay or a rotated copy has no codec of its own: the codec of its source items applies. */
 function codecOfPrimaryItem({ items, primaryItem, references }: IsobmffStructure): string | undefined {
   let item = items.get(primaryItem ?? -1);
   for (let depth = 0; item !== undefined && derivedItems.has(item.type) && depth < 8; depth++) {

@@ -7,7 +7,7 @@ interface Signature {
 
 const cameraRaw = 'a camera raw picture';
 
-/** Signatures that are long enough to be proof. */
+/** Signatures long enough to be conclusive. */
 const signatures: readonly Signature[] = [
   { bytes: 'FUJIFILMCCD-RAW', name: cameraRaw },
   { bytes: 'IIU\0', name: cameraRaw },
@@ -31,7 +31,7 @@ const signatures: readonly Signature[] = [
   { bytes: '/* XPM */', name: 'an XPM picture' },
 ];
 
-/** The name of a picture format with a signature of its own. */
+/** The name of a picture format that is identified by its signature. */
 export function picturesBySignature(head: Uint8Array): string | undefined {
   const text = latin1(head);
   const found = signatures.find(({ bytes, at = 0 }) => text.startsWith(bytes, at));
@@ -50,15 +50,15 @@ function postScriptDrawing(text: string): string | undefined {
 }
 
 /**
- * Formats whose files begin with few fixed bytes or none: all fields of the header have to make sense. TGA has no
- * signature in front, and begins like a Windows cursor when it is plain true colour.
+ * Formats whose files begin with few fixed bytes or none: all header fields must be plausible. TGA has no leading
+ * signature, and begins like a Windows cursor if it is uncompressed true colour.
  */
 export function pictureByHeader(head: Uint8Array): string | undefined {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   return windowsIcon(view) ?? targa(view) ?? pcx(view) ?? sgi(view);
 }
 
-/** ICO and CUR: a directory of pictures, each behind it in the file. */
+/** ICO and CUR: a directory of pictures, whose data follows in the file. */
 function windowsIcon(view: DataView): string | undefined {
   if (view.byteLength < 8 || view.getUint16(0) !== 0) return undefined;
   const kind = view.getUint16(2, true);

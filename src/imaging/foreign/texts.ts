@@ -1,11 +1,11 @@
-/** What a file that Vitrine does not take in looks like, with its article: "a PDF document". */
+/** Description of an unsupported file, with its article: "a PDF document". */
 export interface ForeignFile {
   readonly name: string;
-  /** Whether it is a picture at all, in a format that is not taken in. */
+  /** Whether it is a picture, in a format that is not accepted. */
   readonly isPicture: boolean;
 }
 
-/** Names a file that is text, in UTF-8 or (with its mark) UTF-16; `undefined` for anything else. */
+/** Names a file that is text, in UTF-8 or (with a byte order mark) UTF-16; `undefined` for anything else. */
 export function nameOfText(head: Uint8Array): ForeignFile | undefined {
   const text = decodedText(head)?.trimStart();
   if (text === undefined || text.length < 4) return undefined;
@@ -15,15 +15,15 @@ export function nameOfText(head: Uint8Array): ForeignFile | undefined {
   return nameOfMarkup(text) ?? { name: 'a plain text file', isPicture: false };
 }
 
-/** Whether a file's head is text. */
+/** Whether the beginning of a file is text. */
 export function isText(head: Uint8Array): boolean {
   return decodedText(head) !== undefined;
 }
 
-/** What stands in front of the first element: declarations, comments and processing instructions. */
+/** Skips everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** The first element decides: pages contain drawings, and texts speak of elements. */
+/** The first element decides: pages contain drawings, and texts mention elements. */
 function nameOfMarkup(text: string): ForeignFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const before = prologue.exec(text)?.[0] ?? '';
@@ -43,7 +43,7 @@ function isHtmlElement(element: string | undefined): boolean {
   return element !== undefined && /^(html|head|body|script|title|meta|style|div|p|h1|table)$/.test(element);
 }
 
-/** The head as text (its last character may be cut), or `undefined` where it is none. */
+/** The beginning as text (its last character may be cut), or `undefined` if it is not text. */
 function decodedText(head: Uint8Array): string | undefined {
   const encoding = encodingOf(head);
   if (encoding === 'utf-8' && head.some((byte) => byte < 9)) return undefined;

@@ -15,12 +15,12 @@ import {
   reportableCodes,
 } from './messages.ts';
 
-/** What a child sent is not an answer to its request: the child cannot be trusted any more. */
+/** The child sent an invalid response: it can no longer be trusted. */
 export class WrongAnswer extends Error {
   override readonly name = 'WrongAnswer';
 }
 
-/** Largest payload that an answer to `order` can have. */
+/** Maximum payload of a response to `order`. */
 export function maxPayloadBytes({ kind, request }: Order): number {
   if (kind !== 'derive') return 0;
   const { presets, limits } = request;
@@ -30,7 +30,7 @@ export function maxPayloadBytes({ kind, request }: Order): number {
 
 /**
  * A baseline JPEG codes a sample in 26 bits at most (a code of 16 and 10 of its value): 9.75 bytes for three of them.
- * Headers and the stuffing of 0xFF bytes are in the rest.
+ * The remainder covers headers and the stuffing of 0xFF bytes.
  */
 function maxJpegBytes(pixels: number): number {
   return pixels * 10 + 65_536;
@@ -61,7 +61,7 @@ const fingerprint = z.strictObject({
   thumbnail: z.string().regex(/^[A-Za-z0-9+/]{4096}$/),
 });
 
-// The numbers are rounded, so the length of the vector may be a little more than 1.
+// The numbers are rounded, so the length of the vector may slightly exceed 1.
 const embedding = z.strictObject({
   space: z.literal(embeddingSpace),
   vector: z
@@ -73,10 +73,10 @@ const embedding = z.strictObject({
 const rendition = z.strictObject({ preset: z.string(), width: side, height: side, bytes });
 const described = { facts, fingerprint, embedding };
 const percent = z.number().min(0).max(100);
-// Rounding may take a similarity of equal pictures beyond 1 by its last digit.
+// Rounding may put the similarity of equal pictures slightly above 1.
 const similarity = z.number().min(-1.000_001).max(1.000_001);
 
-/** Shapes of the results; whether one fits its request is checked after that. */
+/** Schemas of the results; whether one matches its request is checked afterwards. */
 const results = {
   probe: facts,
   derive: z.strictObject({ ...described, renditions: z.array(rendition) }),
@@ -126,14 +126,14 @@ const childMessage = z.discriminatedUnion('type', [
   }),
 ]);
 
-/** The message that a child sent. @throws {WrongAnswer} */
+/** Parses a message from a child. @throws {WrongAnswer} */
 export function readChildMessage(message: unknown): ChildMessage {
   return parse(childMessage, message, 'a message');
 }
 
 /**
- * The result of `order`, checked against its request: only presets that were requested, each with the size that the
- * facts give it, numbers within their ranges, and exactly the bytes that were announced.
+ * The result of `order`, validated against its request: only requested presets, each with the size that follows from
+ * the facts, numbers within their ranges, and exactly the declared number of bytes.
  * @throws {WrongAnswer}
  */
 export function readResult(order: Order, result: unknown, payload: Buffer): Outcome {
@@ -181,7 +181,7 @@ function readDerived({ request }: Order<'derive'>, result: unknown, payload: Buf
   return { ...answer, renditions };
 }
 
-/** Begins with the marker SOI and ends with EOI; what lies between is the decoder's word. */
+/** Checks that it begins with the marker SOI and ends with EOI; the data between cannot be verified. */
 function isWholeJpeg(jpeg: Buffer): boolean {
   return jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9;
 }
@@ -218,7 +218,7 @@ function checkNames(answers: readonly { name: string }[], requested: readonly { 
   require(isEqual && answers.every(({ name }, at) => name === requested[at]?.name), 'other comparisons');
 }
 
-/** A child checks the limits before it decodes, so facts that exceed them cannot be the truth. */
+/** A child checks the limits before it decodes, so facts that exceed them are invalid. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   require(limits.allowedFormats.includes(facts.format), `the format ${facts.format}`);
   try {

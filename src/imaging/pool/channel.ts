@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 /** File descriptor of the channel in a child. The parent holds the other end of the socket pair. */
 export const channelFd = 3;
 
-/** Largest message without its payload. The longest real one, with 512 numbers and a thumbnail, has 20 KB. */
+/** Maximum message size without payload. The largest real one, with 512 numbers and a thumbnail, has 20 KB. */
 const maxMessageBytes = 2 ** 20;
 /** Two lengths, unsigned 32-bit, big-endian: of the message as JSON, and of the payload after it. */
 const headerBytes = 8;
@@ -18,12 +18,12 @@ export interface Frame {
 
 /** Settings of one end of the channel. */
 export interface FrameReaderOptions {
-  /** Largest payload that is accepted now. */
+  /** Maximum payload that is currently accepted. */
   readonly maxPayloadBytes: () => number;
   readonly onFrame: (frame: Frame) => void;
 }
 
-/** Writes one frame. Bytes the other end never reads are dropped with the stream. */
+/** Writes one frame. Bytes that the other end never reads are discarded with the stream. */
 export function writeFrame(stream: Writable, message: object, payload: readonly Uint8Array[] = []): void {
   const json = Buffer.from(JSON.stringify(message));
   const header = Buffer.alloc(headerBytes);
@@ -39,8 +39,9 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 
 /**
  * Returns a function that takes the bytes of the channel as they arrive and calls `onFrame` for each complete frame.
- * Not Node's own IPC: that buffers a message of any length and accepts handles, and this end must survive a hostile peer.
- * @throws {Error} from the returned function when a frame is too large or is not JSON; the channel is unusable then.
+ * Node's own IPC is not used: it buffers messages of any length and accepts handles, and this end must withstand a
+ * malicious peer.
+ * @throws {Error} from the returned function if a frame is too large or is not JSON; the channel is then unusable.
  */
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];

@@ -10,22 +10,22 @@ import type { TaskMessage } from './messages.ts';
 
 /** A running decoder child, seen from the parent. */
 export interface DecoderChild {
-  /** The process that decodes, which a launcher may have started as its own child. */
+  /** The process that decodes, which may be a descendant of a launcher. */
   pid(): number | undefined;
   send(task: TaskMessage): void;
   /** Ends the child at once; `onExit` follows. */
   kill(): void;
-  /** On Linux, when memory runs out, the kernel shall take the child, not the server or its database. */
+  /** On Linux, makes the kernel kill the child first when memory runs out, not the server or its database. */
   offerToMemoryKiller(): void;
 }
 
-/** What a child does. `onExit` is called exactly once, also when the child could not be started. */
+/** Events of a child. `onExit` is called exactly once, even if the child could not be started. */
 export interface DecoderChildEvents {
-  /** Largest payload that the child may send now. */
+  /** Maximum payload that the child may currently send. */
   readonly maxPayloadBytes: () => number;
-  /** Nothing of the frame has been validated. */
+  /** The frame has not been validated. */
   readonly onFrame: (frame: Frame) => void;
-  /** The channel carries something that is no frame; no further frame follows. */
+  /** The channel contains invalid data; no further frame follows. */
   onBrokenChannel(reason: string): void;
   /** `how` is the signal or the exit code, for a sentence. */
   onExit(how: string): void;
@@ -57,7 +57,7 @@ export function spawnDecoderChild(
     logger.warn({ err: error, pid: child.pid }, 'A decoder child had an error');
     if (child.pid === undefined) end('it could not be started');
   });
-  // A launcher that stays is the first of a line, and the decoder is the last.
+  // A launcher that keeps running is the first process of a chain, and the decoder is the last.
   const line = () =>
     child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? descendantsOf(child.pid) : [])];
   return {
@@ -82,7 +82,7 @@ function readChannel(channel: Duplex, events: DecoderChildEvents): void {
       events.onBrokenChannel(error instanceof Error ? error.message : String(error));
     }
   });
-  // A child that is gone is reported by 'exit', not by a write that fails.
+  // The end of a child is reported by 'exit', not by a failed write.
   channel.on('error', () => undefined);
 }
 
@@ -90,7 +90,7 @@ function killIfThere(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch {
-    // It ended by itself.
+    // It has exited by itself.
   }
 }
 
@@ -98,7 +98,7 @@ function offerToMemoryKiller(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
   } catch {
-    // Elsewhere there is no such file, and a launcher may have made it another user's.
+    // The file does not exist on other systems, and a launcher may have changed the owner.
   }
 }
 
@@ -110,7 +110,7 @@ function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | unde
     const output = chunk.toString('utf8').slice(0, budget).trim();
     budget = Math.max(0, budget - chunk.length);
     if (output === '') return;
-    // In the sentence too: a log for people has no other fields, and this is where a launcher says what it lacks.
+    // Also in the message: human-readable logs show no other fields, and a launcher reports its errors here.
     const words = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, longestErrorSentence);
     logger.warn({ pid, output }, `A decoder child wrote to its error output: ${words}`);
   });

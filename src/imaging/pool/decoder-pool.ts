@@ -29,7 +29,7 @@ export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Children that decode, one for each core; up to `probePlaces` more only probe. */
+  /** Children that decode, one for each core; up to `probePlaces` further ones only probe. */
   readonly size: number;
   /** Wall time of one task, from its start in a child. */
   readonly timeoutMs: number;
@@ -42,14 +42,14 @@ export interface DecoderPoolOptions {
   readonly logger: Logger;
   /** Another module for the children, with the same messages. */
   readonly childModule?: string;
-  /** Program and arguments in front of each child's Node, which shut it in; `{folder}` stands for its input folder. */
+  /** Launcher: program and arguments in front of each child's Node; `{folder}` expands to its input folder. */
   readonly launcher?: readonly string[];
   /**
-   * Folder that takes the input folders of the children, best on the file system of the pictures: there an input is a
-   * hard link, elsewhere a copy. Default: a new folder of the system's for temporary files.
+   * Parent of the children's input folders, preferably on the file system of the pictures, where an input is a hard
+   * link instead of a copy. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
-  /** No other process uses `workDirectory`: what lies there at the start was left behind. */
+  /** No other process uses `workDirectory`: its content at startup was left behind by a crash. */
   readonly isAlone?: boolean;
 }
 
@@ -57,13 +57,13 @@ export interface DecoderPoolOptions {
 export interface Turn {
   /** Lower goes first. */
   readonly priority: number;
-  /** Whose picture it is: tenants take turns. */
+  /** Tenant of the picture: tenants take turns. */
   readonly tenant?: TenantKey;
   /** Takes a waiting request out; ends a running one together with its child. */
   readonly signal?: AbortSignal;
 }
 
-/** What deriving a picture gave. */
+/** Result of deriving a picture. */
 export interface DerivedPicture extends DescribedPicture {
   /** Largest first. */
   readonly renditions: readonly RenditionFile[];
@@ -116,7 +116,7 @@ export interface DecoderPool {
    */
   tryPresets(request: TryPresetsRequest & Turn): Promise<TriedPresets>;
   /**
-   * Whether the renditions of two images show the same pixels up to re-encoding.
+   * Whether the renditions of two images have the same pixels up to re-encoding.
    * @throws AppError: `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
   matchRenditions(request: MatchRenditionsRequest & Turn): Promise<RenditionMatch>;
@@ -128,10 +128,10 @@ export interface DecoderPool {
 // The build turns .ts into .js; the child's entry has the ending of this very file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Children that probe: with a single one, a file that uses up the probe's time would hold up every upload. */
+/** Children that probe: with only one, a file that uses the whole probe timeout would delay every upload. */
 const probePlaces = 2;
 
-/** How often folders are marked as in use; those that are not for a day count as left behind. */
+/** Interval for marking folders as in use; folders not marked for a day count as abandoned. */
 const touchMs = 3_600_000;
 
 /**
@@ -148,7 +148,7 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const probing = makeLane<'probe'>({
     ...common,
     size: probePlaces,
-    // The second place costs memory and start-up time, and most installations never need it.
+    // The second place costs memory and startup time, and most installations never need it.
     startAtOnce: 1,
     timeoutMs: options.probeTimeoutMs,
   });

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * The processes below `pid`, each followed by those below it, from Linux's /proc. Empty elsewhere and on kernels that
- * list no children (CONFIG_PROC_CHILDREN).
+ * The descendants of `pid`, each followed by its own descendants, from Linux's /proc. Empty on other systems and on
+ * kernels without CONFIG_PROC_CHILDREN.
  */
 export function descendantsOf(pid: number): number[] {
   try {

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts';
 
 const fullDisk = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** The error that Vitrine names for a failed system call on a file; `undefined` when `error` is anything else. */
+/** Maps a failed system call on a file to a named error; `undefined` for any other `error`. */
 export function namedFileError(error: unknown): AppError | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   if (fullDisk.has(error.code)) {

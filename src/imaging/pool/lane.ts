@@ -59,14 +59,16 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
     for (const slot of slots.slice(0, options.startAtOnce)) slot.start();
   }
 
-  /** Whether a tenant may have another child: after a file that killed one, it holds a single place for a while. */
+  /**
+   * Whether a tenant may use another child: after one of its files killed a child, it is limited to one for a while.
+   */
   function mayRun(tenant: TenantKey): boolean {
     return (
       !options.restrained.isRestrained(tenant) || !running.values().some((entry) => entry.tenant === tenant)
     );
   }
 
-  /** Children that have not been started yet would fail like the others. */
+  /** Children that have not been started yet would fail in the same way. */
   function isBroken(): boolean {
     const started = slots.filter((slot) => slot.state !== 'unstarted');
     return started.length > 0 && started.every((slot) => slot.isBroken);
@@ -102,7 +104,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
   function end(entry: Entry, settle: () => void): void {
     running.delete(entry);
     settle();
-    // The place of a restrained tenant is free only now, after its child has become idle.
+    // A restrained tenant's place is free only now that its child is idle.
     advance();
   }
 

@@ -7,8 +7,8 @@ import type { RenditionMatch } from '../../model/sameness.ts';
 import type { EncodedRendition } from '../make-renditions.ts';
 
 /**
- * Files that a request reads. The parent replaces every path here, and those of a `RenditionPair`, by one in the child's
- * own folder before the request leaves (`work-folder.ts`): its child can read no others.
+ * Files that a request reads. Before it sends the request, the parent replaces every path here, and those of a
+ * `RenditionPair`, with one in the child's own folder (`work-folder.ts`): the child can read no others.
  */
 export interface InputFiles {
   readonly path: string;
@@ -20,13 +20,13 @@ export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** Asks a child for renditions. */
+/** Requests renditions from a child. */
 export interface DeriveRequest extends InputFiles {
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
 }
 
-/** Renditions in memory, largest first, with what the picture is recognised by. */
+/** Renditions in memory, largest first, with fingerprint data. */
 export interface EncodedPicture extends DescribedPicture {
   readonly renditions: readonly EncodedRendition[];
 }
@@ -68,24 +68,24 @@ export interface TriedPresets {
   readonly results: readonly PresetTrial[];
 }
 
-/** Two renditions of one preset, as files of this machine. */
+/** Two renditions of one preset, as local files. */
 export interface RenditionPair {
   readonly preset: string;
-  /** The rendition that was just made, and its size. */
+  /** The new rendition, and its size. */
   readonly path: string;
   readonly width: number;
   readonly height: number;
-  /** A stored rendition of another image, and the SHA-256 that it was recorded with. */
+  /** A stored rendition of another image, and its recorded SHA-256. */
   readonly storedPath: string;
   readonly storedSha256: string;
 }
 
-/** Asks a child whether the renditions of two images show the same pixels. */
+/** Asks a child to compare the pixels of two images' renditions. */
 export interface MatchRenditionsRequest {
   readonly pairs: readonly RenditionPair[];
 }
 
-/** Every kind of work that a child does: its request and its result. Originals travel by files, never in messages. */
+/** Every kind of work of a child: its request and its result. Originals are passed as files, never in messages. */
 export interface Work {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
   readonly derive: { readonly request: DeriveRequest; readonly result: EncodedPicture };
@@ -112,7 +112,7 @@ export interface TaskMessage {
   readonly order: Order;
 }
 
-/** Errors that a child may report. The parent treats every other code as a wrong answer. */
+/** Errors that a child may report. The parent treats any other code as an invalid response. */
 export const reportableCodes = [
   'empty_file',
   'not_a_picture',
@@ -130,7 +130,7 @@ export const reportableCodes = [
 /** One of the errors that a child may report. */
 export type ReportableCode = (typeof reportableCodes)[number];
 
-/** Longest sentence of a named error, in UTF-16 code units. */
+/** Maximum length of a named error's message, in UTF-16 code units. */
 export const maxSentence = 500;
 
 /** A named error; `cause` is for the log only. */
@@ -142,7 +142,7 @@ export interface FailureMessage {
   readonly cause?: string;
 }
 
-/** Child → parent. `result` is JSON: bytes of renditions follow as the payload (`packResult`). */
+/** Child → parent. `result` is JSON; the bytes of renditions follow as the payload (`packResult`). */
 export type ChildMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }

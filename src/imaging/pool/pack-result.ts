@@ -1,8 +1,8 @@
 import type { EncodedPicture, Outcome, WorkKind } from './messages.ts';
 
-// Apart from answers.ts, which checks results in the parent: a child starts sooner without the library for schemas.
+// Separate from answers.ts, which validates results in the parent: a child starts faster without the schema library.
 
-/** A result as it travels: JSON, and the bytes of all renditions one after the other. */
+/** A result as sent: JSON, and the concatenated bytes of all renditions. */
 interface PackedResult {
   readonly result: object;
   readonly payload: readonly Uint8Array[];

@@ -5,7 +5,7 @@ import type { EncodedRendition } from '../make-renditions.ts';
 import { recipeOf } from '../recipe.ts';
 import { namedFileError } from './file-errors.ts';
 
-/** A rendition that lies as a file (not synced to the disk yet) in the output directory. */
+/** A rendition as a file (not yet synced to disk) in the output directory. */
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;
@@ -19,7 +19,7 @@ export interface RenditionFile {
   readonly sha256: string;
 }
 
-/** Up to this length, hashing on the event loop (0.2 ms) costs less than handing the bytes to the thread pool. */
+/** Up to this length, hashing on the event loop (0.2 ms) costs less than passing the bytes to the thread pool. */
 const smallBytes = 2 ** 18;
 
 /**
@@ -46,7 +46,7 @@ async function writeRendition({
   jpeg,
   path,
 }: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
-  // Not synced: the storage decides what must survive a power cut.
+  // Not synced: the storage decides what must survive a power failure.
   const [sha256] = await Promise.all([sha256Of(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
   return { preset: preset.name, recipe: recipeOf(preset), path, width, height, bytes: jpeg.length, sha256 };
 }

@@ -39,7 +39,7 @@ export function serve(handlers: Handlers): void {
   send({ message: { type: 'ready' } });
 }
 
-/** Native code that is loaded by now stays; JavaScript can load no more of it. Node added the call in 24.14 or so. */
+/** Already loaded native code stays; JavaScript can load no more. Node added the call in about 24.14. */
 function dropAddons(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
@@ -48,7 +48,7 @@ function dropAddons(): void {
 function endAtOnce(): void {
   // Not exit() first: it waits for native threads, and one of them may hang.
   process.kill(process.pid, 'SIGKILL');
-  // Only reached by the first process of a PID namespace, which the kernel protects from its own signals.
+  // Reached only by the first process of a PID namespace, which the kernel protects from its own signals.
   process.exit(1);
 }
 
@@ -69,7 +69,7 @@ function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof AppError && isReportable(error.code)) {
     const named = { code: error.code, message: asSentence(error.message) };
-    // What the image library said is for the log.
+    // The image library's message is for the log.
     return error.cause instanceof Error ? { ...named, cause: error.cause.message } : named;
   }
   const named = namedFileError(error);
@@ -81,7 +81,7 @@ function isReportable(code: string): code is ReportableCode {
   return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** A sentence may quote bytes of the file; the parent accepts printable text of a limited length only. */
+/** A message may quote bytes of the file; the parent accepts only printable text of limited length. */
 function asSentence(message: string): string {
   return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxSentence);
 }

@@ -15,7 +15,7 @@ export interface SlotOptions {
   readonly childModule: string;
   /** Program and arguments in front of the child's Node; empty for none. */
   readonly launcher: readonly string[];
-  /** Folder in which each place in the pool has a folder of its own for inputs. */
+  /** Folder with an input folder for each slot of the pool. */
   readonly workDirectory: string;
   /** Wall time of one task. */
   readonly timeoutMs: number;
@@ -35,7 +35,7 @@ export interface PoolCounters {
   memoryKills: number;
 }
 
-/** What a slot's child is doing; `down` while there is none, after there was one. */
+/** State of a slot's child; `down` if there is none, after there was one. */
 export type SlotState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'down';
 
 const startLimitMs = 10_000;
@@ -132,7 +132,7 @@ export class Slot {
     await this.#folder.remove().catch(() => undefined);
   }
 
-  /** Gives the child the task's files, waits for its end, and takes them away again. */
+  /** Gives the child the task's files, waits for it to finish, and removes them again. */
   async #handOver(task: Task): Promise<void> {
     try {
       const { order, clear } = await this.#folder.place(task.order);
@@ -140,7 +140,7 @@ export class Slot {
       await task.promise.catch(() => undefined);
       await clear();
     } catch (error) {
-      // The child has seen nothing of the task and can take the next one.
+      // The child has received nothing of the task and can take the next one.
       if (!this.#isCurrent(task)) return;
       this.#endTask(task);
       task.reject(namedFileError(error) ?? error);
@@ -158,7 +158,7 @@ export class Slot {
   }
 
   #onFrame({ message: sent, payload }: Frame): void {
-    // What a child still sends when it is being killed counts for nothing.
+    // Anything a child sends while it is being killed is ignored.
     if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
     try {
       const message = readChildMessage(sent);
@@ -177,7 +177,7 @@ export class Slot {
     this.#becomeIdle();
   }
 
-  /** The child may be in the hands of whoever made the picture: it ends, and what it said counts for nothing. */
+  /** A malicious picture may control the child: kill it, and ignore what it sent. */
   #onWrongAnswer(what: string): void {
     if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
     this.#options.logger.warn(

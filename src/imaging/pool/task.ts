@@ -3,15 +3,15 @@ import type { Logger } from '../../model/logger.ts';
 import { readResult, WrongAnswer } from './answers.ts';
 import type { ChildMessage, Order, Outcome } from './messages.ts';
 
-/** A task that a child is at work on. */
+/** A task that a child is processing. */
 export interface TaskHandle {
-  /** Rejects with the child's named error, or with `decoder_crashed` when the child does not survive the task. */
+  /** Rejects with the child's named error, or with `decoder_crashed` if the child does not survive the task. */
   readonly result: Promise<Outcome>;
   /** Ends the task's child; `result` then rejects with `reason`. Does nothing once the task has ended. */
   stop(reason: unknown): void;
 }
 
-/** A task, seen from the slot that runs it. */
+/** A task, from the perspective of its slot. */
 export interface Task extends PromiseWithResolvers<Outcome> {
   readonly id: number;
   readonly order: Order;
@@ -20,11 +20,11 @@ export interface Task extends PromiseWithResolvers<Outcome> {
   verdict?: { readonly reason: unknown };
 }
 
-/** Characters of a child's stack that are logged. */
+/** Maximum characters of a child's stack in the log. */
 const longestCause = 4000;
 
 /**
- * Checks the message that is to end `task`; the returned function settles the task by it.
+ * Validates the message that ends `task`; the returned function settles the task with it.
  * @throws {WrongAnswer}
  */
 export function settlementOf(
@@ -40,7 +40,7 @@ export function settlementOf(
   }
   const { code, cause } = message;
   if (cause !== undefined) {
-    // A bad picture is daily life; anything else deserves attention.
+    // Broken pictures are routine; any other error is logged as a warning.
     const level = familyOf(code) === null ? 'warn' : 'info';
     logger[level]({ code, cause: cause.slice(0, longestCause) }, 'A decoder child met an error');
   }

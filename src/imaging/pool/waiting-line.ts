@@ -1,7 +1,7 @@
-/** Identifies a tenant in front of the decoders; work that belongs to no tenant shares `undefined`. */
+/** Identifies a tenant in the queue for decoders; work without a tenant shares `undefined`. */
 export type TenantKey = number | undefined;
 
-/** Where a request stands: lower priority goes first, and tenants take turns among equals. */
+/** Position of a request: lower priority first; within a priority, tenants take turns. */
 export interface Standing {
   readonly priority: number;
   readonly tenant: TenantKey;
@@ -11,7 +11,7 @@ export interface Standing {
 export interface WaitingLine<Item extends Standing> {
   readonly length: number;
   add(item: Item): void;
-  /** Removes and returns the first item whose tenant `mayRun` admits; `undefined` when there is none. */
+  /** Removes and returns the first item whose tenant passes `mayRun`; `undefined` if there is none. */
   next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
   /** Removes an item; returns whether it was there. */
   remove(item: Item): boolean;
@@ -25,9 +25,10 @@ interface Place<Item> {
 }
 
 /**
- * An empty line. Each item gets a turn: one after the last of its own tenant, and not before the first in the line
- * (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996), among items of one priority. The jobs table orders by
- * the same rule, but a claimed job, a probe and a search would still wait behind all that one tenant has sent before.
+ * An empty queue. Each item gets a turn: one after the last of its own tenant, and not before the first in the queue
+ * (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996), among items of one priority. The jobs table is ordered
+ * by the same rule, but without it here a claimed job, a probe or a search would wait behind everything that one tenant
+ * has sent before.
  */
 export function makeWaitingLine<Item extends Standing>(): WaitingLine<Item> {
   const places: Place<Item>[] = [];

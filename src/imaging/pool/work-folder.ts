@@ -4,12 +4,15 @@ import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { InputFiles, MatchRenditionsRequest, Order, RenditionPair, WorkKind } from './messages.ts';
 
-/** The one folder that a decoder child may read beside its code. It holds the inputs of the task in hand only. */
+/** The only folder besides its code that a decoder child may read. It contains only the inputs of the current task. */
 export interface WorkFolder {
   readonly path: string;
-  /** Makes the folder if it is missing. Never throws: a folder that cannot be made fails the first task, with a reason. */
+  /**
+   * Creates the folder if it is missing. Never throws: if the folder cannot be created, the first task fails with a
+   * reason.
+   */
   ensure(): void;
-  /** Puts the files of `order` into the folder. Rejects with the system's error; nothing is left behind then. */
+  /** Puts the files of `order` into the folder. Rejects with the system's error; it then leaves nothing behind. */
   place<Kind extends WorkKind>(order: Order<Kind>): Promise<PlacedOrder<Kind>>;
   /** Marks the folder as in use, for `sweepWorkFolders` of another process. */
   touch(): void;
@@ -17,20 +20,22 @@ export interface WorkFolder {
   remove(): Promise<void>;
 }
 
-/** An order whose paths lie in the child's folder. */
+/** An order with paths in the child's folder. */
 export interface PlacedOrder<Kind extends WorkKind> {
   readonly order: Order<Kind>;
   /** Removes the inputs. Never rejects. */
   readonly clear: () => Promise<void>;
 }
 
-/** Folders that no process touched for this time were left behind by a crash. */
+/** Folders not touched by any process for this time were left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/** Errors of `link` after which a copy may still work: other file systems, foreign owners, systems without links. */
+/** Errors of `link` after which a copy may still succeed: other file systems, foreign owners, no hard link support. */
 const unlinkable = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
-/** A work folder below `root`, not made yet. Inputs are hard links where `root` is on the file system of the pictures. */
+/**
+ * A work folder below `root`, not created yet. Inputs are hard links if `root` is on the file system of the pictures.
+ */
 export function makeWorkFolder(root: string): WorkFolder {
   const path = join(root, randomUUID());
   let count = 0;
@@ -39,12 +44,12 @@ export function makeWorkFolder(root: string): WorkFolder {
     const placed: string[] = [];
     const clear = async () => void (await Promise.allSettled(placed.map((file) => unlink(file))));
     const placeFile = async (from: string): Promise<string> => {
-      // The file's own name shows in system tools what a child is working on; the number keeps two of a name apart.
+      // The file's own name shows in system tools what a child is processing; the number makes it unique.
       const to = join(path, `${basename(from).slice(0, 80)}.${++count}`);
       placed.push(to);
       await linkOrCopy(from, to).catch(async (error: unknown) => {
         if (!hasCode(error, 'ENOENT')) throw error;
-        // Either side may be missing. A folder that somebody removed is made again; else `from` is what is missing.
+        // Either may be missing. A removed folder is created again; otherwise `from` is missing.
         await mkdir(path, { recursive: true });
         await linkOrCopy(from, to);
       });
@@ -71,8 +76,7 @@ export function makeWorkFolder(root: string): WorkFolder {
 }
 
 /**
- * Removes work folders below `root` that a crash left behind: every one if `isAlone`, else those that have been
- * abandoned for a day.
+ * Removes work folders below `root` that a crash left behind: all of them if `isAlone`, else those abandoned for a day.
  */
 export function sweepWorkFolders(root: string, isAlone: boolean): void {
   attempt(() => {
@@ -86,7 +90,7 @@ export function sweepWorkFolders(root: string, isAlone: boolean): void {
 
 type Place = (path: string) => Promise<string>;
 
-/** The same request with its files at the places that `place` gives them. */
+/** The same request with the paths that `place` returns. */
 async function withPlaces(
   request: InputFiles | MatchRenditionsRequest,
   place: Place,
@@ -125,6 +129,6 @@ function attempt(work: () => void): void {
   try {
     work();
   } catch {
-    // A folder that is missing or not writable shows at the first task, which fails with the system's reason.
+    // A missing or read-only folder is reported by the first task, which fails with the system's error.
   }
 }

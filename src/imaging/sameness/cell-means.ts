@@ -1,7 +1,7 @@
 import type { Pixels } from '../pixels.ts';
 import type { Plane } from './cell-planes.ts';
 
-/** Side of a cell in pixels. The last ones of a row or column may be larger by a few pixels, so that none is smaller. */
+/** Side of a cell in pixels. The last ones of a row or column may be a few pixels larger, so that none is smaller. */
 const cellSide = 4;
 
 /** Means of a picture's cells on the scale of 8 bits: luma, and the two chroma channels of JPEG around 0. */
@@ -12,8 +12,8 @@ export interface CellMeans {
 }
 
 /**
- * Means of 4 × 4 pixels in the colour space of JPEG (JFIF 1.02: ITU-R BT.601, full range). Encoders quantise in it, so that
- * their noise is about equal everywhere; CIE L*a*b* would magnify that of dark, saturated places.
+ * Means of 4 × 4 pixels in the colour space of JPEG (JFIF 1.02: ITU-R BT.601, full range). Encoders quantise in it, so
+ * their noise is roughly uniform; CIE L*a*b* would magnify that of dark, saturated areas.
  */
 export function cellMeans({ data, width, height }: Pixels): CellMeans {
   const across = startsOf(width);
@@ -44,7 +44,7 @@ export function cellMeans({ data, width, height }: Pixels): CellMeans {
   return means;
 }
 
-/** First pixel of each cell along one side, and the end of the last one. */
+/** First pixel of each cell along one dimension, and the end of the last one. */
 function startsOf(length: number): Int32Array {
   const count = Math.max(1, Math.floor(length / cellSide));
   return Int32Array.from({ length: count + 1 }, (_, cell) => Math.floor((cell * length) / count));

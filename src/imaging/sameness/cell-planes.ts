@@ -13,7 +13,7 @@ export interface CellFrame {
   readonly rows: number;
 }
 
-/** `b` less `a`, cell by cell; both have the same size. */
+/** `b` minus `a`, cell by cell; both have the same size. */
 export function differenceOf(a: Plane, b: Plane): Plane {
   return { ...a, values: a.values.map((value, cell) => (b.values[cell] ?? 0) - value) };
 }
@@ -40,7 +40,7 @@ export function makeMeans({ columns, rows, values }: Plane): (frame: CellFrame) 
   };
 }
 
-/** The largest less the smallest value in a rectangle and one cell around it. */
+/** The largest minus the smallest value in a rectangle and one cell around it. */
 export function contrastIn({ columns, rows, values }: Plane, frame: CellFrame): number {
   const right = Math.min(columns, frame.column + frame.columns + 1);
   const bottom = Math.min(rows, frame.row + frame.rows + 1);

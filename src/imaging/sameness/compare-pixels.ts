@@ -6,15 +6,15 @@ import { type Block, worstBlock } from './worst-block.ts';
 /** Where two pictures of one size differ most, and what differs there. */
 export interface PixelDifference {
   readonly channel: Block['channel'];
-  /** Middle of the block, in percent of the width and the height. */
+  /** Centre of the block, in percent of the width and the height. */
   readonly left: number;
   readonly top: number;
 }
 
 /**
- * How two pictures of one size differ beyond what re-encoding and resizing may do; `undefined` when they are the same
- * pixels. Block by block, each in lightness and in colour, so that neither a changed digit nor a changed shade drowns in
- * the mean of a large picture.
+ * Where two pictures of one size differ more than re-encoding and resizing can explain; `undefined` if the pixels are
+ * the same. Compares block by block, in lightness and in colour, so that a changed digit or shade is not averaged out
+ * in a large picture.
  */
 export function differenceOfPixels(a: Pixels, b: Pixels): PixelDifference | undefined {
   const means = cellMeans(a);

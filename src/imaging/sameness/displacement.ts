@@ -1,20 +1,20 @@
 import type { Pixels } from '../pixels.ts';
 
-/** How far the content of one picture lies to the right of, and below, that of another, in pixels. */
+/** Offset of one picture's content to the right of, and below, another's, in pixels. */
 export interface Displacement {
   readonly right: number;
   readonly down: number;
 }
 
-/** Less changes no mean of a block. */
+/** A smaller displacement changes no block mean. */
 const negligible = 0.05;
-/** Image libraries place enlarged pictures up to a pixel off; more is another cut of the picture. */
+/** Image libraries shift enlarged pictures by up to a pixel; more means another crop. */
 const largest = 1.25;
 
 /**
- * Displacement of `b` against `a`, pictures of one size, by the least squares of one step (Lucas, Kanade, "An iterative
- * image registration technique with an application to stereo vision", 1981) over the whole picture at half its size.
- * `undefined` when there is none, or it is too large for a re-encoding: then the two are compared as they lie.
+ * Displacement of `b` against `a`, pictures of one size, by one least-squares step (Lucas, Kanade, "An iterative image
+ * registration technique with an application to stereo vision", 1981) over the whole picture at half its size.
+ * `undefined` if there is none, or if it is too large for a re-encoding: the two are then compared unshifted.
  */
 export function displacementOf(a: Pixels, b: Pixels): Displacement | undefined {
   const width = a.width >> 1;
@@ -35,14 +35,14 @@ export function displacementOf(a: Pixels, b: Pixels): Displacement | undefined {
   }
   const determinant = xx * yy - xy * xy;
   if (!(determinant > 0)) return undefined;
-  // Twice: one step at half the size is two pixels.
+  // Doubled: one step at half the size is two pixels.
   const right = (2 * (xd * yy - yd * xy)) / determinant;
   const down = (2 * (yd * xx - xd * xy)) / determinant;
   const distance = Math.max(Math.abs(right), Math.abs(down));
   return distance >= negligible && distance <= largest ? { right, down } : undefined;
 }
 
-/** Mean of both pictures' slopes, by central differences. */
+/** Mean gradient of both pictures, by central differences. */
 function slopeAt(one: Float32Array, two: Float32Array, at: number, step: number): number {
   const before = (one[at - step] ?? 0) + (two[at - step] ?? 0);
   return ((one[at + step] ?? 0) + (two[at + step] ?? 0) - before) / 4;
@@ -67,7 +67,7 @@ function sumOfFour(data: Uint8Array, at: number, row: number): number {
   return (data[at] ?? 0) + (data[at + 3] ?? 0) + (data[at + row] ?? 0) + (data[at + row + 3] ?? 0);
 }
 
-/** The picture with its content moved back by a displacement (bilinear); pixels at the border are repeated. */
+/** The picture with its content shifted back by a displacement (bilinear); border pixels are repeated. */
 export function movedBack({ data, width, height }: Pixels, { right, down }: Displacement): Pixels {
   const result = Buffer.allocUnsafe(data.length);
   const columns = neighboursOf(width, right);
@@ -91,7 +91,7 @@ export function movedBack({ data, width, height }: Pixels, { right, down }: Disp
   return { data: result, width, height };
 }
 
-/** For each place along one side, the two that it is mixed from, and the share of the second. */
+/** For each position along one dimension, the two source positions and the weight of the second. */
 function neighboursOf(length: number, distance: number) {
   const whole = Math.floor(distance);
   const inside = (place: number) => Math.max(0, Math.min(length - 1, place));

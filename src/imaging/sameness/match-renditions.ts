@@ -6,20 +6,20 @@ import { openSource } from '../source.ts';
 import { decodeTo } from '../steps.ts';
 import { differenceOfPixels } from './compare-pixels.ts';
 
-/** Two renditions of one preset: one that was just made, and a stored one of another image. */
+/** Two renditions of one preset: a new one, and a stored one of another image. */
 export interface EncodedPair extends Size {
   readonly preset: string;
   readonly made: Uint8Array;
   readonly stored: Uint8Array;
-  /** SHA-256 that the stored bytes had when they were recorded, hexadecimal. */
+  /** Recorded SHA-256 of the stored bytes, hexadecimal. */
   readonly storedSha256: string;
 }
 
 /**
- * Whether two images' renditions show the same pixels up to re-encoding. Every preset is compared: a smaller rendition is a
- * mean of the larger one's pixels, but that its stored file is what its row says is seen only by reading it.
- * @param pairs read one after the other. Width and height are those of the rendition that was made; the stored one may
- *   differ by a rounding, and is then resized.
+ * Whether two images' renditions have the same pixels up to re-encoding. Every preset is compared: a smaller rendition
+ * is a mean of the larger one's pixels, but only reading its stored file verifies that it matches its row.
+ * @param pairs read one after the other. Width and height are those of the new rendition; the stored one may differ by
+ *   rounding, and is then resized.
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {

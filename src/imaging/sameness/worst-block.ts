@@ -1,24 +1,24 @@
 import type { CellMeans } from './cell-means.ts';
 import { type CellFrame, contrastIn, differenceOf, makeMeans, type Plane } from './cell-planes.ts';
 
-/** A block of cells, and how far two pictures lie apart there. */
+/** A block of cells, and the difference between two pictures there. */
 export interface Block extends CellFrame {
-  /** Difference of the block's means ÷ what re-encoding may change there: above 1, it is another picture. */
+  /** Difference of the block's means ÷ what re-encoding may change there: above 1, the pictures differ. */
   readonly excess: number;
   readonly channel: 'lightness' | 'colour';
 }
 
-/** What re-encoding may change of a block's mean: `base`, and `slope` × the contrast in and around the block. */
+/** How much re-encoding may change a block's mean: `base`, plus `slope` × the contrast in and around the block. */
 interface Allowance {
   readonly base: number;
   readonly slope: number;
 }
 
 /**
- * Allowances, by the side of a block in cells of 4 pixels: small blocks see a changed stroke, large ones a changed shade.
- * Measured (ADR 0025): what JPEG at quality 60 with 4:2:0 leaves of a photograph stays below 0.8 of them, a changed digit exceeds them
- * three times and more. Contrast enters because an edge that is resampled, or whose chroma is stored at half the size,
- * errs in proportion to it.
+ * Allowances by the side of a block, in cells of 4 pixels: small blocks detect a changed stroke, large ones a changed
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 leaves a photograph below 0.8 of them; a changed digit
+ * exceeds them at least threefold. Contrast matters because the error of an edge that is resampled, or whose chroma is
+ * stored at half the size, is proportional to it.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -29,8 +29,9 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
 ];
 
 /**
- * Where two pictures of one size differ most, for what re-encoding may do. Variants of one drawing that were exported alike
- * have no noise at all, so a slight change stands out there: the less noise, the smaller the allowances.
+ * Where two pictures of one size differ most, relative to what re-encoding may change. Variants of one drawing that
+ * were exported alike have no noise, so a slight change is significant there: the less noise, the smaller the
+ * allowances.
  */
 export function worstBlock(a: CellMeans, b: CellMeans): Block {
   const share = shareOf(noiseOf(a, b));
@@ -44,7 +45,7 @@ export function worstBlock(a: CellMeans, b: CellMeans): Block {
     for (const frame of blocksOf(a.luma, scale.side)) {
       const lightness = Math.abs(luma(frame));
       const colour = Math.hypot(blue(frame), red(frame));
-      // Contrast only raises an allowance, so that few blocks need to be looked at for it.
+      // Contrast only raises an allowance, so it needs to be computed for only a few blocks.
       const most = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
       if (most <= worst.excess) continue;
       const lightnessExcess = lightness / share / allowed(scale.luma, lumaContrast(a, b, frame));
@@ -61,7 +62,7 @@ function allowed({ base, slope }: Allowance, contrast: number): number {
   return base + slope * contrast;
 }
 
-/** Of the picture with less: what only one of them shows is no contrast that re-encoding could blur. */
+/** Of the picture with less contrast: detail that only one of them has is not contrast that re-encoding could blur. */
 function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
   return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
 }
@@ -71,7 +72,9 @@ function chromaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
   return Math.min(of(a), of(b));
 }
 
-/** Squares with that many cells a side, each half over the one before; the last ones end with the picture. */
+/**
+ * Squares with that many cells a side, each overlapping the previous one by half; the last ones end with the picture.
+ */
 function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame> {
   const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
   const step = Math.max(1, side >> 1);
@@ -84,12 +87,12 @@ function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame>
   }
 }
 
-/** Contrast in luma of a cell where re-encoding leaves noise. */
+/** Minimum luma contrast of a cell for re-encoding to leave noise in it. */
 const activeContrast = 12;
 
 /**
- * Upper quartile of the differences, in luma or chroma, of the cells that have contrast in both pictures; 0 when there are
- * none. Not the median: most blocks of a JPEG that is saved again at its own quality come out as they were.
+ * Upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if there are
+ * none. Not the median: most blocks of a JPEG that is saved again at the same quality are unchanged.
  */
 function noiseOf(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
@@ -106,11 +109,11 @@ function noiseOf(a: CellMeans, b: CellMeans): number {
   return Float32Array.from(noise).sort()[Math.floor(noise.length * 0.75)] ?? 0;
 }
 
-/** Part of the allowances that holds for a pair without noise, and noise from which on they hold in full. */
+/** Fraction of the allowances for a pair without noise, and the noise from which they apply in full. */
 const leastShare = 0.3;
 const fullNoise = 0.875;
 
-/** Part of the allowances that holds for a pair with so much noise. */
+/** Fraction of the allowances for a pair with this much noise. */
 function shareOf(noise: number): number {
   return Math.min(1, leastShare + (1 - leastShare) * (noise / fullNoise));
 }

@@ -4,24 +4,24 @@ import type { Logger } from '../../model/logger.ts';
 import { type Principal, whoCalled } from '../../model/principal.ts';
 
 interface Parts {
-  /** What purges are confirmed with; unset, none that needs it is allowed. */
+  /** The token that confirms purges; if unset, purges that require one are refused. */
   readonly confirmToken: string | undefined;
-  /** Whether others than this machine may reach the server. */
+  /** Whether others than this machine can reach the server. */
   readonly isExposed: boolean;
   readonly logger: Logger;
 }
 
 /** A purge that is no dry run. */
 interface ConfirmedPurge {
-  /** Living images that nobody uses, or images that somebody deleted before. */
+  /** Living images without references, or images that were deleted before. */
   readonly scope: 'unused' | 'deleted';
-  /** Every token that the call carries; one that is wrong refuses the purge. */
+  /** Every token in the request; a wrong one refuses the purge. */
   readonly tokens: readonly string[];
 }
 
 /**
- * The one rule of all surfaces for what cannot be undone. A purge of unused images always has to be confirmed. A purge of
- * deleted ones has to be once others than this machine may call; before that, older clients send no token.
+ * The rule of all surfaces for irreversible operations. A purge of unused images always requires confirmation. A purge
+ * of deleted images requires it if others than this machine can reach the server; older local clients send no token.
  * @throws {AppError} `purge_refused`
  */
 export type ConfirmPurge = (principal: Principal, purge: ConfirmedPurge) => void;
@@ -42,14 +42,14 @@ function refuse(expected: string | undefined, tokens: readonly string[]): string
     return 'Others than this machine reach this server, and it has no PURGE_CONFIRM_TOKEN: set that variable and start again, then send its value as confirm_token in the body or in the header X-Confirm-Token.';
   if (tokens.length === 0)
     return 'A purge has to be confirmed: send the value of PURGE_CONFIRM_TOKEN as confirm_token in the body or in the header X-Confirm-Token, or make it a dry run to see what it would remove.';
-  // Each is compared, so that the time does not say which one was wrong.
+  // All are compared, so that the response time does not reveal which one was wrong.
   const wrong = tokens.filter((token) => !isSame(token, expected));
   return wrong.length === 0
     ? undefined
     : 'confirm_token is not the value of PURGE_CONFIRM_TOKEN; nothing was removed.';
 }
 
-/** Compared in constant time, over digests of equal length: the answer's delay says nothing about the token. */
+/** Compared in constant time, over digests of equal length: the response time reveals nothing about the token. */
 function isSame(given: string, expected: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text.trim()).digest();
   return timingSafeEqual(digest(given), digest(expected));

@@ -15,7 +15,7 @@ interface Parts {
 /** What is to be purged. */
 export interface DeletedPurge {
   readonly dryRun: boolean;
-  /** Tokens that confirm it, where it has to be confirmed; a dry run needs none. */
+  /** Tokens that confirm it, if required; a dry run needs none. */
   readonly confirmTokens?: readonly string[];
   /** Images that were deleted at least this long ago. */
   readonly days: number;
@@ -37,8 +37,8 @@ export interface DeletedPurgeReport extends PurgeTally {
 }
 
 /**
- * Phase two of deleting: removes images that were deleted long enough ago, with those files that nobody else needs.
- * @throws {AppError} `purge_refused` unless it is confirmed, where others than this machine may call
+ * Phase two of deletion: removes images that were deleted long enough ago, with the files that no other image uses.
+ * @throws {AppError} `purge_refused` if confirmation is required and missing
  */
 export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
 

@@ -1,7 +1,7 @@
 import type { ForgetQueries } from '../../db/forgetting.ts';
 import type { Logger } from '../../model/logger.ts';
 
-/** How long rows are kept that nothing needs any more, in days. */
+/** Retention of rows that nothing needs any more, in days. */
 export interface Retention {
   readonly completedJobDays: number;
   readonly failedJobDays: number;
@@ -15,7 +15,7 @@ interface Parts {
   readonly logger: Logger;
 }
 
-/** Forgets rows by age: finished jobs, imports with the images that never got a picture, and tenants that have nothing. */
+/** Removes expired rows: finished jobs, imports with the images that never received a picture, and empty tenants. */
 export interface ForgetRows {
   jobs(): Promise<void>;
   imports(): Promise<void>;

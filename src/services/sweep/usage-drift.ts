@@ -7,8 +7,8 @@ interface Parts {
 }
 
 /**
- * Recounts usage from the rows, tenant by tenant, corrects counters that differ and reports them: they never should.
- * Returns the number of counters that did.
+ * Recounts usage from the rows, tenant by tenant, and corrects and reports counters that differ, which is always a bug.
+ * Returns the number of wrong counters.
  */
 export type CorrectUsage = () => Promise<number>;
 
@@ -23,7 +23,7 @@ export function makeCorrectUsage({ recounting, logger }: Parts): CorrectUsage {
       const tenants = await recounting.tenantsAfter(last, pageSize);
       for (const { id, name } of tenants) {
         last = id;
-        // Owners first: the bytes of a file count with its owner.
+        // Owners first: the bytes of a file are counted with its owner.
         const images = await recounting.settleOwnersOf(id);
         if (images > 0)
           logger.error(

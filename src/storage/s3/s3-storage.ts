@@ -86,7 +86,7 @@ async function* listStored(bucket: Bucket) {
   for (const folder of storedFolders) yield* listObjects(bucket, folder);
 }
 
-/** An object that every installation has; that it is missing is no failure of the store. */
+/** An object that every installation has; a missing one is not a failure of the store. */
 const probedKey = 'installation/id';
 
 async function checkBucket(bucket: Bucket): Promise<void> {
