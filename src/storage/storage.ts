@@ -93,7 +93,10 @@ export interface Storage {
   list(): AsyncIterable<StoredFile>;
   /** Free bytes for new files; `Infinity` when the store does not tell. */
   freeBytes(): Promise<number>;
-  /** Checks that the store responds and allows writing, without writing anything. @throws {AppError} */
+  /**
+   * Checks that the store responds, without writing anything. A local folder also shows whether it may be written to; a
+   * bucket shows that to `check` only. @throws {AppError}
+   */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} that says what does not work. */
   check(): Promise<void>;
