@@ -26,8 +26,8 @@ export interface Repair {
 
 /**
  * Removes other users' permissions on the data folder; that alone protects everything below it. Its folders `inside`
- * are then made private too, since they may be moved or copied; a folder that is already private counts as done and is
- * not walked again. A mode that cannot be changed is logged and is no failure.
+ * are then made private too, since they may be moved or copied: all of them if the data folder was open, else those that
+ * are open themselves, because a walk over many pictures at each start would take long. A mode that cannot be changed is logged and is no failure.
  */
 export function protectDataFolder(
   folder: string,
@@ -36,15 +36,14 @@ export function protectDataFolder(
   patienceMs = usualPatienceMs,
 ): Repair {
   if (inside.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (rightsOfOthers(folder) !== undefined && isOwn(folder)) chmodIfAllowed(folder);
+  const wasOpen = rightsOfOthers(folder) !== undefined;
+  if (wasOpen && isOwn(folder)) chmodIfAllowed(folder);
   const warning = describeOpenFolder(folder);
   if (warning !== undefined) logger.warn({}, warning);
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
-  return repair(
-    inside.filter((path) => rightsOfOthers(path) !== undefined),
-    patienceMs,
-    logger,
-  );
+  // Behind an open folder, anything below may have been opened too.
+  const open = wasOpen ? inside : inside.filter((path) => rightsOfOthers(path) !== undefined);
+  return repair(open, patienceMs, logger);
 }
 
 /** Removes other users' permissions on a folder and everything below it. */
@@ -145,7 +144,7 @@ function* walkAll(folders: readonly string[]): Generator<void> {
   for (const folder of folders) yield* walk(folder);
 }
 
-/** Depth first, each folder after its content: a private folder means that nothing below it is left to do. */
+/** Depth first, each folder after its content: an interrupted repair leaves the folder open, and the next start goes on. */
 function* walk(folder: string): Generator<void> {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);

@@ -98,6 +98,8 @@ function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['re
     const { origin, host } = raw.headers;
     if (origin === undefined || named.has(origin)) return undefined;
     if (isOriginOf(origin, targetAuthority(raw.url) ?? host)) return undefined;
+    if (origin === 'null')
+      return 'A page without an origin (a local file, or a sandboxed frame) may not change anything here: serve it over HTTP, and name its origin in CORS_ORIGINS.';
     const star = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS lets pages read only)' : '';
     return `A page of the origin ${shown(origin)} may not change anything here${star}. If it is meant to, name the origin in CORS_ORIGINS; if it is this server's own, seen through a proxy, set PUBLIC_URL; and start again.`;
   };

@@ -19,6 +19,7 @@ export async function sniffFormat(
   const sample = head.subarray(0, headBytes);
   const format = formatOf(sample);
   if (format === undefined) {
+    if (isConvertedPng(sample)) throw new AppError('picture_corrupt', convertedPng);
     const { name, isPicture } = await nameOfForeignFile(sample);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
     throw new AppError('not_a_picture', refusal(name, allowedFormats));
@@ -55,6 +56,14 @@ function refusal(what: string, allowedFormats: readonly PictureFormat[]): string
   const list = names.length > 0 ? `${names.join(', ')} and ${last}` : last;
   return `This is ${what}; Vitrine takes ${list}.`;
 }
+
+/** The signature of PNG has both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2). */
+function isConvertedPng(head: Uint8Array): boolean {
+  return /^\x89PNG[\r\n]{1,4}\x1a[\r\n]/.test(Buffer.from(head.subarray(0, 12)).toString('latin1'));
+}
+
+const convertedPng =
+  'The PNG picture is corrupt: its line ends were converted, as a transfer in text mode does. Transfer it in binary mode.';
 
 /** The accepted formats, each by its full signature: shorter ones often occur at the beginning of texts. */
 function formatOf(head: Uint8Array): PictureFormat | undefined {

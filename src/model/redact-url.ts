@@ -5,7 +5,7 @@ const hidden = '[hidden]';
  * Google Cloud, Azure, CloudFront, Alibaba, Tencent, Akamai, Dropbox, Facebook and Discord, and common names in APIs.
  */
 const secretNames =
-  /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
+  /^(?:sig|sign|policy|keypairid|qak|googleaccessid|hdn(?:ea|ts|tl)|hmac|hm|oh|gda|verify|md5|st|rlkey|jwt|sid|session(?:id)?|key|auth(?:key|orization)?|pwd|pass|bearer|otp)$/;
 
 /** The same inside longer names, such as `X-Amz-Security-Token` and `client_secret`. */
 const secretWords = /signature|token|secret|passw|credential|apikey|accesskey|privatekey|sessionkey/;

@@ -55,7 +55,7 @@ test('unused images of one tenant, with a warning, a token, and a report for pro
 
   const refused = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
   expect([refused.code, refused.stdout]).toEqual([1, '']);
-  expect(refused.stderr).toContain('confirm_token is not the value of PURGE_CONFIRM_TOKEN');
+  expect(refused.stderr).toContain('is not the value of PURGE_CONFIRM_TOKEN');
   expect(await statusOf(unused)).toBe(200);
 
   const done = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);

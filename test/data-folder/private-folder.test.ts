@@ -59,9 +59,17 @@ test('many files become private while the server goes on, and a stop is made up 
   expect(await openPaths(root)).toEqual([]);
 });
 
+test('behind an open data folder, open files are found in private folders too', async () => {
+  const { root, inside } = await openFolder();
+  await chmod(inside, 0o700);
+  protectDataFolder(root, [inside], keepingLogger());
+  expect(await openPaths(root)).toEqual([]);
+});
+
 test('a folder that is private is not walked again', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
+  await chmod(root, 0o700);
   const logger = keepingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await openPaths(inside)).not.toEqual([]);

@@ -44,6 +44,18 @@ test.each([
   });
 });
 
+test.each([
+  ['CR LF to LF', '\r\n', '\n'],
+  ['LF to CR LF', '\n', '\r\n'],
+])('a PNG that was transferred in text mode is corrupt: %s', async (_name, from, to) => {
+  const bytes = await gradientPicture(20, 20).png().toBuffer();
+  const converted = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
+  await expect(sniffFormat(converted, pictureFormats)).rejects.toMatchObject({
+    code: 'picture_corrupt',
+    message: expect.stringContaining('a transfer in text mode') as string,
+  });
+});
+
 test('an empty file is refused as empty', async () => {
   await expect(sniffFormat(new Uint8Array(), pictureFormats)).rejects.toMatchObject({ code: 'empty_file' });
 });

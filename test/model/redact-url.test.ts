@@ -55,6 +55,10 @@ describe('what lets the bearer in is hidden', () => {
   });
 
   test('the signature of imgix, and no size of the same name', () => {
+    for (const name of ['__gda__', 'verify', 'md5', 'st'])
+      expect(redactSecrets(`https://a.example/b.jpg?${name}=0a1b2c`)).toBe(
+        `https://a.example/b.jpg?${name}=[hidden]`,
+      );
     const signed = 'https://a.imgix.net/b.jpg?w=1&s=0123456789abcdef0123456789abcdef';
     expect(redactSecrets(signed)).toBe('https://a.imgix.net/b.jpg?w=1&s=[hidden]');
     expect(redactSecrets('https://a.example/b.jpg?s=200')).toBe('https://a.example/b.jpg?s=200');

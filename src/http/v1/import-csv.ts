@@ -82,16 +82,16 @@ function readHeader(header: CsvRecord | undefined, text: string, undecoded: stri
   if (header.fault !== undefined)
     throw invalid(`The header line of the CSV cannot be read: ${header.fault}.`);
   const names = header.cells.map((name) => name.toLowerCase());
+  const isOtherCharset = undecoded !== undefined || text.includes('\0');
+  const advice = isOtherCharset ? ` The CSV may be in another charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    const advice =
-      undecoded === undefined && !text.includes('\0')
-        ? ''
-        : ` The CSV may be in another charset: ${charsetAdvice}.`;
     throw invalid(`${headerRule}; its first line is ${showValue(firstLine(text))}.${advice}`);
   }
   const unknown = names.find((name) => !lineFields.some((field) => field === name));
   if (unknown !== undefined)
-    throw invalid(`The CSV has an unknown column ${showValue(unknown)}; it takes ${lineFields.join(', ')}.`);
+    throw invalid(
+      `The CSV has an unknown column ${showValue(unknown)}; it takes ${lineFields.join(', ')}.${advice}`,
+    );
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) throw invalid(`The CSV has the column ${showValue(twice)} more than once.`);
   return names;

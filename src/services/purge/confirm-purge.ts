@@ -46,7 +46,7 @@ function refuse(expected: string | undefined, tokens: readonly string[]): string
   const wrong = tokens.filter((token) => !isSame(token, expected));
   return wrong.length === 0
     ? undefined
-    : 'confirm_token is not the value of PURGE_CONFIRM_TOKEN; nothing was removed.';
+    : 'The token (confirm_token in the body, or the header X-Confirm-Token) is not the value of PURGE_CONFIRM_TOKEN; nothing was removed.';
 }
 
 /** Compared in constant time, over digests of equal length: the response time reveals nothing about the token. */
