@@ -59,7 +59,8 @@ function refusal(what: string, allowedFormats: readonly PictureFormat[]): string
 
 /** The signature of PNG has both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2). */
 function isConvertedPng(head: Uint8Array): boolean {
-  return /^\x89PNG[\r\n]{1,4}\x1a[\r\n]/.test(Buffer.from(head.subarray(0, 12)).toString('latin1'));
+  const text = Buffer.from(head.subarray(0, 12)).toString('latin1');
+  return text.startsWith('\x89PNG') && /^[\r\n]{1,4}$/.test(text.slice(4, text.indexOf('\x1a')));
 }
 
 const convertedPng =

@@ -148,8 +148,8 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const probing = makeLane<'probe'>({
     ...common,
     size: probePlaces,
-    // The second place costs memory and startup time, and most installations never need it.
-    startAtOnce: 1,
+    // The second place costs memory and start-up time, and is seldom needed.
+    alwaysThere: 1,
     timeoutMs: options.probeTimeoutMs,
   });
   const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);

@@ -7,11 +7,11 @@ import { makeWaitingLine, type Standing, type TenantKey } from './waiting-line.t
 import { makeWatchdog } from './watchdog.ts';
 
 /** Settings of a lane. */
-export interface LaneOptions extends Omit<SlotOptions, 'onChange'> {
+export interface LaneOptions extends Omit<SlotOptions, 'onChange' | 'isSpare'> {
   /** Number of children. */
   readonly size: number;
-  /** Children to start at once; the others start when a request finds no idle child. */
-  readonly startAtOnce?: number;
+  /** Children that are always there; the others start when a request finds no idle child, and end when idle. */
+  readonly alwaysThere?: number;
   readonly restrained: RestrainedTenants;
 }
 
@@ -47,7 +47,11 @@ interface Entry extends PromiseWithResolvers<Outcome>, Standing {
 /** A lane that is not started yet; the first request starts it too. */
 export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kinds> {
   const line = makeWaitingLine<Entry>();
-  const slots = Array.from({ length: options.size }, () => new Slot({ ...options, onChange: advance }));
+  const { size, alwaysThere = size } = options;
+  const slots = Array.from(
+    { length: size },
+    (_, place) => new Slot({ ...options, isSpare: place >= alwaysThere, onChange: advance }),
+  );
   const running = new Set<Entry>();
   const watchdog = makeWatchdog(() => slots.forEach((slot) => slot.checkMemory()));
   let isStarted = false;
@@ -56,7 +60,7 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
   function start(): void {
     if (isStarted || isClosed) return;
     isStarted = true;
-    for (const slot of slots.slice(0, options.startAtOnce)) slot.start();
+    for (const slot of slots.slice(0, alwaysThere)) slot.start();
   }
 
   /**
@@ -85,7 +89,9 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
       if (entry === undefined) break;
       run(entry, slot);
     }
-    if (line.length > 0) slots.find((slot) => slot.state === 'unstarted')?.start();
+    // A child that is starting will take the next request sooner than another one could.
+    if (line.length === 0 || slots.some((slot) => slot.state === 'starting')) return;
+    slots.find((slot) => slot.state === 'unstarted')?.start();
   }
 
   function run(entry: Entry, slot: Slot): void {

@@ -21,6 +21,8 @@ export interface SlotOptions {
   readonly timeoutMs: number;
   readonly memoryMb: number;
   readonly recycleAfterJobs: number;
+  /** The child ends when it has been idle for a while; `start` starts another. */
+  readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
   /** Called when the slot can take a task, and when its child is gone. */
@@ -46,6 +48,8 @@ const restingMemoryMb = 256;
 /** The same, against its fresh state, for a child that has been idle for a while. */
 const idleGrowthMb = 128;
 const idleCheckMs = 3000;
+/** Idle time after which the child of a spare place ends: it holds some 70 MB. */
+const spareIdleMs = 10_000;
 
 /** A place in the pool: it keeps one child alive and gives it one task at a time. */
 export class Slot {
@@ -59,6 +63,7 @@ export class Slot {
   #freshMb = 0;
   #failedStarts = 0;
   #isRecycling = false;
+  #isRetiring = false;
   #isClosed = false;
   readonly #closed = Promise.withResolvers<void>();
   /** One timer serves the phases of a child: its start, its idle time, and the pause before the next one. */
@@ -206,10 +211,18 @@ export class Slot {
 
   #becomeIdle(): void {
     this.#state = 'idle';
-    this.#setTimer(() => {
-      if (this.#memory() > this.#freshMb + idleGrowthMb) this.#recycle();
-    }, idleCheckMs);
+    if (this.#options.isSpare) this.#setTimer(() => this.#retire(), spareIdleMs);
+    else
+      this.#setTimer(() => {
+        if (this.#memory() > this.#freshMb + idleGrowthMb) this.#recycle();
+      }, idleCheckMs);
     this.#options.onChange();
+  }
+
+  #retire(): void {
+    this.#isRetiring = true;
+    this.#state = 'down';
+    this.#child?.kill();
   }
 
   #recycle(): void {
@@ -223,11 +236,13 @@ export class Slot {
     clearTimeout(this.#timer);
     const isExpected = this.#isRecycling || this.#state === 'busy';
     this.#child = undefined;
-    this.#state = 'down';
+    this.#state = this.#isRetiring ? 'unstarted' : 'down';
+    const isRetired = this.#isRetiring;
     this.#isRecycling = false;
+    this.#isRetiring = false;
     if (this.#isClosed) this.#closed.resolve();
     else if (isExpected) this.start();
-    else this.#startLater(how);
+    else if (!isRetired) this.#startLater(how);
     this.#failTask(how);
     this.#options.onChange();
   }

@@ -46,6 +46,21 @@ test('a probe that hangs is stopped by its own limit and holds up no other probe
   });
 });
 
+test('the second place for probes is there while it is needed, and gives its memory back', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const good = { path: join(folder, 'good.jpg'), limits };
+  await pool.probe(good);
+  const resting = pool.stats().size;
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
+  await expect
+    .poll(() => pool.stats(), { timeout: 20_000, interval: 250 })
+    .toMatchObject({ size: resting, recycled: 0 });
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
+}, 40_000);
+
 test('a restraint ends after a minute', () => {
   let now = 0;
   const restrained = makeRestrainedTenants(() => now);
