@@ -16,7 +16,7 @@ const rowIds = async () =>
 
 test.each([
   ['without the token', token, undefined, 'A purge has to be confirmed'],
-  ['with another token', token, 'yes', 'confirm_token is not the value'],
+  ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
   ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
 ])('a purge %s is refused, and removes nothing', async (_how, expected, given, sentence) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
