@@ -129,7 +129,8 @@ function repair(folders: readonly string[], patienceMs: number, logger: Logger):
 
 async function finish(steps: Iterator<void>, signal: AbortSignal, logger: Logger): Promise<void> {
   logger.info({}, 'files of the data folder are being made private; nobody else reaches them meanwhile');
-  while (!advance(steps, sliceMs)) await sleep(pauseMs, undefined, { signal, ref: false });
+  do await sleep(pauseMs, undefined, { signal, ref: false });
+  while (!advance(steps, sliceMs));
   logger.info({}, 'files of the data folder were made private');
 }
 
