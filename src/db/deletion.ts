@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Image, ImageReference } from '../model/image.ts';
+import type { Image, ImageRef } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import { lockImageAndFiles } from './content-lock.ts';
 import type { Database, Queryable } from './database.ts';
@@ -26,7 +26,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
      * Phase one of deleting: hides the image at once; its files stay until a purge. An image in use is hidden only when
      * `force` is set.
      */
-    hide: (principal: Principal, reference: ImageReference, force: boolean): Promise<Deletion> =>
+    hide: (principal: Principal, reference: ImageRef, force: boolean): Promise<Deletion> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, reference);
         if (!image || image.deletedAt) return { outcome: 'not-found' };
@@ -39,7 +39,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
       }),
 
     /** Brings a deleted image back. False when there is none (any more); one that lives stays as it is. */
-    restore: (principal: Principal, reference: ImageReference): Promise<boolean> =>
+    restore: (principal: Principal, reference: ImageRef): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, reference);
         if (!image?.deletedAt) return image !== undefined;
@@ -61,7 +61,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
 async function lockImage(
   transaction: Queryable,
   principal: Principal,
-  reference: ImageReference,
+  reference: ImageRef,
 ): Promise<Image | undefined> {
   const query = selectImages(transaction, principal).where(isReferred(reference));
   const seen = await query.executeTakeFirst();

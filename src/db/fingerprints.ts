@@ -20,7 +20,7 @@ export interface HashNeighbour {
 export type FingerprintQueries = ReturnType<typeof makeFingerprintQueries>;
 
 /** Candidates that the colour-aware check looks at, at most. */
-const mostCandidates = 50;
+const maxCandidates = 50;
 
 /** Queries on fingerprints. */
 export function makeFingerprintQueries({ sql: db }: Database) {
@@ -43,7 +43,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
           WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
             AND content_hash <> ${exceptContent}
             AND bit_count(hash # ${bits}) <= ${maxBits}
-          ORDER BY bits LIMIT ${mostCandidates})
+          ORDER BY bits LIMIT ${maxCandidates})
         SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,
           translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
           coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),

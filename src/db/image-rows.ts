@@ -1,5 +1,5 @@
 import { type Selectable, sql } from 'kysely';
-import type { Image, ImageReference, ImageWithRenditions, NearDuplicate } from '../model/image.ts';
+import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { Queryable } from './database.ts';
@@ -65,7 +65,7 @@ export function nearDuplicatesColumn() {
 }
 
 /** Condition that names one image. */
-export function isReferred(reference: ImageReference) {
+export function isReferred(reference: ImageRef) {
   return 'id' in reference
     ? sql<boolean>`images.id = ${reference.id}`
     : sql<boolean>`images.uuid = ${reference.uuid}`;

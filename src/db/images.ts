@@ -1,5 +1,5 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
-import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
+import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { JobState } from '../model/job.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
@@ -41,13 +41,13 @@ export function makeImageQueries({ sql: db }: Database) {
     living(principal).select([renditionsColumn(), nearDuplicatesColumn()]);
 
   return {
-    async find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions | undefined> {
+    async find(principal: Principal, reference: ImageRef): Promise<ImageWithRenditions | undefined> {
       const row = await complete(principal).where(isReferred(reference)).executeTakeFirst();
       return row && toCompleteImage(row);
     },
 
     /** The image without its renditions: one look-up by key, for hot paths. */
-    async findBare(principal: Principal, reference: ImageReference): Promise<Image | undefined> {
+    async findBare(principal: Principal, reference: ImageRef): Promise<Image | undefined> {
       const row = await living(principal).where(isReferred(reference)).executeTakeFirst();
       return row && toImage(row);
     },

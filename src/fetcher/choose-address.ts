@@ -5,7 +5,7 @@ import { hostOf, portOf } from './import-url.ts';
 import { addressRefused } from './refusals.ts';
 import type { ResolveHost } from './resolve-host.ts';
 
-interface Parts {
+interface Dependencies {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
   readonly signal: AbortSignal;
@@ -18,10 +18,10 @@ type AllowedAddress = Exclude<AddressClass, { readonly kind: 'denied' }>;
  * otherwise need only a little luck.
  * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
-export async function chooseAddress(url: URL, parts: Parts): Promise<AllowedAddress> {
+export async function chooseAddress(url: URL, deps: Dependencies): Promise<AllowedAddress> {
   const host = hostOf(url);
-  const found = isIP(host) ? [host] : await parts.resolveHost(host, parts.signal);
-  const [first] = found.map((address) => allowed(address, url, parts.rules));
+  const found = isIP(host) ? [host] : await deps.resolveHost(host, deps.signal);
+  const [first] = found.map((address) => allowed(address, url, deps.rules));
   if (first === undefined) throw addressRefused(url, `${host} has no address`);
   return first;
 }

@@ -7,7 +7,7 @@ import { addressRefused } from './refusals.ts';
 import type { ResolveHost } from './resolve-host.ts';
 import { ConnectTimeout, namedConnectionError, reasonOf } from './source-errors.ts';
 
-interface Parts {
+interface Dependencies {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
   /** Longest time for a connection with its handshake, in milliseconds. */
@@ -27,14 +27,14 @@ export interface Connection {
  * the connection: the name is resolved once, and the socket connects to the address that was checked.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
-export async function openConnection(url: URL, parts: Parts): Promise<Connection> {
-  const { address, kind } = await chooseAddress(url, parts).catch((error: unknown) => {
-    throw parts.signal.aborted ? reasonOf(parts.signal) : error;
+export async function openConnection(url: URL, deps: Dependencies): Promise<Connection> {
+  const { address, kind } = await chooseAddress(url, deps).catch((error: unknown) => {
+    throw deps.signal.aborted ? reasonOf(deps.signal) : error;
   });
-  if (parts.signal.aborted) throw reasonOf(parts.signal);
+  if (deps.signal.aborted) throw reasonOf(deps.signal);
   const isExempt = kind === 'exempt';
-  const socket = await connected(startSocket(url, address), url, parts).catch((error: unknown) => {
-    throw parts.signal.aborted ? reasonOf(parts.signal) : namedConnectionError(error, { ...parts, isExempt });
+  const socket = await connected(startSocket(url, address), url, deps).catch((error: unknown) => {
+    throw deps.signal.aborted ? reasonOf(deps.signal) : namedConnectionError(error, { ...deps, isExempt });
   });
   assertRemote(socket, address, url);
   return { socket, isExempt };
@@ -50,7 +50,7 @@ function startSocket(url: URL, address: string): Socket {
   return connectTls({ ...to, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) });
 }
 
-async function connected(socket: Socket, url: URL, { connectMs, signal }: Parts): Promise<Socket> {
+async function connected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   // The reader handles errors after the connection, and reads them from the socket.
   socket.on('error', reject);

@@ -12,7 +12,7 @@ interface Bound {
 }
 
 /** This many connections beyond the limit get an error response; further ones are closed immediately. */
-const mostAnswered = 16;
+const maxReturned = 16;
 
 /**
  * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 counts by
@@ -31,7 +31,7 @@ export function boundConnections(app: FastifyInstance, { most, isExempt }: Bound
     const count = (counts.get(client) ?? 0) + 1;
     counts.set(client, count);
     socket.once('close', () => release(client));
-    if (count > most + mostAnswered) socket.destroy();
+    if (count > most + maxReturned) socket.destroy();
     else if (count > most) refused.add(socket);
   });
 

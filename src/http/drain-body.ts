@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
 /** Maximum read from a refused body: more than any client sends before it reads the response. */
-const mostDrainedBytes = 64 * 2 ** 20;
+const maxDrainedBytes = 64 * 2 ** 20;
 
 /** After the response, a client that is still sending has this long before its connection is closed. */
 const lingerMs = 500;
@@ -14,7 +14,7 @@ const lingerMs = 500;
 export async function drainBody(
   request: IncomingMessage,
   milliseconds: number,
-  maximum = mostDrainedBytes,
+  maximum = maxDrainedBytes,
 ): Promise<boolean> {
   if (request.readableEnded || request.complete) return true;
   if (request.destroyed) return false;

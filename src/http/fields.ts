@@ -6,7 +6,7 @@ import { cursorForm, readCursor } from './cursor.ts';
 import { showValue } from './validation-sentences.ts';
 
 /** Longest time that a request may name, in days. */
-export const mostDays = 36_500;
+export const maxDays = 36_500;
 
 /** A tenant's name, where it narrows a list. */
 export const tenantField = z
@@ -104,13 +104,13 @@ const cursorField = z
   });
 
 /** Largest `offset`: whoever wants more goes by cursor, which stays fast. */
-const mostOffset = 1_000_000;
+const maxOffset = 1_000_000;
 
 /** `limit` and `offset` of a list. */
 export function offsetPageFields(limit: number, maximum = 100) {
   return {
     limit: wholeNumberField(1, maximum, `Most entries of the answer; ${limit} if it is missing.`).optional(),
-    offset: wholeNumberField(0, mostOffset, 'Entries to leave out; 0 if it is missing.').optional(),
+    offset: wholeNumberField(0, maxOffset, 'Entries to leave out; 0 if it is missing.').optional(),
   };
 }
 

@@ -7,10 +7,10 @@ import { bodyTypeOf, charsetOf, refusesBodies, unsupportedBody } from './unsuppo
 import { readBy } from './validation.ts';
 
 /** Largest body that is read as a whole. */
-export const mostBodyBytes = 2 ** 20;
+export const maxBodyBytes = 2 ** 20;
 
 /** Nesting depth: no call needs more than four. Recursive code would exhaust the stack. */
-const mostDepth = 32;
+const maxDepth = 32;
 
 /**
  * Lets JSON bodies be empty: many clients name the type on every request, also where there is nothing to send. A route
@@ -34,10 +34,10 @@ function readJsonText(request: FastifyRequest, body: Buffer): string | AppError 
   if (charset instanceof AppError) return charset;
   const decoded = decodeText(body, charset);
   if ('fault' in decoded) return new AppError('invalid_request', `The body ${decoded.fault}.`);
-  if (!isDeeperThan(decoded.text, mostDepth)) return decoded.text;
+  if (!isDeeperThan(decoded.text, maxDepth)) return decoded.text;
   return new AppError(
     'invalid_request',
-    `The JSON has more than ${mostDepth} arrays and objects in each other; that is the limit.`,
+    `The JSON has more than ${maxDepth} arrays and objects in each other; that is the limit.`,
   );
 }
 

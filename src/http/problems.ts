@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { AppError, asAppError, type ErrorCode, familyOf } from '../errors.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 import { drainBody } from './drain-body.ts';
-import { mostBodyBytes } from './json-body.ts';
+import { maxBodyBytes } from './json-body.ts';
 import type { NameMissingRoute } from './known-addresses.ts';
 import { unsupportedBody } from './unsupported-body.ts';
 
@@ -115,7 +115,7 @@ function nameBodyError(request: FastifyRequest, error: unknown): AppError | unde
   if (code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return undefined;
   const bytes = request.headers['content-length'];
   const size = bytes === undefined ? 'is too large' : `has ${bytes} bytes`;
-  const sentence = `The body ${size}; the limit is ${mostBodyBytes} bytes (${mostBodyBytes / 2 ** 20} MiB).`;
+  const sentence = `The body ${size}; the limit is ${maxBodyBytes} bytes (${maxBodyBytes / 2 ** 20} MiB).`;
   return new AppError('body_too_large', sentence, { cause: error });
 }
 

@@ -8,7 +8,7 @@ import { similarityDialect } from './dialects/similarity/similarity.ts';
 import { closeUnreadBodies } from './drain-body.ts';
 import { frontDoor } from './front-door.ts';
 import { guardRequests } from './request-gate.ts';
-import { acceptJson, mostBodyBytes } from './json-body.ts';
+import { acceptJson, maxBodyBytes } from './json-body.ts';
 import { boundConnections } from './connections-per-address.ts';
 import { collectAddresses } from './known-addresses.ts';
 import { describeRoutes } from './openapi/document.ts';
@@ -73,7 +73,7 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: mostBodyBytes,
+    bodyLimit: maxBodyBytes,
     // Proxies whose X-Forwarded-For is trusted: any client can send that header.
     trustProxy: addressesIn([...loopbackNetworks, ...config.trustedProxies]),
     requestTimeout: config.requestMs,

@@ -3,13 +3,13 @@ import { fractionField, wholeNumberField } from './fields.ts';
 import type { HttpConfig } from './surface.ts';
 
 /** Most results that a request may ask for. */
-const mostResults = 100;
+const maxResults = 100;
 
 /** `limit` and `threshold` of a search; what is missing comes from the configuration. */
 export const similarityFields = {
   limit: wholeNumberField(
     1,
-    mostResults,
+    maxResults,
     '`MAX_SIMILAR_RESULTS` if it is missing (10 by default).',
   ).optional(),
   threshold: fractionField(

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import { sentenceOf } from './validation-sentences.ts';
 
 /** More mistakes than this are counted, not named. */
-const mostNamed = 5;
+const maxListed = 5;
 
 /** Reads `data` by a schema. `where` is the part of the request that it is. @throws {AppError} `invalid_request` */
 export function readBy<Schema extends z.ZodType>(
@@ -33,7 +33,7 @@ function refusal(where: string, issues: readonly z.core.$ZodIssue[]): AppError {
     const place = [where, ...path.map(String)].join('/');
     if (!mistakes.has(place)) mistakes.set(place, message);
   }
-  const named = Array.from(mistakes, ([place, message]) => `${place}: ${message}`).slice(0, mostNamed);
+  const named = Array.from(mistakes, ([place, message]) => `${place}: ${message}`).slice(0, maxListed);
   const left = mistakes.size - named.length;
   const more = left > 0 ? ` And so on, ${left} more times.` : '';
   return new AppError('invalid_request', `${named.join('; ')}.${more}`);

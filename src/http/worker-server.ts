@@ -9,7 +9,7 @@ import type { HttpConfig, HttpParts } from './surface.ts';
 
 /** A worker takes no requests of clients: those that watch it need little, and not for long. */
 const requestMs = 10_000;
-const mostConnections = 64;
+const maxConnections = 64;
 
 /** What a worker answers to those that watch it: `/healthz`, and `/metrics` for Prometheus. It does not listen yet. */
 export function makeWorkerServer(
@@ -24,7 +24,7 @@ export function makeWorkerServer(
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   });
-  app.server.maxConnections = mostConnections;
+  app.server.maxConnections = maxConnections;
   closeStalledResponses(app, requestMs);
   answerErrorsAsProblems(app);
   guardRequests(app, config);

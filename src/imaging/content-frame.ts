@@ -8,7 +8,7 @@ export type Mask = Float32Array;
 const surelyBackground = 4;
 const surelyContent = 16;
 /** Share of a row or column that has to be content; less is dust, or noise of the compression. */
-const leastContent = 0.01;
+const minContent = 0.01;
 const smallestFrame = 4;
 
 /** The background: the median colour of the picture's border, a fiftieth of the shorter side wide. */
@@ -54,8 +54,8 @@ export function contentFrame(mask: Mask, { width, height }: Size): Frame {
       rows[y] = (rows[y] ?? 0) + share;
     }
   }
-  const [left, right] = extentOf(columns, height * leastContent);
-  const [top, bottom] = extentOf(rows, width * leastContent);
+  const [left, right] = extentOf(columns, height * minContent);
+  const [top, bottom] = extentOf(rows, width * minContent);
   const frame = { left, top, width: right - left, height: bottom - top };
   const isTiny = frame.width < smallestFrame || frame.height < smallestFrame;
   return isTiny ? { left: 0, top: 0, width, height } : frame;

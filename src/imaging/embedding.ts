@@ -1,13 +1,13 @@
 import { type Embedding, embeddingSpace } from '../model/fingerprint.ts';
 import { areaMean, wholeAreaMean } from './area-mean.ts';
 import { borderColourOf, contentFrame, maskOf } from './content-frame.ts';
-import { unitLength } from './descriptor/blocks.ts';
-import { colourBlock, leastWeight } from './descriptor/colour.ts';
-import { type Content, contentSide } from './descriptor/content.ts';
-import { proportionBlock } from './descriptor/proportion.ts';
-import { plainBlock } from './descriptor/plain.ts';
-import { shapeBlock } from './descriptor/shape.ts';
-import { textureBlock } from './descriptor/texture.ts';
+import { unitLength } from './embedding/blocks.ts';
+import { colourBlock, minWeight } from './embedding/colour.ts';
+import { type Content, contentSide } from './embedding/content.ts';
+import { proportionBlock } from './embedding/proportion.ts';
+import { plainBlock } from './embedding/plain.ts';
+import { shapeBlock } from './embedding/shape.ts';
+import { textureBlock } from './embedding/texture.ts';
 import { type Frame, fitInside, type Size } from './geometry.ts';
 import { labOf } from './lab.ts';
 import type { Pixels } from './pixels.ts';
@@ -58,7 +58,7 @@ function contentOf(pixels: Pixels): Content {
   const aspect = frame.width / frame.height;
   const mask = maskOf(contentLab, background);
   // A swatch is all background. Without its colour, only its proportions would be described.
-  const isPlain = mask.every((weight) => weight < leastWeight);
+  const isPlain = mask.every((weight) => weight < minWeight);
   return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
 }
 

@@ -3,8 +3,8 @@ import { formatNames, headBytes, type PictureFormat } from '../model/picture.ts'
 import { isGif } from './containers/gif.ts';
 import { isPng } from './containers/png.ts';
 import { isWebp } from './containers/webp.ts';
-import { foreignByStructure, nameOfForeignFile, stillCodecOf } from './foreign/foreign-formats.ts';
-import { isText } from './foreign/texts.ts';
+import { foreignByStructure, nameOfForeignFile, stillCodecOf } from './unsupported/unsupported-formats.ts';
+import { isText } from './unsupported/texts.ts';
 
 /**
  * Identifies a picture's format by the first bytes of its file (`headBytes` are enough); the name plays no part.

@@ -3,7 +3,7 @@ import type { Pixels } from './pixels.ts';
 import { ssimOf } from './ssim.ts';
 
 /** Where the figure would be infinite. */
-const mostDecibels = 100;
+const maxDecibels = 100;
 
 /**
  * Peak signal-to-noise ratio of two pictures of one size over red, green and blue, in dB: 10 log₁₀(255² ÷ mean squared
@@ -12,7 +12,7 @@ const mostDecibels = 100;
 export function psnrOf(a: Uint8Array, b: Uint8Array): number {
   let sum = 0;
   for (let at = 0; at < a.length; at++) sum += ((a[at] ?? 0) - (b[at] ?? 0)) ** 2;
-  return sum === 0 ? mostDecibels : Math.min(mostDecibels, 10 * Math.log10(255 ** 2 / (sum / a.length)));
+  return sum === 0 ? maxDecibels : Math.min(maxDecibels, 10 * Math.log10(255 ** 2 / (sum / a.length)));
 }
 
 /** SSIM of two pictures of one size; see `ssimOf`. */

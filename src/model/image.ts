@@ -62,7 +62,7 @@ export interface ImageWithRenditions extends Image {
 }
 
 /** How a caller names an image: by its number or by its UUID. */
-export type ImageReference = { readonly id: number } | { readonly uuid: string };
+export type ImageRef = { readonly id: number } | { readonly uuid: string };
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const numberPattern = /^[0-9]{1,15}$/;
@@ -72,7 +72,7 @@ export const referenceForm =
   '^([0-9]{1,15}|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})$';
 
 /** The reference that `text` spells, or `undefined` when it is neither a number nor a UUID. */
-export function parseImageReference(text: string): ImageReference | undefined {
+export function parseImageReference(text: string): ImageRef | undefined {
   if (numberPattern.test(text)) return { id: Number(text) };
   return uuidPattern.test(text) ? { uuid: text.toLowerCase() } : undefined;
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
 import { inTime } from '../model/time-limit.ts';
 
-interface Parts {
+interface Dependencies {
   readonly connection: ClientConfig;
   readonly channel: string;
   /** How often the server is asked whether it is still there; half of it may pass until it answers. */
@@ -31,8 +31,8 @@ const connectMs = 3_000;
 const goodbyeMs = 250;
 
 /** @see PostgresChannel */
-export function openPostgresChannel({ connection, channel, ...parts }: Parts): PostgresChannel {
-  const { heartbeatMs, onMessage, onUp, onDown } = parts;
+export function openPostgresChannel({ connection, channel, ...deps }: Dependencies): PostgresChannel {
+  const { heartbeatMs, onMessage, onUp, onDown } = deps;
   const stopping = new AbortController();
   let socket: Socket | undefined;
   let up: Client | undefined;

@@ -10,7 +10,7 @@ import type { WorkQueue } from './queue.ts';
 import { inTime } from '../model/time-limit.ts';
 import { reasonOf } from './reason.ts';
 
-interface Parts {
+interface Dependencies {
   /** With user and password: goes into no log and no sentence. */
   readonly connection: ClientConfig;
   readonly logger: Logger;
@@ -30,7 +30,7 @@ const lastMessageMs = 250;
  * The queue of several processes on one PostgreSQL server: a wake-up goes to this process at once, and to all others
  * by NOTIFY. Needs a connection of its own to the server itself: poolers that share connections drop LISTEN.
  */
-export function makePostgresQueue({ connection, logger, ...more }: Parts): WorkQueue {
+export function makePostgresQueue({ connection, logger, ...more }: Dependencies): WorkQueue {
   const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = more;
   const listeners = makeListeners();
   const delays = makeDelays();

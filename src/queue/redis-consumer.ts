@@ -6,7 +6,7 @@ import { type RedisTraits, watchGreeting } from './redis-client.ts';
 import { inTime } from '../model/time-limit.ts';
 import { reasonOf } from './reason.ts';
 
-interface Parts {
+interface Dependencies {
   readonly client: Redis;
   readonly queueName: string;
   readonly traits: RedisTraits;
@@ -27,7 +27,7 @@ const waitSeconds = 1;
 const goodbyeMs = 400;
 
 /** @see RedisConsumer */
-export function startRedisConsumer({ client, queueName, traits, look, logger }: Parts): RedisConsumer {
+export function startRedisConsumer({ client, queueName, traits, look, logger }: Dependencies): RedisConsumer {
   const stopping = new AbortController();
 
   /** BullMQ waits for messages until it has closed: what comes to one that stops is for those who still listen. */

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { DueJob } from '../model/job.ts';
 import { inTime } from '../model/time-limit.ts';
 
-interface Parts {
+interface Dependencies {
   readonly client: Redis;
   readonly queueName: string;
   /** A message arrived. */
@@ -20,15 +20,15 @@ export interface RedisProducer {
 }
 
 /** Further jobs of the same moment need no message of their own: a worker that is awake goes on until nothing is due. */
-const mostAtOnce = 100;
+const maxConcurrent = 100;
 /** With so many messages waiting, every process has enough to wake up for. */
-const mostWaiting = 1_000;
+const maxWaiting = 1_000;
 const crowdedMs = 1_000;
 /** A message that takes longer is not waited for. */
 const sendMs = 250;
 
 /** @see RedisProducer */
-export function makeRedisProducer({ client, queueName, onSent, onRefused }: Parts): RedisProducer {
+export function makeRedisProducer({ client, queueName, onSent, onRefused }: Dependencies): RedisProducer {
   // The version has been looked at before, and an old one is no reason to wake nobody up.
   const queue = new Queue(queueName, {
     connection: client,
@@ -45,7 +45,7 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Part
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > mostWaiting) crowdedUntil = performance.now() + crowdedMs;
+      if ((await queue.count()) > maxWaiting) crowdedUntil = performance.now() + crowdedMs;
     } catch (error) {
       onRefused(error);
     }
@@ -62,7 +62,7 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Part
   return {
     send(jobs, delayMs) {
       if (client.status !== 'ready' || performance.now() < crowdedUntil) return;
-      waiting.push(...jobs.slice(0, mostAtOnce - waiting.length).map((job) => messageOf(job, delayMs)));
+      waiting.push(...jobs.slice(0, maxConcurrent - waiting.length).map((job) => messageOf(job, delayMs)));
       sending ??= send().finally(() => (sending = undefined));
     },
     finish: async () => sending,

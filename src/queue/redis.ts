@@ -8,7 +8,7 @@ import { openRedisLink, type RedisLink } from './redis-link.ts';
 import { makeRedisProducer } from './redis-producer.ts';
 import { inTime } from '../model/time-limit.ts';
 
-interface Parts {
+interface Dependencies {
   /** With its password: goes into no log and no sentence. */
   readonly url: string;
   /** Begins the names of the queues in Redis: each kind of job has its own. */
@@ -22,7 +22,7 @@ type NameOf = (kind: JobKind) => string;
 const closeMs = 800;
 
 /** The queue of several processes by BullMQ: each message goes to one process, and that one has a free place. */
-export function makeRedisQueue({ url, name, logger }: Parts): WorkQueue {
+export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   // BullMQ takes no colon in a name.
   const nameOf: NameOf = (kind) => `${name.replaceAll(':', '-')}-${kind}`;
   const link = openRedisLink(url, logger);

@@ -9,7 +9,7 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { StorageHealth } from './storage-health.ts';
 
-interface Parts {
+interface Dependencies {
   readonly sweeping: Pick<SweepQueries, 'isAlive' | 'describeDatabase'>;
   readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
@@ -69,7 +69,7 @@ export interface CheckHealth {
 }
 
 /** @see CheckHealth */
-export function makeCheckHealth(parts: Parts): CheckHealth {
+export function makeCheckHealth(deps: Dependencies): CheckHealth {
   const {
     sweeping,
     reports,
@@ -82,7 +82,7 @@ export function makeCheckHealth(parts: Parts): CheckHealth {
     versions,
     exposureWarnings,
     logger,
-  } = parts;
+  } = deps;
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
@@ -155,7 +155,7 @@ export function describeIdleness({
   return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has begun any: is one running?`;
 }
 
-function assertDecoding(decoders: Parts['decoders']): void {
+function assertDecoding(decoders: Dependencies['decoders']): void {
   if (!decoders.stats().isBroken) return;
   throw new AppError('unavailable', 'No decoder child can be kept alive; the log has the details.');
 }

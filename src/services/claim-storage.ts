@@ -7,7 +7,7 @@ import { installationKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
 
-interface Parts {
+interface Dependencies {
   readonly installation: InstallationQueries;
   readonly storage: Pick<Storage, 'readAll' | 'store'>;
   readonly staging: Staging;
@@ -23,8 +23,8 @@ interface Parts {
 export type ClaimStorage = () => Promise<boolean>;
 
 /** @see ClaimStorage */
-export function makeClaimStorage(parts: Parts): ClaimStorage {
-  const outage = makeOutage(parts.logger, {
+export function makeClaimStorage(deps: Dependencies): ClaimStorage {
+  const outage = makeOutage(deps.logger, {
     level: 'warn',
     began: 'the storage does not answer: jobs and sweeps wait until it is known to be the right one',
     ended: 'the storage answers, and is the right one',
@@ -33,7 +33,7 @@ export function makeClaimStorage(parts: Parts): ClaimStorage {
   return async () => {
     if (isClaimed) return true;
     try {
-      await claim(parts);
+      await claim(deps);
       isClaimed = true;
       outage.ended();
     } catch (error) {
@@ -52,22 +52,22 @@ export interface StorageMismatch {
 
 /** Looks whether database and storage belong together, and changes nothing. @throws when one of them does not answer. */
 export async function findStorageMismatch(
-  parts: Pick<Parts, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
+  deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
 ): Promise<StorageMismatch | undefined> {
-  const { id, isStorageMarked } = await parts.installation.find();
-  const found = await readMarker(parts);
+  const { id, isStorageMarked } = await deps.installation.find();
+  const found = await readMarker(deps);
   return found === undefined && !isStorageMarked ? undefined : compare(found, id);
 }
 
-async function claim(parts: Parts): Promise<void> {
-  const { installation } = parts;
+async function claim(deps: Dependencies): Promise<void> {
+  const { installation } = deps;
   const { id, isStorageMarked } = await installation.find();
-  const found = (await readMarker(parts)) ?? (isStorageMarked ? undefined : await writeMarker(parts, id));
+  const found = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
   assertOurs(found, id);
   if (!isStorageMarked) await installation.noteStorageMarked();
 }
 
-async function readMarker({ storage }: Pick<Parts, 'storage'>): Promise<string | undefined> {
+async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<string | undefined> {
   try {
     return (await storage.readAll(installationKey)).toString('utf8').trim();
   } catch (error) {
@@ -77,14 +77,14 @@ async function readMarker({ storage }: Pick<Parts, 'storage'>): Promise<string |
 }
 
 /** What is there afterwards: another process may have been faster. */
-async function writeMarker(parts: Parts, id: string): Promise<string | undefined> {
-  const { path } = await parts.staging.receive(Readable.from([Buffer.from(id)]));
+async function writeMarker(deps: Dependencies, id: string): Promise<string | undefined> {
+  const { path } = await deps.staging.receive(Readable.from([Buffer.from(id)]));
   try {
-    await parts.storage.store([{ path, key: installationKey }], 'original');
+    await deps.storage.store([{ path, key: installationKey }], 'original');
   } finally {
-    await parts.staging.discard(path);
+    await deps.staging.discard(path);
   }
-  return readMarker(parts);
+  return readMarker(deps);
 }
 
 function assertOurs(found: string | undefined, id: string): void {

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
-import type { ImageReference, ImageWithRenditions } from '../model/image.ts';
+import type { ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
 import type { PictureComparison } from '../model/quality.ts';
@@ -10,7 +10,7 @@ import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
 import { noOriginal, type RetrieveImage } from './retrieve-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly retrieve: Pick<RetrieveImage, 'find'>;
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'compare'>;
@@ -37,7 +37,7 @@ export interface ImageComparison {
  */
 export type CompareWithImage = (
   principal: Principal,
-  reference: ImageReference,
+  reference: ImageRef,
   file: ReceivedFile,
 ) => Promise<ImageComparison>;
 
@@ -49,20 +49,20 @@ interface StoredPicture {
 }
 
 /** @see CompareWithImage */
-export function makeCompareWithImage(parts: Parts): CompareWithImage {
+export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
   return async (principal, reference, file) => {
     const opened: StoredPicture[] = [];
     try {
-      const image = await parts.retrieve.find(principal, reference);
-      await parts.inspectPicture(file, image.tenantId);
+      const image = await deps.retrieve.find(principal, reference);
+      await deps.inspectPicture(file, image.tenantId);
       for (const { name, key, bytes } of picturesOf(image)) {
-        const copy = await openIfThere(parts.storage, key);
+        const copy = await openIfThere(deps.storage, key);
         if (copy) opened.push({ name, bytes, copy });
       }
-      return { image, comparisons: await compare(parts, file, opened, image.tenantId) };
+      return { image, comparisons: await compare(deps, file, opened, image.tenantId) };
     } finally {
       await Promise.all(opened.map(({ copy }) => copy.release()));
-      await parts.staging.discard(file.path);
+      await deps.staging.discard(file.path);
     }
   };
 }
@@ -77,7 +77,7 @@ function picturesOf(image: ImageWithRenditions) {
 }
 
 /** A file that is missing is left out: a read of it has it made again, or marks the image as damaged. */
-async function openIfThere(storage: Parts['storage'], key: string): Promise<LocalCopy | undefined> {
+async function openIfThere(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
   try {
     return await storage.localCopy(key);
   } catch (error) {
@@ -87,7 +87,7 @@ async function openIfThere(storage: Parts['storage'], key: string): Promise<Loca
 }
 
 async function compare(
-  { decoders, limits }: Parts,
+  { decoders, limits }: Dependencies,
   file: ReceivedFile,
   pictures: readonly StoredPicture[],
   tenant: number,

@@ -38,7 +38,7 @@ import { makeRetryJobs } from './retry-jobs.ts';
 import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
 import type { Services } from './services.ts';
-import { makeSettlements } from './settlements.ts';
+import { makeCompletionEvents } from './completion-events.ts';
 import type { StorageHealth } from './storage-health.ts';
 import { makeTakeInUpload } from './take-in-upload.ts';
 import { makeTryPresets } from './try-presets.ts';
@@ -106,7 +106,7 @@ function composeShared(parts: ServiceParts, settings: ServiceSettings) {
   const cache = makeRenditionCache(readCacheBytes, names);
   return {
     cache,
-    settlements: makeSettlements(),
+    completionEvents: makeCompletionEvents(),
     inspectPicture: makeInspectPicture({ decoders, limits }),
     findNearDuplicates: makeFindNearDuplicates({ ...queries, handling, threshold }),
     retrieve: makeRetrieveImage({ ...parts, ...queries, cache, presets, redirectSeconds }),
@@ -121,8 +121,17 @@ function composeWork(parts: ServiceParts, settings: ServiceSettings, shared: Sha
   const deriveImage = makeDeriveImage({ ...queries, ...parts, ...settings, ...shared, findDonor });
   const importImage = makeImportImage({ ...queries, ...parts, ...shared, deriveImage });
   const work = { derive: deriveImage, import: importImage };
-  const { settlements } = shared;
-  const runJob = makeRunJob({ ...queries, work, leases, leaseSeconds, settlements, queue, metrics, logger });
+  const { completionEvents } = shared;
+  const runJob = makeRunJob({
+    ...queries,
+    work,
+    leases,
+    leaseSeconds,
+    completionEvents,
+    queue,
+    metrics,
+    logger,
+  });
   return { runJob, leases };
 }
 
@@ -133,11 +142,14 @@ function composeApi(
   runJob: RunJob,
 ): Services {
   const { queries, decoders, logger } = parts;
-  const { retrieve, settlements } = shared;
+  const { retrieve, completionEvents } = shared;
   const { images, imports, reports, usage } = queries;
   const all = { ...queries, ...parts, ...settings, ...shared, runJob };
   const purges = { ...all, removeImages: makeRemoveImages(all), confirmPurge: makeConfirmPurge(all) };
-  const ingestUpload = makeIngestUpload({ ...all, waitForImage: makeWaitForImage({ images, settlements }) });
+  const ingestUpload = makeIngestUpload({
+    ...all,
+    waitForImage: makeWaitForImage({ images, completionEvents }),
+  });
   return {
     ingestUpload,
     offerUpload: makeOfferUpload(all),

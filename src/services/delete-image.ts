@@ -1,12 +1,12 @@
 import type { DeletionQueries } from '../db/deletion.ts';
 import { AppError } from '../errors.ts';
-import type { Image, ImageReference } from '../model/image.ts';
+import type { Image, ImageRef } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
 import { type Principal, whoCalled } from '../model/principal.ts';
 import type { RenditionCache } from './rendition-cache.ts';
 import { notFound } from './retrieve-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly deletion: Pick<DeletionQueries, 'hide'>;
   readonly cache: RenditionCache;
   readonly logger: Logger;
@@ -18,12 +18,12 @@ interface Parts {
  */
 export type DeleteImage = (
   principal: Principal,
-  reference: ImageReference,
+  reference: ImageRef,
   options: { readonly force: boolean },
 ) => Promise<Image>;
 
 /** @see DeleteImage */
-export function makeDeleteImage({ deletion, cache, logger }: Parts): DeleteImage {
+export function makeDeleteImage({ deletion, cache, logger }: Dependencies): DeleteImage {
   return async (principal, reference, { force }) => {
     const result = await deletion.hide(principal, reference, force);
     if (result.outcome === 'not-found') throw notFound(reference);

@@ -16,7 +16,7 @@ import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
 import { atStage } from './stages.ts';
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
   readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing' | 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
@@ -43,29 +43,29 @@ export type DeriveImage = (
 ) => Promise<DerivationOutcome>;
 
 /** @see DeriveImage */
-export function makeDeriveImage(parts: Parts): DeriveImage {
+export function makeDeriveImage(deps: Dependencies): DeriveImage {
   return async (job, signal, localPath) => {
     const { original } = job;
     if (!original) return 'image-gone';
-    const derived = await atStage('decode', () => decode(parts, job, original.key, signal, localPath));
-    return finish(parts, job, original.contentHash, derived, signal);
+    const derived = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
+    return finish(deps, job, original.contentHash, derived, signal);
   };
 }
 
 async function decode(
-  parts: Parts,
+  deps: Dependencies,
   job: ClaimedJob,
   key: string,
   signal: AbortSignal,
   localPath?: string,
 ): Promise<DerivedPicture> {
-  const copy = localPath === undefined ? await openOriginal(parts, job, key) : undefined;
+  const copy = localPath === undefined ? await openOriginal(deps, job, key) : undefined;
   try {
-    return await parts.decoders.derive({
+    return await deps.decoders.derive({
       path: localPath ?? copy?.path ?? '',
-      limits: parts.limits,
-      presets: parts.presets,
-      outputDirectory: parts.staging.directory,
+      limits: deps.limits,
+      presets: deps.presets,
+      outputDirectory: deps.staging.directory,
       priority: job.priority,
       tenant: job.tenantId,
       signal,
@@ -76,7 +76,11 @@ async function decode(
 }
 
 /** A missing original is damage: the row is marked and stays. */
-async function openOriginal({ storage, images }: Parts, job: ClaimedJob, key: string): Promise<LocalCopy> {
+async function openOriginal(
+  { storage, images }: Dependencies,
+  job: ClaimedJob,
+  key: string,
+): Promise<LocalCopy> {
   try {
     return await storage.localCopy(key);
   } catch (error) {
@@ -87,25 +91,25 @@ async function openOriginal({ storage, images }: Parts, job: ClaimedJob, key: st
 
 /** Records what was derived; files that are not stored are discarded, whatever happens. */
 async function finish(
-  parts: Parts,
+  deps: Dependencies,
   job: ClaimedJob,
   contentHash: string,
   derived: DerivedPicture,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { completion, staging } = parts;
+  const { completion, staging } = deps;
   let isStored = false;
   try {
-    const near = await parts.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
-    const { donor, matches } = await findDonorIfWanted(parts, job, derived, near.matches, signal);
+    const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
+    const { donor, matches } = await findDonorIfWanted(deps, job, derived, near.matches, signal);
     const facts = factsOf(derived, matches);
-    const shared = donor && (await shareRenditions(parts, job, donor, facts));
+    const shared = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof shared === 'string') return shared;
-    if (shared) return await lookAgain(parts, shared, derived.fingerprint, near.proposed);
-    const renditions = await atStage('store', () => storeRenditions(parts, job, contentHash, derived));
+    if (shared) return await lookAgain(deps, shared, derived.fingerprint, near.proposed);
+    const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
     const image = await completion.complete(job, renditions, facts);
-    return image ? await lookAgain(parts, image, derived.fingerprint, near.proposed) : 'lease-lost';
+    return image ? await lookAgain(deps, image, derived.fingerprint, near.proposed) : 'lease-lost';
   } finally {
     // Storing moves files, so that nothing is left behind.
     if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
@@ -117,7 +121,7 @@ async function finish(
  * more afterwards, and whichever was recorded last finds the other.
  */
 async function lookAgain(
-  { findNearDuplicates, completion }: Parts,
+  { findNearDuplicates, completion }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
   proposed: readonly number[],
@@ -148,7 +152,7 @@ function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly N
 
 /** A repeated derivation never shares: the donor's files may be the ones that are missing. */
 async function findDonorIfWanted(
-  { findDonor, nearDuplicates }: Parts,
+  { findDonor, nearDuplicates }: Dependencies,
   job: ClaimedJob,
   derived: DerivedPicture,
   matches: readonly NearMatch[],
@@ -163,7 +167,7 @@ async function findDonorIfWanted(
  * meanwhile.
  */
 async function shareRenditions(
-  { completion }: Parts,
+  { completion }: Dependencies,
   job: ClaimedJob,
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
@@ -178,7 +182,7 @@ async function shareRenditions(
 }
 
 async function storeRenditions(
-  { storage, presets }: Parts,
+  { storage, presets }: Dependencies,
   job: ClaimedJob,
   contentHash: string,
   derived: DerivedPicture,

@@ -7,7 +7,7 @@ import type { LocalCopy, Storage } from '../storage/storage.ts';
 import { type PossibleDonor, possibleDonors } from './choose-donor.ts';
 import type { NearMatch } from './find-near-duplicates.ts';
 
-interface Parts {
+interface Dependencies {
   readonly decoders: Pick<DecoderPool, 'matchRenditions'>;
   readonly storage: Pick<Storage, 'localCopy'>;
   readonly logger: Logger;
@@ -23,7 +23,7 @@ export interface DonorSearch {
 }
 
 /** A comparison costs as much as a small derivation; a tenant may have many similar pictures. */
-const mostCompared = 4;
+const maxCompared = 4;
 
 /**
  * Finds the near-duplicate whose renditions have the same pixels as the new ones, by comparing the renditions
@@ -38,15 +38,15 @@ export type FindDonor = (
 ) => Promise<DonorSearch>;
 
 /** @see FindDonor */
-export function makeFindDonor(parts: Parts): FindDonor {
+export function makeFindDonor(deps: Dependencies): FindDonor {
   return async (job, derived, matches, signal) => {
     const { renditions, facts } = derived;
     const own = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
     const differences = new Map<NearMatch, string>();
     const explained = () =>
       matches.map((match) => ({ ...match, reason: differences.get(match) ?? match.reason }));
-    for (const donor of possibleDonors(matches, own).slice(0, mostCompared)) {
-      const result = await compare(parts, job, donor, signal);
+    for (const donor of possibleDonors(matches, own).slice(0, maxCompared)) {
+      const result = await compare(deps, job, donor, signal);
       if (result.verdict === 'same') return { donor, matches: explained() };
       if (result.verdict === 'different') differences.set(donor.match, reasonOf(result));
     }
@@ -59,7 +59,7 @@ function reasonOf({ channel, left, top }: RenditionMatch & { verdict: 'different
 }
 
 async function compare(
-  { decoders, storage, logger }: Parts,
+  { decoders, storage, logger }: Dependencies,
   { imageId, priority, tenantId: tenant }: ClaimedJob,
   { match, pairs }: Donor,
   signal: AbortSignal,

@@ -1,21 +1,21 @@
 import type { ImageQueries } from '../db/images.ts';
-import type { Image, ImageReference, NearDuplicate } from '../model/image.ts';
+import type { Image, ImageRef, NearDuplicate } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Duplicate } from '../model/similarity.ts';
 import { notFound } from './retrieve-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'listByContent' | 'listByIds'>;
 }
 
 /** Finds the exact copies and the near-duplicates of an image. @throws {AppError} `image_not_found`. */
 export type FindDuplicates = (
   principal: Principal,
-  reference: ImageReference,
+  reference: ImageRef,
 ) => Promise<{ readonly image: Image; readonly duplicates: readonly Duplicate[] }>;
 
 /** @see FindDuplicates */
-export function makeFindDuplicates({ images }: Parts): FindDuplicates {
+export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
   return async (principal, reference) => {
     const image = await images.find(principal, reference);
     if (!image) throw notFound(reference);

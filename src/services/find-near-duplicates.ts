@@ -5,7 +5,7 @@ import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';
 
-interface Parts {
+interface Dependencies {
   readonly fingerprints: Pick<FingerprintQueries, 'neighbours'>;
   readonly handling: NearDuplicateHandling;
   /** Largest distance of the hashes, of 64 bits. */
@@ -20,7 +20,7 @@ export interface NearMatch extends NearDuplicate {
 }
 
 /** A hash of a picture with less structure stands for any plain picture, and proposes nothing. */
-const leastQuality = 50;
+const minQuality = 50;
 
 /**
  * Finds images of a tenant that show nearly the same picture, nearest first: hashes find candidates, a comparison of
@@ -44,9 +44,13 @@ export interface NearMatches {
 }
 
 /** @see FindNearDuplicates */
-export function makeFindNearDuplicates({ fingerprints, handling, threshold }: Parts): FindNearDuplicates {
+export function makeFindNearDuplicates({
+  fingerprints,
+  handling,
+  threshold,
+}: Dependencies): FindNearDuplicates {
   return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
-    if (handling === 'off' || fingerprint.quality < leastQuality) return { matches: [], proposed: [] };
+    if (handling === 'off' || fingerprint.quality < minQuality) return { matches: [], proposed: [] };
     const bits = threshold * 4;
     const found = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptContent, exceptImages);
     const matches = found

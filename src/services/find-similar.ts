@@ -2,14 +2,14 @@ import type { EmbeddingQueries, SimilarRows } from '../db/embeddings.ts';
 import type { ImageQueries } from '../db/images.ts';
 import type { JobQueries } from '../db/jobs.ts';
 import { AppError } from '../errors.ts';
-import type { Image, ImageReference } from '../model/image.ts';
+import type { Image, ImageRef } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { priorities } from './priorities.ts';
 import { describeState, notFound } from './retrieve-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'findBare' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'similarToContent'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
@@ -24,19 +24,19 @@ interface Parts {
  */
 export type FindSimilar = (
   principal: Principal,
-  reference: ImageReference,
+  reference: ImageRef,
   options: SimilarityOptions,
 ) => Promise<SimilaritySearch & { readonly image: Image }>;
 
 /** @see FindSimilar */
-export function makeFindSimilar(parts: Parts): FindSimilar {
-  const { images, embeddings, space } = parts;
+export function makeFindSimilar(deps: Dependencies): FindSimilar {
+  const { images, embeddings, space } = deps;
   return async (principal, reference, options) => {
     const image = await images.findBare(principal, reference);
     if (!image) throw notFound(reference);
     if (image.status !== 'completed' || image.contentHash === null) throw notDescribed(image);
     const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
-    if (!rows) return describeAgain(parts, image);
+    if (!rows) return describeAgain(deps, image);
     return { image, ...(await showSimilar(images, principal, rows)) };
   };
 }
@@ -54,7 +54,7 @@ export async function showSimilar(
 }
 
 /** An image from before this version of the descriptor gets it now. */
-async function describeAgain({ jobs, queue }: Parts, image: Image): Promise<never> {
+async function describeAgain({ jobs, queue }: Dependencies, image: Image): Promise<never> {
   const job = await jobs.requeue(image.id, priorities.single);
   if (job) queue.wake([job]);
   throw new AppError(

@@ -13,7 +13,7 @@ import type { DerivationOutcome, DeriveImage } from './derive-image.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { atStage } from './stages.ts';
 
-interface Parts {
+interface Dependencies {
   readonly fetchPicture: FetchPicture;
   readonly images: Pick<ImageQueries, 'findByContent'>;
   readonly urlIntake: Pick<UrlIntakeQueries, 'attach'>;
@@ -37,22 +37,22 @@ interface Download {
 }
 
 /** @see ImportImage */
-export function makeImportImage(parts: Parts): ImportImage {
+export function makeImportImage(deps: Dependencies): ImportImage {
   return async (job, signal) => {
-    if (job.original) return parts.deriveImage(job, signal);
+    if (job.original) return deps.deriveImage(job, signal);
     const { sourceUrl } = job;
     if (sourceUrl === null) return 'image-gone';
-    const download = await atStage('fetch', () => fetchFile(parts, sourceUrl, signal));
+    const download = await atStage('fetch', () => fetchFile(deps, sourceUrl, signal));
     try {
-      return (await shareKnown(parts, job, download)) ?? (await takeIn(parts, job, download, signal));
+      return (await shareKnown(deps, job, download)) ?? (await takeIn(deps, job, download, signal));
     } finally {
-      await parts.staging.discard(download.file.path);
+      await deps.staging.discard(download.file.path);
     }
   };
 }
 
 async function fetchFile(
-  { fetchPicture, staging, assertFreeSpace }: Parts,
+  { fetchPicture, staging, assertFreeSpace }: Dependencies,
   url: string,
   signal: AbortSignal,
 ): Promise<Download> {
@@ -66,7 +66,7 @@ async function fetchFile(
 
 /** `undefined` when the content is new to the tenant, or its first image goes away at this moment. */
 async function shareKnown(
-  { images, completion }: Parts,
+  { images, completion }: Dependencies,
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
@@ -78,14 +78,14 @@ async function shareKnown(
 
 /** The way of an upload: inspect, store, record, derive. */
 async function takeIn(
-  parts: Parts,
+  deps: Dependencies,
   job: ClaimedJob,
   { file, filename }: Download,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { storage, urlIntake, deriveImage } = parts;
+  const { storage, urlIntake, deriveImage } = deps;
   const { contentHash, bytes } = file;
-  const facts = await atStage('inspect', () => inspect(parts, file, job.tenantId));
+  const facts = await atStage('inspect', () => inspect(deps, file, job.tenantId));
   const original = { key: originalKey(job.tenantId, contentHash), contentHash };
   const staged = { path: file.path, key: original.key };
   await atStage('store', () => storage.store([staged], 'original'));
@@ -97,7 +97,7 @@ async function takeIn(
 }
 
 /** Whoever gave the URL never saw the file: the sentence says where it came from. */
-async function inspect({ inspectPicture }: Parts, file: ReceivedFile, tenantId: number) {
+async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);
   } catch (error) {

@@ -18,7 +18,7 @@ import { priorities } from './priorities.ts';
 import type { JobOutcome, RunJob } from './run-job.ts';
 import { imageDeleted, type WaitForImage } from './wait-for-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'clearDamaged'>;
   readonly intake: IntakeQueries;
@@ -64,13 +64,13 @@ export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ing
 const ingestTries = 20;
 
 /** @see IngestUpload */
-export function makeIngestUpload(parts: Parts): IngestUpload {
+export function makeIngestUpload(deps: Dependencies): IngestUpload {
   return async (principal, upload) => {
     const readers: Promise<unknown>[] = [];
     try {
-      const tenant = await ensureTenant(parts.tenants, principal, upload.tenantName);
+      const tenant = await ensureTenant(deps.tenants, principal, upload.tenantName);
       for (let tries = 0; tries < ingestTries; tries++) {
-        const ingested = await ingestOnce({ ...parts, readers }, upload, tenant);
+        const ingested = await ingestOnce({ ...deps, readers }, upload, tenant);
         if (ingested) return ingested;
       }
       throw new AppError(
@@ -79,7 +79,7 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
       );
     } finally {
       // A job that is slower than its answer still reads the file. What is left over a stop is swept from staging.
-      const discarded = Promise.allSettled(readers).then(() => parts.staging.discard(upload.file.path));
+      const discarded = Promise.allSettled(readers).then(() => deps.staging.discard(upload.file.path));
       if (readers.length === 0) await discarded;
       else discarded.catch(() => undefined);
     }
@@ -87,38 +87,38 @@ export function makeIngestUpload(parts: Parts): IngestUpload {
 }
 
 /** `undefined` when the image that had this content went away in the middle: then the way is free. */
-async function ingestOnce(parts: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
-  const known = await parts.images.findByContent(tenant.id, upload.file.contentHash);
-  if (known && known.status !== 'failed' && !known.damaged) return answerKnown(parts, upload, known.id);
-  const facts = await parts.inspectPicture(upload.file, tenant.id);
-  return ingestNew(parts, upload, tenant, facts);
+async function ingestOnce(deps: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
+  const known = await deps.images.findByContent(tenant.id, upload.file.contentHash);
+  if (known && known.status !== 'failed' && !known.damaged) return answerKnown(deps, upload, known.id);
+  const facts = await deps.inspectPicture(upload.file, tenant.id);
+  return ingestNew(deps, upload, tenant, facts);
 }
 
 /** With the jobs that read the received file. */
-type Reading = Parts & { readonly readers: Promise<unknown>[] };
+type Reading = Dependencies & { readonly readers: Promise<unknown>[] };
 
 async function ingestNew(
-  parts: Reading,
+  deps: Reading,
   upload: Upload,
   tenant: Tenant,
   facts: PictureFacts,
 ): Promise<Ingested | undefined> {
-  const recorded = await storeAndRecord(parts, upload, tenant, facts);
+  const recorded = await storeAndRecord(deps, upload, tenant, facts);
   if (recorded.outcome === 'known') {
-    await parts.images.clearDamaged(recorded.imageId);
-    return answerKnown(parts, upload, recorded.imageId);
+    await deps.images.clearDamaged(recorded.imageId);
+    return answerKnown(deps, upload, recorded.imageId);
   }
   const { outcome, job } = recorded;
-  return upload.mode === 'inline' ? runInline(parts, upload, outcome, job) : enqueue(parts, outcome, job);
+  return upload.mode === 'inline' ? runInline(deps, upload, outcome, job) : enqueue(deps, outcome, job);
 }
 
 async function storeAndRecord(
-  parts: Parts,
+  deps: Dependencies,
   upload: Upload,
   tenant: Tenant,
   facts: PictureFacts,
 ): Promise<Recorded> {
-  const { storage, intake, leaseSeconds } = parts;
+  const { storage, intake, leaseSeconds } = deps;
   const { file, filename, mode } = upload;
   const staged = { path: file.path, key: originalKey(tenant.id, file.contentHash) };
   await storage.store([staged], 'original');
@@ -137,7 +137,7 @@ async function storeAndRecord(
   return recorded;
 }
 
-async function loadImage(images: Parts['images'], imageId: number): Promise<ImageWithRenditions> {
+async function loadImage(images: Dependencies['images'], imageId: number): Promise<ImageWithRenditions> {
   const image = await images.find(systemPrincipal, { id: imageId });
   if (!image) throw imageDeleted(imageId);
   return image;
@@ -149,18 +149,22 @@ const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || stat
  * An inline response is complete: it waits for the process that makes the renditions. An image that is returned
  * unfinished is acknowledged first, so that it stays in any case.
  */
-async function answerKnown(parts: Parts, { mode }: Upload, imageId: number): Promise<Ingested | undefined> {
-  const known = await parts.images.find(systemPrincipal, { id: imageId });
+async function answerKnown(
+  deps: Dependencies,
+  { mode }: Upload,
+  imageId: number,
+): Promise<Ingested | undefined> {
+  const known = await deps.images.find(systemPrincipal, { id: imageId });
   if (!known) return undefined;
-  const image = isBusy(known) && mode === 'inline' ? await waitForKnown(parts, imageId) : known;
+  const image = isBusy(known) && mode === 'inline' ? await waitForKnown(deps, imageId) : known;
   if (!image) return undefined;
-  if (isBusy(image) && (await parts.intake.acknowledge(imageId)) !== 'acknowledged') return undefined;
+  if (isBusy(image) && (await deps.intake.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
 }
 
 /** `undefined` if the image was removed: the bytes are available and can be inspected again. */
 async function waitForKnown(
-  { waitForImage, inlineMs }: Parts,
+  { waitForImage, inlineMs }: Dependencies,
   imageId: number,
 ): Promise<ImageWithRenditions | undefined> {
   try {
@@ -175,9 +179,9 @@ function isDeleted(error: unknown): boolean {
   return error instanceof AppError && error.code === 'image_deleted';
 }
 
-async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
-  parts.queue.wake([job]);
-  return { outcome, image: await loadImage(parts.images, job.imageId), jobId: job.id };
+async function enqueue(deps: Dependencies, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
+  deps.queue.wake([job]);
+  return { outcome, image: await loadImage(deps.images, job.imageId), jobId: job.id };
 }
 
 /**
@@ -186,25 +190,25 @@ async function enqueue(parts: Parts, outcome: 'new' | 'again', job: ClaimedJob):
  * it.
  */
 async function runInline(
-  parts: Reading,
+  deps: Reading,
   upload: Upload,
   outcome: 'new' | 'again',
   job: ClaimedJob,
 ): Promise<Ingested> {
-  const { runJob, storage, intake, inlineMs, readers } = parts;
+  const { runJob, storage, intake, inlineMs, readers } = deps;
   const { contentHash, path } = upload.file;
   const key = originalKey(job.tenantId, contentHash);
   const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
-  const waiting = parts.waitForImage(job.imageId, inlineMs);
+  const waiting = deps.waitForImage(job.imageId, inlineMs);
   const onFinalFailure = outcome === 'new' ? { onFinalFailure: takeBack } : {};
   const run = runJob(job, { localPath: path, ...onFinalFailure });
   readers.push(run);
-  return { outcome, image: await settle(parts, job.imageId, waiting, run), jobId: job.id };
+  return { outcome, image: await settle(deps, job.imageId, waiting, run), jobId: job.id };
 }
 
 /** The image after the wait, or the reason why there is none. */
 async function settle(
-  parts: Parts,
+  deps: Dependencies,
   imageId: number,
   waiting: Promise<ImageWithRenditions>,
   run: Promise<JobOutcome>,
@@ -214,8 +218,8 @@ async function settle(
     throw error;
   });
   if (image && !isBusy(image)) return image;
-  const found = await parts.intake.acknowledge(imageId);
-  if (found === 'acknowledged') return image ?? loadImage(parts.images, imageId);
+  const found = await deps.intake.acknowledge(imageId);
+  if (found === 'acknowledged') return image ?? loadImage(deps.images, imageId);
   // A missing row was either withdrawn, by this run, which then fails with the reason, or purged.
   const ended = found === 'gone' ? await run : undefined;
   throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);

@@ -18,7 +18,7 @@ import { priorities } from './priorities.ts';
 import { imageDeleted } from './wait-for-image.ts';
 import { newReference } from './reference-name.ts';
 
-interface Parts {
+interface Dependencies {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find'>;
   readonly urlIntake: Pick<UrlIntakeQueries, 'record'>;
@@ -63,13 +63,13 @@ export interface IngestUrls {
 }
 
 /** @see IngestUrls */
-export function makeIngestUrls(parts: Parts): IngestUrls {
+export function makeIngestUrls(deps: Dependencies): IngestUrls {
   // What is full already could not keep the picture; the rows of the embedded database lie there, too.
-  const { images, urlIntake, imports, queue, handling, assertFreeSpace } = parts;
+  const { images, urlIntake, imports, queue, handling, assertFreeSpace } = deps;
   return {
     async one(principal, toImport) {
       await assertFreeSpace();
-      const line = await readLine(parts, principal, toImport);
+      const line = await readLine(deps, principal, toImport);
       const [recorded] = await urlIntake.record([line], handling, priorities.single);
       if (!recorded) throw new Error('One URL leads to one image.');
       const { outcome, imageId } = recorded;
@@ -82,7 +82,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
 
     async many(principal, toImport) {
       await assertFreeSpace();
-      const read = await Promise.all(toImport.map((line) => tryLine(parts, principal, line)));
+      const read = await Promise.all(toImport.map((line) => tryLine(deps, principal, line)));
       const good = read.filter((line): line is UrlLine => !(line instanceof AppError));
       const recorded = good.length > 0 ? await urlIntake.record(good, handling, priorities.batch) : [];
       const outcomes = new Map(good.map((line, index) => [line, recorded[index]]));
@@ -96,7 +96,7 @@ export function makeIngestUrls(parts: Parts): IngestUrls {
 }
 
 async function readLine(
-  { tenants, addressRules }: Parts,
+  { tenants, addressRules }: Dependencies,
   principal: Principal,
   { url, tenantName, reference, fault }: UrlToImport,
 ): Promise<UrlLine> {
@@ -108,9 +108,13 @@ async function readLine(
 }
 
 /** A bad line is no reason to refuse the others; a database that is away is. */
-async function tryLine(parts: Parts, principal: Principal, line: UrlToImport): Promise<UrlLine | AppError> {
+async function tryLine(
+  deps: Dependencies,
+  principal: Principal,
+  line: UrlToImport,
+): Promise<UrlLine | AppError> {
   try {
-    return await readLine(parts, principal, line);
+    return await readLine(deps, principal, line);
   } catch (error) {
     const named = asAppError(error);
     if (named.status >= 500) throw error;

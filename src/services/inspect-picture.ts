@@ -3,7 +3,7 @@ import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 import type { ReceivedFile } from '../storage/staging.ts';
 
-interface Parts {
+interface Dependencies {
   readonly decoders: Pick<DecoderPool, 'probe'>;
   readonly limits: PictureLimits;
 }
@@ -16,7 +16,7 @@ interface Parts {
 export type InspectPicture = (file: ReceivedFile, tenantId: number | undefined) => Promise<PictureFacts>;
 
 /** @see InspectPicture */
-export function makeInspectPicture({ decoders, limits }: Parts): InspectPicture {
+export function makeInspectPicture({ decoders, limits }: Dependencies): InspectPicture {
   return async (file, tenant) => {
     await sniffFormat(file.head, limits.allowedFormats);
     return decoders.probe({ path: file.path, limits, tenant });

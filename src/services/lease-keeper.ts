@@ -4,7 +4,7 @@ import type { Logger } from '../model/logger.ts';
 import { makeOutage } from '../model/outage.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 
-interface Parts {
+interface Dependencies {
   readonly jobs: Pick<JobQueries, 'renewLeases' | 'handBack'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly leaseSeconds: number;
@@ -30,7 +30,7 @@ export interface LeaseKeeper {
 const beatsPerLease = 4;
 
 /** @see LeaseKeeper */
-export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Parts): LeaseKeeper {
+export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependencies): LeaseKeeper {
   const held = new Map<ClaimedJob, AbortController>();
   const outage = makeOutage(logger, {
     level: 'warn',

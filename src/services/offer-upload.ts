@@ -7,7 +7,7 @@ import { incomingKey } from '../storage/keys.ts';
 import type { DirectAccess, Storage, UploadAddress } from '../storage/storage.ts';
 import { ensureTenant } from './find-tenant.ts';
 
-interface Parts {
+interface Dependencies {
   readonly tenants: TenantQueries;
   readonly storage: Pick<Storage, 'direct'>;
   readonly maxUploadBytes: number;
@@ -33,7 +33,7 @@ export interface UploadOffer extends UploadAddress {
 export type OfferUpload = (principal: Principal, request: UploadRequest) => Promise<UploadOffer>;
 
 /** @see OfferUpload */
-export function makeOfferUpload({ tenants, storage, maxUploadBytes }: Parts): OfferUpload {
+export function makeOfferUpload({ tenants, storage, maxUploadBytes }: Dependencies): OfferUpload {
   return async (principal, { bytes, filename, tenantName }) => {
     const direct = requireDirect(storage);
     if (bytes > maxUploadBytes) {

@@ -1,12 +1,12 @@
 import type { ImageQueries } from '../db/images.ts';
 import type { ReferenceQueries } from '../db/references.ts';
-import type { Image, ImageReference } from '../model/image.ts';
+import type { Image, ImageRef } from '../model/image.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';
 import { newReference, normalizeReference } from './reference-name.ts';
 import { notFound } from './retrieve-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'findBare'>;
   readonly references: ReferenceQueries;
 }
@@ -25,17 +25,17 @@ export interface References {
    */
   add(
     principal: Principal,
-    image: ImageReference,
+    image: ImageRef,
     reference: string,
   ): Promise<{ reference: string; added: boolean; count: number }>;
   /** Removes a reference; one that is not there is fine. */
-  remove(principal: Principal, image: ImageReference, reference: string): Promise<{ count: number }>;
-  list(principal: Principal, image: ImageReference, page: PageRequest): Promise<Page<UsedBy>>;
+  remove(principal: Principal, image: ImageRef, reference: string): Promise<{ count: number }>;
+  list(principal: Principal, image: ImageRef, page: PageRequest): Promise<Page<UsedBy>>;
 }
 
 /** @see References */
-export function makeReferences({ images, references }: Parts): References {
-  async function find(principal: Principal, reference: ImageReference): Promise<Image> {
+export function makeReferences({ images, references }: Dependencies): References {
+  async function find(principal: Principal, reference: ImageRef): Promise<Image> {
     const image = await images.findBare(principal, reference);
     if (!image) throw notFound(reference);
     return image;

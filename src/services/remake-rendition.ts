@@ -6,7 +6,7 @@ import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import { priorities } from './priorities.ts';
 
-interface Parts {
+interface Dependencies {
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
@@ -17,15 +17,15 @@ export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
 /** A run that did not bring the rendition is not repeated for this long. */
 const restMs = 60_000;
-const mostRemembered = 1_000;
+const maxRemembered = 1_000;
 
 /**
  * A rendition that is missing or cut in storage is no loss: its original makes it, once more or for the first time. It may
  * be the worker that lacks the preset or sees another storage; then each read would have it work in vain.
  */
-export function makeRemakeRendition({ jobs, queue, logger }: Parts): RemakeRendition {
+export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
   /** Renditions that were asked for, with the run that was the image's last one then. */
-  const asked = new LRUCache<string, { readonly lastRun: number }>({ max: mostRemembered, ttl: restMs });
+  const asked = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: restMs });
 
   return async (image, preset) => {
     const name = `${image.id}/${preset}`;

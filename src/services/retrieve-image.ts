@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { ImageQueries } from '../db/images.ts';
 import type { JobQueries } from '../db/jobs.ts';
 import { AppError } from '../errors.ts';
-import type { Image, ImageReference, ImageWithRenditions } from '../model/image.ts';
+import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
@@ -13,7 +13,7 @@ import { makeRedirectToStorage, type Redirect } from './redirect-to-storage.ts';
 import { makeRemakeRendition } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged' | 'clearDamaged'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
@@ -45,13 +45,13 @@ export interface RetrievedOriginal {
 export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
 
 /** Giving pictures back: records, originals and renditions. */
-export function makeRetrieveImage(parts: Parts) {
-  const { images, storage, cache, presets } = parts;
-  const remake = makeRemakeRendition(parts);
-  const redirectTo = makeRedirectToStorage(storage.direct, parts.redirectSeconds);
+export function makeRetrieveImage(deps: Dependencies) {
+  const { images, storage, cache, presets } = deps;
+  const remake = makeRemakeRendition(deps);
+  const redirectTo = makeRedirectToStorage(storage.direct, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
-  async function find(principal: Principal, reference: ImageReference): Promise<ImageWithRenditions> {
+  async function find(principal: Principal, reference: ImageRef): Promise<ImageWithRenditions> {
     const image = await images.find(principal, reference);
     if (!image) throw notFound(reference);
     return image;
@@ -60,7 +60,7 @@ export function makeRetrieveImage(parts: Parts) {
   /** A rendition whose preset was taken out of the configuration is still given: its address may be in use. */
   async function findForPreset(
     principal: Principal,
-    reference: ImageReference,
+    reference: ImageRef,
     preset: string,
   ): Promise<ImageWithRenditions> {
     const known = presetNames.includes(preset);
@@ -75,7 +75,7 @@ export function makeRetrieveImage(parts: Parts) {
 
   async function load(
     principal: Principal,
-    reference: ImageReference,
+    reference: ImageRef,
     preset: string,
   ): Promise<RetrievedRendition> {
     const image = await findForPreset(principal, reference, preset);
@@ -111,18 +111,14 @@ export function makeRetrieveImage(parts: Parts) {
       return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
     },
 
-    async rendition(
-      principal: Principal,
-      reference: ImageReference,
-      preset: string,
-    ): Promise<RetrievedRendition> {
+    async rendition(principal: Principal, reference: ImageRef, preset: string): Promise<RetrievedRendition> {
       const keep = cache.keeper();
       const found = await load(principal, reference, preset);
       if ('body' in found) keep(String('id' in reference ? reference.id : reference.uuid), preset, found);
       return found;
     },
 
-    async original(principal: Principal, reference: ImageReference): Promise<RetrievedOriginal> {
+    async original(principal: Principal, reference: ImageRef): Promise<RetrievedOriginal> {
       const image = await images.findBare(principal, reference);
       if (!image) throw notFound(reference);
       const { originalKey: key, contentHash } = image;
@@ -150,7 +146,7 @@ export function makeRetrieveImage(parts: Parts) {
 }
 
 /** The answer for an image that is not there, or not for this caller: the two look alike. */
-export function notFound(reference: ImageReference): AppError {
+export function notFound(reference: ImageRef): AppError {
   return new AppError(
     'image_not_found',
     `There is no image ${'id' in reference ? reference.id : reference.uuid}.`,

@@ -4,7 +4,7 @@ import type { FailureClass, JobReport } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 
-interface Parts {
+interface Dependencies {
   readonly reports: Pick<JobReportQueries, 'find' | 'retry' | 'retryAll'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
 }
@@ -25,7 +25,7 @@ export interface RetryJobs {
 }
 
 /** @see RetryJobs */
-export function makeRetryJobs({ reports, queue }: Parts): RetryJobs {
+export function makeRetryJobs({ reports, queue }: Dependencies): RetryJobs {
   return {
     async one(principal, id) {
       const outcome = await reports.retry(principal, id);

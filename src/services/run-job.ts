@@ -7,12 +7,12 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { DerivationOutcome } from './derive-image.ts';
 import { decideNext, type Verdict } from './failure-policy.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
-import type { Settlements } from './settlements.ts';
+import type { CompletionEvents } from './completion-events.ts';
 import { stageOf } from './stages.ts';
 import { untilRecorded } from './until-recorded.ts';
 import { imageDeleted } from './wait-for-image.ts';
 
-interface Parts {
+interface Dependencies {
   readonly jobs: Pick<JobQueries, 'recordFailure'>;
   /** What each kind of job does. */
   readonly work: Readonly<
@@ -20,7 +20,7 @@ interface Parts {
   >;
   readonly metrics: Pick<Metrics, 'jobEnded'>;
   readonly leases: LeaseKeeper;
-  readonly settlements: Settlements;
+  readonly completionEvents: CompletionEvents;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly leaseSeconds: number;
   readonly logger: Logger;
@@ -46,19 +46,19 @@ export interface RunOptions {
 export type RunJob = (job: ClaimedJob, options?: RunOptions) => Promise<JobOutcome>;
 
 /** @see RunJob */
-export function makeRunJob(parts: Parts): RunJob {
-  const { metrics } = parts;
+export function makeRunJob(deps: Dependencies): RunJob {
+  const { metrics } = deps;
   return async (job, options = {}) => {
     const started = performance.now();
-    const outcome = await runOnce(parts, job, options);
+    const outcome = await runOnce(deps, job, options);
     const seconds = (performance.now() - started) / 1000;
     metrics.jobEnded({ kind: job.kind, outcome: outcome.state, seconds });
     return outcome;
   };
 }
 
-async function runOnce(parts: Parts, job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {
-  const { work, leases, logger, settlements } = parts;
+async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions): Promise<JobOutcome> {
+  const { work, leases, logger, completionEvents } = deps;
   const lease = leases.hold(job);
   const started = performance.now();
   try {
@@ -69,14 +69,14 @@ async function runOnce(parts: Parts, job: ClaimedJob, options: RunOptions): Prom
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
     );
-    settlements.announce(
+    completionEvents.announce(
       job.imageId,
       outcome.deletedAt ? { error: imageDeleted(job.imageId) } : { image: outcome },
     );
     return { state: 'completed' };
   } catch (error) {
     if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
-    return await fail(parts, job, error, lease.signal, options);
+    return await fail(deps, job, error, lease.signal, options);
   } finally {
     lease.release();
   }
@@ -89,7 +89,7 @@ function dropped(logger: Logger, job: ClaimedJob, why: string): JobOutcome {
 
 /** A database that is away must not cost the lease: recording is tried until it works, or another holder has the job. */
 async function fail(
-  parts: Parts,
+  deps: Dependencies,
   job: ClaimedJob,
   cause: unknown,
   signal: AbortSignal,
@@ -97,18 +97,18 @@ async function fail(
 ): Promise<JobOutcome> {
   const error = asAppError(cause);
   const verdict = decideNext(job, classOf(error));
-  logFailure(parts.logger, job, error, verdict);
-  const recorded = await untilRecorded(() => recordFailure(parts, job, cause, verdict, options), {
-    forSeconds: parts.leaseSeconds,
+  logFailure(deps.logger, job, error, verdict);
+  const recorded = await untilRecorded(() => recordFailure(deps, job, cause, verdict, options), {
+    forSeconds: deps.leaseSeconds,
     signal,
     onFailure: (failure) =>
-      parts.logger.error(
+      deps.logger.error(
         { job: job.id, image: job.imageId, err: failure, cause },
         `job ${job.id}: its failure could not be recorded; trying again`,
       ),
   });
   if (!recorded) return { state: 'dropped' };
-  return follow(parts, job, error, verdict);
+  return follow(deps, job, error, verdict);
 }
 
 function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
@@ -117,7 +117,7 @@ function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'
 
 /** False when the lease was lost. */
 async function recordFailure(
-  { jobs }: Parts,
+  { jobs }: Dependencies,
   job: ClaimedJob,
   cause: unknown,
   verdict: Verdict,
@@ -138,13 +138,13 @@ async function recordFailure(
 
 /** Tells those who wait, once it is recorded. */
 function follow(
-  { queue, settlements }: Parts,
+  { queue, completionEvents }: Dependencies,
   job: ClaimedJob,
   error: AppError,
   verdict: Verdict,
 ): JobOutcome {
   if (verdict.next === 'give-up') {
-    settlements.announce(job.imageId, { error });
+    completionEvents.announce(job.imageId, { error });
     return { state: 'failed', error };
   }
   queue.wake([job], verdict.delaySeconds * 1000);

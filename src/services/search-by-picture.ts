@@ -13,7 +13,7 @@ import { findTenant } from './find-tenant.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
 
-interface Parts {
+interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly images: Pick<ImageQueries, 'listByContent' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'similarToPicture'>;
@@ -42,12 +42,12 @@ export type SearchByPicture = (
 ) => Promise<PictureSearch>;
 
 /** @see SearchByPicture */
-export function makeSearchByPicture(parts: Parts): SearchByPicture {
-  const { images, embeddings, findNearDuplicates, staging } = parts;
+export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
+  const { images, embeddings, findNearDuplicates, staging } = deps;
   return async (principal, tenantName, file, options) => {
     try {
-      const { id: tenantId } = await findTenant(parts.tenants, principal, tenantName);
-      const { fingerprint, embedding } = await describe(parts, file, tenantId);
+      const { id: tenantId } = await findTenant(deps.tenants, principal, tenantName);
+      const { fingerprint, embedding } = await describe(deps, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
       const others = await showNear(images, principal, matches);
@@ -61,7 +61,7 @@ export function makeSearchByPicture(parts: Parts): SearchByPicture {
 }
 
 async function describe(
-  { inspectPicture, decoders, limits }: Parts,
+  { inspectPicture, decoders, limits }: Dependencies,
   file: ReceivedFile,
   tenant: number,
 ): Promise<DescribedPicture> {

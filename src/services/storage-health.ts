@@ -1,6 +1,6 @@
 import type { Storage } from '../storage/storage.ts';
 
-interface Parts {
+interface Dependencies {
   readonly storage: Pick<Storage, 'check' | 'probe'>;
   readonly times?: StorageHealthTimes;
 }
@@ -30,7 +30,7 @@ export interface StorageHealth {
 }
 
 /** @see StorageHealth */
-export function makeStorageHealth({ storage, times = usualTimes }: Parts): StorageHealth {
+export function makeStorageHealth({ storage, times = usualTimes }: Dependencies): StorageHealth {
   const { probeMs, writeMs, writeAgainMs } = times;
   const probe = makeRecent(storage.probe, () => probeMs);
   // Twice the interval: a slow check should not trigger another one.

@@ -11,7 +11,7 @@ import { findTenant } from './find-tenant.ts';
 import type { Ingested, IngestUpload, Upload } from './ingest-upload.ts';
 import { requireDirect, toMib } from './offer-upload.ts';
 
-interface Parts {
+interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly storage: Pick<Storage, 'direct' | 'remove'>;
   readonly staging: Staging;
@@ -37,25 +37,28 @@ export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
 export type TakeInUpload = (principal: Principal, sent: SentUpload) => Promise<Ingested>;
 
 /** @see TakeInUpload */
-export function makeTakeInUpload(parts: Parts): TakeInUpload {
+export function makeTakeInUpload(deps: Dependencies): TakeInUpload {
   return async (principal, { id, filename, tenantName, mode }) => {
-    const direct = requireDirect(parts.storage);
-    const tenant = await findTenant(parts.tenants, principal, tenantName);
-    await parts.assertFreeSpace();
+    const direct = requireDirect(deps.storage);
+    const tenant = await findTenant(deps.tenants, principal, tenantName);
+    await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
     const opened = await direct.openUpload(key).catch((error: unknown) => {
       throw isMissing(error) ? notFound(id, tenantName) : error;
     });
-    const file = await receive(parts, opened);
+    const file = await receive(deps, opened);
     const name = filename ?? opened.filename ?? 'unnamed';
-    const ingested = await parts.ingestUpload(principal, { file, filename: name, tenantName, mode });
-    await removeTaken(parts, key);
+    const ingested = await deps.ingestUpload(principal, { file, filename: name, tenantName, mode });
+    await removeTaken(deps, key);
     return ingested;
   };
 }
 
 /** Into staging, as if it had come in a form. */
-async function receive({ staging, maxUploadBytes }: Parts, { body }: OpenUpload): Promise<ReceivedFile> {
+async function receive(
+  { staging, maxUploadBytes }: Dependencies,
+  { body }: OpenUpload,
+): Promise<ReceivedFile> {
   const file = await staging.receive(limit(body, maxUploadBytes));
   if (file.bytes > 0) return file;
   await staging.discard(file.path);
@@ -78,7 +81,7 @@ async function* limit(body: Readable, maxBytes: number): AsyncGenerator<Buffer> 
 }
 
 /** The image is there: what stays behind is no reason to refuse it, and a sweep removes it. */
-async function removeTaken({ storage, logger }: Parts, key: string): Promise<void> {
+async function removeTaken({ storage, logger }: Dependencies, key: string): Promise<void> {
   try {
     await storage.remove(key);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { InspectPicture } from './inspect-picture.ts';
 import { priorities } from './priorities.ts';
 
-interface Parts {
+interface Dependencies {
   readonly inspectPicture: InspectPicture;
   readonly decoders: Pick<DecoderPool, 'tryPresets'>;
   readonly staging: Pick<Staging, 'discard'>;
@@ -28,8 +28,8 @@ export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
 const goodQuality = 0.95;
 
 /** @see TryPresets */
-export function makeTryPresets(parts: Parts): TryPresets {
-  const { inspectPicture, decoders, staging, limits, presets } = parts;
+export function makeTryPresets(deps: Dependencies): TryPresets {
+  const { inspectPicture, decoders, staging, limits, presets } = deps;
   return async (file) => {
     try {
       await inspectPicture(file, undefined);

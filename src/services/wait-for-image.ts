@@ -3,7 +3,7 @@ import type { ImageQueries } from '../db/images.ts';
 import { AppError, type ErrorCode, errorTable } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { systemPrincipal } from '../model/principal.ts';
-import type { Settlements } from './settlements.ts';
+import type { CompletionEvents } from './completion-events.ts';
 
 /** How often the row is looked at: another process may settle it, and then nobody announces it here. */
 const lookMs = 500;
@@ -14,25 +14,25 @@ const lookMs = 500;
  */
 export type WaitForImage = (imageId: number, timeoutMs: number) => Promise<ImageWithRenditions>;
 
-interface Parts {
+interface Dependencies {
   readonly images: Pick<ImageQueries, 'find'>;
-  readonly settlements: Settlements;
+  readonly completionEvents: CompletionEvents;
 }
 
 /** @see WaitForImage */
-export function makeWaitForImage({ images, settlements }: Parts): WaitForImage {
+export function makeWaitForImage({ images, completionEvents }: Dependencies): WaitForImage {
   return async (imageId, timeoutMs) => {
     const deadline = performance.now() + timeoutMs;
-    const { settled, stop } = settlements.listen(imageId);
+    const { settled, stop } = completionEvents.listen(imageId);
     try {
       for (;;) {
         const left = deadline - performance.now();
-        const settlement = await Promise.race([
+        const completion = await Promise.race([
           settled,
           sleep(Math.max(0, Math.min(lookMs, left)), undefined, { ref: false }),
         ]);
-        if (settlement && 'error' in settlement) throw settlement.error;
-        if (settlement) return settlement.image;
+        if (completion && 'error' in completion) throw completion.error;
+        if (completion) return completion.image;
         const image = await images.find(systemPrincipal, { id: imageId });
         if (!image) throw imageDeleted(imageId);
         if (isSettled(image)) return image;

@@ -4,7 +4,7 @@ import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RunJob } from '../services/run-job.ts';
 
-interface Parts {
+interface Dependencies {
   /** Jobs in hand at once, of each kind. */
   readonly capacities: Readonly<Record<JobKind, number>>;
   readonly jobs: Pick<JobQueries, 'claimDue'>;
@@ -23,7 +23,7 @@ export type WorkOff = (milliseconds: number) => Promise<void>;
 const pauseMs = 500;
 
 /** @see WorkOff */
-export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: Parts): WorkOff {
+export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): WorkOff {
   const running = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
   /** When jobs that failed here are due again. */

@@ -5,7 +5,7 @@ import { makeOutage } from '../model/outage.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { RunJob } from '../services/run-job.ts';
 
-interface Parts {
+interface Dependencies {
   readonly kind: JobKind;
   readonly jobs: Pick<JobQueries, 'claimDue'>;
   readonly queue: Pick<WorkQueue, 'onWake'>;
@@ -30,8 +30,8 @@ const pollMs = 1_000;
 const pollJitter = 0.2;
 
 /** @see Worker */
-export function makeWorker(parts: Parts): Worker {
-  const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = parts;
+export function makeWorker(deps: Dependencies): Worker {
+  const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = deps;
   const running = new Set<Promise<unknown>>();
   const outage = makeOutage(logger, {
     level: 'error',

@@ -1,7 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { makeSettlements } from '../../src/services/settlements.ts';
+import { makeCompletionEvents } from '../../src/services/completion-events.ts';
 import { makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
@@ -15,7 +15,8 @@ async function pending(rig: Rig): Promise<number> {
 }
 
 /** Waits as another process would: nobody tells it anything, it has to look. */
-const elsewhere = (rig: Rig) => makeWaitForImage({ images: rig.images, settlements: makeSettlements() });
+const elsewhere = (rig: Rig) =>
+  makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
 test('an image that is not ready in time is answered as it stands', async () => {
   const rig = await makeRig(engines);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
 import { comparisonNote, readingNote, rounded } from '../comparison-notes.ts';
-import { imageReference } from '../image-reference.ts';
+import { imageRef } from '../image-ref.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
@@ -73,7 +73,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
         tags,
         summary: 'How an image differs from a picture that is not kept',
         description: readingNote,
-        params: imageReference,
+        params: imageRef,
         takes: pictureForm(),
         response: answers(
           { 200: json(comparisonSchema, 'The original, and each rendition that is there.') },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jobStates } from '../../model/job.ts';
 import { pageFields, pageRequest, tenantField, timeField } from '../fields.ts';
-import { imageReference } from '../image-reference.ts';
+import { imageRef } from '../image-ref.ts';
 import { answers, empty, json } from '../openapi/answers.ts';
 import { pageRecord, pageSchema } from '../pages.ts';
 import { principalOf } from '../principal.ts';
@@ -58,7 +58,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'One image',
         description: 'Its state, its pictures with their addresses, and its near-duplicates.',
-        params: imageReference,
+        params: imageRef,
         response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
@@ -73,7 +73,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         summary: 'Delete an image',
         description:
           'It is gone on every address at once. Its files stay until a purge; until then it may be restored. An image with references is refused unless `force=true`; the answer names them.',
-        params: imageReference,
+        params: imageRef,
         querystring: deleteQuery,
         response: answers({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
       },
@@ -92,7 +92,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Bring a deleted image back',
         description: 'Possible until a purge has removed it. An image that is not deleted stays as it is.',
-        params: imageReference,
+        params: imageRef,
         response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },

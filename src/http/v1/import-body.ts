@@ -11,7 +11,7 @@ import { readCsvLines } from './import-csv.ts';
 import { toLine } from './import-line.ts';
 
 /** Most lines of one import. */
-const mostLines = 1_000;
+const maxLines = 1_000;
 
 const url = textField(8_192).describe('Where the picture is: `http` or `https`.');
 const tenant = textField(200).describe('Name of the tenant; that of the whole import if it is missing.');
@@ -24,11 +24,11 @@ const itemSchema = z.strictObject({
 function importBody<Url extends z.ZodType, Item extends z.ZodType>(oneUrl: Url, oneItem: Item) {
   return z
     .strictObject({
-      urls: z.array(oneUrl).min(1).max(mostLines).optional(),
+      urls: z.array(oneUrl).min(1).max(maxLines).optional(),
       items: z
         .array(oneItem)
         .min(1)
-        .max(mostLines)
+        .max(maxLines)
         .optional()
         .describe('In place of `urls`: each with a tenant and a reference of its own.'),
       tenant: tenant
@@ -70,7 +70,7 @@ export function readImportLines(request: FastifyRequest, tenantName = defaultTen
     const charset = charsetOf(request);
     if (charset instanceof AppError) throw charset;
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-    return readCsvLines(bytes, charset, tenantName, mostLines);
+    return readCsvLines(bytes, charset, tenantName, maxLines);
   }
   const { urls, items, tenant } = readJsonBody(request, readBody);
   const lines = items ?? (urls ?? []).map((one) => ({ url: one }));

@@ -23,16 +23,16 @@ export function readCsvLines(
   bytes: Uint8Array,
   charset: string | undefined,
   tenantName: string,
-  mostLines: number,
+  maxLines: number,
 ): UrlToImport[] {
   const decoded = decodeLeniently(bytes, charset);
   const text = decoded.text.replace(/^\uFEFF+/, '');
   const { body, delimiter } = readSeparatorLine(text);
-  const [header, ...records] = take(readCsvRecords(body, delimiter), mostLines + 2);
+  const [header, ...records] = take(readCsvRecords(body, delimiter), maxLines + 2);
   const columns = readHeader(header, body, decoded.fault);
   if (records.length === 0) throw invalid('The CSV has no line below its header.');
-  if (records.length > mostLines)
-    throw invalid(`The CSV has more than ${mostLines.toLocaleString('en-US')} lines below its header.`);
+  if (records.length > maxLines)
+    throw invalid(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
   return records.map((record) => lineOf(record, columns, tenantName, decoded.fault));
 }
 

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { jobKinds, jobStates } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
-import type { ImageReference } from '../../model/image.ts';
+import type { ImageRef } from '../../model/image.ts';
 import { pageFields, pageRequest, tenantField, wholeNumberField } from '../fields.ts';
-import { imageReferenceText } from '../image-reference.ts';
+import { imageRefText } from '../image-ref.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { jsonBody } from '../openapi/bodies.ts';
@@ -30,7 +30,7 @@ const listQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   kind: z.enum(jobKinds).optional(),
   tenant: tenantField.optional(),
-  image: imageReferenceText.optional(),
+  image: imageRefText.optional(),
   code: codeField.optional(),
   ...pageFields(pageSize),
 });
@@ -142,7 +142,7 @@ export const jobRoutes: Surface = (app, { services }) => {
 async function numberOf(
   services: SurfaceParts['services'],
   principal: Principal,
-  image: ImageReference,
+  image: ImageRef,
 ): Promise<number> {
   return 'id' in image ? image.id : (await services.retrieve.find(principal, image)).id;
 }

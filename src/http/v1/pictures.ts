@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../cors.ts';
 import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
-import { imageReference, readImageReference } from '../image-reference.ts';
+import { imageRef, readImageReference } from '../image-ref.ts';
 import { answers, originalAnswers, renditionAnswers } from '../openapi/answers.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
@@ -40,7 +40,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         tags,
         summary: 'The original, whole or in part',
         description: 'Byte for byte as it was uploaded. Takes one byte range.',
-        params: imageReference,
+        params: imageRef,
         response: answers(
           originalAnswers,
           'invalid_request',
@@ -84,7 +84,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         description:
           'A JPEG: upright, in sRGB, transparency on white, without metadata, inside the box of the preset and never enlarged.',
         documented: {
-          params: imageReference.extend({ preset: z.string().describe('Name of a preset.') }),
+          params: imageRef.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
         },
         response: ownAnswers,
@@ -102,7 +102,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         tags,
         summary: `The rendition "${thumbnailPreset}"`,
         description: 'A short address for lists; the same picture as under `renditions`.',
-        documented: { params: imageReference, querystring: recipeQuery },
+        documented: { params: imageRef, querystring: recipeQuery },
         response: ownAnswers,
       },
     },

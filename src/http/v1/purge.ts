@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { confirmTokensOf, refuseTokenInAddress } from '../confirm-tokens.ts';
-import { mostDays, tenantField, textField } from '../fields.ts';
+import { maxDays, tenantField, textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { jsonBody } from '../openapi/bodies.ts';
@@ -21,7 +21,7 @@ const unusedBody = z.strictObject({
     '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run.',
   ),
   tenant: tenantField.nullish().describe("One tenant's images only."),
-  min_age_days: z.int().min(0).max(mostDays).default(0).describe('Younger images stay.'),
+  min_age_days: z.int().min(0).max(maxDays).default(0).describe('Younger images stay.'),
 });
 const deletedBody = z.strictObject({
   dry_run: dryRun,
@@ -31,7 +31,7 @@ const deletedBody = z.strictObject({
   days: z
     .int()
     .min(0)
-    .max(mostDays)
+    .max(maxDays)
     .optional()
     .describe('Deleted at least this long ago; `PURGE_DAYS` if missing.'),
 });

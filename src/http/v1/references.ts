@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { newReferenceField, pageFields, pageRequest, referenceField } from '../fields.ts';
-import { imageReference } from '../image-reference.ts';
+import { imageRef } from '../image-ref.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { pageRecord, pageSchema } from '../pages.ts';
 import { principalOf } from '../principal.ts';
@@ -9,8 +9,8 @@ import type { Surface } from '../surface.ts';
 /** Entries of a page where the address names no number. */
 const pageSize = 50;
 
-const referenceParams = imageReference.extend({ ref: referenceField });
-const newReferenceParams = imageReference.extend({ ref: newReferenceField });
+const referenceParams = imageRef.extend({ ref: referenceField });
+const newReferenceParams = imageRef.extend({ ref: newReferenceField });
 const usedBySchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
 const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
 const removedSchema = z.object({ in_use_count: z.int() });
@@ -26,7 +26,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
         tags,
         summary: 'Who uses an image',
         description: 'Names that were given to it, newest first.',
-        params: imageReference,
+        params: imageRef,
         querystring: z.strictObject(pageFields(pageSize)),
         response: answers(
           { 200: json(pageSchema(usedBySchema), 'One page.') },

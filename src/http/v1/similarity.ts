@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
 import { tenantField } from '../fields.ts';
-import { imageReference } from '../image-reference.ts';
+import { imageRef } from '../image-ref.ts';
 import { answers, json } from '../openapi/answers.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
@@ -39,7 +39,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         summary: 'Images of the same tenant that look similar',
         description:
           'Compares descriptors of colour, shape and texture, best first. Scores put images in an order; they are no measure of their own.',
-        params: imageReference,
+        params: imageRef,
         querystring: similarityQuery,
         response: answers(
           { 200: json(similarAnswer, 'Without the image itself and its exact copies.') },
@@ -70,7 +70,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         summary: 'Exact copies and near-duplicates of an image',
         description:
           'Exact copies have the same bytes. Near-duplicates show the same picture, saved again with another size, quality or format.',
-        params: imageReference,
+        params: imageRef,
         response: answers(
           { 200: json(duplicatesAnswer, 'Each with its distance and the reason.') },
           'invalid_request',

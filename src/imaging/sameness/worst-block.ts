@@ -110,10 +110,10 @@ function noiseOf(a: CellMeans, b: CellMeans): number {
 }
 
 /** Fraction of the allowances for a pair without noise, and the noise from which they apply in full. */
-const leastShare = 0.3;
+const minShare = 0.3;
 const fullNoise = 0.875;
 
 /** Fraction of the allowances for a pair with this much noise. */
 function shareOf(noise: number): number {
-  return Math.min(1, leastShare + (1 - leastShare) * (noise / fullNoise));
+  return Math.min(1, minShare + (1 - minShare) * (noise / fullNoise));
 }

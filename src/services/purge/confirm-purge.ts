@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, whoCalled } from '../../model/principal.ts';
 
-interface Parts {
+interface Dependencies {
   /** The token that confirms purges; if unset, purges that require one are refused. */
   readonly confirmToken: string | undefined;
   /** Whether others than this machine can reach the server. */
@@ -27,7 +27,7 @@ interface ConfirmedPurge {
 export type ConfirmPurge = (principal: Principal, purge: ConfirmedPurge) => void;
 
 /** @see ConfirmPurge */
-export function makeConfirmPurge({ confirmToken, isExposed, logger }: Parts): ConfirmPurge {
+export function makeConfirmPurge({ confirmToken, isExposed, logger }: Dependencies): ConfirmPurge {
   return (principal, { scope, tokens }) => {
     if (scope === 'deleted' && !isExposed) return;
     const refusal = refuse(confirmToken, tokens);

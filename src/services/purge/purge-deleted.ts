@@ -5,7 +5,7 @@ import type { PurgeTally } from '../../model/purge.ts';
 import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
-interface Parts {
+interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'deleted' | 'deletedFigures'>;
   readonly removeImages: RemoveImages;
   readonly confirmPurge: ConfirmPurge;
@@ -46,7 +46,12 @@ export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promis
 const pageSize = 200;
 
 /** @see PurgeDeleted */
-export function makePurgeDeleted({ purging, removeImages, confirmPurge, logger }: Parts): PurgeDeleted {
+export function makePurgeDeleted({
+  purging,
+  removeImages,
+  confirmPurge,
+  logger,
+}: Dependencies): PurgeDeleted {
   return async (principal, { dryRun, confirmTokens = [], days }) => {
     if (!dryRun) confirmPurge(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;

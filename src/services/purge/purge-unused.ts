@@ -7,7 +7,7 @@ import { findTenant } from '../find-tenant.ts';
 import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
-interface Parts {
+interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'unused' | 'countUnused' | 'tenantsWithoutReferences'>;
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly removeImages: RemoveImages;
@@ -52,17 +52,17 @@ const listedCandidates = 1_000;
 const pageSize = 200;
 
 /** @see PurgeUnused */
-export function makePurgeUnused(parts: Parts): PurgeUnused {
-  const { purging, removeImages, logger } = parts;
+export function makePurgeUnused(deps: Dependencies): PurgeUnused {
+  const { purging, removeImages, logger } = deps;
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
-    if (!dryRun) parts.confirmPurge(principal, { scope: 'unused', tokens: confirmTokens });
-    const filter = { tenantId: await scopeOf(parts, principal, tenantName), minAgeDays };
+    if (!dryRun) deps.confirmPurge(principal, { scope: 'unused', tokens: confirmTokens });
+    const filter = { tenantId: await scopeOf(deps, principal, tenantName), minAgeDays };
     const candidates = await purging.unused(filter, { limit: listedCandidates });
     const found = {
       dryRun,
       candidates,
       candidatesTotal: await purging.countUnused(filter),
-      warnings: await warn(parts, filter),
+      warnings: await warn(deps, filter),
     };
     if (dryRun) return { ...found, ...nothing, remaining: 0 };
     const removal = await removeImages((after) => purging.unused(filter, { limit: pageSize, after }), {
@@ -80,7 +80,7 @@ export function makePurgeUnused(parts: Parts): PurgeUnused {
 const nothing: PurgeTally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] };
 
 async function scopeOf(
-  { tenants }: Parts,
+  { tenants }: Dependencies,
   principal: Principal,
   tenantName: string | undefined,
 ): Promise<number | null> {
@@ -88,7 +88,7 @@ async function scopeOf(
   return (await findTenant(tenants, principal, tenantName)).id;
 }
 
-async function warn({ purging }: Parts, { tenantId }: UnusedFilter): Promise<string[]> {
+async function warn({ purging }: Dependencies, { tenantId }: UnusedFilter): Promise<string[]> {
   const names = await purging.tenantsWithoutReferences(tenantId);
   return names.map(
     (name) =>

@@ -6,7 +6,7 @@ import { parseKey } from '../../storage/keys.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { RenditionCache } from '../rendition-cache.ts';
 
-interface Parts {
+interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'remove'>;
   readonly sweeping: Pick<SweepQueries, 'removeOrphan'>;
   readonly storage: Pick<Storage, 'remove'>;
@@ -35,7 +35,7 @@ const reportedErrors = 100;
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 
 /** @see RemoveImages */
-export function makeRemoveImages(parts: Parts): RemoveImages {
+export function makeRemoveImages(deps: Dependencies): RemoveImages {
   return async (nextPage, reason) => {
     const deadline = performance.now() + timeOfOneCallMs;
     const tally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] as string[] };
@@ -45,7 +45,7 @@ export function makeRemoveImages(parts: Parts): RemoveImages {
       if (page.length === 0) return { ...tally, isComplete: true };
       for (const candidate of page) {
         if (performance.now() > deadline) return { ...tally, isComplete: false };
-        await removeImage(parts, candidate, reason, tally);
+        await removeImage(deps, candidate, reason, tally);
       }
       last = page.at(-1);
     }
@@ -55,34 +55,34 @@ export function makeRemoveImages(parts: Parts): RemoveImages {
 type Tally = { images: number; renditions: number; files: number; bytes: number; errors: string[] };
 
 async function removeImage(
-  parts: Parts,
+  deps: Dependencies,
   candidate: PurgeCandidate,
   reason: PurgeReason,
   tally: Tally,
 ): Promise<void> {
   try {
-    const removed = await parts.purging.remove(candidate, reason);
+    const removed = await deps.purging.remove(candidate, reason);
     if (!removed) return;
     tally.images++;
     tally.renditions += removed.renditions;
-    parts.cache.forget(candidate);
-    for (const file of removed.files) await removeFile(parts, file, tally);
+    deps.cache.forget(candidate);
+    for (const file of removed.files) await removeFile(deps, file, tally);
   } catch (error) {
-    note(parts, tally, `Image ${candidate.id} could not be removed; it stays as it was.`, error);
+    note(deps, tally, `Image ${candidate.id} could not be removed; it stays as it was.`, error);
   }
 }
 
 /** Nobody can record the file's content while it goes; one that was recorded again in the meantime stays. */
-async function removeFile(parts: Parts, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
+async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
   const file = parseKey(key);
   if (!file) return;
   try {
-    if (!(await parts.sweeping.removeOrphan(file, () => parts.storage.remove(key)))) return;
+    if (!(await deps.sweeping.removeOrphan(file, () => deps.storage.remove(key)))) return;
     tally.files++;
     tally.bytes += bytes;
   } catch (error) {
     note(
-      parts,
+      deps,
       tally,
       `The file ${key} could not be removed; the sweep for orphaned files tries again.`,
       error,
@@ -90,7 +90,7 @@ async function removeFile(parts: Parts, { key, bytes }: RemovedFile, tally: Tall
   }
 }
 
-function note({ logger }: Parts, tally: Tally, sentence: string, error: unknown): void {
+function note({ logger }: Dependencies, tally: Tally, sentence: string, error: unknown): void {
   logger.error({ err: error }, sentence);
   if (tally.errors.length < reportedErrors) tally.errors.push(sentence);
 }

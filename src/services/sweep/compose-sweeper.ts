@@ -11,7 +11,7 @@ import { makeSweepOrphans } from './orphans.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
 
-interface Parts {
+interface Dependencies {
   readonly queries: Pick<Queries, 'sweeping' | 'forgetting' | 'images' | 'recounting'>;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -22,7 +22,15 @@ interface Parts {
 }
 
 /** The sweeper with all of its passes, and the pass that a start makes at once. */
-export function composeSweeper({ queries, storage, staging, queue, brake, retention, logger }: Parts): {
+export function composeSweeper({
+  queries,
+  storage,
+  staging,
+  queue,
+  brake,
+  retention,
+  logger,
+}: Dependencies): {
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {

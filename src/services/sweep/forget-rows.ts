@@ -9,7 +9,7 @@ export interface Retention {
   readonly emptyTenantDays: number;
 }
 
-interface Parts {
+interface Dependencies {
   readonly forgetting: ForgetQueries;
   readonly retention: Retention;
   readonly logger: Logger;
@@ -23,7 +23,7 @@ export interface ForgetRows {
 }
 
 /** @see ForgetRows */
-export function makeForgetRows({ forgetting, retention, logger }: Parts): ForgetRows {
+export function makeForgetRows({ forgetting, retention, logger }: Dependencies): ForgetRows {
   const report = (forgotten: number, what: string, days: number) => {
     if (forgotten > 0) logger.info({ forgotten }, `${forgotten} ${what} were forgotten after ${days} days`);
   };

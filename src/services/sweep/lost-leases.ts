@@ -3,7 +3,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import { leaseLossLimit } from '../failure-policy.ts';
 
-interface Parts {
+interface Dependencies {
   readonly sweeping: Pick<SweepQueries, 'takeOverLostLeases'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
@@ -13,7 +13,7 @@ interface Parts {
 export type TakeOverLostLeases = (everything: boolean) => Promise<void>;
 
 /** @see TakeOverLostLeases */
-export function makeTakeOverLostLeases({ sweeping, queue, logger }: Parts): TakeOverLostLeases {
+export function makeTakeOverLostLeases({ sweeping, queue, logger }: Dependencies): TakeOverLostLeases {
   return async (everything) => {
     const { again, givenUp } = await sweeping.takeOverLostLeases(leaseLossLimit, everything);
     if (givenUp > 0)

@@ -4,7 +4,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { type Brake, isSuspicious } from './brake.ts';
 
-interface Parts {
+interface Dependencies {
   readonly sweeping: Pick<SweepQueries, 'originalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
@@ -28,10 +28,10 @@ interface Damage {
 }
 
 /** @see FindMissingOriginals */
-export function makeFindMissingOriginals(parts: Parts): FindMissingOriginals {
-  const { images, brake, logger } = parts;
+export function makeFindMissingOriginals(deps: Dependencies): FindMissingOriginals {
+  const { images, brake, logger } = deps;
   return async () => {
-    const { looked, damages } = await findDamages(parts);
+    const { looked, damages } = await findDamages(deps);
     if (isSuspicious(damages.length, looked, brake)) {
       logger.error(
         { looked, missing: damages.length },
@@ -51,8 +51,8 @@ export function makeFindMissingOriginals(parts: Parts): FindMissingOriginals {
 }
 
 /** Those that have no mark yet. Those that need none any more lose it on the way. */
-async function findDamages(parts: Parts): Promise<{ looked: number; damages: Damage[] }> {
-  const { sweeping, storage, brake } = parts;
+async function findDamages(deps: Dependencies): Promise<{ looked: number; damages: Damage[] }> {
+  const { sweeping, storage, brake } = deps;
   const damages: Damage[] = [];
   let looked = 0;
   let last = 0;
@@ -63,14 +63,14 @@ async function findDamages(parts: Parts): Promise<{ looked: number; damages: Dam
       looked++;
       const stored = await storage.stat(key);
       const isWhole = stored?.bytes === bytes;
-      if (isWhole && damaged) await clearMark(parts, id);
+      if (isWhole && damaged) await clearMark(deps, id);
       if (!isWhole && !damaged) damages.push({ id, key, what: stored ? 'cut short' : 'missing' });
     }
     if (page.length < pageSize || damages.length > brake.count) return { looked, damages };
   }
 }
 
-async function clearMark({ images, logger }: Parts, id: number): Promise<void> {
+async function clearMark({ images, logger }: Dependencies, id: number): Promise<void> {
   await images.clearDamaged(id);
   logger.info({ image: id }, `the original of image ${id} is back; the image is not damaged any more`);
 }

@@ -4,7 +4,7 @@ import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 import { type Brake, isSuspicious } from './brake.ts';
 
-interface Parts {
+interface Dependencies {
   readonly sweeping: Pick<SweepQueries, 'unnamedFiles' | 'removeOrphan'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
   readonly brake: Brake;
@@ -32,10 +32,10 @@ const pageSize = 500;
 export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;
 
 /** @see SweepOrphans */
-export function makeSweepOrphans(parts: Parts): SweepOrphans {
-  const { brake, logger } = parts;
+export function makeSweepOrphans(deps: Dependencies): SweepOrphans {
+  const { brake, logger } = deps;
   return async (now = new Date()) => {
-    const { files, orphans } = await findOrphans(parts, new Date(now.getTime() - graceMs));
+    const { files, orphans } = await findOrphans(deps, new Date(now.getTime() - graceMs));
     const stopped = isSuspicious(orphans.length, files, brake);
     if (stopped) {
       const percent = ((100 * orphans.length) / files).toFixed(1);
@@ -45,14 +45,14 @@ export function makeSweepOrphans(parts: Parts): SweepOrphans {
       );
       return { files, orphans: orphans.length, removed: 0, stopped };
     }
-    const removed = await removeAll(parts, orphans);
+    const removed = await removeAll(deps, orphans);
     if (removed > 0) logger.info({ removed }, `${removed} orphaned files were removed`);
     return { files, orphans: orphans.length, removed, stopped };
   };
 }
 
 async function findOrphans(
-  { sweeping, storage }: Parts,
+  { sweeping, storage }: Dependencies,
   olderThan: Date,
 ): Promise<{ files: number; orphans: ContentFile[] }> {
   const orphans: ContentFile[] = [];
@@ -67,7 +67,10 @@ async function findOrphans(
   return { files, orphans };
 }
 
-async function removeAll({ sweeping, storage }: Parts, orphans: readonly ContentFile[]): Promise<number> {
+async function removeAll(
+  { sweeping, storage }: Dependencies,
+  orphans: readonly ContentFile[],
+): Promise<number> {
   let removed = 0;
   for (const orphan of orphans) {
     if (await sweeping.removeOrphan(orphan, () => storage.remove(orphan.key))) removed++;

@@ -9,7 +9,7 @@ import type { FindMissingOriginals } from './missing-originals.ts';
 import type { SweepOrphans } from './orphans.ts';
 import type { CorrectUsage } from './usage-drift.ts';
 
-interface Parts {
+interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
   readonly forgetRows: ForgetRows;
   readonly sweepOrphans: SweepOrphans;
@@ -53,41 +53,41 @@ const uploadAgeMs = day;
 const daily = { firstMs: hour, everyMs: day, isShared: true };
 
 /** @see Sweeper */
-export function makeSweeper(parts: Parts): Sweeper {
+export function makeSweeper(deps: Dependencies): Sweeper {
   const passes: readonly Pass[] = [
     {
       name: 'lost leases',
       // At once: whoever starts may take the place of the one that was lost.
       firstMs: second / 2,
       everyMs: 5 * second,
-      run: () => parts.takeOverLostLeases(false),
+      run: () => deps.takeOverLostLeases(false),
     },
-    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => parts.sweeping.foldUsage() },
-    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => parts.staging.sweep(uploadAgeMs) },
+    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => deps.sweeping.foldUsage() },
+    { name: 'staging files', firstMs: hour, everyMs: hour, run: () => deps.staging.sweep(uploadAgeMs) },
     {
       name: 'unfinished uploads',
       firstMs: hour,
       everyMs: hour,
       isShared: true,
-      run: () => parts.storage.sweepUnfinished(uploadAgeMs),
+      run: () => deps.storage.sweepUnfinished(uploadAgeMs),
     },
-    { ...daily, name: 'old jobs', run: () => parts.forgetRows.jobs() },
-    { ...daily, name: 'old imports', run: () => parts.forgetRows.imports() },
-    { ...daily, name: 'empty tenants', run: () => parts.forgetRows.tenants() },
-    { ...daily, name: 'missing originals', run: () => parts.findMissingOriginals() },
-    { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => parts.correctUsage() },
-    { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => parts.sweepOrphans() },
-    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => parts.sweeping.vacuum() },
+    { ...daily, name: 'old jobs', run: () => deps.forgetRows.jobs() },
+    { ...daily, name: 'old imports', run: () => deps.forgetRows.imports() },
+    { ...daily, name: 'empty tenants', run: () => deps.forgetRows.tenants() },
+    { ...daily, name: 'missing originals', run: () => deps.findMissingOriginals() },
+    { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => deps.correctUsage() },
+    { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => deps.sweepOrphans() },
+    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => deps.sweeping.vacuum() },
   ];
   const stopping = new AbortController();
   const loops: Promise<void>[] = [];
 
   async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await parts.sweeping.beginPass(name, everyMs / second))) return;
+      if (isShared && !(await deps.sweeping.beginPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
-      parts.logger.error({ err: error }, `the sweep for ${name} failed; it is tried again later`);
+      deps.logger.error({ err: error }, `the sweep for ${name} failed; it is tried again later`);
     }
   }
 

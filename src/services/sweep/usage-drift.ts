@@ -1,7 +1,7 @@
 import type { RecountQueries, UsageDrift } from '../../db/recounting.ts';
 import type { Logger } from '../../model/logger.ts';
 
-interface Parts {
+interface Dependencies {
   readonly recounting: RecountQueries;
   readonly logger: Logger;
 }
@@ -15,7 +15,7 @@ export type CorrectUsage = () => Promise<number>;
 const pageSize = 500;
 
 /** @see CorrectUsage */
-export function makeCorrectUsage({ recounting, logger }: Parts): CorrectUsage {
+export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectUsage {
   return async () => {
     let corrected = 0;
     let last = 0;

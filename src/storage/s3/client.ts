@@ -23,17 +23,17 @@ export interface S3Clients {
 }
 
 /** Most connections to the store; further calls wait for one. */
-const mostSockets = 64;
+const maxSockets = 64;
 
 /** Tries of a call that meets an error 5xx, too many requests, or a broken connection. */
-const mostAttempts = 3;
+const maxAttempts = 3;
 
 /** Keys come from AWS's own variables, files or roles. Nothing is connected yet. */
 export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   const { timeoutMs } = settings;
   const agents = {
-    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: mostSockets }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: mostSockets }),
+    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: maxSockets }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: maxSockets }),
   };
   const connectionTimeout = timeoutMs;
   const common = commonConfig(settings);
@@ -69,7 +69,7 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
     region,
     forcePathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
-    maxAttempts: mostAttempts,
+    maxAttempts: maxAttempts,
     // SHA-256 is sent with every file. Checksums beside it are not understood by each store.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',

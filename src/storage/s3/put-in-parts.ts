@@ -6,7 +6,7 @@ import { describeObject, type Put } from './put.ts';
 const partBytes = 8 * 2 ** 20;
 
 /** A store takes no more parts than this. */
-const mostParts = 10_000;
+const maxParts = 10_000;
 
 /** Parts in memory at once. */
 const partsAtOnce = 2;
@@ -14,7 +14,7 @@ const partsAtOnce = 2;
 /** A large file, part by part; each has its SHA-256. What a failure leaves is removed. */
 export async function putInParts(bucket: Bucket, put: Put): Promise<void> {
   const { path, body } = put;
-  const partSize = Math.max(partBytes, Math.ceil(body.bytes / mostParts));
+  const partSize = Math.max(partBytes, Math.ceil(body.bytes / maxParts));
   const content = createReadStream(path, { highWaterMark: 2 ** 20 });
   const upload = new Upload({
     client: bucket.uploads,

@@ -10,7 +10,7 @@ import { nameOf, statusOf } from './s3-errors.ts';
 export type PutOriginal = (file: StagedFile) => Promise<void>;
 
 /** How often a put is repeated that meets another one of the same key, or an object that goes away. */
-const mostRounds = 5;
+const maxRounds = 5;
 
 /** What a store answers that does not know the condition. */
 const unknownCondition = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
@@ -50,7 +50,7 @@ export function makePutOriginal(bucket: Bucket): PutOriginal {
 
   return async (file) => {
     const body = await readFileBody(file.path);
-    for (let round = 1; knowsConditions && round <= mostRounds; round++) {
+    for (let round = 1; knowsConditions && round <= maxRounds; round++) {
       if (await putIfNew(file, body)) return;
       await sleep(50 * round);
     }

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest';
 import { makeQueries } from '../../../src/db/queries.ts';
 import { makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
 import type { DuplicateHandling, NearDuplicateHandling } from '../../../src/model/duplicates.ts';
-import type { ImageReference, ImageWithRenditions } from '../../../src/model/image.ts';
+import type { ImageRef, ImageWithRenditions } from '../../../src/model/image.ts';
 import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
@@ -18,7 +18,7 @@ import { makeIngestUrls } from '../../../src/services/ingest-urls.ts';
 import { makeInspectPicture } from '../../../src/services/inspect-picture.ts';
 import { makeLeaseKeeper } from '../../../src/services/lease-keeper.ts';
 import { makeRunJob } from '../../../src/services/run-job.ts';
-import { makeSettlements } from '../../../src/services/settlements.ts';
+import { makeCompletionEvents } from '../../../src/services/completion-events.ts';
 import { makeWaitForImage } from '../../../src/services/wait-for-image.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
@@ -59,7 +59,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const queue = makeInProcessQueue();
   const queries = makeQueries(database);
   const { images, jobs, completion, tenants, urlIntake } = queries;
-  const settlements = makeSettlements();
+  const completionEvents = makeCompletionEvents();
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   onTestFinished(() => leases.stop());
   const fetcher = openFetcher(maxBytes);
@@ -85,9 +85,9 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     jobEnded: (run: { kind: string; outcome: string }) => void endedRuns.push(`${run.kind} ${run.outcome}`),
   };
   const work = { derive: deriveImage, import: importImage };
-  const runner = { jobs, work, metrics, leases, leaseSeconds, settlements, queue, logger };
+  const runner = { jobs, work, metrics, leases, leaseSeconds, completionEvents, queue, logger };
   const runJob = makeRunJob(runner);
-  const waitForImage = makeWaitForImage({ images, settlements });
+  const waitForImage = makeWaitForImage({ images, completionEvents });
   const findByContent: typeof images.findByContent = async (tenantId, contentHash) => {
     const known = await images.findByContent(tenantId, contentHash);
     if (known) await onKnown?.(known.id);
@@ -125,7 +125,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ...parts,
     database,
     root,
-    settlements,
+    completionEvents,
     leases,
     findNearDuplicates,
     runJob,
@@ -136,8 +136,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageReference, force = false) =>
-      queries.deletion.hide(openPrincipal, reference, force),
+    hide: (reference: ImageRef, force = false) => queries.deletion.hide(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => queries.reports.find(openPrincipal, jobId),
     /** Where a stored file lies on the disk. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
 import { tenantField } from '../../fields.ts';
 import { replyOriginal, replyRendition } from '../../image-replies.ts';
-import { imageReferenceText } from '../../image-reference.ts';
+import { imageRefText } from '../../image-ref.ts';
 import { answers, json, originalAnswers, renditionAnswers } from '../../openapi/answers.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
@@ -16,7 +16,7 @@ import {
   uploadSchema,
 } from './records.ts';
 
-const asset = z.object({ asset_id: imageReferenceText });
+const asset = z.object({ asset_id: imageRefText });
 const assetAndPreset = asset.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 

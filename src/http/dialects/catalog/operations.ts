@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { confirmTokensOf, refuseTokenInAddress } from '../../confirm-tokens.ts';
-import { mostDays, wholeNumberField } from '../../fields.ts';
+import { maxDays, wholeNumberField } from '../../fields.ts';
 import { isHealthy } from '../../health.ts';
 import { readJsonBody } from '../../json-body.ts';
 import { answers, json, text } from '../../openapi/answers.ts';
@@ -26,7 +26,7 @@ const purgeQuery = z.object({
     .meta({ type: 'string', description: '`true` unless it is `false`: only tells what would go.' }),
   days: wholeNumberField(
     0,
-    mostDays,
+    maxDays,
     'Deleted at least this long ago; `PURGE_DAYS` if it is missing.',
   ).optional(),
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../../errors.ts';
-import type { ImageReference, ImageWithRenditions } from '../../../model/image.ts';
+import type { ImageRef, ImageWithRenditions } from '../../../model/image.ts';
 import type { Principal } from '../../../model/principal.ts';
 import { defaultTenant } from '../../../model/tenant.ts';
 import { offsetPageFields, pageRequest } from '../../fields.ts';
@@ -154,7 +154,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
 async function findOwn(
   { retrieve }: SurfaceParts['services'],
   principal: Principal,
-  reference: Extract<ImageReference, { uuid: string }>,
+  reference: Extract<ImageRef, { uuid: string }>,
 ): Promise<ImageWithRenditions> {
   const image = await retrieve.find(principal, { uuid: reference.uuid.toLowerCase() });
   if (image.tenant === defaultTenant) return image;

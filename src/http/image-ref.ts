@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
-import { type ImageReference, parseImageReference, referenceForm } from '../model/image.ts';
+import { type ImageRef, parseImageReference, referenceForm } from '../model/image.ts';
 
 /** Reads an image's number or UUID. */
-export const imageReferenceText = z
+export const imageRefText = z
   .string()
   .transform((text, context) => {
     const reference = parseImageReference(text);
@@ -14,10 +14,10 @@ export const imageReferenceText = z
   .meta({ pattern: referenceForm, description: 'Number or UUID of an image.' });
 
 /** Parameters of an address that names an image. */
-export const imageReference = z.object({ id: imageReferenceText });
+export const imageRef = z.object({ id: imageRefText });
 
 /** The same for a route without a schema. @throws {AppError} `invalid_request` */
-export function readImageReference(text: string): ImageReference {
+export function readImageReference(text: string): ImageRef {
   const reference = parseImageReference(text);
   if (!reference) throw new AppError('invalid_request', `params/id: ${wrongReference(text)}.`);
   return reference;

@@ -7,7 +7,7 @@ const classes = 10;
 /** Every second pixel of every second row: a quarter of the patterns give nearly the same histogram. */
 const stride = 2;
 /** Step in L* that counts as lighter; less is noise. */
-const leastStep = 0.5;
+const minStep = 0.5;
 
 /**
  * Mean of the blocks before it is taken off, over the 390 pictures that `vitrine seed` draws of 60 products: without
@@ -74,7 +74,7 @@ function neighbourOffsets(radius: number): Int32Array {
 }
 
 function patternAt(lightness: Float32Array, at: number, offsets: Int32Array): number {
-  const lighter = (lightness[at] ?? 0) + leastStep;
+  const lighter = (lightness[at] ?? 0) + minStep;
   let pattern = 0;
   for (let place = 0; place < 8; place++) {
     if ((lightness[at + (offsets[place] ?? 0)] ?? 0) >= lighter) pattern |= 1 << place;

@@ -2,25 +2,25 @@ import type { AppError } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 
 /** How work on an image ended: the finished image, or why there is none. */
-export type Settlement = { readonly image: ImageWithRenditions } | { readonly error: AppError };
+export type Completion = { readonly image: ImageWithRenditions } | { readonly error: AppError };
 
 /** Tells those who wait for an image that work on it has ended. */
-export interface Settlements {
-  announce(imageId: number, settlement: Settlement): void;
+export interface CompletionEvents {
+  announce(imageId: number, completion: Completion): void;
   /** Begins to listen; `settled` never fails. Call `stop` when the answer no longer matters. */
-  listen(imageId: number): { readonly settled: Promise<Settlement>; readonly stop: () => void };
+  listen(imageId: number): { readonly settled: Promise<Completion>; readonly stop: () => void };
 }
 
-/** Settlements of this process. What other processes settle is seen by looking at the row. */
-export function makeSettlements(): Settlements {
-  const waiting = new Map<number, Set<(settlement: Settlement) => void>>();
+/** CompletionEvents of this process. What other processes settle is seen by looking at the row. */
+export function makeCompletionEvents(): CompletionEvents {
+  const waiting = new Map<number, Set<(completion: Completion) => void>>();
   return {
-    announce(imageId, settlement) {
-      for (const tell of waiting.get(imageId) ?? []) tell(settlement);
+    announce(imageId, completion) {
+      for (const tell of waiting.get(imageId) ?? []) tell(completion);
       waiting.delete(imageId);
     },
     listen(imageId) {
-      const { promise, resolve } = Promise.withResolvers<Settlement>();
+      const { promise, resolve } = Promise.withResolvers<Completion>();
       const listeners = waiting.get(imageId) ?? new Set();
       waiting.set(imageId, listeners.add(resolve));
       const stop = () => {

@@ -2,7 +2,7 @@ import { signedRoots, unitLength } from './blocks.ts';
 import type { Content } from './content.ts';
 
 /** Minimum weight in the mask for a pixel to count. */
-export const leastWeight = 0.05;
+export const minWeight = 0.05;
 
 const lightnessBins = 8;
 const hueBins = 12;
@@ -17,7 +17,7 @@ export function colourBlock({ lab, mask }: Content): Float64Array {
   const histogram = new Float64Array(lightnessBins * binsOfLightness);
   for (let pixel = 0, at = 0; pixel < mask.length; pixel++, at += 3) {
     const weight = mask[pixel] ?? 0;
-    if (weight >= leastWeight) addColour(histogram, weight, lab[at] ?? 0, lab[at + 1] ?? 0, lab[at + 2] ?? 0);
+    if (weight >= minWeight) addColour(histogram, weight, lab[at] ?? 0, lab[at + 1] ?? 0, lab[at + 2] ?? 0);
   }
   return unitLength(signedRoots(histogram));
 }
