@@ -19,7 +19,7 @@ import { answerRequest } from './http/answer-request.ts';
 import { makeReceiveUploadForm } from './http/multipart.ts';
 import { makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
-import { installedVersion } from './imaging/installed-version.ts';
+import { installedDecoder } from './imaging/library-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
 import { jobKinds } from './model/job.ts';
 import { makeClaimStorage } from './services/claim-storage.ts';
@@ -211,7 +211,7 @@ function serviceSettings({
     confirmToken: purge.confirmToken,
     isExposed: server.isExposed,
     exposureWarnings,
-    versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
+    versions: { vitrine: version, node: process.versions.node, sharp: installedDecoder() },
   };
 }
 

@@ -70,8 +70,8 @@ const rules: Readonly<Record<string, Rule>> = {
 /** What services may use of the image code and of storage: pure functions. All else they get handed by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
-  'imaging/compare-thumbnails.ts',
-  'imaging/format.ts',
+  'imaging/formats/identify-format.ts',
+  'imaging/recognition/compare-thumbnails.ts',
   'storage/keys.ts',
 ];
 
@@ -191,7 +191,7 @@ describe('drivers that are not used are not loaded', () => {
 describe('native decoders stay in the children', () => {
   test('only image code and the drawing of samples import the image library', () => {
     const strangers = [...importersOf(/^sharp$/)].filter(
-      (file) => !/^imaging\/[^/]+$/.test(file) && !file.startsWith('cli/seed/'),
+      (file) => !/^imaging\/(?!pool\/)/.test(file) && !file.startsWith('cli/seed/'),
     );
     expect(strangers).toEqual([]);
   });
@@ -210,7 +210,7 @@ describe('native decoders stay in the children', () => {
   );
 
   test('a decoder child does', () => {
-    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/native-library.ts');
+    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 

@@ -1,14 +1,14 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
-import { readBmpHeader } from './bmp-header.ts';
+import { readBmpHeader } from './containers/bmp.ts';
 import { gifOfFrame } from './containers/gif.ts';
-import { explainRefusal } from './explain-failure.ts';
-import { refuseForeignInside, sniffFormat } from './format.ts';
-import { type Interpretation, interpret } from './interpretation.ts';
+import { explainRefusal } from './damage/explain-failure.ts';
+import { refuseForeignInside, sniffFormat } from './formats/identify-format.ts';
+import { type Interpretation, interpret } from './decoding/interpretation.ts';
 import { checkLimits } from './limits.ts';
-import { sharp } from './native-library.ts';
-import { asRgb } from './tiff-channels.ts';
-import { findUsedFrame, type UsedFrame } from './used-frame.ts';
+import { sharp } from './decoding/native-library.ts';
+import { asRgb } from './decoding/tiff-channels.ts';
+import { findUsedFrame, type UsedFrame } from './containers/used-frame.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
   uchar: 8,

@@ -1,6 +1,6 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { recipeOf } from '../../src/imaging/recipe.ts';
+import { recipeOf } from '../../src/imaging/renditions/recipe.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';

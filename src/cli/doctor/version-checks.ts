@@ -1,4 +1,4 @@
-import { decoderFloor, installedDecoder } from '../../imaging/decoder-floor.ts';
+import { decoderFloor, installedDecoder } from '../../imaging/library-version.ts';
 import { isAtLeast } from '../../model/versions.ts';
 import { version } from '../../version.ts';
 import type { Finding } from './finding.ts';

@@ -1,6 +1,6 @@
-import type { Pixels } from '../pixels.ts';
-import type { Samples } from '../samples.ts';
-import type { TiffLayout } from '../tiff-layout.ts';
+import type { Pixels } from '../decoding/pixels.ts';
+import type { Samples } from '../decoding/samples.ts';
+import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
 import { rgbToXyz } from './icc-profile.ts';
 import { apply, d50, invert } from './matrix.ts';

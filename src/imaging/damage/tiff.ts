@@ -6,7 +6,7 @@ import {
   type TiffStructure,
   tiffTags,
 } from '../containers/tiff.ts';
-import { usedTiffPage } from '../tiff-pages.ts';
+import { usedTiffPage } from '../containers/tiff-pages.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Compressions supported by the image library as built. */

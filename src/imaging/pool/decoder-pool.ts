@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
 import type { RenditionMatch } from '../../model/sameness.ts';
-import { makeLane } from './lane.ts';
+import { makeLane } from './worker-group.ts';
 import type {
   ComparedPicture,
   CompareRequest,
@@ -21,8 +21,8 @@ import type {
 } from './messages.ts';
 import { type RenditionFile, writeRenditions } from './rendition-files.ts';
 import { makeRestrainedTenants } from './restrained-tenants.ts';
-import type { PoolCounters } from './slot.ts';
-import type { TenantKey } from './waiting-line.ts';
+import type { PoolCounters } from './decoder-worker.ts';
+import type { TenantKey } from './scheduling.ts';
 import { sweepWorkFolders } from './work-folder.ts';
 
 export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages.ts';

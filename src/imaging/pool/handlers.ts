@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { comparePictures } from '../compare-pictures.ts';
-import { describePicture } from '../describe.ts';
-import { deriveRenditions } from '../pipeline.ts';
+import { comparePictures } from '../quality/compare-pictures.ts';
+import { describePicture } from '../recognition/describe-picture.ts';
+import { deriveRenditions } from '../renditions/derive-renditions.ts';
 import { probe } from '../probe.ts';
-import { type EncodedPair, matchRenditions } from '../sameness/match-renditions.ts';
-import { tryPresets } from '../try-presets.ts';
+import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
+import { tryPresets } from '../quality/try-presets.ts';
 import type { Outcome, RenditionPair, Work, WorkKind } from './messages.ts';
 
 /** What a child can do: one function for each kind of work. */

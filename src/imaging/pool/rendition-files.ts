@@ -1,8 +1,8 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EncodedRendition } from '../make-renditions.ts';
-import { recipeOf } from '../recipe.ts';
+import type { EncodedRendition } from '../renditions/make-renditions.ts';
+import { recipeOf } from '../renditions/recipe.ts';
 import { namedFileError } from './file-errors.ts';
 
 /** A rendition as a file (not yet synced to disk) in the output directory. */

@@ -1,4 +1,4 @@
-import type { TenantKey } from './waiting-line.ts';
+import type { TenantKey } from './scheduling.ts';
 
 /** Tenants whose recent files killed a child. Each of them is limited to one place of a lane. */
 export interface RestrainedTenants {

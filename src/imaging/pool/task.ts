@@ -1,6 +1,6 @@
 import { AppError, familyOf } from '../../errors.ts';
 import type { Logger } from '../../model/logger.ts';
-import { readResult, WrongAnswer } from './answers.ts';
+import { readResult, WrongAnswer } from './responses.ts';
 import type { ChildMessage, Order, Outcome } from './messages.ts';
 
 /** A task that a child is processing. */

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { recipeOf } from '../../../src/imaging/recipe.ts';
+import { recipeOf } from '../../../src/imaging/renditions/recipe.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 

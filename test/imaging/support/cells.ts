@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { decodePicture } from '../../../src/imaging/decode.ts';
+import { decodePicture } from '../../../src/imaging/decoding/decode-picture.ts';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { type ColourSpace, toSrgb } from './write-icc.ts';

@@ -1,0 +1,102 @@
+import type { Sharp } from 'sharp';
+import type { Frame, Size } from '../geometry.ts';
+import { sharp } from './native-library.ts';
+
+/** Samples of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
+export interface Samples extends Size {
+  /** Channels of a pixel: the colours, then an optional straight (not premultiplied) alpha channel. */
+  readonly channels: number;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/** Colour spaces whose samples the image library returns unchanged. */
+export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
+
+/** Runs a pipeline of the image library up to the samples, without any profile conversion. */
+export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
+  const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
+  const { data, info } = await chain
+    .toColourspace(space)
+    .raw({ depth: bits === 16 ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (bits === 8) return { width, height, channels, data };
+  return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
+}
+
+/** Grey or RGB samples, with or without alpha, as the input of another pipeline. */
+export function fromSamples({ data, width, height, channels }: Samples): Sharp {
+  return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
+}
+
+/** An uninitialised buffer for samples of the same size and depth. */
+export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
+  const length = width * height * channels;
+  return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
+}
+
+/** Samples with only some channels, in ascending order; the input is unchanged. */
+export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
+  return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
+}
+
+/** The same in place: the input must no longer be used. Large pictures would not fit into memory twice. */
+export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
+  const { width, height, data } = samples;
+  return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
+}
+
+function moveChannels(samples: Samples, wanted: readonly number[], result: Samples['data']): Samples {
+  const { data, channels } = samples;
+  let to = 0;
+  for (let at = 0; at < data.length; at += channels) {
+    for (const channel of wanted) result[to++] = data[at + channel] ?? 0;
+  }
+  return { ...samples, channels: wanted.length, data: result };
+}
+
+/** Un-premultiplies colours by alpha, the last channel; in place. */
+export function unpremultiply({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) {
+    const alpha = data[at + channels - 1] ?? 0;
+    for (let n = 0; n < channels - 1; n++) {
+      const value = alpha === 0 ? 0 : Math.round(((data[at + n] ?? 0) * full) / alpha);
+      data[at + n] = Math.min(full, value);
+    }
+  }
+}
+
+/** Composites 8-bit samples on a white screen. Anything outside the screen is cropped. */
+export function layOnScreen(
+  { width, height, channels, data }: Samples,
+  screen: Size,
+  { left, top }: Pick<Frame, 'left' | 'top'>,
+): Samples {
+  const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
+  const shown = Math.max(0, Math.min(width, screen.width - left)) * channels;
+  const rows = shown === 0 ? 0 : Math.min(height, screen.height - top);
+  for (let y = 0; y < rows; y++) {
+    const from = y * width * channels;
+    result.set(data.subarray(from, from + shown), ((top + y) * screen.width + left) * channels);
+  }
+  return { ...screen, channels, data: result };
+}
+
+/** The same samples with 16 bits. */
+export function widen(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint16Array) return samples;
+  const wide = new Uint16Array(data.length);
+  for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
+  return { ...samples, data: wide };
+}
+
+/** The same samples with 8 bits. */
+export function narrow(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint8Array) return samples;
+  const result = new Uint8Array(data.length);
+  for (let at = 0; at < data.length; at++) result[at] = Math.round((data[at] ?? 0) / 257);
+  return { ...samples, data: result };
+}

@@ -1,0 +1,192 @@
+import type { Sharp } from 'sharp';
+import { AppError } from '../../errors.ts';
+import { tiffNumbers, tiffTags } from '../containers/tiff.ts';
+import type { Size } from '../geometry.ts';
+import { sharp } from './native-library.ts';
+import { writePlainTiff } from './plain-tiff.ts';
+import {
+  emptyLike,
+  fromSamples,
+  keepChannels,
+  narrow,
+  pickChannels,
+  readSamples,
+  type SampleSpace,
+  type Samples,
+  unpremultiply,
+  widen,
+} from './samples.ts';
+import { type OwnOptions, openSource } from './open-source.ts';
+import { exactly } from './steps.ts';
+import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
+
+/**
+ * Colours and alpha of a TIFF without its other channels, upright, at full size. The library converts some forms only
+ * with another depth: it returns grey with a profile as 16 bits, and CMYK with alpha as 8 bits.
+ */
+export async function readColourChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
+  const { colours, bits, colourChannels, alpha, channels } = layout;
+  const isGrey = colours === 'grey';
+  const isPlanar = isPlanarGrey(layout);
+  const isDeepCmyk = isDeepCmykWithAlpha(layout);
+  const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
+  const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
+  const all = await readSamples(openUnmanaged(readable, own), space, bits === 16 ? 16 : 8);
+  // Where the library returns RGB for grey or a palette, there are three channels.
+  const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
+  const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
+  const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
+  const samples = keepChannels(all, [...first, ...rest]);
+  if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
+  if (isPlanar && layout.isInverted) invertFirst(samples);
+  if (isDeepCmyk) return narrow(samples);
+  return isGrey && layout.profile !== undefined ? widen(samples) : samples;
+}
+
+function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
+  if (colours === 'cmyk') return 'cmyk';
+  if (bits < 16) return 'srgb';
+  return colours === 'grey' ? 'grey16' : 'rgb16';
+}
+
+/** The library has no colour space for two channels declared as RGB; more are RGB plus extra channels. */
+function spaceOfPlanes(channels: number, bits: number): SampleSpace {
+  if (channels === 2) return 'multiband';
+  return bits === 16 ? 'rgb16' : 'srgb';
+}
+
+function invertFirst({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) data[at] = full - (data[at] ?? 0);
+}
+
+/**
+ * CMYK samples with their profile as a picture that the library converts. Without alpha, they are resized first: the
+ * conversion of inks is the slowest step. The library does not accept raw CMYK, so black is resized separately.
+ */
+export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
+  const file = writePlainTiff(
+    samples.channels === 4 ? await resizeInks(samples, size) : samples,
+    'cmyk',
+    profile,
+  );
+  return sharp(file, { limitInputPixels: false, sequentialRead: false });
+}
+
+async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
+  const isDeep = samples.data instanceof Uint16Array;
+  const resized = async (channels: readonly number[]) => {
+    const image = fromSamples(pickChannels(samples, channels)).resize(exactly(size));
+    return readSamples(image, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  };
+  const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
+  const data = emptyLike(inks, 4);
+  for (let from = 0, to = 0; from < inks.data.length; from += 3, to += 4) {
+    for (let n = 0; n < 3; n++) data[to + n] = inks.data[from + n] ?? 0;
+    data[to + 3] = black.data[from] ?? 0;
+  }
+  return { ...inks, channels: 4, data };
+}
+
+/**
+ * L*a*b* samples, upright and at full size. The library supports only some forms of it, so the file is declared as RGB:
+ * the samples are the same.
+ */
+export async function readLabSamples(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  own: OwnOptions,
+): Promise<Samples> {
+  if (layout.isPremultiplied) {
+    throw new AppError(
+      'picture_unsupported',
+      'The TIFF picture stores Lab colours multiplied by their transparency, which cannot be undone exactly; save it ' +
+        'with straight alpha or without transparency.',
+    );
+  }
+  const isDeep = layout.bits === 16;
+  const all = await readSamples(
+    openUnmanaged(asRgb(bytes, layout), own),
+    isDeep ? 'rgb16' : 'srgb',
+    isDeep ? 16 : 8,
+  );
+  return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+}
+
+/** A copy of a TIFF that declares its colours as RGB, and its alpha as straight. */
+export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
+  const copy = withStraightAlpha(bytes, layout);
+  writeTag(copy, layout, tiffTags.photometric, 0, 2);
+  return copy;
+}
+
+/**
+ * A copy of a TIFF that declares its colours as not premultiplied: for CMYK, and for colours that it does not know, the
+ * library divides by the maximum of 8 bits regardless of the depth.
+ */
+function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
+  const copy = Buffer.from(bytes);
+  const { alpha, colourChannels } = layout;
+  if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
+  return copy;
+}
+
+function writeTag(
+  file: Buffer,
+  { file: { isLittleEndian }, directory }: TiffLayout,
+  tag: number,
+  index: number,
+  value: number,
+): void {
+  const entry = directory.entries.get(tag);
+  const size = entry?.type === 3 ? 2 : 4;
+  if (entry === undefined || index >= entry.count || entry.offset + (index + 1) * size > file.length) return;
+  if (isLittleEndian) file.writeUIntLE(value, entry.offset + index * size, size);
+  else file.writeUIntBE(value, entry.offset + index * size, size);
+}
+
+/** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
+export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
+  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
+  const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const { red, green, blue, black, white } = ycbcrParameters(layout);
+  const { data, channels } = samples;
+  for (let at = 0; at < data.length; at += channels) {
+    const y = (((data[at] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
+    const cb = (((data[at + 1] ?? 0) - (black[1] ?? 128)) * 127) / ((white[1] ?? 255) - (black[1] ?? 128));
+    const cr = (((data[at + 2] ?? 0) - (black[2] ?? 128)) * 127) / ((white[2] ?? 255) - (black[2] ?? 128));
+    const r = y + cr * (2 - 2 * red);
+    const b = y + cb * (2 - 2 * blue);
+    data[at] = clip(r);
+    data[at + 1] = clip((y - red * r - blue * b) / green);
+    data[at + 2] = clip(b);
+  }
+  return samples;
+}
+
+const [ycbcrCoefficients, referenceBlackWhite] = [529, 532];
+
+function ycbcrParameters({ file, directory }: TiffLayout): {
+  red: number;
+  green: number;
+  blue: number;
+  black: number[];
+  white: number[];
+} {
+  const numbers = (tag: number) => tiffNumbers(file, directory, tag);
+  const [red = 0.299, green = 0.587, blue = 0.114] = numbers(ycbcrCoefficients);
+  const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = numbers(referenceBlackWhite);
+  return { red, green, blue, black: [y0, cb0, cr0], white: [y1, cb1, cr1] };
+}
+
+function clip(value: number): number {
+  return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
+}
+
+function openUnmanaged(bytes: Uint8Array, own: OwnOptions): Sharp {
+  return openSource(bytes, 'tiff', { ...own, ignoreIcc: true }).autoOrient();
+}
