@@ -1,7 +1,6 @@
 import { sharp } from '../decoding/native-library.ts';
 import type { Pixels } from '../decoding/pixels.ts';
-import { writePlainTiff } from '../decoding/plain-tiff.ts';
-import { readSamples, type Samples } from '../decoding/samples.ts';
+import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
 
 /** Test colours that show whether a profile changes anything: corners, greys and muted colours. */
 const testColours = Uint8Array.from(

@@ -1,3 +1,12 @@
+/** Returns the unrounded luma (0–255) of 8-bit sRGB pixels, three bytes each. Weights: ITU-R BT.601. */
+export function lumaOf(rgb: Uint8Array): Float32Array {
+  const luma = new Float32Array(rgb.length / 3);
+  for (let pixel = 0, at = 0; pixel < luma.length; pixel++, at += 3) {
+    luma[pixel] = 0.299 * (rgb[at] ?? 0) + 0.587 * (rgb[at + 1] ?? 0) + 0.114 * (rgb[at + 2] ?? 0);
+  }
+  return luma;
+}
+
 const whiteX = 0.95047;
 const whiteZ = 1.08883;
 const linearOf = Float64Array.from({ length: 256 }, (_, value) => {
@@ -5,12 +14,12 @@ const linearOf = Float64Array.from({ length: 256 }, (_, value) => {
   return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
 });
 
-/** CIE L*a*b* (white point D65) of many pixels: L*, a*, b* of the first, of the second, and so on. */
+/** Pixels in CIE L*a*b* (white point D65), three numbers each. */
 export type LabPixels = Float32Array;
 
 /**
- * 8-bit sRGB, three bytes a pixel → CIE L*a*b*.
- * Formulas: IEC 61966-2-1 (transfer curve and matrix), CIE 15:2004, 8.2.1 (L*a*b*).
+ * Converts 8-bit sRGB pixels, three bytes each, to CIE L*a*b*.
+ * Source: IEC 61966-2-1 (transfer curve and matrix), CIE 15:2004, 8.2.1 (L*a*b*).
  */
 export function labOf(rgb: Uint8Array): LabPixels {
   const lab = new Float32Array(rgb.length);
@@ -28,12 +37,13 @@ export function labOf(rgb: Uint8Array): LabPixels {
   return lab;
 }
 
+/** Cube root, with a linear part near 0. */
 function exactCurve(ratio: number): number {
   return ratio > 216 / 24389 ? Math.cbrt(ratio) : ((24389 / 27) * ratio + 16) / 116;
 }
 
 const curveSteps = 4096;
-/** The curve from 0 to a little above 1: cube roots are slow, and straight lines between these err by less than 1e-4. */
+/** The curve from 0 to slightly above 1. Cube roots are slow; linear interpolation has an error below 1e-4. */
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
 
 function curve(ratio: number): number {

@@ -1,14 +1,13 @@
 import { AppError } from '../../errors.ts';
-import { corrupt, cut, unsupported, type Verdict } from '../damage/verdict.ts';
-import { verdictError } from '../damage/verdict-error.ts';
+import { corrupt, cut, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
 
-/** What a BMP's headers tell; every offset in it lies inside the file. */
+/** The headers of a BMP. All offsets are inside the file. */
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
-  /** Rows stand from top to bottom; in most files they stand from bottom to top. */
+  /** Whether rows are stored from top to bottom; most files store them from bottom to top. */
   readonly topDown: boolean;
-  /** Bits for each pixel: 1, 2, 4, 8, 16, 24 or 32. */
+  /** Bits per pixel: 1, 2, 4, 8, 16, 24 or 32. */
   readonly bits: number;
   readonly coding: 'plain' | 'rle4' | 'rle8';
   /** Bit masks of red, green, blue and alpha for 16 and 32 bits; an alpha mask of 0 means opaque. */
@@ -24,27 +23,28 @@ const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as 
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
 const bitsOfCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
-/** The refusal of a BMP; the reason of the verdict completes "it …". */
-export function refusedBmp({ code, reason }: Verdict): AppError {
+/** Returns the error for a rejected BMP. The verdict's reason completes "it …". */
+export function bmpError({ code, reason }: Verdict): AppError {
   return verdictError({ code, reason: `it ${reason}` }, 'bmp');
 }
 
 /**
- * Reads the headers of a BMP: Windows (BITMAPINFOHEADER to V5) and OS/2 (12, 16 and 64 bytes). Nothing is allocated
- * from sizes that the file claims. Layout: Microsoft, "Bitmap Storage"; OS/2 2.0 Presentation Manager, BITMAPINFOHEADER2.
- * @throws AppError `picture_cut`, `picture_corrupt` for contradictions, `picture_unsupported`, or `format_not_allowed` for a
- *   JPEG or PNG inside.
+ * Parses the headers of a BMP: Windows (BITMAPINFOHEADER to V5) and OS/2 (12, 16 and 64 bytes). Allocates no memory
+ * based on sizes declared in the file. Layout: Microsoft, "Bitmap Storage"; OS/2 2.0 Presentation Manager,
+ * BITMAPINFOHEADER2.
+ * @throws AppError `picture_cut`, `picture_corrupt` for contradictions, `picture_unsupported`, or `format_not_allowed`
+ *   for an embedded JPEG or PNG.
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw refusedBmp(cut('ends within its header'));
-  if (view.getUint16(0) !== 0x424d) throw refusedBmp(corrupt('does not start with BM'));
+  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw bmpError(cut('ends within its header'));
+  if (view.getUint16(0) !== 0x424d) throw bmpError(corrupt('does not start with BM'));
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
-    throw refusedBmp(corrupt(`has a header of unknown length ${headerBytes}`));
+    throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
   }
-  if (view.byteLength < fileHeaderBytes + headerBytes) throw refusedBmp(cut('ends within its header'));
+  if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(cut('ends within its header'));
   return isCore ? readCore(view) : readInfo(view, headerBytes);
 }
 
@@ -52,39 +52,42 @@ function readCore(view: DataView): BmpHeader {
   const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), topDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
-  return checked(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
+  return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
 }
 
 function readInfo(view: DataView, headerBytes: number): BmpHeader {
-  // Short OS/2 headers leave out trailing fields, which then are 0.
+  // Short OS/2 headers omit trailing fields, which are then 0.
   const field = (offset: number) =>
     offset + 4 <= headerBytes ? view.getUint32(fileHeaderBytes + offset, true) : 0;
   const signedHeight = view.getInt32(22, true);
   const bits = view.getUint16(28, true);
   const compression = field(16);
-  // A 40-byte header keeps its masks behind itself, a longer one inside: the same place in the file.
+  // A 40-byte header is followed by its masks; a longer one contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
-  const behind = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
-  return checked(view, {
+  const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
+  return validate(view, {
     width: view.getInt32(18, true),
     height: Math.abs(signedHeight),
     topDown: signedHeight < 0,
     bits,
     coding: codingOf(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
-    palette: { offset: fileHeaderBytes + headerBytes + behind, entryBytes: 4, length: field(32) },
+    palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: field(32) },
   });
 }
 
 function codingOf(compression: number, headerBytes: number): BmpHeader['coding'] {
   if (compression === 4 || compression === 5) {
-    const inside = compression === 4 ? 'JPEG' : 'PNG';
-    throw new AppError('format_not_allowed', `This BMP only wraps a ${inside}; save it as a plain picture.`);
+    const embedded = compression === 4 ? 'JPEG' : 'PNG';
+    throw new AppError(
+      'format_not_allowed',
+      `This BMP only contains a ${embedded}; save it as a plain picture.`,
+    );
   }
   const coding = codings[compression as keyof typeof codings];
   // In OS/2's 64-byte header, 3 means Huffman coding for fax pages.
   if (coding === undefined || (compression === 3 && headerBytes === 64)) {
-    throw refusedBmp(unsupported(`has the compression ${compression}, which is not supported`));
+    throw bmpError(unsupported(`has the compression ${compression}, which is not supported`));
   }
   return coding;
 }
@@ -92,7 +95,7 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
 function readMasks(view: DataView, headerBytes: number, compression: number): BmpHeader['masks'] {
   const start = fileHeaderBytes + infoHeaderBytes;
   const hasAlpha = headerBytes >= 56 || compression === 6;
-  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw refusedBmp(cut('ends within its colour masks'));
+  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw bmpError(cut('ends within its colour masks'));
   const mask = (index: number) => view.getUint32(start + index * 4, true);
   return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
 }
@@ -101,28 +104,28 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
   return bits === 16 ? [0x7c00, 0x03e0, 0x001f, 0] : [0xff0000, 0x00ff00, 0x0000ff, 0];
 }
 
-function checked(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
+function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
-  if (width < 1 || height < 1) throw refusedBmp(corrupt(`claims a size of ${width} × ${height} pixels`));
+  if (width < 1 || height < 1) throw bmpError(corrupt(`claims a size of ${width} × ${height} pixels`));
   if (!(bitsOfCoding[coding] as readonly number[]).includes(bits)) {
-    throw refusedBmp(corrupt(`claims ${bits} bits per pixel`));
+    throw bmpError(corrupt(`claims ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
-    throw refusedBmp(cut('has no pixels where its header says'));
+    throw bmpError(cut('has no pixels where its header says'));
   }
   return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
 }
 
-/** Palette entries that really stand between the headers and the pixels: what is claimed beyond them is not there. */
+/** Clips the palette to the entries that fit between the headers and the pixels, whatever length the file declares. */
 function paletteOf(
   { bits, palette }: Omit<BmpHeader, 'pixelOffset'>,
   pixelOffset: number,
 ): BmpHeader['palette'] {
   if (bits > 8) return { ...palette, length: 0 };
   const room = Math.max(0, Math.floor((pixelOffset - palette.offset) / palette.entryBytes));
-  const claimed = palette.length === 0 ? 2 ** bits : palette.length;
-  const length = Math.min(claimed, 2 ** bits, room);
-  if (length === 0) throw refusedBmp(corrupt('has no colour palette'));
+  const declared = palette.length === 0 ? 2 ** bits : palette.length;
+  const length = Math.min(declared, 2 ** bits, room);
+  if (length === 0) throw bmpError(corrupt('has no colour palette'));
   return { ...palette, length };
 }

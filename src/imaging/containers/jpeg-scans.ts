@@ -9,8 +9,15 @@ import {
   readJpegFrame,
   readJpegScan,
 } from './jpeg.ts';
-import { type Coverage, makeCoverage } from './jpeg-coverage.ts';
-import { type EntropyReader, entropyReader, huffmanDecoder, type HuffmanDecoder } from './jpeg-entropy.ts';
+import {
+  bitBlocks,
+  type BlockReader,
+  firstAcBlocks,
+  firstDcBlocks,
+  refinedAcBlocks,
+  sequentialBlocks,
+} from './jpeg-blocks.ts';
+import { type EntropyReader, entropyReader, huffmanDecoder } from './jpeg-entropy.ts';
 
 /** Result for the data after the headers of a JPEG. */
 export type JpegContent =
@@ -93,9 +100,6 @@ interface ScanContext {
   readonly coverage: Coverage;
 }
 
-/** Reads one block: `false` if its data is inconsistent. */
-type BlockReader = (block: number) => boolean;
-
 function readScan(
   reader: EntropyReader,
   frame: JpegFrame,
@@ -159,122 +163,28 @@ function unitsOf(
   };
 }
 
-function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
-  return () => {
-    const size = reader.symbol(dc);
-    if (size < 0 || size > 15) return false;
-    reader.bits(size);
-    for (let k = 1; k < 64; k++) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) return true;
-      k += zeros;
-      if (k > 63) return false;
-      reader.bits(bits);
-    }
-    return true;
+/** Which coefficients of which components have been sent, and at what precision. */
+interface Coverage {
+  readonly add: (scan: JpegScan) => void;
+  readonly hasBegun: () => boolean;
+  readonly isFull: () => boolean;
+  /** Which coefficients of a component's blocks are nonzero: two 32-bit words for each block. */
+  readonly nonZero: (index: number, blocks: number) => Uint32Array;
+}
+
+/** Returns the coverage of a frame before its first scan. */
+function makeCoverage({ process, components }: JpegFrame): Coverage {
+  const isProgressive = process === 2;
+  // Lowest bit position sent so far for each coefficient; 255: not sent.
+  const positions = components.map(() => new Uint8Array(64).fill(255));
+  const words: Uint32Array[] = [];
+  return {
+    add(scan) {
+      const range = isProgressive ? [scan.from, scan.to + 1] : [0, 64];
+      for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
+    },
+    hasBegun: () => positions.every(([dc]) => dc !== 255),
+    isFull: () => positions.every((sent) => sent.every((position) => position === 0)),
+    nonZero: (index, blocks) => (words[index] ??= new Uint32Array(blocks * 2)),
   };
-}
-
-function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
-  return () => {
-    const size = reader.symbol(dc);
-    if (size < 0 || size > 15) return false;
-    reader.bits(size);
-    return true;
-  };
-}
-
-function bitBlocks(reader: EntropyReader): BlockReader {
-  return () => {
-    reader.bits(1);
-    return true;
-  };
-}
-
-interface AcScan {
-  readonly scan: JpegScan;
-  /** Blocks that the last end-of-band code already covers. */
-  readonly run: { blocks: number };
-  readonly nonZero: Uint32Array;
-}
-
-function firstAcBlocks(
-  reader: EntropyReader,
-  ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
-): BlockReader {
-  return (block) => {
-    if (run.blocks > 0) {
-      run.blocks--;
-      return true;
-    }
-    for (let k = scan.from; k <= scan.to; k++) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros) - 1;
-        return true;
-      }
-      k += zeros;
-      if (k > 63) return false;
-      reader.bits(bits);
-      if (bits > 0) mark(nonZero, block, k);
-    }
-    return true;
-  };
-}
-
-function refinedAcBlocks(
-  reader: EntropyReader,
-  ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
-): BlockReader {
-  /** Skips `zeros` coefficients that are still 0; nonzero ones have one bit each. */
-  function pass(block: number, from: number, zeros: number): number {
-    let left = zeros;
-    let k = from;
-    for (; k <= scan.to; k++) {
-      if (isMarked(nonZero, block, k)) reader.bits(1);
-      else if (left-- === 0) break;
-    }
-    return k;
-  }
-
-  return (block) => {
-    let k = scan.from;
-    while (run.blocks === 0 && k <= scan.to) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros);
-        break;
-      }
-      if (bits > 1) return false;
-      reader.bits(bits);
-      k = pass(block, k, zeros);
-      if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
-      k++;
-    }
-    if (run.blocks > 0) {
-      pass(block, k, 64);
-      run.blocks--;
-    }
-    return true;
-  };
-}
-
-function mark(nonZero: Uint32Array, block: number, k: number): void {
-  const word = block * 2 + (k >> 5);
-  nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
-}
-
-function isMarked(nonZero: Uint32Array, block: number, k: number): boolean {
-  return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
 }

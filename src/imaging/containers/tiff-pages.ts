@@ -1,11 +1,5 @@
 import { AppError } from '../../errors.ts';
-import {
-  type TiffDirectory,
-  tiffNumber,
-  type TiffStructure,
-  tiffSubDirectories,
-  tiffTags,
-} from './tiff.ts';
+import { type TiffDirectory, tiffNumber, type TiffStructure, tiffSubDirectories, tiffTags } from './tiff.ts';
 import type { Size } from '../geometry.ts';
 
 /** The page of a TIFF that becomes the picture. */

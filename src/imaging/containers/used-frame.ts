@@ -5,9 +5,9 @@ import { type IsobmffStructure, readIsobmff, sizeOfIspe } from './isobmff.ts';
 import { pngChunks, readPng } from './png.ts';
 import { readTiff } from './tiff.ts';
 import { readWebp, webpOfFirstFrame } from './webp.ts';
-import { findInGif } from '../damage/gif.ts';
+import { findInGif } from '../damage/explain-failure.ts';
 import { unsupportedCompression } from '../damage/tiff.ts';
-import { verdictError } from '../damage/verdict-error.ts';
+import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 

@@ -1,8 +1,7 @@
-import { type BmpHeader, refusedBmp } from '../containers/bmp.ts';
-import { type PaletteIndices, readRunLengths } from './bmp-run-length.ts';
+import { bmpError, type BmpHeader } from '../containers/bmp.ts';
 import { cut } from '../damage/verdict.ts';
 
-/** Pixels of one picture, rows from top to bottom, 8 bits for each channel, no padding. */
+/** Decoded pixels: 8 bits per channel, rows from top to bottom, no padding. */
 export interface RawPicture {
   readonly width: number;
   readonly height: number;
@@ -11,25 +10,25 @@ export interface RawPicture {
 }
 
 /**
- * Decodes the pixels of a BMP whose header was read by `readBmpHeader` and whose size was checked against the limits.
- * The image library has no BMP decoder. The fourth byte of plain 32-bit pixels is no alpha; an alpha mask is
- * honoured, unless it would make the whole picture invisible.
- * @throws AppError `picture_cut` when pixels are missing.
+ * Decodes a BMP, for which the image library has no decoder. The caller has parsed the header and checked its size
+ * against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask. Ignores the mask if it
+ * would make the whole picture invisible.
+ * @throws AppError `picture_cut` if pixels are missing.
  */
 export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
   if (header.coding !== 'plain') return fromPalette(file, header, readRunLengths(file, header));
   const stride = Math.ceil((header.width * header.bits) / 32) * 4;
   const pixels = file.subarray(header.pixelOffset);
-  // The padding behind the last row may be missing.
-  const needed = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
-  if (pixels.length < needed)
-    throw refusedBmp(cut(`ends after ${pixels.length} of ${needed} bytes of pixels`));
+  // The padding after the last row may be missing.
+  const required = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
+  if (pixels.length < required)
+    throw bmpError(cut(`ends after ${pixels.length} of ${required} bytes of pixels`));
   if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
   if (header.bits === 24) return fromBgr(pixels, header, stride);
   return fromMasks(pixels, header, stride);
 }
 
-function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): PaletteIndices {
+function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): Uint8Array {
   const { width, height, bits } = header;
   const indices = new Uint8Array(width * height);
   const mask = 2 ** bits - 1;
@@ -44,7 +43,7 @@ function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): P
   return indices;
 }
 
-function fromPalette(file: Uint8Array, header: BmpHeader, indices: PaletteIndices): RawPicture {
+function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
   const { width, height, palette } = header;
   const data = new Uint8Array(width * height * 3);
   for (let row = 0; row < height; row++) {
@@ -53,10 +52,10 @@ function fromPalette(file: Uint8Array, header: BmpHeader, indices: PaletteIndice
       // An index beyond the palette is black, as in other decoders.
       const index = indices[row * width + x] ?? 0;
       const entry = palette.offset + index * palette.entryBytes;
-      const known = index < palette.length;
-      data[target++] = known ? (file[entry + 2] ?? 0) : 0;
-      data[target++] = known ? (file[entry + 1] ?? 0) : 0;
-      data[target++] = known ? (file[entry] ?? 0) : 0;
+      const isKnown = index < palette.length;
+      data[target++] = isKnown ? (file[entry + 2] ?? 0) : 0;
+      data[target++] = isKnown ? (file[entry + 1] ?? 0) : 0;
+      data[target++] = isKnown ? (file[entry] ?? 0) : 0;
     }
   }
   return { width, height, channels: 3, data };
@@ -80,7 +79,12 @@ function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPict
 function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
   const { width, height, bits, masks } = header;
   const view = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
-  const [red, green, blue, alpha] = masks.map(channelReader) as [Reader, Reader, Reader, Reader];
+  const [red, green, blue, alpha] = masks.map(channelReader) as [
+    ChannelReader,
+    ChannelReader,
+    ChannelReader,
+    ChannelReader,
+  ];
   const channels = masks[3] === 0 ? 3 : 4;
   const data = new Uint8Array(width * height * channels);
   for (let row = 0; row < height; row++) {
@@ -98,14 +102,14 @@ function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPi
   return { width, height, channels, data };
 }
 
-type Reader = (value: number) => number;
+type ChannelReader = (value: number) => number;
 
-/** Reads the channel under `mask`, scaled to 0–255. */
-function channelReader(mask: number): Reader {
+/** Returns a function that extracts the channel under `mask`, scaled to 0–255. */
+function channelReader(mask: number): ChannelReader {
   if (mask === 0) return () => 0;
   const shift = 31 - Math.clz32(mask & -mask);
-  const most = mask >>> shift;
-  return (value) => Math.round((((value & mask) >>> shift) * 255) / most);
+  const max = mask >>> shift;
+  return (value) => Math.round((((value & mask) >>> shift) * 255) / max);
 }
 
 function isInvisible(rgba: Uint8Array): boolean {
@@ -119,4 +123,68 @@ function makeOpaque(rgba: Uint8Array): void {
 
 function targetRow(header: BmpHeader, row: number): number {
   return header.topDown ? row : header.height - 1 - row;
+}
+
+const endOfLine = 0;
+const endOfBitmap = 1;
+const delta = 2;
+
+/**
+ * Decodes RLE4 and RLE8 to palette indices, one byte per pixel, rows in the file's order. Skipped pixels get index 0.
+ * Runs that exceed their row are truncated: some encoders write them.
+ * Source: Microsoft, "Bitmap Compression".
+ * @throws AppError `picture_cut` if the file ends before its last row is complete.
+ */
+function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
+  const canvas = makeCanvas(header);
+  let at = header.pixelOffset;
+  while (at + 1 < file.length && canvas.hasRoom()) {
+    const count = file[at] ?? 0;
+    const value = file[at + 1] ?? 0;
+    at += 2;
+    if (count > 0) canvas.run(count, value);
+    else if (value === endOfLine) canvas.nextLine();
+    else if (value === endOfBitmap) return canvas.indices;
+    else if (value === delta) {
+      canvas.skip(file[at] ?? 0, file[at + 1] ?? 0);
+      at += 2;
+    } else at += canvas.literal(value, file.subarray(at));
+  }
+  if (!canvas.isComplete()) throw bmpError(cut('ends before its last row is complete'));
+  return canvas.indices;
+}
+
+function makeCanvas({ width, height, coding }: BmpHeader) {
+  const indices: Uint8Array = new Uint8Array(width * height);
+  const isNibbles = coding === 'rle4';
+  let x = 0;
+  let y = 0;
+  const put = (index: number) => {
+    if (x < width) indices[y * width + x] = index;
+    x++;
+  };
+  const nibble = (byte: number, position: number) => (position % 2 === 0 ? byte >> 4 : byte & 15);
+  return {
+    indices,
+    hasRoom: () => y < height,
+    isComplete: () => y >= height || (y === height - 1 && x >= width),
+    run(count: number, value: number) {
+      // Writes only the part inside the row: a file full of overlong runs must not take longer than its pixels.
+      const room = Math.min(count, width - x);
+      for (let i = 0; i < room; i++) put(isNibbles ? nibble(value, i) : value);
+    },
+    /** Copies `count` indices; returns the number of bytes they occupy, which is even. */
+    literal(count: number, bytes: Uint8Array): number {
+      for (let i = 0; i < count; i++) put(isNibbles ? nibble(bytes[i >> 1] ?? 0, i) : (bytes[i] ?? 0));
+      return Math.ceil((isNibbles ? Math.ceil(count / 2) : count) / 2) * 2;
+    },
+    nextLine() {
+      x = 0;
+      y++;
+    },
+    skip(right: number, down: number) {
+      x += right;
+      y += down;
+    },
+  };
 }

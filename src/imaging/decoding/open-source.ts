@@ -16,7 +16,7 @@ const options: SharpOptions = {
 };
 
 /** Options that the caller sets for a source. */
-export interface OwnOptions extends Pick<SharpOptions, 'ignoreIcc'> {
+export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
   /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
   readonly isComplete?: boolean;
 }
@@ -38,7 +38,7 @@ function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failO
 export function openSource(
   bytes: Uint8Array,
   format: PictureFormat,
-  { isComplete = false, ...own }: OwnOptions = {},
+  { isComplete = false, ...own }: SourceOptions = {},
 ): Sharp {
   if (format === 'bmp') {
     const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));

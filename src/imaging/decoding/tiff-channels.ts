@@ -3,7 +3,6 @@ import { AppError } from '../../errors.ts';
 import { tiffNumbers, tiffTags } from '../containers/tiff.ts';
 import type { Size } from '../geometry.ts';
 import { sharp } from './native-library.ts';
-import { writePlainTiff } from './plain-tiff.ts';
 import {
   emptyLike,
   fromSamples,
@@ -11,13 +10,14 @@ import {
   narrow,
   pickChannels,
   readSamples,
-  type SampleSpace,
   type Samples,
+  type SampleSpace,
   unpremultiply,
   widen,
+  writePlainTiff,
 } from './samples.ts';
-import { type OwnOptions, openSource } from './open-source.ts';
-import { exactly } from './steps.ts';
+import { type SourceOptions, openSource } from './open-source.ts';
+import { exactly } from './pixels.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
@@ -27,7 +27,7 @@ import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../container
 export async function readColourChannels(
   bytes: Uint8Array,
   layout: TiffLayout,
-  own: OwnOptions,
+  own: SourceOptions,
 ): Promise<Samples> {
   const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
@@ -99,7 +99,7 @@ async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
 export async function readLabSamples(
   bytes: Uint8Array,
   layout: TiffLayout,
-  own: OwnOptions,
+  own: SourceOptions,
 ): Promise<Samples> {
   if (layout.isPremultiplied) {
     throw new AppError(
@@ -150,7 +150,7 @@ function writeTag(
 }
 
 /** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
-export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: OwnOptions): Promise<Samples> {
+export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: SourceOptions): Promise<Samples> {
   const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
   const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
@@ -187,6 +187,6 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-function openUnmanaged(bytes: Uint8Array, own: OwnOptions): Sharp {
+function openUnmanaged(bytes: Uint8Array, own: SourceOptions): Sharp {
   return openSource(bytes, 'tiff', { ...own, ignoreIcc: true }).autoOrient();
 }

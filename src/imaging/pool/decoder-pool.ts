@@ -5,7 +5,7 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
-import type { RenditionMatch } from '../../model/sameness.ts';
+import type { RenditionMatch } from '../../model/rendition.ts';
 import { makeLane } from './worker-group.ts';
 import type {
   ComparedPicture,

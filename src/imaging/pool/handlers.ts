@@ -15,8 +15,7 @@ export type Handlers = {
 /** The real work. Files are read as a whole: the loaders of the image library are opened for memory only. */
 export const handlers: Handlers = {
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
-  derive: async ({ path, limits, presets }) =>
-    deriveRenditions({ bytes: readFileSync(path), limits, presets }),
+  derive: async ({ path, limits, presets }) => deriveRenditions(readFileSync(path), limits, presets),
   describe: async ({ path, limits }) => describePicture(readFileSync(path), limits),
   compare: async ({ path, limits, others }) =>
     comparePictures(

@@ -3,8 +3,8 @@ import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
-import type { RenditionMatch } from '../../model/sameness.ts';
-import type { EncodedRendition } from '../renditions/make-renditions.ts';
+import type { RenditionMatch } from '../../model/rendition.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 
 /**
  * Files that a request reads. Before it sends the request, the parent replaces every path here, and those of a

@@ -1,7 +1,7 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EncodedRendition } from '../renditions/make-renditions.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 import { recipeOf } from '../renditions/recipe.ts';
 import { namedFileError } from './file-errors.ts';
 

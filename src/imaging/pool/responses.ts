@@ -4,7 +4,7 @@ import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } fr
 import type { Preset } from '../../model/preset.ts';
 import { fitInside } from '../geometry.ts';
 import { checkLimits, maxSide } from '../limits.ts';
-import type { EncodedRendition } from '../renditions/make-renditions.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 import { planRenditions } from '../renditions/rendition-plan.ts';
 import {
   type ChildMessage,

@@ -5,10 +5,9 @@ import { decodePicture } from '../decoding/decode-picture.ts';
 import { describedSize } from '../recognition/describe-picture.ts';
 import { fingerprintOf } from '../recognition/fingerprint.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
-import type { Pixels } from '../decoding/pixels.ts';
+import { type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
-import { psnrOf, ssimOfPixels } from './quality.ts';
-import { resizeTo } from '../decoding/steps.ts';
+import { psnrOf, ssimOfPixels } from './metrics.ts';
 
 /** A picture to be compared with a source. */
 export interface OtherPicture {

@@ -1,4 +1,24 @@
+import { lumaOf } from '../colour/luma-and-lab.ts';
+import type { Pixels } from '../decoding/pixels.ts';
 import type { Size } from '../geometry.ts';
+
+/** PSNR of identical pixels, for which the formula yields infinity. */
+const maxDecibels = 100;
+
+/**
+ * Returns the peak signal-to-noise ratio over red, green and blue of two pictures of the same size, in dB:
+ * 10 log₁₀(255² ÷ mean squared error), at most 100.
+ */
+export function psnrOf(a: Uint8Array, b: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += ((a[at] ?? 0) - (b[at] ?? 0)) ** 2;
+  return sum === 0 ? maxDecibels : Math.min(maxDecibels, 10 * Math.log10(255 ** 2 / (sum / a.length)));
+}
+
+/** Returns the SSIM of two pictures of the same size; see `ssimOf`. */
+export function ssimOfPixels(a: Pixels, b: Pixels): number {
+  return ssimOf(lumaOf(a.data), lumaOf(b.data), a);
+}
 
 const windowSide = 11;
 const deviation = 1.5;
@@ -6,16 +26,17 @@ const c1 = (0.01 * 255) ** 2;
 const c2 = (0.03 * 255) ** 2;
 
 /**
- * Mean structural similarity of two pictures of one size, by their luma (0–255): at most 1, which equal pictures get.
- * Definition: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural
- * similarity", 2004: Gaussian window of 11 × 11, σ 1.5, K₁ 0.01, K₂ 0.03, windows that lie inside the picture. A
- * picture narrower or lower than the window gets one cut to its side, with weights of sum 1 again.
+ * Returns the mean structural similarity of two pictures of the same size, from their luma (0–255): at most 1, for
+ * identical pictures. Only windows that lie entirely inside the picture count. If a side of the picture is shorter than
+ * the window, the window is cropped to it and its weights are normalised.
+ * Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to structural similarity",
+ * 2004: Gaussian window of 11 × 11, σ 1.5, K₁ 0.01, K₂ 0.03.
  */
 export function ssimOf(a: Float32Array, b: Float32Array, { width, height }: Size): number {
-  const across = tapsFor(width);
-  const down = tapsFor(height);
+  const across = gaussianTaps(width);
+  const down = gaussianTaps(height);
   const columns = width - across.length + 1;
-  // Of the sums over rows only those under the window are kept: five for each place.
+  // A ring buffer of the row sums under the window: five per column.
   const rows = Array.from({ length: down.length }, () => new Float64Array(columns * 5));
   let total = 0;
   for (let y = 0; y < height; y++) {
@@ -25,7 +46,7 @@ export function ssimOf(a: Float32Array, b: Float32Array, { width, height }: Size
   return total / (columns * (height - down.length + 1));
 }
 
-function tapsFor(side: number): Float64Array {
+function gaussianTaps(side: number): Float64Array {
   const length = Math.min(windowSide, side);
   const taps = Float64Array.from({ length }, (_, at) =>
     Math.exp(-((at - (length - 1) / 2) ** 2) / (2 * deviation ** 2)),
@@ -34,7 +55,7 @@ function tapsFor(side: number): Float64Array {
   return taps.map((tap) => tap / sum);
 }
 
-/** Weighted sums of a, b, a², b² and ab along a row that starts at `start`. */
+/** Writes the weighted sums of a, b, a², b² and ab along the row at `start` into `sums`. */
 function sumAcross(
   a: Float32Array,
   b: Float32Array,
@@ -63,7 +84,7 @@ function sumAcross(
   }
 }
 
-/** Sum of the similarities of one row of windows; `oldest` is the number of the ring's oldest row. */
+/** Returns the sum of the similarities of one row of windows. `oldest` is the number of the oldest row in the ring. */
 function similarityAt(
   rows: readonly Float64Array[],
   oldest: number,
@@ -82,8 +103,8 @@ function similarityAt(
     const varianceA = (sums[at + 2] ?? 0) - meanA * meanA;
     const varianceB = (sums[at + 3] ?? 0) - meanB * meanB;
     const covariance = (sums[at + 4] ?? 0) - meanA * meanB;
-    const likeness = (2 * meanA * meanB + c1) * (2 * covariance + c2);
-    total += likeness / ((meanA * meanA + meanB * meanB + c1) * (varianceA + varianceB + c2));
+    const numerator = (2 * meanA * meanB + c1) * (2 * covariance + c2);
+    total += numerator / ((meanA * meanA + meanB * meanB + c1) * (varianceA + varianceB + c2));
   }
   return total;
 }

@@ -3,14 +3,13 @@ import type { Preset } from '../../model/preset.ts';
 import type { PresetTrial } from '../../model/quality.ts';
 import { decodePicture } from '../decoding/decode-picture.ts';
 import { fitInside } from '../geometry.ts';
-import { lumaOf } from '../colour/luma.ts';
-import { type EncodedRendition, makeRenditions } from '../renditions/make-renditions.ts';
-import type { Pixels } from '../decoding/pixels.ts';
+import { lumaOf } from '../colour/luma-and-lab.ts';
+import { type EncodedRendition, makeRenditions } from '../renditions/derive-renditions.ts';
+import { decodeTo, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
 import { planRenditions } from '../renditions/rendition-plan.ts';
 import { openSource } from '../decoding/open-source.ts';
 import { ssimOf } from './metrics.ts';
-import { decodeTo, resizeTo } from '../decoding/steps.ts';
 
 /** Renditions are judged at the size of a product page's large picture. */
 const judgedBox = { width: 1200, height: 1200 };

@@ -1,8 +1,7 @@
 import { type Fingerprint, fingerprintVersion, thumbnailSide } from '../../model/fingerprint.ts';
 import { wholeAreaMean } from './area-mean.ts';
 import type { Size } from '../geometry.ts';
-import { labOf } from '../colour/luma-and-lab.ts';
-import { lumaOf } from '../colour/luma.ts';
+import { labOf, lumaOf } from '../colour/luma-and-lab.ts';
 import { hashSide, perceptualHashOf } from './perceptual-hash.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 

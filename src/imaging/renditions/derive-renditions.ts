@@ -1,32 +1,42 @@
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import { decodePicture } from '../decoding/decode-picture.ts';
-import { decodeToDescribe, describePixels, type Description, pixelsToDescribe } from '../recognition/describe-picture.ts';
+import { encodeJpeg, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { fitInside } from '../geometry.ts';
-import { type EncodedRendition, makeRenditions } from './make-renditions.ts';
 import { probe } from '../probe.ts';
-import { planRenditions } from './rendition-plan.ts';
+import {
+  decodeToDescribe,
+  describePixels,
+  type Description,
+  pixelsToDescribe,
+} from '../recognition/describe-picture.ts';
+import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
 
-/** Everything that one decode of a picture gives. */
+/** An encoded rendition in memory. */
+export interface EncodedRendition {
+  readonly preset: Preset;
+  readonly width: number;
+  readonly height: number;
+  readonly jpeg: Buffer;
+}
+
+/** Everything that is derived from a picture. */
 export interface DerivedPixels extends Description {
   readonly facts: PictureFacts;
   readonly renditions: readonly EncodedRendition[];
 }
 
-/** What the pipeline starts from. */
-export interface DeriveInput {
-  readonly bytes: Uint8Array;
-  readonly limits: PictureLimits;
-  readonly presets: readonly Preset[];
-}
-
 /**
- * The pipeline, step by step. The picture is decoded once, to the size of the largest rendition; everything else is
- * made from those pixels, and described while the renditions are being encoded. Only where all presets are too small
- * to describe a picture from, it is decoded again.
- * @throws AppError of `probe`, and `picture_damaged` when the pixels cannot be decoded.
+ * The pipeline, step by step. Decodes the picture once, at the size of the largest rendition, and derives everything
+ * else from those pixels; computes the description while the renditions are being encoded. Decodes again only if all
+ * presets are too small for a description.
+ * @throws AppError of `probe`, and of the family `picture_damaged` if the pixels cannot be decoded.
  */
-export async function deriveRenditions({ bytes, limits, presets }: DeriveInput): Promise<DerivedPixels> {
+export async function deriveRenditions(
+  bytes: Uint8Array,
+  limits: PictureLimits,
+  presets: readonly Preset[],
+): Promise<DerivedPixels> {
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
   const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
@@ -34,8 +44,30 @@ export async function deriveRenditions({ bytes, limits, presets }: DeriveInput):
   const [renditions, description] = await Promise.all([
     encoded,
     pixelsToDescribe([base, ...pixels], facts)
-      .then((enough) => enough ?? decodeToDescribe(bytes, facts))
-      .then((enough) => describePixels(enough, facts)),
+      .then((large) => large ?? decodeToDescribe(bytes, facts))
+      .then((large) => describePixels(large, facts)),
   ]);
   return { facts, renditions, ...description };
+}
+
+/** Resized renditions, and a promise of their encoded bytes. */
+export interface PendingRenditions {
+  /** In the order of the plan. */
+  readonly pixels: readonly Pixels[];
+  readonly encoded: Promise<readonly EncodedRendition[]>;
+}
+
+/** Makes the planned renditions from the decoded base. Encodes each one while the next smaller one is resized. */
+export async function makeRenditions(
+  base: Pixels,
+  plan: readonly PlannedRendition[],
+): Promise<PendingRenditions> {
+  const pixels: Pixels[] = [];
+  const encodings: Promise<EncodedRendition>[] = [];
+  for (const { preset, size, from } of plan) {
+    const resized = await resizeTo(pixels[from] ?? base, size);
+    pixels.push(resized);
+    encodings.push(encodeJpeg(resized, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
+  }
+  return { pixels, encoded: Promise.all(encodings) };
 }

@@ -1,18 +1,18 @@
 import type { Preset } from '../../model/preset.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 
-/** How one rendition is made. */
+/** How to make one rendition. */
 export interface PlannedRendition {
   readonly preset: Preset;
-  /** Exact size, computed from the source, so that roundings do not add up from step to step. */
+  /** Exact size, computed from the original so that rounding errors do not accumulate. */
   readonly size: Size;
-  /** Index in the plan of the rendition whose pixels it is resized from; 0 may name itself: the decoded base. */
+  /** Index in the plan of the rendition that it is resized from. The first one has its own index: it is the base. */
   readonly from: number;
 }
 
 /**
- * Plans the renditions of a picture, largest first: the first is the base, decoded at its size. Sizes with equal
- * proportions are ordered on both sides alike, whatever the boxes look like, so the base covers them all.
+ * Plans a picture's renditions, largest first. The first is the base, at whose size the picture is decoded. All sizes
+ * have the picture's proportions, so the base is at least as wide and as high as every other one.
  */
 export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
   const sized = presets
@@ -25,8 +25,8 @@ export function planRenditions(source: Size, presets: readonly Preset[]): readon
 }
 
 /**
- * The smallest pixels that are at least twice as large, or the very size, else the base. Less than twice would blur:
- * a chain of small steps loses more than one step from the base costs.
+ * Returns the index of the smallest rendition that has the same size or is at least twice as large; otherwise that of
+ * the base. A smaller factor would blur: several small resizes lose more detail than one large resize.
  */
 function smallestSource(larger: readonly Size[], size: Size): number {
   const index = larger.findLastIndex(

@@ -68,7 +68,7 @@ describe('a JPEG', () => {
     ]) {
       const cut = file(name).subarray(0, end);
       expect(await take(cut), `${end}`).toMatch(
-        /^picture_cut: The JPEG picture is cut: the file ends too early\.$/,
+        /^picture_cut: The JPEG picture is cut short: the file ends too early\.$/,
       );
       // Of its last lines, the library does not say that they are missing once there is an end marker.
       if (end < length * 0.9) expect(await take(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
@@ -114,7 +114,7 @@ describe('a PNG', () => {
   test('is cut where pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
       expect(await take(file('png').subarray(0, end))).toBe(
-        'picture_cut: The PNG picture is cut: the file ends too early.',
+        'picture_cut: The PNG picture is cut short: the file ends too early.',
       );
     }
   });
@@ -154,7 +154,7 @@ describe('a GIF', () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
         expect(await take(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
-          /^picture_cut: The GIF picture is cut: /,
+          /^picture_cut: The GIF picture is cut short: /,
         );
       }
     }
@@ -184,7 +184,7 @@ describe('a WebP', () => {
   test('is cut inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
-      expect(await take(cut)).toBe('picture_cut: The WebP picture is cut: the file ends too early.');
+      expect(await take(cut)).toBe('picture_cut: The WebP picture is cut short: the file ends too early.');
     }
   });
 });
@@ -192,7 +192,7 @@ describe('a WebP', () => {
 test('an AVIF is cut where data of its picture lies behind the end', async () => {
   expect(await take(file('avif'))).toMatch(/^pixels /);
   expect(await take(file('avif').subarray(0, -40))).toBe(
-    'picture_cut: The AVIF picture is cut: the file ends too early.',
+    'picture_cut: The AVIF picture is cut short: the file ends too early.',
   );
 });
 
@@ -202,14 +202,14 @@ describe('a TIFF', () => {
   test('is cut before its directory, inside it, and inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
     expect(await take(bytes.subarray(0, 2000))).toContain(
-      'picture_cut: The TIFF picture is cut: the file ends before its directory.',
+      'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
     );
     expect(await take(bytes.subarray(0, -30))).toContain(
-      'picture_cut: The TIFF picture is cut: the file ends inside its directory.',
+      'picture_cut: The TIFF picture is cut short: the file ends inside its directory.',
     );
     const beyond = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
     expect(await take(beyond)).toContain(
-      'picture_cut: The TIFF picture is cut: the file ends before its last pixels.',
+      'picture_cut: The TIFF picture is cut short: the file ends before its last pixels.',
     );
   });
 

@@ -40,7 +40,7 @@ test("what the image library said about a bad picture is in the log, and in the 
   await writeFile(join(folder, 'cut.jpg'), whole.subarray(0, whole.length / 2));
   await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
-    message: 'The JPEG picture is cut: the file ends too early.',
+    message: 'The JPEG picture is cut short: the file ends too early.',
   });
   const cause = 'VipsJpeg: premature end of JPEG image';
   expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child met an error');

@@ -1,8 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { comparePictures } from '../../../src/imaging/quality/compare-pictures.ts';
-import { psnrOf } from '../../../src/imaging/quality/quality.ts';
-import { ssimOf } from '../../../src/imaging/quality/metrics.ts';
+import { psnrOf, ssimOf } from '../../../src/imaging/quality/metrics.ts';
 import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { productPicture } from '../fixtures/products.ts';

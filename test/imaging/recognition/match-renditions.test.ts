@@ -23,7 +23,7 @@ const png: Encode = (picture) => picture.png().toBuffer();
 /** What the renditions of two originals say. */
 async function match(made: Buffer, stored: Buffer) {
   const [own, other] = await Promise.all(
-    [made, stored].map((bytes) => deriveRenditions({ bytes, limits, presets })),
+    [made, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
     own!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
@@ -59,7 +59,7 @@ describe.each(pictures)('%s is the same picture as its copy', (_, original) => {
   });
 
   test('its own largest rendition, saved again', async () => {
-    const { renditions } = await deriveRenditions({ bytes: original, limits, presets });
+    const { renditions } = await deriveRenditions(original, limits, presets);
     expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
   });
 
@@ -123,7 +123,7 @@ test('two muted colours of one product', async () => {
 });
 
 test('a stored rendition with other bytes than it was recorded with is no evidence', async () => {
-  const { renditions } = await deriveRenditions({ bytes: label, limits, presets });
+  const { renditions } = await deriveRenditions(label, limits, presets);
   const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
     preset: preset.name,
     width,

@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { deriveRenditions } from '../../../src/imaging/renditions/derive-renditions.ts';
 import { probe } from '../../../src/imaging/probe.ts';
 import { bmpFile } from '../fixtures/bmp-files.ts';
-import { gradient, gradientPicture, limits, meanDifference, pixelsOf, presets } from '../fixtures/pictures.ts';
+import {
+  gradient,
+  gradientPicture,
+  limits,
+  meanDifference,
+  pixelsOf,
+  presets,
+} from '../fixtures/pictures.ts';
 
 const width = 300;
 const height = 200;
@@ -11,7 +18,7 @@ const upright = gradient(width, height);
 
 /** The zoom rendition (here: of the source's own size) as pixels. */
 async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
-  const { renditions } = await deriveRenditions({ bytes, limits, presets });
+  const { renditions } = await deriveRenditions(bytes, limits, presets);
   return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
 
@@ -160,7 +167,7 @@ test('no metadata gets through', async () => {
     .toBuffer();
   expect(await sharp(bytes).metadata()).toHaveProperty('exif');
   expect(bytes.includes('nobody')).toBe(true);
-  for (const { jpeg } of (await deriveRenditions({ bytes, limits, presets })).renditions) {
+  for (const { jpeg } of (await deriveRenditions(bytes, limits, presets)).renditions) {
     const metadata = await sharp(jpeg).metadata();
     for (const name of ['exif', 'icc', 'xmp', 'iptc', 'orientation'])
       expect(metadata).not.toHaveProperty(name);
@@ -170,7 +177,7 @@ test('no metadata gets through', async () => {
 
 test('nothing is enlarged', async () => {
   const bytes = await gradientPicture(90, 50).png().toBuffer();
-  const { renditions } = await deriveRenditions({ bytes, limits, presets });
+  const { renditions } = await deriveRenditions(bytes, limits, presets);
   expect(renditions.map((rendition) => [rendition.width, rendition.height])).toEqual([
     [90, 50],
     [90, 50],
@@ -180,7 +187,7 @@ test('nothing is enlarged', async () => {
 
 test('the same original gives the same bytes', async () => {
   const bytes = await gradientPicture(1500, 1100).jpeg({ progressive: true }).toBuffer();
-  const [one, two] = await Promise.all([1, 2].map(() => deriveRenditions({ bytes, limits, presets })));
+  const [one, two] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
   expect(one).toEqual(two);
 });
 
@@ -196,7 +203,7 @@ test.each([
   [5000, 4000],
 ])('renditions of %i × %i equal a resize of the source itself', async (w, h) => {
   const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
-  const { renditions } = await deriveRenditions({ bytes, limits, presets: boxes });
+  const { renditions } = await deriveRenditions(bytes, limits, boxes);
   expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(
     boxes.map((box) => box.name).sort(),
   );
@@ -215,9 +222,7 @@ test.each([
 describe('refused before or while it is decoded', () => {
   test('too many pixels, with limit and value', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
-    await expect(
-      deriveRenditions({ bytes, limits: { ...limits, maxPixels: 59_999 }, presets }),
-    ).rejects.toMatchObject({
+    await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The picture has 300 × 200 pixels, 60000 in all; the limit is 59999.',
     });
@@ -233,10 +238,10 @@ describe('refused before or while it is decoded', () => {
   test('a cut JPEG', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
-      deriveRenditions({ bytes: bytes.subarray(0, bytes.length / 2), limits, presets }),
+      deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
     ).rejects.toMatchObject({
       code: 'picture_cut',
-      message: 'The JPEG picture is cut: the file ends too early.',
+      message: 'The JPEG picture is cut short: the file ends too early.',
     });
   });
 

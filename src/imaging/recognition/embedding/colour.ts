@@ -1,8 +1,5 @@
-import { signedRoots, unitLength } from './blocks.ts';
-import type { Content } from './content.ts';
-
-/** Minimum weight in the mask for a pixel to count. */
-export const minWeight = 0.05;
+import { signedRoots, unitLength } from './vectors.ts';
+import { type Content, minWeight } from './content.ts';
 
 const lightnessBins = 8;
 const hueBins = 12;

@@ -1,33 +1,25 @@
 import { type Embedding, embeddingSpace } from '../../../model/fingerprint.ts';
-import { areaMean, wholeAreaMean } from '../area-mean.ts';
-import { borderColourOf, contentFrame, maskOf } from './content-frame.ts';
-import { unitLength } from './blocks.ts';
-import { colourBlock, minWeight } from './colour.ts';
-import { type Content, contentSide } from './content.ts';
-import { proportionBlock } from './proportion.ts';
-import { plainBlock } from './plain.ts';
-import { shapeBlock } from './shape.ts';
-import { textureBlock } from './texture.ts';
-import { type Frame, fitInside, type Size } from '../../geometry.ts';
-import { labOf } from '../../colour/luma-and-lab.ts';
 import type { Pixels } from '../../decoding/pixels.ts';
+import { colourBlock } from './colour.ts';
+import { type Content, contentOf } from './content.ts';
+import { shapeBlock, shapeDimensions } from './shape.ts';
+import { textureBlock } from './texture.ts';
+import { makeRandomFeatures, unitLength } from './vectors.ts';
 
 /**
- * Share of each block in a score. Colour and shape are balanced so that either finds the other views of a product:
- * the same colour from another side, or the same view in another colour. Proportion is nearly the same for all
- * pictures: it lifts the scores, so that most pictures of one product lie above 0.6, and 99 % of the others below 0.7.
+ * Weight of each block in a score. Colour and shape are balanced so that either one finds the other pictures of a
+ * product: the same colour from another side, or the same view in another colour. Proportion is nearly the same for all
+ * pictures: it raises the scores, so that most pictures of one product are above 0.6 and 99 % of the others below 0.7.
  */
 const shares = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 
-/** The content is looked for in a picture of this size; dust is gone there. */
-const searchBox = { width: 100, height: 100 };
-/** Digits after the point; more would only differ from machine to machine. */
+/** Six decimal places; further digits differ between machines. */
 const precision = 1e6;
 
 /**
- * The built-in embedding of a picture, from its pixels or from smaller ones of the same frame (`describedSize`):
- * colour, shape, texture and proportion of the content, without the background; a picture of one colour is all content. It
- * knows looks, not meaning.
+ * Computes the built-in embedding of a picture, from its pixels or from a smaller version of the whole picture
+ * (`describedSize`). It describes colour, shape, texture and proportion of the content without the background; a
+ * picture of one colour counts as content. It captures looks, not meaning.
  */
 export function embeddingOf(pixels: Pixels): Embedding {
   const content = contentOf(pixels);
@@ -48,30 +40,31 @@ function scaled(block: Float64Array, share: number): Float64Array {
   return block.map((value) => value * Math.sqrt(share));
 }
 
-function contentOf(pixels: Pixels): Content {
-  const small = wholeAreaMean(pixels, fitInside(pixels, searchBox));
-  const lab = labOf(small.data);
-  const background = borderColourOf(lab, small);
-  const frame = enlarged(contentFrame(maskOf(lab, background), small), small, pixels);
-  const content = areaMean(pixels, frame, { width: contentSide, height: contentSide });
-  const contentLab = labOf(content.data);
-  const aspect = frame.width / frame.height;
-  const mask = maskOf(contentLab, background);
-  // A swatch is all background. Without its colour, only its proportions would be described.
-  const isPlain = mask.every((weight) => weight < minWeight);
-  return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
+/** Distance (ΔE, CIE 1976) beyond which two colours count as dissimilar. */
+const maxColourDistance = 12;
+const plainFeatures = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
+
+/**
+ * Describes the mean colour of a picture without shape. Replaces the shape block, and distinguishes the shades of one
+ * product, for which the colour block is too coarse. Its dot product with a shape is near 0, so a swatch is more similar
+ * to plain pictures of its colour than to products of that colour. 280 numbers, length 1.
+ */
+function plainBlock({ lab }: Content): Float64Array {
+  const mean = new Float64Array(3);
+  for (let at = 0; at < lab.length; at++) mean[at % 3] = (mean[at % 3] ?? 0) + (lab[at] ?? 0);
+  return plainFeatures(mean.map((sum) => sum / (lab.length / 3)));
 }
 
-/** A frame of the picture `from` in the coordinates of the same picture at another size. */
-function enlarged(frame: Frame, from: Size, to: Size): Frame {
-  const left = Math.floor((frame.left * to.width) / from.width);
-  const top = Math.floor((frame.top * to.height) / from.height);
-  const right = Math.ceil(((frame.left + frame.width) * to.width) / from.width);
-  const bottom = Math.ceil(((frame.top + frame.height) * to.height) / from.height);
-  return {
-    left,
-    top,
-    width: Math.min(right, to.width) - left,
-    height: Math.min(bottom, to.height) - top,
-  };
+/** Angle in radians between two contents of which one is twice as wide relative to its height. */
+const anglePerDoubling = 0.25;
+const maxDoublings = 3;
+
+/**
+ * Describes the proportions of the content as a point on the unit circle: the dot product of two is the cosine of the
+ * angle between them, so different proportions reduce the score slightly.
+ */
+function proportionBlock({ aspect }: Content): Float64Array {
+  const doublings = Math.max(-maxDoublings, Math.min(maxDoublings, Math.log2(aspect)));
+  const angle = doublings * anglePerDoubling;
+  return Float64Array.of(Math.cos(angle), Math.sin(angle));
 }

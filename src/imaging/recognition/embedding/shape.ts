@@ -1,6 +1,5 @@
-import { signedRoots, unitLength } from './blocks.ts';
+import { makeRandomFeatures, signedRoots, unitLength } from './vectors.ts';
 import { type Content, contentSide } from './content.ts';
-import { makeRandomFeatures } from './vectors.ts';
 
 const cells = 8;
 const directions = 4;

@@ -1,6 +1,5 @@
-import type { Mask } from './content-frame.ts';
-import { signedRoots, unitLength } from './blocks.ts';
-import { type Content, contentSide } from './content.ts';
+import { type Content, contentSide, type Mask } from './content.ts';
+import { signedRoots, unitLength } from './vectors.ts';
 
 const radii = [1, 2, 4];
 const classes = 10;

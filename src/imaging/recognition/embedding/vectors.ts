@@ -1,18 +1,33 @@
-import { unitLength } from './blocks.ts';
+/**
+ * Returns the square roots with the original signs. They damp large values and make dot products of histograms Hellinger
+ * kernels.
+ */
+export function signedRoots(values: Float64Array): Float64Array {
+  return values.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
+}
+
+/** Scales a vector to length 1. A zero vector stays zero. */
+export function unitLength(values: Float64Array): Float64Array {
+  let squares = 0;
+  for (const value of values) squares += value * value;
+  const length = Math.sqrt(squares);
+  return length > 0 ? values.map((value) => value / length) : values;
+}
 
 /** Maps vectors to vectors of length 1 whose dot product is near `exp(-distance² / width²)`. */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
- * Random Fourier features of a Gaussian kernel. A plain dot product lets many half-alike vectors add up to a high
- * score; this one is high for close vectors only and near 0 for all others.
- * Algorithm: Rahimi, Recht, "Random features for large-scale kernel machines", 2007; with orthogonal directions, which
- * err less: Yu et al., "Orthogonal random features", 2016. The directions are the same in every process.
- * @param dimensions of the result: an even number, at most twice the input's.
+ * Returns the random Fourier features of a Gaussian kernel. A plain dot product gives a high score to many pairs that
+ * are only half similar; this one is high for close vectors only, and near 0 for all others. The directions are the
+ * same in every process.
+ * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007; with orthogonal directions, which have
+ * a smaller error: Yu et al., "Orthogonal random features", 2016.
+ * @param dimensions of the result: an even number.
  */
 export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
   const count = dimensions / 2;
-  // Made when first needed: a child that only probes shall start fast.
+  // Computed on first use, so that a child that only probes starts quickly.
   let rows: readonly Float64Array[] | undefined;
   return (values) => {
     rows ??= orthogonalRows(count, inputs, Math.SQRT2 / width);
@@ -27,8 +42,8 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
 }
 
 /**
- * Orthogonal rows with the lengths of random ones (Gram–Schmidt), times `scale`; if there are more rows than entries
- * per row, they are made in sets, each orthogonal.
+ * Returns orthogonal rows (Gram–Schmidt) with the lengths of random Gaussian ones, times `scale`. If there are more rows
+ * than entries per row, the rows are orthogonal within sets of that size.
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
@@ -54,7 +69,7 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** Normally distributed numbers (Box–Muller) from a fixed linear congruential generator (Knuth's MMIX constants). */
+/** Generates normally distributed numbers (Box–Muller) from a fixed linear congruential generator (Knuth's MMIX constants). */
 function makeGaussian(): () => number {
   let state = 1n;
   const uniform = () => {

@@ -1,5 +1,4 @@
-import type { CellMeans } from './cells.ts';
-import { type CellFrame, contrastIn, differenceOf, makeMeans, type Plane } from './cell-planes.ts';
+import { type CellFrame, type CellMeans, contrastIn, differenceOf, makeMeans, type Plane } from './cells.ts';
 
 /** A block of cells, and the difference between two pictures there. */
 export interface Block extends CellFrame {
