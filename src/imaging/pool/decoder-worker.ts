@@ -1,35 +1,32 @@
 import { AppError } from '../../errors.ts';
-import { maxPayloadBytes, readChildMessage, WrongAnswer } from './responses.ts';
+import type { Logger } from '../../model/logger.ts';
 import type { Frame } from './channel.ts';
+import type { ChildCommandOptions } from './child-command.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
 import { namedFileError } from './file-errors.ts';
-import type { Logger } from '../../model/logger.ts';
-import type { Order, Outcome, WorkKind } from './messages.ts';
-import { residentMemoryMb } from './resident-memory.ts';
-import { settlementOf, type Task, type TaskHandle } from './task.ts';
+import type { ChildMessage, Task, TaskKind, TaskResult } from './messages.ts';
+import { InvalidResponse, maxPayloadBytes, readChildMessage, readError, readResult } from './responses.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
 
-/** Settings of a slot. */
-export interface SlotOptions {
+/** Settings of a worker. */
+export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launcher'> {
   /** Module that the child runs. */
   readonly childModule: string;
-  /** Program and arguments in front of the child's Node; empty for none. */
-  readonly launcher: readonly string[];
-  /** Folder with an input folder for each slot of the pool. */
+  /** Parent of the workers' input folders. */
   readonly workDirectory: string;
-  /** Wall time of one task. */
+  /** Maximum wall time of a task. */
   readonly timeoutMs: number;
   readonly memoryMb: number;
   readonly recycleAfterJobs: number;
-  /** The child ends when it has been idle for a while; `start` starts another. */
+  /** Whether the child ends after some idle time; `start` then starts another. */
   readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
-  /** Called when the slot can take a task, and when its child is gone. */
+  /** Called when the worker becomes idle, and when its child has exited. */
   onChange(): void;
 }
 
-/** Counts since the pool was made. */
+/** Event counts since the pool was created. */
 export interface PoolCounters {
   recycled: number;
   crashes: number;
@@ -37,96 +34,118 @@ export interface PoolCounters {
   memoryKills: number;
 }
 
-/** State of a slot's child; `down` if there is none, after there was one. */
-export type SlotState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'down';
+/**
+ * State of a worker:
+ * - `unstarted`: without a child, until `start` is called.
+ * - `starting`: the child has not reported that it is ready.
+ * - `idle` or `busy`: the child is waiting for a task, or performing one.
+ * - `recycling`: the child is being killed, and replaced at once.
+ * - `retiring`: the idle child of a spare worker is being killed; `unstarted` follows.
+ * - `down`: the child failed without a task; another one starts after a pause.
+ */
+export type WorkerState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'recycling' | 'retiring' | 'down';
 
-const startLimitMs = 10_000;
-const startsBeforeBroken = 3;
-const longestPauseMs = 5000;
-/** A child that holds more after a task gives its memory back by being replaced, in MB. */
-const restingMemoryMb = 256;
-/** The same, against its fresh state, for a child that has been idle for a while. */
-const idleGrowthMb = 128;
+/** A running task. */
+export interface TaskHandle {
+  /** Rejects with the error that the child reported, or with `decoder_crashed` if the child did not survive the task. */
+  readonly result: Promise<TaskResult>;
+  /** Kills the child; `result` then rejects with `reason`. Does nothing once the task has ended. */
+  stop(reason: unknown): void;
+}
+
+interface RunningTask extends PromiseWithResolvers<TaskResult> {
+  readonly id: number;
+  readonly task: Task;
+  readonly timer: NodeJS.Timeout;
+  /** Set while the child is being killed because of this task. */
+  stopped?: { readonly reason: unknown };
+}
+
+const maxStartMs = 10_000;
+const failedStartsUntilBroken = 3;
+const maxRestartPauseMs = 5000;
+/** A child that holds more memory (MB) after a task is replaced, which returns it to the system. */
+const maxMemoryAfterTaskMb = 256;
+/** The same for a child that has been idle for a while, in MB above its memory at the start. */
+const maxIdleGrowthMb = 128;
 const idleCheckMs = 3000;
-/** Idle time after which the child of a spare place ends: it holds some 70 MB. */
+/** Idle time after which the child of a spare worker ends: it holds some 70 MB. */
 const spareIdleMs = 10_000;
 
-/** A place in the pool: it keeps one child alive and gives it one task at a time. */
-export class Slot {
-  readonly #options: SlotOptions;
+/** Keeps one decoder child alive and gives it one task at a time. */
+export class DecoderWorker {
+  readonly #options: DecoderWorkerOptions;
   readonly #folder: WorkFolder;
   #child: DecoderChild | undefined;
-  #state: SlotState = 'unstarted';
-  #task: Task | undefined;
-  #taskCount = 0;
-  #jobsOfChild = 0;
-  #freshMb = 0;
+  #state: WorkerState = 'unstarted';
+  #running: RunningTask | undefined;
+  #lastTaskId = 0;
+  #tasksOfChild = 0;
+  #initialMemoryMb = 0;
   #failedStarts = 0;
-  #isRecycling = false;
-  #isRetiring = false;
   #isClosed = false;
   readonly #closed = Promise.withResolvers<void>();
-  /** One timer serves the phases of a child: its start, its idle time, and the pause before the next one. */
+  /** Shared by the phases of a child: its start, its idle time, and the pause before the next one. */
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: SlotOptions) {
+  constructor(options: DecoderWorkerOptions) {
     this.#options = options;
     this.#folder = makeWorkFolder(options.workDirectory);
   }
 
-  get state(): SlotState {
+  get state(): WorkerState {
     return this.#state;
   }
 
-  /** Several children in a row died before they had done anything. */
+  /** Whether several children in a row died before they completed a task. */
   get isBroken(): boolean {
-    const isUseless = this.#state === 'down' || this.#state === 'starting';
-    return isUseless && this.#failedStarts >= startsBeforeBroken;
+    const hasNoChild = this.#state === 'down' || this.#state === 'starting';
+    return hasNoChild && this.#failedStarts >= failedStartsUntilBroken;
   }
 
-  /** Starts a child, unless there is one. */
+  /** Starts a child unless there is one. */
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
     this.#folder.ensure();
     const { childModule: module, launcher, logger } = this.#options;
     this.#child = spawnDecoderChild({ module, launcher, folder: this.#folder.path }, logger, {
-      maxPayloadBytes: () => (this.#task === undefined ? 0 : maxPayloadBytes(this.#task.order)),
+      maxPayloadBytes: () => (this.#running === undefined ? 0 : maxPayloadBytes(this.#running.task)),
       onFrame: (frame) => this.#onFrame(frame),
-      onBrokenChannel: (reason) => this.#onWrongAnswer(reason),
+      onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
       onExit: (how) => this.#onExit(how),
     });
-    this.#setTimer(() => this.#child?.kill(), startLimitMs);
+    this.#setTimer(() => this.#child?.kill(), maxStartMs);
   }
 
   /** Gives a task to the idle child. */
-  run(order: Order): TaskHandle {
+  run(task: Task): TaskHandle {
     clearTimeout(this.#timer);
     this.#state = 'busy';
-    const id = ++this.#taskCount;
-    const timer = setTimeout(() => this.#onTimeout(order.kind), this.#options.timeoutMs).unref();
-    const task: Task = { ...Promise.withResolvers<Outcome>(), id, order, timer };
-    this.#task = task;
-    void this.#handOver(task);
-    return { result: task.promise, stop: (reason) => this.#task === task && this.#stop(reason) };
+    const id = ++this.#lastTaskId;
+    const timer = setTimeout(() => this.#onTimeout(task.kind), this.#options.timeoutMs).unref();
+    const running: RunningTask = { ...Promise.withResolvers<TaskResult>(), id, task, timer };
+    this.#running = running;
+    void this.#sendTask(running);
+    return { result: running.promise, stop: (reason) => this.#running === running && this.#stop(reason) };
   }
 
-  /** Marks the folder of the slot as in use. */
+  /** Marks the input folder as in use. */
   touchFolder(): void {
     this.#folder.touch();
   }
 
-  /** Ends the running task when its child holds more memory than it may. */
+  /** Stops the running task if the child exceeds its memory limit. */
   checkMemory(): void {
-    if (this.#task === undefined || this.#task.verdict !== undefined) return;
-    const used = this.#memory();
+    if (this.#running === undefined || this.#running.stopped) return;
+    const used = this.#memoryMb();
     if (used <= this.#options.memoryMb) return;
-    this.#options.counters.memoryKills++;
     const figures = `${Math.round(used)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
-    this.#stop(new AppError('decoder_crashed', `Decoding the picture was stopped: it took ${figures}.`));
+    const message = `Decoding the picture was stopped: it took ${figures}.`;
+    this.#stop(new AppError('decoder_crashed', message), 'memoryKills');
   }
 
-  /** Ends the child; resolves when it is gone. */
+  /** Kills the child; resolves once it has exited. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
@@ -137,156 +156,140 @@ export class Slot {
     await this.#folder.remove().catch(() => undefined);
   }
 
-  /** Gives the child the task's files, waits for it to finish, and removes them again. */
-  async #handOver(task: Task): Promise<void> {
+  /** Puts the input files into the child's folder, sends the task, and removes the files when it has ended. */
+  async #sendTask(running: RunningTask): Promise<void> {
+    const isCurrent = () => this.#running === running && running.stopped === undefined;
     try {
-      const { order, clear } = await this.#folder.place(task.order);
-      if (this.#isCurrent(task)) this.#child?.send({ id: task.id, order });
-      await task.promise.catch(() => undefined);
+      const { task, clear } = await this.#folder.place(running.task);
+      if (isCurrent()) this.#child?.send({ id: running.id, task });
+      await running.promise.catch(() => undefined);
       await clear();
     } catch (error) {
-      // The child has received nothing of the task and can take the next one.
-      if (!this.#isCurrent(task)) return;
-      this.#endTask(task);
-      task.reject(namedFileError(error) ?? error);
+      if (!isCurrent()) return;
+      // Nothing was sent, so the child can take the next task.
+      this.#forgetTask(running);
+      running.reject(namedFileError(error) ?? error);
       this.#becomeIdle();
     }
   }
 
-  #isCurrent(task: Task): boolean {
-    return this.#task === task && task.verdict === undefined;
+  #forgetTask(running: RunningTask): void {
+    clearTimeout(running.timer);
+    this.#running = undefined;
   }
 
-  #endTask(task: Task): void {
-    clearTimeout(task.timer);
-    this.#task = undefined;
+  /** Whether the child is being killed, so that anything it still sends is ignored. */
+  #isChildDoomed(): boolean {
+    return ['recycling', 'retiring', 'down'].includes(this.#state) || this.#running?.stopped !== undefined;
   }
 
-  #onFrame({ message: sent, payload }: Frame): void {
-    // Anything a child sends while it is being killed is ignored.
-    if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
+  #onFrame({ message: content, payload }: Frame): void {
+    if (this.#isChildDoomed()) return;
     try {
-      const message = readChildMessage(sent);
+      const message = readChildMessage(content);
       if (message.type === 'ready') this.#onReady();
-      else this.#finish(settlementOf(this.#task, message, payload, this.#options.logger));
+      else this.#onResponse(message, payload);
     } catch (error) {
-      this.#onWrongAnswer(error instanceof Error ? error.message : String(error));
+      this.#onInvalidResponse(error instanceof Error ? error.message : String(error));
     }
   }
 
   #onReady(): void {
-    if (this.#state !== 'starting') throw new WrongAnswer('ready a second time');
-    this.#child?.offerToMemoryKiller();
-    this.#jobsOfChild = 0;
-    this.#freshMb = this.#memory();
+    if (this.#state !== 'starting') throw new InvalidResponse('ready a second time');
+    this.#child?.offerToOomKiller();
+    this.#tasksOfChild = 0;
+    this.#initialMemoryMb = this.#memoryMb();
     this.#becomeIdle();
   }
 
-  /** A malicious picture may control the child: kill it, and ignore what it sent. */
-  #onWrongAnswer(what: string): void {
-    if (this.#state === 'down' || this.#task?.verdict !== undefined) return;
-    this.#options.logger.warn(
-      { pid: this.#child?.pid(), what },
-      'A decoder child gave a wrong answer; it is killed',
-    );
-    this.#options.counters.crashes++;
-    if (this.#task === undefined) {
-      this.#state = 'down';
-      this.#child?.kill();
-      return;
-    }
-    const sentence = 'The decoder gave no valid answer on this picture and was stopped.';
-    this.#stop(new AppError('decoder_crashed', sentence));
+  #onResponse(message: Exclude<ChildMessage, { type: 'ready' }>, payload: Buffer): void {
+    const running = this.#running;
+    if (running?.id !== message.id) throw new InvalidResponse('a response without a request');
+    if (message.type === 'done') running.resolve(readResult(running.task, message.result, payload));
+    else running.reject(readError(message, this.#options.logger));
+    this.#forgetTask(running);
+    this.#failedStarts = 0;
+    this.#tasksOfChild++;
+    const isWornOut = this.#tasksOfChild >= this.#options.recycleAfterJobs;
+    if (isWornOut || this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
+    else this.#becomeIdle();
   }
 
-  #finish({ task, settle }: ReturnType<typeof settlementOf>): void {
-    this.#endTask(task);
-    this.#failedStarts = 0;
-    this.#jobsOfChild++;
-    settle();
-    const isWornOut = this.#jobsOfChild >= this.#options.recycleAfterJobs;
-    if (isWornOut || this.#memory() > restingMemoryMb) this.#recycle();
-    else this.#becomeIdle();
+  /** A malicious picture may control the child, so kills it. */
+  #onInvalidResponse(what: string): void {
+    if (this.#isChildDoomed()) return;
+    this.#options.logger.warn(
+      { pid: this.#child?.pid(), what },
+      'A decoder child sent an invalid response and is killed',
+    );
+    this.#options.counters.crashes++;
+    if (this.#running === undefined) this.#kill('down');
+    else this.#stop(new AppError('decoder_crashed', 'The decoder sent an invalid response and was stopped.'));
   }
 
   #becomeIdle(): void {
     this.#state = 'idle';
-    if (this.#options.isSpare) this.#setTimer(() => this.#retire(), spareIdleMs);
+    if (this.#options.isSpare) this.#setTimer(() => this.#kill('retiring'), spareIdleMs);
     else
       this.#setTimer(() => {
-        if (this.#memory() > this.#freshMb + idleGrowthMb) this.#recycle();
+        if (this.#memoryMb() > this.#initialMemoryMb + maxIdleGrowthMb) this.#kill('recycling');
       }, idleCheckMs);
     this.#options.onChange();
   }
 
-  #retire(): void {
-    this.#isRetiring = true;
-    this.#state = 'down';
-    this.#child?.kill();
-  }
-
-  #recycle(): void {
-    this.#isRecycling = true;
-    this.#options.counters.recycled++;
-    this.#state = 'down';
+  #kill(state: 'recycling' | 'retiring' | 'down'): void {
+    if (state === 'recycling') this.#options.counters.recycled++;
+    this.#state = state;
     this.#child?.kill();
   }
 
   #onExit(how: string): void {
     clearTimeout(this.#timer);
-    const isExpected = this.#isRecycling || this.#state === 'busy';
+    const last = this.#state;
     this.#child = undefined;
-    this.#state = this.#isRetiring ? 'unstarted' : 'down';
-    const isRetired = this.#isRetiring;
-    this.#isRecycling = false;
-    this.#isRetiring = false;
+    this.#state = last === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();
-    else if (isExpected) this.start();
-    else if (!isRetired) this.#startLater(how);
-    this.#failTask(how);
+    else if (last === 'recycling' || last === 'busy') this.start();
+    else if (last !== 'retiring') this.#startLater(how);
+    this.#rejectTask(how);
     this.#options.onChange();
   }
 
-  /** A child that dies by itself without work may do so every time: the next ones start ever more slowly. */
+  /** A child that dies without a task may do so every time, so the pause grows with each attempt. */
   #startLater(how: string): void {
-    const pauseMs = Math.min(100 * 2 ** this.#failedStarts, longestPauseMs);
+    const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
     this.#failedStarts++;
-    this.#options.logger.error({ how, pauseMs }, 'A decoder child died without work; another is started');
+    this.#options.logger.error({ how, pauseMs }, 'A decoder child died without a task and is restarted');
     this.#setTimer(() => this.start(), pauseMs);
   }
 
-  #failTask(how: string): void {
-    const task = this.#task;
-    if (task === undefined) return;
-    this.#endTask(task);
-    if (task.verdict !== undefined) {
-      task.reject(task.verdict.reason);
-      return;
-    }
-    this.#options.counters.crashes++;
-    task.reject(new AppError('decoder_crashed', `The decoder crashed on this picture (${how}).`));
+  #rejectTask(how: string): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#forgetTask(running);
+    if (running.stopped === undefined) this.#options.counters.crashes++;
+    const crash = new AppError('decoder_crashed', `The decoder crashed on this picture (${how}).`);
+    running.reject(running.stopped ? running.stopped.reason : crash);
   }
 
-  #onTimeout(kind: WorkKind): void {
-    if (this.#task?.verdict !== undefined) return;
-    this.#options.counters.timeouts++;
+  #onTimeout(kind: TaskKind): void {
     const limit = `${this.#options.timeoutMs / 1000} s`;
-    const sentence =
+    const message =
       kind === 'probe'
         ? `Reading the picture's header took longer than ${limit} and was stopped.`
         : `The picture took longer than ${limit} to decode and was stopped.`;
-    this.#stop(new AppError('decoder_crashed', sentence));
+    this.#stop(new AppError('decoder_crashed', message), 'timeouts');
   }
 
-  #stop(reason: unknown): void {
-    if (this.#task === undefined || this.#task.verdict !== undefined) return;
-    this.#task.verdict = { reason };
+  #stop(reason: unknown, counter?: keyof PoolCounters): void {
+    if (this.#running === undefined || this.#running.stopped) return;
+    if (counter !== undefined) this.#options.counters[counter]++;
+    this.#running.stopped = { reason };
     this.#child?.kill();
   }
 
-  #memory(): number {
-    const pid = this.#child?.pid();
-    return pid === undefined ? 0 : (residentMemoryMb(pid) ?? 0);
+  #memoryMb(): number {
+    return this.#child?.memoryMb() ?? 0;
   }
 
   #setTimer(run: () => void, ms: number): void {

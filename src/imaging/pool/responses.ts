@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { AppError, familyOf } from '../../errors.ts';
 import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
+import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import { fitInside } from '../geometry.ts';
@@ -9,19 +11,20 @@ import { planRenditions } from '../renditions/rendition-plan.ts';
 import {
   type ChildMessage,
   type EncodedPicture,
-  maxSentence,
-  type Order,
-  type Outcome,
+  type FailureMessage,
+  maxErrorLength,
   reportableCodes,
+  type Task,
+  type TaskResult,
 } from './messages.ts';
 
-/** The child sent an invalid response: it can no longer be trusted. */
-export class WrongAnswer extends Error {
-  override readonly name = 'WrongAnswer';
+/** Thrown for an invalid message from a child, which can no longer be trusted. */
+export class InvalidResponse extends Error {
+  override readonly name = 'InvalidResponse';
 }
 
-/** Maximum payload of a response to `order`. */
-export function maxPayloadBytes({ kind, request }: Order): number {
+/** Returns the maximum payload of the response to a task, in bytes. */
+export function maxPayloadBytes({ kind, request }: Task): number {
   if (kind !== 'derive') return 0;
   const { presets, limits } = request;
   const pixels = presets.map(({ width, height }) => Math.min(width * height, limits.maxPixels));
@@ -29,8 +32,8 @@ export function maxPayloadBytes({ kind, request }: Order): number {
 }
 
 /**
- * A baseline JPEG codes a sample in 26 bits at most (a code of 16 and 10 of its value): 9.75 bytes for three of them.
- * The remainder covers headers and the stuffing of 0xFF bytes.
+ * A baseline JPEG encodes a sample in at most 26 bits (a code of 16 bits and a value of 10), so a pixel in 9.75 bytes.
+ * The remainder covers headers and byte stuffing.
  */
 function maxJpegBytes(pixels: number): number {
   return pixels * 10 + 65_536;
@@ -61,7 +64,7 @@ const fingerprint = z.strictObject({
   thumbnail: z.string().regex(/^[A-Za-z0-9+/]{4096}$/),
 });
 
-// The numbers are rounded, so the length of the vector may slightly exceed 1.
+// The numbers are rounded, so the vector may be slightly longer than 1.
 const embedding = z.strictObject({
   space: z.literal(embeddingSpace),
   vector: z
@@ -71,16 +74,16 @@ const embedding = z.strictObject({
 });
 
 const rendition = z.strictObject({ preset: z.string(), width: side, height: side, bytes });
-const described = { facts, fingerprint, embedding };
+const description = { facts, fingerprint, embedding };
 const percent = z.number().min(0).max(100);
 // Rounding may put the similarity of equal pictures slightly above 1.
 const similarity = z.number().min(-1.000_001).max(1.000_001);
 
-/** Schemas of the results; whether one matches its request is checked afterwards. */
+/** Schemas of the results. Whether a result matches its request is checked separately. */
 const results = {
   probe: facts,
-  derive: z.strictObject({ ...described, renditions: z.array(rendition) }),
-  describe: z.strictObject(described),
+  derive: z.strictObject({ ...description, renditions: z.array(rendition) }),
+  describe: z.strictObject(description),
   compare: z.strictObject({
     facts,
     comparisons: z.array(
@@ -120,87 +123,101 @@ const childMessage = z.discriminatedUnion('type', [
     message: z
       .string()
       .min(1)
-      .max(maxSentence)
+      .max(maxErrorLength)
       .regex(/^\P{Cc}*$/u),
     cause: z.string().optional(),
   }),
 ]);
 
-/** Parses a message from a child. @throws {WrongAnswer} */
+/** Parses a message from a child. @throws {InvalidResponse} */
 export function readChildMessage(message: unknown): ChildMessage {
   return parse(childMessage, message, 'a message');
 }
 
+/** Maximum length of a child's stack trace in the log. */
+const maxLoggedCause = 4000;
+
+/** Logs the cause of a reported failure, and returns the error for the caller. */
+export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
+  if (cause !== undefined) {
+    // Broken pictures are routine; any other error is a warning.
+    const level = familyOf(code) === null ? 'warn' : 'info';
+    logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
+  }
+  return new AppError(code, message);
+}
+
 /**
- * The result of `order`, validated against its request: only requested presets, each with the size that follows from
- * the facts, numbers within their ranges, and exactly the declared number of bytes.
- * @throws {WrongAnswer}
+ * Validates the result of a task against its request: only requested presets, each with the size that follows from the
+ * facts, numbers within their ranges, and exactly the declared number of bytes.
+ * @throws {InvalidResponse}
  */
-export function readResult(order: Order, result: unknown, payload: Buffer): Outcome {
-  if (order.kind !== 'derive') require(payload.length === 0, 'bytes without a rendition');
-  switch (order.kind) {
+export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
+  if (task.kind !== 'derive') require(payload.length === 0, 'bytes without a rendition');
+  switch (task.kind) {
     case 'probe':
-      return checkFacts(parse(results.probe, result, 'facts'), order.request.limits);
+      return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
     case 'derive':
-      return readDerived(order, result, payload);
+      return readDerived(task, result, payload);
     case 'describe': {
-      const answer = parse(results.describe, result, 'a description');
-      checkFacts(answer.facts, order.request.limits);
-      return answer;
+      const described = parse(results.describe, result, 'a description');
+      checkFacts(described.facts, task.request.limits);
+      return described;
     }
     case 'compare': {
-      const answer = parse(results.compare, result, 'comparisons');
-      checkFacts(answer.facts, order.request.limits);
-      checkNames(answer.comparisons, order.request.others);
-      return answer;
+      const compared = parse(results.compare, result, 'comparisons');
+      checkFacts(compared.facts, task.request.limits);
+      checkNames(compared.comparisons, task.request.others);
+      return compared;
     }
     case 'tryPresets':
-      return readTrials(order, result);
+      return readTrials(task, result);
     case 'matchRenditions':
-      return readMatch(order, result);
+      return readMatch(task, result);
   }
 }
 
-function readDerived({ request }: Order<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
-  const answer = parse(results.derive, result, 'renditions');
-  checkFacts(answer.facts, request.limits);
-  const plan = planRenditions(answer.facts, request.presets);
-  require(plan.length === answer.renditions.length, `${answer.renditions.length} renditions`);
+function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
+  const derived = parse(results.derive, result, 'renditions');
+  checkFacts(derived.facts, request.limits);
+  const plan = planRenditions(derived.facts, request.presets);
+  require(plan.length === derived.renditions.length, `${derived.renditions.length} renditions`);
   let at = 0;
   const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
-    const made = answer.renditions[index];
+    const declared = derived.renditions[index];
     const isPlanned =
-      made?.preset === preset.name && made.width === size.width && made.height === size.height;
-    if (!isPlanned) throw new WrongAnswer(`another rendition than ${preset.name}`);
-    require(made.bytes <= maxJpegBytes(size.width * size.height), `a rendition of ${made.bytes} bytes`);
-    const jpeg = payload.subarray(at, (at += made.bytes));
-    require(isWholeJpeg(jpeg), 'a rendition that is not a JPEG');
+      declared?.preset === preset.name && declared.width === size.width && declared.height === size.height;
+    if (!isPlanned) throw new InvalidResponse(`not the expected rendition ${preset.name}`);
+    require(declared.bytes <=
+      maxJpegBytes(size.width * size.height), `a rendition of ${declared.bytes} bytes`);
+    const jpeg = payload.subarray(at, (at += declared.bytes));
+    require(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
     return { preset, ...size, jpeg };
   });
   require(at === payload.length, `${payload.length} bytes for ${at} bytes of renditions`);
-  return { ...answer, renditions };
+  return { ...derived, renditions };
 }
 
-/** Checks that it begins with the marker SOI and ends with EOI; the data between cannot be verified. */
-function isWholeJpeg(jpeg: Buffer): boolean {
+/** Checks the markers SOI at the start and EOI at the end. The data between them is not verified. */
+function hasJpegMarkers(jpeg: Buffer): boolean {
   return jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9;
 }
 
-function readTrials({ request }: Order<'tryPresets'>, result: unknown): Outcome<'tryPresets'> {
-  const answer = parse(results.tryPresets, result, 'trials of presets');
-  checkFacts(answer.facts, request.limits);
-  require(answer.results.length === request.presets.length, `${answer.results.length} trials`);
+function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
+  const tried = parse(results.tryPresets, result, 'trials of presets');
+  checkFacts(tried.facts, request.limits);
+  require(tried.results.length === request.presets.length, `${tried.results.length} trials`);
   for (const [index, preset] of request.presets.entries())
-    checkTrial(answer.results[index], preset, answer.facts);
-  return answer;
+    checkTrial(tried.results[index], preset, tried.facts);
+  return tried;
 }
 
-function readMatch({ request }: Order<'matchRenditions'>, result: unknown): Outcome<'matchRenditions'> {
-  const answer = parse(results.matchRenditions, result, 'a match of renditions');
+function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
+  const match = parse(results.matchRenditions, result, 'a match of renditions');
   const isRequested =
-    answer.verdict !== 'different' || request.pairs.some(({ preset }) => preset === answer.preset);
-  require(isRequested, 'a match of another preset');
-  return answer;
+    match.verdict !== 'different' || request.pairs.some(({ preset }) => preset === match.preset);
+  require(isRequested, 'a match of a preset that was not requested');
+  return match;
 }
 
 function checkTrial(
@@ -210,21 +227,23 @@ function checkTrial(
 ): void {
   const { width, height } = fitInside(facts, preset);
   const isExpected = trial?.preset === preset.name && trial.width === width && trial.height === height;
-  require(isExpected && trial.bytes <= maxJpegBytes(width * height), `another trial than ${preset.name}`);
+  require(isExpected &&
+    trial.bytes <= maxJpegBytes(width * height), `not the expected trial of ${preset.name}`);
 }
 
-function checkNames(answers: readonly { name: string }[], requested: readonly { name: string }[]): void {
-  const isEqual = answers.length === requested.length;
-  require(isEqual && answers.every(({ name }, at) => name === requested[at]?.name), 'other comparisons');
+function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
+  const hasSameLength = comparisons.length === requested.length;
+  const isExpected = hasSameLength && comparisons.every(({ name }, at) => name === requested[at]?.name);
+  require(isExpected, 'not the requested comparisons');
 }
 
-/** A child checks the limits before it decodes, so facts that exceed them are invalid. */
+/** Facts that exceed the limits are invalid: a child checks the limits before it decodes. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
-  require(limits.allowedFormats.includes(facts.format), `the format ${facts.format}`);
+  require(limits.allowedFormats.includes(facts.format), `the format ${facts.format}, which is not allowed`);
   try {
     checkLimits(facts, limits);
   } catch (error) {
-    throw new WrongAnswer('facts beyond the limits', { cause: error });
+    throw new InvalidResponse('facts beyond the limits', { cause: error });
   }
   return facts;
 }
@@ -233,9 +252,9 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: s
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new WrongAnswer(`${what}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxSentence));
+  throw new InvalidResponse(`${what}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength));
 }
 
-function require(isRight: boolean, what: string): asserts isRight {
-  if (!isRight) throw new WrongAnswer(what);
+function require(isValid: boolean, what: string): asserts isValid {
+  if (!isValid) throw new InvalidResponse(what);
 }

@@ -1,64 +1,91 @@
-/** Identifies a tenant in the queue for decoders; work without a tenant shares `undefined`. */
+/** Identifies a tenant to the scheduler. Requests without a tenant share the key `undefined`. */
 export type TenantKey = number | undefined;
 
-/** Position of a request: lower priority first; within a priority, tenants take turns. */
-export interface Standing {
+/** Determines when a request runs: the lowest priority value first; within a priority, fairly between tenants. */
+export interface SchedulingKey {
   readonly priority: number;
   readonly tenant: TenantKey;
 }
 
-/** Requests that wait for a child. */
-export interface WaitingLine<Item extends Standing> {
+/** Requests that are waiting for a decoder worker. */
+export interface FairQueue<Item extends SchedulingKey> {
   readonly length: number;
   add(item: Item): void;
   /** Removes and returns the first item whose tenant passes `mayRun`; `undefined` if there is none. */
   next(mayRun: (tenant: TenantKey) => boolean): Item | undefined;
-  /** Removes an item; returns whether it was there. */
+  /** Removes an item. Returns whether the queue contained it. */
   remove(item: Item): boolean;
   /** Removes and returns all items. */
   clear(): Item[];
 }
 
-interface Place<Item> {
+interface Entry<Item> {
   readonly item: Item;
-  readonly turn: number;
+  readonly startTag: number;
 }
 
 /**
- * An empty queue. Each item gets a turn: one after the last of its own tenant, and not before the first in the queue
- * (start-time fair queueing: P. Goyal, H. Vin, H. Cheng, 1996), among items of one priority. The jobs table is ordered
- * by the same rule, but without it here a claimed job, a probe or a search would wait behind everything that one tenant
- * has sent before.
+ * Creates a queue with start-time fair queueing (P. Goyal, H. Vin, H. Cheng, 1996). Within a priority, items are sorted
+ * by start tag. The tag of a new item is one more than that of its tenant's last item, but at least that of the first
+ * item in the queue. The `turn` of the jobs table follows the same rule; without it here, a claimed job, a probe or a
+ * search would wait behind everything that one tenant has sent before.
  */
-export function makeWaitingLine<Item extends Standing>(): WaitingLine<Item> {
-  const places: Place<Item>[] = [];
+export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
+  const entries: Entry<Item>[] = [];
 
-  function turnOf({ priority, tenant }: Standing): number {
-    const isRival = ({ item }: Place<Item>) => item.priority === priority;
-    const first = places.find(isRival)?.turn ?? 1;
-    const own = places.findLast((place) => isRival(place) && place.item.tenant === tenant)?.turn ?? 0;
+  function startTagOf({ priority, tenant }: SchedulingKey): number {
+    const hasSamePriority = ({ item }: Entry<Item>) => item.priority === priority;
+    const first = entries.find(hasSamePriority)?.startTag ?? 1;
+    const own =
+      entries.findLast((entry) => hasSamePriority(entry) && entry.item.tenant === tenant)?.startTag ?? 0;
     return Math.max(own + 1, first);
   }
 
   function take(index: number): Item | undefined {
-    return index < 0 ? undefined : places.splice(index, 1)[0]?.item;
+    return index < 0 ? undefined : entries.splice(index, 1)[0]?.item;
   }
 
   return {
     get length() {
-      return places.length;
+      return entries.length;
     },
     add(item) {
-      const turn = turnOf(item);
-      const before = places.findLastIndex(
-        (place) =>
-          place.item.priority < item.priority ||
-          (place.item.priority === item.priority && place.turn <= turn),
+      const startTag = startTagOf(item);
+      const before = entries.findLastIndex(
+        (entry) =>
+          entry.item.priority < item.priority ||
+          (entry.item.priority === item.priority && entry.startTag <= startTag),
       );
-      places.splice(before + 1, 0, { item, turn });
+      entries.splice(before + 1, 0, { item, startTag });
     },
-    next: (mayRun) => take(places.findIndex(({ item }) => mayRun(item.tenant))),
-    remove: (item) => take(places.findIndex((place) => place.item === item)) !== undefined,
-    clear: () => places.splice(0).map(({ item }) => item),
+    next: (mayRun) => take(entries.findIndex(({ item }) => mayRun(item.tenant))),
+    remove: (item) => take(entries.findIndex((entry) => entry.item === item)) !== undefined,
+    clear: () => entries.splice(0).map(({ item }) => item),
+  };
+}
+
+/** Tenants that are limited to one worker per group, because one of their recent files killed a child. */
+export interface ThrottledTenants {
+  /** Records that a file of this tenant exceeded a limit or crashed a child. */
+  throttle(tenant: TenantKey): void;
+  isThrottled(tenant: TenantKey): boolean;
+}
+
+/**
+ * How long a tenant is throttled: long enough for both attempts of every such file in a batch, and short enough that a
+ * tenant with one broken file soon returns to full speed.
+ */
+const throttleMs = 60_000;
+
+/** Kept in memory: each process protects its own children. @param now a monotonic clock, in milliseconds. */
+export function makeThrottledTenants(now: () => number = () => performance.now()): ThrottledTenants {
+  const throttledUntil = new Map<TenantKey, number>();
+  return {
+    throttle(tenant) {
+      // Removing expired entries here bounds the map by the number of tenants throttled within a minute.
+      for (const [other, end] of throttledUntil) if (end <= now()) throttledUntil.delete(other);
+      throttledUntil.set(tenant, now() + throttleMs);
+    },
+    isThrottled: (tenant) => (throttledUntil.get(tenant) ?? 0) > now(),
   };
 }

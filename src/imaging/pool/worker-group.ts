@@ -1,137 +1,133 @@
 import { AppError } from '../../errors.ts';
-import type { Order, Outcome, WorkKind } from './messages.ts';
-import type { RestrainedTenants } from './restrained-tenants.ts';
-import { Slot, type SlotOptions } from './decoder-worker.ts';
-import type { TaskHandle } from './task.ts';
-import { makeWaitingLine, type Standing, type TenantKey } from './scheduling.ts';
-import { makeWatchdog } from './watchdog.ts';
+import { DecoderWorker, type DecoderWorkerOptions, type TaskHandle } from './decoder-worker.ts';
+import type { Task, TaskKind, TaskResult } from './messages.ts';
+import { makeFairQueue, type SchedulingKey, type TenantKey, type ThrottledTenants } from './scheduling.ts';
 
-/** Settings of a lane. */
-export interface LaneOptions extends Omit<SlotOptions, 'onChange' | 'isSpare'> {
-  /** Number of children. */
+/** Settings of a worker group. */
+export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange' | 'isSpare'> {
+  /** Maximum number of workers. */
   readonly size: number;
-  /** Children that are always there; the others start when a request finds no idle child, and end when idle. */
-  readonly alwaysThere?: number;
-  readonly restrained: RestrainedTenants;
+  /** Workers that always have a child. The others start one if no child is idle, and end it when it is. Default: all. */
+  readonly permanentWorkers?: number;
+  readonly throttled: ThrottledTenants;
 }
 
-/** Children for some kinds of work, with the one line of requests that wait for them. */
-export interface Lane<Kinds extends WorkKind> {
+/** Decoder workers that share some kinds of tasks and one queue. */
+export interface WorkerGroup<Kinds extends TaskKind> {
   start(): void;
-  submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>>;
+  /** Queues a task; resolves with its result. */
+  submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<TaskResult<Kind>>;
   counts(): {
-    /** Places that have been started. */
+    /** Workers that have been started. */
     readonly size: number;
     readonly alive: number;
     readonly busy: number;
     readonly waiting: number;
-    /** No child can be kept alive. */
+    /** Whether no worker can keep a child alive. */
     readonly isBroken: boolean;
   };
-  /** Marks the folders of the children as in use. */
+  /** Marks the input folders of the children as in use. */
   touchFolders(): void;
   close(): Promise<void>;
 }
 
-/** A request on its way into a lane. */
-export interface Submission<Kind extends WorkKind> extends Standing {
-  readonly order: Order & { readonly kind: Kind };
+/** A task to be queued. */
+export interface Submission<Kind extends TaskKind> extends SchedulingKey {
+  readonly task: Task & { readonly kind: Kind };
   readonly signal?: AbortSignal | undefined;
 }
 
-interface Entry extends PromiseWithResolvers<Outcome>, Standing {
-  readonly order: Order;
-  task?: TaskHandle;
+interface QueuedTask extends PromiseWithResolvers<TaskResult>, SchedulingKey {
+  readonly task: Task;
+  /** Set once the task is running. */
+  handle?: TaskHandle;
 }
 
-/** A lane that is not started yet; the first request starts it too. */
-export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kinds> {
-  const line = makeWaitingLine<Entry>();
-  const { size, alwaysThere = size } = options;
-  const slots = Array.from(
+/** Creates a group that has not been started; the first task starts it too. */
+export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOptions): WorkerGroup<Kinds> {
+  const queue = makeFairQueue<QueuedTask>();
+  const { size, permanentWorkers = size } = options;
+  const workers = Array.from(
     { length: size },
-    (_, place) => new Slot({ ...options, isSpare: place >= alwaysThere, onChange: advance }),
+    (_, index) => new DecoderWorker({ ...options, isSpare: index >= permanentWorkers, onChange: dispatch }),
   );
-  const running = new Set<Entry>();
-  const watchdog = makeWatchdog(() => slots.forEach((slot) => slot.checkMemory()));
+  const running = new Set<QueuedTask>();
+  const watchdog = makeWatchdog(() => workers.forEach((worker) => worker.checkMemory()));
   let isStarted = false;
   let isClosed = false;
 
   function start(): void {
     if (isStarted || isClosed) return;
     isStarted = true;
-    for (const slot of slots.slice(0, alwaysThere)) slot.start();
+    for (const worker of workers.slice(0, permanentWorkers)) worker.start();
   }
 
-  /**
-   * Whether a tenant may use another child: after one of its files killed a child, it is limited to one for a while.
-   */
   function mayRun(tenant: TenantKey): boolean {
     return (
-      !options.restrained.isRestrained(tenant) || !running.values().some((entry) => entry.tenant === tenant)
+      !options.throttled.isThrottled(tenant) || !running.values().some((queued) => queued.tenant === tenant)
     );
   }
 
-  /** Children that have not been started yet would fail in the same way. */
+  /** Workers that have not been started yet are assumed to fail in the same way. */
   function isBroken(): boolean {
-    const started = slots.filter((slot) => slot.state !== 'unstarted');
-    return started.length > 0 && started.every((slot) => slot.isBroken);
+    const started = workers.filter((worker) => worker.state !== 'unstarted');
+    return started.length > 0 && started.every((worker) => worker.isBroken);
   }
 
-  /** Gives waiting requests to idle children, or refuses them all when no child can be kept alive. */
-  function advance(): void {
+  /** Assigns queued tasks to idle workers; rejects them all if no worker can keep a child alive. */
+  function dispatch(): void {
     if (isBroken()) {
-      for (const entry of line.clear()) entry.reject(cannotStart());
+      for (const queued of queue.clear()) queued.reject(cannotStart());
     }
-    for (const slot of slots) {
-      if (slot.state !== 'idle') continue;
-      const entry = line.next(mayRun);
-      if (entry === undefined) break;
-      run(entry, slot);
+    for (const worker of workers) {
+      if (worker.state !== 'idle') continue;
+      const queued = queue.next(mayRun);
+      if (queued === undefined) break;
+      run(queued, worker);
     }
-    // A child that is starting will take the next request sooner than another one could.
-    if (line.length === 0 || slots.some((slot) => slot.state === 'starting')) return;
-    slots.find((slot) => slot.state === 'unstarted')?.start();
+    // A child that is already starting will be ready sooner than a new one.
+    if (queue.length === 0 || workers.some((worker) => worker.state === 'starting')) return;
+    workers.find((worker) => worker.state === 'unstarted')?.start();
   }
 
-  function run(entry: Entry, slot: Slot): void {
-    running.add(entry);
-    entry.task = slot.run(entry.order);
-    entry.task.result.then(
-      (result) => end(entry, () => entry.resolve(result)),
+  function run(queued: QueuedTask, worker: DecoderWorker): void {
+    running.add(queued);
+    queued.handle = worker.run(queued.task);
+    queued.handle.result.then(
+      (result) => end(queued, () => queued.resolve(result)),
       (error: unknown) => {
         if (error instanceof AppError && error.code === 'decoder_crashed')
-          options.restrained.restrain(entry.tenant);
-        end(entry, () => entry.reject(error));
+          options.throttled.throttle(queued.tenant);
+        end(queued, () => queued.reject(error));
       },
     );
   }
 
-  function end(entry: Entry, settle: () => void): void {
-    running.delete(entry);
+  function end(queued: QueuedTask, settle: () => void): void {
+    running.delete(queued);
     settle();
-    // A restrained tenant's place is free only now that its child is idle.
-    advance();
+    // A throttled tenant may run its next task only now, not already when its worker became idle.
+    dispatch();
   }
 
-  function abort(entry: Entry, reason: unknown): void {
-    if (line.remove(entry)) entry.reject(reason);
-    else entry.task?.stop(reason);
+  function abort(queued: QueuedTask, reason: unknown): void {
+    if (queue.remove(queued)) queued.reject(reason);
+    else queued.handle?.stop(reason);
   }
 
-  async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<Outcome<Kind>> {
-    const { order, priority, tenant, signal } = submission;
+  async function submit<Kind extends Kinds>(submission: Submission<Kind>): Promise<TaskResult<Kind>> {
+    const { task, priority, tenant, signal } = submission;
     signal?.throwIfAborted();
     if (isClosed) throw shuttingDown();
     start();
-    const entry: Entry = { ...Promise.withResolvers<Outcome>(), order, priority, tenant };
-    const onAbort = () => abort(entry, signal?.reason);
+    const queued: QueuedTask = { ...Promise.withResolvers<TaskResult>(), task, priority, tenant };
+    const onAbort = () => abort(queued, signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    watchdog.hold();
-    line.add(entry);
-    advance();
+    watchdog.acquire();
+    queue.add(queued);
+    dispatch();
     try {
-      return await entry.promise;
+      return await queued.promise;
     } finally {
       watchdog.release();
       signal?.removeEventListener('abort', onAbort);
@@ -140,28 +136,51 @@ export function makeLane<Kinds extends WorkKind>(options: LaneOptions): Lane<Kin
 
   async function close(): Promise<void> {
     isClosed = true;
-    for (const entry of line.clear()) entry.reject(shuttingDown());
-    watchdog.hold();
-    await Promise.all(slots.map((slot) => slot.close())).finally(() => watchdog.release());
+    for (const queued of queue.clear()) queued.reject(shuttingDown());
+    watchdog.acquire();
+    await Promise.all(workers.map((worker) => worker.close())).finally(() => watchdog.release());
   }
 
   return {
     start,
     submit,
     counts: () => ({
-      size: slots.filter(({ state }) => state !== 'unstarted').length,
-      alive: slots.filter((slot) => slot.state === 'idle' || slot.state === 'busy').length,
-      busy: slots.filter((slot) => slot.state === 'busy').length,
-      waiting: line.length,
+      size: workers.filter(({ state }) => state !== 'unstarted').length,
+      alive: workers.filter(({ state }) => state === 'idle' || state === 'busy').length,
+      busy: workers.filter(({ state }) => state === 'busy').length,
+      waiting: queue.length,
       isBroken: isBroken(),
     }),
-    touchFolders: () => slots.forEach((slot) => slot.touchFolder()),
+    touchFolders: () => workers.forEach((worker) => worker.touchFolder()),
     close,
   };
 }
 
+const watchdogPeriodMs = 100;
+
+/**
+ * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process alive
+ * for exactly that time: the children do not, so a finished program ends without closing the pool.
+ */
+function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
+  let users = 0;
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    acquire() {
+      users++;
+      timer ??= setInterval(check, watchdogPeriodMs);
+    },
+    release() {
+      users--;
+      if (users > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
+
 function cannotStart(): AppError {
-  return new AppError('unavailable', 'The decoder could not be started; the log has the details.');
+  return new AppError('unavailable', 'The decoder could not be started; see the log for details.');
 }
 
 function shuttingDown(): AppError {

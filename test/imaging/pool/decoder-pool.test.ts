@@ -43,7 +43,7 @@ test("what the image library said about a bad picture is in the log, and in the 
     message: 'The JPEG picture is cut short: the file ends too early.',
   });
   const cause = 'VipsJpeg: premature end of JPEG image';
-  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child met an error');
+  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child reported an error');
 });
 
 test('a file that is not there is a failure of the storage', async () => {

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { readChildMessage, readResult } from '../../../src/imaging/pool/responses.ts';
-import type { EncodedPicture, Order } from '../../../src/imaging/pool/messages.ts';
+import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
 import { embeddingSpace } from '../../../src/model/fingerprint.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, faultyPool, pictureFolder } from './setup.ts';
@@ -43,11 +43,11 @@ function jpegs(count: number): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => jpeg));
 }
 
-const order: Order = { kind: 'derive', request: { path: 'a', limits, presets } };
+const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
 const read =
   (result: unknown, payload = jpegs(3)) =>
   () =>
-    readResult(order, result, payload);
+    readResult(task, result, payload);
 
 test('an answer to a request is accepted, and its bytes are those of the renditions', () => {
   const { renditions: made } = read(derived)() as EncodedPicture;
@@ -80,7 +80,7 @@ test.each<[string, unknown, Buffer?]>([
   ['a number that is none', withVector([null, ...vector.slice(1)])],
   ['an embedding that is too long', withVector(vector.map(() => 1))],
 ])('%s is a wrong answer', (_, result, payload = jpegs(3)) => {
-  expect(read(result, payload)).toThrow(expect.objectContaining({ name: 'WrongAnswer' }));
+  expect(read(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 test.each([
@@ -90,7 +90,7 @@ test.each([
   ['an unknown message', { type: 'hello' }],
   ['no object', 7],
 ])('%s is a wrong message', (_, message) => {
-  expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'WrongAnswer' }));
+  expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 const frame = (messageBytes: number, payloadBytes: number) => {
@@ -119,7 +119,7 @@ test.each<[string, readonly (object | string)[]]>([
   else
     await expect(answer).rejects.toMatchObject({
       code: 'decoder_crashed',
-      message: 'The decoder gave no valid answer on this picture and was stopped.',
+      message: 'The decoder sent an invalid response and was stopped.',
     });
   await expect.poll(() => pool.stats().crashes).toBe(1);
   await expect(pool.probe({ path: good, limits })).resolves.toMatchObject({ width: 300 });

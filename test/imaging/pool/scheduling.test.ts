@@ -1,59 +1,68 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { makeWaitingLine, type Standing } from '../../../src/imaging/pool/scheduling.ts';
+import { makeFairQueue, type SchedulingKey } from '../../../src/imaging/pool/scheduling.ts';
 
 const anyone = () => true;
 
-function drain<Item extends Standing>(line: ReturnType<typeof makeWaitingLine<Item>>): Item[] {
-  return Array.from({ length: line.length }, () => line.next(anyone)!);
+function drain<Item extends SchedulingKey>(queue: ReturnType<typeof makeFairQueue<Item>>): Item[] {
+  return Array.from({ length: queue.length }, () => queue.next(anyone)!);
 }
 
 test('tenants take turns among requests of one priority', () => {
-  const line = makeWaitingLine<Standing & { name: string }>();
-  for (const name of ['a1', 'a2', 'a3', 'a4']) line.add({ name, priority: 10, tenant: 1 });
-  line.add({ name: 'b1', priority: 10, tenant: 2 });
-  line.add({ name: 'b2', priority: 10, tenant: 2 });
-  line.add({ name: 'urgent', priority: 5, tenant: 1 });
-  line.add({ name: 'none', priority: 10, tenant: undefined });
-  expect(drain(line).map(({ name }) => name)).toEqual(['urgent', 'a1', 'b1', 'none', 'a2', 'b2', 'a3', 'a4']);
+  const queue = makeFairQueue<SchedulingKey & { name: string }>();
+  for (const name of ['a1', 'a2', 'a3', 'a4']) queue.add({ name, priority: 10, tenant: 1 });
+  queue.add({ name: 'b1', priority: 10, tenant: 2 });
+  queue.add({ name: 'b2', priority: 10, tenant: 2 });
+  queue.add({ name: 'urgent', priority: 5, tenant: 1 });
+  queue.add({ name: 'none', priority: 10, tenant: undefined });
+  expect(drain(queue).map(({ name }) => name)).toEqual([
+    'urgent',
+    'a1',
+    'b1',
+    'none',
+    'a2',
+    'b2',
+    'a3',
+    'a4',
+  ]);
 });
 
 test('a tenant that comes late does not overtake those that have waited', () => {
-  const line = makeWaitingLine<Standing & { name: string }>();
+  const queue = makeFairQueue<SchedulingKey & { name: string }>();
   for (let count = 0; count < 50; count++) {
-    line.add({ name: `a${count}`, priority: 10, tenant: 1 });
-    if (count > 2) line.next(anyone);
+    queue.add({ name: `a${count}`, priority: 10, tenant: 1 });
+    if (count > 2) queue.next(anyone);
   }
-  line.add({ name: 'b', priority: 10, tenant: 2 });
-  expect(drain(line).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
+  queue.add({ name: 'b', priority: 10, tenant: 2 });
+  expect(drain(queue).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
 });
 
 test('a tenant that may not run is passed over and keeps its place', () => {
-  const line = makeWaitingLine<Standing>();
+  const queue = makeFairQueue<SchedulingKey>();
   const [first, second] = [
     { priority: 10, tenant: 1 },
     { priority: 10, tenant: 2 },
   ];
-  line.add(first);
-  line.add(second);
-  expect(line.next((tenant) => tenant !== 1)).toBe(second);
-  expect(line.next((tenant) => tenant !== 1)).toBeUndefined();
-  expect(line.next(anyone)).toBe(first);
+  queue.add(first);
+  queue.add(second);
+  expect(queue.next((tenant) => tenant !== 1)).toBe(second);
+  expect(queue.next((tenant) => tenant !== 1)).toBeUndefined();
+  expect(queue.next(anyone)).toBe(first);
 });
 
 test('every item comes out once, by priority, and in order within a tenant', () => {
   const standings = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
   fc.assert(
     fc.property(standings, (items) => {
-      const line = makeWaitingLine<Standing>();
-      items.forEach((item) => line.add(item));
-      const out = drain(line);
+      const queue = makeFairQueue<SchedulingKey>();
+      items.forEach((item) => queue.add(item));
+      const out = drain(queue);
       expect(new Set(out)).toEqual(new Set(items));
       expect(out.map(({ priority }) => priority)).toEqual(
         items.map(({ priority }) => priority).toSorted((a, b) => a - b),
       );
       for (const { priority, tenant } of items) {
-        const same = (item: Standing) => item.priority === priority && item.tenant === tenant;
+        const same = (item: SchedulingKey) => item.priority === priority && item.tenant === tenant;
         expect(out.filter(same)).toEqual(items.filter(same));
       }
     }),

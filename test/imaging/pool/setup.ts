@@ -7,7 +7,6 @@ import { onTestFinished } from 'vitest';
 import {
   type DecoderPool,
   type DecoderPoolOptions,
-  type DerivePicture,
   makeDecoderPool,
 } from '../../../src/imaging/pool/decoder-pool.ts';
 import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
@@ -43,8 +42,10 @@ export async function pictureFolder(...names: string[]): Promise<string> {
   return folder;
 }
 
+type DeriveRequest = Parameters<DecoderPool['derive']>[0];
+
 /** A request to derive the picture `name` of a folder into that folder; see `faultyPath`. */
-export function derivation(folder: string, name: string, more: Partial<DerivePicture> = {}): DerivePicture {
+export function derivation(folder: string, name: string, more: Partial<DeriveRequest> = {}): DeriveRequest {
   return { path: faultyPath(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
 }
 

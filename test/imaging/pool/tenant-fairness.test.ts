@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeRestrainedTenants } from '../../../src/imaging/pool/restrained-tenants.ts';
+import { makeThrottledTenants } from '../../../src/imaging/pool/scheduling.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
@@ -63,13 +63,13 @@ test('the second place for probes is there while it is needed, and gives its mem
 
 test('a restraint ends after a minute', () => {
   let now = 0;
-  const restrained = makeRestrainedTenants(() => now);
-  expect(restrained.isRestrained(7)).toBe(false);
-  restrained.restrain(7);
+  const throttled = makeThrottledTenants(() => now);
+  expect(throttled.isThrottled(7)).toBe(false);
+  throttled.throttle(7);
   now = 59_999;
-  expect([restrained.isRestrained(7), restrained.isRestrained(8)]).toEqual([true, false]);
+  expect([throttled.isThrottled(7), throttled.isThrottled(8)]).toEqual([true, false]);
   now = 60_000;
-  expect(restrained.isRestrained(7)).toBe(false);
+  expect(throttled.isThrottled(7)).toBe(false);
 });
 
 function abortable() {

@@ -2,12 +2,12 @@ import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Order } from '../../../src/imaging/pool/messages.ts';
+import type { Task } from '../../../src/imaging/pool/messages.ts';
 import { makeWorkFolder, sweepWorkFolders } from '../../../src/imaging/pool/work-folder.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { faultyPool, pictureFolder } from './setup.ts';
 
-const comparing = (path: string, ...others: string[]): Order<'compare'> => ({
+const comparing = (path: string, ...others: string[]): Task<'compare'> => ({
   kind: 'compare',
   request: { path, limits, others: others.map((other, at) => ({ name: String(at), path: other })) },
 });
@@ -16,8 +16,8 @@ test('inputs are links in the folder for as long as the task takes', async () =>
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { order, clear } = await folder.place(comparing(a, a, b));
-  const { path, others } = order.request;
+  const { task, clear } = await folder.place(comparing(a, a, b));
+  const { path, others } = task.request;
   const placed = [path, ...others.map((other) => other.path)];
   expect(placed.map((each) => each.startsWith(folder.path))).toEqual([true, true, true]);
   expect(placed.map((each) => statSync(each).ino)).toEqual([a, a, b].map((each) => statSync(each).ino));
@@ -29,8 +29,8 @@ test('inputs are links in the folder for as long as the task takes', async () =>
 test('an input that is missing leaves nothing behind', async () => {
   const root = await pictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
-  const order = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
-  await expect(folder.place(order)).rejects.toMatchObject({ code: 'ENOENT' });
+  const task = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
+  await expect(folder.place(task)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder.path)).toEqual([]);
 });
 
@@ -42,8 +42,8 @@ test.skipIf(!isOtherDisk)('an input on another file system is copied', async () 
   const root = await pictureFolder('a.jpg');
   const elsewhere = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(elsewhere, { recursive: true }));
-  const { order, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
-  expect(await readFile(order.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
+  const { task, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
+  expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
   await clear();
 });
 
