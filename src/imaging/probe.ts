@@ -23,8 +23,8 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 };
 
 /**
- * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * Limits are checked against the container before the image library gets the file.
+ * Reads the facts of a picture from its header, without decoding pixels. Width and height are those of the upright
+ * picture. Checks the limits against the container before the image library receives the file.
  * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
  *   `picture_damaged`.
  */
@@ -45,14 +45,14 @@ async function libraryFacts(
   if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
   const metadata = await readMetadata(
-    { ...frame, bytes: readableBytes(frame.bytes, interpretation) },
+    { ...frame, bytes: openableBytes(frame.bytes, interpretation) },
     format,
   );
   const hasAlpha = hasRealAlpha(metadata, interpretation);
   const size = interpretation.by === 'screen' ? interpretation.screen : metadata.autoOrient;
   return {
     format,
-    // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
+    // `autoOrient` applies the orientation flag of JPEG, PNG, WebP and TIFF; the AVIF decoder rotates by itself.
     width: size.width,
     height: size.height,
     frames: frame.frames,
@@ -62,10 +62,8 @@ async function libraryFacts(
   };
 }
 
-/**
- * A form of the file that the library opens with the correct size: it rejects 8-bit Lab and enlarges some GIF screens.
- */
-function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
+/** Returns a version of the file that the library opens with the correct size: it rejects 8-bit Lab, and enlarges some GIFs. */
+function openableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
 }
@@ -80,7 +78,7 @@ async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat):
   }
 }
 
-/** Whether pictures can be transparent: the library treats every extra channel of a TIFF as alpha. */
+/** Returns whether there is an alpha channel: the library reports every extra channel of a TIFF as one. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
   return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
 }

@@ -9,31 +9,31 @@ import type { Size } from '../geometry.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout, tiffLayout } from '../containers/tiff-layout.ts';
 import { usedTiffPage } from '../containers/tiff-pages.ts';
 
-/** How a file's samples become colours, and whether the image library alone converts them correctly. */
+/** How to convert a file's samples to colours. */
 export type Interpretation =
   /** The image library converts it correctly. */
   | { readonly by: 'library' }
-  /** Raw samples, then the conversion that the file requires. */
+  /** The raw samples need a conversion that the library gets wrong. */
   | { readonly by: 'colour'; readonly colour: FileColour }
   /** The same, but the colours are premultiplied. */
   | { readonly by: 'premultiplied'; readonly colour: FileColour }
-  /** Channels of a TIFF that the library misinterprets. */
+  /** A TIFF with channels that the library misinterprets. */
   | { readonly by: 'channels'; readonly layout: TiffLayout }
-  /** L*a*b* of a TIFF. */
+  /** A TIFF in L*a*b*. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
   /**
-   * The first frame of a GIF that does not exactly cover its screen. The library fills uncovered areas with black and
-   * enlarges the picture by what lies outside the screen; browsers show the screen.
+   * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and enlarges
+   * the picture to include areas outside the screen; browsers show the screen only.
    */
   | { readonly by: 'screen'; readonly screen: Size; readonly frame: GifFrame }
-  /** Y'CbCr of a TIFF that the library does not convert. */
+  /** A TIFF in Y'CbCr that the library does not convert. */
   | { readonly by: 'ycbcr'; readonly layout: TiffLayout };
 
 const library: Interpretation = { by: 'library' };
 
 /**
- * Decides from the container how to decode a picture. Ordinary pictures, and all formats without special cases, are
- * left to the library.
+ * Decides from the container how to decode a picture. Leaves ordinary pictures, and all formats without special cases,
+ * to the library.
  * @throws AppError `picture_unsupported` for colours or samples that cannot be converted to sRGB.
  */
 export function interpret(bytes: Uint8Array, format: PictureFormat): Interpretation {
@@ -94,12 +94,12 @@ function interpretTiff(bytes: Uint8Array): Interpretation {
   return layout.profile === undefined ? library : { by: 'colour', colour: tiffColour(layout) };
 }
 
-/** Whether the colours are some form of L*a*b*. */
+/** Returns whether the colours are a variant of L*a*b*. */
 export function isLab({ colours }: TiffLayout): boolean {
   return colours === 'lab' || colours === 'icclab' || colours === 'itulab';
 }
 
-/** The colours declared by a TIFF's profile. */
+/** Returns the colours that a TIFF's profile declares. */
 export function tiffColour({ profile }: TiffLayout): FileColour {
   return profile !== undefined && isIccProfile(profile) ? { is: 'embedded', profile } : { is: 'srgb' };
 }

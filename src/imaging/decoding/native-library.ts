@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 
-// Only for code that runs in a decoder child: a crash in native code takes its whole process down.
+// Only for code that runs in a decoder child: a crash in native code kills the whole process.
 //
-// Every loader is blocked, then those of the taken formats are opened, for bytes in memory only: formats that are
-// never decoded (SVG, PDF, raw memory dumps, the HDR gain map of JPEGs …) cannot be reached by a file that pretends.
+// Blocks every loader, then enables those of the accepted formats, for bytes in memory only. A disguised file cannot
+// reach the loader of another format (SVG, PDF, raw memory dumps, the HDR gain map of JPEGs …).
 sharp.block({ operation: ['VipsForeignLoad'] });
 sharp.unblock({
   operation: [
@@ -16,9 +16,9 @@ sharp.unblock({
   ],
 });
 
-// No picture comes twice in a row: a cache of operations would only hold memory.
+// The same picture is not decoded twice in a row, so a cache of operations would only take memory.
 sharp.cache(false);
-// One thread for each operation: the pool runs one child for each core.
+// One thread per operation: the pool runs one child per core.
 sharp.concurrency(1);
 
 export { sharp };

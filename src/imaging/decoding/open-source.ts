@@ -7,24 +7,24 @@ import { sharp } from './native-library.ts';
 import { findUsedFrame } from '../containers/used-frame.ts';
 
 const options: SharpOptions = {
-  // Checked before, with the sentence that a person needs.
+  // Checked earlier, with an error message that users understand.
   limitInputPixels: false,
-  // Every pixel is needed, and in memory at once: the line cache of a sequential read brings nothing.
+  // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
   sequentialRead: false,
   // A TIFF may have any number of spot colours and masks; its size is bounded by the pixel and memory limits.
   limitInputChannels: false,
 };
 
-/** Options that the caller sets for a source. */
+/** Options of a source. */
 export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
   /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
   readonly isComplete?: boolean;
 }
 
 /**
- * When the library fails. Usually, mere warnings (odd padding, a wrong CRC in an ancillary chunk) are common in valid
- * files. In a JPEG, a warning is the only sign of truncation if an end marker was added: `decodePicture` checks such a
- * file, and decodes it again if it is complete.
+ * Returns the severity at which the library fails. Warnings (odd padding, a wrong CRC in an ancillary chunk) are common
+ * in valid files. In a JPEG, however, a warning is the only sign of truncation if an end marker was added:
+ * `decodePicture` then checks the file, and decodes it again if it is complete.
  */
 function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';
@@ -32,13 +32,13 @@ function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failO
 }
 
 /**
- * The used frame of a picture, ready to be decoded by the next step. The caller has checked the limits.
- * @throws AppError those of `decodeBmp` and `findUsedFrame`; other pictures fail while they are decoded.
+ * Opens the used frame of a picture for the image library. The caller has checked the limits.
+ * @throws AppError those of `decodeBmp` and `findUsedFrame`. Errors in other files appear only during decoding.
  */
 export function openSource(
   bytes: Uint8Array,
   format: PictureFormat,
-  { isComplete = false, ...own }: SourceOptions = {},
+  { isComplete = false, ...rest }: SourceOptions = {},
 ): Sharp {
   if (format === 'bmp') {
     const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
@@ -46,5 +46,5 @@ export function openSource(
   }
   const source = isComplete && format === 'png' ? repackedPng(bytes) : bytes;
   const frame = findUsedFrame(source, format);
-  return sharp(frame.bytes, { ...options, ...own, ...frame.place, failOn: failOn(format, isComplete) });
+  return sharp(frame.bytes, { ...options, ...rest, ...frame.place, failOn: failOn(format, isComplete) });
 }

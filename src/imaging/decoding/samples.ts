@@ -2,9 +2,9 @@ import type { Sharp } from 'sharp';
 import type { Frame, Size } from '../geometry.ts';
 import { sharp } from './native-library.ts';
 
-/** Samples of a picture in its own colour space: pixel by pixel, rows from top to bottom, no padding. */
+/** Samples of a picture in its own colour space: interleaved, rows from top to bottom, no padding. */
 export interface Samples extends Size {
-  /** Channels of a pixel: the colours, then an optional straight (not premultiplied) alpha channel. */
+  /** Channels per pixel: the colours, then an optional straight (not premultiplied) alpha channel. */
   readonly channels: number;
   readonly data: Uint8Array | Uint16Array;
 }
@@ -12,7 +12,7 @@ export interface Samples extends Size {
 /** Colour spaces whose samples the image library returns unchanged. */
 export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
 
-/** Runs a pipeline of the image library up to the samples, without any profile conversion. */
+/** Runs a pipeline of the image library and returns its samples, without any profile conversion. */
 export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
   const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
   const { data, info } = await chain
@@ -24,23 +24,23 @@ export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16
   return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
 }
 
-/** Grey or RGB samples, with or without alpha, as the input of another pipeline. */
+/** Starts a pipeline of the image library with grey or RGB samples, with or without alpha. */
 export function fromSamples({ data, width, height, channels }: Samples): Sharp {
   return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
 }
 
-/** An uninitialised buffer for samples of the same size and depth. */
+/** Returns a buffer for samples of the same size and depth. */
 export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
   const length = width * height * channels;
   return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
 }
 
-/** Samples with only some channels, in ascending order; the input is unchanged. */
+/** Returns a copy of the samples with only some channels, in ascending order. */
 export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
   return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
 }
 
-/** The same in place: the input must no longer be used. Large pictures would not fit into memory twice. */
+/** Does the same in place, because large pictures do not fit into memory twice. The input must no longer be used. */
 export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
   const { width, height, data } = samples;
   return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
@@ -55,7 +55,7 @@ function moveChannels(samples: Samples, wanted: readonly number[], result: Sampl
   return { ...samples, channels: wanted.length, data: result };
 }
 
-/** Un-premultiplies colours by alpha, the last channel; in place. */
+/** Un-premultiplies the colours by alpha, the last channel, in place. */
 export function unpremultiply({ data, channels }: Samples): void {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   for (let at = 0; at < data.length; at += channels) {
@@ -67,23 +67,23 @@ export function unpremultiply({ data, channels }: Samples): void {
   }
 }
 
-/** Composites 8-bit samples on a white screen. Anything outside the screen is cropped. */
+/** Places 8-bit samples on a white screen. Anything outside the screen is cropped. */
 export function layOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,
   { left, top }: Pick<Frame, 'left' | 'top'>,
 ): Samples {
   const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
-  const shown = Math.max(0, Math.min(width, screen.width - left)) * channels;
-  const rows = shown === 0 ? 0 : Math.min(height, screen.height - top);
+  const rowLength = Math.max(0, Math.min(width, screen.width - left)) * channels;
+  const rows = rowLength === 0 ? 0 : Math.min(height, screen.height - top);
   for (let y = 0; y < rows; y++) {
     const from = y * width * channels;
-    result.set(data.subarray(from, from + shown), ((top + y) * screen.width + left) * channels);
+    result.set(data.subarray(from, from + rowLength), ((top + y) * screen.width + left) * channels);
   }
   return { ...screen, channels, data: result };
 }
 
-/** The same samples with 16 bits. */
+/** Converts samples to 16 bits. */
 export function widen(samples: Samples): Samples {
   const { data } = samples;
   if (data instanceof Uint16Array) return samples;
@@ -92,7 +92,7 @@ export function widen(samples: Samples): Samples {
   return { ...samples, data: wide };
 }
 
-/** The same samples with 8 bits. */
+/** Converts samples to 8 bits. */
 export function narrow(samples: Samples): Samples {
   const { data } = samples;
   if (data instanceof Uint8Array) return samples;

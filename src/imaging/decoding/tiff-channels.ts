@@ -21,13 +21,13 @@ import { exactly } from './pixels.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
- * Colours and alpha of a TIFF without its other channels, upright, at full size. The library converts some forms only
- * with another depth: it returns grey with a profile as 16 bits, and CMYK with alpha as 8 bits.
+ * Reads the colours and the alpha channel of a TIFF without its other channels, upright and at full size. Returns grey
+ * with a profile as 16 bits and CMYK with alpha as 8 bits, because the library converts them at no other depth.
  */
 export async function readColourChannels(
   bytes: Uint8Array,
   layout: TiffLayout,
-  own: SourceOptions,
+  options: SourceOptions,
 ): Promise<Samples> {
   const { colours, bits, colourChannels, alpha, channels } = layout;
   const isGrey = colours === 'grey';
@@ -35,12 +35,12 @@ export async function readColourChannels(
   const isDeepCmyk = isDeepCmykWithAlpha(layout);
   const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
   const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
-  const all = await readSamples(openUnmanaged(readable, own), space, bits === 16 ? 16 : 8);
-  // Where the library returns RGB for grey or a palette, there are three channels.
-  const shown = space === 'srgb' && !isPlanar ? 3 : colourChannels;
-  const first = Array.from({ length: isGrey ? 1 : shown }, (_, n) => n);
-  const rest = alpha === undefined ? [] : [alpha - colourChannels + shown];
-  const samples = keepChannels(all, [...first, ...rest]);
+  const all = await readSamples(openUnmanaged(readable, options), space, bits === 16 ? 16 : 8);
+  // The library returns three channels for 8-bit grey and for a palette.
+  const returnedColours = space === 'srgb' && !isPlanar ? 3 : colourChannels;
+  const colourIndices = Array.from({ length: isGrey ? 1 : returnedColours }, (_, n) => n);
+  const alphaChannels = alpha === undefined ? [] : [alpha - colourChannels + returnedColours];
+  const samples = keepChannels(all, [...colourIndices, ...alphaChannels]);
   if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirst(samples);
   if (isDeepCmyk) return narrow(samples);
@@ -53,7 +53,7 @@ function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** The library has no colour space for two channels declared as RGB; more are RGB plus extra channels. */
+/** Two channels declared as RGB have no colour space in the library; more are RGB and extra channels. */
 function spaceOfPlanes(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
@@ -65,8 +65,8 @@ function invertFirst({ data, channels }: Samples): void {
 }
 
 /**
- * CMYK samples with their profile as a picture that the library converts. Without alpha, they are resized first: the
- * conversion of inks is the slowest step. The library does not accept raw CMYK, so black is resized separately.
+ * Opens CMYK samples with their profile, for conversion by the library. Resizes them first if there is no alpha: the
+ * conversion of inks is the slowest step. Resizes black separately, because the library does not accept raw CMYK.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
   const file = writePlainTiff(
@@ -93,13 +93,13 @@ async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
 }
 
 /**
- * L*a*b* samples, upright and at full size. The library supports only some forms of it, so the file is declared as RGB:
- * the samples are the same.
+ * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so the file is declared as
+ * RGB, which has the same samples.
  */
 export async function readLabSamples(
   bytes: Uint8Array,
   layout: TiffLayout,
-  own: SourceOptions,
+  options: SourceOptions,
 ): Promise<Samples> {
   if (layout.isPremultiplied) {
     throw new AppError(
@@ -110,14 +110,14 @@ export async function readLabSamples(
   }
   const isDeep = layout.bits === 16;
   const all = await readSamples(
-    openUnmanaged(asRgb(bytes, layout), own),
+    openUnmanaged(asRgb(bytes, layout), options),
     isDeep ? 'rgb16' : 'srgb',
     isDeep ? 16 : 8,
   );
   return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
 }
 
-/** A copy of a TIFF that declares its colours as RGB, and its alpha as straight. */
+/** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
 export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
   const copy = withStraightAlpha(bytes, layout);
   writeTag(copy, layout, tiffTags.photometric, 0, 2);
@@ -125,8 +125,8 @@ export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
 }
 
 /**
- * A copy of a TIFF that declares its colours as not premultiplied: for CMYK, and for colours that it does not know, the
- * library divides by the maximum of 8 bits regardless of the depth.
+ * Returns a copy of a TIFF that declares its alpha as straight. For CMYK and unknown colours, the library would
+ * un-premultiply with the maximum of 8 bits at any depth.
  */
 function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);
@@ -149,9 +149,13 @@ function writeTag(
   else file.writeUIntBE(value, entry.offset + index * size, size);
 }
 
-/** Y'CbCr with a full set of chroma samples, upright and at full size, to RGB (TIFF 6.0, section 21). */
-export async function readYcbcr(bytes: Uint8Array, layout: TiffLayout, own: SourceOptions): Promise<Samples> {
-  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), own), 'srgb', 8);
+/** Reads Y'CbCr without chroma subsampling, upright and at full size, as RGB (TIFF 6.0, section 21). */
+export async function readYcbcr(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  options: SourceOptions,
+): Promise<Samples> {
+  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), options), 'srgb', 8);
   const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
@@ -187,6 +191,6 @@ function clip(value: number): number {
   return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
 }
 
-function openUnmanaged(bytes: Uint8Array, own: SourceOptions): Sharp {
-  return openSource(bytes, 'tiff', { ...own, ignoreIcc: true }).autoOrient();
+function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
+  return openSource(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
 }

@@ -9,25 +9,25 @@ import { type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
 import { psnrOf, ssimOfPixels } from './metrics.ts';
 
-/** A picture to be compared with a source. */
+/** A picture to compare with a source. */
 export interface OtherPicture {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
 
-/** Larger pictures are compared at this size: it keeps the time of a comparison below a second. */
+/** Larger pictures are scaled down to this size, so that a comparison takes less than a second. */
 const comparedBox = { width: 2048, height: 2048 };
 
-interface Opened {
+interface ProbedPicture {
   readonly bytes: Uint8Array;
   readonly facts: PictureFacts;
 }
 
 /**
- * Quality of each of `others` against a source. Two pictures are compared at the size of the one with fewer pixels
- * (fitted into 2048 × 2048), both upright and on white: both get exactly that size, with Lanczos. Renditions are JPEG
- * whatever formats are taken in, so the formats of `limits` hold for the source only.
- * @throws AppError of `probe`, and `picture_damaged`.
+ * Measures the quality of each of `others` against a source. Compares two pictures at the size of the one with fewer
+ * pixels (at most 2048 × 2048): both upright, on white, and resized with Lanczos. The allowed formats apply only to the
+ * source, because renditions are always JPEG.
+ * @throws AppError of `probe`, and of the family `picture_damaged`.
  */
 export async function comparePictures(
   bytes: Uint8Array,
@@ -36,22 +36,22 @@ export async function comparePictures(
 ): Promise<{ readonly facts: PictureFacts; readonly comparisons: readonly PictureComparison[] }> {
   const facts = await probe(bytes, limits);
   const anyFormat = { ...limits, allowedFormats: pictureFormats };
-  const opened: (Opened & { readonly name: string })[] = [];
-  for (const other of others) opened.push({ ...other, facts: await probe(other.bytes, anyFormat) });
+  const probed: (ProbedPicture & { readonly name: string })[] = [];
+  for (const other of others) probed.push({ ...other, facts: await probe(other.bytes, anyFormat) });
   const source = await decodeFor(
     { bytes, facts },
-    opened.map((other) => commonSize(facts, other.facts)),
+    probed.map((other) => commonSize(facts, other.facts)),
   );
   const comparisons: PictureComparison[] = [];
-  // One after the other: only one more picture is in memory then.
-  for (const other of opened) comparisons.push(await compareWith(source, facts, other));
+  // Sequential, so that only one other picture is in memory at a time.
+  for (const other of probed) comparisons.push(await compareWith(source, facts, other));
   return { facts, comparisons };
 }
 
 async function compareWith(
   source: Pixels,
   facts: PictureFacts,
-  other: Opened & { readonly name: string },
+  other: ProbedPicture & { readonly name: string },
 ): Promise<PictureComparison> {
   const size = commonSize(facts, other.facts);
   const pixels = await decodeFor(other, [size]);
@@ -72,13 +72,13 @@ function commonSize(a: Size, b: Size): Size {
   return fitInside(smaller, comparedBox);
 }
 
-/** Decodes a picture once for all the sizes, and for its hash. */
-async function decodeFor({ bytes, facts }: Opened, sizes: readonly Size[]): Promise<Pixels> {
+/** Decodes a picture once, large enough for all of `sizes` and for its hash. */
+async function decodeFor({ bytes, facts }: ProbedPicture, sizes: readonly Size[]): Promise<Pixels> {
   const needed = [...sizes, describedSize(facts)];
-  const largest = needed.reduce((most, size) =>
-    size.width * size.height > most.width * most.height ? size : most,
+  const largest = needed.reduce((max, size) =>
+    size.width * size.height > max.width * max.height ? size : max,
   );
-  // Pictures of other proportions may be compared at a size that none of the sizes covers.
+  // Pictures with other proportions may need one size for the width and another for the height.
   const isEnough = needed.every((size) => isAsLargeAs(largest, size));
   return decodePicture(bytes, facts, isEnough ? largest : fitInside(facts, comparedBox));
 }

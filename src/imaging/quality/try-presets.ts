@@ -11,13 +11,13 @@ import { planRenditions } from '../renditions/rendition-plan.ts';
 import { openSource } from '../decoding/open-source.ts';
 import { ssimOf } from './metrics.ts';
 
-/** Renditions are judged at the size of a product page's large picture. */
-const judgedBox = { width: 1200, height: 1200 };
+/** Renditions are compared with the original at the size of a product page's large picture. */
+const comparedBox = { width: 1200, height: 1200 };
 
 /**
- * What each preset would make of a picture, in the order of `presets`; nothing is kept. Quality is the SSIM of the
- * encoded rendition, enlarged (Lanczos), against the picture, at most 1200 px large: what a viewer loses.
- * @throws AppError of `probe`, and `picture_damaged`.
+ * Measures what each preset would make of a picture, in the order of `presets`. Quality is the SSIM of the encoded
+ * rendition, enlarged with Lanczos, against the picture scaled to at most 1200 px: what a viewer loses.
+ * @throws AppError of `probe`, and of the family `picture_damaged`.
  */
 export async function tryPresets(
   bytes: Uint8Array,
@@ -26,20 +26,20 @@ export async function tryPresets(
 ): Promise<{ readonly facts: PictureFacts; readonly results: readonly PresetTrial[] }> {
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
-  const judgedSize = fitInside(facts, judgedBox);
-  const largest = plan[0]?.size ?? judgedSize;
-  const base = await decodePicture(bytes, facts, largest.width > judgedSize.width ? largest : judgedSize);
-  const reference = await resizeTo(base, judgedSize);
+  const comparedSize = fitInside(facts, comparedBox);
+  const largest = plan[0]?.size ?? comparedSize;
+  const base = await decodePicture(bytes, facts, largest.width > comparedSize.width ? largest : comparedSize);
+  const reference = await resizeTo(base, comparedSize);
   const luma = lumaOf(reference.data);
   const { encoded } = await makeRenditions(base, plan);
   const results = new Map<Preset, PresetTrial>();
   for (const rendition of await encoded) {
-    results.set(rendition.preset, await judge(rendition, luma, reference));
+    results.set(rendition.preset, await measure(rendition, luma, reference));
   }
   return { facts, results: presets.flatMap((preset) => results.get(preset) ?? []) };
 }
 
-async function judge(
+async function measure(
   { preset, width, height, jpeg }: EncodedRendition,
   luma: Float32Array,
   reference: Pixels,

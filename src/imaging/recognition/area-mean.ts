@@ -1,7 +1,7 @@
 import type { Frame, Size } from '../geometry.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 
-/** Source pixels that one pixel of the result stands for: the first, how many, and the share of the first and the last. */
+/** Source pixels that one result pixel averages, and the weights of the first and the last of them. */
 interface Span {
   readonly first: number;
   readonly count: number;
@@ -10,23 +10,24 @@ interface Span {
 }
 
 /**
- * A part of a picture made to exactly `size`; each pixel is the mean of the area that it stands for. For the small
- * pictures that descriptions are made from: at these sizes a call of the image library costs more than the work.
+ * Scales a part of a picture to exactly `size`; each result pixel is the mean of the area that it covers. Used for the
+ * small pictures from which descriptions are computed: at these sizes a call of the image library costs more than the
+ * computation.
  */
 export function areaMean(pixels: Pixels, frame: Frame, size: Size): Pixels {
-  const rows = narrowed(pixels, frame, spansOf(frame.width, size.width));
-  return { ...size, data: flattened(rows, size.width, spansOf(frame.height, size.height)) };
+  const rows = averageColumns(pixels, frame, spansOf(frame.width, size.width));
+  return { ...size, data: averageRows(rows, size.width, spansOf(frame.height, size.height)) };
 }
 
-/** The whole picture made to exactly `size`. */
+/** Scales the whole picture to exactly `size`. */
 export function wholeAreaMean(pixels: Pixels, size: Size): Pixels {
   return areaMean(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
 }
 
 function spansOf(from: number, to: number): Span[] {
-  return Array.from({ length: to }, (_, place) => {
-    const start = (place * from) / to;
-    const end = ((place + 1) * from) / to;
+  return Array.from({ length: to }, (_, index) => {
+    const start = (index * from) / to;
+    const end = ((index + 1) * from) / to;
     const first = Math.min(from - 1, Math.floor(start));
     const last = Math.max(first, Math.min(from - 1, Math.ceil(end) - 1));
     const length = end - start;
@@ -41,18 +42,18 @@ function spansOf(from: number, to: number): Span[] {
 }
 
 /**
- * Kept from picture to picture: a new one each time would call the garbage collector twice as often (measured: 1 ms for
- * each picture). Nothing waits between its being filled and read.
+ * Reused for every picture: allocating it each time makes the garbage collector run twice as often (measured: 1 ms per
+ * picture). Safe because there is no `await` between writing and reading it.
  */
-let rowsMemory = new Float32Array(0);
+let sharedRows = new Float32Array(0);
 
 function rowsBuffer(length: number): Float32Array {
-  if (rowsMemory.length < length) rowsMemory = new Float32Array(length);
-  return rowsMemory.subarray(0, length);
+  if (sharedRows.length < length) sharedRows = new Float32Array(length);
+  return sharedRows.subarray(0, length);
 }
 
-/** Each row of the frame, made narrower. */
-function narrowed({ data, width }: Pixels, frame: Frame, spans: readonly Span[]): Float32Array {
+/** Averages each row of the frame horizontally. */
+function averageColumns({ data, width }: Pixels, frame: Frame, spans: readonly Span[]): Float32Array {
   const result = rowsBuffer(frame.height * spans.length * 3);
   const inner = spans.length / frame.width;
   let to = 0;
@@ -79,8 +80,8 @@ function narrowed({ data, width }: Pixels, frame: Frame, spans: readonly Span[])
   return result;
 }
 
-/** The rows made fewer, and rounded to bytes. */
-function flattened(rows: Float32Array, width: number, spans: readonly Span[]): Buffer {
+/** Averages the rows vertically, and rounds to bytes. */
+function averageRows(rows: Float32Array, width: number, spans: readonly Span[]): Buffer {
   const length = width * 3;
   const result = Buffer.alloc(spans.length * length);
   const inner = spans.length / (rows.length / length);

@@ -1,36 +1,39 @@
 import type { Fingerprint } from '../../model/fingerprint.ts';
 
-/** What two thumbnails say about two pictures. */
+/** Result of comparing the thumbnails of two pictures. */
 export interface ThumbnailVerdict {
-  /** Whether both show the same picture; a product in another colour is not the same. */
+  /** Whether both show the same picture. A product in another colour is not the same. */
   readonly same: boolean;
-  /** Mean colour difference ΔE*ab (CIE 1976) after the exposure was fitted; 2.3 is just noticeable. */
+  /** Mean colour difference ΔE*ab (CIE 1976) after fitting the exposure. 2.3 is just noticeable. */
   readonly difference: number;
-  /** Why, as a short clause. */
+  /** The reason, as a short clause. */
   readonly reason: string;
 }
 
-/** Bounds of the colour-aware check. Re-encoding a photograph at JPEG quality 40 stays below 1.3, 3, 4 and 1. */
+/**
+ * Maximum differences of the same picture. Re-encoding a photograph at JPEG quality 40 yields at most 1.3, 3, 4 and 1
+ * for the last four.
+ */
 const bounds = {
-  /** Ratio of the aspect ratios; sides of small copies are rounded to whole pixels. */
+  /** Ratio of the aspect ratios: sides of small copies are rounded to whole pixels. */
   aspect: 1.03,
   meanDifference: 3,
-  /** Chroma (a*, b*) that the 99th percentile, and any single pixel, may be off: coloured details are small. */
-  usualChroma: 8,
-  anyChroma: 18,
-  /** The same for L*, 99th percentile. */
-  usualLightness: 8,
+  /** Chroma difference (a*, b*): 99th percentile, and any single pixel, since coloured details are small. */
+  chroma99: 8,
+  maxChroma: 18,
+  /** Difference of L*: 99th percentile. */
+  lightness99: 8,
 };
 
 /**
- * Whether two pictures look like the same one, by the colours of their thumbnails: hashes find candidates, this decides
- * which are reported. Print and shades are too small to detect, so it never decides whose renditions are used. A change
- * of exposure (a common factor and offset of L*, a common factor of chroma) is fitted away; a product in another colour
- * is never the same, also where only a small detail is coloured. Bounds tuned on photographs of products that come in
- * several colours.
+ * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates; this
+ * check decides which ones are reported. It never decides whose renditions are reused, because print and shades are too
+ * small to be detected. Compensates a change of exposure (a common factor and offset of L*, a common factor of chroma).
+ * Rejects a product in another colour, even if only a small detail is coloured. The bounds were tuned on photographs of
+ * products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
-  // Fitted in one direction whatever the order, so that the verdict is the same from both sides.
+  // Always fitted in the same direction, so that the order of the arguments does not matter.
   const [from, to] = a.thumbnail <= b.thumbnail ? [a, b] : [b, a];
   const target = labOfThumbnail(to);
   const residues = residuesOf(fitExposure(labOfThumbnail(from), target), target);
@@ -41,19 +44,19 @@ export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerd
 
 function objection(aspectRatio: number, residues: Residues): string | undefined {
   if (!(aspectRatio <= bounds.aspect)) return 'other proportions';
-  if (residues.usualChroma > bounds.usualChroma) return 'other colours';
-  if (residues.anyChroma > bounds.anyChroma) return 'a detail in another colour';
-  if (residues.usualLightness > bounds.usualLightness) return 'lighter or darker in places';
+  if (residues.chroma99 > bounds.chroma99) return 'other colours';
+  if (residues.maxChroma > bounds.maxChroma) return 'a detail in another colour';
+  if (residues.lightness99 > bounds.lightness99) return 'lighter or darker in places';
   return residues.mean > bounds.meanDifference ? 'other colours at large' : undefined;
 }
 
-/** L*, a*, b* of each pixel in turn. */
+/** Returns L*, a*, b* of each pixel. */
 function labOfThumbnail({ thumbnail }: Fingerprint): Float64Array {
   const bytes = Buffer.from(thumbnail, 'base64');
   return Float64Array.from(bytes, (byte, at) => (at % 3 === 0 ? byte / 2.55 : byte - 128));
 }
 
-/** `from` with the exposure of `to`, by least squares, within what an edit of exposure may do. */
+/** Adapts `from` to the exposure of `to` by least squares, within the range of plausible exposure edits. */
 function fitExposure(from: Float64Array, to: Float64Array): Float64Array {
   const lightness = (_: number, at: number) => at % 3 === 0;
   const chroma = (_: number, at: number) => at % 3 !== 0;
@@ -72,9 +75,9 @@ function fitExposure(from: Float64Array, to: Float64Array): Float64Array {
 
 interface Residues {
   readonly mean: number;
-  readonly usualChroma: number;
-  readonly anyChroma: number;
-  readonly usualLightness: number;
+  readonly chroma99: number;
+  readonly maxChroma: number;
+  readonly lightness99: number;
 }
 
 function residuesOf(a: Float64Array, b: Float64Array): Residues {
@@ -86,13 +89,13 @@ function residuesOf(a: Float64Array, b: Float64Array): Residues {
     chroma[pixel] = Math.hypot((a[at + 1] ?? 0) - (b[at + 1] ?? 0), (a[at + 2] ?? 0) - (b[at + 2] ?? 0));
   }
   const mean = meanOf(chroma.map((value, pixel) => Math.hypot(value, lightness[pixel] ?? 0)));
-  const place = Math.floor(count * 0.99);
+  const percentile = Math.floor(count * 0.99);
   const sortedChroma = chroma.toSorted();
   return {
     mean,
-    usualChroma: sortedChroma[place] ?? 0,
-    anyChroma: sortedChroma.at(-1) ?? 0,
-    usualLightness: lightness.toSorted()[place] ?? 0,
+    chroma99: sortedChroma[percentile] ?? 0,
+    maxChroma: sortedChroma.at(-1) ?? 0,
+    lightness99: lightness.toSorted()[percentile] ?? 0,
   };
 }
 
@@ -100,6 +103,6 @@ function meanOf(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, value));
+function clamp(value: number, min: number, max: number): number {
+  return Math.max(min, Math.min(max, value));
 }

@@ -5,17 +5,18 @@ import { labOf, lumaOf } from '../colour/luma-and-lab.ts';
 import { hashSide, perceptualHashOf } from './perceptual-hash.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 
-/** Smaller pictures have no structure worth comparing. The same bound as PDQ's. */
-const smallestSide = 5;
+/** Minimum side for a hash to be meaningful. The same bound as in PDQ. */
+const minSide = 5;
 
 /**
- * Fingerprint of a picture from its pixels, or from smaller ones of the same frame (`describedSize`).
+ * Computes the fingerprint of a picture from its pixels, or from a smaller version of the whole picture
+ * (`describedSize`).
  * @param original size of the picture itself, for its aspect ratio.
  */
 export function fingerprintOf(pixels: Pixels, original: Size = pixels): Fingerprint {
   const small = wholeAreaMean(pixels, { width: hashSide, height: hashSide });
   const { hash, quality } = perceptualHashOf(lumaOf(small.data));
-  const isTiny = Math.min(original.width, original.height) < smallestSide;
+  const isTiny = Math.min(original.width, original.height) < minSide;
   return {
     version: fingerprintVersion,
     hash,
@@ -25,7 +26,7 @@ export function fingerprintOf(pixels: Pixels, original: Size = pixels): Fingerpr
   };
 }
 
-/** Means of 2 × 2 pixels, quantised as `Fingerprint.thumbnail` says. */
+/** Averages 2 × 2 pixels and quantises them as described at `Fingerprint.thumbnail`. */
 function thumbnailOf(lab: Float32Array): Buffer {
   const bytes = Buffer.alloc(thumbnailSide * thumbnailSide * 3);
   const row = hashSide * 3;

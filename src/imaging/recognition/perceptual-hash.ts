@@ -1,49 +1,48 @@
-/** Width and height of the luma that a hash is made from. */
+/** Width and height of the luma from which a hash is computed. */
 export const hashSide = 64;
 
 const frequencies = 16;
-/** Coefficients below are rounding noise of a picture without structure. */
+/** Smaller coefficients are rounding noise of a picture without structure. */
 const noise = 1e-3;
-/** Row i holds the cosine of frequency i + 1: the mean, which changes with exposure, is left out. */
+/** Row i contains the cosine of frequency i + 1. Frequency 0, the mean, is omitted: it depends on the exposure. */
 const cosines = Float64Array.from({ length: frequencies * hashSide }, (_, at) => {
   const frequency = Math.floor(at / hashSide) + 1;
-  const place = at % hashSide;
-  return Math.sqrt(2 / hashSide) * Math.cos((Math.PI / 2 / hashSide) * frequency * (2 * place + 1));
+  const position = at % hashSide;
+  return Math.sqrt(2 / hashSide) * Math.cos((Math.PI / 2 / hashSide) * frequency * (2 * position + 1));
 });
 
-/** A hash with its quality, as in `Fingerprint`. */
+/** A hash and its quality, as in `Fingerprint`. */
 export interface PerceptualHash {
   readonly hash: string;
   readonly quality: number;
 }
 
 /**
- * 256-bit hash of 64 × 64 luma: its discrete cosine transform, frequencies 1 to 16 in both directions, and for each
- * coefficient one bit, whether it lies above the median of all.
- * Algorithm: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. Not
- * bit-compatible with other implementations: the picture is made smaller with Lanczos instead of two tent filters,
- * and the bits stand in another order.
+ * Computes the 256-bit hash of 64 × 64 luma: the discrete cosine transform at frequencies 1 to 16 in both directions, and
+ * one bit per coefficient, set if it is above the median.
+ * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. Not
+ * bit-compatible with other implementations: the picture is downscaled differently, and the bits are in another order.
  */
 export function perceptualHashOf(luma: Float32Array): PerceptualHash {
   return { hash: hexOf(bitsOf(coefficientsOf(luma))), quality: qualityOf(luma) };
 }
 
 function coefficientsOf(luma: Float32Array): Float64Array {
-  // Rows first: a 16 × 64 intermediate, then the same over its columns.
-  const halfway = new Float64Array(frequencies * hashSide);
+  // Transforms the rows to an intermediate of 16 × 64, then its columns.
+  const intermediate = new Float64Array(frequencies * hashSide);
   for (let row = 0; row < hashSide; row++) {
     for (let u = 0; u < frequencies; u++) {
       let sum = 0;
       for (let x = 0; x < hashSide; x++)
         sum += (cosines[u * hashSide + x] ?? 0) * (luma[row * hashSide + x] ?? 0);
-      halfway[u * hashSide + row] = sum;
+      intermediate[u * hashSide + row] = sum;
     }
   }
   return Float64Array.from({ length: frequencies * frequencies }, (_, at) => {
     const [v, u] = [Math.floor(at / frequencies), at % frequencies];
     let sum = 0;
     for (let y = 0; y < hashSide; y++)
-      sum += (cosines[v * hashSide + y] ?? 0) * (halfway[u * hashSide + y] ?? 0);
+      sum += (cosines[v * hashSide + y] ?? 0) * (intermediate[u * hashSide + y] ?? 0);
     return Math.abs(sum) < noise ? 0 : sum;
   });
 }
@@ -62,7 +61,7 @@ function hexOf(bits: readonly boolean[]): string {
   return hex;
 }
 
-/** PDQ's figure: the sum of all steps between neighbours, in whole percent of the scale, over 90, at most 100. */
+/** PDQ's quality: the sum of all differences between neighbours, in whole percent of the scale, ÷ 90, at most 100. */
 function qualityOf(luma: Float32Array): number {
   let sum = 0;
   const step = (from: number, to: number) => Math.trunc(Math.abs((luma[to] ?? 0) - (luma[from] ?? 0)) / 2.55);

@@ -6,9 +6,9 @@ const hueBins = 12;
 const binsOfLightness = 1 + 2 * hueBins;
 
 /**
- * Colours of the content, background left out: 8 steps of lightness × (grey, 12 pale hues, 12 strong hues). Every
- * pixel is shared out between neighbouring bins, so that a small change of a colour changes little. As roots
- * (Hellinger), 200 numbers of length 1.
+ * Computes the colour histogram of the content without the background: 8 steps of lightness × (grey, 12 pale hues, 12
+ * strong hues). Each pixel is distributed over adjacent bins, so that a small colour change has a small effect. Square
+ * roots (Hellinger); 200 numbers, length 1.
  */
 export function colourBlock({ lab, mask }: Content): Float64Array {
   const histogram = new Float64Array(lightnessBins * binsOfLightness);
@@ -25,15 +25,15 @@ function addColour(histogram: Float64Array, weight: number, lightness: number, a
   const share = step - below;
   const above = Math.min(lightnessBins - 1, below + 1);
   const chroma = Math.sqrt(a * a + b * b);
-  // Grey below a chroma of 6, a hue from 18 on; pale up to 25, strong from 45 on.
+  // Grey up to a chroma of 6, a hue from 18; pale up to 25, strong from 45.
   const grey = clamp((18 - chroma) / 12, 0, 1);
   const lower = weight * (1 - share);
   const upper = weight * share;
   add(histogram, below * binsOfLightness, lower * grey);
   add(histogram, above * binsOfLightness, upper * grey);
   if (grey === 1) return;
-  const turn = Math.atan2(b, a) / (2 * Math.PI);
-  const hue = (turn < 0 ? turn + 1 : turn) * hueBins;
+  const angle = Math.atan2(b, a) / (2 * Math.PI);
+  const hue = (angle < 0 ? angle + 1 : angle) * hueBins;
   const strong = clamp((chroma - 25) / 20, 0, 1);
   addHue(histogram, below * binsOfLightness, lower * (1 - grey), hue, strong);
   addHue(histogram, above * binsOfLightness, upper * (1 - grey), hue, strong);
@@ -55,6 +55,6 @@ function add(histogram: Float64Array, bin: number, amount: number): void {
   histogram[bin] = (histogram[bin] ?? 0) + amount;
 }
 
-function clamp(value: number, least: number, most: number): number {
-  return Math.max(least, Math.min(most, value));
+function clamp(value: number, min: number, max: number): number {
+  return Math.max(min, Math.min(max, value));
 }

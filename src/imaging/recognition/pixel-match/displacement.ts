@@ -1,20 +1,20 @@
 import type { Pixels } from '../../decoding/pixels.ts';
 
-/** Offset of one picture's content to the right of, and below, another's, in pixels. */
+/** How far one picture's content is shifted against another's, in pixels. */
 export interface Displacement {
   readonly right: number;
   readonly down: number;
 }
 
 /** A smaller displacement changes no block mean. */
-const negligible = 0.05;
-/** Image libraries shift enlarged pictures by up to a pixel; more means another crop. */
-const largest = 1.25;
+const minDisplacement = 0.05;
+/** Image libraries shift enlarged pictures by up to a pixel. A larger displacement means another crop. */
+const maxDisplacement = 1.25;
 
 /**
- * Displacement of `b` against `a`, pictures of one size, by one least-squares step (Lucas, Kanade, "An iterative image
- * registration technique with an application to stereo vision", 1981) over the whole picture at half its size.
- * `undefined` if there is none, or if it is too large for a re-encoding: the two are then compared unshifted.
+ * Returns the displacement of `b` against `a`, pictures of the same size; `undefined` if it is negligible, or too large
+ * to be caused by re-encoding. One least-squares step over the whole picture at half its size.
+ * Source: Lucas, Kanade, "An iterative image registration technique with an application to stereo vision", 1981.
  */
 export function displacementOf(a: Pixels, b: Pixels): Displacement | undefined {
   const width = a.width >> 1;
@@ -35,14 +35,14 @@ export function displacementOf(a: Pixels, b: Pixels): Displacement | undefined {
   }
   const determinant = xx * yy - xy * xy;
   if (!(determinant > 0)) return undefined;
-  // Doubled: one step at half the size is two pixels.
+  // Doubled: a pixel at half the size is two pixels of the picture.
   const right = (2 * (xd * yy - yd * xy)) / determinant;
   const down = (2 * (yd * xx - xd * xy)) / determinant;
   const distance = Math.max(Math.abs(right), Math.abs(down));
-  return distance >= negligible && distance <= largest ? { right, down } : undefined;
+  return distance >= minDisplacement && distance <= maxDisplacement ? { right, down } : undefined;
 }
 
-/** Mean gradient of both pictures, by central differences. */
+/** Returns the mean gradient of both pictures (central differences). */
 function slopeAt(one: Float32Array, two: Float32Array, at: number, step: number): number {
   const before = (one[at - step] ?? 0) + (two[at - step] ?? 0);
   return ((one[at + step] ?? 0) + (two[at + step] ?? 0) - before) / 4;
@@ -67,7 +67,7 @@ function sumOfFour(data: Uint8Array, at: number, row: number): number {
   return (data[at] ?? 0) + (data[at + 3] ?? 0) + (data[at + row] ?? 0) + (data[at + row + 3] ?? 0);
 }
 
-/** The picture with its content shifted back by a displacement (bilinear); border pixels are repeated. */
+/** Shifts the content of a picture back by a displacement (bilinear). Border pixels are repeated. */
 export function movedBack({ data, width, height }: Pixels, { right, down }: Displacement): Pixels {
   const result = Buffer.allocUnsafe(data.length);
   const columns = neighboursOf(width, right);
@@ -91,13 +91,13 @@ export function movedBack({ data, width, height }: Pixels, { right, down }: Disp
   return { data: result, width, height };
 }
 
-/** For each position along one dimension, the two source positions and the weight of the second. */
+/** Returns the two source positions of each position along one dimension, and the weight of the second. */
 function neighboursOf(length: number, distance: number) {
   const whole = Math.floor(distance);
-  const inside = (place: number) => Math.max(0, Math.min(length - 1, place));
+  const clamp = (position: number) => Math.max(0, Math.min(length - 1, position));
   return {
-    first: Int32Array.from({ length }, (_, place) => inside(place + whole)),
-    second: Int32Array.from({ length }, (_, place) => inside(place + whole + 1)),
+    first: Int32Array.from({ length }, (_, position) => clamp(position + whole)),
+    second: Int32Array.from({ length }, (_, position) => clamp(position + whole + 1)),
     share: distance - whole,
   };
 }

@@ -1,8 +1,8 @@
 import { type CellFrame, type CellMeans, contrastIn, differenceOf, makeMeans, type Plane } from './cells.ts';
 
-/** A block of cells, and the difference between two pictures there. */
+/** A block of cells, and how much two pictures differ in it. */
 export interface Block extends CellFrame {
-  /** Difference of the block's means ÷ what re-encoding may change there: above 1, the pictures differ. */
+  /** Difference of the block's means ÷ the difference that re-encoding may cause. Above 1, the pictures differ. */
   readonly excess: number;
   readonly channel: 'lightness' | 'colour';
 }
@@ -14,10 +14,10 @@ interface Allowance {
 }
 
 /**
- * Allowances by the side of a block, in cells of 4 pixels: small blocks detect a changed stroke, large ones a changed
- * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 leaves a photograph below 0.8 of them; a changed digit
- * exceeds them at least threefold. Contrast matters because the error of an edge that is resampled, or whose chroma is
- * stored at half the size, is proportional to it.
+ * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large ones a changed
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of them; a changed digit
+ * exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling change an edge
+ * in proportion to it.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -28,9 +28,9 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
 ];
 
 /**
- * Where two pictures of one size differ most, relative to what re-encoding may change. Variants of one drawing that
- * were exported alike have no noise, so a slight change is significant there: the less noise, the smaller the
- * allowances.
+ * Returns the block in which two pictures of the same size differ most, relative to the difference that re-encoding may
+ * cause. The allowances shrink with the noise: variants of a drawing that were exported in the same way have none, so
+ * even a slight difference is significant.
  */
 export function worstBlock(a: CellMeans, b: CellMeans): Block {
   const share = shareOf(noiseOf(a, b));
@@ -44,9 +44,9 @@ export function worstBlock(a: CellMeans, b: CellMeans): Block {
     for (const frame of blocksOf(a.luma, scale.side)) {
       const lightness = Math.abs(luma(frame));
       const colour = Math.hypot(blue(frame), red(frame));
-      // Contrast only raises an allowance, so it needs to be computed for only a few blocks.
-      const most = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
-      if (most <= worst.excess) continue;
+      // Contrast only raises the allowance, so most blocks are rejected without computing it.
+      const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
+      if (maxExcess <= worst.excess) continue;
       const lightnessExcess = lightness / share / allowed(scale.luma, lumaContrast(a, b, frame));
       const colourExcess = colour / share / allowed(scale.chroma, chromaContrast(a, b, frame));
       const excess = Math.max(lightnessExcess, colourExcess);
@@ -61,7 +61,7 @@ function allowed({ base, slope }: Allowance, contrast: number): number {
   return base + slope * contrast;
 }
 
-/** Of the picture with less contrast: detail that only one of them has is not contrast that re-encoding could blur. */
+/** The contrast of the flatter picture: detail in only one of them is a difference, not contrast that re-encoding blurs. */
 function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
   return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
 }
@@ -71,9 +71,7 @@ function chromaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
   return Math.min(of(a), of(b));
 }
 
-/**
- * Squares with that many cells a side, each overlapping the previous one by half; the last ones end with the picture.
- */
+/** Yields squares of `side` cells. Adjacent ones overlap by half; the last ones are aligned with the picture's edge. */
 function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame> {
   const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
   const step = Math.max(1, side >> 1);
@@ -86,33 +84,35 @@ function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame>
   }
 }
 
-/** Minimum luma contrast of a cell for re-encoding to leave noise in it. */
-const activeContrast = 12;
+/** Minimum luma contrast of a cell in which re-encoding leaves noise. */
+const minNoisyContrast = 12;
 
 /**
- * Upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if there are
- * none. Not the median: most blocks of a JPEG that is saved again at the same quality are unchanged.
+ * Returns the upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if
+ * there are none. Not the median: most blocks of a JPEG saved again at the same quality are unchanged.
  */
 function noiseOf(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
   const noise: number[] = [];
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      if (lumaContrast(a, b, { column, row, columns: 1, rows: 1 }) < activeContrast) continue;
+      if (lumaContrast(a, b, { column, row, columns: 1, rows: 1 }) < minNoisyContrast) continue;
       const cell = row * columns + column;
-      const off = (channel: keyof CellMeans) =>
+      const differenceIn = (channel: keyof CellMeans) =>
         (a[channel].values[cell] ?? 0) - (b[channel].values[cell] ?? 0);
-      noise.push(Math.max(Math.abs(off('luma')), Math.hypot(off('blue'), off('red'))));
+      noise.push(
+        Math.max(Math.abs(differenceIn('luma')), Math.hypot(differenceIn('blue'), differenceIn('red'))),
+      );
     }
   }
   return Float32Array.from(noise).sort()[Math.floor(noise.length * 0.75)] ?? 0;
 }
 
-/** Fraction of the allowances for a pair without noise, and the noise from which they apply in full. */
+/** Fraction of the allowances for a pair without noise, and the noise at which they apply in full. */
 const minShare = 0.3;
 const fullNoise = 0.875;
 
-/** Fraction of the allowances for a pair with this much noise. */
+/** Returns the fraction of the allowances that applies at this noise. */
 function shareOf(noise: number): number {
   return Math.min(1, minShare + (1 - minShare) * (noise / fullNoise));
 }
