@@ -3,7 +3,7 @@ import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../
 import { readBmpHeader } from './containers/bmp.ts';
 import { gifOfFrame } from './containers/gif.ts';
 import { explainRefusal } from './damage/explain-failure.ts';
-import { refuseForeignInside, sniffFormat } from './formats/identify-format.ts';
+import { rejectForeignContent, sniffFormat } from './formats/identify-format.ts';
 import { type Interpretation, interpret } from './decoding/interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './decoding/native-library.ts';
@@ -40,7 +40,7 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
-  refuseForeignInside(bytes, format, limits.allowedFormats);
+  rejectForeignContent(bytes, format, limits.allowedFormats);
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);

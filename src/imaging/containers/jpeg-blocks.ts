@@ -1,10 +1,10 @@
 import type { JpegScan } from './jpeg.ts';
 import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 
-/** Reads one block without decoding it; returns `false` if its data is inconsistent. */
+/** Skips the data of one block. Returns `false` if it is inconsistent. */
 export type BlockReader = (block: number) => boolean;
 
-/** Reads the blocks of a sequential scan: all coefficients at once. */
+/** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */
 export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
   return () => {
     const size = reader.symbol(dc);
@@ -24,7 +24,7 @@ export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: 
   };
 }
 
-/** Reads the first DC scan of a progressive picture. */
+/** Returns a reader for the first DC scan of a progressive picture. */
 export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
   return () => {
     const size = reader.symbol(dc);
@@ -34,7 +34,7 @@ export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockR
   };
 }
 
-/** Reads a scan that refines DC coefficients: one bit per block. */
+/** Returns a reader for a scan that refines DC coefficients: one bit per block. */
 export function bitBlocks(reader: EntropyReader): BlockReader {
   return () => {
     reader.bits(1);
@@ -42,15 +42,15 @@ export function bitBlocks(reader: EntropyReader): BlockReader {
   };
 }
 
-/** State that the block readers of a progressive AC scan share. */
+/** What a reader for a progressive AC scan needs to know, and its state. */
 export interface AcScan {
   readonly scan: JpegScan;
-  /** Blocks that the last end-of-band code already covers. */
+  /** Number of further blocks covered by the last end-of-band code. */
   readonly run: { blocks: number };
   readonly nonZero: Uint32Array;
 }
 
-/** Reads the first AC scan of a band of coefficients. */
+/** Returns a reader for the first scan of a band of AC coefficients. */
 export function firstAcBlocks(
   reader: EntropyReader,
   ac: HuffmanDecoder,
@@ -79,14 +79,14 @@ export function firstAcBlocks(
   };
 }
 
-/** Reads a scan that adds one bit of precision to AC coefficients. */
+/** Returns a reader for a scan that adds one bit of precision to a band of AC coefficients. */
 export function refinedAcBlocks(
   reader: EntropyReader,
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,
 ): BlockReader {
-  /** Skips `zeros` coefficients that are still 0; nonzero ones have one bit each. */
-  function pass(block: number, from: number, zeros: number): number {
+  /** Skips `zeros` coefficients that are still 0. Those that are nonzero have one bit each. */
+  function skipZeros(block: number, from: number, zeros: number): number {
     let left = zeros;
     let k = from;
     for (; k <= scan.to; k++) {
@@ -109,12 +109,12 @@ export function refinedAcBlocks(
       }
       if (bits > 1) return false;
       reader.bits(bits);
-      k = pass(block, k, zeros);
+      k = skipZeros(block, k, zeros);
       if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
       k++;
     }
     if (run.blocks > 0) {
-      pass(block, k, 64);
+      skipZeros(block, k, 64);
       run.blocks--;
     }
     return true;

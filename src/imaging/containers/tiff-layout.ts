@@ -8,21 +8,21 @@ import {
   tiffTags,
 } from './tiff.ts';
 
-/** What the colours of a TIFF are. */
+/** Colour model of a TIFF. */
 export type TiffColours = 'grey' | 'rgb' | 'palette' | 'cmyk' | 'ycbcr' | 'lab' | 'icclab' | 'itulab';
 
-/** Meaning of the samples of a TIFF. */
+/** How the pixels of a TIFF are stored. */
 export interface TiffLayout {
   readonly file: TiffStructure;
   readonly directory: TiffDirectory;
   readonly colours: TiffColours;
-  /** Bits of each sample: 1, 2, 4, 8 or 16. */
+  /** Bits per sample: 1, 2, 4, 8 or 16. */
   readonly bits: number;
   /** Samples per pixel. */
   readonly channels: number;
-  /** How many of them, at the beginning, are colours. */
+  /** How many of them are colours; these come first. */
   readonly colourChannels: number;
-  /** Index of the alpha channel. */
+  /** Index of the alpha channel, if any. */
   readonly alpha: number | undefined;
   /** Whether the colours are premultiplied. */
   readonly isPremultiplied: boolean;
@@ -73,21 +73,19 @@ const sampleFormats: Readonly<Record<number, string>> = {
   6: 'complex floating-point numbers',
 };
 
-/**
- * Channels of a pixel; Photoshop writes 56 at most. All of them must fit into memory before the colours are extracted.
- */
+/** Maximum channels. Photoshop writes at most 56. All of them must fit into memory before the colours are extracted. */
 const maxChannels = 64;
 
-/** Tags that describe channels, beyond `tiffTags`. */
+/** Further tags that describe channels. */
 const inkSet = 332;
 const chromaSubsampling = 530;
 
-/** Meaning of ExtraSamples (TIFF 6.0, section 18); 0 is unspecified. */
+/** Values of ExtraSamples (TIFF 6.0, section 18); 0 is unspecified. */
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Determines how the picture of a directory stores its pixels. `undefined` if the required tags are missing: such files
- * are left to the image library.
+ * Determines how the picture of a directory stores its pixels; `undefined` if required tags are missing, so that the
+ * image library reports the error.
  * @throws AppError `picture_unsupported` for samples without a standard meaning as colours.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
@@ -98,12 +96,10 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   if (channels > maxChannels) throw unsupported(`has ${channels} channels, more than ${maxChannels}`);
   const colours = coloursByCode[photometric];
   if (colours === undefined) {
-    throw unsupported(
-      unsupportedPhotometrics[photometric] ?? `has an unknown kind of colours (${photometric})`,
-    );
+    throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
   }
   if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
-    throw unsupported('is separated into other inks than CMYK');
+    throw unsupported('is separated into inks other than CMYK');
   const bits = bitsOf(file, directory, channels, colours);
   const colourChannels = colourChannelsOf[colours];
   if (channels < colourChannels) return undefined;
@@ -128,12 +124,12 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   };
 }
 
-/** Whether grey has extra channels in separate planes, which the image library misreads as rows of one plane. */
+/** Returns whether a grey picture has extra channels in separate planes, which the image library misreads. */
 export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
   return isPlanar && channels > 1 && colours === 'grey';
 }
 
-/** Whether CMYK with 16 bits has alpha, for which the image library assumes the maximum of 8 bits. */
+/** Returns whether a 16-bit CMYK picture has alpha, for which the image library assumes the maximum of 8 bits. */
 export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
   return colours === 'cmyk' && bits === 16 && alpha !== undefined;
 }
@@ -147,9 +143,9 @@ function bitsOf(
   const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
   const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
-  // a* and b* are signed; some writers declare that.
+  // a* and b* are signed, and some writers declare that.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
-    throw unsupported(`stores ${bits}-bit ${sampleFormats[format]}, whose range it does not say`);
+    throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
   }
   if (depths.some((depth) => depth !== bits)) {
     throw unsupported(`has channels of different depths (${[...new Set(depths)].join(', ')} bits)`);
@@ -157,14 +153,14 @@ function bitsOf(
   if (colours === 'ycbcr' && bits !== 8) throw unsupported(`stores Y'CbCr with ${bits} bits`);
   const isPacked = [1, 2, 4].includes(bits) && channels === 1;
   if (!isPacked && bits !== 8 && bits !== 16) {
-    throw unsupported(`stores ${bits} bits in each of ${channels} channel${channels === 1 ? '' : 's'}`);
+    throw unsupported(`stores ${bits} bits per channel in ${channels} channel${channels === 1 ? '' : 's'}`);
   }
   return bits;
 }
 
 /**
- * Meaning of each channel after the colours. A file with RGB and one undeclared channel comes from a writer older than
- * the tag; the channel is alpha, as in libtiff.
+ * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag existed:
+ * the channel is alpha, as in libtiff.
  */
 function extrasOf(
   file: TiffStructure,

@@ -5,30 +5,30 @@ import type { Size } from '../geometry.ts';
 /** The page of a TIFF that becomes the picture. */
 export interface TiffPage {
   readonly directory: TiffDirectory;
-  /** Its number in the chain of directories. */
+  /** Its index in the chain of directories. */
   readonly page: number;
-  /** Its index among that page's sub-directories, if it is one of them. */
+  /** Its index among the sub-directories of that page, if it is one of them. */
   readonly subDirectory: number | undefined;
   readonly size: Size | undefined;
 }
 
-/** Tag 255, which older writers use instead of 254: 2 means a reduced copy. */
+/** Tag 255, which older writers use instead of 254. 2 means a reduced copy. */
 const oldSubfileType = 255;
 
 /**
- * The first page that is marked neither as a reduced copy nor as a mask, or the larger picture in its sub-directories.
- * If a file has only one picture, that is used, however it is marked.
+ * Returns the first page that is marked neither as a reduced copy nor as a mask, or a larger picture in its
+ * sub-directories. If all pages are marked, returns the first one.
  * @throws AppError `picture_unsupported` if only a preview of the picture is accessible.
  */
 export function usedTiffPage(file: TiffStructure): TiffPage {
   const [first] = file.directories;
-  const found = file.directories.findIndex((directory) => isFullPicture(file, directory));
-  const page = Math.max(0, found);
+  const fullPage = file.directories.findIndex((directory) => isFullPicture(file, directory));
+  const page = Math.max(0, fullPage);
   const directory = file.directories[page] ?? first;
   const larger = largestSubDirectory(file, directory);
   const size = sizeOf(file, directory);
   if (larger !== undefined) return { ...larger, page };
-  if (found < 0 && directory.entries.has(tiffTags.subDirectories)) throw onlyPreview(size);
+  if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw onlyPreview(size);
   return { directory, page, subDirectory: undefined, size };
 }
 
@@ -36,20 +36,20 @@ function onlyPreview(size: Size | undefined): AppError {
   const what = size === undefined ? 'a preview' : `a preview of ${size.width} × ${size.height} pixels`;
   return new AppError(
     'picture_unsupported',
-    `Only ${what} can be found in this TIFF, not the picture that it belongs to; export it as a plain TIFF, PNG or JPEG.`,
+    `This TIFF contains only ${what}, not the picture itself; export it as a plain TIFF, PNG or JPEG.`,
   );
 }
 
 function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
-  // Bit 0: a reduced copy of another picture; bit 2: a mask.
+  // Bit 0: a reduced copy of another picture. Bit 2: a mask.
   const kind = tiffNumber(file, directory, tiffTags.newSubfileType) ?? 0;
   const oldKind = tiffNumber(file, directory, oldSubfileType) ?? 1;
   return (kind & 0b101) === 0 && oldKind !== 2;
 }
 
 /**
- * Pyramids store smaller copies there; cameras and some editors store the full picture there, of which the page is a
- * preview.
+ * Sub-directories contain smaller copies in a pyramid. Cameras and some editors store the full picture there; the page is
+ * then a preview.
  */
 function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;

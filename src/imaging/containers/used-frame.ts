@@ -11,21 +11,21 @@ import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
 import { usedTiffPage } from './tiff-pages.ts';
 
-/** The frame of a file that becomes the picture, determined from the container before any decoder gets the file. */
+/** The frame of a file that becomes the picture, determined from the container before a decoder receives the file. */
 export interface UsedFrame {
-  /** Frames or pages of the file. */
+  /** Number of frames or pages in the file. */
   readonly frames: number;
-  /** Size declared by the container, before orientation; `undefined` if only the image library reads it. */
+  /** Size declared by the container, before orientation; `undefined` if only the image library can read it. */
   readonly size: Size | undefined;
   /** The input for the image library: the file, or a copy with only this frame. */
   readonly bytes: Uint8Array;
-  /** Position of the frame in `bytes`, as an option of the image library. */
+  /** Position of the frame in `bytes`, as options of the image library. */
   readonly place: { readonly page?: number; readonly tiff?: { readonly subifd: number } };
 }
 
 /**
- * Counts the frames of a picture and finds the one that is used, in one pass over the container. The library gets only
- * the first frame of an animation: it would read every frame before reporting their number, in some formats in
+ * Counts the frames of a picture and finds the one that is used, in one pass over the container. The library receives
+ * only the first frame of an animation: it would read all frames before reporting their number, in some formats in
  * quadratic time.
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be used.
  */
@@ -33,7 +33,7 @@ export function findUsedFrame(bytes: Uint8Array, format: PictureFormat): UsedFra
   return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, place: {} };
 }
 
-/** A file with an invalid container is passed to the library unchanged: its error is explained afterwards. */
+/** Return `undefined` for an invalid container: the library receives the file unchanged, and its error is explained. */
 const finders: Partial<Record<PictureFormat, (bytes: Uint8Array) => UsedFrame | undefined>> = {
   png: frameOfPng,
   gif: frameOfGif,
@@ -50,7 +50,7 @@ function frameOfPng(bytes: Uint8Array): UsedFrame | undefined {
   return { frames, size: { width, height }, bytes, place: {} };
 }
 
-/** Counts the frames that exist, not those that the animation's header declares. */
+/** Counts the frames in the file, not those that the header of the animation declares. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
   for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
@@ -63,7 +63,7 @@ function frameOfGif(bytes: Uint8Array): UsedFrame | undefined {
   const { frames, first, last, hasTrailer } = gif;
   const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
   if (last?.isWhole === false) {
-    // The library would return the first frame of a file that is truncated in a later one.
+    // The library would return the first frame even if the file is truncated in a later one.
     const finding = findInGif(bytes);
     if (finding !== 'complete') throw verdictError(finding, 'gif');
   }
@@ -99,7 +99,7 @@ function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
   if (item === undefined && file.hasMovie) {
     throw new AppError(
       'picture_unsupported',
-      'This AVIF is an animation (an image sequence) without a still picture; save one frame as a picture of its own.',
+      'This AVIF is an animation (an image sequence) without a still picture; save one frame as a separate picture.',
     );
   }
   const [size] = (item?.properties ?? []).flatMap((property) => sizeOfIspe(bytes, property) ?? []);
@@ -107,8 +107,8 @@ function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
 }
 
 /**
- * The library opens only some major brands, and fails if there is a movie next to the still picture. Both are four-byte
- * names: replacing them in a copy leaves every offset unchanged.
+ * Returns a file that the library opens: it accepts only some major brands, and fails if there is a movie besides the
+ * still picture. Both are four-byte names, so replacing them in a copy changes no offset.
  */
 function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;
@@ -122,7 +122,7 @@ function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStru
   }
   for (const { type, start } of boxes) {
     if (type !== 'moov') continue;
-    // A 64-bit length comes between the name of a box and its content.
+    // A 64-bit length is stored between the name of a box and its content.
     const isLarge = copy.toString('latin1', start - 4, start) !== 'moov';
     copy.write('free', start - (isLarge ? 12 : 4), 'latin1');
   }

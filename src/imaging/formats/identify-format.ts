@@ -7,9 +7,9 @@ import { foreignByStructure, nameOfForeignFile, stillCodecOf } from './unsupport
 import { isText } from './text-files.ts';
 
 /**
- * Identifies a picture's format by the first bytes of its file (`headBytes` are enough); the name plays no part.
- * An animated PNG counts as PNG.
- * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`, each naming what the file looks like.
+ * Identifies a picture's format from the first bytes of its file (`headBytes` are enough), regardless of its name. An
+ * animated PNG counts as PNG.
+ * @throws AppError `empty_file`, `not_a_picture` or `format_not_allowed`. The messages name the apparent file type.
  */
 export async function sniffFormat(
   head: Uint8Array,
@@ -19,12 +19,12 @@ export async function sniffFormat(
   const sample = head.subarray(0, headBytes);
   const format = formatOf(sample);
   if (format === undefined) {
-    if (isConvertedPng(sample)) throw new AppError('picture_corrupt', convertedPng);
+    if (hasConvertedLineEnds(sample)) throw new AppError('picture_corrupt', convertedPng);
     const { name, isPicture } = await nameOfForeignFile(sample);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
-    throw new AppError('not_a_picture', refusal(name, allowedFormats));
+    throw new AppError('not_a_picture', rejection(name, allowedFormats));
   }
-  refuseForeignInside(sample, format, allowedFormats);
+  rejectForeignContent(sample, format, allowedFormats);
   if (!allowedFormats.includes(format)) {
     throw formatNotAllowed(`a picture in ${formatNames[format]} format`, allowedFormats);
   }
@@ -32,11 +32,11 @@ export async function sniffFormat(
 }
 
 /**
- * Refuses other formats that use the container of an accepted one: camera raw in TIFF, HEIC instead of AVIF. Only the
- * bytes given are examined, so the beginning of a file is enough for most formats, and the others need all of it.
+ * Rejects other formats in the container of an accepted one: camera raw in TIFF, HEIC instead of AVIF. The start of a
+ * file is not always sufficient, so call it again with the whole file.
  * @throws AppError `format_not_allowed`.
  */
-export function refuseForeignInside(
+export function rejectForeignContent(
   bytes: Uint8Array,
   format: PictureFormat,
   allowedFormats: readonly PictureFormat[],
@@ -45,31 +45,31 @@ export function refuseForeignInside(
   if (foreign !== undefined) throw formatNotAllowed(foreign, allowedFormats);
 }
 
-/** The refusal of a picture in an unaccepted format; `what` reads like "an HEIC picture". */
+/** Returns the error for an unsupported format; `what` is a noun such as "an HEIC picture". */
 function formatNotAllowed(what: string, allowedFormats: readonly PictureFormat[]): AppError {
-  return new AppError('format_not_allowed', refusal(what, allowedFormats));
+  return new AppError('format_not_allowed', rejection(what, allowedFormats));
 }
 
-function refusal(what: string, allowedFormats: readonly PictureFormat[]): string {
+function rejection(what: string, allowedFormats: readonly PictureFormat[]): string {
   const names = allowedFormats.map((format) => formatNames[format]);
   const last = names.pop() ?? 'no format at all';
   const list = names.length > 0 ? `${names.join(', ')} and ${last}` : last;
-  return `This is ${what}; Vitrine takes ${list}.`;
+  return `This is ${what}; Vitrine accepts ${list}.`;
 }
 
-/** The signature of PNG has both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2). */
-function isConvertedPng(head: Uint8Array): boolean {
+/** The signature of PNG contains both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2). */
+function hasConvertedLineEnds(head: Uint8Array): boolean {
   const text = Buffer.from(head.subarray(0, 12)).toString('latin1');
   return text.startsWith('\x89PNG') && /^[\r\n]{1,4}$/.test(text.slice(4, text.indexOf('\x1a')));
 }
 
 const convertedPng =
-  'The PNG picture is corrupt: its line ends were converted, as a transfer in text mode does. Transfer it in binary mode.';
+  'The PNG picture is corrupt: a transfer in text mode has converted its line ends. Transfer it in binary mode.';
 
-/** The accepted formats, each by its full signature: shorter ones often occur at the beginning of texts. */
+/** Checks full signatures: shorter ones often occur at the start of text files. */
 function formatOf(head: Uint8Array): PictureFormat | undefined {
   const magic = Buffer.from(head.buffer, head.byteOffset, Math.min(head.length, 8)).toString('latin1');
-  // JPEG-LS begins the same way, with its own frame marker.
+  // JPEG-LS has the same signature, with its own frame marker.
   if (/^\xff\xd8\xff(?!\xf7)/.test(magic)) return 'jpeg';
   if (isPng(head)) return 'png';
   if (isGif(head)) return 'gif';

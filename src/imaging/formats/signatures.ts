@@ -1,5 +1,5 @@
 interface Signature {
-  /** First bytes of such a file, one character for each byte. */
+  /** First bytes of such a file, one character per byte. */
   readonly bytes: string;
   readonly at?: number;
   readonly name: string;
@@ -7,7 +7,7 @@ interface Signature {
 
 const cameraRaw = 'a camera raw picture';
 
-/** Signatures long enough to be conclusive. */
+/** Signatures that are long enough to be conclusive. */
 const signatures: readonly Signature[] = [
   { bytes: 'FUJIFILMCCD-RAW', name: cameraRaw },
   { bytes: 'IIU\0', name: cameraRaw },
@@ -31,8 +31,8 @@ const signatures: readonly Signature[] = [
   { bytes: '/* XPM */', name: 'an XPM picture' },
 ];
 
-/** The name of a picture format that is identified by its signature. */
-export function picturesBySignature(head: Uint8Array): string | undefined {
+/** Returns the name of a picture format that has a signature. */
+export function pictureBySignature(head: Uint8Array): string | undefined {
   const text = latin1(head);
   const found = signatures.find(({ bytes, at = 0 }) => text.startsWith(bytes, at));
   return found?.name ?? portableMap(text) ?? postScriptDrawing(text);
@@ -50,15 +50,15 @@ function postScriptDrawing(text: string): string | undefined {
 }
 
 /**
- * Formats whose files begin with few fixed bytes or none: all header fields must be plausible. TGA has no leading
- * signature, and begins like a Windows cursor if it is uncompressed true colour.
+ * Returns the name of a picture format without a conclusive signature, if all header fields are plausible. An
+ * uncompressed true-colour TGA starts like a Windows cursor, which is therefore checked first.
  */
 export function pictureByHeader(head: Uint8Array): string | undefined {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
   return windowsIcon(view) ?? targa(view) ?? pcx(view) ?? sgi(view);
 }
 
-/** ICO and CUR: a directory of pictures, whose data follows in the file. */
+/** ICO and CUR: a directory of pictures, followed by their data. */
 function windowsIcon(view: DataView): string | undefined {
   if (view.byteLength < 8 || view.getUint16(0) !== 0) return undefined;
   const kind = view.getUint16(2, true);
@@ -80,31 +80,31 @@ function targa(view: DataView): string | undefined {
   const hasMap = view.getUint8(1);
   const type = view.getUint8(2);
   const alphaBits = view.getUint8(17) & 15;
-  const isMapSound =
+  const isMapValid =
     hasMap === 1
       ? targaDepths.has(view.getUint8(7)) && view.getUint16(5, true) > 0
       : hasMap === 0 && view.getUint16(3) === 0 && view.getUint16(5) === 0;
-  const isTypeSound = (hasMap === 1 && targaTypes.withMap.has(type)) || targaTypes.withoutMap.has(type);
+  const isTypeValid = (hasMap === 1 && targaTypes.withMap.has(type)) || targaTypes.withoutMap.has(type);
   const hasSize = view.getUint16(12, true) > 0 && view.getUint16(14, true) > 0;
-  const isPixelSound = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
-  return isMapSound && isTypeSound && hasSize && isPixelSound ? 'a TGA picture' : undefined;
+  const isPixelValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
+  return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA picture' : undefined;
 }
 
-/** ZSoft PCX, technical reference: 128 bytes of header. */
+/** ZSoft PCX, technical reference: a header of 128 bytes. */
 function pcx(view: DataView): string | undefined {
   if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
-  const isVersionSound = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
-  const isDepthSound = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
+  const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
+  const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
   const corner = (at: number) => view.getUint16(at, true);
-  const isWindowSound = corner(8) >= corner(4) && corner(10) >= corner(6);
-  return isVersionSound && isDepthSound && isWindowSound ? 'a PCX picture' : undefined;
+  const isWindowValid = corner(8) >= corner(4) && corner(10) >= corner(6);
+  return isVersionValid && isDepthValid && isWindowValid ? 'a PCX picture' : undefined;
 }
 
-/** Silicon Graphics image file format: magic, storage, bytes for a channel, dimensions. */
+/** Silicon Graphics image file format: magic number, storage, bytes per channel, dimensions. */
 function sgi(view: DataView): string | undefined {
   if (view.byteLength < 12 || view.getUint16(0) !== 0x01da) return undefined;
-  const isSound = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));
-  return isSound && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI picture' : undefined;
+  const isValid = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));
+  return isValid && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI picture' : undefined;
 }
 
 function latin1(head: Uint8Array): string {

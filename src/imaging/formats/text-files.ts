@@ -1,11 +1,12 @@
-/** Description of an unsupported file, with its article: "a PDF document". */
+/** Description of an unsupported file. */
 export interface ForeignFile {
+  /** With its article: "a PDF document". */
   readonly name: string;
-  /** Whether it is a picture, in a format that is not accepted. */
+  /** Whether it is a picture in an unsupported format. */
   readonly isPicture: boolean;
 }
 
-/** Names a file that is text, in UTF-8 or (with a byte order mark) UTF-16; `undefined` for anything else. */
+/** Names a text file in UTF-8 or (with a byte order mark) UTF-16; `undefined` for other files. */
 export function nameOfText(head: Uint8Array): ForeignFile | undefined {
   const text = decodedText(head)?.trimStart();
   if (text === undefined || text.length < 4) return undefined;
@@ -15,15 +16,15 @@ export function nameOfText(head: Uint8Array): ForeignFile | undefined {
   return nameOfMarkup(text) ?? { name: 'a plain text file', isPicture: false };
 }
 
-/** Whether the beginning of a file is text. */
+/** Returns whether the start of a file is text. */
 export function isText(head: Uint8Array): boolean {
   return decodedText(head) !== undefined;
 }
 
-/** Skips everything before the first element: declarations, comments and processing instructions. */
+/** Everything before the first element: declarations, comments and processing instructions. */
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
-/** The first element decides: pages contain drawings, and texts mention elements. */
+/** Only the first element counts: pages contain drawings, and text mentions elements. */
 function nameOfMarkup(text: string): ForeignFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const before = prologue.exec(text)?.[0] ?? '';
@@ -32,7 +33,7 @@ function nameOfMarkup(text: string): ForeignFile | undefined {
   if (/<!doctype\s+html/i.test(before) || isHtmlElement(element)) {
     return { name: 'an HTML page', isPicture: false };
   }
-  // A prologue that is longer than the head leaves its own words.
+  // If the prologue is longer than the head, there is no element.
   if (/^<!doctype\s+svg/i.test(text) || /<!doctype\s+svg/i.test(before)) {
     return { name: 'an SVG drawing', isPicture: true };
   }
@@ -43,7 +44,7 @@ function isHtmlElement(element: string | undefined): boolean {
   return element !== undefined && /^(html|head|body|script|title|meta|style|div|p|h1|table)$/.test(element);
 }
 
-/** The beginning as text (its last character may be cut), or `undefined` if it is not text. */
+/** Decodes the start of a text file, whose last character may be truncated; `undefined` if it is not text. */
 function decodedText(head: Uint8Array): string | undefined {
   const encoding = encodingOf(head);
   if (encoding === 'utf-8' && head.some((byte) => byte < 9)) return undefined;

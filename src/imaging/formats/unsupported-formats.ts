@@ -3,14 +3,12 @@ import { isCameraRaw } from './camera-raw.ts';
 import { type IsobmffStructure, readIsobmff } from '../containers/isobmff.ts';
 import { readTiff } from '../containers/tiff.ts';
 import { type ForeignFile, nameOfText } from './text-files.ts';
-import { picturesBySignature, pictureByHeader } from './signatures.ts';
+import { pictureBySignature, pictureByHeader } from './signatures.ts';
 
 const cameraRaw = 'a camera raw picture';
 const heic = 'an HEIC picture';
 
-/**
- * Formats that the detection library classifies as pictures. Formats with a signature in this folder are not listed.
- */
+/** Picture formats that the detection library recognises, except those in `signatures.ts`. */
 const picturesByExtension: Readonly<Record<string, string>> = {
   jp2: 'a JPEG 2000 picture',
   j2c: 'a JPEG 2000 picture',
@@ -50,12 +48,12 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** Detections based on two bytes, or on a bit pattern that also occurs in noise, are unreliable and ignored. */
-const guessedExtensions = new Set(
+/** Detections that are ignored: they rely on two bytes, or on a bit pattern that also occurs in noise. */
+const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
 
-/** Codecs of still pictures in the HEIF container, and the common names of such files. */
+/** Codecs of still pictures in the HEIF container, with the common names of such files. */
 const namesOfCodecs: Readonly<Record<string, string>> = {
   hvc1: heic,
   hev1: heic,
@@ -74,29 +72,29 @@ const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
 /** Names a file without the signature of an accepted format. */
 export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> {
-  const known = picturesBySignature(head) ?? nameOfHeif(head);
-  if (known !== undefined) return { name: known, isPicture: true };
+  const signed = pictureBySignature(head) ?? nameOfHeif(head);
+  if (signed !== undefined) return { name: signed, isPicture: true };
   const text = nameOfText(head);
   if (text !== undefined) return text;
   const picture = pictureByHeader(head);
   if (picture !== undefined) return { name: picture, isPicture: true };
-  // Loaded only for such files: it would take a tenth of a decoder child's startup time.
+  // Imported only here: it would add a tenth to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(head).catch(() => undefined))?.ext;
-  if (extension === undefined || guessedExtensions.has(extension) || isGuessedSound(extension, head)) {
-    return { name: 'no kind of picture that is known here', isPicture: false };
+  if (extension === undefined || unreliableExtensions.has(extension) || isUnreliableMp3(extension, head)) {
+    return { name: 'not a known kind of picture', isPicture: false };
   }
   const name = picturesByExtension[extension];
   if (name !== undefined) return { name, isPicture: true };
   return { name: othersByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
 }
 
-/** An MP3 frame begins with eleven set bits: only a preceding tag is evidence. */
-function isGuessedSound(extension: string, head: Uint8Array): boolean {
+/** An MP3 frame starts with eleven set bits, which is no evidence; a preceding tag is. */
+function isUnreliableMp3(extension: string, head: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(head.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** The name of a format that only uses the container of `format`; `undefined` for files really in that format. */
+/** Names the format of a file that only uses the container of `format`; `undefined` if it is really in that format. */
 export function foreignByStructure(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
@@ -111,8 +109,9 @@ function nameOfHeif(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * The codec of the picture in an HEIF file; `undefined` for anything else. The primary item decides; brands, which
- * writers set arbitrarily, are used only if the items are beyond `bytes`. If neither is conclusive, it may be AV1.
+ * Returns the codec of the picture in an HEIF file; `undefined` for other files. It is that of the primary item. Brands,
+ * which writers set arbitrarily, are used only if `bytes` does not contain the items. If neither is conclusive, returns
+ * AV1.
  */
 export function stillCodecOf(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
@@ -123,13 +122,13 @@ export function stillCodecOf(bytes: Uint8Array): string | undefined {
   if (codec !== undefined) return codec;
   if (has(avifBrands)) return 'av01';
   if (has(heicBrands)) return 'hvc1';
-  const isSeen = file.boxes.some(({ type, isWhole }) => type === 'meta' && isWhole);
-  return isSeen ? 'heif' : 'av01';
+  const hasMeta = file.boxes.some(({ type, isWhole }) => type === 'meta' && isWhole);
+  return hasMeta ? 'heif' : 'av01';
 }
 
 const derivedItems = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
-/** A grid, an overlay or a rotated copy has no codec of its own: the codec of its source items applies. */
+/** A grid, an overlay or a rotated copy has no codec of its own: returns that of its source items. */
 function codecOfPrimaryItem({ items, primaryItem, references }: IsobmffStructure): string | undefined {
   let item = items.get(primaryItem ?? -1);
   for (let depth = 0; item !== undefined && derivedItems.has(item.type) && depth < 8; depth++) {

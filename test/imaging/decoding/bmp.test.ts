@@ -136,12 +136,12 @@ test('no cut of a sound file raises anything but a named error', () => {
   });
   for (let length = 0; length < file.length - 2; length++) {
     const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP picture is (cut|corrupt): it /);
+    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP picture is (cut short|corrupt): it /);
   }
 });
 
 test('a BMP that wraps a JPEG is not taken', () => {
   expect(() => decode({ ...size, bits: 24, compression: 4, pixels: new Uint8Array(9) })).toThrow(
-    /wraps a JPEG/,
+    /contains a JPEG/,
   );
 });

@@ -35,7 +35,7 @@ test.each([
   ['PK\x03\x04\x14\0\0\0\0\0', 'not_a_picture', ''],
   ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC picture'],
   ['DDS |\0\0\0', 'format_not_allowed', 'a DDS texture'],
-  ['\x93\x00\x17', 'not_a_picture', 'no kind of picture'],
+  ['\x93\x00\x17', 'not_a_picture', 'not a known kind of picture'],
 ])('%j is refused by name', async (content, code, name) => {
   const head = Buffer.from(content, content.includes('Schüssel') ? 'utf8' : 'latin1');
   await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
@@ -66,6 +66,6 @@ test('the sentence names what is seen and what is taken', async () => {
     .toBuffer();
   await expect(sniffFormat(bytes, ['jpeg', 'png'])).rejects.toMatchObject({
     code: 'format_not_allowed',
-    message: 'This is a picture in GIF format; Vitrine takes JPEG and PNG.',
+    message: 'This is a picture in GIF format; Vitrine accepts JPEG and PNG.',
   });
 });

@@ -61,8 +61,8 @@ describe('what is no picture is not taken for one by its first letters', () => {
     ['a PDF document', '%PDF-1.7\n1 0 obj\n'],
     ['an HTML page', '<!doctype html><title>x</title><svg xmlns="http://www.w3.org/2000/svg"></svg>'],
     ['an HTML page', '<html><body><svg></svg></body></html>'],
-    ['no kind of picture', '\0\0\x02\0\0\0\0\0 and anything else'],
-    ['no kind of picture', '\xff\xfb\x90\x64\0\0\0\0\0\0\0\0'],
+    ['not a known kind of picture', '\0\0\x02\0\0\0\0\0 and anything else'],
+    ['not a known kind of picture', '\xff\xfb\x90\x64\0\0\0\0\0\0\0\0'],
   ])('%s: %j', async (name, content) => {
     await expect(sniffFormat(text(content), pictureFormats)).rejects.toMatchObject({
       code: 'not_a_picture',
