@@ -3,7 +3,7 @@ import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../
 import { readBmpHeader } from './containers/bmp.ts';
 import { gifOfFrame } from './containers/gif.ts';
 import { explainRefusal } from './damage/explain-failure.ts';
-import { rejectForeignContent, sniffFormat } from './formats/identify-format.ts';
+import { rejectUnsupportedContent, sniffFormat } from './formats/identify-format.ts';
 import { type Interpretation, interpret } from './decoding/interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './decoding/native-library.ts';
@@ -40,7 +40,7 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
-  rejectForeignContent(bytes, format, limits.allowedFormats);
+  rejectUnsupportedContent(bytes, format, limits.allowedFormats);
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
@@ -68,11 +68,11 @@ function openableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
 }
 
-async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
+async function readMetadata({ bytes, position }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
     // A readable header is enough: damage after it is reported when the pixels are decoded.
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
-    return await sharp(bytes, { ...options, ...place }).metadata();
+    return await sharp(bytes, { ...options, ...position }).metadata();
   } catch (error) {
     throw await explainRefusal(error, bytes, format);
   }

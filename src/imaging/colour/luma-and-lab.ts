@@ -47,8 +47,8 @@ const curveSteps = 4096;
 const curveTable = Float64Array.from({ length: curveSteps + 64 }, (_, step) => exactCurve(step / curveSteps));
 
 function curve(ratio: number): number {
-  const place = ratio * curveSteps;
-  const step = Math.floor(place);
+  const position = ratio * curveSteps;
+  const step = Math.floor(position);
   const below = curveTable[step] ?? 0;
-  return below + (place - step) * ((curveTable[step + 1] ?? 0) - below);
+  return below + (position - step) * ((curveTable[step + 1] ?? 0) - below);
 }

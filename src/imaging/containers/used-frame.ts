@@ -20,7 +20,7 @@ export interface UsedFrame {
   /** The input for the image library: the file, or a copy with only this frame. */
   readonly bytes: Uint8Array;
   /** Position of the frame in `bytes`, as options of the image library. */
-  readonly place: { readonly page?: number; readonly tiff?: { readonly subifd: number } };
+  readonly position: { readonly page?: number; readonly tiff?: { readonly subifd: number } };
 }
 
 /**
@@ -30,7 +30,7 @@ export interface UsedFrame {
  * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be used.
  */
 export function findUsedFrame(bytes: Uint8Array, format: PictureFormat): UsedFrame {
-  return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, place: {} };
+  return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, position: {} };
 }
 
 /** Return `undefined` for an invalid container: the library receives the file unchanged, and its error is explained. */
@@ -47,7 +47,7 @@ function frameOfPng(bytes: Uint8Array): UsedFrame | undefined {
   if (png === undefined) return undefined;
   const { width, height } = png.header;
   const frames = png.animationFrames === undefined ? 1 : countPngFrames(bytes);
-  return { frames, size: { width, height }, bytes, place: {} };
+  return { frames, size: { width, height }, bytes, position: {} };
 }
 
 /** Counts the frames in the file, not those that the header of the animation declares. */
@@ -68,7 +68,7 @@ function frameOfGif(bytes: Uint8Array): UsedFrame | undefined {
     if (finding !== 'complete') throw verdictError(finding, 'gif');
   }
   const isPlain = (frames === 1 && hasTrailer) || !first.isWhole;
-  return { frames, size, bytes: isPlain ? bytes : gifOfFirstFrame(bytes, first), place: {} };
+  return { frames, size, bytes: isPlain ? bytes : gifOfFirstFrame(bytes, first), position: {} };
 }
 
 function frameOfWebp(bytes: Uint8Array): UsedFrame | undefined {
@@ -76,7 +76,7 @@ function frameOfWebp(bytes: Uint8Array): UsedFrame | undefined {
   if (webp?.size === undefined) return undefined;
   const { frames, size, isAnimated, isTidy, hasAllPixels } = webp;
   const isPlain = (!isAnimated && isTidy) || !hasAllPixels;
-  return { frames, size, bytes: isPlain ? bytes : webpOfFirstFrame(bytes, webp), place: {} };
+  return { frames, size, bytes: isPlain ? bytes : webpOfFirstFrame(bytes, webp), position: {} };
 }
 
 function frameOfTiff(bytes: Uint8Array): UsedFrame | undefined {
@@ -85,11 +85,11 @@ function frameOfTiff(bytes: Uint8Array): UsedFrame | undefined {
   const { directory, size, page, subDirectory } = usedTiffPage(file);
   const verdict = unsupportedCompression(file, directory);
   if (verdict !== undefined) throw verdictError(verdict, 'tiff');
-  const place = {
+  const position = {
     ...(page > 0 && { page }),
     ...(subDirectory !== undefined && { tiff: { subifd: subDirectory } }),
   };
-  return { frames: file.directories.length, size, bytes, place };
+  return { frames: file.directories.length, size, bytes, position };
 }
 
 function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
@@ -103,7 +103,7 @@ function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
     );
   }
   const [size] = (item?.properties ?? []).flatMap((property) => sizeOfIspe(bytes, property) ?? []);
-  return { frames: 1, size, bytes: asStillAvif(bytes, file), place: {} };
+  return { frames: 1, size, bytes: asStillAvif(bytes, file), position: {} };
 }
 
 /**

@@ -46,5 +46,5 @@ export function openSource(
   }
   const source = isComplete && format === 'png' ? repackedPng(bytes) : bytes;
   const frame = findUsedFrame(source, format);
-  return sharp(frame.bytes, { ...options, ...rest, ...frame.place, failOn: failOn(format, isComplete) });
+  return sharp(frame.bytes, { ...options, ...rest, ...frame.position, failOn: failOn(format, isComplete) });
 }

@@ -3,7 +3,7 @@ import { formatNames, headBytes, type PictureFormat } from '../../model/picture.
 import { isGif } from '../containers/gif.ts';
 import { isPng } from '../containers/png.ts';
 import { isWebp } from '../containers/webp.ts';
-import { foreignByStructure, nameOfForeignFile, stillCodecOf } from './unsupported-formats.ts';
+import { unsupportedByStructure, nameUnsupportedFile, stillCodecOf } from './unsupported-formats.ts';
 import { isText } from './text-files.ts';
 
 /**
@@ -20,11 +20,11 @@ export async function sniffFormat(
   const format = formatOf(sample);
   if (format === undefined) {
     if (hasConvertedLineEnds(sample)) throw new AppError('picture_corrupt', convertedPng);
-    const { name, isPicture } = await nameOfForeignFile(sample);
+    const { name, isPicture } = await nameUnsupportedFile(sample);
     if (isPicture) throw formatNotAllowed(name, allowedFormats);
     throw new AppError('not_a_picture', rejection(name, allowedFormats));
   }
-  rejectForeignContent(sample, format, allowedFormats);
+  rejectUnsupportedContent(sample, format, allowedFormats);
   if (!allowedFormats.includes(format)) {
     throw formatNotAllowed(`a picture in ${formatNames[format]} format`, allowedFormats);
   }
@@ -32,17 +32,17 @@ export async function sniffFormat(
 }
 
 /**
- * Rejects other formats in the container of an accepted one: camera raw in TIFF, HEIC instead of AVIF. The start of a
- * file is not always sufficient, so call it again with the whole file.
+ * Rejects other formats in the container of an accepted one: camera raw in TIFF, HEIC instead of AVIF. The start
+ * of the file is not always sufficient: `probe` checks again with the whole file.
  * @throws AppError `format_not_allowed`.
  */
-export function rejectForeignContent(
+export function rejectUnsupportedContent(
   bytes: Uint8Array,
   format: PictureFormat,
   allowedFormats: readonly PictureFormat[],
 ): void {
-  const foreign = foreignByStructure(bytes, format);
-  if (foreign !== undefined) throw formatNotAllowed(foreign, allowedFormats);
+  const unsupported = unsupportedByStructure(bytes, format);
+  if (unsupported !== undefined) throw formatNotAllowed(unsupported, allowedFormats);
 }
 
 /** Returns the error for an unsupported format; `what` is a noun such as "an HEIC picture". */

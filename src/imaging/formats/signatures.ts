@@ -5,7 +5,8 @@ interface Signature {
   readonly name: string;
 }
 
-const cameraRaw = 'a camera raw picture';
+/** Name of raw pictures, whatever their format. */
+export const cameraRaw = 'a camera raw picture';
 
 /** Signatures that are long enough to be conclusive. */
 const signatures: readonly Signature[] = [

@@ -1,5 +1,5 @@
 /** Description of an unsupported file. */
-export interface ForeignFile {
+export interface UnsupportedFile {
   /** With its article: "a PDF document". */
   readonly name: string;
   /** Whether it is a picture in an unsupported format. */
@@ -7,7 +7,7 @@ export interface ForeignFile {
 }
 
 /** Names a text file in UTF-8 or (with a byte order mark) UTF-16; `undefined` for other files. */
-export function nameOfText(head: Uint8Array): ForeignFile | undefined {
+export function nameOfText(head: Uint8Array): UnsupportedFile | undefined {
   const text = decodedText(head)?.trimStart();
   if (text === undefined || text.length < 4) return undefined;
   if (text.startsWith('%PDF-')) return { name: 'a PDF document', isPicture: false };
@@ -25,7 +25,7 @@ export function isText(head: Uint8Array): boolean {
 const prologue = /^(?:\s+|<\?[^]*?\?>|<!--[^]*?-->|<!doctype(?:[^<>[]|\[[^\]]*\])*>)+/i;
 
 /** Only the first element counts: pages contain drawings, and text mentions elements. */
-function nameOfMarkup(text: string): ForeignFile | undefined {
+function nameOfMarkup(text: string): UnsupportedFile | undefined {
   if (!text.startsWith('<')) return undefined;
   const before = prologue.exec(text)?.[0] ?? '';
   const element = /^<(?:\w+:)?([\w-]+)[\s/>]/.exec(text.slice(before.length))?.[1]?.toLowerCase();

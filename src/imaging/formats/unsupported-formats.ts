@@ -2,10 +2,9 @@ import type { PictureFormat } from '../../model/picture.ts';
 import { isCameraRaw } from './camera-raw.ts';
 import { type IsobmffStructure, readIsobmff } from '../containers/isobmff.ts';
 import { readTiff } from '../containers/tiff.ts';
-import { type ForeignFile, nameOfText } from './text-files.ts';
-import { pictureBySignature, pictureByHeader } from './signatures.ts';
+import { type UnsupportedFile, nameOfText } from './text-files.ts';
+import { cameraRaw, pictureByHeader, pictureBySignature } from './signatures.ts';
 
-const cameraRaw = 'a camera raw picture';
 const heic = 'an HEIC picture';
 
 /** Picture formats that the detection library recognises, except those in `signatures.ts`. */
@@ -71,7 +70,7 @@ const heicBrands = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hev
 const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
 /** Names a file without the signature of an accepted format. */
-export async function nameOfForeignFile(head: Uint8Array): Promise<ForeignFile> {
+export async function nameUnsupportedFile(head: Uint8Array): Promise<UnsupportedFile> {
   const signed = pictureBySignature(head) ?? nameOfHeif(head);
   if (signed !== undefined) return { name: signed, isPicture: true };
   const text = nameOfText(head);
@@ -95,7 +94,7 @@ function isUnreliableMp3(extension: string, head: Uint8Array): boolean {
 }
 
 /** Names the format of a file that only uses the container of `format`; `undefined` if it is really in that format. */
-export function foreignByStructure(bytes: Uint8Array, format: PictureFormat): string | undefined {
+export function unsupportedByStructure(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
     return file !== undefined && isCameraRaw(file) ? cameraRaw : undefined;

@@ -50,7 +50,7 @@ export const handlers: Handlers = {
 /** Reads lazily, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
   for (const { path, storedPath, ...pair } of pairs) {
-    yield { ...pair, made: readFileSync(path), stored: readFileSync(storedPath) };
+    yield { ...pair, current: readFileSync(path), stored: readFileSync(storedPath) };
   }
 }
 

@@ -21,15 +21,15 @@ const jpeg =
 const png: Encode = (picture) => picture.png().toBuffer();
 
 /** What the renditions of two originals say. */
-async function match(made: Buffer, stored: Buffer) {
+async function match(current: Buffer, stored: Buffer) {
   const [own, other] = await Promise.all(
-    [made, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
+    [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
     own!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
       const lent = other!.renditions.find((rendition) => rendition.preset === preset)!;
       const storedSha256 = createHash('sha256').update(lent.jpeg).digest('hex');
-      return { preset: preset.name, width, height, made: bytes, stored: lent.jpeg, storedSha256 };
+      return { preset: preset.name, width, height, current: bytes, stored: lent.jpeg, storedSha256 };
     }),
   );
 }
@@ -128,7 +128,7 @@ test('a stored rendition with other bytes than it was recorded with is no eviden
     preset: preset.name,
     width,
     height,
-    made: bytes,
+    current: bytes,
     stored: bytes.subarray(0, -1),
     storedSha256: createHash('sha256').update(bytes).digest('hex'),
   }));

@@ -10,7 +10,7 @@ import { type Block, worstBlock } from './worst-block.ts';
 /** Two renditions by the same preset: a new one, and a stored one of another image. */
 export interface EncodedPair extends Size {
   readonly preset: string;
-  readonly made: Uint8Array;
+  readonly current: Uint8Array;
   readonly stored: Uint8Array;
   /** Recorded SHA-256 of the stored bytes, hexadecimal. */
   readonly storedSha256: string;
@@ -26,8 +26,8 @@ export interface EncodedPair extends Size {
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {
     if (sha256Of(pair.stored) !== pair.storedSha256) return { verdict: 'unknown' };
-    if (Buffer.compare(pair.made, pair.stored) === 0) continue;
-    const difference = differenceOfPixels(await decode(pair.made, pair), await decode(pair.stored, pair));
+    if (Buffer.compare(pair.current, pair.stored) === 0) continue;
+    const difference = differenceOfPixels(await decode(pair.current, pair), await decode(pair.stored, pair));
     if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
   }
   return { verdict: 'same' };
