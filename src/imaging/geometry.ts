@@ -11,8 +11,8 @@ export interface Frame extends Size {
 }
 
 /**
- * Returns the largest size with the proportions of `source` that fits inside `box` and does not enlarge it. Each side is
- * rounded to the nearest pixel, but is at least 1 and at most that of the box. A larger box never yields a shorter
+ * Returns the largest size with the proportions of `source` that fits inside `box` and does not enlarge it. Each side
+ * is rounded to the nearest pixel, but is at least 1 and at most that of the box. A larger box never yields a shorter
  * side.
  */
 export function fitInside(source: Size, box: Size): Size {

@@ -62,7 +62,10 @@ async function libraryFacts(
   };
 }
 
-/** Returns a version of the file that the library opens with the correct size: it rejects 8-bit Lab, and enlarges some GIFs. */
+/**
+ * Returns a version of the file that the library opens with the correct size: it rejects 8-bit Lab, and enlarges some
+ * GIFs.
+ */
 function openableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;

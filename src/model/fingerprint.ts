@@ -21,8 +21,8 @@ export interface Fingerprint {
   /** Width ÷ height of the upright picture. */
   readonly aspect: number;
   /**
-   * The whole picture scaled to 32 × 32 pixels, for the comparison of colours: base64 of 32 × 32 × 3 bytes, rows from top
-   * to bottom. Each pixel is CIE L*a*b* (D65): L* × 2.55, a* + 128, b* + 128, rounded.
+   * The whole picture scaled to 32 × 32 pixels, for the comparison of colours: base64 of 32 × 32 × 3 bytes, rows from
+   * top to bottom. Each pixel is CIE L*a*b* (D65): L* × 2.55, a* + 128, b* + 128, rounded.
    */
   readonly thumbnail: string;
 }
@@ -39,8 +39,8 @@ const hexDigits = 64;
 const bandCount = 16;
 
 /**
- * Returns the distance of two hashes on the scale of 64-bit hashes, 0–64: a quarter of the differing bits, rounded up, so
- * that 0 means identical hashes.
+ * Returns the distance of two hashes on the scale of 64-bit hashes, 0–64: a quarter of the differing bits, rounded up,
+ * so that 0 means identical hashes.
  */
 export function hashDistance(a: string, b: string): number {
   let bits = 0;

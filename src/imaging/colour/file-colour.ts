@@ -21,8 +21,8 @@ const gammaOfSrgb = 0.45455;
 
 /**
  * Returns the colours of a PNG, from the first valid chunk of cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition,
- * 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB: the specification requires it in sRGB
- * files.
+ * 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB: the specification requires it in
+ * sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function pngColour(png: PngStructure): FileColour {
@@ -43,8 +43,8 @@ export function pngColour(png: PngStructure): FileColour {
 }
 
 /**
- * Returns the colours of an AVIF's primary picture: an ICC profile, else code points, else sRGB (MIAF, ISO/IEC 23000-22,
- * 7.3.6.4). The decoder has already applied matrix and range.
+ * Returns the colours of an AVIF's primary picture: an ICC profile, else code points, else sRGB (MIAF, ISO/IEC
+ * 23000-22, 7.3.6.4). The decoder has already applied matrix and range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {

@@ -46,7 +46,9 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/** Returns whether bytes have the header and tag table of an ICC profile. Invalid profiles are ignored, as in browsers. */
+/**
+ * Returns whether bytes have the header and tag table of an ICC profile. Invalid profiles are ignored, as in browsers.
+ */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

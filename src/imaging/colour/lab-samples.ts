@@ -9,8 +9,8 @@ import { apply, d50, invert } from './matrix.ts';
 type Range = readonly [from: number, to: number];
 
 /**
- * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC L*a*b*; TIFF-FX
- * (RFC 3949, 7.2.1) for ITU L*a*b*.
+ * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC
+ * L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
 function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {

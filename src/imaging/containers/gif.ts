@@ -35,8 +35,8 @@ const screenBytes = 13;
 const descriptorBytes = 10;
 
 /**
- * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. A byte that does not start a block ends the picture, as in
- * browsers. `undefined` if there is no logical screen.
+ * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. A byte that does not start a block ends the picture, as
+ * in browsers. `undefined` if there is no logical screen.
  */
 export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;

@@ -141,8 +141,8 @@ function readScan(
 }
 
 /**
- * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan of one component
- * each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
+ * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan of one
+ * component each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
  */
 function unitsOf(
   { width, height, components }: JpegFrame,

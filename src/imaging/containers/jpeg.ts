@@ -51,8 +51,8 @@ export interface JpegSegment {
 export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
 
 /**
- * Returns the next marker segment at or after `at`; `undefined` if the file ends first. Skips padding, stuffed bytes and
- * other bytes that are no marker, as decoders do.
+ * Returns the next marker segment at or after `at`; `undefined` if the file ends first. Skips padding, stuffed bytes
+ * and other bytes that are no marker, as decoders do.
  */
 export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | undefined {
   for (let position = at; position + 1 < bytes.length; position++) {

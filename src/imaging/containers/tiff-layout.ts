@@ -159,8 +159,8 @@ function bitsOf(
 }
 
 /**
- * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag existed:
- * the channel is alpha, as in libtiff.
+ * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag
+ * existed: the channel is alpha, as in libtiff.
  */
 function extrasOf(
   file: TiffStructure,

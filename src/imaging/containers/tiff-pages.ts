@@ -48,8 +48,8 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
 }
 
 /**
- * Sub-directories contain smaller copies in a pyramid. Cameras and some editors store the full picture there; the page is
- * then a preview.
+ * Sub-directories contain smaller copies in a pyramid. Cameras and some editors store the full picture there; the page
+ * is then a preview.
  */
 function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;

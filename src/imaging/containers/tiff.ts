@@ -103,8 +103,8 @@ export function tiffSubDirectories(
 }
 
 /**
- * Returns the numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file. Rationals
- * become quotients. 64-bit integers above 2^53 lose precision.
+ * Returns the numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file.
+ * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
 export function tiffNumbers(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,

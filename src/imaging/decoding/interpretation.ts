@@ -22,8 +22,8 @@ export type Interpretation =
   /** A TIFF in L*a*b*. */
   | { readonly by: 'lab'; readonly layout: TiffLayout }
   /**
-   * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and enlarges
-   * the picture to include areas outside the screen; browsers show the screen only.
+   * A GIF whose first frame does not exactly cover its screen. The library fills uncovered areas with black, and
+   * enlarges the picture to include areas outside the screen; browsers show the screen only.
    */
   | { readonly by: 'screen'; readonly screen: Size; readonly frame: GifFrame }
   /** A TIFF in Y'CbCr that the library does not convert. */

@@ -18,8 +18,8 @@ const filterTags = [33_421, 33_422, 50_710];
 const maxDirectories = 16;
 
 /**
- * Returns whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …). A TIFF reader would find only a
- * preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' programs also export
+ * Returns whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …). A TIFF reader would find only
+ * a preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' programs also export
  * ordinary TIFFs.
  * Sources: TIFF/EP (ISO 12234-2), DNG 1.7, libraw's table of compressions.
  */

@@ -57,7 +57,9 @@ function rejection(what: string, allowedFormats: readonly PictureFormat[]): stri
   return `This is ${what}; Vitrine accepts ${list}.`;
 }
 
-/** The signature of PNG contains both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2). */
+/**
+ * The signature of PNG contains both kinds of line ends, to reveal transfers in text mode (PNG, third edition, 5.2).
+ */
 function hasConvertedLineEnds(head: Uint8Array): boolean {
   const text = Buffer.from(head.subarray(0, 12)).toString('latin1');
   return text.startsWith('\x89PNG') && /^[\r\n]{1,4}$/.test(text.slice(4, text.indexOf('\x1a')));

@@ -108,9 +108,9 @@ function nameOfHeif(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Returns the codec of the picture in an HEIF file; `undefined` for other files. It is that of the primary item. Brands,
- * which writers set arbitrarily, are used only if `bytes` does not contain the items. If neither is conclusive, returns
- * AV1.
+ * Returns the codec of the picture in an HEIF file; `undefined` for other files. It is that of the primary item.
+ * Brands, which writers set arbitrarily, are used only if `bytes` does not contain the items. If neither is conclusive,
+ * returns AV1.
  */
 export function stillCodecOf(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);

@@ -3,7 +3,9 @@ import type { Writable } from 'node:stream';
 /** File descriptor of the channel in a child: one end of a socket pair whose other end is in the parent. */
 export const channelFd = 3;
 
-/** Maximum size of a message without its payload. The largest valid one, with 512 numbers and a thumbnail, has 20 KB. */
+/**
+ * Maximum size of a message without its payload. The largest valid one, with 512 numbers and a thumbnail, has 20 KB.
+ */
 const maxMessageBytes = 2 ** 20;
 /** Two lengths, unsigned 32-bit, big-endian: of the message as JSON, and of the payload after it. */
 const headerBytes = 8;

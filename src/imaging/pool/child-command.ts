@@ -25,15 +25,16 @@ const environment = {
   LANG: 'C.UTF-8',
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
-  // Reuses the buffers of a typical picture for the next one instead of mapping and clearing memory each time (measured:
-  // a tenth of the time). A child that keeps too much memory is replaced.
+  // Reuses the buffers of a typical picture for the next one instead of mapping and clearing memory each time
+  // (measured: a tenth of the time). A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
   // Where launchers are found, independently of the server's path.
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   UV_THREADPOOL_SIZE: '4',
   VIPS_BLOCK_UNTRUSTED: '1',
-  // Keeps large pictures in memory, where the watchdog measures them: a killed child would leave temporary files behind.
+  // Keeps large pictures in memory, where the watchdog measures them: a killed child would leave temporary files
+  // behind.
   VIPS_DISC_THRESHOLD: '16g',
 };
 
@@ -71,7 +72,9 @@ const packages = ['sharp', 'file-type'];
 
 let cachedCodeFolders: readonly string[] | undefined;
 
-/** Returns the folders of Vitrine's code and of its packages, wherever they are installed; never their parent folders. */
+/**
+ * Returns the folders of Vitrine's code and of its packages, wherever they are installed; never their parent folders.
+ */
 function codeFolders(): readonly string[] {
   cachedCodeFolders ??= [
     ...new Set([codeRoot, ...[dirname(codeRoot), ...packages.flatMap(realFolderOf)].flatMap(packageFolders)]),

@@ -7,7 +7,9 @@ import { makeFairQueue, type SchedulingKey, type TenantKey, type ThrottledTenant
 export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange' | 'isSpare'> {
   /** Maximum number of workers. */
   readonly size: number;
-  /** Workers that always have a child. The others start one if no child is idle, and end it when it is. Default: all. */
+  /**
+   * Workers that always have a child. The others start one if no child is idle, and end it when it is. Default: all.
+   */
   readonly permanentWorkers?: number;
   readonly throttled: ThrottledTenants;
 }
@@ -159,8 +161,8 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
 const watchdogPeriodMs = 100;
 
 /**
- * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process alive
- * for exactly that time: the children do not, so a finished program ends without closing the pool.
+ * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process
+ * alive for exactly that time: the children do not, so a finished program ends without closing the pool.
  */
 function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
   let users = 0;

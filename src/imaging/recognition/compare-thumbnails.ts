@@ -26,11 +26,11 @@ const bounds = {
 };
 
 /**
- * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates; this
- * check decides which ones are reported. It never decides whose renditions are reused, because print and shades are too
- * small to be detected. Compensates a change of exposure (a common factor and offset of L*, a common factor of chroma).
- * Rejects a product in another colour, even if only a small detail is coloured. The bounds were tuned on photographs of
- * products in several colours.
+ * Decides from the colours of their thumbnails whether two pictures are near-duplicates. Hashes find the candidates;
+ * this check decides which ones are reported. It never decides whose renditions are reused, because print and shades
+ * are too small to be detected. Compensates a change of exposure (a common factor and offset of L*, a common factor of
+ * chroma). Rejects a product in another colour, even if only a small detail is coloured. The bounds were tuned on
+ * photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
   // Always fitted in the same direction, so that the order of the arguments does not matter.

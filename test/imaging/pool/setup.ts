@@ -49,7 +49,9 @@ export function derivation(folder: string, name: string, more: Partial<DeriveReq
   return { path: faultyPath(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
 }
 
-/** Path of a file; one whose name requests a fault of `faulty-child`, such as `hang-1.jpg`, is made if it is missing. */
+/**
+ * Path of a file; one whose name requests a fault of `faulty-child`, such as `hang-1.jpg`, is made if it is missing.
+ */
 export function faultyPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });

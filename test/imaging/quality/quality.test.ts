@@ -14,7 +14,9 @@ function speckle(width: number, height: number, seed: number): Float32Array {
   return Float32Array.from({ length: width * height }, (_, at) => ((at + 1) * seed * 7919) % 251);
 }
 
-/** SSIM written down as its definition reads: every window by itself, two-dimensional. Only for sides of 11 and more. */
+/**
+ * SSIM written down as its definition reads: every window by itself, two-dimensional. Only for sides of 11 and more.
+ */
 function slowSsim(a: Float32Array, b: Float32Array, width: number, height: number): number {
   const offsets = Array.from({ length: 121 }, (_, at) => [(at % 11) - 5, Math.floor(at / 11) - 5] as const);
   const raw = offsets.map(([x, y]) => Math.exp(-(x * x + y * y) / (2 * 1.5 * 1.5)));

@@ -22,7 +22,9 @@ async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
   return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
 
-/** Where the pixel (x, y) of the upright picture stands in a file with the given orientation flag (EXIF 2.32, 4.6.4). */
+/**
+ * Where the pixel (x, y) of the upright picture stands in a file with the given orientation flag (EXIF 2.32, 4.6.4).
+ */
 function storedAt(orientation: number, x: number, y: number): readonly [number, number] {
   const [right, bottom] = [width - 1 - x, height - 1 - y];
   const places = [

@@ -46,8 +46,8 @@ const plainFeatures = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
 
 /**
  * Describes the mean colour of a picture without shape. Replaces the shape block, and distinguishes the shades of one
- * product, for which the colour block is too coarse. Its dot product with a shape is near 0, so a swatch is more similar
- * to plain pictures of its colour than to products of that colour. 280 numbers, length 1.
+ * product, for which the colour block is too coarse. Its dot product with a shape is near 0, so a swatch is more
+ * similar to plain pictures of its colour than to products of that colour. 280 numbers, length 1.
  */
 function plainBlock({ lab }: Content): Float64Array {
   const mean = new Float64Array(3);

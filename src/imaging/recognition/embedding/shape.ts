@@ -17,8 +17,8 @@ export const shapeDimensions = 280;
 const features = makeRandomFeatures(cells * cells * directions, shapeDimensions, maxShapeDistance);
 
 /**
- * Describes the shape of the content such that only close shapes have a dot product well above 0: 280 numbers, length 1;
- * all zero if there are no edges.
+ * Describes the shape of the content such that only close shapes have a dot product well above 0: 280 numbers, length
+ * 1; all zero if there are no edges.
  */
 export function shapeBlock(content: Content): Float64Array {
   const edges = edgesOf(content);
@@ -27,9 +27,9 @@ export function shapeBlock(content: Content): Float64Array {
 
 /**
  * Returns the positions and directions of edges: lightness gradients in 8 × 8 cells × 4 directions, distributed over
- * adjacent cells and directions, as square roots of length 1. Subtracts the blurred neighbourhood: people and packs have
- * similar edges overall, and only the differences distinguish them.
- * After Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * adjacent cells and directions, as square roots of length 1. Subtracts the blurred neighbourhood: people and packs
+ * have similar edges overall, and only the differences distinguish them. After Dalal, Triggs, "Histograms of oriented
+ * gradients for human detection", 2005.
  */
 function edgesOf({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
@@ -47,7 +47,10 @@ function edgesOf({ lab }: Content): Float64Array {
 /** Cells per side with a border of one cell, which receives the parts outside the picture and is discarded. */
 const borderedCells = cells + 2;
 
-/** For each column or row of pixels: the cell on its left (counted with the border), and the weight of the one on its right. */
+/**
+ * For each column or row of pixels: the cell on its left (counted with the border), and the weight of the one on its
+ * right.
+ */
 const cellOf = Int32Array.from({ length: contentSide }, (_, position) =>
   Math.floor((position + 0.5) / cellSide + 0.5),
 );
@@ -108,7 +111,9 @@ function withoutNeighbourhood(histogram: Float64Array): Float64Array {
   return histogram.map((value, at) => value - (blurred[at] ?? 0));
 }
 
-/** Applies a Gaussian blur along one axis, separately for each direction. Beyond the edge, the last cell is repeated. */
+/**
+ * Applies a Gaussian blur along one axis, separately for each direction. Beyond the edge, the last cell is repeated.
+ */
 function blurAlong(values: Float64Array, axis: 'columns' | 'rows'): Float64Array {
   return values.map((_, at) => {
     const direction = at % directions;

@@ -26,11 +26,11 @@ const classOfPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 });
 
 /**
- * Describes the surface of the content independently of its colour: uniform, rotation-invariant local binary patterns of
- * the lightness at distances of 1, 2 and 4 pixels, one histogram of sum 1 per distance. Square roots minus their mean
- * values; 30 numbers, length 1; all zero if there is content only near the edge.
- * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification
- * with local binary patterns", 2002; neighbours on a square instead of a circle.
+ * Describes the surface of the content independently of its colour: uniform, rotation-invariant local binary patterns
+ * of the lightness at distances of 1, 2 and 4 pixels, one histogram of sum 1 per distance. Square roots minus their
+ * mean values; 30 numbers, length 1; all zero if there is content only near the edge.
+ * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
+ * local binary patterns", 2002; neighbours on a square instead of a circle.
  */
 export function textureBlock(content: Content): Float64Array {
   const lightness = lightnessOf(content);

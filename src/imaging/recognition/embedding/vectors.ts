@@ -1,6 +1,6 @@
 /**
- * Returns the square roots with the original signs. They damp large values and make dot products of histograms Hellinger
- * kernels.
+ * Returns the square roots with the original signs. They damp large values and make dot products of histograms
+ * Hellinger kernels.
  */
 export function signedRoots(values: Float64Array): Float64Array {
   return values.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
@@ -21,8 +21,8 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
  * Returns the random Fourier features of a Gaussian kernel. A plain dot product gives a high score to many pairs that
  * are only half similar; this one is high for close vectors only, and near 0 for all others. The directions are the
  * same in every process.
- * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007; with orthogonal directions, which have
- * a smaller error: Yu et al., "Orthogonal random features", 2016.
+ * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007; with orthogonal directions, which
+ * have a smaller error: Yu et al., "Orthogonal random features", 2016.
  * @param dimensions of the result: an even number.
  */
 export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
@@ -42,8 +42,8 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
 }
 
 /**
- * Returns orthogonal rows (Gram–Schmidt) with the lengths of random Gaussian ones, times `scale`. If there are more rows
- * than entries per row, the rows are orthogonal within sets of that size.
+ * Returns orthogonal rows (Gram–Schmidt) with the lengths of random Gaussian ones, times `scale`. If there are more
+ * rows than entries per row, the rows are orthogonal within sets of that size.
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
@@ -69,7 +69,10 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-/** Generates normally distributed numbers (Box–Muller) from a fixed linear congruential generator (Knuth's MMIX constants). */
+/**
+ * Generates normally distributed numbers (Box–Muller) from a fixed linear congruential generator (Knuth's MMIX
+ * constants).
+ */
 function makeGaussian(): () => number {
   let state = 1n;
   const uniform = () => {

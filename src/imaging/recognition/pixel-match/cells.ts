@@ -26,8 +26,8 @@ export interface CellMeans {
 }
 
 /**
- * Returns the means of 4 × 4 pixels in the colour space of JPEG (JFIF 1.02: ITU-R BT.601, full range). Encoders quantise in it, so
- * their noise is roughly uniform; CIE L*a*b* would magnify that of dark, saturated areas.
+ * Returns the means of 4 × 4 pixels in the colour space of JPEG (JFIF 1.02: ITU-R BT.601, full range). Encoders
+ * quantise in it, so their noise is roughly uniform; CIE L*a*b* would magnify that of dark, saturated areas.
  */
 export function cellMeans({ data, width, height }: Pixels): CellMeans {
   const across = startsOf(width);

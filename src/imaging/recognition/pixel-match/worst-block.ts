@@ -15,9 +15,9 @@ interface Allowance {
 
 /**
  * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large ones a changed
- * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of them; a changed digit
- * exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling change an edge
- * in proportion to it.
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of them; a changed
+ * digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling change
+ * an edge in proportion to it.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -61,7 +61,9 @@ function allowed({ base, slope }: Allowance, contrast: number): number {
   return base + slope * contrast;
 }
 
-/** The contrast of the flatter picture: detail in only one of them is a difference, not contrast that re-encoding blurs. */
+/**
+ * The contrast of the flatter picture: detail in only one of them is a difference, not contrast that re-encoding blurs.
+ */
 function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
   return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
 }
