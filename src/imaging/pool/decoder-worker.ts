@@ -47,9 +47,7 @@ export type WorkerState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'recyclin
 
 /** A running task. */
 export interface TaskHandle {
-  /**
-   * Rejects with the error that the child reported, or with `decoder_crashed` if the child did not survive the task.
-   */
+  /** Rejects with the error that the child reported, or with `decoder_crashed` if the child died. */
   readonly result: Promise<TaskResult>;
   /** Kills the child; `result` then rejects with `reason`. Does nothing once the task has ended. */
   stop(reason: unknown): void;

@@ -7,13 +7,17 @@ import { type TiffPageInput, writeTiffPages } from '../support/write-tiff-pages.
 const preview: TiffPageInput = { width: 16, height: 12, colour: [0, 255, 0], tags: { 254: 1 } };
 const picture: TiffPageInput = { width: 64, height: 48, colour: [255, 0, 0] };
 
-describe('the picture of a TIFF is', () => {
+describe('uses as the picture of a TIFF', () => {
   test.each<[string, number, readonly TiffPageInput[]]>([
-    ['its first page', 2, [picture, { ...picture, width: 80 }]],
-    ['the page behind a preview', 2, [preview, picture]],
-    ['the page behind a preview marked in the old way', 2, [{ ...preview, tags: { 255: 2 } }, picture]],
-    ['the page behind a mask', 2, [{ ...picture, colour: [0, 0, 0], tags: { 254: 4 } }, picture]],
-    ['a sub-directory of its preview', 1, [{ ...preview, subPages: [preview, picture] }]],
+    ['the first page', 2, [picture, { ...picture, width: 80 }]],
+    ['the page after a preview', 2, [preview, picture]],
+    [
+      'the page after a preview that is marked with the old tag',
+      2,
+      [{ ...preview, tags: { 255: 2 } }, picture],
+    ],
+    ['the page after a mask', 2, [{ ...picture, colour: [0, 0, 0], tags: { 254: 4 } }, picture]],
+    ['a sub-directory of a preview', 1, [{ ...preview, subPages: [preview, picture] }]],
     ['a page with previews in sub-directories', 1, [{ ...picture, subPages: [preview] }]],
   ])('%s', async (_name, frames, pages) => {
     const bytes = writeTiffPages(pages);
@@ -22,12 +26,12 @@ describe('the picture of a TIFF is', () => {
     expect([...(await decodePicture(bytes, facts, facts)).data.subarray(0, 3)]).toEqual([255, 0, 0]);
   });
 
-  test('what is marked as a preview, where there is nothing else', async () => {
+  test('a page that is marked as a preview if it is the only one', async () => {
     expect(await probe(writeTiffPages([preview]), limits)).toMatchObject({ width: 16, height: 12 });
   });
 });
 
-test('a preview does not pass for the picture that it belongs to', async () => {
+test('rejects a file that contains only a preview of its picture', async () => {
   const bytes = writeTiffPages([{ ...preview, subPages: [{ ...picture, width: 4, height: 4 }] }]);
   await expect(probe(bytes, limits)).rejects.toMatchObject({
     code: 'picture_unsupported',
@@ -35,7 +39,7 @@ test('a preview does not pass for the picture that it belongs to', async () => {
   });
 });
 
-test('pages are counted, and the limits are those of the page that is used', async () => {
+test('counts pages, and applies the limits to the used page', async () => {
   const bytes = writeTiffPages([picture, picture, { ...picture, width: 200 }]);
   const tight = { ...limits, maxPixels: 64 * 48 };
   expect(await probe(bytes, tight)).toMatchObject({ frames: 3 });
@@ -47,13 +51,13 @@ test('pages are counted, and the limits are those of the page that is used', asy
 const sensor = { width: 128, height: 96, colour: [9, 9, 9], tags: { 262: 32_803 } } as const;
 const maker = { 254: 1, 271: 'NIKON CORPORATION' };
 
-describe('camera raw', () => {
+describe('rejects camera raw', () => {
   test.each<[string, readonly TiffPageInput[]]>([
     ['with a filter array in a sub-directory', [{ ...preview, tags: maker, subPages: [sensor] }]],
     ['with a filter array on a later page', [{ ...preview, tags: maker }, sensor]],
-    ['with a compression of cameras', [{ ...picture, tags: { 259: 65_535 } }]],
-    ['with linear numbers', [{ ...preview, subPages: [{ ...sensor, tags: { 262: 34_892 } }] }]],
-    ['that says which DNG it is', [{ ...preview, tags: { 50_706: 0x01040000 } }]],
+    ['with a compression that only cameras use', [{ ...picture, tags: { 259: 65_535 } }]],
+    ['with linear samples', [{ ...preview, subPages: [{ ...sensor, tags: { 262: 34_892 } }] }]],
+    ['with a DNG version', [{ ...preview, tags: { 50_706: 0x01040000 } }]],
   ])('%s is refused by its name', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
@@ -61,7 +65,7 @@ describe('camera raw', () => {
     });
   });
 
-  test('a TIFF that a program of a camera maker exported is none', async () => {
+  test("accepts a TIFF that a camera maker's program exported", async () => {
     const bytes = writeTiffPages([
       { ...picture, tags: { 271: 'NIKON CORPORATION', 272: 'NIKON D850' }, subPages: [preview] },
     ]);

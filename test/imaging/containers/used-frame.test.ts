@@ -6,7 +6,7 @@ import { findUsedFrame } from '../../../src/imaging/containers/used-frame.ts';
 import { gradient, gradientPicture, limits } from '../fixtures/pictures.ts';
 import { pngChunk, uint32 } from '../support/write-png.ts';
 
-/** An animation of `frames` frames, the first red, the others blue. */
+/** Creates an animation: the first frame is red, the others are blue. */
 async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer> {
   const [width, height] = [24, 16];
   const data = Buffer.alloc(width * height * frames * 3, Buffer.of(0, 0, 255));
@@ -15,7 +15,7 @@ async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer
   return sharp(data, { raw }).toFormat(format, { loop: 0 }).toBuffer();
 }
 
-/** A WebP whose second frame is there again and again: some hundred bytes for each. */
+/** Creates a WebP that repeats its second frame, some hundred bytes each time. */
 async function longWebp(frames: number): Promise<Buffer> {
   const short = await animation('webp', 2);
   const first = short.indexOf('ANMF');
@@ -26,7 +26,7 @@ async function longWebp(frames: number): Promise<Buffer> {
   return file;
 }
 
-/** A GIF whose last frame is there again and again. */
+/** Creates a GIF that repeats its last frame. */
 async function longGif(frames: number): Promise<Buffer> {
   const short = await animation('gif', 2);
   const first = findUsedFrame(short, 'gif').bytes.length - 1;
@@ -60,12 +60,12 @@ describe('an animation', () => {
     expect(performance.now() - start).toBeLessThan(1000);
     expect(frame).toMatchObject({ frames: 60_000, size: { width: 24, height: 16 } });
     expect(frame.bytes.length).toBeLessThan(2000);
-    // The library takes minutes for the WebP, and gets none of it.
+    // The library would take minutes for the WebP, but does not receive the frames.
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
     expect(performance.now() - start).toBeLessThan(2000);
   });
 
-  test('in PNG has the frames that are there, not those that it announces', async () => {
+  test('in PNG has as many frames as it contains, not as it declares', async () => {
     const png = await gradientPicture(20, 10).png().toBuffer();
     const control = () => pngChunk('fcTL', Buffer.alloc(26));
     const animated = (frames: number) =>
@@ -80,18 +80,18 @@ describe('an animation', () => {
   });
 });
 
-test('pixels are those of the frame that is used', async () => {
+test('checks the pixel limit against the used frame', async () => {
   const bytes = await longGif(300);
   expect(await probe(bytes, { ...limits, maxPixels: 24 * 16 })).toMatchObject({ frames: 300 });
 });
 
-describe('sizes are read, and limits checked, before the library gets the file', () => {
+describe('checks the limits before the library receives the file', () => {
   test.each(['png', 'gif', 'webp', 'avif', 'tiff'] as const)('%s', async (format) => {
     const bytes = await gradientPicture(50, 30).toFormat(format).toBuffer();
     expect(findUsedFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
   });
 
-  test('what claims too much is refused, although nothing of it could be decoded', async () => {
+  test('rejects a file that declares too many pixels, even if it cannot be decoded', async () => {
     const png = await gradientPicture(50, 30).png().toBuffer();
     const header = Buffer.from(png.subarray(16, 29));
     header.writeUInt32BE(16_000, 0);
@@ -108,7 +108,7 @@ describe('sizes are read, and limits checked, before the library gets the file',
 describe('an AVIF', () => {
   const still = () => gradientPicture(64, 48).avif({ lossless: true }).toBuffer();
 
-  test('beside a movie is its still picture', async () => {
+  test('with a movie is decoded to its still picture', async () => {
     const bytes = await still();
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
     const animated = Buffer.concat([bytes, movie]);
@@ -121,7 +121,7 @@ describe('an AVIF', () => {
     expect(worst).toBeLessThan(6);
   });
 
-  test('of a movie only is refused with the reason', async () => {
+  test('with only a movie is rejected with the reason', async () => {
     const brands = Buffer.from('\0\0\0\x18ftypavis\0\0\0\0avisavif', 'latin1');
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
     await expect(probe(Buffer.concat([brands, movie]), limits)).rejects.toMatchObject({
@@ -130,7 +130,7 @@ describe('an AVIF', () => {
     });
   });
 
-  test.each(['miaf', 'msf1', 'MA1B'])('of the major brand %s is decoded', async (brand) => {
+  test.each(['miaf', 'msf1', 'MA1B'])('with the major brand %s is decoded', async (brand) => {
     const bytes = await still();
     bytes.write(brand, 8, 'latin1');
     const facts = await probe(bytes, limits);

@@ -9,7 +9,7 @@ import { pngChunk } from '../support/write-png.ts';
 import { writeTiffPages } from '../support/write-tiff-pages.ts';
 
 const [width, height] = [120, 90];
-/** Noise: every part of a file matters. */
+/** Noise, so that every part of a file matters. */
 const noise = Buffer.from(
   Uint32Array.from({ length: width * height * 3 }, (_, n) => Math.imul(n + 1, 2_654_435_761) >>> 24),
 );
@@ -18,7 +18,7 @@ const draw = (frames = 1) =>
     raw: { width, height: height * frames, channels: 3, pageHeight: height },
   });
 
-/** A checksum of a picture's pixels at its own size, or the code and sentence of its refusal. */
+/** Returns a checksum of a picture's pixels at its own size, or the code and message of the error. */
 async function take(bytes: Uint8Array): Promise<string> {
   try {
     const facts = await probe(bytes, limits);
@@ -59,7 +59,7 @@ describe('a JPEG', () => {
     expect(await take(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(whole);
   });
 
-  test.each(jpegs)('%s is cut wherever data is missing, also behind an end marker', async (name) => {
+  test.each(jpegs)('%s is cut short wherever data is missing, even with an end marker', async (name) => {
     const { length } = file(name);
     for (const end of [
       length - 3,
@@ -70,12 +70,12 @@ describe('a JPEG', () => {
       expect(await take(cut), `${end}`).toMatch(
         /^picture_cut: The JPEG picture is cut short: the file ends too early\.$/,
       );
-      // Of its last lines, the library does not say that they are missing once there is an end marker.
+      // With an end marker, the library does not report that the last lines are missing.
       if (end < length * 0.9) expect(await take(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
     }
   });
 
-  test('without the restart markers that it announces is corrupt', async () => {
+  test('without the restart markers that it declares is corrupt', async () => {
     const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
@@ -84,7 +84,7 @@ describe('a JPEG', () => {
     );
   });
 
-  test('with an odd scan header is complete, however its decoder warns', async () => {
+  test('with an unusual scan header is complete despite the warning of its decoder', async () => {
     const bytes = Buffer.from(file('jpeg'));
     const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
     // The last coefficient of a scan is 63 in a sequential picture; cameras write 0.
@@ -92,7 +92,7 @@ describe('a JPEG', () => {
     expect(await take(bytes)).toEqual(await take(file('jpeg')));
   });
 
-  test('without loss is unsupported', async () => {
+  test('with lossless compression is unsupported', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
     expect(await take(bytes)).toBe(
@@ -102,7 +102,7 @@ describe('a JPEG', () => {
 });
 
 describe('a PNG', () => {
-  test('without IEND, or with bytes behind it, is complete', async () => {
+  test('without IEND, or with bytes after it, is complete', async () => {
     for (const name of ['png', 'interlaced']) {
       const whole = await take(file(name));
       expect(whole).toMatch(/^pixels /);
@@ -111,7 +111,7 @@ describe('a PNG', () => {
     }
   });
 
-  test('is cut where pixels are missing', async () => {
+  test('is cut short if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
       expect(await take(file('png').subarray(0, end))).toBe(
         'picture_cut: The PNG picture is cut short: the file ends too early.',
@@ -119,7 +119,7 @@ describe('a PNG', () => {
     }
   });
 
-  test.each(['IHDR', 'IDAT'])('is corrupt where the checksum of %s is wrong', async (chunk) => {
+  test.each(['IHDR', 'IDAT'])('is corrupt if the checksum of %s is wrong', async (chunk) => {
     const bytes = Buffer.from(file('png'));
     const at = bytes.indexOf(chunk);
     const end = at + 4 + bytes.readUInt32BE(at - 4);
@@ -129,7 +129,7 @@ describe('a PNG', () => {
     );
   });
 
-  test('is complete where the checksum of a side chunk is wrong', async () => {
+  test('is complete if the checksum of an ancillary chunk is wrong', async () => {
     const side = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
     side[side.length - 1] = (side.at(-1) ?? 0) ^ 1;
     const bytes = Buffer.concat([file('png').subarray(0, 33), side, file('png').subarray(33)]);
@@ -138,7 +138,7 @@ describe('a PNG', () => {
 });
 
 describe('a GIF', () => {
-  test('without its trailer, or with other bytes in its place, is complete', async () => {
+  test('without a trailer, or with other bytes instead, is complete', async () => {
     for (const name of ['gif', 'animation']) {
       const whole = await take(file(name));
       expect(whole).toMatch(/^pixels /);
@@ -146,11 +146,11 @@ describe('a GIF', () => {
       for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
         expect(await take(Buffer.concat([bare, tail]))).toEqual(whole);
     }
-    // The empty block behind the pixels takes nothing away either.
+    // The terminating block after the pixels may be missing too.
     expect(await take(file('gif').subarray(0, -2))).toEqual(await take(file('gif')));
   });
 
-  test('is cut inside any of its frames', async () => {
+  test('is cut short if it ends inside any of its frames', async () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
         expect(await take(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
@@ -171,17 +171,17 @@ describe('a GIF', () => {
 });
 
 describe('a WebP', () => {
-  test.each([-2, -1, 1, 2, 5000])('whose length is wrong by %i is complete', async (by) => {
+  test.each([-2, -1, 1, 2, 5000])('with a length that is wrong by %i is complete', async (by) => {
     const bytes = Buffer.from(file('webp'));
     bytes.writeUInt32LE(bytes.readUInt32LE(4) + by, 4);
     expect(await take(bytes)).toEqual(await take(file('webp')));
   });
 
-  test('with bytes behind it is complete', async () => {
+  test('with bytes after the end is complete', async () => {
     expect(await take(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(await take(file('webp')));
   });
 
-  test('is cut inside its pixels', async () => {
+  test('is cut short if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
       expect(await take(cut)).toBe('picture_cut: The WebP picture is cut short: the file ends too early.');
@@ -189,7 +189,7 @@ describe('a WebP', () => {
   });
 });
 
-test('an AVIF is cut where data of its picture lies behind the end', async () => {
+test('an AVIF is cut short if data of its picture is beyond the end', async () => {
   expect(await take(file('avif'))).toMatch(/^pixels /);
   expect(await take(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF picture is cut short: the file ends too early.',
@@ -199,7 +199,7 @@ test('an AVIF is cut where data of its picture lies behind the end', async () =>
 describe('a TIFF', () => {
   const page = { width: 40, height: 30, colour: [1, 2, 3] } as const;
 
-  test('is cut before its directory, inside it, and inside its pixels', async () => {
+  test('is cut short if it ends before its directory, inside it, or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
     expect(await take(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
@@ -236,7 +236,7 @@ describe('a TIFF', () => {
   });
 });
 
-test("the image library's own words never become the reason", async () => {
+test("does not use the image library's message as the reason", async () => {
   for (const bytes of Object.values(files)) {
     for (const part of [0.05, 0.3, 0.6, 0.9]) {
       const broken = Buffer.from(bytes);

@@ -9,7 +9,7 @@ const blue = [0, 0, 255] as const;
 const white = [255, 255, 255] as const;
 const palette = [red, green, blue, white];
 
-// The picture of every case, seen upright: red green / blue white.
+// The upright picture in every test: red green / blue white.
 const upright = [...red, ...green, ...blue, ...white];
 const indexRows = [
   [2, 3],
@@ -42,7 +42,7 @@ test.each([1, 4, 8])('%i-bit palette', (bits) => {
   expect([...picture.data]).toEqual(expected);
 });
 
-test('OS/2 palette of three bytes for each colour', () => {
+test('OS/2 palette with three bytes per colour', () => {
   const picture = decode({ ...size, bits: 8, headerBytes: 12, palette, pixels: packRows(indexRows, 8) });
   expect([...picture.data]).toEqual(upright);
 });
@@ -56,7 +56,7 @@ test('rows from top to bottom', () => {
   expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(upright);
 });
 
-test('16 bits are 5-5-5 unless masks say otherwise', () => {
+test('reads 16 bits as 5-5-5 unless there are masks', () => {
   const rows555 = [
     [0x001f, 0x7fff],
     [0x7c00, 0x03e0],
@@ -85,7 +85,7 @@ test.each([56, 108, 124])('an alpha mask in a %i-byte header', (headerBytes) => 
   expect([...picture.data.subarray(0, 8)]).toEqual([...red, 128, ...green, 128]);
 });
 
-test('a picture that its alpha would hide as a whole is opaque', () => {
+test('ignores an alpha mask that would make the whole picture invisible', () => {
   const masks = [0xff0000, 0xff00, 0xff, 0xff000000];
   const pixels = packRows(trueColour, 32);
   const picture = decode({ ...size, bits: 32, compression: 3, headerBytes: 56, masks, pixels });
@@ -94,7 +94,7 @@ test('a picture that its alpha would hide as a whole is opaque', () => {
 
 test('RLE8: runs, literals, skips', () => {
   const pixels = Buffer.from([0, 4, 2, 3, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1]);
-  // Literal run of 4 is cut at the row's end: its encoder meant padding.
+  // The literal run of 4 is truncated at the end of the row.
   expect([...decode({ ...size, bits: 8, compression: 1, palette, pixels }).data]).toEqual(upright);
   const skipping = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
   const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: skipping });
@@ -126,7 +126,7 @@ test.each<[string, string, BmpParts]>([
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
-test('no cut of a sound file raises anything but a named error', () => {
+test('rejects every truncation with a named error', () => {
   const file = bmpFile({
     ...size,
     bits: 4,
@@ -140,7 +140,7 @@ test('no cut of a sound file raises anything but a named error', () => {
   }
 });
 
-test('a BMP that wraps a JPEG is not taken', () => {
+test('rejects a BMP that contains a JPEG', () => {
   expect(() => decode({ ...size, bits: 24, compression: 4, pixels: new Uint8Array(9) })).toThrow(
     /contains a JPEG/,
   );

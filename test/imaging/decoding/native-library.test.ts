@@ -9,6 +9,6 @@ test.each([
   await expect(sharp(Buffer.from(content)).metadata()).rejects.toThrow('unsupported image format');
 });
 
-test('files cannot be opened by their path', async () => {
+test('does not open files by path', async () => {
   await expect(sharp(import.meta.filename).metadata()).rejects.toThrow('unsupported image format');
 });

@@ -13,12 +13,12 @@ test.each(['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff'] as const)(
   },
 );
 
-test('a TIFF whose directory lies beyond the head is still a TIFF', async () => {
+test('identifies a TIFF whose directory is beyond the head', async () => {
   const bytes = await gradientPicture(200, 200).tiff({ compression: 'none' }).toBuffer();
   expect(await sniffFormat(bytes.subarray(0, 4100), pictureFormats)).toEqual({ format: 'tiff' });
 });
 
-test('a BMP is told by its content', async () => {
+test('identifies a BMP by its content', async () => {
   const bytes = bmpFile({ width: 1, height: 1, bits: 24, pixels: new Uint8Array(4) });
   expect(await sniffFormat(bytes, pictureFormats)).toEqual({ format: 'bmp' });
 });
@@ -56,11 +56,11 @@ test.each([
   });
 });
 
-test('an empty file is refused as empty', async () => {
+test('rejects an empty file', async () => {
   await expect(sniffFormat(new Uint8Array(), pictureFormats)).rejects.toMatchObject({ code: 'empty_file' });
 });
 
-test('the sentence names what is seen and what is taken', async () => {
+test('names the detected and the accepted formats in the message', async () => {
   const bytes = await sharp({ create: { width: 2, height: 2, channels: 3, background: 'red' } })
     .gif()
     .toBuffer();

@@ -7,7 +7,7 @@ const bytesOf = (...bytes: readonly number[]) => Buffer.from(bytes);
 const text = (content: string) => Buffer.from(content, 'latin1');
 const padded = (head: Uint8Array, length = 200) => Buffer.concat([head, Buffer.alloc(length)]);
 
-/** Header of an uncompressed TGA of true colour: it begins like a cursor. */
+/** Header of an uncompressed true-colour TGA, which starts like a cursor. */
 const targa = padded(bytesOf(0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 96, 0, 72, 0, 24, 32));
 const icon = (kind: number) =>
   padded(bytesOf(0, 0, kind, 0, 1, 0, 32, 32, 0, 0, 3, 0, 3, 0, 91, 1, 0, 0, 22, 0, 0, 0));
@@ -24,7 +24,7 @@ const brands = (...names: readonly string[]) => {
   return padded(box);
 };
 
-describe('pictures of other formats', () => {
+describe('names pictures of unsupported formats', () => {
   test.each<[string, Buffer]>([
     ['a TGA picture', targa],
     ['a TGA picture', padded(bytesOf(7, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 32, 8))],
@@ -51,7 +51,7 @@ describe('pictures of other formats', () => {
   });
 });
 
-describe('what is no picture is not taken for one by its first letters', () => {
+describe('does not mistake a file for a picture because of its first letters', () => {
   test.each<[string, string]>([
     ['a plain text file', 'BMW;3er;blue\nAudi;A4;red\n'],
     ['a plain text file', 'GIFT-1;Gift box;9.90\n'],
@@ -81,7 +81,7 @@ describe('AVIF', () => {
     },
   );
 
-  test('is known by the codec of its picture, where brands say nothing', async () => {
+  test('is identified by the codec of its picture if the brands are inconclusive', async () => {
     const bytes = await gradientPicture(64, 48).avif().toBuffer();
     const end = bytes.readUInt32BE(0);
     for (let at = 8; at < end; at += 4) if (at !== 12) bytes.write('mif1', at, 'latin1');

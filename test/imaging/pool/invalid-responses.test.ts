@@ -49,9 +49,9 @@ const read =
   () =>
     readResult(task, result, payload);
 
-test('an answer to a request is accepted, and its bytes are those of the renditions', () => {
-  const { renditions: made } = read(derived)() as EncodedPicture;
-  expect(made.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
+test('accepts a valid response and assigns its bytes to the renditions', () => {
+  const { renditions: encoded } = read(derived)() as EncodedPicture;
+  expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
     sizes.map(([name]) => [name, jpegBytes]),
   );
 });
@@ -67,29 +67,29 @@ test.each<[string, unknown, Buffer?]>([
   ['a preset twice', { ...derived, renditions: [card, card, thumb] }],
   ['a missing preset', { ...derived, renditions: [card, zoom] }, jpegs(2)],
   ['another size', { ...derived, renditions: [card, zoom, { ...thumb, width: 101 }] }],
-  ['fewer bytes than announced', derived, jpegs(2)],
-  ['more bytes than announced', derived, jpegs(4)],
-  ['no length', { ...derived, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
-  ['a file that is no JPEG', derived, Buffer.alloc(300, 1)],
+  ['fewer bytes than declared', derived, jpegs(2)],
+  ['more bytes than declared', derived, jpegs(4)],
+  ['a negative length', { ...derived, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
+  ['a file that is not a JPEG', derived, Buffer.alloc(300, 1)],
   ['more pixels than allowed', { ...derived, facts: { ...facts, width: 16_000, height: 16_000 } }],
-  ['a side that is no number', { ...derived, facts: { ...facts, width: '300' } }],
-  ['a format that is not taken', { ...derived, facts: { ...facts, format: 'svg' } }],
-  ['a hash in capitals', { ...derived, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } }],
+  ['a side that is not a number', { ...derived, facts: { ...facts, width: '300' } }],
+  ['an unsupported format', { ...derived, facts: { ...facts, format: 'svg' } }],
+  ['an upper-case hash', { ...derived, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } }],
   ['a short thumbnail', { ...derived, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
   ['a short embedding', withVector(vector.slice(1))],
-  ['a number that is none', withVector([null, ...vector.slice(1)])],
-  ['an embedding that is too long', withVector(vector.map(() => 1))],
-])('%s is a wrong answer', (_, result, payload = jpegs(3)) => {
+  ['null in the embedding', withVector([null, ...vector.slice(1)])],
+  ['an embedding longer than 1', withVector(vector.map(() => 1))],
+])('rejects a result with %s', (_, result, payload = jpegs(3)) => {
   expect(read(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 test.each([
-  ['a code that is not the decoder’s', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
-  ['a sentence over lines', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
-  ['an endless sentence', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
-  ['an unknown message', { type: 'hello' }],
-  ['no object', 7],
-])('%s is a wrong message', (_, message) => {
+  ['a code that a decoder may not report', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
+  ['a line break in the text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
+  ['a text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
+  ['an unknown type', { type: 'hello' }],
+  ['a number instead of an object', 7],
+])('rejects a message with %s', (_, message) => {
   expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
@@ -102,22 +102,22 @@ const frame = (messageBytes: number, payloadBytes: number) => {
 const done = { type: 'done', id: 'ID', result: facts };
 
 test.each<[string, readonly (object | string)[]]>([
-  ['facts of another shape', [{ ...done, result: { ...facts, path: '/etc/passwd' } }]],
-  ['an answer to another request', [{ ...done, id: 999 }]],
-  ['ready in the middle of work', [{ type: 'ready' }]],
+  ['facts with an extra field', [{ ...done, result: { ...facts, path: '/etc/passwd' } }]],
+  ['a response to another request', [{ ...done, id: 999 }]],
+  ['ready during a task', [{ type: 'ready' }]],
   ['bytes without a rendition', [frame(2, 1)]],
-  ['a message without end', [frame(2 ** 31, 0)]],
-  ['a frame that is no JSON', [frame(3, 0), Buffer.from('???').toString('base64')]],
-  ['a second answer', [done, done]],
-])('a child that sends %s is killed, and the next picture is decoded', async (what, messages) => {
+  ['a message that is too long', [frame(2 ** 31, 0)]],
+  ['a frame that is not JSON', [frame(3, 0), Buffer.from('???').toString('base64')]],
+  ['a second response', [done, done]],
+])('kills a child that sends %s, and decodes the next picture', async (what, messages) => {
   const pool = faultyPool({ childModule: childModule('lying-child') });
   const folder = await pictureFolder('good.jpg');
   const [lie, good] = [join(folder, 'lie'), join(folder, 'good.jpg')];
   await writeFile(lie, JSON.stringify(messages));
-  const answer = pool.probe({ path: lie, limits });
-  if (what === 'a second answer') await answer;
+  const response = pool.probe({ path: lie, limits });
+  if (what === 'a second response') await response;
   else
-    await expect(answer).rejects.toMatchObject({
+    await expect(response).rejects.toMatchObject({
       code: 'decoder_crashed',
       message: 'The decoder sent an invalid response and was stopped.',
     });

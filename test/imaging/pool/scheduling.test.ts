@@ -2,13 +2,13 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { makeFairQueue, type SchedulingKey } from '../../../src/imaging/pool/scheduling.ts';
 
-const anyone = () => true;
+const always = () => true;
 
 function drain<Item extends SchedulingKey>(queue: ReturnType<typeof makeFairQueue<Item>>): Item[] {
-  return Array.from({ length: queue.length }, () => queue.next(anyone)!);
+  return Array.from({ length: queue.length }, () => queue.next(always)!);
 }
 
-test('tenants take turns among requests of one priority', () => {
+test('alternates between tenants within a priority', () => {
   const queue = makeFairQueue<SchedulingKey & { name: string }>();
   for (const name of ['a1', 'a2', 'a3', 'a4']) queue.add({ name, priority: 10, tenant: 1 });
   queue.add({ name: 'b1', priority: 10, tenant: 2 });
@@ -27,17 +27,17 @@ test('tenants take turns among requests of one priority', () => {
   ]);
 });
 
-test('a tenant that comes late does not overtake those that have waited', () => {
+test('does not let a new tenant overtake requests that have waited longer', () => {
   const queue = makeFairQueue<SchedulingKey & { name: string }>();
   for (let count = 0; count < 50; count++) {
     queue.add({ name: `a${count}`, priority: 10, tenant: 1 });
-    if (count > 2) queue.next(anyone);
+    if (count > 2) queue.next(always);
   }
   queue.add({ name: 'b', priority: 10, tenant: 2 });
   expect(drain(queue).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
 });
 
-test('a tenant that may not run is passed over and keeps its place', () => {
+test('skips a tenant that may not run and keeps its position', () => {
   const queue = makeFairQueue<SchedulingKey>();
   const [first, second] = [
     { priority: 10, tenant: 1 },
@@ -47,10 +47,10 @@ test('a tenant that may not run is passed over and keeps its place', () => {
   queue.add(second);
   expect(queue.next((tenant) => tenant !== 1)).toBe(second);
   expect(queue.next((tenant) => tenant !== 1)).toBeUndefined();
-  expect(queue.next(anyone)).toBe(first);
+  expect(queue.next(always)).toBe(first);
 });
 
-test('every item comes out once, by priority, and in order within a tenant', () => {
+test('returns every item once, by priority, and in order within a tenant', () => {
   const standings = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
   fc.assert(
     fc.property(standings, (items) => {

@@ -5,7 +5,7 @@ import type { DecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
-type Ask = (pool: DecoderPool, folder: string, name: string, signal?: AbortSignal) => Promise<unknown>;
+type Request = (pool: DecoderPool, folder: string, name: string, signal?: AbortSignal) => Promise<unknown>;
 
 const base = (folder: string, name: string, signal?: AbortSignal) => ({
   path: faultyPath(folder, name),
@@ -13,7 +13,7 @@ const base = (folder: string, name: string, signal?: AbortSignal) => ({
   priority: 0,
   ...(signal && { signal }),
 });
-const kinds: ReadonlyArray<readonly [string, Ask]> = [
+const kinds: ReadonlyArray<readonly [string, Request]> = [
   ['describe', (pool, folder, name, signal) => pool.describe(base(folder, name, signal))],
   [
     'compare',
@@ -34,7 +34,7 @@ const kinds: ReadonlyArray<readonly [string, Ask]> = [
   ['tryPresets', (pool, folder, name, signal) => pool.tryPresets({ ...base(folder, name, signal), presets })],
 ];
 
-test('deriving and describing a picture give the same description', async () => {
+test('describes a picture alike when deriving and when only describing', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const { fingerprint, embedding } = await pool.derive(derivation(folder, 'good.jpg'));
@@ -45,7 +45,7 @@ test('deriving and describing a picture give the same description', async () => 
   expect(small).toMatchObject({ fingerprint, embedding });
 });
 
-test('comparing and trying presets leave no file', async () => {
+test('leaves no file after comparing or trying presets', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const others = [{ name: 'itself', path: join(folder, 'good.jpg') }];
@@ -58,22 +58,22 @@ test('comparing and trying presets leave no file', async () => {
   expect(await readdir(folder)).toEqual(['good.jpg']);
 });
 
-test.each(kinds)('%s: a hang costs one child', async (_, ask) => {
+test.each(kinds)('%s: kills only one child if a task hangs', async (_, request) => {
   const pool = faultyPool({ timeoutMs: 700 });
   const folder = await pictureFolder('good.jpg');
-  await expect(ask(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
+  await expect(request(pool, folder, 'hang-1.jpg')).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: expect.stringMatching(/took longer than 0.7 s/) as string,
   });
-  await ask(pool, folder, 'good.jpg');
+  await request(pool, folder, 'good.jpg');
   expect(pool.stats()).toMatchObject({ timeouts: 1, crashes: 0 });
 });
 
-test.each(kinds)('%s: crashes, missing files and aborts', async (_, ask) => {
+test.each(kinds)('%s: rejects on a crash, a missing file and an abort', async (_, request) => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
-  await expect(ask(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
-  await expect(ask(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
+  await expect(request(pool, folder, 'crash-1.jpg')).rejects.toMatchObject({ code: 'decoder_crashed' });
+  await expect(request(pool, folder, 'none.jpg')).rejects.toMatchObject({ code: 'storage_failed' });
   const aborted = AbortSignal.abort(new Error('no longer wanted'));
-  await expect(ask(pool, folder, 'good.jpg', aborted)).rejects.toThrow('no longer wanted');
+  await expect(request(pool, folder, 'good.jpg', aborted)).rejects.toThrow('no longer wanted');
 });

@@ -4,7 +4,7 @@ import { makeThrottledTenants } from '../../../src/imaging/pool/scheduling.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
-test("a tenant's long line does not hold up another tenant's picture", async () => {
+test("does not delay a tenant's picture behind another tenant's queue", async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const order: string[] = [];
@@ -16,7 +16,7 @@ test("a tenant's long line does not hold up another tenant's picture", async () 
   expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test('a tenant whose file killed a child holds one place, and others keep the rest', async () => {
+test('limits a tenant whose file killed a child to one worker', async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
@@ -25,14 +25,14 @@ test('a tenant whose file killed a child holds one place, and others keep the re
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
   const outcomes = Promise.allSettled(hangs);
-  // Would wait for ever, if the hanging files had both children.
+  // Would wait forever if the hanging files occupied both workers.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();
   await outcomes;
 });
 
-test('a probe that hangs is stopped by its own limit and holds up no other probe', async () => {
+test('stops a hanging probe at its own time limit, and runs other probes meanwhile', async () => {
   const pool = faultyPool({ probeTimeoutMs: 1500 });
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
@@ -46,7 +46,7 @@ test('a probe that hangs is stopped by its own limit and holds up no other probe
   });
 });
 
-test('the second place for probes is there while it is needed, and gives its memory back', async () => {
+test('starts the spare probe worker on demand, and ends its child when idle', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits };
@@ -61,7 +61,7 @@ test('the second place for probes is there while it is needed, and gives its mem
   expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
 }, 40_000);
 
-test('a restraint ends after a minute', () => {
+test('stops throttling a tenant after a minute', () => {
   let now = 0;
   const throttled = makeThrottledTenants(() => now);
   expect(throttled.isThrottled(7)).toBe(false);

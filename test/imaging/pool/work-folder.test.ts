@@ -12,7 +12,7 @@ const comparing = (path: string, ...others: string[]): Task<'compare'> => ({
   request: { path, limits, others: others.map((other, at) => ({ name: String(at), path: other })) },
 });
 
-test('inputs are links in the folder for as long as the task takes', async () => {
+test('links the inputs into the folder for the duration of the task', async () => {
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
@@ -26,7 +26,7 @@ test('inputs are links in the folder for as long as the task takes', async () =>
   expect(statSync(a).nlink).toBe(1);
 });
 
-test('an input that is missing leaves nothing behind', async () => {
+test('leaves no file if an input is missing', async () => {
   const root = await pictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const task = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
@@ -36,9 +36,9 @@ test('an input that is missing leaves nothing behind', async () => {
 
 const memoryDisk = '/dev/shm';
 const isOtherDisk = existsSync(memoryDisk) && statSync(memoryDisk).dev !== statSync(import.meta.dirname).dev;
-if (!isOtherDisk) console.log('skipped: /dev/shm is no file system of its own here');
+if (!isOtherDisk) console.log('skipped: /dev/shm is not a separate file system');
 
-test.skipIf(!isOtherDisk)('an input on another file system is copied', async () => {
+test.skipIf(!isOtherDisk)('copies an input from another file system', async () => {
   const root = await pictureFolder('a.jpg');
   const elsewhere = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(elsewhere, { recursive: true }));
@@ -47,7 +47,7 @@ test.skipIf(!isOtherDisk)('an input on another file system is copied', async () 
   await clear();
 });
 
-test('folders of a crash are swept after a day, or at once where no other process has any', async () => {
+test('removes abandoned folders after a day, or at once if no other process uses the parent', async () => {
   const root = await pictureFolder();
   const [old, used] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
   for (const folder of [old, used]) {
@@ -63,7 +63,7 @@ test('folders of a crash are swept after a day, or at once where no other proces
   expect(() => sweepWorkFolders(join(root, 'none'), true)).not.toThrow();
 });
 
-test('a pool whose folder was removed goes on, and leaves none behind', async () => {
+test('recreates a removed folder, and removes it on close', async () => {
   const root = await pictureFolder('good.jpg');
   const workDirectory = join(root, 'decoders');
   const pool = faultyPool({ workDirectory });

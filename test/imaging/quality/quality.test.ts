@@ -9,13 +9,13 @@ import { productPicture } from '../fixtures/products.ts';
 const c1 = 6.5025;
 const c2 = 58.5225;
 
-/** Luma of a picture that looks random, the same every time. */
+/** Returns the luma of a pseudo-random picture. */
 function speckle(width: number, height: number, seed: number): Float32Array {
   return Float32Array.from({ length: width * height }, (_, at) => ((at + 1) * seed * 7919) % 251);
 }
 
 /**
- * SSIM written down as its definition reads: every window by itself, two-dimensional. Only for sides of 11 and more.
+ * Computes SSIM directly from its definition: each two-dimensional window separately. Requires sides of at least 11.
  */
 function slowSsim(a: Float32Array, b: Float32Array, width: number, height: number): number {
   const offsets = Array.from({ length: 121 }, (_, at) => [(at % 11) - 5, Math.floor(at / 11) - 5] as const);
@@ -78,15 +78,15 @@ describe('SSIM', () => {
   });
 });
 
-test('PSNR by hand: 100 for equal pixels, 48.13 dB for one step everywhere, 0 for black against white', () => {
+test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, 0 for black and white', () => {
   const grey = new Uint8Array(300).fill(128);
   expect(psnrOf(grey, grey)).toBe(100);
   expect(psnrOf(grey, new Uint8Array(300).fill(129))).toBeCloseTo(48.1308, 4);
   expect(psnrOf(new Uint8Array(300), new Uint8Array(300).fill(255))).toBe(0);
 });
 
-describe('comparing pictures', () => {
-  test('copies, small ones, and another product', async () => {
+describe('comparePictures', () => {
+  test('compares copies, small copies and another product', async () => {
     const shirt = await productPicture();
     const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
     const { facts, comparisons } = await comparePictures(shirt, limits, [
@@ -110,7 +110,7 @@ describe('comparing pictures', () => {
     expect(of['other']!.hashDistance).toBeGreaterThan(10);
   });
 
-  test('pictures of other proportions, and formats that are not taken in', async () => {
+  test('compares pictures of other proportions, and in formats that are not allowed', async () => {
     const wide = await sharp(await productPicture())
       .resize(900, 20, { fit: 'fill' })
       .webp()
@@ -125,8 +125,8 @@ describe('comparing pictures', () => {
   });
 });
 
-describe('trying presets', () => {
-  test('larger presets are never worse', async () => {
+describe('tryPresets', () => {
+  test('measures no worse quality for larger presets', async () => {
     const source = await sharp(await productPicture())
       .resize(1500)
       .jpeg({ quality: 95 })
@@ -146,7 +146,7 @@ describe('trying presets', () => {
     expect(results.every(({ bytes }) => bytes > 100)).toBe(true);
   });
 
-  test('of a picture smaller than all presets', async () => {
+  test('measures a picture that is smaller than all presets', async () => {
     const { results } = await tryPresets(
       await sharp(await productPicture())
         .resize(7)
@@ -159,7 +159,7 @@ describe('trying presets', () => {
     expect(results.every(({ width, quality }) => width === 7 && quality > 0 && quality <= 1)).toBe(true);
   });
 
-  test('no preset, no result', async () => {
+  test('returns no result without presets', async () => {
     expect((await tryPresets(await productPicture(), limits, [])).results).toEqual([]);
   });
 });

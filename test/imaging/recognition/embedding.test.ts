@@ -16,7 +16,7 @@ function score(a: readonly number[], b: readonly number[]): number {
 const shirt = await productPicture();
 const shirtVector = await vectorOf(shirt);
 
-test('512 finite numbers of length 1, the same every time', async () => {
+test('is a deterministic vector of 512 finite numbers with length 1', async () => {
   const { space, vector } = embeddingOf(await describedPixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
@@ -24,7 +24,7 @@ test('512 finite numbers of length 1, the same every time', async () => {
   expect(vector).toEqual(shirtVector);
 });
 
-/** Entries of each block of the vector of a smooth gradient: a change here needs a new name of the space. */
+/** Entries of each block for a smooth gradient. If they change, the embedding space needs a new name. */
 const golden: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,
@@ -46,24 +46,24 @@ const golden: Readonly<Record<number, number>> = {
   511: 0.0892,
 };
 
-test('the golden vector', async () => {
+test('matches the golden vector', async () => {
   const vector = await vectorOf(await gradientPicture(300, 200).png().toBuffer());
   for (const [at, value] of Object.entries(golden)) expect(vector[Number(at)]).toBeCloseTo(value, 3);
 });
 
 describe('scores', () => {
-  test('a copy is near 1', async () => {
+  test('are close to 1 for a copy', async () => {
     const copy = await sharp(shirt).resize(320).jpeg({ quality: 70 }).toBuffer();
     expect(score(await vectorOf(copy), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('another margin hardly counts', async () => {
+  test('hardly depend on the margin', async () => {
     const padding = { left: 120, right: 120, top: 90, bottom: 90, background: '#fff' };
     const padded = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
     expect(score(await vectorOf(padded), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('the product in another colour, and its colour on another shape, come before what shares neither', async () => {
+  test('are higher for the product in another colour, or its colour on another shape, than for neither', async () => {
     const recoloured = score(await vectorOf(await productPicture({ body: [190, 70, 100] })), shirtVector);
     const sameColour = score(await vectorOf(await productPicture({ shape: 'vase' })), shirtVector);
     const other = score(
@@ -82,7 +82,7 @@ describe('pictures of one colour', () => {
   const described = async (picture: Sharp, quality = 85) =>
     vectorOf(await picture.jpeg({ quality }).toBuffer());
 
-  test('other colours score low, the same colour high, whatever the size and compression', async () => {
+  test('score high in the same colour and low in others, regardless of size and compression', async () => {
     const red = await described(swatch(190, 30, 45));
     const others: readonly (readonly [number, number, number])[] = [
       [30, 60, 170],
@@ -96,12 +96,12 @@ describe('pictures of one colour', () => {
     expect(score(await described(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
   });
 
-  test('two shades of beige are less than the same', async () => {
+  test('distinguish two shades of beige', async () => {
     const beige = await described(swatch(225, 205, 175));
     expect(score(await described(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
   });
 
-  test('a plain picture resembles neither a texture nor a product of its colour much', async () => {
+  test('score low against textures and products of the same colour', async () => {
     const green = await described(swatch(70, 160, 120));
     const stripes = Buffer.from(
       Array.from({ length: 300 * 300 * 3 }, (_, at) => {

@@ -18,7 +18,7 @@ const hashes = array(integer({ min: 0, max: 15 }), { minLength: 64, maxLength: 6
 const hex = (digits: readonly number[]) => digits.map((digit) => digit.toString(16)).join('');
 
 describe('hashes', () => {
-  test('equal hashes have distance 0, opposite ones 64, one bit is 1', () => {
+  test('have distance 0 if equal, 64 if inverted, and 1 if one bit differs', () => {
     const zeros = '0'.repeat(64);
     expect(hashDistance(zeros, zeros)).toBe(0);
     expect(hashDistance(zeros, 'f'.repeat(64))).toBe(64);
@@ -26,7 +26,7 @@ describe('hashes', () => {
     expect(hashDistance(zeros, `${zeros.slice(1)}1`)).toBe(1);
   });
 
-  test('the distance is a quarter of the differing bits, rounded up', () => {
+  test('have a distance of a quarter of the differing bits, rounded up', () => {
     assert(
       property(hashes, hashes, (a, b) => {
         const bits = a.reduce((sum, digit, at) => sum + onesOf(digit ^ b[at]!), 0);
@@ -35,7 +35,7 @@ describe('hashes', () => {
     );
   });
 
-  test('bit i lies in band i mod 16, and every bit is kept', () => {
+  test('put bit i into band i mod 16, and keep every bit', () => {
     expect(hashBands('0'.repeat(64))).toEqual(Array.from({ length: 16 }, (_, band) => band << 16));
     for (let bit = 0; bit < 256; bit++) {
       const digits = Array.from({ length: 64 }, (_, at) => (at === bit >> 2 ? 8 >> (bit & 3) : 0));
@@ -45,7 +45,7 @@ describe('hashes', () => {
     expect(hashBands('f'.repeat(64)).every((key, band) => key === ((band << 16) | 0xffff))).toBe(true);
   });
 
-  test('up to 15 differing bits leave a common band', () => {
+  test('share a band if at most 15 bits differ', () => {
     const flips = uniqueArray(integer({ min: 0, max: 255 }), { maxLength: 15 });
     assert(
       property(hashes, flips, (digits, bits) => {
@@ -74,7 +74,7 @@ describe('the same picture', () => {
     expect(compareThumbnails(shirtPrint, print)).toEqual(compareThumbnails(print, shirtPrint));
   });
 
-  test('gives the same fingerprint every time', async () => {
+  test('yields the same fingerprint every time', async () => {
     expect(await fingerprint(shirt)).toEqual(shirtPrint);
     expect(shirtPrint).toMatchObject({ version: 1, aspect: 0.8 });
     expect(Buffer.from(shirtPrint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
@@ -96,13 +96,13 @@ describe('another picture', () => {
     },
   );
 
-  test('another product has a far hash', async () => {
+  test('has a distant hash if it shows another product', async () => {
     const vase = await fingerprint(await productPicture({ shape: 'vase' }));
     expect(hashDistance(vase.hash, shirtPrint.hash)).toBeGreaterThan(10);
     expect(compareThumbnails(vase, shirtPrint).same).toBe(false);
   });
 
-  test('the same picture, stretched, has other proportions', async () => {
+  test('has other proportions if it is stretched', async () => {
     const wide = await fingerprint(await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer());
     expect(compareThumbnails(wide, shirtPrint)).toMatchObject({ same: false, reason: 'other proportions' });
   });
@@ -119,12 +119,12 @@ test.each([
   expect(compareThumbnails(print, print)).toMatchObject({ same: true, difference: 0 });
 });
 
-test('a picture of one colour has an empty hash of quality 0', async () => {
+test('gives a picture of one colour an empty hash of quality 0', async () => {
   const plain = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
   expect(await fingerprint(await plain.png().toBuffer())).toMatchObject({ hash: '0'.repeat(64), quality: 0 });
 });
 
-test('transparency counts as white', async () => {
+test('treats transparency as white', async () => {
   const cut = await sharp(shirt).unflatten().png().toBuffer();
   const print = await fingerprint(cut);
   expect(hashDistance(print.hash, shirtPrint.hash)).toBeLessThanOrEqual(1);

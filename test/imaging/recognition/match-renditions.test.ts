@@ -20,23 +20,23 @@ const jpeg =
     picture.jpeg({ quality, chromaSubsampling }).toBuffer();
 const png: Encode = (picture) => picture.png().toBuffer();
 
-/** What the renditions of two originals say. */
+/** Matches the renditions of two originals. */
 async function match(current: Buffer, stored: Buffer) {
   const [own, other] = await Promise.all(
     [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
     own!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
-      const lent = other!.renditions.find((rendition) => rendition.preset === preset)!;
-      const storedSha256 = createHash('sha256').update(lent.jpeg).digest('hex');
-      return { preset: preset.name, width, height, current: bytes, stored: lent.jpeg, storedSha256 };
+      const donor = other!.renditions.find((rendition) => rendition.preset === preset)!;
+      const storedSha256 = createHash('sha256').update(donor.jpeg).digest('hex');
+      return { preset: preset.name, width, height, current: bytes, stored: donor.jpeg, storedSha256 };
     }),
   );
 }
 
 const label = await png(labelledPicture());
 const shirt = await productPicture();
-/** Saturated edges lose chroma each time that they are saved. */
+/** Saturated edges lose chroma each time they are saved. */
 const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
 const pictures = [
   ['a label', label],
@@ -58,21 +58,21 @@ describe.each(pictures)('%s is the same picture as its copy', (_, original) => {
     expect(await match(await copy(sharp(original)), original)).toEqual({ verdict: 'same' });
   });
 
-  test('its own largest rendition, saved again', async () => {
+  test('its largest rendition, saved again', async () => {
     const { renditions } = await deriveRenditions(original, limits, presets);
     expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
   });
 
-  test('enlarged and saved again, as a larger export: renditions of the size of the preset', async () => {
+  test('an enlarged copy', async () => {
     const large = await png(sharp(original).resize(800));
-    // Libraries place enlarged pictures a part of a pixel off.
+    // Libraries shift enlarged pictures by a fraction of a pixel.
     const larger = await jpeg(80)(sharp(large).resize(923));
     expect(await match(larger, large)).toEqual({ verdict: 'same' });
   });
 });
 
 const ways = [
-  ['both exported alike', jpeg(90), jpeg(90)],
+  ['both exported in the same way', jpeg(90), jpeg(90)],
   ['the other one compressed more', jpeg(92), jpeg(60)],
 ] as const;
 
@@ -102,7 +102,7 @@ describe.each(ways)('another product is told, %s', (_, encodeOne, encodeOther) =
     });
   });
 
-  // Each about ΔE 5 (CIE 1976) from the one before it.
+  // Each differs from the previous one by about ΔE 5 (CIE 1976).
   const shades: readonly Colour[] = [
     [170, 30, 60],
     [174, 33, 66],
@@ -122,7 +122,7 @@ test('two muted colours of one product', async () => {
   expect(await match(await jpeg(80)(sharp(other)), shirt)).toMatchObject({ verdict: 'different' });
 });
 
-test('a stored rendition with other bytes than it was recorded with is no evidence', async () => {
+test('returns unknown if the stored bytes do not match the recorded hash', async () => {
   const { renditions } = await deriveRenditions(label, limits, presets);
   const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
     preset: preset.name,

@@ -16,15 +16,13 @@ const width = 300;
 const height = 200;
 const upright = gradient(width, height);
 
-/** The zoom rendition (here: of the source's own size) as pixels. */
+/** Returns the pixels of the zoom rendition, which here has the size of the source. */
 async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
   const { renditions } = await deriveRenditions(bytes, limits, presets);
   return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
 
-/**
- * Where the pixel (x, y) of the upright picture stands in a file with the given orientation flag (EXIF 2.32, 4.6.4).
- */
+/** Returns the position of the upright pixel (x, y) in a file with this orientation flag (EXIF 2.32, 4.6.4). */
 function storedAt(orientation: number, x: number, y: number): readonly [number, number] {
   const [right, bottom] = [width - 1 - x, height - 1 - y];
   const places = [
@@ -56,18 +54,18 @@ async function turnedJpeg(orientation: number): Promise<Buffer> {
     .toBuffer();
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('orientation %i is turned upright', async (orientation) => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('rotates orientation %i upright', async (orientation) => {
   const bytes = await turnedJpeg(orientation);
   expect(await probe(bytes, limits)).toMatchObject({ width, height });
   expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
 });
 
-describe('every kind of source becomes 8-bit sRGB', () => {
-  test('a Display P3 profile is converted', async () => {
+describe('converts to 8-bit sRGB', () => {
+  test('Display P3', async () => {
     const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
     const ignored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
     const colours = await pixelsOf(bytes);
-    // The test would prove nothing if ignoring the profile looked the same.
+    // Verifies that ignoring the profile would look different.
     expect(meanDifference(ignored, colours)).toBeGreaterThan(3);
     expect(meanDifference(await zoomPixels(bytes), colours)).toBeLessThan(2);
   });
@@ -84,7 +82,7 @@ describe('every kind of source becomes 8-bit sRGB', () => {
     expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
   });
 
-  test('grey, also with 16 bits', async () => {
+  test('grey with 8 and 16 bits', async () => {
     const grey = gradientPicture(width, height).greyscale();
     const bytes = await grey.clone().toColourspace('b-w').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'L', bitDepth: 8 });
@@ -101,7 +99,7 @@ describe('every kind of source becomes 8-bit sRGB', () => {
     expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(8);
   });
 
-  test('transparency lies on white', async () => {
+  test('transparency, on white', async () => {
     const background = { r: 255, g: 0, b: 0, alpha: 0.5 };
     const bytes = await sharp({ create: { width: 40, height: 40, channels: 4, background } })
       .png()
@@ -137,7 +135,7 @@ describe('every kind of source becomes 8-bit sRGB', () => {
   });
 });
 
-test.each(['gif', 'webp'] as const)('an animated %s gives its first frame', async (format) => {
+test.each(['gif', 'webp'] as const)('uses the first frame of an animated %s', async (format) => {
   const frames = Buffer.concat([Buffer.alloc(64 * 64 * 3, 0), Buffer.alloc(64 * 64 * 3, 255)]);
   const raw = { width: 64, height: 128, channels: 3, pageHeight: 64 } as const;
   const bytes = await sharp(frames, { raw }).toFormat(format).toBuffer();
@@ -149,7 +147,7 @@ test.each(['gif', 'webp'] as const)('an animated %s gives its first frame', asyn
   });
 });
 
-test('AVIF has a pixel limit of its own', async () => {
+test('has a separate pixel limit for AVIF', async () => {
   const avif = await gradientPicture(64, 48).avif({ effort: 0 }).toBuffer();
   await expect(probe(avif, { ...limits, maxAvifPixels: 3071 })).rejects.toMatchObject({
     code: 'picture_too_large',
@@ -160,7 +158,7 @@ test('AVIF has a pixel limit of its own', async () => {
   await expect(probe(png, { ...limits, maxAvifPixels: 3071 })).resolves.toMatchObject({ format: 'png' });
 });
 
-test('no metadata gets through', async () => {
+test('writes no metadata', async () => {
   const bytes = await gradientPicture(width, height)
     .withIccProfile('p3')
     .withExif({ IFD0: { Artist: 'nobody' }, IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '52/1 31/1 0/1' } })
@@ -177,7 +175,7 @@ test('no metadata gets through', async () => {
   }
 });
 
-test('nothing is enlarged', async () => {
+test('does not enlarge pictures', async () => {
   const bytes = await gradientPicture(90, 50).png().toBuffer();
   const { renditions } = await deriveRenditions(bytes, limits, presets);
   expect(renditions.map((rendition) => [rendition.width, rendition.height])).toEqual([
@@ -187,7 +185,7 @@ test('nothing is enlarged', async () => {
   ]);
 });
 
-test('the same original gives the same bytes', async () => {
+test('yields the same bytes for the same original', async () => {
   const bytes = await gradientPicture(1500, 1100).jpeg({ progressive: true }).toBuffer();
   const [one, two] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
   expect(one).toEqual(two);
@@ -211,7 +209,7 @@ test.each([
   );
   for (const { preset, jpeg, ...size } of renditions) {
     const full = await sharp(bytes).raw().toBuffer();
-    // The reference is encoded alike: what is compared is the way of resizing, not JPEG's loss.
+    // The reference is encoded in the same way, so only the resizing is compared, not the loss of JPEG.
     const reference = await sharp(full, { raw: { width: w, height: h, channels: 3 } })
       .resize({ ...size, fit: 'fill' })
       .jpeg({ quality: preset.quality })
@@ -221,8 +219,8 @@ test.each([
   }
 });
 
-describe('refused before or while it is decoded', () => {
-  test('too many pixels, with limit and value', async () => {
+describe('rejects', () => {
+  test('too many pixels, with the limit and the value', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
     await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',
@@ -237,7 +235,7 @@ describe('refused before or while it is decoded', () => {
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 
-  test('a cut JPEG', async () => {
+  test('a truncated JPEG', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
       deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
@@ -247,7 +245,7 @@ describe('refused before or while it is decoded', () => {
     });
   });
 
-  test('a TIFF that is none', async () => {
+  test('an invalid TIFF', async () => {
     const bytes = Buffer.from('II*\0\x08\0\0\0\0\0\0\0\0\0', 'latin1');
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_unreadable' });
   });
