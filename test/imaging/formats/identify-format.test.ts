@@ -6,7 +6,7 @@ import { bmpFile } from '../fixtures/bmp-files.ts';
 import { gradientPicture } from '../fixtures/pictures.ts';
 
 test.each(['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff'] as const)(
-  '%s is told by its content',
+  'identifies %s by its content',
   async (format) => {
     const bytes = await gradientPicture(40, 30).toFormat(format).toBuffer();
     expect(await sniffFormat(bytes, pictureFormats)).toEqual({ format });

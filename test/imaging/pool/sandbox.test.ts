@@ -149,7 +149,7 @@ describe.each([
       ? ['--unshare-all', '--ro-bind', '/', '/', 'true']
       : ['--net', '--map-root-user', 'true'];
   const { status } = spawnSync(name, trial);
-  if (status !== 0) console.log(`skipped: ${name} is not installed, or this system lets nobody use it`);
+  if (status !== 0) console.log(`skipped: ${name} is not installed, or this system does not allow it`);
 
   test.skipIf(status !== 0)('denies a child the network, and lets it decode', async () => {
     const scene = await hostileScene();

@@ -89,7 +89,7 @@ describe('another picture', () => {
     ['white', { body: [225, 225, 222] }],
     ['a thin stripe in another colour', { stripe: [190, 40, 40] }],
   ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
-    '%s is told apart by its colours',
+    '%s is distinguished by its colours',
     async (_, look) => {
       const print = await fingerprint(await productPicture(look));
       expect(compareThumbnails(print, shirtPrint)).toMatchObject({ same: false });

@@ -76,7 +76,7 @@ const ways = [
   ['the other one compressed more', jpeg(92), jpeg(60)],
 ] as const;
 
-describe.each(ways)('another product is told, %s', (_, encodeOne, encodeOther) => {
+describe.each(ways)('detects another product, %s', (_, encodeOne, encodeOther) => {
   const differ = async (one: Parameters<typeof labelledPicture>[0], other: typeof one) =>
     match(await encodeOne(labelledPicture(one)), await encodeOther(labelledPicture(other)));
 
