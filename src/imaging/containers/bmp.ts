@@ -106,13 +106,13 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
 
 function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
-  if (width < 1 || height < 1) throw bmpError(corrupt(`claims a size of ${width} × ${height} pixels`));
+  if (width < 1 || height < 1) throw bmpError(corrupt(`declares a size of ${width} × ${height} pixels`));
   if (!(bitsOfCoding[coding] as readonly number[]).includes(bits)) {
-    throw bmpError(corrupt(`claims ${bits} bits per pixel`));
+    throw bmpError(corrupt(`declares ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
-    throw bmpError(cut('has no pixels where its header says'));
+    throw bmpError(cut('has no pixels at the offset in its header'));
   }
   return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
 }

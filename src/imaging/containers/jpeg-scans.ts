@@ -68,7 +68,8 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     else if (isFrameMarker(marker)) {
       frame = readJpegFrame(bytes, segment);
       if (frame === undefined) return { kind: 'corrupt', what: 'has a header that contradicts itself' };
-      if (frame.width * frame.height > maxPixels) return { kind: 'corrupt', what: 'claims too many pixels' };
+      if (frame.width * frame.height > maxPixels)
+        return { kind: 'corrupt', what: 'declares too many pixels' };
       if (frame.process > 2 || frame.precision !== 8 || frame.height === 0) return { kind: 'other', frame };
       coverage = makeCoverage(frame);
     } else if (marker === jpegMarkers.sos) {

@@ -36,23 +36,23 @@ export function emptyLike({ width, height, data }: Samples, channels: number): U
 }
 
 /** Returns a copy of the samples with only some channels, in ascending order. */
-export function pickChannels(samples: Samples, wanted: readonly number[]): Samples {
-  return moveChannels(samples, wanted, emptyLike(samples, wanted.length));
+export function pickChannels(samples: Samples, indices: readonly number[]): Samples {
+  return moveChannels(samples, indices, emptyLike(samples, indices.length));
 }
 
 /** Does the same in place, because large pictures do not fit into memory twice. The input must no longer be used. */
-export function keepChannels(samples: Samples, wanted: readonly number[]): Samples {
+export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
-  return moveChannels(samples, wanted, data.subarray(0, width * height * wanted.length));
+  return moveChannels(samples, indices, data.subarray(0, width * height * indices.length));
 }
 
-function moveChannels(samples: Samples, wanted: readonly number[], result: Samples['data']): Samples {
+function moveChannels(samples: Samples, indices: readonly number[], result: Samples['data']): Samples {
   const { data, channels } = samples;
   let to = 0;
   for (let at = 0; at < data.length; at += channels) {
-    for (const channel of wanted) result[to++] = data[at + channel] ?? 0;
+    for (const channel of indices) result[to++] = data[at + channel] ?? 0;
   }
-  return { ...samples, channels: wanted.length, data: result };
+  return { ...samples, channels: indices.length, data: result };
 }
 
 /** Un-premultiplies the colours by alpha, the last channel, in place. */

@@ -43,11 +43,11 @@ export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerd
 }
 
 function objection(aspectRatio: number, residues: Residues): string | undefined {
-  if (!(aspectRatio <= bounds.aspect)) return 'other proportions';
-  if (residues.chroma99 > bounds.chroma99) return 'other colours';
-  if (residues.maxChroma > bounds.maxChroma) return 'a detail in another colour';
+  if (!(aspectRatio <= bounds.aspect)) return 'different proportions';
+  if (residues.chroma99 > bounds.chroma99) return 'different colours';
+  if (residues.maxChroma > bounds.maxChroma) return 'a detail in a different colour';
   if (residues.lightness99 > bounds.lightness99) return 'lighter or darker in places';
-  return residues.mean > bounds.meanDifference ? 'other colours at large' : undefined;
+  return residues.mean > bounds.meanDifference ? 'different colours overall' : undefined;
 }
 
 /** Returns L*, a*, b* of each pixel. */

@@ -178,7 +178,7 @@ describe('an AVIF', () => {
     ]);
   });
 
-  it.each(['png', 'tiff', 'avif'] as const)('and others never make a reader throw (%s)', (kind) => {
+  it.each(['png', 'tiff', 'avif'] as const)('and other files never make the parser of %s throw', (kind) => {
     const tiff = writeTiff({
       width: 1,
       height: 1,

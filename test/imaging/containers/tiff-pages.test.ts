@@ -58,7 +58,7 @@ describe('rejects camera raw', () => {
     ['with a compression that only cameras use', [{ ...picture, tags: { 259: 65_535 } }]],
     ['with linear samples', [{ ...preview, subPages: [{ ...sensor, tags: { 262: 34_892 } }] }]],
     ['with a DNG version', [{ ...preview, tags: { 50_706: 0x01040000 } }]],
-  ])('%s is refused by its name', async (_name, pages) => {
+  ])('%s', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringMatching(/^This is a camera raw picture; /) as string,

@@ -38,7 +38,7 @@ describe('an animation', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('%s has one picture, its first frame, however many there are', async (format, make) => {
+  ] as const)('%s is decoded to its first frame, however many there are', async (format, make) => {
     const bytes = await make(1000);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ format, width: 24, height: 16, frames: 1000 });
@@ -53,7 +53,7 @@ describe('an animation', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('%s of 60,000 frames is counted without any decoder', async (format, make) => {
+  ] as const)('%s of 60,000 frames is counted without a decoder', async (format, make) => {
     const bytes = await make(60_000);
     const start = performance.now();
     const frame = findUsedFrame(bytes, format);

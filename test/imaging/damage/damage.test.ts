@@ -219,7 +219,7 @@ describe('a TIFF', () => {
     [34_887, 'LERC (34887)'],
     [50_000, 'Zstandard (50000)'],
     [12_345, 'number 12345'],
-  ])('with the compression %i is unsupported, before its pixels are needed', async (compression, name) => {
+  ])('with compression %i is unsupported, before its pixels are read', async (compression, name) => {
     const bytes = writeTiffPages([{ ...page, tags: { 259: compression } }]);
     await expect(probe(bytes, limits)).rejects.toMatchObject({
       code: 'picture_unsupported',

@@ -36,7 +36,7 @@ test.each([
   ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC picture'],
   ['DDS |\0\0\0', 'format_not_allowed', 'a DDS texture'],
   ['\x93\x00\x17', 'not_a_picture', 'not a known kind of picture'],
-])('%j is refused by name', async (content, code, name) => {
+])('rejects %j by the name of its format', async (content, code, name) => {
   const head = Buffer.from(content, content.includes('Schüssel') ? 'utf8' : 'latin1');
   await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
     code,
@@ -47,7 +47,7 @@ test.each([
 test.each([
   ['CR LF to LF', '\r\n', '\n'],
   ['LF to CR LF', '\n', '\r\n'],
-])('a PNG that was transferred in text mode is corrupt: %s', async (_name, from, to) => {
+])('reports a PNG that was transferred in text mode as corrupt: %s', async (_name, from, to) => {
   const bytes = await gradientPicture(20, 20).png().toBuffer();
   const converted = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
   await expect(sniffFormat(converted, pictureFormats)).rejects.toMatchObject({

@@ -73,7 +73,7 @@ describe('does not mistake a file for a picture because of its first letters', (
 
 describe('AVIF', () => {
   test.each(['mif1', 'miaf', 'msf1', 'MA1A', 'MA1B', 'avis'])(
-    'with the major brand %s is AVIF, in its head and as a whole',
+    'is identified with the major brand %s, from its first bytes and as a whole',
     async (brand) => {
       const bytes = await gradientPicture(64, 48).avif().toBuffer();
       bytes.write(brand, 8, 'latin1');

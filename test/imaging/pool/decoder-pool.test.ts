@@ -68,7 +68,7 @@ test.each([
   ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than 0.7 s/, { timeouts: 1 }],
   ['swell', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('a %s costs one child and one picture', async (fault, sentence, counts) => {
+])('loses only one child and one picture to a %s', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 700 : 5000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
@@ -77,7 +77,7 @@ test.each([
   await expect(failing).rejects.toMatchObject({
     code: 'decoder_crashed',
     failureClass: 'crash',
-    message: expect.stringMatching(sentence) as string,
+    message: expect.stringMatching(message) as string,
   });
   expect((await next).renditions).toHaveLength(3);
   expect(pool.stats()).toMatchObject(counts);

@@ -162,7 +162,7 @@ describe.each([
   });
 
   test.skipIf(status !== 0)(
-    'a child that hangs or swells ends, with what the launcher left running',
+    'kills a child that hangs or uses too much memory, with all processes of the launcher',
     async () => {
       const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'swell-1.jpg');
       const pool = sandboxedPool(launcher, folder);

@@ -45,7 +45,7 @@ describe('SSIM', () => {
     [0, 255],
     [100, 110],
     [255, 255],
-  ])('of plain pictures %i and %i is their luminance term', (a, b) => {
+  ])('is the luminance term for plain pictures of %i and %i', (a, b) => {
     const size = { width: 20, height: 13 };
     const plain = (value: number) => new Float32Array(size.width * size.height).fill(value);
     expect(ssimOf(plain(a), plain(b), size)).toBeCloseTo((2 * a * b + c1) / (a * a + b * b + c1), 9);
@@ -69,7 +69,7 @@ describe('SSIM', () => {
     [1, 40],
     [40, 10],
     [7, 3],
-  ])('of pictures smaller than the window: %i × %i', (width, height) => {
+  ])('crops the window for pictures of %i × %i', (width, height) => {
     const [a, b] = [speckle(width, height, 3), speckle(width, height, 5)];
     expect(ssimOf(a, a, { width, height })).toBeCloseTo(1, 12);
     const value = ssimOf(a, b, { width, height });

@@ -127,7 +127,7 @@ test.each([
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
   ['wholly transparent', () => sharp(clear).png()],
-])('%s: finite and of length 1', async (_, make) => {
+])('is finite and has length 1 for a picture: %s', async (_, make) => {
   const vector = await vectorOf(await make().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

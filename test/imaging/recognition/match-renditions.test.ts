@@ -53,7 +53,7 @@ const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffe
   ['lossless WebP', (p) => p.webp({ lossless: true }).toBuffer()],
 ];
 
-describe.each(pictures)('%s is the same picture as its copy', (_, original) => {
+describe.each(pictures)('matches %s and', (_, original) => {
   test.each(copies)('%s', async (_how, copy) => {
     expect(await match(await copy(sharp(original)), original)).toEqual({ verdict: 'same' });
   });
@@ -109,7 +109,7 @@ describe.each(ways)('detects another product, %s', (_, encodeOne, encodeOther) =
     [176, 45, 66],
     [189, 54, 72],
   ];
-  test.each([1, 2, 3])('a shade of lipstick: %s', async (next) => {
+  test.each([1, 2, 3])('a lipstick in shade %s', async (next) => {
     expect(await differ({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(62, -1) as number,
@@ -140,7 +140,7 @@ test.each([
   [3, 1],
   [1, 700],
   [7, 5],
-])('pictures of %s × %s pixels can be compared', async (width, height) => {
+])('compares pictures of %s × %s pixels', async (width, height) => {
   const plain = (red: number) =>
     png(sharp({ create: { width, height, channels: 3, background: { r: red, g: 90, b: 90 } } }));
   expect(await match(await plain(200), await plain(200))).toEqual({ verdict: 'same' });
