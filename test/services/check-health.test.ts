@@ -19,7 +19,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
-const stillborn = fileURLToPath(new URL('../imaging/fixtures/stillborn-child.ts', import.meta.url));
+const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
 /** Health of parts that a test may break. */
 async function makeHealth(
@@ -79,7 +79,7 @@ test('health is that of database, storage, queue and decoders, each by itself', 
 });
 
 test('decoders that cannot be kept alive are not healthy, and all else is', async () => {
-  const { check } = await makeHealth(stillborn);
+  const { check } = await makeHealth(exitingChild);
   const broken = 'No decoder child can be kept alive; the log has the details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })

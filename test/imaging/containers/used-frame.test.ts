@@ -96,12 +96,12 @@ describe('checks the limits before the library receives the file', () => {
     const header = Buffer.from(png.subarray(16, 29));
     header.writeUInt32BE(16_000, 0);
     header.writeUInt32BE(16_000, 4);
-    const claim = Buffer.concat([
+    const oversized = Buffer.concat([
       png.subarray(0, 8),
       pngChunk('IHDR', header),
       pngChunk('IDAT', Buffer.of(1)),
     ]);
-    await expect(probe(claim, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+    await expect(probe(oversized, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 });
 
@@ -116,9 +116,9 @@ describe('an AVIF', () => {
     const facts = await probe(animated, limits);
     expect(facts).toMatchObject({ format: 'avif', width: 64, height: 48, frames: 1 });
     const { data } = await decodePicture(animated, facts, facts);
-    const wanted = gradient(64, 48);
-    const worst = data.reduce((most, value, at) => Math.max(most, Math.abs(value - (wanted[at] ?? 0))), 0);
-    expect(worst).toBeLessThan(6);
+    const expected = gradient(64, 48);
+    const maxError = data.reduce((max, value, at) => Math.max(max, Math.abs(value - (expected[at] ?? 0))), 0);
+    expect(maxError).toBeLessThan(6);
   });
 
   test('with only a movie is rejected with the reason', async () => {

@@ -19,7 +19,7 @@ const draw = (frames = 1) =>
   });
 
 /** Returns a checksum of a picture's pixels at its own size, or the code and message of the error. */
-async function take(bytes: Uint8Array): Promise<string> {
+async function resultOf(bytes: Uint8Array): Promise<string> {
   try {
     const facts = await probe(bytes, limits);
     return `pixels ${crc32((await decodePicture(bytes, facts, facts)).data)}`;
@@ -52,11 +52,11 @@ const endOfImage = Buffer.from([0xff, 0xd9]);
 
 describe('a JPEG', () => {
   test.each(jpegs)('%s without its end marker is complete', async (name) => {
-    const whole = await take(file(name));
+    const whole = await resultOf(file(name));
     expect(whole).toMatch(/^pixels /);
-    expect(await take(file(name).subarray(0, -2))).toEqual(whole);
-    expect(await take(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(whole);
-    expect(await take(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(whole);
+    expect(await resultOf(file(name).subarray(0, -2))).toEqual(whole);
+    expect(await resultOf(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(whole);
+    expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(whole);
   });
 
   test.each(jpegs)('%s is cut short wherever data is missing, even with an end marker', async (name) => {
@@ -67,11 +67,12 @@ describe('a JPEG', () => {
       ...[0.98, 0.7, 0.5, 0.2].map((part) => Math.floor(length * part)),
     ]) {
       const cut = file(name).subarray(0, end);
-      expect(await take(cut), `${end}`).toMatch(
+      expect(await resultOf(cut), `${end}`).toMatch(
         /^picture_cut: The JPEG picture is cut short: the file ends too early\.$/,
       );
       // With an end marker, the library does not report that the last lines are missing.
-      if (end < length * 0.9) expect(await take(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
+      if (end < length * 0.9)
+        expect(await resultOf(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
     }
   });
 
@@ -79,7 +80,7 @@ describe('a JPEG', () => {
     const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
-    expect(await take(bytes)).toBe(
+    expect(await resultOf(bytes)).toBe(
       'picture_corrupt: The JPEG picture is corrupt: its data contradicts itself.',
     );
   });
@@ -89,13 +90,13 @@ describe('a JPEG', () => {
     const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
     // The last coefficient of a scan is 63 in a sequential picture; cameras write 0.
     bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
-    expect(await take(bytes)).toEqual(await take(file('jpeg')));
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('jpeg')));
   });
 
   test('with lossless compression is unsupported', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
-    expect(await take(bytes)).toBe(
+    expect(await resultOf(bytes)).toBe(
       'picture_unsupported: The JPEG picture cannot be decoded here: lossless JPEG is not supported.',
     );
   });
@@ -104,16 +105,17 @@ describe('a JPEG', () => {
 describe('a PNG', () => {
   test('without IEND, or with bytes after it, is complete', async () => {
     for (const name of ['png', 'interlaced']) {
-      const whole = await take(file(name));
+      const whole = await resultOf(file(name));
       expect(whole).toMatch(/^pixels /);
-      for (const end of [-4, -12, -14, -17]) expect(await take(file(name).subarray(0, end))).toEqual(whole);
-      expect(await take(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(whole);
+      for (const end of [-4, -12, -14, -17])
+        expect(await resultOf(file(name).subarray(0, end))).toEqual(whole);
+      expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(whole);
     }
   });
 
   test('is cut short if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
-      expect(await take(file('png').subarray(0, end))).toBe(
+      expect(await resultOf(file('png').subarray(0, end))).toBe(
         'picture_cut: The PNG picture is cut short: the file ends too early.',
       );
     }
@@ -124,7 +126,7 @@ describe('a PNG', () => {
     const at = bytes.indexOf(chunk);
     const end = at + 4 + bytes.readUInt32BE(at - 4);
     bytes[end] = (bytes[end] ?? 0) ^ 1;
-    expect(await take(bytes)).toBe(
+    expect(await resultOf(bytes)).toBe(
       `picture_corrupt: The PNG picture is corrupt: the checksum of its ${chunk} chunk does not match.`,
     );
   });
@@ -133,27 +135,27 @@ describe('a PNG', () => {
     const side = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
     side[side.length - 1] = (side.at(-1) ?? 0) ^ 1;
     const bytes = Buffer.concat([file('png').subarray(0, 33), side, file('png').subarray(33)]);
-    expect(await take(bytes)).toEqual(await take(file('png')));
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('png')));
   });
 });
 
 describe('a GIF', () => {
   test('without a trailer, or with other bytes instead, is complete', async () => {
     for (const name of ['gif', 'animation']) {
-      const whole = await take(file(name));
+      const whole = await resultOf(file(name));
       expect(whole).toMatch(/^pixels /);
       const bare = file(name).subarray(0, -1);
       for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
-        expect(await take(Buffer.concat([bare, tail]))).toEqual(whole);
+        expect(await resultOf(Buffer.concat([bare, tail]))).toEqual(whole);
     }
     // The terminating block after the pixels may be missing too.
-    expect(await take(file('gif').subarray(0, -2))).toEqual(await take(file('gif')));
+    expect(await resultOf(file('gif').subarray(0, -2))).toEqual(await resultOf(file('gif')));
   });
 
   test('is cut short if it ends inside any of its frames', async () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
-        expect(await take(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
+        expect(await resultOf(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
           /^picture_cut: The GIF picture is cut short: /,
         );
       }
@@ -164,7 +166,7 @@ describe('a GIF', () => {
     const bytes = Buffer.from(file('gif'));
     const start = readGif(bytes)?.first?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
-    expect(await take(bytes)).toMatch(
+    expect(await resultOf(bytes)).toMatch(
       /^picture_corrupt: The GIF picture is corrupt: its compressed pixels are damaged\.$/,
     );
   });
@@ -174,24 +176,28 @@ describe('a WebP', () => {
   test.each([-2, -1, 1, 2, 5000])('with a length that is wrong by %i is complete', async (by) => {
     const bytes = Buffer.from(file('webp'));
     bytes.writeUInt32LE(bytes.readUInt32LE(4) + by, 4);
-    expect(await take(bytes)).toEqual(await take(file('webp')));
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('webp')));
   });
 
   test('with bytes after the end is complete', async () => {
-    expect(await take(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(await take(file('webp')));
+    expect(await resultOf(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
+      await resultOf(file('webp')),
+    );
   });
 
   test('is cut short if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
-      expect(await take(cut)).toBe('picture_cut: The WebP picture is cut short: the file ends too early.');
+      expect(await resultOf(cut)).toBe(
+        'picture_cut: The WebP picture is cut short: the file ends too early.',
+      );
     }
   });
 });
 
 test('an AVIF is cut short if data of its picture is beyond the end', async () => {
-  expect(await take(file('avif'))).toMatch(/^pixels /);
-  expect(await take(file('avif').subarray(0, -40))).toBe(
+  expect(await resultOf(file('avif'))).toMatch(/^pixels /);
+  expect(await resultOf(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF picture is cut short: the file ends too early.',
   );
 });
@@ -201,14 +207,14 @@ describe('a TIFF', () => {
 
   test('is cut short if it ends before its directory, inside it, or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
-    expect(await take(bytes.subarray(0, 2000))).toContain(
+    expect(await resultOf(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
     );
-    expect(await take(bytes.subarray(0, -30))).toContain(
+    expect(await resultOf(bytes.subarray(0, -30))).toContain(
       'picture_cut: The TIFF picture is cut short: the file ends inside its directory.',
     );
     const beyond = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
-    expect(await take(beyond)).toContain(
+    expect(await resultOf(beyond)).toContain(
       'picture_cut: The TIFF picture is cut short: the file ends before its last pixels.',
     );
   });
@@ -230,7 +236,7 @@ describe('a TIFF', () => {
   test('with damaged pixels is corrupt', async () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
-    expect(await take(bytes)).toBe(
+    expect(await resultOf(bytes)).toBe(
       'picture_corrupt: The TIFF picture is corrupt: its pixels cannot be decoded.',
     );
   });
@@ -241,7 +247,7 @@ test("does not use the image library's message as the reason", async () => {
     for (const part of [0.05, 0.3, 0.6, 0.9]) {
       const broken = Buffer.from(bytes);
       broken.fill(0xa5, Math.floor(bytes.length * part), Math.floor(bytes.length * part) + 60);
-      const taken = await take(broken);
+      const taken = await resultOf(broken);
       expect(taken).toMatch(
         /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
       );

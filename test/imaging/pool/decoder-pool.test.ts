@@ -67,7 +67,7 @@ test.each([
   ['crash', /crashed on this picture \(SIGABRT\)/, { crashes: 1 }],
   ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than 0.7 s/, { timeouts: 1 }],
-  ['swell', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
+  ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
 ])('loses only one child and one picture to a %s', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 700 : 5000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
@@ -176,7 +176,7 @@ test('fails requests quickly if no child starts, without restarting in a loop', 
   const error = vi.fn<(details: object, message: string) => void>();
   const silent = () => undefined;
   const logger = { debug: silent, info: silent, warn: silent, error };
-  const pool = faultyPool({ childModule: childModule('stillborn-child'), logger });
+  const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });

@@ -164,11 +164,11 @@ describe.each([
   test.skipIf(status !== 0)(
     'kills a child that hangs or uses too much memory, with all processes of the launcher',
     async () => {
-      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'swell-1.jpg');
+      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'leak-1.jpg');
       const pool = sandboxedPool(launcher, folder);
       const ask = (file: string, signal?: AbortSignal) =>
         pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
-      await expect(ask('swell-1.jpg')).rejects.toThrow(/limit is 300 MB/);
+      await expect(ask('leak-1.jpg')).rejects.toThrow(/limit is 300 MB/);
       const hanging = ask('hang-1.jpg', AbortSignal.timeout(300));
       await expect(hanging).rejects.toThrow(/timeout/);
       await ask('good.jpg');

@@ -20,7 +20,7 @@ test('limits a tenant whose file killed a child to one worker', async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
-  const { signal, abort } = abortable();
+  const { signal, abort } = makeAbortable();
   const hangs = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
@@ -72,7 +72,7 @@ test('stops throttling a tenant after a minute', () => {
   expect(throttled.isThrottled(7)).toBe(false);
 });
 
-function abortable() {
+function makeAbortable() {
   const controller = new AbortController();
   return { signal: controller.signal, abort: () => controller.abort(new Error('no longer wanted')) };
 }

@@ -16,7 +16,7 @@ function score(a: readonly number[], b: readonly number[]): number {
 const shirt = await productPicture();
 const shirtVector = await vectorOf(shirt);
 
-test('is a deterministic vector of 512 finite numbers with length 1', async () => {
+test('an embedding is a deterministic vector of 512 finite numbers with length 1', async () => {
   const { space, vector } = embeddingOf(await describedPixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
@@ -46,7 +46,7 @@ const golden: Readonly<Record<number, number>> = {
   511: 0.0892,
 };
 
-test('matches the golden vector', async () => {
+test('an embedding matches the golden vector', async () => {
   const vector = await vectorOf(await gradientPicture(300, 200).png().toBuffer());
   for (const [at, value] of Object.entries(golden)) expect(vector[Number(at)]).toBeCloseTo(value, 3);
 });
@@ -126,8 +126,8 @@ test.each([
   ['5000 × 1', () => gradientPicture(5000, 1).png()],
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
-  ['wholly transparent', () => sharp(clear).png()],
-])('is finite and has length 1 for a picture: %s', async (_, make) => {
+  ['fully transparent', () => sharp(clear).png()],
+])('an embedding is finite and has length 1: %s', async (_, make) => {
   const vector = await vectorOf(await make().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

@@ -49,8 +49,8 @@ export function samplesOf(
 export async function coloursOf(bytes: Uint8Array, half = false): Promise<number[][]> {
   const facts = await probe(bytes, limits);
   const scale = half ? 2 : 1;
-  const expected = { width: size.width / scale, height: size.height / scale };
-  const { data, width } = await decodePicture(bytes, facts, expected);
+  const decodedSize = { width: size.width / scale, height: size.height / scale };
+  const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
     const at = middleOf(n, scale, width) * 3;
     return [...data.subarray(at, at + 3)];
@@ -59,15 +59,15 @@ export async function coloursOf(bytes: Uint8Array, half = false): Promise<number
 
 /** Expects every channel of every cell to be within the tolerance. */
 export function expectColours(
-  got: readonly number[][],
+  actual: readonly number[][],
   expected: readonly (readonly number[])[],
   tolerance = 3,
 ): void {
-  const off = got.flatMap((colour, n) => {
-    const by = Math.max(...colour.map((value, k) => Math.abs(value - (expected[n]?.[k] ?? 0))));
-    return by > tolerance ? [`cell ${n}: ${colour.join()} instead of ${expected[n]?.join()}`] : [];
+  const deviations = actual.flatMap((colour, n) => {
+    const deviation = Math.max(...colour.map((value, k) => Math.abs(value - (expected[n]?.[k] ?? 0))));
+    return deviation > tolerance ? [`cell ${n}: ${colour.join()} instead of ${expected[n]?.join()}`] : [];
   });
-  expect(off).toEqual([]);
+  expect(deviations).toEqual([]);
 }
 
 /** Returns the sRGB colours of cells in a space, on white if alpha is not 255. */
@@ -77,11 +77,11 @@ export function srgbOf(
   alpha = 255,
 ): number[][] {
   return cells.map((channels) => {
-    const own =
+    const opaque =
       space === undefined
         ? [0, 1, 2].map((n) => channels[n] ?? channels[0] ?? 0)
         : toSrgb(space.toXyz(channels.map((value) => value / 255)));
-    return own.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
+    return opaque.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
   });
 }
 
