@@ -16,7 +16,7 @@ import { migrate } from './db/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
 import { answerRequest } from './http/answer-request.ts';
-import { makeReceiveUploadForm } from './http/multipart.ts';
+import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
 import { makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedVersion } from './imaging/installed-version.ts';

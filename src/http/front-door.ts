@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { version } from '../version.ts';
-import { answers, json } from './openapi/answers.ts';
-import { documentPath } from './openapi/pages.ts';
+import { answers, json } from './openapi/responses.ts';
+import { documentPath } from './api-pages/pages.ts';
 import type { Surface } from './surface.ts';
 
 const doorSchema = z.object({

@@ -2,26 +2,31 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
-import { allowOrigins } from './cors.ts';
+import { allowOrigins } from './guard/cors.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
-import { closeUnreadBodies } from './drain-body.ts';
+import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { frontDoor } from './front-door.ts';
-import { guardRequests } from './request-gate.ts';
-import { acceptJson, maxBodyBytes } from './json-body.ts';
-import { boundConnections } from './connections-per-address.ts';
-import { collectAddresses } from './known-addresses.ts';
+import { guardRequests } from './guard/request-gate.ts';
+import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
+import { boundConnections } from './guard/connections-per-address.ts';
+import { collectAddresses } from './responses/missing-routes.ts';
 import { describeRoutes } from './openapi/document.ts';
-import { serveDocumentation } from './openapi/pages.ts';
-import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
-import { countRequests } from './request-metrics.ts';
-import { closeStalledResponses } from './stalled-responses.ts';
+import { serveDocumentation } from './api-pages/pages.ts';
+import {
+  answerErrorsAsProblems,
+  answerFrameworkError,
+  answerMissingRoutes,
+  problemOf,
+} from './responses/problems.ts';
+import { countRequests } from './metrics.ts';
+import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { refuseSeveralHosts } from './single-host.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
 import { addressesIn, loopbackNetworks } from './trusted-proxies.ts';
-import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
+import { refusesBodies, unsupportedBody } from './bodies/body-type.ts';
 import { v1 } from './v1/v1.ts';
-import { validatorCompiler } from './validation.ts';
+import { validatorCompiler } from './fields/validation.ts';
 
 /** Limits of a request before any route sees it. */
 const requestLimits = {

@@ -1,5 +1,5 @@
 import type { SimilarityOptions } from '../model/similarity.ts';
-import { fractionField, wholeNumberField } from './fields.ts';
+import { fractionField, wholeNumberField } from './fields/fields.ts';
 import type { HttpConfig } from './surface.ts';
 
 /** Most results that a request may ask for. */

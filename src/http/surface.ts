@@ -9,7 +9,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Config } from '../config.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
-import type { ReceiveUploadForm } from './multipart.ts';
+import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
 /** Sections of the configuration that HTTP needs: its own, and those whose values are defaults or told to clients. */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;

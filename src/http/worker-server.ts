@@ -1,10 +1,10 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
 import { checksRecord, isHealthy } from './health.ts';
-import { answerErrorsAsProblems, answerMissingRoutes } from './problems.ts';
+import { answerErrorsAsProblems, answerMissingRoutes } from './responses/problems.ts';
 import { replyMetricsText } from './prometheus.ts';
-import { closeStalledResponses } from './stalled-responses.ts';
-import { guardRequests } from './request-gate.ts';
+import { closeStalledResponses } from './guard/stalled-responses.ts';
+import { guardRequests } from './guard/request-gate.ts';
 import type { HttpConfig, HttpParts } from './surface.ts';
 
 /** A worker takes no requests of clients: those that watch it need little, and not for long. */

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { asAppError } from '../../src/errors.ts';
-import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging, type Staging } from '../../src/storage/staging.ts';
 import { fileFolder } from '../support/inner/folders.ts';
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';

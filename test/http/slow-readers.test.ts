@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeStalledResponses } from '../../src/http/stalled-responses.ts';
+import { closeStalledResponses } from '../../src/http/guard/stalled-responses.ts';
 import { call, upload } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 import { connectRaw, formHead } from '../support/process/socket.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { readCursor, writeCursor } from '../../src/http/cursor.ts';
-import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields.ts';
-import { readBy } from '../../src/http/validation.ts';
+import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields/fields.ts';
+import { readBy } from '../../src/http/fields/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
 /** The sentence that a bad value is refused with. */

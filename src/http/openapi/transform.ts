@@ -1,5 +1,5 @@
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
-import { answers } from './answers.ts';
+import { answers } from './responses.ts';
 import type { TakenBodies } from './bodies.ts';
 import { simplifySchemas } from './simplify-schemas.ts';
 

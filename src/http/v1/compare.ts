@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
-import { comparisonNote, readingNote, rounded } from '../comparison-notes.ts';
+import { comparisonNote, readingNote, rounded } from '../responses/comparison-notes.ts';
 import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { jobStates } from '../../model/job.ts';
-import { pageFields, pageRequest, tenantField, timeField } from '../fields.ts';
+import { pageFields, pageRequest, tenantField, timeField } from '../fields/fields.ts';
 import { imageRef } from '../image-ref.ts';
-import { answers, empty, json } from '../openapi/answers.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { answers, empty, json } from '../openapi/responses.ts';
+import { pageRecord, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { imageRecord, imageSchema } from './image-record.ts';

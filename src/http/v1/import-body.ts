@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { defaultTenant } from '../../model/tenant.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
-import { textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
+import { textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
 import type { TakenBodies } from '../openapi/bodies.ts';
-import { bodyTypeOf, charsetOf } from '../unsupported-body.ts';
+import { bodyTypeOf, charsetOf } from '../bodies/body-type.ts';
 import { readCsvLines } from './import-csv.ts';
 import { toLine } from './import-line.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseImageReference, referenceForm } from '../../model/image.ts';
-import { offsetPageFields, tenantField } from '../fields.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { offsetPageFields, tenantField } from '../fields/fields.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { acceptCsv, importBodies, readImportLines } from './import-body.ts';

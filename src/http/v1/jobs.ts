@@ -3,12 +3,12 @@ import { AppError } from '../../errors.ts';
 import { jobKinds, jobStates } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { ImageRef } from '../../model/image.ts';
-import { pageFields, pageRequest, tenantField, wholeNumberField } from '../fields.ts';
+import { pageFields, pageRequest, tenantField, wholeNumberField } from '../fields/fields.ts';
 import { imageRefText } from '../image-ref.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { pageRecord, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
 import {

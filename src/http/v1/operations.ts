@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { version } from '../../version.ts';
 import { checksRecord, checksSchema, isHealthy } from '../health.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { statusCounts } from './usage.ts';

@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../cors.ts';
-import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
+import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../guard/cors.ts';
+import { replyFromMemory, replyOriginal, replyRendition } from '../responses/image-responses.ts';
 import { imageRef, readImageReference } from '../image-ref.ts';
-import { answers, originalAnswers, renditionAnswers } from '../openapi/answers.ts';
+import { answers, originalAnswers, renditionAnswers } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 

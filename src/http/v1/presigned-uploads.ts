@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import type { UploadOffer } from '../../services/offer-upload.ts';
-import { textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInAddress } from '../confirm-tokens.ts';
-import { maxDays, tenantField, textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { confirmTokensOf, refuseTokenInAddress } from '../guard/confirm-tokens.ts';
+import { maxDays, tenantField, textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';

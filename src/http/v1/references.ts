@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { newReferenceField, pageFields, pageRequest, referenceField } from '../fields.ts';
+import { newReferenceField, pageFields, pageRequest, referenceField } from '../fields/fields.ts';
 import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { answers, json } from '../openapi/responses.ts';
+import { pageRecord, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
-import { tenantField } from '../fields.ts';
+import { tenantField } from '../fields/fields.ts';
 import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import { similarityFields, similarityOptions } from '../similarity-options.ts';

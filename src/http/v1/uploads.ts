@@ -3,13 +3,13 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import type { Ingested } from '../../services/ingest-upload.ts';
-import { newReferenceField, tenantField, textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { newReferenceField, tenantField, textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
-import { bodyTypeOf } from '../unsupported-body.ts';
+import { bodyTypeOf } from '../bodies/body-type.ts';
 import { imageRecord, imageSchema } from './image-record.ts';
 import { uploadFields } from './presigned-uploads.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { OverallUsage, TenantUsage } from '../../model/usage.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { answers, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { tenantUsage } from '../tenant-usage.ts';

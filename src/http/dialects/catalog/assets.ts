@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { tenantField } from '../../fields.ts';
-import { replyOriginal, replyRendition } from '../../image-replies.ts';
+import { tenantField } from '../../fields/fields.ts';
+import { replyOriginal, replyRendition } from '../../responses/image-responses.ts';
 import { imageRefText } from '../../image-ref.ts';
-import { answers, json, originalAnswers, renditionAnswers } from '../../openapi/answers.ts';
+import { answers, json, originalAnswers, renditionAnswers } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import type { Surface } from '../../surface.ts';

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInAddress } from '../../confirm-tokens.ts';
-import { maxDays, wholeNumberField } from '../../fields.ts';
+import { confirmTokensOf, refuseTokenInAddress } from '../../guard/confirm-tokens.ts';
+import { maxDays, wholeNumberField } from '../../fields/fields.ts';
 import { isHealthy } from '../../health.ts';
-import { readJsonBody } from '../../json-body.ts';
-import { answers, json, text } from '../../openapi/answers.ts';
+import { readJsonBody } from '../../bodies/json-body.ts';
+import { answers, json, text } from '../../openapi/responses.ts';
 import { jsonBody } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import { replyMetricsText, wantsMetricsText } from '../../prometheus.ts';

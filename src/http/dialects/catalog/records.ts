@@ -4,7 +4,7 @@ import type { TenantUsage } from '../../../model/usage.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { Ingested } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
-import { comparisonNote, readingNote, rounded } from '../../comparison-notes.ts';
+import { comparisonNote, readingNote, rounded } from '../../responses/comparison-notes.ts';
 
 /** Schema of the answer to an upload. */
 export const uploadSchema = z.object({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { HealthCheck, HealthDetails } from '../../../services/check-health.ts';
 import { version } from '../../../version.ts';
 import { checksRecord, checksSchema, isHealthy } from '../../health.ts';
-import { answers, json } from '../../openapi/answers.ts';
+import { answers, json } from '../../openapi/responses.ts';
 import type { Surface } from '../../surface.ts';
 
 const summarySchema = z.object({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
-import { answers, json } from '../../openapi/answers.ts';
+import { answers, json } from '../../openapi/responses.ts';
 import type { HttpConfig, Surface } from '../../surface.ts';
 
 /** File names' endings that go with each format. */

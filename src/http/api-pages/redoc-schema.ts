@@ -1,5 +1,5 @@
 import { type Html, html, prose } from './html.ts';
-import type { Schema } from './openapi-document.ts';
+import type { Schema } from './openapi-types.ts';
 
 /** A content: its fields if it is an object, else its type in words. */
 export function renderContent(schema: Schema | undefined): Html {

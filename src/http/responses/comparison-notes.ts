@@ -1,4 +1,4 @@
-import type { PictureQuality } from '../model/quality.ts';
+import type { PictureQuality } from '../../model/quality.ts';
 
 /** How to read the figures of a comparison. */
 export const readingNote =

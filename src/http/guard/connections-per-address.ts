@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
-import { AppError } from '../errors.ts';
-import type { AddressTest } from './trusted-proxies.ts';
+import { AppError } from '../../errors.ts';
+import type { AddressTest } from '../trusted-proxies.ts';
 
 interface Bound {
   /** Concurrent connections per address. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Page, PageRequest } from '../model/page.ts';
-import { writeCursor } from './cursor.ts';
+import type { Page, PageRequest } from '../../model/page.ts';
+import { writeCursor } from '../cursor.ts';
 
 /** Schema of one page of a list. */
 export function pageSchema<Item extends z.ZodType>(item: Item) {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
-import { AppError } from '../errors.ts';
-import { isKnownCharset, unknownCharset } from './text/charset.ts';
-import { parseHeaderParameters } from './text/header-parameters.ts';
+import { AppError } from '../../errors.ts';
+import { isKnownCharset, unknownCharset } from '../text/charset.ts';
+import { parseHeaderParameters } from '../text/header-parameters.ts';
 
 /** Media type of a request's body, without its parameters; empty without a body's type. */
 export function bodyTypeOf(request: FastifyRequest): string {

@@ -1,6 +1,6 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { HttpConfig } from './surface.ts';
+import type { HttpConfig } from '../surface.ts';
 
 /** Headers beside the few that a browser always shows to a page of another origin. */
 const exposedHeaders = [

@@ -1,8 +1,8 @@
 import { type Html, html, prose } from './html.ts';
-import type { Call, OpenApiDocument, Schema } from './openapi-document.ts';
-import { renderCall } from './reference-call.ts';
-import { renderSchemaTable } from './reference-schema.ts';
-import { referenceStyle } from './reference-style.ts';
+import type { Call, OpenApiDocument, Schema } from './openapi-types.ts';
+import { renderCall } from './redoc-call.ts';
+import { renderSchemaTable } from './redoc-schema.ts';
+import { referenceStyle } from './redoc-style.ts';
 
 /**
  * The whole API as one page to read: without scripts, so that it works with a keyboard, a screen reader, on paper and

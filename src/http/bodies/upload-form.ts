@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import { AppError } from '../errors.ts';
-import type { AssertFreeSpace } from '../storage/free-space.ts';
-import type { ReceivedFile, Staging } from '../storage/staging.ts';
-import { decodeFilename, type PartHead } from './form/part-head.ts';
-import { cutConnection, type PartReader, readParts } from './form/read-parts.ts';
-import { decodeText } from './text/charset.ts';
+import { AppError } from '../../errors.ts';
+import type { AssertFreeSpace } from '../../storage/free-space.ts';
+import type { ReceivedFile, Staging } from '../../storage/staging.ts';
+import { decodeFilename, type PartHead } from './part-head.ts';
+import { cutConnection, type PartReader, readParts } from './read-parts.ts';
+import { decodeText } from '../text/charset.ts';
 
 /** Limits of a form beside that of its file. They are far above what any documented call sends. */
 const formLimits = {

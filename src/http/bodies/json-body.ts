@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { AppError } from '../errors.ts';
-import { decodeText } from './text/charset.ts';
-import { isDeeperThan } from './text/json-depth.ts';
-import { bodyTypeOf, charsetOf, refusesBodies, unsupportedBody } from './unsupported-body.ts';
-import { readBy } from './validation.ts';
+import { AppError } from '../../errors.ts';
+import { decodeText } from '../text/charset.ts';
+import { isDeeperThan } from '../text/json-depth.ts';
+import { bodyTypeOf, charsetOf, refusesBodies, unsupportedBody } from './body-type.ts';
+import { readBy } from '../fields/validation.ts';
 
 /** Largest body that is read as a whole. */
 export const maxBodyBytes = 2 ** 20;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { isTenantName, tenantName } from '../model/tenant.ts';
-import type { PageRequest } from '../model/page.ts';
-import { describeReferenceFault, newReferenceName, referenceName } from '../services/reference-name.ts';
-import { cursorForm, readCursor } from './cursor.ts';
-import { showValue } from './validation-sentences.ts';
+import { isTenantName, tenantName } from '../../model/tenant.ts';
+import type { PageRequest } from '../../model/page.ts';
+import { describeReferenceFault, newReferenceName, referenceName } from '../../services/reference-name.ts';
+import { cursorForm, readCursor } from '../cursor.ts';
+import { showValue } from '../validation-sentences.ts';
 
 /** Longest time that a request may name, in days. */
 export const maxDays = 36_500;

@@ -1,7 +1,7 @@
 import type { FastifySchemaCompiler } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../errors.ts';
-import { sentenceOf } from './validation-sentences.ts';
+import { AppError } from '../../errors.ts';
+import { sentenceOf } from '../validation-sentences.ts';
 
 /** More mistakes than this are counted, not named. */
 const maxListed = 5;

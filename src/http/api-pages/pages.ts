@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import type { OpenApiDocument } from './openapi-document.ts';
-import { renderReference } from './reference-page.ts';
-import { referenceStyle } from './reference-style.ts';
+import type { OpenApiDocument } from './openapi-types.ts';
+import { renderReference } from './redoc.ts';
+import { referenceStyle } from './redoc-style.ts';
 
 /** Where the document lies. */
 export const documentPath = '/api/v1/openapi.json';

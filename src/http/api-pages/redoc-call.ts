@@ -1,6 +1,6 @@
 import { type Html, html, prose } from './html.ts';
-import type { Call, Contents, Parameter } from './openapi-document.ts';
-import { renderContent, typeWords } from './reference-schema.ts';
+import type { Call, Contents, Parameter } from './openapi-types.ts';
+import { renderContent, typeWords } from './redoc-schema.ts';
 
 /** One call: what it takes, and what it answers. */
 export function renderCall({ method, path, operation }: Call, anchor: string): Html {

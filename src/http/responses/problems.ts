@@ -1,10 +1,10 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError, asAppError, type ErrorCode, familyOf } from '../errors.ts';
-import { redactSecrets } from '../model/redact-url.ts';
-import { drainBody } from './drain-body.ts';
-import { maxBodyBytes } from './json-body.ts';
-import type { NameMissingRoute } from './known-addresses.ts';
-import { unsupportedBody } from './unsupported-body.ts';
+import { AppError, asAppError, type ErrorCode, familyOf } from '../../errors.ts';
+import { redactSecrets } from '../../model/redact-url.ts';
+import { drainBody } from '../bodies/drain-body.ts';
+import { maxBodyBytes } from '../bodies/json-body.ts';
+import type { NameMissingRoute } from './missing-routes.ts';
+import { unsupportedBody } from '../bodies/body-type.ts';
 
 /** After an early refusal the rest of the body is read for this long. */
 const drainMs = 1_500;

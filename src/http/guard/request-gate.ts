@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { AppError, type ErrorCode } from '../errors.ts';
-import { isAddress, isLoopbackHost, parseHost } from '../model/host.ts';
-import type { HttpConfig } from './surface.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import { isAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
+import type { HttpConfig } from '../surface.ts';
 
 /** Checks that apply to every request, for any URL, before its body is read. */
 interface Rule {
