@@ -1,19 +1,21 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import Negotiator from 'negotiator';
 import type { Metrics } from '../model/metrics.ts';
+import type { ServedMetrics } from '../telemetry/metrics.ts';
 
-/** What requests count as that no route took. */
+/** Label of requests without a matching route. */
 const noRoute = 'none';
 
 /**
- * Counts every answered request by the pattern of its route, those written past Fastify too. A hook on each route knows
- * its pattern; asking the request for it would cost more than the whole counting.
+ * Counts every response by its route pattern, including responses that bypass Fastify. The pattern is captured when the
+ * route is registered: reading it from the request would cost more than the rest of the hook.
  */
 export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requestEnded'>): void {
   app.addHook('onRoute', (route) => {
     const pattern = route.url;
-    const others = route.onResponse ?? [];
+    const hooks = route.onResponse ?? [];
     route.onResponse = [
-      ...(Array.isArray(others) ? others : [others]),
+      ...(Array.isArray(hooks) ? hooks : [hooks]),
       (request, reply, done) => {
         metrics.requestEnded({
           method: request.method,
@@ -33,4 +35,27 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requ
     }
     done();
   });
+}
+
+/** The format that each media type in `Accept` selects at an address for both people and scrapers. */
+const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
+  'text/plain': 'prometheus',
+  'application/openmetrics-text': 'prometheus',
+  'application/json': 'json',
+  'text/html': 'json',
+  'application/*': 'json',
+  '*/*': 'json',
+};
+
+/** Whether a client prefers the Prometheus format to JSON: the first known type in `Accept` decides. */
+export function prefersPrometheus({ headers }: FastifyRequest): boolean {
+  const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
+  const known = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
+  return known !== undefined && formats[known.toLowerCase()] === 'prometheus';
+}
+
+/** Sends the metrics of this process in the Prometheus format. */
+export async function sendPrometheus(reply: FastifyReply, metrics: ServedMetrics): Promise<FastifyReply> {
+  const { contentType, text } = await metrics.render();
+  return reply.header('content-type', contentType).header('cache-control', 'no-store').send(text);
 }

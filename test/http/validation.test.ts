@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { readCursor, writeCursor } from '../../src/http/cursor.ts';
 import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields/fields.ts';
-import { readBy } from '../../src/http/fields/validation.ts';
+import { readCursor, writeCursor } from '../../src/http/fields/pages.ts';
+import { parseWith } from '../../src/http/fields/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
 /** The sentence that a bad value is refused with. */
 function refusalOf(schema: z.ZodType, value: unknown): string {
   try {
-    readBy(schema, value, 'body');
+    parseWith(schema, value, 'body');
   } catch (error) {
     return (error as Error).message;
   }
@@ -74,23 +74,23 @@ test('a reference tells how long it is', () => {
 
 describe('numbers of addresses', () => {
   test.each(['1', '0', '007', '100'])('%j is a whole number', (text) => {
-    expect(readBy(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
+    expect(parseWith(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
   });
   test.each(['', ' 1', '1 ', '1.0', '1e1', '0x10', '-1', '101', '9'.repeat(400), 'NaN', '١', 'true'])(
     '%j is no whole number from 0 to 100',
     (text) => {
-      expect(() => readBy(wholeNumberField(0, 100, ''), text, 'query')).toThrow(
+      expect(() => parseWith(wholeNumberField(0, 100, ''), text, 'query')).toThrow(
         /must be a whole number from 0 to 100/,
       );
     },
   );
   test.each(['0', '1', '0.7', '.5', '1.0', '1e-5', '5E-1', '1.'])('%j is a fraction', (text) => {
-    expect(readBy(fractionField(''), text, 'query')).toBe(Number(text));
+    expect(parseWith(fractionField(''), text, 'query')).toBe(Number(text));
   });
   test.each(['', '.', '-0.1', '1.1', 'x', 'Infinity', 'NaN', '0x1', '1e400', '0,5'])(
     '%j is no fraction',
     (text) => {
-      expect(() => readBy(fractionField(''), text, 'query')).toThrow(/must be a number from 0 to 1/);
+      expect(() => parseWith(fractionField(''), text, 'query')).toThrow(/must be a number from 0 to 1/);
     },
   );
 });

@@ -16,7 +16,7 @@ const styleHash = createHash('sha256').update(referenceStyle).digest('base64');
 const referencePolicy = `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 /** The documentation in three forms: for programs, to try calls, and to read. */
-export function serveDocumentation(app: FastifyInstance): void {
+export function serveApiPages(app: FastifyInstance): void {
   app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: docsPolicy,

@@ -1,14 +1,33 @@
-import type { FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError } from '../../errors.ts';
 import { isKnownCharset, unknownCharset } from '../text/charset.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 
-/** Media type of a request's body, without its parameters; empty without a body's type. */
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** `true`: a body is refused on routes that declare none in `schema.takes`. */
+    readonly refusesUndeclaredBodies?: true;
+  }
+}
+
+/** Refuses bodies on all routes registered later on `app` that do not declare one. */
+export function refuseUndeclaredBodies(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, refusesUndeclaredBodies: true };
+  });
+}
+
+/** Whether a body of this request must be refused. Dialects ignore undeclared bodies, as their clients send them. */
+export function refusesBody({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.schema?.takes === undefined && routeOptions.config.refusesUndeclaredBodies === true;
+}
+
+/** Returns the media type of a request body without parameters; empty if the request has none. */
 export function bodyTypeOf(request: FastifyRequest): string {
   return parseHeaderParameters(request.headers['content-type'] ?? '').value;
 }
 
-/** The declared charset of a request body, if any; throws if it is unknown. */
+/** Returns the declared charset of a request body, if any; an error if it is unknown. */
 export function charsetOf(request: FastifyRequest): string | undefined | AppError {
   const { parameters } = parseHeaderParameters(request.headers['content-type'] ?? '');
   const charset = parameters.get('charset')?.trim() || undefined;
@@ -16,21 +35,15 @@ export function charsetOf(request: FastifyRequest): string | undefined | AppErro
   return new AppError('unsupported_body', `The body ${unknownCharset(charset)}.`);
 }
 
-/** Whether a call takes no body at all. Dialects let such a body pass: their clients are older than this rule. */
-export function refusesBodies(request: FastifyRequest): boolean {
-  return (
-    request.routeOptions.schema?.takes === undefined && (request.routeOptions.url ?? '').startsWith('/v1/')
-  );
-}
-
-/** The refusal of a body by its type: says which ones the call takes. */
+/** Returns the error for a body of the wrong type; it lists the types that the call accepts. */
 export function unsupportedBody(request: FastifyRequest): AppError {
-  const given = `(it is ${bodyTypeOf(request).slice(0, 60) || 'of no type'})`;
+  const type = bodyTypeOf(request).slice(0, 60);
+  const actual = type === '' ? '(no type was given)' : `(it is ${type})`;
   const types = Object.keys(request.routeOptions.schema?.takes ?? {});
   if (types.length === 0)
-    return new AppError('unsupported_body', `This call takes no body; send none ${given}.`);
-  const named = types.map((type) =>
-    type === 'multipart/form-data' ? `${type} with a file in the field "file"` : type,
+    return new AppError('unsupported_body', `This call takes no body; send none ${actual}.`);
+  const accepted = types.map((accepted) =>
+    accepted === 'multipart/form-data' ? `${accepted} with a file in the field "file"` : accepted,
   );
-  return new AppError('unsupported_body', `The body must be ${named.join(' or ')} ${given}.`);
+  return new AppError('unsupported_body', `The body must be ${accepted.join(' or ')} ${actual}.`);
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
-/** Maximum read from a refused body: more than any client sends before it reads the response. */
+/** Maximum bytes read from a refused body: more than clients send before they read the response. */
 const maxDrainedBytes = 64 * 2 ** 20;
 
-/** After the response, a client that is still sending has this long before its connection is closed. */
+/** How long a client may continue to send after the response before its connection is closed. */
 const lingerMs = 500;
 
 /**
@@ -20,27 +20,24 @@ export async function drainBody(
   if (request.destroyed) return false;
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), milliseconds);
-  let dropped = 0;
-  const drop = (chunk: Buffer) => {
-    dropped += chunk.length;
-    if (dropped > maximum) resolve(false);
+  let discarded = 0;
+  const discard = (chunk: Buffer) => {
+    discarded += chunk.length;
+    if (discarded > maximum) resolve(false);
   };
   request.once('end', () => resolve(true));
   request.once('close', () => resolve(request.readableEnded));
-  request.on('data', drop);
+  request.on('data', discard);
   request.resume();
   const ended = await promise;
   clearTimeout(timer);
-  request.off('data', drop);
-  // A client that keeps sending is blocked by a full connection until it is closed.
+  request.off('data', discard);
+  // Backpressure stops a client that keeps sending until the connection is closed.
   if (!ended) request.pause();
   return ended;
 }
 
-/**
- * Closes connections whose body is still arriving when the request has been answered: a call without a body would
- * otherwise read one without end.
- */
+/** Closes connections that are still receiving a body after the response, which could otherwise continue forever. */
 export function closeUnreadBodies(app: FastifyInstance): void {
   app.addHook('onResponse', (request, _reply, done) => {
     if (!request.raw.complete) closeUnlessComplete(request.raw);
@@ -48,7 +45,7 @@ export function closeUnreadBodies(app: FastifyInstance): void {
   });
 }
 
-/** The client may be about to finish, and gets a moment to read the response. */
+/** Gives the client a moment to finish and to read the response. */
 function closeUnlessComplete(request: IncomingMessage): void {
   setTimeout(() => {
     if (!request.complete) request.destroy();

@@ -1,20 +1,19 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { AppError } from '../../errors.ts';
+import { parseWith } from '../fields/validation.ts';
 import { decodeText } from '../text/charset.ts';
-import { isDeeperThan } from '../text/json-depth.ts';
-import { bodyTypeOf, charsetOf, refusesBodies, unsupportedBody } from './body-type.ts';
-import { readBy } from '../fields/validation.ts';
+import { bodyTypeOf, charsetOf, refusesBody, unsupportedBody } from './body-type.ts';
 
-/** Largest body that is read as a whole. */
+/** Maximum size of a body that is read into memory. */
 export const maxBodyBytes = 2 ** 20;
 
-/** Nesting depth: no call needs more than four. Recursive code would exhaust the stack. */
+/** Maximum nesting depth. No call needs more than four levels; recursive code would exhaust the stack. */
 const maxDepth = 32;
 
 /**
- * Lets JSON bodies be empty: many clients name the type on every request, also where there is nothing to send. A route
- * that needs a body says so itself.
+ * Parses JSON bodies. An empty body is allowed: many clients send the content type on every request, even without a
+ * body. Routes that need a body check for it.
  */
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -23,12 +22,15 @@ export function acceptJson(app: FastifyInstance): void {
     const text = readJsonText(request, Buffer.from(body));
     if (text instanceof AppError) done(text);
     else if (text === '') done(null, undefined);
-    else if (refusesBodies(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else if (refusesBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
     else void parse(request, text, done);
   });
 }
 
-/** The text of a JSON body that may be parsed. JSON is UTF-8 (RFC 8259 §8.1); any other charset must be declared. */
+/**
+ * Returns the text of a JSON body, or the error if it cannot be decoded or is nested too deeply. JSON is UTF-8
+ * (RFC 8259 §8.1); any other charset must be declared.
+ */
 function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
   const charset = charsetOf(request);
   if (charset instanceof AppError) return charset;
@@ -37,22 +39,45 @@ function readJsonText(request: FastifyRequest, body: Buffer): string | AppError 
   if (!isDeeperThan(decoded.text, maxDepth)) return decoded.text;
   return new AppError(
     'invalid_request',
-    `The JSON has more than ${maxDepth} arrays and objects in each other; that is the limit.`,
+    `The JSON nests arrays and objects more than ${maxDepth} levels deep.`,
   );
 }
 
-/** What many clients send where they have nothing to say. */
+const quote = '"'.charCodeAt(0);
+const backslash = '\\'.charCodeAt(0);
+const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
+const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
+
+/** Whether JSON text nests arrays and objects deeper than `maximum`. One pass, without allocation. */
+export function isDeeperThan(json: string, maximum: number): boolean {
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const code = json.charCodeAt(at);
+    if (isString) {
+      if (code === backslash) at += 1;
+      else if (code === quote) isString = false;
+    } else if (code === quote) isString = true;
+    else if (openers.has(code)) {
+      depth += 1;
+      if (depth > maximum) return true;
+    } else if (closers.has(code)) depth -= 1;
+  }
+  return false;
+}
+
+/** Many clients send `{}` on calls without a body. */
 function isEmptyObject(text: string): boolean {
   return /^\s*\{\s*\}\s*$/.test(text);
 }
 
-/** The JSON body of a request, read by a schema; no body at all is an empty object. @throws {AppError} */
+/** Parses the JSON body of a request with a schema; a missing body counts as `{}`. @throws {AppError} */
 export function readJsonBody<Schema extends z.ZodType>(
   request: FastifyRequest,
   schema: Schema,
 ): z.output<Schema> {
   const type = bodyTypeOf(request);
   if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
-  // `null` is a body too, and no object.
-  return readBy(schema, request.body === undefined ? {} : request.body, 'body');
+  // Not `??`: `null` is a body, and not an object.
+  return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
 }

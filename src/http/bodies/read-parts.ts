@@ -5,63 +5,63 @@ import { AppError } from '../../errors.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 
-/** Limits of a form as a whole. */
+/** Limits of a whole form. */
 export interface FormLimits {
   readonly parts: number;
-  /** Bytes of the body: parts, boundaries, and bytes before the first and after the last part. */
+  /** Maximum size of the body, including boundaries and bytes before the first and after the last part. */
   readonly bodyBytes: number;
-  /** Longest pause between two packets. */
+  /** Maximum time without data. */
   readonly idleMs: number;
 }
 
-/** Headers of one part. Excess headers are cut, and the part then has no field name. */
+/** Headers of one part. Excess headers are dropped, so the part may have no field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */
 export interface PartReader {
-  /** Resolves when the whole body has arrived and each part has been processed. @throws {AppError} */
+  /** Resolves when the whole body was received and each part was processed. @throws {AppError} */
   readonly ended: Promise<void>;
   /** Stops reading; the current part fails with `reason`. */
   abandon(reason: unknown): void;
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. `take` gets each part that has a field name and reads its body to
- * the end; an error that it throws ends the form. Bodies without a declared length are counted, too.
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name; it must read the body to
+ * the end, and an error that it throws ends the form. The size limit also applies to bodies without a declared length.
  */
 export function readParts(
   request: IncomingMessage,
   limits: FormLimits,
-  take: (head: PartHead, body: Readable) => Promise<void>,
+  onPart: (head: PartHead, body: Readable) => Promise<void>,
 ): PartReader {
   const parser = makeParser(request);
   const { promise: failed, reject: fail } = Promise.withResolvers<never>();
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
-  const taken: Promise<void>[] = [];
+  const pending: Promise<void>[] = [];
   let parts = 0;
   let current: Readable | undefined;
 
   parser.on('part', (part: Readable) => {
-    // A truncated part emits the error here too, perhaps before it has a reader; unhandled, it would crash the process.
-    part.on('error', () => fail(cutShort()));
+    // A truncated part also emits an error, possibly before it has a reader; unhandled, it would crash the process.
+    part.on('error', () => fail(truncated()));
     part.once('header', (headers: PartHeaders) => {
       parts += 1;
       current = part;
-      taken.push(takePart(headers, part).catch(fail));
+      pending.push(handlePart(headers, part).catch(fail));
     });
   });
   parser.once('finish', finish);
-  parser.on('error', () => fail(cutShort()));
+  parser.on('error', () => fail(truncated()));
 
-  async function takePart(headers: PartHeaders, part: Readable): Promise<void> {
+  async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
     const head = readPartHead(headers);
     if (parts > limits.parts) throw tooManyParts(limits.parts);
-    if (head) await take(head, part);
+    if (head) await onPart(head, part);
     else part.resume();
   }
 
   const stop = pump(request, parser, limits, fail);
-  const read = Promise.all([finished, requestEnd(request)]).then(() => Promise.all(taken));
+  const read = Promise.all([finished, requestEnd(request)]).then(() => Promise.all(pending));
   const ended = Promise.race([failed, read]).then(() => undefined);
   ended.catch(() => undefined);
   return {
@@ -80,7 +80,7 @@ function makeParser(request: IncomingMessage): Dicer {
     try {
       return new Dicer({ boundary, ...headerLimits });
     } catch {
-      // A boundary that exceeds the parser's limit.
+      // The boundary exceeds the limit of the parser.
     }
   }
   throw new AppError(
@@ -94,8 +94,8 @@ function requestEnd(request: IncomingMessage): Promise<void> {
 }
 
 /**
- * Writes the body to the parser, and ends the form if its request is cut, stalls or is too large. Not a pipe, which
- * would end at the closing boundary and leave the bytes after it uncounted. Returns a function that stops it.
+ * Writes the body to the parser, and fails if the request is aborted, stalls or is too large. Returns a function that stops
+ * it. Not `pipe`, which would stop at the closing boundary and not count the bytes after it.
  */
 function pump(
   request: IncomingMessage,
@@ -104,44 +104,44 @@ function pump(
   fail: (error: AppError) => void,
 ): () => void {
   let received = 0;
-  let isOver = false;
+  let isFinished = false;
   const idle = setTimeout(
-    () => fail(new AppError('request_timeout', `No bytes came for ${idleMs / 1000} s.`)),
+    () => fail(new AppError('request_timeout', `No data arrived for ${idleMs / 1000} s.`)),
     idleMs,
   );
   const write = (chunk: Buffer) => {
     idle.refresh();
     received += chunk.length;
     if (received > bodyBytes) fail(bodyTooLarge(bodyBytes));
-    else if (!isOver && !parser.write(chunk)) {
+    else if (!isFinished && !parser.write(chunk)) {
       request.pause();
       parser.once('drain', () => request.resume());
     }
   };
   parser.once('finish', () => {
-    isOver = true;
+    isFinished = true;
   });
   request.on('data', write);
   request.once('end', () => {
-    if (!isOver) parser.end();
+    if (!isFinished) parser.end();
   });
-  request.once('error', () => fail(cutConnection()));
+  request.once('error', () => fail(connectionLost()));
   request.once('close', () => {
     clearTimeout(idle);
-    if (!request.complete) fail(cutConnection());
+    if (!request.complete) fail(connectionLost());
   });
   return () => {
     request.off('data', write);
   };
 }
 
-/** The connection is closed, so this only appears in the log. */
-export function cutConnection(): AppError {
-  return new AppError('body_cut_short', 'The connection ended before the body did.');
+/** Returns the error for an aborted request; it only appears in the log. */
+export function connectionLost(): AppError {
+  return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
 }
 
-function cutShort(): AppError {
-  return new AppError('body_cut_short', 'The form ended in the middle: its closing boundary is missing.');
+function truncated(): AppError {
+  return new AppError('body_cut_short', 'The form is truncated: its closing boundary is missing.');
 }
 
 function tooManyParts(maximum: number): AppError {
@@ -151,6 +151,6 @@ function tooManyParts(maximum: number): AppError {
 function bodyTooLarge(maximum: number): AppError {
   return new AppError(
     'body_too_large',
-    `The form has more than ${maximum} bytes, its parts and all around them.`,
+    `The form is larger than ${maximum} bytes, including boundaries and fields.`,
   );
 }

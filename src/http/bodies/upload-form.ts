@@ -5,10 +5,10 @@ import { AppError } from '../../errors.ts';
 import type { AssertFreeSpace } from '../../storage/free-space.ts';
 import type { ReceivedFile, Staging } from '../../storage/staging.ts';
 import { decodeFilename, type PartHead } from './part-head.ts';
-import { cutConnection, type PartReader, readParts } from './read-parts.ts';
+import { connectionLost, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits of a form beside that of its file. They are far above what any documented call sends. */
+/** Limits of a form besides its file, far above what any documented call sends. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -17,72 +17,72 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** What a form is larger than its file by, at most. */
-const formOverhead = 256 * 1024;
+/** Maximum bytes of a form in addition to its file. */
+const maxOverhead = 256 * 1024;
 
-/** The field whose part is the picture, regardless of its other headers. */
+/** The part with this name is the picture, whatever its other headers say. */
 const fileField = 'file';
 
-/** The field in which a form declares the charset of its other fields and file names (RFC 7578 §4.6). */
+/** The field that declares the charset of other fields and file names (RFC 7578 §4.6). */
 const charsetField = '_charset_';
 
-/** A form with one file, which lies in staging. Whoever takes it discards the file. */
+/** A form with one file in staging. The caller must discard the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
-  /** Empty if the form has no name for the file. */
+  /** Empty if the form does not name the file. */
   readonly filename: string;
-  /** The fields requested by the caller that the form contains. */
+  /** Requested fields that the form contains. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
-interface Parts {
+interface Dependencies {
   readonly staging: Staging;
   readonly assertFreeSpace: AssertFreeSpace;
   readonly maxBytes: number;
-  /** Longest pause between two packets. */
+  /** Maximum time without data. */
   readonly idleMs: number;
 }
 
 /**
- * Reads a `multipart/form-data` body: its `file` goes to staging while it arrives, its fields may stand before or after.
- * Fields that `names` does not have are skipped, whatever they hold: clients send more than one service needs.
+ * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields not
+ * listed in `names` are ignored: clients send fields for other services, too.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
- *   `request_timeout`, `invalid_request`, `storage_full`. Nothing stays in staging then.
+ *   `request_timeout`, `invalid_request`, `storage_full`. The staged file is then discarded.
  */
 export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly string[]) => Promise<UploadForm>;
 
 /** @see ReceiveUploadForm */
-export function makeReceiveUploadForm(parts: Parts): ReceiveUploadForm {
+export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   return async (request, names = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
-    if (length > parts.maxBytes + formOverhead) throw tooLarge(parts.maxBytes, length);
-    await parts.assertFreeSpace();
-    // It may have been cut meanwhile; its events are over then, and nothing would end the form.
-    if (request.destroyed && !request.complete) throw cutConnection();
-    const form = readForm(parts, request);
+    if (length > deps.maxBytes + maxOverhead) throw tooLarge(deps.maxBytes, length);
+    await deps.assertFreeSpace();
+    // If the request was aborted in the meantime, its events have fired already and the form would never end.
+    if (request.destroyed && !request.complete) throw connectionLost();
+    const form = readForm(deps, request);
     try {
       await form.reader.ended;
       return await requireFile(form, names);
     } catch (error) {
       form.reader.abandon(error);
-      // A disk that takes no more ends its part in the middle, and that looks like a form that was cut.
+      // A full disk aborts the file in the middle, which looks like a truncated form: prefer the error of the file.
       let reason = error;
       const received = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
       });
-      if (received) await parts.staging.discard(received.path);
+      if (received) await deps.staging.discard(received.path);
       throw reason;
     }
   };
 }
 
-/** The parts of a form received so far. Text is decoded at the end, when the charset of the form is known. */
+/** Parts received so far. Text is decoded at the end, when the charset of the form is known. */
 interface Received {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
-  /** In order of completion; parts are still being read when the next ones begin. */
+  /** In order of completion: a part may still be read when the next one begins. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
-  begunFields: number;
+  startedFields: number;
   readonly otherFiles: string[];
 }
 
@@ -91,9 +91,15 @@ interface Form {
   readonly received: Received;
 }
 
-function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage): Form {
-  const received: Received = { file: undefined, head: undefined, fields: [], begunFields: 0, otherFiles: [] };
-  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + formOverhead, idleMs };
+function readForm({ staging, maxBytes, idleMs }: Dependencies, request: IncomingMessage): Form {
+  const received: Received = {
+    file: undefined,
+    head: undefined,
+    fields: [],
+    startedFields: 0,
+    otherFiles: [],
+  };
+  const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverhead, idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
       if (received.file) throw secondFile();
@@ -105,15 +111,15 @@ function readForm({ staging, maxBytes, idleMs }: Parts, request: IncomingMessage
       if (received.otherFiles.length >= formLimits.files) throw tooMany('files', formLimits.files);
       body.resume();
     } else {
-      received.begunFields += 1;
-      if (received.begunFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
+      received.startedFields += 1;
+      if (received.startedFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
       received.fields.push({ head, bytes: await readField(head.field, body) });
     }
   });
   return { reader, received };
 }
 
-/** A field that contains the bytes of a picture is a file even without a file name. */
+/** A field of an image type is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
@@ -136,7 +142,7 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
     bytes += chunk.length;
     if (bytes > formLimits.fieldSize) {
       throw invalid(
-        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; a picture belongs into the field "${fileField}".`,
+        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the picture in the field "${fileField}".`,
       );
     }
     chunks.push(chunk);
@@ -148,13 +154,13 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   const file = await received.file;
   if (!file) {
     const [other] = received.otherFiles;
-    const others = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
-    throw new AppError('missing_file', `The form has no file in the field "${fileField}"${others}.`);
+    const hint = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
+    throw new AppError('missing_file', `The form has no file in the field "${fileField}"${hint}.`);
   }
   if (isText(file, received.head))
     throw new AppError(
       'missing_file',
-      `The field "${fileField}" of the form has text in the place of a file.`,
+      `The field "${fileField}" of the form contains text instead of a file.`,
     );
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   const charset = received.fields
@@ -172,7 +178,7 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   };
 }
 
-/** No picture format begins with plain text, so a part of this type is a text field. */
+/** Whether the part is a text field: no supported format consists of UTF-8 text. */
 function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
   if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
@@ -186,8 +192,8 @@ function decodeFields(fields: Received['fields'], formCharset: string | undefine
     const name = JSON.stringify(head.field);
     if ('fault' in decoded)
       throw invalid(`The form field ${name} ${decoded.fault}. Send it as UTF-8, or declare its charset.`);
-    const before = values.get(head.field);
-    if (before !== undefined && before !== decoded.text)
+    const previous = values.get(head.field);
+    if (previous !== undefined && previous !== decoded.text)
       throw invalid(`The form has the field ${name} more than once, with different values.`);
     values.set(head.field, decoded.text);
   }
@@ -195,7 +201,7 @@ function decodeFields(fields: Received['fields'], formCharset: string | undefine
 }
 
 function secondFile(): AppError {
-  return invalid('The form has more than one file in the field "file"; send one file in each request.');
+  return invalid('The form has more than one file in the field "file"; send one file per request.');
 }
 
 function tooMany(what: 'files' | 'fields', maximum: number): AppError {

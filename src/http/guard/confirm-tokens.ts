@@ -3,8 +3,8 @@ import { AppError } from '../../errors.ts';
 
 const header = 'x-confirm-token';
 
-/** Parameter names under which clients might put the token into a URL. */
-const namesInAddresses = new Set([
+/** Query parameters in which clients might send the token. */
+const queryNames = new Set([
   'confirm_token',
   'confirmtoken',
   'confirm',
@@ -13,34 +13,34 @@ const namesInAddresses = new Set([
 ]);
 
 /**
- * Hook of every route that removes files: refuses a token in the URL, which logs and browser histories store. It runs
- * before schema validation, which drops or refuses unknown parameters without saying where a token belongs.
+ * Hook of every route that removes files: refuses a token in the URL, which ends up in logs and browser histories. It runs
+ * before schema validation, which ignores or refuses unknown parameters without saying where a token belongs.
  */
-export function refuseTokenInAddress(
+export function refuseTokenInUrl(
   { raw }: FastifyRequest,
   _reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
   const names = [...new URLSearchParams((raw.url ?? '').split('?')[1]).keys()];
-  const found = names.find((name) => namesInAddresses.has(name.toLowerCase().replaceAll('-', '_')));
-  if (found === undefined) done();
+  const parameter = names.find((name) => queryNames.has(name.toLowerCase().replaceAll('-', '_')));
+  if (parameter === undefined) done();
   else
     done(
       new AppError(
         'invalid_request',
-        `The token does not belong in an address (query/${found}), where logs keep it: send it as confirm_token in the body or in the header X-Confirm-Token.`,
+        `Do not send the token in the URL (query/${parameter}), which logs store: send it as confirm_token in the body or in the header X-Confirm-Token.`,
       ),
     );
 }
 
-/** The tokens with which a request confirms a purge: from its body and from its header. */
+/** Returns the tokens of a request, from its body and from its header. */
 export function confirmTokensOf({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
-  const given = headers[header];
-  const inHeader = given === undefined ? undefined : readText(String(given));
+  const value = headers[header];
+  const inHeader = value === undefined ? undefined : decodeHeader(String(value));
   return [inBody, inHeader].filter((token) => token !== undefined && token !== null);
 }
 
-/** Clients encode non-ASCII header text as UTF-8, and Node decodes each byte as one character. */
-function readText(value: string): string {
+/** Clients encode non-ASCII headers as UTF-8, but Node decodes them as latin1. */
+function decodeHeader(value: string): string {
   return Buffer.from(value, 'latin1').toString('utf8');
 }

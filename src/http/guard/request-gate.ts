@@ -3,26 +3,25 @@ import { AppError, type ErrorCode } from '../../errors.ts';
 import { isAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
 import type { HttpConfig } from '../surface.ts';
 
-/** Checks that apply to every request, for any URL, before its body is read. */
+/** A check of every request, whatever its URL, before its body is read. */
 interface Rule {
-  /** Which requests it checks. */
   readonly applies: (method: string) => boolean;
-  /** Why the request is refused; `undefined` if it passes. */
+  /** Returns why the request is refused; `undefined` if it passes. */
   readonly refuse: (request: FastifyRequest) => string | undefined;
   readonly code: ErrorCode;
 }
 
 type ServerConfig = HttpConfig['server'];
 
-/** Safe methods: pages of other origins cannot read the responses, unless `CORS_ORIGINS` allows it. */
+/** Pages of other origins may send these, but cannot read the responses unless `CORS_ORIGINS` allows it. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 const always = (): boolean => true;
 const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
 
 /**
- * The gate of all surfaces. A web page can send requests to servers that only its visitor can reach; browsers declare
- * the host and the page's origin. Clients other than browsers send neither `Origin` nor `Sec-Fetch-Site`, and pass.
+ * Refuses requests that a malicious web page sends through the browser of a visitor who can reach the server. Browsers
+ * declare the host and the origin of the page. Other clients send neither `Origin` nor `Sec-Fetch-Site`, and pass.
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
@@ -42,8 +41,8 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
   });
 }
 
-/** Cached spellings of allowed hosts; clients use only a few. */
-const rememberedHosts = 200;
+/** Number of allowed `Host` values that are cached; clients use only a few. */
+const maxCachedHosts = 200;
 
 /**
  * Refuses unknown host names. A page whose own host name resolves to this machine (DNS rebinding) counts as same-origin
@@ -53,13 +52,13 @@ const rememberedHosts = 200;
 function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['refuse'] {
   const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
   if (!isGuarded) return () => undefined;
-  const known = new Set<string>();
+  const cached = new Set<string>();
 
   function isAllowed(authority: string): boolean {
-    if (known.has(authority)) return true;
+    if (cached.has(authority)) return true;
     const host = parseHost(authority);
-    if (host === undefined || !isServed(host, allowedHosts)) return false;
-    if (known.size < rememberedHosts) known.add(authority);
+    if (host === undefined || !isServedHost(host, allowedHosts)) return false;
+    if (cached.size < maxCachedHosts) cached.add(authority);
     return true;
   }
 
@@ -69,12 +68,12 @@ function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['ref
       (authority) => authority !== undefined && authority !== '' && !isAllowed(authority),
     );
     if (refused === undefined) return undefined;
-    const where = isOnLoopback ? 'it listens on this machine only' : 'it is not among its host names';
-    return `This server does not answer to the host ${shown(refused)}: ${where}. If clients are meant to reach it under that name, add the name to ALLOWED_HOSTS, or set PUBLIC_URL, and start again.`;
+    const reason = isOnLoopback ? 'it listens on loopback only' : 'it is not one of its host names';
+    return `This server does not serve the host ${quote(refused)}: ${reason}. If clients should reach it under that name, add the name to ALLOWED_HOSTS or set PUBLIC_URL, then restart.`;
   };
 }
 
-function isServed(host: string, allowedHosts: readonly string[]): boolean {
+function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
   if (isAddress(host) || isLoopbackHost(host)) return true;
   return allowedHosts.some((allowed) =>
     allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
@@ -88,27 +87,24 @@ function targetAuthority(target: string | undefined): string | undefined {
 }
 
 /**
- * Refuses writes from pages of other origins, by `Origin`. `null` is the origin of pages such as local files and
- * sandboxed frames, and any page can obtain it. `*` in `CORS_ORIGINS` does not allow writes.
+ * Refuses writes from pages of other origins, by `Origin`. `null` is the origin of local files and sandboxed frames; any
+ * page can obtain it. `*` in `CORS_ORIGINS` does not allow writes.
  */
 function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['refuse'] {
-  const named = new Set(corsOrigins === '*' ? [] : corsOrigins);
-  if (publicOrigin !== undefined) named.add(publicOrigin);
+  const allowed = new Set(corsOrigins === '*' ? [] : corsOrigins);
+  if (publicOrigin !== undefined) allowed.add(publicOrigin);
   return ({ raw }) => {
     const { origin, host } = raw.headers;
-    if (origin === undefined || named.has(origin)) return undefined;
+    if (origin === undefined || allowed.has(origin)) return undefined;
     if (isOriginOf(origin, targetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
-      return 'A page without an origin (a local file, or a sandboxed frame) may not change anything here: serve it over HTTP, and name its origin in CORS_ORIGINS.';
-    const star = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS lets pages read only)' : '';
-    return `A page of the origin ${shown(origin)} may not change anything here${star}. If it is meant to, name the origin in CORS_ORIGINS; if it is this server's own, seen through a proxy, set PUBLIC_URL; and start again.`;
+      return 'Pages with a null origin (local files, sandboxed frames) may not write: serve the page over HTTP and add its origin to CORS_ORIGINS.';
+    const wildcard = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
+    return `Pages of the origin ${quote(origin)} may not write${wildcard}. To allow them, add the origin to CORS_ORIGINS; if it is the origin of this server behind a proxy, set PUBLIC_URL. Then restart.`;
   };
 }
 
-/**
- * Whether `origin` is the server's own, under the host name of the request. A proxy may terminate TLS, so the scheme is
- * ignored.
- */
+/** Whether `origin` has the host name of the request. A proxy may terminate TLS, so the scheme is ignored. */
 function isOriginOf(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const page = URL.parse(origin);
@@ -121,10 +117,34 @@ function isOriginOf(origin: string, authority: string | undefined): boolean {
 function refuseOtherSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
-  return `The browser says that a page of another origin sent this (Sec-Fetch-Site: ${site}), and not of which one; such pages may not change anything here.`;
+  return `A page of another origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
 }
 
-/** A client-supplied value, shortened for a message. */
-function shown(text: string): string {
+/** Quotes text of the client in a message, shortened. */
+function quote(text: string): string {
   return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text);
+}
+
+/**
+ * Refuses requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first; a proxy may have
+ * used the last.
+ */
+export function refuseSeveralHosts(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (countHosts(request.raw.rawHeaders) > 1)
+      done(
+        new AppError('invalid_request', 'The request has more than one Host header; exactly one is allowed.'),
+      );
+    else done();
+  });
+}
+
+/** `rawHeaders` alternates names and values. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts;
 }

@@ -1,31 +1,36 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
-/** State of a connection with pending responses. */
+/** Progress of the responses on a connection. */
 interface Progress {
   /** Pending responses; several if requests are pipelined. */
   responses: number;
-  /** Time since nothing was sent, on the process clock in milliseconds; `undefined` while data flows. */
-  quietSince: number | undefined;
+  /** When data stopped flowing, in milliseconds of the process clock; `undefined` while it flows. */
+  stalledSince: number | undefined;
   checkedAt: number;
-  /** Bytes waiting for the client; a change means progress. */
-  waiting: number;
+  /** Buffered bytes; a change means progress. */
+  buffered: number;
 }
 
-/** Number of checks per stall period, so that a stall is detected soon after the timeout. */
-const checks = 10;
+/** Checks per timeout, so that a stall is detected soon after it. */
+const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has not read any of a response for `stallMs`, and would otherwise hold resources
- * indefinitely. Progress is measured by the waiting bytes that the system accepts. Time with nothing waiting, while the
- * response is being prepared or its upload is still arriving, does not count: other limits apply there.
+ * Closes connections whose client has read nothing of a response for `stallMs`, which could otherwise hold resources
+ * forever. A change of the buffered bytes counts as progress. Time without buffered bytes does not count, because then the
+ * response is still being prepared or the upload is still arriving, and other limits apply.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
-  const interval = stallMs / checks;
+  const interval = stallMs / checksPerTimeout;
   const known = new WeakMap<Socket, Progress>();
 
   app.server.on('request', ({ socket }, response) => {
-    const progress = known.get(socket) ?? { responses: 0, quietSince: undefined, checkedAt: 0, waiting: 0 };
+    const progress = known.get(socket) ?? {
+      responses: 0,
+      stalledSince: undefined,
+      checkedAt: 0,
+      buffered: 0,
+    };
     known.set(socket, progress);
     progress.responses += 1;
     // Node resets this with its own timeout when the connection becomes idle.
@@ -33,9 +38,9 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.responses -= 1));
   });
 
-  // With a listener, Node leaves closing sockets to it, idle ones included. The event fires after `interval` without
-  // bytes in either direction: its timer follows what the system has accepted of a large write, which no stream
-  // exposes.
+  // With a listener, Node leaves it to the listener to close sockets, including idle ones. The event fires after `interval`
+  // without traffic in either direction. Its timer considers what the kernel accepted of a large write, which no stream
+  // property exposes.
   app.server.on('timeout', (socket: Socket) => {
     const progress = known.get(socket);
     if (!progress || progress.responses === 0 || socket.writableFinished) {
@@ -43,15 +48,16 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
       return;
     }
     const now = performance.now();
-    const isFirst = progress.waiting !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
-    if (isFirst) progress.quietSince = undefined;
-    progress.waiting = socket.writableLength;
+    const isFirstCheck =
+      progress.buffered !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
+    if (isFirstCheck) progress.stalledSince = undefined;
+    progress.buffered = socket.writableLength;
     progress.checkedAt = now;
-    if (progress.waiting > 0) progress.quietSince ??= now - interval;
-    if (progress.quietSince !== undefined && now - progress.quietSince >= stallMs) {
+    if (progress.buffered > 0) progress.stalledSince ??= now - interval;
+    if (progress.stalledSince !== undefined && now - progress.stalledSince >= stallMs) {
       app.log.info(
-        { stallMs, waiting: progress.waiting },
-        'a client read nothing of a response; closing its connection',
+        { stallMs, buffered: progress.buffered },
+        'a client stopped reading a response; closing its connection',
       );
       socket.destroy();
     } else socket.setTimeout(interval);

@@ -2,22 +2,22 @@ import { z } from 'zod';
 import { type ErrorCode, errorTable } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
 
-/** What an error looks like on every surface. */
+/** Schema of errors, the same on every surface. */
 const problemSchema = z
   .looseObject({
-    type: z.string().describe('`urn:vitrine:error:` and the code.'),
-    title: z.string().describe('The same for every error of a code.'),
-    status: z.int().describe('The HTTP status again.'),
-    detail: z.string().describe('For people: what was wrong, the limit and the value.'),
-    code: z.string().describe('Name for programs.'),
+    type: z.string().describe('`urn:vitrine:error:` followed by the code.'),
+    title: z.string().describe('Short description of the code.'),
+    status: z.int().describe('HTTP status.'),
+    detail: z.string().describe('What was wrong, for people, with the limit and the value.'),
+    code: z.string().describe('Error code, for programs.'),
     family: z
       .string()
       .optional()
-      .describe('`picture_damaged` for every code of a picture that cannot be decoded.'),
+      .describe('`picture_damaged` for every code that means that the picture cannot be decoded.'),
   })
   .meta({
     id: 'Problem',
-    description: 'An error, after RFC 9457. Some codes have further members.',
+    description: 'An error (RFC 9457). Some codes have additional members.',
     examples: [
       {
         type: 'urn:vitrine:error:image_not_found',
@@ -29,64 +29,64 @@ const problemSchema = z
     ],
   });
 
-/** One answer of a call, as the documentation describes it. */
-interface Answer {
+/** A response in the OpenAPI document. */
+interface DocumentedResponse {
   readonly description: string;
   readonly content?: Readonly<Record<string, { readonly schema: z.ZodType }>>;
 }
 
-/** An answer in JSON. */
-export function json(schema: z.ZodType, description: string): Answer {
+/** Returns a JSON response. */
+export function json(schema: z.ZodType, description: string): DocumentedResponse {
   return { description, content: { 'application/json': { schema } } };
 }
 
-/** An answer without a body. */
+/** Returns a response without a body. */
 export function empty(description: string): z.ZodType {
   return z.undefined().describe(description);
 }
 
 const bytes = z.string().meta({ format: 'binary' });
-const unchanged = empty('The client has this version already.');
+const unchanged = empty('The client already has this version.');
 
-const elsewhere = empty('The store gives it, at the address in `Location` (`S3_DELIVERY`).');
+const redirected = empty('Redirects to the store (`S3_DELIVERY`).');
 
-/** How a rendition is answered. */
-export const renditionAnswers = {
+/** Successful responses of routes that serve a rendition. */
+export const renditionResponses = {
   200: binary('The rendition.', 'image/jpeg'),
-  302: elsewhere,
+  302: redirected,
   304: unchanged,
 };
 
-/** How an original is answered. */
-export const originalAnswers = {
-  200: binary('The whole file, byte for byte.', ...Object.values(mediaTypes)),
-  206: binary('A part of the file.', ...Object.values(mediaTypes)),
-  302: elsewhere,
+/** Successful responses of routes that serve an original. */
+export const originalResponses = {
+  200: binary('The whole file.', ...Object.values(mediaTypes)),
+  206: binary('The requested range.', ...Object.values(mediaTypes)),
+  302: redirected,
   304: unchanged,
 };
 
-/** An answer of bytes, such as a picture. */
-function binary(description: string, ...types: string[]): Answer {
+/** Returns a binary response. */
+function binary(description: string, ...types: string[]): DocumentedResponse {
   return { description, content: Object.fromEntries(types.map((type) => [type, { schema: bytes }])) };
 }
 
-/** An answer of text. */
+/** Returns the content of a text response. */
 export function text(type: string): Record<string, { readonly schema: z.ZodType }> {
   return { [type]: { schema: z.string() } };
 }
 
 /**
- * The answers of a call: those of success by status, and the errors by code. They are documented only: an answer that
- * differs from its schema is found by tests. At run time it would be an error 500 that helps nobody.
+ * Returns the documented responses of a call: successes by status, and errors by code. Responses are not validated at run
+ * time, where a mismatch would turn into a useless 500; tests check them.
  */
-export function answers(
-  successes: Readonly<Record<number, Answer | z.ZodType>>,
+export function responses(
+  successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,
   ...errors: ErrorCode[]
 ): Record<string, unknown> {
   return { ...successes, ...problems(errors) };
 }
 
-function problems(codes: readonly ErrorCode[]): Record<number, Answer> {
+function problems(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
   const byStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
   return Object.fromEntries(
     Array.from(byStatus, ([status, group]) => [

@@ -8,52 +8,55 @@ import type { Redirect } from '../../services/redirect-to-storage.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
-/** The address names the recipe, so what it gives never changes. */
-const forever = 'public, max-age=31536000, immutable';
+/** For addresses with the current recipe version: their content never changes. */
+const immutable = 'public, max-age=31536000, immutable';
 
-/** May be kept, but must be asked about: the picture can be deleted, or made anew. */
+/** For other addresses: the picture can be deleted or remade. */
 const revalidate = 'public, no-cache';
 
-/** A picture is never guessed to be something else, and never runs as a page. */
-const safe = {
+/** Prevents browsers from sniffing another type and from running a picture as a page. */
+const securityHeaders = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
 };
 
-const safeHeaders = Object.entries(safe).flat();
+const flatSecurityHeaders = Object.entries(securityHeaders).flat();
 
-/** Sends a rendition; `recipe` is the version that the address names, if it does. */
-export async function replyRendition(
+/** Sends a rendition. `recipe` is the recipe version in the address, if any. */
+export async function sendRendition(
   request: FastifyRequest,
   reply: FastifyReply,
   found: RetrievedRendition,
   recipe: string | undefined,
 ): Promise<FastifyReply> {
-  if ('body' in found) return replyFromMemory(request, reply, found, recipe, headersSetBefore(reply));
-  if ('redirect' in found)
-    return replyRedirect(request, reply, found.redirect, { contentType: 'image/jpeg' });
+  if ('body' in found) return sendCachedRendition(request, reply, found, recipe, presentHeaders(reply));
+  if ('redirect' in found) return sendRedirect(request, reply, found.redirect, { contentType: 'image/jpeg' });
   const { etag, rendition } = found;
-  void reply.headers({ ...safe, etag, 'cache-control': recipe === rendition.recipe ? forever : revalidate });
+  void reply.headers({
+    ...securityHeaders,
+    etag,
+    'cache-control': recipe === rendition.recipe ? immutable : revalidate,
+  });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
   void reply.header('content-type', 'image/jpeg');
   return sendStream(request, reply, rendition.bytes, found.open);
 }
 
 /**
- * Sends a rendition that lies in memory. This is the hottest answer of all, so it is written past Fastify's chain of
- * serializing and header objects (`npm run bench:read` shows the effect); its hooks for the end of a request still run.
- * `more` are further headers, as a flat list of names and values.
+ * Sends a cached rendition. This is the hottest response, so it bypasses Fastify's serialization and header objects
+ * (`npm run bench:read` shows the effect); `onResponse` hooks still run. `more` are additional headers as a flat array of
+ * names and values.
  */
-export function replyFromMemory(
+export function sendCachedRendition(
   request: FastifyRequest,
   reply: FastifyReply,
-  { body, etag, recipe: made }: CachedRendition,
+  { body, etag, recipe: currentRecipe }: CachedRendition,
   recipe: string | undefined,
   more: readonly string[],
 ): FastifyReply {
   reply.hijack();
-  const cacheControl = recipe === made ? forever : revalidate;
-  const headers = ['etag', etag, 'cache-control', cacheControl, ...safeHeaders, ...more];
+  const cacheControl = recipe === currentRecipe ? immutable : revalidate;
+  const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...more];
   if (isFresh(request.headers['if-none-match'], etag)) {
     reply.raw.writeHead(304, headers).end();
     return reply;
@@ -63,13 +66,13 @@ export function replyFromMemory(
   return reply;
 }
 
-/** Hooks may have set headers, such as those for pages of other origins. */
-function headersSetBefore(reply: FastifyReply): string[] {
+/** Hooks may have set headers, such as those of CORS. */
+function presentHeaders(reply: FastifyReply): string[] {
   return Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
-/** Sends an original, whole or in part. */
-export async function replyOriginal(
+/** Sends an original or a byte range of it. */
+export async function sendOriginal(
   request: FastifyRequest,
   reply: FastifyReply,
   found: RetrievedOriginal,
@@ -78,9 +81,9 @@ export async function replyOriginal(
   const contentType = image.format ? mediaTypes[image.format] : 'application/octet-stream';
   const disposition = contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' });
   if (redirect)
-    return replyRedirect(request, reply, redirect, { contentType, contentDisposition: disposition });
+    return sendRedirect(request, reply, redirect, { contentType, contentDisposition: disposition });
   void reply.headers({
-    ...safe,
+    ...securityHeaders,
     etag,
     'cache-control': revalidate,
     'accept-ranges': 'bytes',
@@ -95,8 +98,8 @@ export async function replyOriginal(
   return sendStream(request, reply, last - first + 1, () => found.open({ first, last }));
 }
 
-/** Sends the client to the store, which answers with these headers. The address is not for everybody's cache. */
-async function replyRedirect(
+/** Redirects the client to the store, which sends the file with these headers. The signed URL is for private caches only. */
+async function sendRedirect(
   { method }: FastifyRequest,
   reply: FastifyReply,
   redirect: Redirect,
@@ -116,19 +119,19 @@ async function sendStream(
   open: () => Promise<Readable>,
 ): Promise<FastifyReply> {
   void reply.header('content-length', length);
-  // Fastify measures whatever it is given, except a stream: an empty one keeps the length of the file.
+  // Fastify overwrites `content-length` for any body but a stream.
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   return reply.send(await open());
 }
 
-/** Whether the client has this version already (RFC 9110 §13.1.2: the comparison is weak). */
+/** Whether the client has this version already (RFC 9110 §13.1.2: weak comparison). */
 function isFresh(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);
 }
 
-/** One range; several, or a form that nobody knows, are answered with the whole file, as RFC 9110 §14.2 allows. */
+/** Returns the requested range; `undefined` for multiple ranges or unknown units, which RFC 9110 §14.2 allows to ignore. */
 function readRange(
   { headers }: FastifyRequest,
   reply: FastifyReply,
@@ -137,14 +140,14 @@ function readRange(
 ): { start: number; end: number } | undefined {
   const stale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
   if (headers.range === undefined || stale) return undefined;
-  // More of the last bytes than there are is the whole file (RFC 9110 §14.1.2); the parser calls it unsatisfiable.
+  // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2); the parser calls it unsatisfiable.
   if (Number(/^bytes=-(\d+)$/.exec(headers.range)?.[1]) >= bytes) return { start: 0, end: bytes - 1 };
   const ranges = parseRange(bytes, headers.range, { combine: true });
   if (ranges === -1) {
     void reply.header('content-range', `bytes */${bytes}`);
     throw new AppError(
       'range_not_satisfiable',
-      `The range ${headers.range.slice(0, 80)} lies outside the file of ${bytes} bytes.`,
+      `The range ${headers.range.slice(0, 80)} is outside the file, which has ${bytes} bytes.`,
     );
   }
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined;

@@ -1,42 +1,49 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../errors.ts';
 
-interface KnownAddress {
+interface KnownRoute {
   readonly pattern: RegExp;
   readonly methods: Set<string>;
 }
 
-/** Answers what a request was refused for that no route took: the address, or its method only. */
-export type NameMissingRoute = (
+/** Explains why no route matched a request: the address is unknown, or only the method is wrong. */
+export type ExplainMissingRoute = (
   method: string,
-  address: string,
-) => { readonly error: AppError; readonly allow: readonly string[] };
+  url: string,
+) => {
+  readonly error: AppError;
+  /** Methods for the `Allow` header; empty if the address is unknown. */
+  readonly allow: readonly string[];
+};
 
-/** Collects the addresses of all routes to come, so that a wrong method is told from a wrong address. */
-export function collectAddresses(app: FastifyInstance): NameMissingRoute {
-  const known = new Map<string, KnownAddress>();
+/** Collects all routes registered later, so that a wrong method gets 405 instead of 404. */
+export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
+  const known = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // Preflights are answered everywhere; that makes no address known.
+    // The CORS plugin registers a wildcard for preflights; it must not make every address known.
     if (url === '*' || url === '/*') return;
-    const entry = known.get(url) ?? { pattern: patternOf(url), methods: new Set() };
-    for (const one of [method].flat()) entry.methods.add(one);
-    known.set(url, entry);
+    const route = known.get(url) ?? { pattern: patternOf(url), methods: new Set() };
+    for (const one of [method].flat()) route.methods.add(one);
+    known.set(url, route);
   });
-  return (method, address) => nameMissing(known, method, address.split('?')[0] ?? '');
+  return (method, url) => explain(known, method, url.split('?')[0] ?? '');
 }
 
-function nameMissing(known: ReadonlyMap<string, KnownAddress>, method: string, path: string) {
+function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
   const matching = [...known.values()].filter(({ pattern }) => pattern.test(path));
   const allow = [...new Set(matching.flatMap(({ methods }) => [...methods]))].toSorted();
-  const shown = `${method} ${path.slice(0, 200)}`;
-  // A route may have looked and found nothing, as for a file that is not there.
+  const shortPath = path.slice(0, 200);
+  // A matching route may itself report 404, as for a missing static file.
   if (allow.length === 0 || allow.includes(method))
-    return { error: new AppError('route_not_found', `There is nothing at ${shown}.`), allow: [] };
-  const takes = `${path.slice(0, 200)} takes ${allow.join(', ')}, not ${method}.`;
-  return { error: new AppError('method_not_allowed', takes), allow };
+    return {
+      error: new AppError('route_not_found', `There is nothing at ${method} ${shortPath}.`),
+      allow: [],
+    };
+  const sentence = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;
+  return { error: new AppError('method_not_allowed', sentence), allow };
 }
 
-/** `/a/:id/*` as a regular expression; a trailing slash does not matter. */
+/** Converts `/a/:id/*` to a regular expression that allows a trailing slash. */
 function patternOf(url: string): RegExp {
   const segments = url
     .split('/')
