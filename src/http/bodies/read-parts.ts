@@ -120,6 +120,8 @@ function pump(
   };
   parser.once('finish', () => {
     isFinished = true;
+    // The parser never drains if its last write both filled the buffer of the part and ended it.
+    request.resume();
   });
   request.on('data', write);
   request.once('end', () => {
