@@ -69,7 +69,7 @@ describe('connections of one address', () => {
     expect(refused.status).toBe(429);
     expect(JSON.parse(refused.body)).toMatchObject({
       code: 'too_many_connections',
-      detail: expect.stringContaining('more than 3 connections open'),
+      detail: expect.stringContaining('more than 3 open connections'),
     });
     expect((await visit('127.0.0.3')).status).toBe(200);
     await kept[0]?.close();

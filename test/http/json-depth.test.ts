@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isDeeperThan } from '../../../src/http/bodies/json-body.ts';
+import { isDeeperThan } from '../../src/http/bodies/json-body.ts';
 
 test.each([
   ['', 0, false],

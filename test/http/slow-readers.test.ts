@@ -42,7 +42,7 @@ describe('a server whose places are all taken by clients that read nothing', () 
     };
     expect(await answered()).toBe(false);
     await expect.poll(answered, { timeout: 5_000, interval: 50 }).toBe(true);
-    expect(server().log()).toContain('a client read nothing of a response');
+    expect(server().log()).toContain('a client stopped reading a response');
     for (const { socket } of greedy) socket.destroy();
   });
 
