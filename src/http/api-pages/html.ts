@@ -1,4 +1,4 @@
-/** HTML that is safe to write into a page. */
+/** Escaped HTML. */
 export interface Html {
   readonly html: string;
 }
@@ -13,24 +13,24 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** HTML with values in it; texts among them are escaped. */
+/** Template tag: escapes interpolated text, but not interpolated HTML. */
 export function html(texts: TemplateStringsArray, ...parts: Part[]): Html {
   return { html: texts.map((text, index) => text + write(parts[index])).join('') };
 }
 
 function write(part: Part): string {
   if (part === undefined || part === false) return '';
-  if (typeof part === 'object') return 'html' in part ? part.html : part.map((one) => one.html).join('');
+  if (typeof part === 'object') return 'html' in part ? part.html : part.map((item) => item.html).join('');
   return escapeText(String(part));
 }
 
-/** A sentence whose words between backticks are code. */
+/** Converts text with code in backticks to HTML. */
 export function prose(text: string): Html {
-  const words = text.split('`').map((word, index) => {
-    const safe = escapeText(word);
-    return index % 2 === 1 ? `<code>${safe}</code>` : safe;
+  const parts = text.split('`').map((part, index) => {
+    const escaped = escapeText(part);
+    return index % 2 === 1 ? `<code>${escaped}</code>` : escaped;
   });
-  return { html: words.join('') };
+  return { html: parts.join('') };
 }
 
 function escapeText(text: string): string {

@@ -1,4 +1,4 @@
-/** The parts of a JSON Schema that the reference page shows. */
+/** The part of JSON Schema that `/redoc` renders. */
 export interface Schema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -17,7 +17,7 @@ export interface Schema {
   readonly examples?: readonly unknown[];
 }
 
-/** A parameter of a call. */
+/** A parameter of an operation. */
 export interface Parameter {
   readonly name: string;
   readonly in: string;
@@ -26,10 +26,10 @@ export interface Parameter {
   readonly schema: Schema;
 }
 
-/** Contents by media type. */
+/** Schemas by media type. */
 export type Contents = Readonly<Record<string, { readonly schema?: Schema }>>;
 
-/** A call, as OpenAPI describes it. */
+/** An operation of OpenAPI. */
 export interface Operation {
   readonly summary?: string;
   readonly description?: string;
@@ -39,7 +39,7 @@ export interface Operation {
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Contents }>>;
 }
 
-/** The parts of an OpenAPI document that the reference page shows. */
+/** The part of an OpenAPI document that `/redoc` renders. */
 export interface OpenApiDocument {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly tags: readonly { readonly name: string; readonly description: string }[];
@@ -47,7 +47,7 @@ export interface OpenApiDocument {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-/** A call with its address. */
+/** An operation with its method and path. */
 export interface Call {
   readonly method: string;
   readonly path: string;

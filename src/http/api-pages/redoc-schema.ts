@@ -1,69 +1,70 @@
 import { type Html, html, prose } from './html.ts';
 import type { Schema } from './openapi-types.ts';
 
-/** A content: its fields if it is an object, else its type in words. */
+/** Renders a body: the fields of an object, each alternative of a union of objects, or a type. */
 export function renderContent(schema: Schema | undefined): Html {
   if (!schema) return html``;
-  if (schema.properties) return renderSchemaTable(schema);
-  return html`<p>${typeWords(schema)}${schema.description !== undefined && html`: ${prose(schema.description)}`}</p>
+  if (schema.properties) return renderFields(schema);
+  if (schema.anyOf?.every(({ properties }) => properties))
+    return join(schema.anyOf.map(renderFields), html`<p class="label">or</p>`.html);
+  return html`<p>${renderType(schema)}${schema.description !== undefined && html`: ${prose(schema.description)}`}</p>
 ${renderExample(schema)}`;
 }
 
-/** The fields of an object, one in each row; those of inner objects below. */
-export function renderSchemaTable(schema: Schema): Html {
+/** Renders the fields of an object and an example. Nested objects are collapsed. */
+export function renderFields(schema: Schema): Html {
   const { properties = {}, required = [] } = schema;
-  return html`<table>
-<thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
-<tbody>
+  return html`<dl class="fields">
 ${Object.entries(properties).map(
-  ([name, field]) => html`<tr><th scope="row"><code>${name}</code></th>
-<td>${typeWords(field)}${!required.includes(name) && html` <span class="quiet">optional</span>`}</td>
-<td>${prose(field.description ?? '')}${renderInner(field)}</td></tr>
+  ([name, field]) => html`<div><dt><code>${name}</code> <span class="type">${renderType(field)}</span>
+${!required.includes(name) && html`<span class="note">optional</span>`}</dt>
+<dd>${prose(field.description ?? '')}${renderNested(field)}</dd></div>
 `,
-)}</tbody>
-</table>
+)}</dl>
 ${renderExample(schema)}`;
 }
 
-function renderInner(field: Schema): Html | undefined {
-  const extra = typeof field.additionalProperties === 'object' ? field.additionalProperties : undefined;
-  const inner = field.properties ? field : (field.items ?? extra);
-  return inner?.properties && html`<details><summary>Fields</summary>${renderSchemaTable(inner)}</details>`;
+function renderNested(field: Schema): Html | undefined {
+  const values = typeof field.additionalProperties === 'object' ? field.additionalProperties : undefined;
+  const nested = field.properties ? field : (field.items ?? values);
+  return nested?.properties && html`<details><summary>Fields</summary>${renderFields(nested)}</details>`;
 }
 
 function renderExample({ examples }: Schema): Html | undefined {
   const [example] = examples ?? [];
   if (example === undefined) return undefined;
-  return html`<pre><code>${typeof example === 'string' ? example : JSON.stringify(example, null, 2)}</code></pre>`;
+  const text = typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+  return html`<p class="label">Example</p>
+<pre tabindex="0"><code>${text}</code></pre>`;
 }
 
-/** The type of a value in words, with a link where it has a name. */
-export function typeWords(schema: Schema): Html {
+/** Renders the type of a value in words; named schemas are links. */
+export function renderType(schema: Schema): Html {
   const name = schema.$ref?.split('/').at(-1);
   if (name !== undefined) return html`<a href="#schema-${name}">${name}</a>`;
-  if (schema.anyOf) return joined(schema.anyOf.map(typeWords), ' or ');
-  if (schema.enum) return joined(schema.enum.map(literal), ', ');
-  if (schema.const !== undefined) return literal(schema.const);
-  if (schema.items) return html`list of ${typeWords(schema.items)}`;
+  if (schema.anyOf) return join(schema.anyOf.map(renderType), ' or ');
+  if (schema.enum) return join(schema.enum.map(renderLiteral), ', ');
+  if (schema.const !== undefined) return renderLiteral(schema.const);
+  if (schema.items) return html`list of ${renderType(schema.items)}`;
   if (typeof schema.additionalProperties === 'object' && !schema.properties)
-    return html`object of ${typeWords(schema.additionalProperties)}`;
-  return html`${[schema.type ?? 'any'].flat().join(' or ')}${limits(schema)}`;
+    return html`map of ${renderType(schema.additionalProperties)}`;
+  return html`${[schema.type ?? 'any'].flat().join(' or ')}${describeLimits(schema)}`;
 }
 
-function limits({ format, minimum, maximum, default: standard }: Schema): string {
-  const bounded = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
-  const words = [
+function describeLimits({ format, minimum, maximum, default: defaultValue }: Schema): string {
+  const isBounded = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
+  const limits = [
     format,
-    bounded && `${minimum} to ${maximum}`,
-    standard !== undefined && `default ${JSON.stringify(standard)}`,
-  ].filter((word) => typeof word === 'string');
-  return words.length === 0 ? '' : ` (${words.join(', ')})`;
+    isBounded && `${minimum} to ${maximum}`,
+    defaultValue !== undefined && `default ${JSON.stringify(defaultValue)}`,
+  ].filter((limit) => typeof limit === 'string');
+  return limits.length === 0 ? '' : ` (${limits.join(', ')})`;
 }
 
-function literal(value: unknown): Html {
+function renderLiteral(value: unknown): Html {
   return html`<code>${JSON.stringify(value)}</code>`;
 }
 
-function joined(parts: readonly Html[], separator: string): Html {
+function join(parts: readonly Html[], separator: string): Html {
   return { html: parts.map((part) => part.html).join(separator) };
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type ImageRef, parseImageReference, referenceForm } from '../../model/image.ts';
 import type { SimilarityOptions } from '../../model/similarity.ts';
-import { isTenantName, tenantName } from '../../model/tenant.ts';
+import { defaultTenant, isTenantName, tenantName } from '../../model/tenant.ts';
 import { describeReferenceFault, newReferenceName, referenceName } from '../../services/reference-name.ts';
 import type { HttpConfig } from '../surface.ts';
 import { quoteValue } from './validation.ts';
@@ -18,6 +18,11 @@ export const tenantField = z
     pattern: tenantName.source,
     description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
   });
+
+/** Name of a tenant in a form. Swagger UI fills forms with the example, which would otherwise be a random name. */
+export const tenantFormField = tenantField
+  .meta({ ...tenantField.meta(), examples: [defaultTenant] })
+  .optional();
 
 /** Image id or UUID in a path or query. */
 export const imageRefField = z

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
-import { imageParams, similarityFields, similarityOptions, tenantField } from '../fields/fields.ts';
+import { imageParams, similarityFields, similarityOptions, tenantFormField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
@@ -92,7 +92,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         description:
           'Finds exact copies, near-duplicates and similar images of one tenant. The uploaded picture is not stored.',
         querystring: similarityQuery,
-        takes: pictureForm({ tenant: tenantField.optional() }),
+        takes: pictureForm({ tenant: tenantFormField }),
         response: responses(
           { 200: json(searchResponse, 'Duplicates and similar images.') },
           'invalid_request',

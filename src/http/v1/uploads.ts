@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import type { Ingested } from '../../services/ingest-upload.ts';
-import { newReferenceField, tenantField, textField } from '../fields/fields.ts';
+import { newReferenceField, tenantFormField, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
@@ -50,7 +50,7 @@ export const uploadRoutes: Surface = (app, parts) => {
       'Safe to repeat: the same bytes return the existing image of the tenant, and so does a URL that was imported before (see `DUPLICATE_HANDLING`).',
     querystring: uploadQuery,
     takes: {
-      ...pictureForm({ tenant: tenantField.optional() }),
+      ...pictureForm({ tenant: tenantFormField }),
       ...jsonBody(z.union([urlBody, presignedBody])),
     },
     response: responses(

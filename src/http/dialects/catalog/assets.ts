@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { imageRefField, tenantField } from '../../fields/fields.ts';
+import { imageRefField, tenantFormField } from '../../fields/fields.ts';
 import { sendOriginal, sendRendition } from '../../responses/image-responses.ts';
 import { responses, json, originalResponses, renditionResponses } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
@@ -29,7 +29,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
         summary: 'Upload a picture',
         description:
           'A worker makes the renditions. If the tenant already has the same bytes, the status is `exists` and there is no job.',
-        takes: pictureForm({ tenant_name: tenantField.optional() }),
+        takes: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
           { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
           'invalid_request',
