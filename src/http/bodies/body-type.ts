@@ -5,7 +5,7 @@ import { parseHeaderParameters } from '../text/header-parameters.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `true`: a body is refused on routes that declare none in `schema.takes`. */
+    /** `true`: a body is refused on routes that declare none in `schema.bodies`. */
     readonly refusesUndeclaredBodies?: true;
   }
 }
@@ -19,7 +19,7 @@ export function refuseUndeclaredBodies(app: FastifyInstance): void {
 
 /** Whether a body of this request must be refused. Dialects ignore undeclared bodies, as their clients send them. */
 export function refusesBody({ routeOptions }: FastifyRequest): boolean {
-  return routeOptions.schema?.takes === undefined && routeOptions.config.refusesUndeclaredBodies === true;
+  return routeOptions.schema?.bodies === undefined && routeOptions.config.refusesUndeclaredBodies === true;
 }
 
 /** Returns the media type of a request body without parameters; empty if the request has none. */
@@ -39,7 +39,7 @@ export function charsetOf(request: FastifyRequest): string | undefined | AppErro
 export function unsupportedBody(request: FastifyRequest): AppError {
   const type = bodyTypeOf(request).slice(0, 60);
   const actual = type === '' ? '(no type was given)' : `(it is ${type})`;
-  const types = Object.keys(request.routeOptions.schema?.takes ?? {});
+  const types = Object.keys(request.routeOptions.schema?.bodies ?? {});
   if (types.length === 0)
     return new AppError('unsupported_body', `This call takes no body; send none ${actual}.`);
   const accepted = types.map((accepted) =>

@@ -29,15 +29,15 @@ export async function drainBody(
   request.once('close', () => resolve(request.readableEnded));
   request.on('data', discard);
   request.resume();
-  const ended = await promise;
+  const isComplete = await promise;
   clearTimeout(timer);
   request.off('data', discard);
-  // Backpressure stops a client that keeps sending until the connection is closed.
-  if (!ended) request.pause();
-  return ended;
+  // Backpressure then stops a client that keeps sending, until the connection is closed.
+  if (!isComplete) request.pause();
+  return isComplete;
 }
 
-/** Closes connections that are still receiving a body after the response, which could otherwise continue forever. */
+/** Closes connections that still receive a body after the response. Otherwise a client could send forever. */
 export function closeUnreadBodies(app: FastifyInstance): void {
   app.addHook('onResponse', (request, _reply, done) => {
     if (!request.raw.complete) closeUnlessComplete(request.raw);

@@ -5,7 +5,7 @@ import { parseHeaderParameters } from '../text/header-parameters.ts';
 /** Headers of a part by lower-case name, decoded as latin1. */
 export type PartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
-/** Parsed headers of a part. Clients must only send `field` (RFC 7578 §4.2, §4.4). */
+/** Parsed headers of a part. Only `field` is required (RFC 7578 §4.2, §4.4). */
 export interface PartHead {
   readonly field: string;
   /** Not decoded yet: the form may declare the charset after the file. */

@@ -21,7 +21,7 @@ const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 export interface PartReader {
   /** Resolves when the whole body was received and each part was processed. @throws {AppError} */
   readonly ended: Promise<void>;
-  /** Stops reading; the current part fails with `reason`. */
+  /** Stops reading and destroys the current part with `reason`. */
   abandon(reason: unknown): void;
 }
 

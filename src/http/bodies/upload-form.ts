@@ -65,7 +65,7 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
       return await requireFile(form, names);
     } catch (error) {
       form.reader.abandon(error);
-      // A full disk aborts the file in the middle, which looks like a truncated form: prefer the error of the file.
+      // A full disk ends the file early, which looks like a truncated form. The error of the file is the cause.
       let reason = error;
       const received = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
@@ -119,7 +119,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   return { reader, received };
 }
 
-/** A field of an image type is a file even without a file name. */
+/** A part with an image type is a file even without a file name. */
 function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
@@ -178,7 +178,7 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   };
 }
 
-/** Whether the part is a text field: no supported format consists of UTF-8 text. */
+/** Whether the part is a text field. No picture format consists of UTF-8 text. */
 function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
   if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);

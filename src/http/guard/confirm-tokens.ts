@@ -33,7 +33,7 @@ export function refuseTokenInUrl(
     );
 }
 
-/** Returns the tokens of a request, from its body and from its header. */
+/** Returns the confirmation tokens of a request: from its body and from its header. */
 export function confirmTokensOf({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
   const value = headers[header];
   const inHeader = value === undefined ? undefined : decodeHeader(String(value));

@@ -3,13 +3,13 @@ import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import { AppError } from '../../errors.ts';
 
-/** Loopback, in CIDR notation: connections come from a local proxy or from the operator. */
+/** Connections from loopback come from a local proxy or from the operator. */
 const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 
 /** Whether an address, as reported by a socket, belongs to a group. */
 export type AddressTest = (address: string) => boolean;
 
-/** Returns the test for loopback and the configured proxies. `trustedProxies` is in CIDR notation. */
+/** Returns a test for loopback and the configured proxies, which are in CIDR notation. */
 export function makeIsTrusted(trustedProxies: readonly string[]): AddressTest {
   return addressesIn([...loopbackNetworks, ...trustedProxies]);
 }

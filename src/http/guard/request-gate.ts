@@ -109,7 +109,7 @@ function isOriginOf(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const page = URL.parse(origin);
   if (page === null || !/^https?:$/.test(page.protocol)) return false;
-  // Parsed with the scheme of the origin, so that its default port may be written or omitted.
+  // Parsed with the scheme of the origin, so that the default port may be present or absent.
   return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
 }
 

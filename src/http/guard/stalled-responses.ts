@@ -38,9 +38,8 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.responses -= 1));
   });
 
-  // With a listener, Node leaves it to the listener to close sockets, including idle ones. The event fires after `interval`
-  // without traffic in either direction. Its timer considers what the kernel accepted of a large write, which no stream
-  // property exposes.
+  // With a listener for this event, Node no longer closes idle sockets itself. It fires after `interval` without traffic in
+  // either direction. Its timer sees what the kernel accepted of a large write, which no stream property exposes.
   app.server.on('timeout', (socket: Socket) => {
     const progress = known.get(socket);
     if (!progress || progress.responses === 0 || socket.writableFinished) {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 
-/** Request bodies of a call: a schema per media type. For the OpenAPI document; routes parse bodies themselves. */
+/** Schemas of a request body by media type, for the OpenAPI document. Routes parse their bodies themselves. */
 export type RequestBodies = Readonly<Record<string, z.ZodType>>;
 
 declare module 'fastify' {
   interface FastifySchema {
-    readonly takes?: RequestBodies;
+    readonly bodies?: RequestBodies;
     /** Parameters that are documented but not validated by Fastify. */
     readonly documented?: { readonly params?: z.ZodType; readonly querystring?: z.ZodType };
   }

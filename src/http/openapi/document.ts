@@ -58,19 +58,19 @@ function mayCarryBody(method: string | readonly string[]): boolean {
 
 /** Converts the schema of a route to JSON Schema. */
 const transform: Transform = (input) => {
-  const { takes, documented, ...schema } = input.schema;
+  const { bodies, documented, ...schema } = input.schema;
   const response = {
     ...(mayCarryBody(input.route.method) && earlyErrors),
     ...(schema.response as object),
   };
   const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documented, response } });
-  if (!takes) return transformed;
-  const isOptional = takes['application/json']?.safeParse({}).success === true;
+  if (!bodies) return transformed;
+  const isOptional = bodies['application/json']?.safeParse({}).success === true;
   return {
     ...transformed,
     schema: {
       ...transformed.schema,
-      body: { content: bodyContents(input, takes) },
+      body: { content: bodyContents(input, bodies) },
       ...(isOptional && { [optionalBody]: true }),
     },
   };

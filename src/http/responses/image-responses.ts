@@ -26,12 +26,14 @@ const flatSecurityHeaders = Object.entries(securityHeaders).flat();
 export async function sendRendition(
   request: FastifyRequest,
   reply: FastifyReply,
-  found: RetrievedRendition,
+  retrieved: RetrievedRendition,
   recipe: string | undefined,
 ): Promise<FastifyReply> {
-  if ('body' in found) return sendCachedRendition(request, reply, found, recipe, presentHeaders(reply));
-  if ('redirect' in found) return sendRedirect(request, reply, found.redirect, { contentType: 'image/jpeg' });
-  const { etag, rendition } = found;
+  if ('body' in retrieved)
+    return sendCachedRendition(request, reply, retrieved, recipe, currentHeaders(reply));
+  if ('redirect' in retrieved)
+    return sendRedirect(request, reply, retrieved.redirect, { contentType: 'image/jpeg' });
+  const { etag, rendition } = retrieved;
   void reply.headers({
     ...securityHeaders,
     etag,
@@ -39,7 +41,7 @@ export async function sendRendition(
   });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
   void reply.header('content-type', 'image/jpeg');
-  return sendStream(request, reply, rendition.bytes, found.open);
+  return sendStream(request, reply, rendition.bytes, retrieved.open);
 }
 
 /**
@@ -67,7 +69,7 @@ export function sendCachedRendition(
 }
 
 /** Hooks may have set headers, such as those of CORS. */
-function presentHeaders(reply: FastifyReply): string[] {
+function currentHeaders(reply: FastifyReply): string[] {
   return Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
 
@@ -75,9 +77,9 @@ function presentHeaders(reply: FastifyReply): string[] {
 export async function sendOriginal(
   request: FastifyRequest,
   reply: FastifyReply,
-  found: RetrievedOriginal,
+  retrieved: RetrievedOriginal,
 ): Promise<FastifyReply> {
-  const { image, etag, bytes, redirect } = found;
+  const { image, etag, bytes, redirect } = retrieved;
   const contentType = image.format ? mediaTypes[image.format] : 'application/octet-stream';
   const disposition = contentDisposition(image.filename ?? `${image.id}`, { type: 'inline' });
   if (redirect)
@@ -92,10 +94,10 @@ export async function sendOriginal(
   });
   if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
   const range = readRange(request, reply, etag, bytes);
-  if (!range) return sendStream(request, reply, bytes, () => found.open());
+  if (!range) return sendStream(request, reply, bytes, () => retrieved.open());
   const { start: first, end: last } = range;
   void reply.code(206).header('content-range', `bytes ${first}-${last}/${bytes}`);
-  return sendStream(request, reply, last - first + 1, () => found.open({ first, last }));
+  return sendStream(request, reply, last - first + 1, () => retrieved.open({ first, last }));
 }
 
 /** Redirects the client to the store, which sends the file with these headers. The signed URL is for private caches only. */

@@ -57,7 +57,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
         summary: 'Preview the presets on a picture',
         description:
           'Makes every rendition of the uploaded picture and returns its size and quality. Nothing is stored.',
-        takes: pictureForm(),
+        bodies: pictureForm(),
         response: responses(
           { 200: json(trialsSchema, 'Results by preset.') },
           'invalid_request',
@@ -79,7 +79,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
         summary: 'Compare an image with a picture',
         description: `The uploaded picture is not stored. ${readingNote}`,
         params: imageParams,
-        takes: pictureForm(),
+        bodies: pictureForm(),
         response: responses(
           { 200: json(comparisonSchema, 'Comparison with the original and with each rendition.') },
           'invalid_request',

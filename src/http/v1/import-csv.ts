@@ -103,12 +103,12 @@ function firstLine(text: string): string {
 }
 
 function takeFirst<T>(values: Iterable<T>, count: number): T[] {
-  const taken: T[] = [];
+  const first: T[] = [];
   for (const value of values) {
-    taken.push(value);
-    if (taken.length === count) break;
+    first.push(value);
+    if (first.length === count) break;
   }
-  return taken;
+  return first;
 }
 
 function invalid(sentence: string): AppError {

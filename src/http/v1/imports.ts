@@ -40,7 +40,7 @@ export const importRoutes: Surface = (app, { services }) => {
         summary: 'Import 1 to 1,000 URLs',
         description: 'An invalid line is refused with its reason and does not affect the others.',
         querystring: importQuery,
-        takes: importBodies,
+        bodies: importBodies,
         response: responses(
           { 202: json(receiptSchema, 'Accepted; workers download the pictures.') },
           'invalid_request',

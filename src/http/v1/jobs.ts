@@ -71,8 +71,8 @@ export const jobRoutes: Surface = (app, { services }) => {
       const principal = principalOf(request);
       const page = pageRequest(request.query, pageSize);
       const imageId = image && (await imageIdOf(services, principal, image));
-      const found = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
-      return pageRecord(found, page, jobRecord);
+      const result = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
+      return pageRecord(result, page, jobRecord);
     },
   );
 
@@ -127,7 +127,7 @@ export const jobRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Retry all failed jobs that match a filter',
         description: 'Fields are combined with AND; at least one is required.',
-        takes: jsonBody(filterBody),
+        bodies: jsonBody(filterBody),
         response: responses(
           { 200: json(retriedSchema, 'Number of retried jobs.') },
           'invalid_request',

@@ -70,7 +70,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)
-      .then((found) => sendRendition(request, reply, found, recipe));
+      .then((rendition) => sendRendition(request, reply, rendition, recipe));
   };
 
   app.get<RenditionRoute>(

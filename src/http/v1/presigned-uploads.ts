@@ -49,7 +49,7 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
         summary: 'Create a presigned URL to upload a picture directly to the store',
         description:
           'For hosts that limit the size of requests. Send the file to `url` with `headers`, then send `id` to `POST /v1/images`. Requires `STORAGE_TYPE=s3`.',
-        takes: jsonBody(offerBody),
+        bodies: jsonBody(offerBody),
         response: responses(
           { 201: json(offerSchema, 'Address for the file.') },
           'invalid_request',

@@ -7,10 +7,8 @@ import { unusedPurgeExample } from './examples.ts';
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('One sentence per file or image that could not be removed; the others were removed.');
-const remaining = z
-  .int()
-  .describe('Candidates left when the time limit of the call was reached; call again.');
+  .describe('One message per image or file that could not be removed; all others were removed.');
+const remaining = z.int().describe('Candidates left over when the call reached its time limit; call again.');
 
 const candidateSchema = z.object({
   id: z.int(),
@@ -51,9 +49,7 @@ export const deletedPurgeSchema = z.object({
   deleted_renditions: z.int(),
   deleted_files: z.int(),
   deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
-  bytes_to_delete: z
-    .int()
-    .describe('Bytes that the purge of `images_to_delete` frees, as calculated in advance.'),
+  bytes_to_delete: z.int().describe('Bytes that purging `images_to_delete` frees, calculated in advance.'),
   remaining,
   errors,
 });

@@ -26,7 +26,7 @@ const unusedBody = z.strictObject({
 const deletedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or the server listens on loopback only.',
+    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
   ),
   days: z
     .int()
@@ -48,8 +48,8 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         tags,
         summary: 'Purge unused images',
         description:
-          'Removes images without references and their files; they cannot be restored. Without a body it is a dry run. Anything else requires the confirmation token.',
-        takes: jsonBody(unusedBody),
+          'Removes images without references, with their files. They cannot be restored. Without a body it is a dry run. Anything else requires the confirmation token.',
+        bodies: jsonBody(unusedBody),
         response: responses(
           { 200: json(unusedPurgeSchema, 'What was removed, or would be.') },
           'invalid_request',
@@ -80,8 +80,8 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Removes images and their files some days after their deletion. Without a body it is a dry run. Anything else requires the confirmation token unless the server listens on loopback only.',
-        takes: jsonBody(deletedBody),
+          'Removes images that were deleted at least `days` ago, with their files. Without a body it is a dry run. Anything else requires the confirmation token unless only this machine can reach the server.',
+        bodies: jsonBody(deletedBody),
         response: responses(
           { 200: json(deletedPurgeSchema, 'What was removed, or would be.') },
           'invalid_request',

@@ -36,8 +36,8 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     },
     async (request) => {
       const page = pageRequest(request.query, pageSize);
-      const found = await references.list(principalOf(request), request.params.id, page);
-      return pageRecord(found, page, ({ reference, createdAt }) => ({
+      const result = await references.list(principalOf(request), request.params.id, page);
+      return pageRecord(result, page, ({ reference, createdAt }) => ({
         reference,
         created_at: createdAt.toISOString(),
       }));

@@ -92,7 +92,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         description:
           'Finds exact copies, near-duplicates and similar images of one tenant. The uploaded picture is not stored.',
         querystring: similarityQuery,
-        takes: pictureForm({ tenant: tenantFormField }),
+        bodies: pictureForm({ tenant: tenantFormField }),
         response: responses(
           { 200: json(searchResponse, 'Duplicates and similar images.') },
           'invalid_request',
@@ -107,8 +107,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant') ?? defaultTenant;
       const principal = principalOf(request);
-      const found = await services.searchByPicture(principal, tenantName, file, options);
-      const { duplicates, similar, searched, exact } = found;
+      const result = await services.searchByPicture(principal, tenantName, file, options);
+      const { duplicates, similar, searched, exact } = result;
       return {
         near_duplicates: duplicates.map(duplicateRecord),
         similar: similar.map(similarRecord),

@@ -47,16 +47,16 @@ export const uploadRoutes: Surface = (app, parts) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      'Safe to repeat: the same bytes return the existing image of the tenant, and so does a URL that was imported before (see `DUPLICATE_HANDLING`).',
+      'Safe to repeat: uploading the same bytes again returns the existing image of the tenant, and so does importing the same URL (see `DUPLICATE_HANDLING`).',
     querystring: uploadQuery,
-    takes: {
+    bodies: {
       ...pictureForm({ tenant: tenantFormField }),
       ...jsonBody(z.union([urlBody, presignedBody])),
     },
     response: responses(
       {
         200: json(imageSchema, 'The tenant already has this content or URL.'),
-        201: json(imageSchema, 'New image; its renditions are made.'),
+        201: json(imageSchema, 'New image with its renditions.'),
         202: json(imageSchema, 'Accepted; a worker will process the image.'),
       },
       'invalid_request',

@@ -29,7 +29,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
         summary: 'Upload a picture',
         description:
           'A worker makes the renditions. If the tenant already has the same bytes, the status is `exists` and there is no job.',
-        takes: pictureForm({ tenant_name: tenantFormField }),
+        bodies: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
           { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
           'invalid_request',
@@ -124,7 +124,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
         description:
           'Compares the original and each rendition with the uploaded picture, which is not stored.',
         params: assetParams,
-        takes: pictureForm(),
+        bodies: pictureForm(),
         response: responses(
           { 200: json(comparisonSchema, 'Comparison with the original and with each rendition.') },
           'invalid_request',

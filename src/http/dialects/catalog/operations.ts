@@ -22,7 +22,7 @@ const purgeBody = z.looseObject({
     .string()
     .nullish()
     .describe(
-      '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or the server listens on loopback only.',
+      '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
     ),
 });
 const tags = ['Catalog dialect'];
@@ -57,7 +57,7 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
         summary: 'Purge deleted assets',
         description: 'A dry run unless `dry_run=false`. Counts renditions, not assets.',
         querystring: purgeQuery,
-        takes: jsonBody(purgeBody),
+        bodies: jsonBody(purgeBody),
         response: responses(
           { 200: json(purgeSchema, 'What was removed, or would be.') },
           'invalid_request',

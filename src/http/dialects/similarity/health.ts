@@ -151,7 +151,7 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
   };
 }
 
-/** Returns the state of a component with its statistics, if they could be read. */
+/** Returns the state of a component, with its statistics if they could be read. */
 function componentRecord(
   checks: readonly HealthCheck[],
   component: HealthCheck['name'],

@@ -49,8 +49,9 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Upload a picture',
-        description: 'Adds it to the tenant `default`. The same bytes return the existing image.',
-        takes: pictureForm(),
+        description:
+          'Adds the picture to the tenant `default`. Uploading the same bytes again returns the existing image.',
+        bodies: pictureForm(),
         response: responses(
           { 200: json(uploadSchema, 'The new image, or the existing one with the same bytes.') },
           'invalid_request',
