@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { call, expectProblem } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-// Nobody fetches: these addresses are nobody's.
+// Never fetched: these addresses are reserved.
 const server = useServer({ ENABLE_WORKER: 'false' });
 
 interface Receipt {
@@ -31,7 +31,7 @@ const postJson = (body: unknown, query?: string) => post(JSON.stringify(body), '
 const sentence = async (body: string, type = 'text/csv', status = 400, code = 'invalid_request') =>
   expectProblem(await post<Record<string, unknown>>(body, type), status, code);
 
-test('lines of CSV without a URL, or with too many cells, are refused by themselves', async () => {
+test('refuses single CSV lines without a URL or with too many cells', async () => {
   const { status, body } = await postCsv(
     'url,tenant,reference\n,shop,a\nhttps://a.example/1.jpg\nhttps://a.example/2.jpg,shop,b,c\n,,\n\nhttps://a.example/3.jpg,shop,b\n',
   );
@@ -47,7 +47,7 @@ test('lines of CSV without a URL, or with too many cells, are refused by themsel
   expect(body.lines[2]?.error).toContain('the line has 4 cells but the header has 3');
 });
 
-test('items of JSON that are no lines are refused by themselves', async () => {
+test('refuses single JSON items of the wrong form', async () => {
   const url = 'https://a.example/4.jpg';
   const items = [
     { url },
@@ -78,9 +78,9 @@ test('items of JSON that are no lines are refused by themselves', async () => {
   });
 });
 
-test('the tenant of the address stands for lines that name none', async () => {
-  const tenants = async (answer: ReturnType<typeof postCsv>) =>
-    (await answer).body.lines.map(({ tenant }) => tenant);
+test('uses the tenant of the query for lines without one', async () => {
+  const tenants = async (response: ReturnType<typeof postCsv>) =>
+    (await response).body.lines.map(({ tenant }) => tenant);
   const csv = 'url\ttenant\nhttps://b.example/1.jpg\t\nhttps://b.example/2.jpg\tother\n';
   expect(await tenants(postCsv(csv, '?tenant=shop'))).toEqual(['shop', 'other']);
   const urls = ['https://b.example/3.jpg'];
@@ -89,7 +89,7 @@ test('the tenant of the address stands for lines that name none', async () => {
   expect((await postCsv(csv, '?tenant=a%20b')).status).toBe(400);
 });
 
-test('a CSV that is bad as a whole is told why in one sentence', async () => {
+test('explains in one sentence why a whole CSV is refused', async () => {
   expect(await sentence('https://a.example/a.jpg\nhttps://a.example/b.jpg\n')).toBe(
     'The CSV must begin with a header line such as "url,tenant,reference"; its first line is "https://a.example/a.jpg".',
   );
@@ -107,14 +107,14 @@ test('a CSV that is bad as a whole is told why in one sentence', async () => {
   );
 });
 
-test('a body that is too large is told the limit and its size', async () => {
+test('reports the limit and the size of a body that is too large', async () => {
   const body = JSON.stringify({ urls: ['x'.repeat(2 ** 20)] });
   expect(await sentence(body, 'application/json', 413, 'body_too_large')).toBe(
     `The body has ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
   );
 });
 
-test('a call that takes no body says so', async () => {
+test('refuses a body on calls without one', async () => {
   const restore = (type: string, body: string) =>
     call(`${server().url}/v1/images/1/restore`, { method: 'POST', body, headers: { 'content-type': type } });
   for (const type of [

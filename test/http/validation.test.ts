@@ -5,7 +5,7 @@ import { readCursor, writeCursor } from '../../src/http/fields/pages.ts';
 import { parseWith } from '../../src/http/fields/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
-/** The sentence that a bad value is refused with. */
+/** Returns the message with which a value is refused. */
 function refusalOf(schema: z.ZodType, value: unknown): string {
   try {
     parseWith(schema, value, 'body');
@@ -48,7 +48,7 @@ describe('sentences', () => {
     );
   });
 
-  test('many mistakes are counted, and long values are cut', () => {
+  test('count many errors and shorten long values', () => {
     const list = z.array(z.int());
     expect(
       refusalOf(
@@ -64,15 +64,15 @@ test.each([
   ['2026-01-31T12:00:00', /has no time zone \(it is "2026-01-31T12:00:00"\)/],
   ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): encode "\+" as %2B/],
   ['yesterday', /must be a timestamp with a time zone, .* \(it is "yesterday"\)/],
-])('%j is no time with a zone', (text, sentence) => {
+])('refuses %j as a timestamp', (text, sentence) => {
   expect(refusalOf(timeField, text)).toMatch(sentence);
 });
 
-test('a reference tells how long it is', () => {
+test('reports the length of a reference that is too long', () => {
   expect(refusalOf(referenceField, '')).toMatch(/it has 0 characters\)/);
 });
 
-describe('numbers of addresses', () => {
+describe('numbers in URLs', () => {
   test.each(['1', '0', '007', '100'])('%j is a whole number', (text) => {
     expect(parseWith(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
   });
@@ -95,7 +95,7 @@ describe('numbers of addresses', () => {
   );
 });
 
-test('a cursor gives its place back; nothing else is one', () => {
+test('decodes its own cursors only', () => {
   for (const next of [0, 1, 42, 999_999_999_999_999]) {
     const cursor = writeCursor(next) ?? '';
     expect(cursor).toMatch(/^[\w-]+$/);
@@ -116,7 +116,7 @@ test('a cursor gives its place back; nothing else is one', () => {
     expect(readCursor(text), text).toBeUndefined();
 });
 
-test('/v1 refuses query keys that it does not know, dialects ignore them', async () => {
+test('refuses unknown query parameters in /v1 and ignores them in dialects', async () => {
   const usage = { tenants: () => Promise.resolve([]) };
   const listImages = () => Promise.resolve({ items: [], total: 0, next: undefined });
   const bindToTenant = (principal: object) => Promise.resolve(principal);
@@ -126,8 +126,8 @@ test('/v1 refuses query keys that it does not know, dialects ignore them', async
   expect((await app.inject('/metrics?color=red')).statusCode).toBe(200);
 });
 
-test('no input of the wrong kind meets a 5xx', async () => {
-  // Whatever passes the checks meets services that are not there, so a 5xx would mean that it passed.
+test('responds to invalid input without a 5xx', async () => {
+  // There are no services behind the routes: input that passes validation causes a 5xx.
   const app = await bareServer();
   const bodies = [
     'null',
@@ -149,13 +149,13 @@ test('no input of the wrong kind meets a 5xx', async () => {
   ];
   for (const url of ['/v1/images', '/v1/imports', '/v1/jobs/retry']) {
     for (const body of bodies) {
-      const answer = await app.inject({
+      const response = await app.inject({
         method: 'POST',
         url,
         headers: { 'content-type': 'application/json' },
         body,
       });
-      expect(answer.statusCode, `${url} ${body.slice(0, 60)}`).toBe(400);
+      expect(response.statusCode, `${url} ${body.slice(0, 60)}`).toBe(400);
     }
   }
   const long = '9'.repeat(290);
