@@ -10,7 +10,7 @@ const output = fileURLToPath(new URL('../../test-output/api-pages/', import.meta
 const widths = [390, 768, 1440];
 const schemes = ['light', 'dark'] as const;
 
-describe.runIf(chromiumPath)('the API pages in a browser', () => {
+describe.runIf(chromiumPath)('API pages in a browser', { timeout: 90_000 }, () => {
   const server = useServer();
   let browser: Browser;
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describe.runIf(chromiumPath)('the API pages in a browser', () => {
   });
   afterAll(() => browser.close());
 
-  /** Opens a page and expects neither errors nor requests to other hosts, until the end of the test. */
+  /** Opens a page. At the end of the test, expects neither errors nor requests to other hosts. */
   async function open(path: string, ready: string, width = 1440, scheme: 'light' | 'dark' = 'light') {
     const page = await browser.context.newPage();
     const problems: string[] = [];
@@ -65,7 +65,7 @@ describe.runIf(chromiumPath)('the API pages in a browser', () => {
       },
     );
 
-    test.each(widths)('keeps the digits of a status code on one line at %i px', async (width) => {
+    test.each(widths)('keeps status codes on one line at %i px', async (width) => {
       const page = await open('/redoc', 'main', width);
       const statuses = await page.locator('.status').all();
       expect(statuses.length).toBeGreaterThan(100);
@@ -75,7 +75,7 @@ describe.runIf(chromiumPath)('the API pages in a browser', () => {
       expect(tallest).toBeLessThan(30);
     });
 
-    test('leads the keyboard to the content and through the navigation', async () => {
+    test('reaches the content and the navigation by keyboard', async () => {
       const page = await open('/redoc', 'main');
       expect(await tabTo(page, '.skip', 1)).toBe(1);
       await page.keyboard.press('Enter');
@@ -89,7 +89,7 @@ describe.runIf(chromiumPath)('the API pages in a browser', () => {
 
   describe('/docs', () => {
     test.each(schemes.flatMap((scheme) => widths.map((width) => [scheme, width] as const)))(
-      'shows the name of the product in %s at %i px, and not the logo of the framework',
+      'is readable and branded as the product in %s at %i px',
       async (scheme, width) => {
         const page = await open('/docs', '.opblock', width, scheme);
         const logo = page.locator('.topbar a.link img');
@@ -110,7 +110,7 @@ describe.runIf(chromiumPath)('the API pages in a browser', () => {
       },
     );
 
-    test('leads the keyboard to the calls', async () => {
+    test('reaches the calls by keyboard', async () => {
       const page = await open('/docs', '.opblock');
       expect(await tabTo(page, '.opblock-summary-control', 12)).toBeDefined();
     });

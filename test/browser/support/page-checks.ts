@@ -1,22 +1,25 @@
 import type { Page } from 'playwright-core';
 
-/** Texts of a page with too little contrast, and what they have. */
+/** A text with too little contrast. */
 export interface LowContrast {
   readonly text: string;
   readonly ratio: number;
 }
 
 /**
- * Finds visible texts whose contrast with their background is below the WCAG's level AA. A string, because tests are
- * compiled without the types of a browser.
+ * Finds visible text with less contrast than WCAG level AA requires. A string, because tests are compiled without the types
+ * of a browser.
  */
 const findLowContrast = `(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const parsed = new Map();
   const parse = (color) => {
+    if (parsed.has(color)) return parsed.get(color);
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    parsed.set(color, [r, g, b, a / 255]);
     return [r, g, b, a / 255];
   };
   const over = ([r, g, b, a], below) => [r, g, b].map((c, i) => c * a + below[i] * (1 - a)).concat(1);
@@ -47,12 +50,12 @@ const findLowContrast = `(() => {
   return found;
 })()`;
 
-/** @see findLowContrast */
+/** Returns the visible texts of a page with too little contrast. */
 export function lowContrastOf(page: Page): Promise<readonly LowContrast[]> {
   return page.evaluate(findLowContrast);
 }
 
-/** By how many pixels a page is wider than its window. */
+/** Returns by how many pixels a page is wider than its window. */
 export function overflowOf(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 }
