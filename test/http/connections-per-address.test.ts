@@ -103,8 +103,8 @@ describe('a running server', () => {
   const server = useServer({ MAX_CONNECTIONS_PER_ADDRESS: '1' });
 
   test('does not count loopback connections', async () => {
-    const answers = await Promise.all(Array.from({ length: 5 }, () => call(`${server().url}/healthz`)));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+    const responses = await Promise.all(Array.from({ length: 5 }, () => call(`${server().url}/healthz`)));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
   });
 });
 

@@ -246,13 +246,13 @@ describe('/v1', () => {
       psnr_db: 100,
       note: 'identical pixels; identical picture',
     });
-    const gone = await ask(
+    const missing = await ask(
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
       await file('first'),
     );
-    expect(gone.status).toBe(404);
+    expect(missing.status).toBe(404);
     expect((await ask('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
   });
 
@@ -260,11 +260,11 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/purge')).body).toMatchObject({ dry_run: true, deleted_count: 0 });
     const refused = await ask('POST', '/v1/purge', undefined, json({ dry_run: false, confirm_token: 'no' }));
     expect(refused.status).toBe(403);
-    const gone = (await upload(server().url, await jpeg('gone'), 'purged')).body;
+    const image = (await upload(server().url, await jpeg('gone'), 'purged')).body;
     const some = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
     expect((await ask('POST', '/v1/purge', undefined, some)).body).toMatchObject({
       deleted_count: 1,
-      candidates: [gone.content_hash],
+      candidates: [image.content_hash],
     });
     expect((await ask('POST', '/v1/purge', undefined, json({ tenant: 'nobody' }))).status).toBe(404);
     expect((await ask('POST', '/v1/purge', undefined, json({ dry_run: 'no' }))).status).toBe(400);

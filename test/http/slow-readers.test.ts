@@ -33,15 +33,15 @@ describe('a server whose connections are all held by clients that read nothing',
     // The connection of the upload may still be open, so open one more than the limit.
     const greedy: Awaited<ReturnType<typeof mute>>[] = [];
     for (let taken = 0; taken < 7; taken += 1) greedy.push(await mute(url, get(path)));
-    const answered = async () => {
+    const isServed = async () => {
       const connection = await connectRaw(url);
       await connection.write(get('/healthz'));
       const answer = await connection.until(/healthy/, 500).catch(() => '');
       connection.socket.destroy();
       return answer.startsWith('HTTP/1.1 200');
     };
-    expect(await answered()).toBe(false);
-    await expect.poll(answered, { timeout: 5_000, interval: 50 }).toBe(true);
+    expect(await isServed()).toBe(false);
+    await expect.poll(isServed, { timeout: 5_000, interval: 50 }).toBe(true);
     expect(server().log()).toContain('a client stopped reading a response');
     for (const { socket } of greedy) socket.destroy();
   });

@@ -62,7 +62,7 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
     .map(([picture, name, tenant, first, more]) => {
       const fields = [
         ...(field !== undefined && tenant !== undefined ? [fieldPart(field, tenant)] : []),
-        ...(more ? [fieldPart('note', 'for nobody')] : []),
+        ...(more ? [fieldPart('note', 'for another service')] : []),
       ];
       const file = filePart(picture, name);
       return { type: ofForms, bytes: write(first ? [...fields, file] : [file, ...fields]), verdict: 'valid' };
