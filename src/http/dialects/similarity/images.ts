@@ -152,6 +152,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
   );
 };
 
+/** The database compares UUIDs in lower case. */
 function imageOf({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
   return { uuid: uuid.toLowerCase() };
 }
