@@ -152,7 +152,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
   );
 };
 
-/** The database compares UUIDs in lower case. */
+/** In lower case, as every other response spells UUIDs. */
 function imageOf({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
   return { uuid: uuid.toLowerCase() };
 }
