@@ -15,9 +15,8 @@ import {
 import { migrate } from './db/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
-import { answerRequest } from './http/answer-request.ts';
-import { makeReceiveUploadForm } from './http/multipart.ts';
-import { makeHttpServer } from './http/server.ts';
+import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
+import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedDecoder } from './imaging/library-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
@@ -290,7 +289,7 @@ function startable(
           `health and figures of this worker: ${address}/healthz and ${address}/metrics`,
       });
     },
-    answer: (request, response) => answerRequest(http, request, response),
+    answer: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
       if (await parts.claimStorage()) await sweeper.once(which);
