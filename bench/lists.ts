@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openEmbeddedDatabase } from '../src/db/embedded.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { openEmbeddedDatabase } from '../src/db/engine/embedded.ts';
+import { migrate } from '../src/db/engine/migrate.ts';
 import { makeQueries } from '../src/db/queries.ts';
 import { fillImages } from './fill-images.ts';
 import { startVitrine } from './programs.ts';

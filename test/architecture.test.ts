@@ -142,7 +142,7 @@ test('the scan finds the imports', () => {
   expect(imports.length).toBeGreaterThan(200);
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isOurs: true, kind: 'on demand' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isOurs: true, kind: 'types' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'db/migrate.ts', isOurs: true, kind: 'code' });
+  expect(imports).toContainEqual({ from: 'app.ts', to: 'db/engine/migrate.ts', isOurs: true, kind: 'code' });
   const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isOurs: true };
   expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });

@@ -1,23 +1,23 @@
-import { makeCompletionQueries } from './completion.ts';
+import { makeCompletionQueries } from './jobs/complete.ts';
 import type { Database } from './database.ts';
-import { makeDeletionQueries } from './deletion.ts';
-import { makeEmbeddingQueries } from './embeddings.ts';
-import { makeFingerprintQueries } from './fingerprints.ts';
-import { makeForgetQueries } from './forgetting.ts';
-import { makeImageQueries } from './images.ts';
+import { makeDeletionQueries } from './images/deletion.ts';
+import { makeEmbeddingQueries } from './images/embeddings.ts';
+import { makeFingerprintQueries } from './images/fingerprints.ts';
+import { makeForgetQueries } from './purge/forgetting.ts';
+import { makeImageQueries } from './images/images.ts';
 import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
-import { makeIntakeQueries } from './intake.ts';
-import { makeJobReportQueries } from './job-reports.ts';
-import { makeJobQueries } from './jobs.ts';
-import { makePurgeQueries } from './purging.ts';
-import { makeRecountQueries } from './recounting.ts';
-import { makeReferenceQueries } from './references.ts';
+import { makeIntakeQueries } from './jobs/enqueue.ts';
+import { makeJobReportQueries } from './jobs/job-reports.ts';
+import { makeJobQueries } from './jobs/claim.ts';
+import { makePurgeQueries } from './purge/purging.ts';
+import { makeRecountQueries } from './usage/recounting.ts';
+import { makeReferenceQueries } from './images/references.ts';
 import { makeSweepQueries } from './sweeping.ts';
 import { makeTenantQueries } from './tenants.ts';
-import { makeUrlIntakeQueries } from './url-intake.ts';
-import { makeUsageQueries } from './usage.ts';
-import type { VectorSupport } from './vectors.ts';
+import { makeUrlIntakeQueries } from './jobs/enqueue-urls.ts';
+import { makeUsageQueries } from './usage/usage.ts';
+import type { VectorSupport } from './engine/vectors.ts';
 
 /** All queries on one database, by subject. */
 export type Queries = ReturnType<typeof makeQueries>;

@@ -1,8 +1,8 @@
 import { type RawBuilder, sql } from 'kysely';
-import { lockContent } from './content-lock.ts';
+import { lockContent } from './images/content-lock.ts';
 import type { Database } from './database.ts';
 import type { DueJob, JobState } from '../model/job.ts';
-import { retrying } from './retrying.ts';
+import { retrying } from './engine/retrying.ts';
 
 /** Queries of the sweeper. */
 export type SweepQueries = ReturnType<typeof makeSweepQueries>;

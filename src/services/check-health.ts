@@ -1,5 +1,5 @@
-import type { EmbeddingQueries } from '../db/embeddings.ts';
-import type { JobReportQueries, QueueDepth } from '../db/job-reports.ts';
+import type { EmbeddingQueries } from '../db/images/embeddings.ts';
+import type { JobReportQueries, QueueDepth } from '../db/jobs/job-reports.ts';
 import type { SweepQueries } from '../db/sweeping.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';

@@ -1,4 +1,4 @@
-import type { DeletionQueries } from '../db/deletion.ts';
+import type { DeletionQueries } from '../db/images/deletion.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';

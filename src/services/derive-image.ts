@@ -1,5 +1,5 @@
-import type { CompletionQueries, DerivedFacts } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { CompletionQueries, DerivedFacts } from '../db/jobs/complete.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import { AppError } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';

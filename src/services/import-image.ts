@@ -1,6 +1,6 @@
-import type { CompletionQueries } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
-import type { UrlIntakeQueries } from '../db/url-intake.ts';
+import type { CompletionQueries } from '../db/jobs/complete.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { UrlIntakeQueries } from '../db/jobs/enqueue-urls.ts';
 import { AppError } from '../errors.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import { cleanFilename } from '../model/filename.ts';

@@ -1,5 +1,5 @@
-import type { ImageQueries } from '../db/images.ts';
-import type { IntakeQueries, Recorded } from '../db/intake.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { IntakeQueries, Recorded } from '../db/jobs/enqueue.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';

@@ -1,7 +1,7 @@
 import type { ImportQueries } from '../db/imports.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
-import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
+import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/jobs/enqueue-urls.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
 import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';

@@ -1,4 +1,4 @@
-import type { JobReportQueries } from '../db/job-reports.ts';
+import type { JobReportQueries } from '../db/jobs/job-reports.ts';
 import { AppError } from '../errors.ts';
 import type { FailureClass, JobReport } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';

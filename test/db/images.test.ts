@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
+import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';

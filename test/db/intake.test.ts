@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeIntakeQueries } from '../../src/db/jobs/enqueue.ts';
+import { makeJobQueries } from '../../src/db/jobs/claim.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../support/inner/database.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { JobFilter } from '../../src/db/job-reports.ts';
+import type { JobFilter } from '../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob, FailureClass } from '../../src/model/job.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobReportQueries } from '../../src/db/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../src/db/jobs/claim.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../src/model/job.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobQueries } from '../../src/db/jobs/claim.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';

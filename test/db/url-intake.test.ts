@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { UrlLine } from '../../src/db/url-intake.ts';
+import type { UrlLine } from '../../src/db/jobs/enqueue-urls.ts';
 import { type DuplicateHandling, duplicateHandlings } from '../../src/model/duplicates.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
+import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeIntakeQueries } from '../../src/db/jobs/enqueue.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeUsageQueries } from '../../src/db/usage.ts';
+import { makeUsageQueries } from '../../src/db/usage/usage.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';
 import { claimOne, recordPending } from '../support/inner/jobs.ts';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeIntakeQueries } from '../../src/db/jobs/enqueue.ts';
+import { makeJobQueries } from '../../src/db/jobs/claim.ts';
 import { makeSweepQueries } from '../../src/db/sweeping.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../src/model/job.ts';

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,

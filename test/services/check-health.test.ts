@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
+import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';

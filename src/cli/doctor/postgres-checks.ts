@@ -1,6 +1,6 @@
 import { openDatabase } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
-import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
+import { readSchemaState, type SchemaState } from '../../db/engine/schema-state.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { attempt, type Finding } from './finding.ts';

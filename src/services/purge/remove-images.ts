@@ -1,4 +1,4 @@
-import type { PurgeQueries, PurgeReason, RemovedFile } from '../../db/purging.ts';
+import type { PurgeQueries, PurgeReason, RemovedFile } from '../../db/purge/purging.ts';
 import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';

@@ -1,4 +1,4 @@
-import type { ForgetQueries } from '../../db/forgetting.ts';
+import type { ForgetQueries } from '../../db/purge/forgetting.ts';
 import type { Logger } from '../../model/logger.ts';
 
 /** Retention of rows that nothing needs any more, in days. */

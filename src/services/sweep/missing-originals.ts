@@ -1,4 +1,4 @@
-import type { ImageQueries } from '../../db/images.ts';
+import type { ImageQueries } from '../../db/images/images.ts';
 import type { SweepQueries } from '../../db/sweeping.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Storage } from '../../storage/storage.ts';

@@ -1,4 +1,4 @@
-import type { RecountQueries, UsageDrift } from '../../db/recounting.ts';
+import type { RecountQueries, UsageDrift } from '../../db/usage/recounting.ts';
 import type { Logger } from '../../model/logger.ts';
 
 interface Dependencies {

@@ -1,6 +1,6 @@
 import type { Database } from '../../../src/db/database.ts';
-import { makeIntakeQueries, type NewUpload } from '../../../src/db/intake.ts';
-import { makeJobQueries } from '../../../src/db/jobs.ts';
+import { makeIntakeQueries, type NewUpload } from '../../../src/db/jobs/enqueue.ts';
+import { makeJobQueries } from '../../../src/db/jobs/claim.ts';
 import type { ClaimedJob, FailedAttempt, FailureClass, JobKind } from '../../../src/model/job.ts';
 import { uploadOf } from './records.ts';
 

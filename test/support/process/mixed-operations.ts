@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { openPostgresDatabase } from '../../../src/db/postgres.ts';
+import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { Fingerprint } from '../model/fingerprint.ts';
-import type { Rendition } from '../model/rendition.ts';
-import { bandKeys } from './completion.ts';
-import type { Database } from './database.ts';
+import type { Fingerprint } from '../../model/fingerprint.ts';
+import type { Rendition } from '../../model/rendition.ts';
+import { bandKeys } from '../jobs/complete.ts';
+import type { Database } from '../database.ts';
 import { renditionFields } from './image-rows.ts';
 
 /** An image whose hash lies close to another one. */

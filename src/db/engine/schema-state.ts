@@ -1,4 +1,4 @@
-import type { Database } from './database.ts';
+import type { Database } from '../database.ts';
 import { newestVersion } from './migrate.ts';
 
 /** How a database's schema stands to the one that this program needs. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
-import type { Logger } from '../model/logger.ts';
-import type { Database } from './database.ts';
+import type { Logger } from '../../model/logger.ts';
+import type { Database } from '../database.ts';
 import { codeOf, DatabaseRefused, isConnectionLost } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 

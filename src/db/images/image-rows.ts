@@ -1,9 +1,9 @@
 import { type Selectable, sql } from 'kysely';
-import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../model/image.ts';
-import type { Principal } from '../model/principal.ts';
-import type { Rendition } from '../model/rendition.ts';
-import type { Queryable } from './database.ts';
-import type { Schema } from './schema.ts';
+import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Rendition } from '../../model/rendition.ts';
+import type { Queryable } from '../database.ts';
+import type { Schema } from '../schema.ts';
 
 /** A row of `images` with the name of its tenant. */
 export type ImageRow = Selectable<Schema['images']> & { tenant: string };

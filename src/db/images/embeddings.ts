@@ -1,9 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
-import { AppError } from '../errors.ts';
-import type { Embedding } from '../model/fingerprint.ts';
-import type { SimilarityOptions } from '../model/similarity.ts';
-import type { Database } from './database.ts';
-import type { VectorSupport } from './vectors.ts';
+import { AppError } from '../../errors.ts';
+import type { Embedding } from '../../model/fingerprint.ts';
+import type { SimilarityOptions } from '../../model/similarity.ts';
+import type { Database } from '../database.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
 
 /** An image that a search found. */
 export interface SimilarRow {

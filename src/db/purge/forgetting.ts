@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Database } from './database.ts';
-import type { VectorSupport } from './vectors.ts';
+import type { Database } from '../database.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
 
 /** Queries that remove rows which nothing needs any more. */
 export type ForgetQueries = ReturnType<typeof makeForgetQueries>;

@@ -1,10 +1,10 @@
 import { sql } from 'kysely';
-import type { PurgeCandidate } from '../model/purge.ts';
-import { type Content, lockImageAndFiles } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
-import { removeImage } from './removal.ts';
-import { retryingTransaction } from './retrying.ts';
-import type { VectorSupport } from './vectors.ts';
+import type { PurgeCandidate } from '../../model/purge.ts';
+import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
+import type { Database, Queryable } from '../database.ts';
+import { removeImage } from '../images/removal.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
 
 /** Which images nobody uses. */
 export interface UnusedFilter {

@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { codeOf, DatabaseRefused } from './database-errors.ts';
-import type { Database, RunScript } from './database.ts';
+import type { Database, RunScript } from '../database.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
-const folder = new URL('./migrations/', import.meta.url);
+const folder = new URL('../migrations/', import.meta.url);
 
 /** Any number that no other lock has: whoever changes the schema holds it. */
 const migrationLock = 7_239_002;

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { JobState } from '../model/job.ts';
-import type { Principal } from '../model/principal.ts';
-import type { TenantUsage, OverallUsage } from '../model/usage.ts';
-import type { Database } from './database.ts';
+import type { JobState } from '../../model/job.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { TenantUsage, OverallUsage } from '../../model/usage.ts';
+import type { Database } from '../database.ts';
 
 /** Queries on usage. */
 export type UsageQueries = ReturnType<typeof makeUsageQueries>;

@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { Queryable } from './database.ts';
-import { changedMeanwhile } from './retrying.ts';
+import type { Queryable } from '../database.ts';
+import { changedMeanwhile } from '../engine/retrying.ts';
 
 /**
  * An expression that makes whoever records or removes the same content of the same tenant wait for this transaction to

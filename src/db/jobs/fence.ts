@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
-import type { ClaimedJob, JobKind } from '../model/job.ts';
-import type { Queryable } from './database.ts';
+import type { ClaimedJob, JobKind } from '../../model/job.ts';
+import type { Queryable } from '../database.ts';
 
 /** A claimed job with what its holder needs of its image. */
 export interface ClaimedRow {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Queryable } from './database.ts';
+import type { Queryable } from '../database.ts';
 
 /*
  * Every removal (a deletion, a purge, the withdrawal of an upload) goes through `hideImage`, which transfers what the

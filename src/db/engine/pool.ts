@@ -3,8 +3,8 @@ import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient } f
 import { LRUCache } from 'lru-cache';
 import { type CustomTypesConfig, type Pool, type PoolClient, type QueryResult, types } from 'pg';
 import { isConnectionLost, namedDatabaseError } from './database-errors.ts';
-import type { RunScript } from './database.ts';
-import type { Schema } from './schema.ts';
+import type { RunScript } from '../database.ts';
+import type { Schema } from '../schema.ts';
 
 /**
  * Kysely over a pool of PostgreSQL connections, be they to a server or to the embedded engine.

@@ -1,6 +1,6 @@
-import { isAtLeast } from '../model/versions.ts';
+import { isAtLeast } from '../../model/versions.ts';
 import { codeOf } from './database-errors.ts';
-import type { RunScript } from './database.ts';
+import type { RunScript } from '../database.ts';
 
 /** pgvector with the type `halfvec`. */
 const versionFloor = '0.7.0';

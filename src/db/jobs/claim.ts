@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import type { ClaimedJob, DueJob, FailedAttempt, JobKind } from '../model/job.ts';
-import type { Database, Queryable } from './database.ts';
-import { type ClaimedRow, toClaimedJob } from './job-rows.ts';
-import { retrying } from './retrying.ts';
+import type { ClaimedJob, DueJob, FailedAttempt, JobKind } from '../../model/job.ts';
+import type { Database, Queryable } from '../database.ts';
+import { type ClaimedRow, toClaimedJob } from './fence.ts';
+import { retrying } from '../engine/retrying.ts';
 
 /** What follows a failed try. */
 export type NextStep =

@@ -6,7 +6,7 @@ import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
 import { DatabaseRefused } from './database-errors.ts';
-import type { Database } from './database.ts';
+import type { Database } from '../database.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
 /** Written into the database's folder when it was created completely. */

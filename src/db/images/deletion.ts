@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import type { Image, ImageRef } from '../model/image.ts';
-import type { Principal } from '../model/principal.ts';
+import type { Image, ImageRef } from '../../model/image.ts';
+import type { Principal } from '../../model/principal.ts';
 import { lockImageAndFiles } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
+import type { Database, Queryable } from '../database.ts';
 import { isReferred, selectImages, toImage } from './image-rows.ts';
 import { hideImage, settleOwners } from './removal.ts';
-import { retryingTransaction } from './retrying.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
 
 /** Queries that hide images and bring them back. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;

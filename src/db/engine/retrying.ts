@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely, Transaction } from 'kysely';
-import { AppError } from '../errors.ts';
+import { AppError } from '../../errors.ts';
 import { codeOf } from './database-errors.ts';
-import type { Schema } from './schema.ts';
+import type { Schema } from '../schema.ts';
 
 /**
  * PostgreSQL states that a transaction can reach only through a concurrent one: it was aborted to resolve a deadlock or

@@ -1,9 +1,9 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
-import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
-import type { JobState } from '../model/job.ts';
-import type { Page, PageRequest } from '../model/page.ts';
-import type { Principal } from '../model/principal.ts';
-import type { Database } from './database.ts';
+import type { Image, ImageRef, ImageWithRenditions } from '../../model/image.ts';
+import type { JobState } from '../../model/job.ts';
+import type { Page, PageRequest } from '../../model/page.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Database } from '../database.ts';
 import {
   isReferred,
   nearDuplicatesColumn,
@@ -13,8 +13,8 @@ import {
   toImage,
 } from './image-rows.ts';
 import { countImages } from './image-counts.ts';
-import { pageOf } from './pages.ts';
-import type { Schema } from './schema.ts';
+import { pageOf } from '../lists.ts';
+import type { Schema } from '../schema.ts';
 
 /** What a list of images is narrowed to. */
 export interface ImageFilter {

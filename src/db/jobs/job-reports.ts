@@ -1,11 +1,11 @@
 import { sql } from 'kysely';
-import { codesOf } from '../errors.ts';
-import type { DueJob, FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../model/job.ts';
-import type { Page, PageRequest } from '../model/page.ts';
-import type { Principal } from '../model/principal.ts';
-import type { Database } from './database.ts';
-import { pageOf } from './pages.ts';
-import { retrying } from './retrying.ts';
+import { codesOf } from '../../errors.ts';
+import type { DueJob, FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../../model/job.ts';
+import type { Page, PageRequest } from '../../model/page.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Database } from '../database.ts';
+import { pageOf } from '../lists.ts';
+import { retrying } from '../engine/retrying.ts';
 
 /** What a list of jobs is narrowed to. */
 export interface JobFilter {

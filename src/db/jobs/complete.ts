@@ -1,15 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
-import { type Embedding, type Fingerprint, hashBands } from '../model/fingerprint.ts';
-import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
-import type { ClaimedJob } from '../model/job.ts';
-import type { NewRendition, Rendition } from '../model/rendition.ts';
-import { type Content, contentLock, lockFilesOf } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
-import { halfVector } from './embeddings.ts';
-import { type ImageRow, renditionFields, toImage } from './image-rows.ts';
-import { isHeld, lockHeldJob } from './job-rows.ts';
-import { changedMeanwhile, retrying, retryingTransaction } from './retrying.ts';
-import type { VectorSupport } from './vectors.ts';
+import { type Embedding, type Fingerprint, hashBands } from '../../model/fingerprint.ts';
+import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { NewRendition, Rendition } from '../../model/rendition.ts';
+import { type Content, contentLock, lockFilesOf } from '../images/content-lock.ts';
+import type { Database, Queryable } from '../database.ts';
+import { halfVector } from '../images/embeddings.ts';
+import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
+import { isHeld, lockHeldJob } from './fence.ts';
+import { changedMeanwhile, retrying, retryingTransaction } from '../engine/retrying.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
 
 /** What deriving a picture gave, beside its renditions. */
 export interface DerivedFacts {

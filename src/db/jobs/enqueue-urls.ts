@@ -1,13 +1,13 @@
 import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { DuplicateHandling } from '../model/duplicates.ts';
-import type { ImportOutcome } from '../model/import.ts';
-import type { ClaimedJob, DueJob, JobState } from '../model/job.ts';
-import type { PictureFacts } from '../model/picture.ts';
-import { lockContent } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
-import { lockHeldJob } from './job-rows.ts';
-import { changedMeanwhile, retryingTransaction } from './retrying.ts';
+import type { DuplicateHandling } from '../../model/duplicates.ts';
+import type { ImportOutcome } from '../../model/import.ts';
+import type { ClaimedJob, DueJob, JobState } from '../../model/job.ts';
+import type { PictureFacts } from '../../model/picture.ts';
+import { lockContent } from '../images/content-lock.ts';
+import type { Database, Queryable } from '../database.ts';
+import { lockHeldJob } from './fence.ts';
+import { changedMeanwhile, retryingTransaction } from '../engine/retrying.ts';
 
 /** A URL that is about to be imported. */
 export interface UrlLine {

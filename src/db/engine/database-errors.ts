@@ -1,4 +1,4 @@
-import { AppError, StartRefused } from '../errors.ts';
+import { AppError, StartRefused } from '../../errors.ts';
 
 /** States of PostgreSQL after which a connection is of no more use. */
 const lostStates = /^(?:08...|57P0[1235]|25006|26000)$/;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
-import type { Principal } from '../model/principal.ts';
-import type { Queryable } from './database.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Queryable } from '../database.ts';
 import type { ImageFilter } from './images.ts';
 
 /**

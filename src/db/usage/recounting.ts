@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
-import { lockImageAndFiles } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
-import { settleOwners } from './removal.ts';
-import { retrying, retryingTransaction } from './retrying.ts';
+import { lockImageAndFiles } from '../images/content-lock.ts';
+import type { Database, Queryable } from '../database.ts';
+import { settleOwners } from '../images/removal.ts';
+import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
 /** Queries that compare the usage counters with the rows. */
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;

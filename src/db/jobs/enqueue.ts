@@ -1,12 +1,12 @@
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { ClaimedJob } from '../model/job.ts';
-import type { PictureFacts } from '../model/picture.ts';
-import { contentLock, lockContent, lockFilesOf } from './content-lock.ts';
-import type { Database, Queryable } from './database.ts';
-import { lockHeldJob } from './job-rows.ts';
-import { removeImage } from './removal.ts';
-import { retrying, retryingTransaction } from './retrying.ts';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { PictureFacts } from '../../model/picture.ts';
+import { contentLock, lockContent, lockFilesOf } from '../images/content-lock.ts';
+import type { Database, Queryable } from '../database.ts';
+import { lockHeldJob } from './fence.ts';
+import { removeImage } from '../images/removal.ts';
+import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
 /** A picture whose original lies in storage and that is about to be recorded. */
 export interface NewUpload {

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
-import type { Page, PageRequest } from '../model/page.ts';
-import type { Database } from './database.ts';
-import { pageOf } from './pages.ts';
+import type { Page, PageRequest } from '../../model/page.ts';
+import type { Database } from '../database.ts';
+import { pageOf } from '../lists.ts';
 
 /** Queries on references. */
 export type ReferenceQueries = ReturnType<typeof makeReferenceQueries>;
