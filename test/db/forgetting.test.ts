@@ -7,7 +7,7 @@ import { hashOf } from '../support/inner/records.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 
 const database = await openDatabase();
-const { forgetting, imports, references, urlIntake, tenants, sweeping } = makeQueries(database);
+const { forgetting, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
 /** Removes what the tests before have left; their tenants stay, and are young. */
@@ -23,7 +23,7 @@ async function importOf(
   days: number,
 ): Promise<{ id: number; imageId: number }> {
   const url = `https://a.example/${name}.jpg`;
-  const [recorded] = await urlIntake.record(
+  const [recorded] = await jobs.enqueueUrls(
     [{ tenantId, url, urlHash: hashOf(url), reference: undefined }],
     'reuse-completed',
     50,
@@ -154,7 +154,7 @@ test('a tenant is forgotten that has nothing and that nobody uses; usage is what
   await database.runScript(
     `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${idOf('with import')}, 0)`,
   );
-  await sweeping.foldUsage();
+  await usage.fold();
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
   );
@@ -166,7 +166,7 @@ test('a tenant is forgotten that has nothing and that nobody uses; usage is what
     'emptied',
   ]);
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
-  await sweeping.foldUsage();
+  await usage.fold();
   expect(await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${idOf('emptied')}`)).toEqual(
     [],
   );

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
 import { makeImageQueries } from '../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
     all.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
       const made = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
-      await makeCompletionQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
+      await makeJobQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
     }
   }
   await database.runScript(

@@ -11,7 +11,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { urlIntake, beginImport, finish, attach } = catalog;
+const { jobs, beginImport, finish, attach } = catalog;
 
 const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
   tenantId,
@@ -20,7 +20,7 @@ const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => (
   reference,
 });
 const record = (lines: readonly UrlLine[], handling: DuplicateHandling = 'reuse-completed') =>
-  urlIntake.record(lines, handling, 50);
+  jobs.enqueueUrls(lines, handling, 50);
 const counts = () =>
   rowOf<{ images: number; jobs: number }>(
     database,

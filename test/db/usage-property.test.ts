@@ -90,7 +90,7 @@ const operations: Record<string, Operation> = {
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
   redo,
-  fold: ({ catalog }) => catalog.sweeping.foldUsage(),
+  fold: ({ catalog }) => catalog.usage.fold(),
 };
 
 async function expectRightCounters(): Promise<void> {

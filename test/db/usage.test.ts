@@ -1,7 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/jobs/complete.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeIntakeQueries } from '../../src/db/jobs/enqueue.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { makeUsageQueries } from '../../src/db/usage/usage.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
@@ -19,7 +18,7 @@ let vase: number;
 /** The shop has a finished vase of 1000 bytes with renditions of 100 and 400, and a lamp of 500 that waits. */
 beforeEach(async () => {
   vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
-  await makeCompletionQueries(database).complete(
+  await makeJobQueries(database).complete(
     await claimOne(database),
     [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
     derivedFactsOf('vase'),
@@ -44,7 +43,7 @@ test('a tenant’s usage counts its images, renditions and bytes', async () => {
 });
 
 test('the same content uploaded again costs nothing', async () => {
-  await makeIntakeQueries(database).record(uploadOf(shop.id, 'vase', { bytes: 1000 }));
+  await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
 });
 

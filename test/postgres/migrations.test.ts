@@ -58,5 +58,7 @@ test('a user who may not make tables is told so, and what to grant', async () =>
     await remove();
     await onServer(`DROP ROLE ${role}`);
   });
-  await expect(migrate(database)).rejects.toThrow(/may not make or change its tables .* grant it CREATE/);
+  await expect(migrate(database)).rejects.toThrow(
+    /is not allowed to create or change the tables .* grant it CREATE/,
+  );
 });

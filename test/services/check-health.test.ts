@@ -87,10 +87,10 @@ test('decoders that cannot be kept alive are not healthy, and all else is', asyn
 });
 
 test('details count the queue, the descriptors and the free bytes, and name versions', async () => {
-  const { check, database, tenants, completion, jobs } = await makeHealth();
+  const { check, database, tenants, jobs } = await makeHealth();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
-  await completion.complete(await claimOne(database), [], derivedFactsOf('done'));
+  await jobs.complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'failed');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });

@@ -5,30 +5,30 @@ import { PGlite } from '@electric-sql/pglite';
 import { createPgConfig } from '@electric-sql/pglite/node-postgres';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { Pool } from 'pg';
-import { DatabaseRefused } from './database-errors.ts';
 import type { Database } from '../database.ts';
+import { DatabaseRefused } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
-/** Written into the database's folder when it was created completely. */
+/** File in the database directory that marks a complete database. */
 const readyMarker = 'VITRINE_READY';
 
 /**
- * Opens the embedded PostgreSQL in `directory`, or creates it. The caller holds the lock of the data folder: two
- * processes on one folder would destroy it.
- * @param onBroken told when the engine has broken down, and why: it answers nothing more. Opening it anew in another
- *   process repairs it.
+ * Opens the embedded PostgreSQL in `directory`; creates it if there is none. The caller holds the lock of the data
+ * folder: two processes would corrupt the database.
+ * @param onBroken called if the engine panics: it executes no more queries. A new process that opens the database
+ *   repairs it.
  */
 export async function openEmbeddedDatabase(
   directory: string,
   onBroken: (error: Error) => void = () => undefined,
 ): Promise<Database> {
-  await setAsideUnfinished(directory);
+  await setAsideIncomplete(directory);
   await mkdir(directory, { recursive: true });
-  await assertRoom(directory);
+  await assertFreeSpace(directory);
   const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
   await markReady(directory);
-  // The engine has one session: a pool of one lends it to one user at a time, so that no query slips into the
-  // transaction of another.
+  // The engine has a single session. A pool of one connection hands it to one caller at a time, so that no query runs
+  // within the transaction of another caller.
   const pool = new Pool(
     Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
   );
@@ -48,29 +48,29 @@ export async function openEmbeddedDatabase(
   };
 }
 
-/** A start may need one new segment of the log, 16 MiB, and room to move. */
+/** A start may need a new segment of the write-ahead log, 16 MiB, and some space for data. */
 const neededMib = 32;
 
-/** On a full disk the engine neither opens nor fails: nobody would learn why. */
-async function assertRoom(directory: string): Promise<void> {
+/** On a full disk the engine hangs instead of failing. */
+async function assertFreeSpace(directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
-  const free = Math.floor((bavail * bsize) / 2 ** 20);
-  if (free >= neededMib) return;
+  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
+  if (freeMib >= neededMib) return;
   throw new DatabaseRefused(
-    `The embedded database in ${directory} cannot be opened: its disk has ${free} MiB left, and it needs ${neededMib}. Free some space, and start again.`,
+    `The embedded database in ${directory} cannot be opened: its disk has ${freeMib} MiB free, and ${neededMib} MiB are needed. Free some space and start again.`,
   );
 }
 
-/** PostgreSQL's word for what it cannot go on after, such as a log that cannot be written on a full disk. */
+/** PostgreSQL panics if it cannot continue, for example because it cannot write its log to a full disk. */
 function isPanic(error: unknown): error is Error {
   return error instanceof Error && 'severity' in error && error.severity === 'PANIC';
 }
 
 /**
- * A kill during the very first start leaves a half-made database that never opens again. Without the marker nothing was
- * ever acknowledged from it; it is still moved aside and not removed, in case somebody restored it by hand.
+ * Moves an incomplete database aside. A process that is killed during its very first start leaves one, and it can never
+ * be opened. Nothing in it was ever acknowledged; it is still kept, because it may have been restored by hand.
  */
-async function setAsideUnfinished(directory: string): Promise<void> {
+async function setAsideIncomplete(directory: string): Promise<void> {
   if (!existsSync(directory) || existsSync(join(directory, readyMarker))) return;
   const aside = `${directory}.unfinished`;
   await rm(aside, { recursive: true, force: true });

@@ -1,14 +1,14 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { codeOf, DatabaseRefused } from './database-errors.ts';
 import type { Database, RunScript } from '../database.ts';
+import { codeOf, DatabaseRefused } from './database-errors.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
 const folder = new URL('../migrations/', import.meta.url);
 
-/** Any number that no other lock has: whoever changes the schema holds it. */
+/** Key of an advisory lock; no other lock uses it. */
 const migrationLock = 7_239_002;
 
-/** Outcome of a migration: the schema's version now, and what was applied this time. */
+/** Result of a migration: the version of the schema, and the migrations that were applied now. */
 export interface MigrationReport {
   readonly version: number;
   readonly applied: readonly string[];
@@ -16,18 +16,18 @@ export interface MigrationReport {
 }
 
 /**
- * Brings the schema to the newest version, in one transaction: a kill in between leaves the version before it. Of several
- * processes that start at once, one does it and the others wait.
- * @throws {DatabaseRefused} when the database is newer than this program: an older program would not know its rules.
+ * Migrates the schema to the newest version in one transaction: a process that is killed meanwhile leaves the previous
+ * version. If several processes start concurrently, one migrates and the others wait.
+ * @throws {DatabaseRefused} if the database is newer than this program, or the user may not change the schema.
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
-    // The lock goes with the transaction, so that it also works behind a pooler that lends connections by transaction. A
-    // long migration, or the wait for another process, is no runaway statement.
+    // A lock of the transaction also works behind a pooler in transaction mode. The timeouts are for requests, and a
+    // migration, or the wait for another process to finish it, may take longer.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await run(`SELECT pg_advisory_xact_lock(${migrationLock})`);
     const applied = await applyMissing(run).catch((error: unknown) => {
-      throw codeOf(error) === '42501' ? mayNotMigrate(error) : error;
+      throw codeOf(error) === '42501' ? insufficientPrivilege(error) : error;
     });
     const vectors = await enableVectors(run);
     await run('COMMIT');
@@ -35,50 +35,73 @@ export function migrate(database: Database): Promise<MigrationReport> {
   });
 }
 
-function mayNotMigrate(error: unknown): DatabaseRefused {
-  const why = error instanceof Error ? error.message : '';
+function insufficientPrivilege(error: unknown): DatabaseRefused {
+  const reason = error instanceof Error ? error.message : '';
   return new DatabaseRefused(
-    `The user of the database may not make or change its tables (${why}). Make it the owner of the database and of the tables, or grant it CREATE on the schema public.`,
+    `The database user is not allowed to create or change the tables (${reason}). Make the user the owner of the database and of its tables, or grant it CREATE on the schema public.`,
     { cause: error },
   );
 }
 
 async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vectors'>> {
-  const current = await currentVersion(run);
+  await run(
+    'CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+  );
+  const current = await readVersion(run);
   const files = await migrationFiles();
-  const newest = await newestVersion();
+  const newest = newestOf(files);
   if (current > newest) {
     throw new DatabaseRefused(
-      `The database has schema version ${current}; this Vitrine knows ${newest}. Install a newer Vitrine.`,
+      `The database has schema version ${current}; this Vitrine supports up to ${newest}. Install a newer Vitrine.`,
     );
   }
-  const applied = files.filter((name) => versionOf(name) > current);
-  for (const name of applied) await apply(run, name);
-  return { version: newest, applied };
+  const missing = files.filter((name) => versionOf(name) > current);
+  for (const name of missing) {
+    await run(await readFile(new URL(name, folder), 'utf8'));
+    await run(`INSERT INTO schema_migrations (version, name) VALUES (${versionOf(name)}, '${name}')`);
+  }
+  return { version: newest, applied: missing };
 }
 
-/** The version of the schema that this program brings. */
-export async function newestVersion(): Promise<number> {
-  return Math.max(...(await migrationFiles()).map(versionOf));
+async function readVersion(run: RunScript): Promise<number> {
+  const [row] = await run('SELECT coalesce(max(version), 0) AS version FROM schema_migrations');
+  return Number(row?.['version']);
 }
 
 async function migrationFiles(): Promise<string[]> {
   return (await readdir(folder)).filter((name) => name.endsWith('.sql')).toSorted();
 }
 
-async function currentVersion(run: RunScript): Promise<number> {
-  await run(
-    'CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
-  );
-  const [row] = await run('SELECT coalesce(max(version), 0) AS version FROM schema_migrations');
-  return Number(row?.['version']);
+function newestOf(files: readonly string[]): number {
+  return Math.max(...files.map(versionOf));
 }
 
-async function apply(run: RunScript, name: string): Promise<void> {
-  await run(await readFile(new URL(name, folder), 'utf8'));
-  await run(`INSERT INTO schema_migrations (version, name) VALUES (${versionOf(name)}, '${name}')`);
+function versionOf(file: string): number {
+  return Number(/^\d{4}/.exec(file)?.[0]);
 }
 
-function versionOf(name: string): number {
-  return Number(/^\d{4}/.exec(name)?.[0]);
+/** The schema of a database, compared with the one that this program needs. */
+export interface SchemaState {
+  /** Version of the schema; 0 if there is none yet. */
+  readonly version: number;
+  /** The version that this program needs. */
+  readonly needed: number;
+  /** Whether the user may create the missing tables and change the existing ones. */
+  readonly mayChange: boolean;
+}
+
+/** Reads the state of the schema and changes nothing. */
+export function readSchemaState(database: Pick<Database, 'session'>): Promise<SchemaState> {
+  return database.session(async (run) => {
+    const [rights] = await run(`
+      SELECT to_regclass('schema_migrations') IS NOT NULL AS exists,
+        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AND NOT EXISTS (
+          SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename IN ('images', 'jobs', 'schema_migrations')
+            AND NOT pg_has_role(tableowner, 'MEMBER')) AS "mayChange"`);
+    return {
+      version: rights?.['exists'] ? await readVersion(run) : 0,
+      needed: newestOf(await migrationFiles()),
+      mayChange: rights?.['mayChange'] === true,
+    };
+  });
 }

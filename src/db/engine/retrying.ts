@@ -1,26 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely, Transaction } from 'kysely';
 import { AppError } from '../../errors.ts';
-import { codeOf } from './database-errors.ts';
 import type { Schema } from '../schema.ts';
+import { codeOf } from './database-errors.ts';
 
 /**
- * PostgreSQL states that a transaction can reach only through a concurrent one: it was aborted to resolve a deadlock or
- * a serialization failure, or a row that it had read was removed or inserted before it wrote. A retry sees what the
- * other transaction left.
+ * SQLSTATE codes that only a concurrent transaction can cause: a serialization failure, a deadlock, or a row that was
+ * removed or inserted between this transaction's read and its write. A retry sees what the other transaction committed.
  */
 const raceStates = new Set(['40001', '40P01', '23503', '23505']);
 
-/** Attempts in all. Each lets one competitor finish; a state that outlasts them has another cause. */
-const tries = 8;
+/** Each attempt lets one competitor finish. An error that outlasts them all has another cause. */
+const maxAttempts = 8;
 
-/** Maximum pause before the second attempt; it doubles with each attempt, up to `longestPauseMs`. */
+/** Maximum pause before the second attempt. It doubles with each attempt, up to `maxPauseMs`. */
 const firstPauseMs = 10;
-const longestPauseMs = 320;
+const maxPauseMs = 320;
 
 /**
- * Runs a transaction, and retries it from the beginning if it lost a race. Safe for work that has no effect outside the
- * database before its last statement: when one of these errors arrives, PostgreSQL has rolled back everything else.
+ * Runs a transaction; retries it from the beginning if it lost a race. `work` may have effects outside the database only
+ * after its last statement that can fail: PostgreSQL rolls back everything else.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,
@@ -29,32 +28,34 @@ export function retryingTransaction<T>(
   return retrying(() => db.transaction().execute(work));
 }
 
-/** The same for a single statement, which is a transaction by itself. */
+/** The same for a single statement, which is a transaction of its own. */
 export async function retrying<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();
     } catch (error) {
       if (!isRace(error)) throw error;
-      if (attempt === tries) throw error instanceof AppError ? error : changedMeanwhile(error);
+      if (attempt === maxAttempts) throw error instanceof AppError ? error : changedMeanwhile(error);
     }
-    // Random, or two transactions that deadlocked would collide again.
-    await sleep(Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1)));
+    // Random, because two transactions that deadlocked would otherwise meet again.
+    await sleep(Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** (attempt - 1)));
   }
 }
 
-/** Thrown by a transaction if rows on which it based a decision have changed since: it is retried. */
-export function changedMeanwhile(cause: unknown = conflict()): AppError {
-  return new AppError('database_unavailable', 'Others changed the same rows at the same moment; try again.', {
-    cause,
-  });
+/** Returns the error by which a transaction asks for a retry: rows that it relied on have changed. */
+export function changedMeanwhile(cause: unknown = serializationFailure()): AppError {
+  return new AppError(
+    'database_unavailable',
+    'Another request changed the same rows at the same time; try again.',
+    { cause },
+  );
 }
 
-function conflict(): Error {
-  return Object.assign(new Error('Rows changed between two looks.'), { code: '40001' });
+function serializationFailure(): Error {
+  return Object.assign(new Error('Rows changed between two reads.'), { code: '40001' });
 }
 
-/** AppErrors have their own code; the state is then in the cause. */
+/** An `AppError` has the SQLSTATE in its cause. */
 function isRace(error: unknown): boolean {
   const cause = error instanceof AppError ? error.cause : error;
   return raceStates.has(codeOf(cause));

@@ -1,39 +1,39 @@
 import { isAtLeast } from '../../model/versions.ts';
-import { codeOf } from './database-errors.ts';
 import type { RunScript } from '../database.ts';
+import { codeOf } from './database-errors.ts';
 
-/** pgvector with the type `halfvec`. */
-const versionFloor = '0.7.0';
+/** Oldest version of pgvector with the type `halfvec`. */
+const minVersion = '0.7.0';
 
-/** Whether the database can keep descriptors; `reason` says why it cannot, and what to do. */
+/** Whether the database can store embeddings. `reason` says why not, and what to do. */
 export type VectorSupport =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly reason: string };
 
-const table = `
+const createTable = `
   CREATE TABLE IF NOT EXISTS embeddings (
     tenant_id integer NOT NULL REFERENCES tenants (id),
     content_hash text NOT NULL,
-    -- Version of the descriptor: vectors of different spaces are never compared.
+    -- Version of the embedding. Vectors of different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
-    -- The content before the space: a content that goes takes the vectors of all spaces with it.
+    -- The content before the space: a purge deletes the vectors of a content in all spaces.
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
 /**
- * Makes pgvector and the table of descriptors ready, within the caller's transaction. Not a migration: pgvector may be
- * installed, or become newer, long after the schema was made.
+ * Installs pgvector if needed, and creates the table of embeddings, in the caller's transaction. Not a migration:
+ * pgvector may be installed or updated long after the schema was migrated.
  */
 export async function enableVectors(run: RunScript): Promise<VectorSupport> {
   const installed = (await installedVersion(run)) ?? (await install(run));
   if (typeof installed !== 'string') return { isAvailable: false, reason: installed.reason };
-  if (!isAtLeast(installed, versionFloor))
+  if (!isAtLeast(installed, minVersion))
     return {
       isAvailable: false,
-      reason: `pgvector ${installed} is too old, ${versionFloor.slice(0, 3)} is needed: install a newer one and run ALTER EXTENSION vector UPDATE`,
+      reason: `pgvector ${installed} is too old, ${minVersion.slice(0, 3)} is needed: install a newer one and run ALTER EXTENSION vector UPDATE`,
     };
-  await run(table);
+  await run(createTable);
   return { isAvailable: true };
 }
 
@@ -42,7 +42,7 @@ async function installedVersion(run: RunScript): Promise<string | undefined> {
   return row && String(row['version']);
 }
 
-/** A failure must not end the transaction around it. */
+/** Creates the extension, within a savepoint: a failure must not abort the surrounding transaction. */
 async function install(run: RunScript): Promise<string | { readonly reason: string }> {
   await run('SAVEPOINT before_vector');
   try {
@@ -51,16 +51,16 @@ async function install(run: RunScript): Promise<string | { readonly reason: stri
     await run('ROLLBACK TO before_vector');
     return { reason: reasonOf(error) };
   }
-  return (await installedVersion(run)) ?? { reason: 'pgvector was installed and is not there' };
+  return (await installedVersion(run)) ?? { reason: 'pgvector is missing although it was just created' };
 }
 
-const notInstalled = new Set(['0A000', '58P01']);
+const notInstalledStates = new Set(['0A000', '58P01']);
 
 function reasonOf(error: unknown): string {
   const code = codeOf(error);
-  if (notInstalled.has(code))
+  if (notInstalledStates.has(code))
     return 'pgvector is not installed on the server: install its package for this version of PostgreSQL';
   if (code === '42501')
-    return 'the user of the database may not create the extension: let an administrator run CREATE EXTENSION vector in this database';
+    return 'the database user may not create the extension: let an administrator run CREATE EXTENSION vector in this database';
   return `pgvector could not be created: ${error instanceof Error ? error.message : String(error)}`;
 }

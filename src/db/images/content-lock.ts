@@ -2,15 +2,21 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 import { changedMeanwhile } from '../engine/retrying.ts';
 
+/** The bytes of an original, within one tenant. */
+export interface Content {
+  readonly tenantId: number;
+  readonly contentHash: string;
+}
+
 /**
- * An expression that makes whoever records or removes the same content of the same tenant wait for this transaction to
- * end. A removal that asks "does a row need this file?" would otherwise miss a row that is being committed.
+ * SQL expression that locks a content until the transaction ends. Transactions that record or remove the same content
+ * take the lock; otherwise one that checks whether a row still uses a file would not see a row that is being committed.
  */
 export function contentLock(tenantId: number, contentHash: string): RawBuilder<unknown> {
   return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(contentHash)}::int)`;
 }
 
-/** Takes the lock by itself, at the start of a transaction. */
+/** Locks a content, at the start of a transaction. */
 export async function lockContent(
   transaction: Queryable,
   tenantId: number,
@@ -19,18 +25,13 @@ export async function lockContent(
   await sql`SELECT ${contentLock(tenantId, contentHash)}`.execute(transaction);
 }
 
-/** A content of a tenant. */
-export interface Content {
-  readonly tenantId: number;
-  readonly contentHash: string;
-}
-
 /**
- * Locks everything that determines the owners of these images' files: their own contents, `more`, and the contents
- * after which their rendition files are named. A file that several images share is thus guarded by one lock, however
- * many images share it. All locks are taken in one order, so that transactions never deadlock on them.
+ * Locks all contents that decide who owns the files of these images: the images' own contents, the contents in the
+ * names of their rendition files, and `more`. One lock guards a file however many images share it. All transactions
+ * take these locks in the same order, so they cannot deadlock on them.
  *
- * Call it before any other lock or write of the transaction, which starts over if the files change during the wait.
+ * Call it before any other lock or write of the transaction: it restarts the transaction if the files changed while it
+ * waited.
  */
 export async function lockFilesOf(
   transaction: Queryable,
@@ -38,28 +39,28 @@ export async function lockFilesOf(
   more: readonly Content[] = [],
 ): Promise<void> {
   const locks = await takeLocks(transaction, [...more, ...(await listContents(transaction, imageIds))]);
-  await assertLocked(transaction, imageIds, locks);
+  await assertAllLocked(transaction, imageIds, locks);
 }
 
-/** The same for one image, then its row after its files: every transaction uses this order. */
+/** Locks the files of one image, then its row. Every transaction uses this order. */
 export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
   const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
   await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
-  // An import may have received its content during the wait for the row.
-  await assertLocked(transaction, [imageId], locks);
+  // An import may have received its content while this waited for the row.
+  await assertAllLocked(transaction, [imageId], locks);
 }
 
-async function assertLocked(
+async function assertAllLocked(
   transaction: Queryable,
   imageIds: readonly number[],
-  locks: readonly LockNumbers[],
+  locks: readonly LockKeys[],
 ): Promise<void> {
   const locked = new Set(locks.map(String));
   const needed = inLockOrder(await listContents(transaction, imageIds));
-  if (needed.some((lock) => !locked.has(String(lock)))) throw changedMeanwhile();
+  if (needed.some((keys) => !locked.has(String(keys)))) throw changedMeanwhile();
 }
 
-/** Contents of the images themselves, and those in the names of their rendition files. */
+/** Lists the contents of the images, and the contents in the names of their rendition files. */
 async function listContents(transaction: Queryable, imageIds: readonly number[]): Promise<Content[]> {
   const { rows } = await sql<Content>`
     SELECT tenant_id AS "tenantId", content_hash AS "contentHash" FROM images
@@ -71,15 +72,16 @@ async function listContents(transaction: Queryable, imageIds: readonly number[])
   return rows;
 }
 
-type LockNumbers = readonly [tenantId: number, content: number];
+/** The two keys of an advisory lock. */
+type LockKeys = readonly [tenantId: number, content: number];
 
-function inLockOrder(contents: readonly Content[]): LockNumbers[] {
-  const locks = contents.map(({ tenantId, contentHash }): LockNumbers => [tenantId, contentKey(contentHash)]);
-  // In the numeric order that PostgreSQL uses: the order of the hashes differs.
+function inLockOrder(contents: readonly Content[]): LockKeys[] {
+  const locks = contents.map(({ tenantId, contentHash }): LockKeys => [tenantId, contentKey(contentHash)]);
+  // Numeric order, in which PostgreSQL compares the keys. The order of the hashes would differ.
   return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
 }
 
-async function takeLocks(transaction: Queryable, contents: readonly Content[]): Promise<LockNumbers[]> {
+async function takeLocks(transaction: Queryable, contents: readonly Content[]): Promise<LockKeys[]> {
   const locks = inLockOrder(contents);
   await sql`
     SELECT pg_advisory_xact_lock(tenant, content)
@@ -88,7 +90,7 @@ async function takeLocks(transaction: Queryable, contents: readonly Content[]): 
   return locks;
 }
 
-/** The first 31 bits of the hash: two contents that share them merely wait for each other. */
+/** Returns the low 31 of the first 32 bits of the hash. Contents with the same key only wait for each other. */
 function contentKey(contentHash: string): number {
   return Number.parseInt(contentHash.slice(0, 8), 16) & 0x7f_ff_ff_ff;
 }

@@ -1,34 +1,34 @@
 import { sql } from 'kysely';
 import type { Image, ImageRef } from '../../model/image.ts';
 import type { Principal } from '../../model/principal.ts';
-import { lockImageAndFiles } from './content-lock.ts';
 import type { Database, Queryable } from '../database.ts';
-import { isReferred, selectImages, toImage } from './image-rows.ts';
-import { hideImage, settleOwners } from './removal.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
+import { lockImageAndFiles } from './content-lock.ts';
+import { identifiedBy, selectImages } from './image-rows.ts';
+import { hideImage, settleOwners } from './removal.ts';
 
-/** Queries that hide images and bring them back. */
+/** Queries that delete and restore images. They change only what the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
 
-/** What became of a deletion: `in-use` names who uses the image. */
+/** Outcome of a deletion. `in-use` lists the references of the image, up to a maximum. */
 export type Deletion =
   | { readonly outcome: 'deleted'; readonly image: Image }
   | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }
   | { readonly outcome: 'not-found' };
 
-/** References that an answer names. */
-const namedReferences = 100;
+/** Maximum number of references that a refused deletion lists. */
+const maxListedReferences = 100;
 
-/** Queries that hide images and bring them back; each sees only what the principal may see. */
+/** @see DeletionQueries */
 export function makeDeletionQueries({ sql: db }: Database) {
   return {
     /**
-     * Phase one of deleting: hides the image at once; its files stay until a purge. An image in use is hidden only when
+     * Deletes an image (soft): it is hidden at once, its files stay until a purge. Deletes an image in use only if
      * `force` is set.
      */
-    hide: (principal: Principal, reference: ImageRef, force: boolean): Promise<Deletion> =>
+    hide: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
       retryingTransaction(db, async (transaction) => {
-        const image = await lockImage(transaction, principal, reference);
+        const image = await lockImage(transaction, principal, ref);
         if (!image || image.deletedAt) return { outcome: 'not-found' };
         if (image.inUseCount > 0 && !force) {
           const references = await listReferences(transaction, image.id);
@@ -38,12 +38,12 @@ export function makeDeletionQueries({ sql: db }: Database) {
         return { outcome: 'deleted', image };
       }),
 
-    /** Brings a deleted image back. False when there is none (any more); one that lives stays as it is. */
-    restore: (principal: Principal, reference: ImageRef): Promise<boolean> =>
+    /** Restores a deleted image; leaves a living one unchanged. Returns false if there is no such image. */
+    restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
-        const image = await lockImage(transaction, principal, reference);
+        const image = await lockImage(transaction, principal, ref);
         if (!image?.deletedAt) return image !== undefined;
-        // The same content may have been uploaded meanwhile: there is one first image for each content.
+        // If the same content was uploaded after the deletion, the restored image becomes a duplicate of that one.
         await sql`
           UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
             updated_at = now(), duplicate_of = (
@@ -57,24 +57,22 @@ export function makeDeletionQueries({ sql: db }: Database) {
   };
 }
 
-/** The image, deleted or not, locked with its files. */
+/** Locks an image, deleted or not, and its files. Returns it as it is once it is locked. */
 async function lockImage(
   transaction: Queryable,
   principal: Principal,
-  reference: ImageRef,
+  ref: ImageRef,
 ): Promise<Image | undefined> {
-  const query = selectImages(transaction, principal).where(isReferred(reference));
-  const seen = await query.executeTakeFirst();
-  if (!seen) return undefined;
-  await lockImageAndFiles(transaction, seen.id);
-  const row = await query.executeTakeFirst();
-  return row && toImage(row);
+  const [before] = await selectImages(transaction, principal, identifiedBy(ref));
+  if (!before) return undefined;
+  await lockImageAndFiles(transaction, before.id);
+  const [locked] = await selectImages(transaction, principal, identifiedBy(ref));
+  return locked;
 }
 
 async function listReferences(transaction: Queryable, imageId: number): Promise<string[]> {
   const { rows } = await sql<{ reference: string }>`
-    SELECT reference FROM image_references WHERE image_id = ${imageId} ORDER BY reference LIMIT ${namedReferences}`.execute(
-    transaction,
-  );
+    SELECT reference FROM image_references
+    WHERE image_id = ${imageId} ORDER BY reference LIMIT ${maxListedReferences}`.execute(transaction);
   return rows.map(({ reference }) => reference);
 }

@@ -5,24 +5,24 @@ import type { SimilarityOptions } from '../../model/similarity.ts';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** An image that a search found. */
+/** A similar image. */
 export interface SimilarRow {
   readonly id: number;
   readonly score: number;
 }
 
-/** Images that a search found, and how many it compared. */
+/** Result of a search: the similar images, and the number of images that were compared. */
 export interface SimilarRows {
   readonly found: readonly SimilarRow[];
   readonly searched: number;
 }
 
-/** Queries on descriptors. */
+/** Queries on embeddings. */
 export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
 
 /**
- * Queries on descriptors. Every vector of the tenant is compared: exact, and fast enough for the tens of thousands of
- * pictures that one tenant has in this version.
+ * Queries on embeddings. A search compares all vectors of the tenant: it is exact, and fast enough for the tens of
+ * thousands of images that a tenant has in this version.
  */
 export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
   function assertAvailable(): void {
@@ -38,7 +38,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarRows> {
     assertAvailable();
-    // The distance to a vector of zeros (a picture without any feature) is no number: nothing is similar to it.
+    // The distance to a zero vector (a picture without features) is NaN: no image is similar to it.
     const { rows } = await sql<{ id: number | null; score: number; searched: number }>`
       WITH compared AS MATERIALIZED (
         SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score
@@ -55,7 +55,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
   }
 
   return {
-    /** Images like the one with this content; `undefined` when its descriptor is not there. */
+    /** Finds images similar to the one with this content. Returns `undefined` if its embedding is missing. */
     async similarToContent(
       tenantId: number,
       contentHash: string,
@@ -63,21 +63,21 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
       options: SimilarityOptions,
     ): Promise<SimilarRows | undefined> {
       assertAvailable();
-      const own = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
-      const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${own}`.execute(db);
+      const isOwn = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
+      const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${isOwn}`.execute(db);
       if (rows.length === 0) return undefined;
-      const vector = sql`(SELECT vector FROM embeddings WHERE ${own})`;
+      const vector = sql`(SELECT vector FROM embeddings WHERE ${isOwn})`;
       return search(tenantId, space, vector, contentHash, options);
     },
 
-    /** Images like a picture that is not stored, except those with `exceptContent`. */
+    /** Finds images similar to a picture that is not stored, except those with `exceptContent`. */
     similarToPicture: (
       tenantId: number,
       embedding: Embedding,
       exceptContent: string,
       options: SimilarityOptions,
     ): Promise<SimilarRows> =>
-      search(tenantId, embedding.space, sql`${halfVector(embedding)}::halfvec`, exceptContent, options),
+      search(tenantId, embedding.space, sql`${toHalfVector(embedding)}::halfvec`, exceptContent, options),
 
     async count(space: string): Promise<number> {
       if (!vectors.isAvailable) return 0;
@@ -88,10 +88,21 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
   };
 }
 
-/** Whole numbers up to this are exact in 16 bits; they are also read several times faster than fractions. */
+/**
+ * `INSERT` of the embedding of an image.
+ * @param image source of one row with the columns of `images`.
+ */
+export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+    SELECT tenant_id, content_hash, ${embedding.space}, ${toHalfVector(embedding)}::halfvec FROM ${image}
+    ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector`;
+}
+
+/** Integers up to this are exact in 16 bits. The database also parses integers several times faster than fractions. */
 const exactInHalf = 2_048;
 
-/** A vector as the database reads it. Only its direction counts, so it is stretched to whole numbers. */
-export function halfVector({ vector }: Embedding): string {
+/** Formats a vector for the database. Only its direction counts, so it is scaled to integers. */
+function toHalfVector({ vector }: Embedding): string {
   return `[${vector.map((value) => Math.round(value * exactInHalf)).join(',')}]`;
 }

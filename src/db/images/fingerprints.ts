@@ -1,11 +1,12 @@
-import { sql } from 'kysely';
-import type { Fingerprint } from '../../model/fingerprint.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { type Fingerprint, hashBands } from '../../model/fingerprint.ts';
+import type { NearDuplicate } from '../../model/image.ts';
 import type { Rendition } from '../../model/rendition.ts';
-import { bandKeys } from '../jobs/complete.ts';
 import type { Database } from '../database.ts';
+import { retrying } from '../engine/retrying.ts';
 import { renditionFields } from './image-rows.ts';
 
-/** An image whose hash lies close to another one. */
+/** An image whose hash is similar to another one. */
 export interface HashNeighbour {
   readonly id: number;
   readonly uuid: string;
@@ -16,18 +17,19 @@ export interface HashNeighbour {
   readonly renditions: readonly Rendition[];
 }
 
-/** Queries on fingerprints. */
+/** Queries on fingerprints and on the near-duplicates that they find. */
 export type FingerprintQueries = ReturnType<typeof makeFingerprintQueries>;
 
-/** Candidates that the colour-aware check looks at, at most. */
+/** Maximum number of candidates whose colours are compared. */
 const maxCandidates = 50;
 
-/** Queries on fingerprints. */
+/** @see FingerprintQueries */
 export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
-     * First images (no exact copies) of a tenant whose hash differs from this one in at most `maxBits` of 256 bits,
-     * nearest first. Found by the 16 bands of the hash: up to 15 bits nothing is missed; at 20 bits, 3 in 1,000 are.
+     * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, without
+     * exact copies. The index finds hashes that share one of 16 bands: up to 15 bits it misses none, at 20 bits 3 in
+     * 1,000.
      */
     async neighbours(
       tenantId: number,
@@ -53,15 +55,64 @@ export function makeFingerprintQueries({ sql: db }: Database) {
           AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
           AND i.id <> ALL (${exceptImages}::bigint[])
         ORDER BY near.bits, i.id`.execute(db);
-      return rows.map(({ hash: other, quality, aspect, thumbnail, ...image }) => ({
+      return rows.map(({ hash: neighbourHash, quality, aspect, thumbnail, ...image }) => ({
         ...image,
-        fingerprint: { version, hash: hexOf(other), quality, aspect, thumbnail },
+        fingerprint: { version, hash: toHex(neighbourHash), quality, aspect, thumbnail },
       }));
+    },
+
+    /** Records near-duplicates that were found after the image was completed. */
+    async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
+      const image = sql`(SELECT id FROM images WHERE id = ${imageId})`;
+      await retrying(() => upsertNearDuplicates(image, nearDuplicates).execute(db));
     },
   };
 }
 
-/** Bits as the database writes them, `0101…`, as hexadecimal digits. */
-function hexOf(bits: string): string {
+/**
+ * `INSERT` of the fingerprint of an image.
+ * @param image source of one row with the columns of `images`.
+ */
+export function upsertFingerprint(
+  image: RawBuilder<unknown>,
+  tenantId: number,
+  { version, hash, quality, aspect, thumbnail }: Fingerprint,
+): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+    SELECT tenant_id, content_hash, ${version}::smallint, ${`x${hash}`}::bit(256), ${quality}::smallint,
+      ${aspect}::real, decode(${thumbnail}, 'base64'), ${bandKeys(tenantId, hash)}::bigint[]
+    FROM ${image}
+    ON CONFLICT (tenant_id, content_hash) DO UPDATE SET version = excluded.version, hash = excluded.hash,
+      quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail, bands = excluded.bands
+    WHERE fingerprints.version <> excluded.version`;
+}
+
+/**
+ * `INSERT` of an image's near-duplicates. Each pair is stored once, the later image first.
+ * @param image source of one row with an `id`.
+ */
+export function upsertNearDuplicates(
+  image: RawBuilder<unknown>,
+  nearDuplicates: readonly NearDuplicate[],
+): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+    SELECT greatest(image.id, found.id), least(image.id, found.id), found.distance, found.difference, found.reason
+    FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
+      (id bigint, distance smallint, difference real, reason text)
+    -- The match may have been purged since it was found.
+    WHERE found.id <> image.id AND (SELECT true FROM images WHERE images.id = found.id)
+    ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
+      reason = excluded.reason`;
+}
+
+/** Returns the index keys of a hash. Each contains the tenant's id, so a search reads this tenant's entries only. */
+function bandKeys(tenantId: number, hash: string): number[] {
+  return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
+}
+
+/** Converts the bits of a hash, `0101…`, to hexadecimal digits. */
+function toHex(bits: string): string {
   return bits.replaceAll(/[01]{4}/g, (four) => Number.parseInt(four, 2).toString(16));
 }

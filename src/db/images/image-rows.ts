@@ -1,33 +1,63 @@
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Rendition } from '../../model/rendition.ts';
 import type { Queryable } from '../database.ts';
+import { isVisibleTo } from '../lists.ts';
 import type { Schema } from '../schema.ts';
 
 /** A row of `images` with the name of its tenant. */
-export type ImageRow = Selectable<Schema['images']> & { tenant: string };
+export type ImageRow = Schema['images'] & { readonly tenant: string };
 
-/** Images with the names of their tenants, those only that the principal may see. */
-export function selectImages(db: Queryable, principal: Pick<Principal, 'tenantId'>) {
-  const query = db
-    .selectFrom('images')
-    .innerJoin('tenants', 'tenants.id', 'images.tenant_id')
-    .selectAll('images')
-    .select('tenants.name as tenant');
-  return principal.tenantId === null ? query : query.where('images.tenant_id', '=', principal.tenantId);
+/** A row of `images` with its renditions and near-duplicates. */
+type CompleteRow = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
+
+/** Selects the images that match and that the principal may see. `tail` holds `ORDER BY`, `LIMIT` and locks. */
+export async function selectImages(
+  db: Queryable,
+  principal: Pick<Principal, 'tenantId'>,
+  condition: RawBuilder<unknown>,
+  tail = sql``,
+): Promise<Image[]> {
+  const { rows } = await sql<ImageRow>`
+    SELECT images.*, tenants.name AS tenant FROM images JOIN tenants ON tenants.id = images.tenant_id
+    WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);
+  return rows.map(toImage);
 }
 
-/** What `json_build_object` makes a rendition of, from a row of the table that `alias` names. */
-export function renditionFields(alias: string) {
-  const columns = Object.entries(renditionColumns).map(([field, column]) => [
+/** The same, with the renditions and near-duplicates of each image. */
+export async function selectCompleteImages(
+  db: Queryable,
+  principal: Pick<Principal, 'tenantId'>,
+  condition: RawBuilder<unknown>,
+  tail = sql``,
+): Promise<ImageWithRenditions[]> {
+  const { rows } = await sql<CompleteRow>`
+    SELECT images.*, tenants.name AS tenant, ${renditionsColumn} AS renditions, ${nearDuplicatesColumn} AS "nearDuplicates"
+    FROM images JOIN tenants ON tenants.id = images.tenant_id
+    WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);
+  return rows.map((row) => ({
+    ...toImage(row),
+    renditions: row.renditions,
+    nearDuplicates: row.nearDuplicates,
+  }));
+}
+
+/** Condition on `images`: the row is the image that `ref` identifies. */
+export function identifiedBy(ref: ImageRef): RawBuilder<boolean> {
+  return 'id' in ref ? sql`images.id = ${ref.id}` : sql`images.uuid = ${ref.uuid}`;
+}
+
+/** Arguments of `json_build_object` that build a `Rendition` from a row of the table `alias`. */
+export function renditionFields(alias: string): RawBuilder<unknown> {
+  const fields = Object.entries(renditionColumns).map(([field, column]) => [
     sql.lit(field),
     sql.ref(`${alias}.${column}`),
   ]);
-  return sql.join(columns.flat());
+  return sql.join(fields.flat());
 }
 
-const renditionColumns: Readonly<Record<keyof Rendition, string>> = {
+const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['renditions']>> = {
   id: 'id',
   preset: 'preset',
   recipe: 'recipe',
@@ -40,19 +70,16 @@ const renditionColumns: Readonly<Record<keyof Rendition, string>> = {
   format: 'format',
 };
 
-/** The renditions of an image as one JSON column, in the order of their boxes. */
-export function renditionsColumn() {
-  return sql<Rendition[]>`coalesce((
+/** The renditions of a row of `images`, smallest first. */
+const renditionsColumn = sql<Rendition[]>`coalesce((
     SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
-    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`.as('renditions');
-}
+    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
 
 /**
- * The living near-duplicates of an image as one JSON column, nearest first: a pair counts for both of its images. The
- * other image is looked up pair by pair: in a join, a planner that does not know how few pairs there are reads all images.
+ * The living near-duplicates of a row of `images`, nearest first. A pair counts for both of its images. The other image
+ * of each pair is looked up by a subquery: with a join, a planner that overestimates the pairs scans all images.
  */
-export function nearDuplicatesColumn() {
-  return sql<NearDuplicate[]>`coalesce((
+const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
       'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
     FROM (
@@ -61,17 +88,9 @@ export function nearDuplicatesColumn() {
         SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
         UNION ALL
         SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) n) pair
-    WHERE pair.uuid IS NOT NULL), '[]'::json)`.as('nearDuplicates');
-}
+    WHERE pair.uuid IS NOT NULL), '[]'::json)`;
 
-/** Condition that names one image. */
-export function isReferred(reference: ImageRef) {
-  return 'id' in reference
-    ? sql<boolean>`images.id = ${reference.id}`
-    : sql<boolean>`images.uuid = ${reference.uuid}`;
-}
-
-/** The image that a row stands for. */
+/** Converts a row to an image. */
 export function toImage(row: ImageRow): Image {
   return {
     id: row.id,
@@ -102,11 +121,4 @@ export function toImage(row: ImageRow): Image {
     processedAt: row.processed_at,
     deletedAt: row.deleted_at,
   };
-}
-
-/** The complete image that a row stands for. */
-export function toCompleteImage(
-  row: ImageRow & { renditions: Rendition[]; nearDuplicates: NearDuplicate[] },
-): ImageWithRenditions {
-  return { ...toImage(row), renditions: row.renditions, nearDuplicates: row.nearDuplicates };
 }

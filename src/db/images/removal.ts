@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Every removal (a deletion, a purge, the withdrawal of an upload) goes through `hideImage`, which transfers what the
- * image shared: its place as the first one with its content, and the files that it owned. The caller has locked the
- * files of the image (`lockFilesOf`): if two images that share files are removed concurrently, the second sees that the
- * first is gone and transfers nothing to it.
+ * Deletion, purge and withdrawal all hide the image first, with `hideImage`. It transfers what the image shared with
+ * others: its place as the first image with its content, and the ownership of its files. The caller holds the locks of
+ * the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second does
+ * not transfer anything to the first.
  */
 
-/** Removes the rows of an image, hidden before or not. */
+/** Removes the rows of an image. Hides it first unless `isHidden` says that it is hidden already. */
 export async function removeImage(
   transaction: Queryable,
   { id, isHidden }: { readonly id: number; readonly isHidden: boolean },
@@ -19,42 +19,42 @@ export async function removeImage(
 
 /** Hides a living image and transfers what it shares to other images. */
 export async function hideImage(transaction: Queryable, imageId: number): Promise<void> {
-  // In milliseconds, the precision of clients: pages of deleted images begin after the time of the last one.
+  // Truncated to milliseconds, the precision of clients: the cursor of a list of deleted images is such a time.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
   );
-  // Its oldest living copy is now the first image with this content.
+  // Its oldest living duplicate becomes the first image with this content.
   await sql`
-    UPDATE images SET duplicate_of = CASE WHEN images.id <> heir.id THEN heir.id END
-    FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) heir
+    UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
+    FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
     WHERE images.duplicate_of = ${imageId} AND images.deleted_at IS NULL`.execute(transaction);
   await settleOwners(transaction, imageId);
-  await noteWhatPurgeRemoves(transaction, imageId);
+  await recordPurgeFigures(transaction, imageId);
 }
 
-/** Totals for a dry run of a purge: the image's files, and whether another image affects which of them are freed. */
-async function noteWhatPurgeRemoves(transaction: Queryable, imageId: number): Promise<void> {
+/** Records what a purge of the image would remove: its files, and whether other images use some of them. */
+async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
-    WITH sharing AS MATERIALIZED (
-      SELECT DISTINCT other.image_id AS id FROM renditions mine JOIN renditions other ON other.storage_key = mine.storage_key
-      WHERE mine.image_id = ${imageId} AND other.image_id <> ${imageId}),
-    told AS (
+    WITH sharing_images AS MATERIALIZED (
+      SELECT DISTINCT other.image_id AS id FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
+      WHERE own.image_id = ${imageId} AND other.image_id <> ${imageId}),
+    updated_relatives AS (
       UPDATE images SET has_relatives = true
-      WHERE id = ANY (ARRAY(SELECT id FROM sharing)) AND deleted_at IS NOT NULL AND NOT has_relatives)
+      WHERE id = ANY (ARRAY(SELECT id FROM sharing_images)) AND deleted_at IS NOT NULL AND NOT has_relatives)
     UPDATE images SET
       purge_renditions = (SELECT count(*) FROM renditions r WHERE r.image_id = images.id),
       purge_bytes = coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id),
-      has_relatives = EXISTS (SELECT 1 FROM sharing) OR EXISTS (
+      has_relatives = EXISTS (SELECT 1 FROM sharing_images) OR EXISTS (
         SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id AND other.content_hash = images.content_hash
           AND other.id <> images.id)
     WHERE id = ${imageId}`.execute(transaction);
 }
 
 /**
- * Of the living images that share a file with this image, the first becomes its owner, with which its bytes are
- * counted.
+ * Gives each file of the image exactly one owner among the living images that use it: the present owner if it lives,
+ * otherwise the first of them. The owner's usage includes the bytes of the file.
  */
 export async function settleOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`

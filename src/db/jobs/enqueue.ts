@@ -1,14 +1,13 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { ClaimedJob } from '../../model/job.ts';
+import type { ClaimedJob, DueJob } from '../../model/job.ts';
 import type { PictureFacts } from '../../model/picture.ts';
-import { contentLock, lockContent, lockFilesOf } from '../images/content-lock.ts';
 import type { Database, Queryable } from '../database.ts';
-import { lockHeldJob } from './fence.ts';
-import { removeImage } from '../images/removal.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
+import { contentLock, lockContent } from '../images/content-lock.ts';
+import type { Schema } from '../schema.ts';
 
-/** A picture whose original lies in storage and that is about to be recorded. */
+/** An upload whose original is in storage, to be recorded. */
 export interface NewUpload {
   readonly tenantId: number;
   readonly contentHash: string;
@@ -17,149 +16,102 @@ export interface NewUpload {
   readonly bytes: number;
   readonly facts: PictureFacts;
   readonly priority: number;
-  /** Set: the job is claimed in the same transaction, by the process that records it. */
+  /** If set, the recording process claims the job at once, under a lease of this length. */
   readonly leaseSeconds?: number | undefined;
 }
 
-/** What became of an upload: a new row, a failed one tried again, or one that somebody else recorded first. */
-export type Recorded =
+/** Outcome of an upload: a new image, a failed one that is processed again, or an image that exists already. */
+export type EnqueuedUpload =
   | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
   | { readonly outcome: 'known'; readonly imageId: number };
 
-/** Recording of uploads. */
-export type IntakeQueries = ReturnType<typeof makeIntakeQueries>;
-
-/** Recording of uploads: an image and its job come into being together. */
-export function makeIntakeQueries({ sql: db }: Database) {
+/** A new job, pending or processing. */
+export function makeEnqueueQueries({ sql: db }: Database) {
   return {
-    /** Records an upload. Whoever removes the same content waits, or has finished before. */
-    async record(upload: NewUpload): Promise<Recorded> {
-      const made = await retrying(() => insertImageAndJob(db, upload));
-      if (!made) return retryingTransaction(db, (transaction) => recordKnown(transaction, upload));
-      return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId, true) };
+    /** Records an upload: image and job. Waits for a transaction that records or removes the same content. */
+    async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
+      const inserted = await retrying(() => insertImageAndJob(db, upload));
+      if (inserted) return enqueued(upload, inserted);
+      return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
     },
 
-    /**
-     * Records that a client was given an image that is still being processed: it can no longer be withdrawn. Returns
-     * `gone` if it has been removed already.
-     */
-    async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'gone'> {
-      const { rows } = await sql<{ deleted: boolean }>`
-        UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
-        db,
-      );
-      const row = rows[0];
-      if (!row) return 'gone';
-      return row.deleted ? 'deleted' : 'acknowledged';
+    /** Adds a job that makes the image's renditions again. Returns `undefined` if one is pending or processing. */
+    async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
+      const query = sql<DueJob>`
+        INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
+        SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
+        WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
+        RETURNING id, kind`;
+      // The image may be purged between the check and the insertion.
+      const { rows } = await retrying(() => query.execute(db));
+      return rows[0];
     },
-
-    /**
-     * Takes an inline upload back that turned out to be no usable picture: the image goes, and its original unless
-     * another row has the same content. Does nothing if the lease was lost meanwhile, or if the image is visible to
-     * others: it was returned to a client, referenced or deleted.
-     */
-    withdraw: (
-      job: ClaimedJob,
-      content: { contentHash: string; removeOriginal: () => Promise<void> },
-    ): Promise<boolean> =>
-      retryingTransaction(db, async (transaction) => {
-        const { tenantId, imageId } = job;
-        await lockFilesOf(transaction, [imageId], [{ tenantId, contentHash: content.contentHash }]);
-        if (!(await lockUnknown(transaction, job))) return false;
-        await transaction.deleteFrom('jobs').where('id', '=', job.id).execute();
-        await removeImage(transaction, { id: imageId, isHidden: false });
-        if (!(await isContentUsed(transaction, tenantId, content.contentHash)))
-          await content.removeOriginal();
-        return true;
-      }),
   };
 }
 
-/** Locks a job that is still held, and its image; false if the image is visible to others. */
-async function lockUnknown(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
-  if (!(await lockHeldJob(transaction, job))) return false;
-  const unknown = await sql`
-    SELECT 1 FROM images WHERE id = ${job.imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0
-    FOR UPDATE`.execute(transaction);
-  return unknown.rows.length > 0;
+interface Inserted {
+  readonly imageId: number;
+  readonly jobId: number;
 }
 
-/** One statement, because it stands on the way of every new picture; `undefined` when the content is known. */
-async function insertImageAndJob(
-  db: Queryable,
-  upload: NewUpload,
-): Promise<{ imageId: number; jobId: number } | undefined> {
+/** Every new upload runs this, so it is a single statement. Returns `undefined` if a living image has the content. */
+async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
   const { facts } = upload;
-  const { rows } = await sql<{ imageId: number; jobId: number }>`
-    WITH locked AS MATERIALIZED (SELECT ${contentLock(upload.tenantId, upload.contentHash)}),
-    new_image AS (
+  const { rows } = await sql<Inserted>`
+    WITH locked_content AS MATERIALIZED (SELECT ${contentLock(upload.tenantId, upload.contentHash)}),
+    inserted_image AS (
       INSERT INTO images (uuid, tenant_id, status, original_filename, content_hash, original_key, original_bytes,
         width, height, format, frames, color_space, has_alpha, bit_depth)
       SELECT ${uuidv7()}::uuid, ${upload.tenantId}::int, ${stateOf(upload)}, ${upload.filename}, ${upload.contentHash},
         ${upload.originalKey}, ${upload.bytes}::bigint, ${facts.width}::int, ${facts.height}::int, ${facts.format},
         ${facts.frames}::int, ${facts.colorSpace}, ${facts.hasAlpha}::boolean, ${facts.bitDepth}::smallint
-      FROM locked
+      FROM locked_content
       ON CONFLICT DO NOTHING
       RETURNING id),
-    new_job AS (
-      INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
-      SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
-        ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
-        CASE WHEN ${upload.leaseSeconds !== undefined}::boolean THEN now() END
-      FROM new_image
-      RETURNING id)
-    SELECT new_image.id AS "imageId", new_job.id AS "jobId" FROM new_image, new_job`.execute(db);
+    inserted_job AS (${insertJob(upload, sql`inserted_image`)})
+    SELECT inserted_image.id AS "imageId", inserted_job.id AS "jobId" FROM inserted_image, inserted_job`.execute(
+    db,
+  );
   return rows[0];
 }
 
-/** A failed image gets a new run with the bytes that arrived again; any other stays as it is. */
-async function recordKnown(transaction: Queryable, upload: NewUpload): Promise<Recorded> {
-  await lockContent(transaction, upload.tenantId, upload.contentHash);
-  const known = await transaction
-    .selectFrom('images')
-    .select(['id', 'status'])
-    .where('tenant_id', '=', upload.tenantId)
-    .where('content_hash', '=', upload.contentHash)
-    .where('deleted_at', 'is', null)
-    .where('duplicate_of', 'is', null)
-    .forUpdate()
-    .executeTakeFirst();
-  // Deleted or taken back between the two statements: then the way is free.
-  if (!known) return recordAfterRemoval(transaction, upload);
-  if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
-  await transaction
-    .updateTable('images')
-    .set({
-      status: stateOf(upload),
-      error: null,
-      error_code: null,
-      damaged_at: null,
-      updated_at: sql`now()`,
-    })
-    .where('id', '=', known.id)
-    .execute();
-  const { id } = await transaction
-    .insertInto('jobs')
-    .values({
-      kind: 'derive',
-      image_id: known.id,
-      tenant_id: upload.tenantId,
-      content_hash: upload.contentHash,
-      priority: upload.priority,
-      state: stateOf(upload),
-      lease_token: firstToken(upload),
-      lease_until: sql<Date | null>`now() + make_interval(secs => ${upload.leaseSeconds ?? null})`,
-      started_at: upload.leaseSeconds === undefined ? null : sql<Date>`now()`,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  return { outcome: 'again', imageId: known.id, job: heldJob(upload, known.id, id, false) };
+/** `INSERT` of the upload's job for the image whose `id` is selected from `image`. */
+function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ id: number }> {
+  const isClaimed = upload.leaseSeconds !== undefined;
+  return sql`
+    INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
+    SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
+      ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
+      CASE WHEN ${isClaimed}::boolean THEN now() END
+    FROM ${image} RETURNING id`;
 }
 
-async function recordAfterRemoval(transaction: Queryable, upload: NewUpload): Promise<Recorded> {
-  const made = await insertImageAndJob(transaction, upload);
-  if (!made) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
-  return { outcome: 'new', imageId: made.imageId, job: heldJob(upload, made.imageId, made.jobId, true) };
+/** Processes a failed image again, with the bytes that arrived; leaves any other image unchanged. */
+async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
+  await lockContent(transaction, upload.tenantId, upload.contentHash);
+  const { rows } = await sql<Pick<Schema['images'], 'id' | 'status'>>`
+    SELECT id, status FROM images
+    WHERE tenant_id = ${upload.tenantId} AND content_hash = ${upload.contentHash}
+      AND deleted_at IS NULL AND duplicate_of IS NULL
+    FOR UPDATE`.execute(transaction);
+  const [known] = rows;
+  if (!known) {
+    // The image was deleted or withdrawn between the two statements.
+    const inserted = await insertImageAndJob(transaction, upload);
+    if (!inserted) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
+    return enqueued(upload, inserted);
+  }
+  if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
+  await sql`
+    UPDATE images SET status = ${stateOf(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
+    WHERE id = ${known.id}`.execute(transaction);
+  const job = await insertJob(upload, sql`(SELECT ${known.id}::bigint AS id) known_image`).execute(
+    transaction,
+  );
+  const [insertedJob] = job.rows;
+  if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
+  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'again');
 }
 
 function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
@@ -170,34 +122,24 @@ function firstToken({ leaseSeconds }: NewUpload): number {
   return leaseSeconds === undefined ? 0 : 1;
 }
 
-function heldJob(upload: NewUpload, imageId: number, jobId: number, isFirstRun: boolean): ClaimedJob {
-  return {
+function enqueued(
+  upload: NewUpload,
+  { imageId, jobId }: Inserted,
+  outcome: 'new' | 'again' = 'new',
+): EnqueuedUpload {
+  const job: ClaimedJob = {
     id: jobId,
     kind: 'derive',
     imageId,
     tenantId: upload.tenantId,
     original: { key: upload.originalKey, contentHash: upload.contentHash },
     sourceUrl: null,
-    isFirstRun,
+    isFirstRun: outcome === 'new',
     leaseToken: firstToken(upload),
     priority: upload.priority,
     retries: 0,
     crashes: 0,
     leaseLosses: 0,
   };
-}
-
-async function isContentUsed(
-  transaction: Queryable,
-  tenantId: number,
-  contentHash: string,
-): Promise<boolean> {
-  const row = await transaction
-    .selectFrom('images')
-    .select('id')
-    .where('tenant_id', '=', tenantId)
-    .where('content_hash', '=', contentHash)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  return { outcome, imageId, job };
 }

@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** Queries that remove rows which nothing needs any more. */
+/** Queries that remove expired rows, in batches. Each returns the number of removed rows. */
 export type ForgetQueries = ReturnType<typeof makeForgetQueries>;
 
 /** Rows removed per statement: removing millions at once would exceed the statement timeout. */
@@ -11,7 +11,7 @@ const batchSize = 5_000;
 /** Deleting an import cascades to up to 1,000 lines. */
 const importBatchSize = 50;
 
-/** Queries that remove rows by age, in batches. Each returns the number of removed rows. */
+/** @see ForgetQueries */
 export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport) {
   /** Repeats a statement until it removes less than a full batch. */
   async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
@@ -23,70 +23,70 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
   }
 
   return {
-    /** Finished jobs of one state. */
+    /** Removes jobs that finished in this state more than `days` ago. */
     jobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
       inBatches(
         batchSize,
         (limit) => sql`
           DELETE FROM jobs WHERE id = ANY (ARRAY(
-            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${before(days)}
+            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)}
             ORDER BY finished_at LIMIT ${limit}))
           RETURNING id`,
       ),
 
-    /** Imports with their lines; their images stay. An import whose images are still being processed stays as well. */
+    /** Removes imports and their lines, except imports with images that are still processed. The images stay. */
     imports: (days: number): Promise<number> =>
       inBatches(
         importBatchSize,
         (limit) => sql`
           DELETE FROM imports WHERE id = ANY (ARRAY(
-            SELECT id FROM imports WHERE created_at < ${before(days)} AND NOT EXISTS (
+            SELECT id FROM imports WHERE created_at < ${daysAgo(days)} AND NOT EXISTS (
               SELECT 1 FROM import_lines l JOIN images i ON i.id = l.image_id
               WHERE l.import_id = imports.id AND i.status IN ('pending', 'processing') AND i.deleted_at IS NULL)
             ORDER BY created_at LIMIT ${limit}))
           RETURNING id`,
       ),
 
-    /** Images whose import failed before it received any bytes, and that have no references. They have no files. */
+    /** Removes images without references whose import failed before it received any bytes. They have no files. */
     imagesWithoutContent: (days: number): Promise<number> => {
-      const isForgotten = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
-        AND updated_at < ${before(days)}`;
+      const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
+        AND updated_at < ${daysAgo(days)}`;
       return inBatches(
         batchSize,
         (limit) => sql`
-          -- Looked at again once the row is held: a retry may have begun.
-          DELETE FROM images WHERE ${isForgotten} AND id = ANY (ARRAY(
-            SELECT id FROM images WHERE ${isForgotten} ORDER BY updated_at LIMIT ${limit}))
+          -- Checked again once the row is locked: the import may have been retried meanwhile.
+          DELETE FROM images WHERE ${isExpired} AND id = ANY (ARRAY(
+            SELECT id FROM images WHERE ${isExpired} ORDER BY updated_at LIMIT ${limit}))
           RETURNING id`,
       );
     },
 
     /**
-     * Tenants without recent writes that have no image (including deleted ones), no job and no import. Their name may
-     * be used again, as a new tenant. Every write for a tenant first records its use, which excludes the tenant here.
+     * Removes tenants without recent writes that have no image (deleted ones count), no job and no import. Their name
+     * can be used again, for a new tenant. Every write for a tenant first records its use, which protects the tenant.
      */
     tenants: (days: number): Promise<number> => {
-      const contents = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
-      const has = ['images', 'jobs', 'imports', ...contents].map(
+      const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+      const hasRows = ['images', 'jobs', 'imports', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
       );
       return inBatches(
         batchSize,
         (limit) => sql`
-          WITH forgotten AS (
-            DELETE FROM tenants WHERE used_at < ${before(days)} AND id = ANY (ARRAY(
-              SELECT id FROM tenants WHERE used_at < ${before(days)} AND NOT (${sql.join(has, sql` OR `)})
-                -- They are about to become a row of usage_totals.
+          WITH removed_tenants AS (
+            DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRows, sql` OR `)})
+                -- Their deltas are about to be added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))
             RETURNING id),
-          counters AS (DELETE FROM usage_totals USING forgotten WHERE tenant_id = forgotten.id)
-          SELECT id FROM forgotten`,
+          removed_totals AS (DELETE FROM usage_totals USING removed_tenants WHERE tenant_id = removed_tenants.id)
+          SELECT id FROM removed_tenants`,
       );
     },
   };
 }
 
-function before(days: number): RawBuilder<Date> {
+function daysAgo(days: number): RawBuilder<Date> {
   return sql`now() - make_interval(days => ${days})`;
 }

@@ -4,7 +4,7 @@ import type { Database, Queryable } from '../database.ts';
 import { settleOwners } from '../images/removal.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
-/** Queries that compare the usage counters with the rows. */
+/** Queries that check the usage counters and the owners of files against the rows, and correct them. */
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;
 
 /** A counter's value. */
@@ -13,7 +13,7 @@ interface Figure {
   readonly bytes: number;
 }
 
-/** A counter that was wrong, and the value computed from the rows. */
+/** A counter that differed from the rows: its value, and the value computed from the rows. */
 export interface UsageDrift {
   readonly kind: 'image' | 'rendition';
   /** Empty for images. */
@@ -27,23 +27,19 @@ type Counter = Figure & Pick<UsageDrift, 'kind' | 'preset'>;
 /** Images read per statement: few enough not to block the embedded engine. */
 const pageSize = 1_000;
 
-/** Queries that compare the usage counters with the rows. */
+/** @see RecountQueries */
 export function makeRecountQueries({ sql: db }: Database) {
   return {
-    /** Tenants in pages by id. */
+    /** Lists tenants in the order of their ids, after `id`. */
     async tenantsAfter(id: number, limit: number): Promise<{ id: number; name: string }[]> {
-      return db
-        .selectFrom('tenants')
-        .select(['id', 'name'])
-        .where('id', '>', id)
-        .orderBy('id')
-        .limit(limit)
-        .execute();
+      const { rows } = await sql<{ id: number; name: string }>`
+        SELECT id, name FROM tenants WHERE id > ${id} ORDER BY id LIMIT ${limit}`.execute(db);
+      return rows;
     },
 
     /**
-     * Assigns exactly one owner to each file that living images of the tenant use, and updates the counters. Returns
-     * the number of images that had a file with no owner or several.
+     * Gives each file that living images of the tenant use exactly one owner, which also updates the counters. Returns
+     * the number of images with a file that had no owner or several.
      */
     async settleOwnersOf(tenantId: number): Promise<number> {
       let settled = 0;
@@ -60,9 +56,9 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Corrects the tenant's counters from its rows and returns those that were wrong. Counters and rows are read within
-     * one snapshot, in which a change and its count are either both visible or both not. The correction is added to the
-     * totals: a concurrent recount, which would add it again, fails and starts over.
+     * Corrects the tenant's counters from its rows. Returns the counters that were wrong. Counters and rows are read in
+     * one snapshot: a change and its delta are either both visible or neither is. The correction is added to the totals;
+     * of two concurrent recounts, which would both add it, one fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>
@@ -81,7 +77,7 @@ export function makeRecountQueries({ sql: db }: Database) {
   };
 }
 
-/** Pages of images, newest first; `last` is the oldest of a page, `null` at the end. */
+/** Reads pages of images, newest first, until a page is empty. `last` is the oldest id of a page, `null` if it is empty. */
 async function* pages<Page extends { readonly last: number | null }>(
   read: (before: number) => Promise<Page>,
 ): AsyncGenerator<Page> {
@@ -99,9 +95,7 @@ function pageOfImages(tenantId: number, before: number) {
     WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${before} ORDER BY i.id DESC LIMIT ${pageSize}`;
 }
 
-/**
- * Images with a file whose number of living owners is not one. Rows are looked up individually, without a table scan.
- */
+/** Finds images with a file whose number of living owners is not one. `OFFSET 0` keeps the planner from a table scan. */
 async function findUnsettled(
   db: Queryable,
   tenantId: number,
