@@ -10,7 +10,7 @@ import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
 import { makeJobQueries } from './jobs/job-queries.ts';
 import { makeJobReportQueries } from './jobs/job-reports.ts';
-import { makeForgetQueries } from './purge/forgetting.ts';
+import { makeExpiredRowQueries } from './purge/expired-rows.ts';
 import { makePurgeQueries } from './purge/purging.ts';
 import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
@@ -26,7 +26,7 @@ export function makeQueries(database: Database, vectors: VectorSupport = { isAva
     embeddings: makeEmbeddingQueries(database, vectors),
     storedFiles: makeStoredFileQueries(database),
     fingerprints: makeFingerprintQueries(database),
-    forgetting: makeForgetQueries(database, vectors),
+    expiredRows: makeExpiredRowQueries(database, vectors),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),

@@ -181,7 +181,7 @@ async function shareRenditions(
     contentHash,
   }));
   const shared = await jobs.completeSharing(job, match.id, compared, facts);
-  return shared === 'donor-gone' ? undefined : (shared ?? 'lease-lost');
+  return shared === 'donor-unavailable' ? undefined : (shared ?? 'lease-lost');
 }
 
 async function storeRenditions(

@@ -71,7 +71,7 @@ async function shareKnown(
   const known = await images.findByContent(job.tenantId, contentHash);
   if (known?.status !== 'completed' || known.damaged) return undefined;
   const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
-  return image === 'first-gone' ? undefined : (image ?? 'lease-lost');
+  return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
 /** The way of an upload: inspect, store, record, derive. */

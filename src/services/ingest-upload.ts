@@ -222,6 +222,6 @@ async function settle(
   const found = await deps.images.acknowledge(imageId);
   if (found === 'acknowledged') return image ?? loadImage(deps.images, imageId);
   // A missing row was either withdrawn, by this run, which then fails with the reason, or purged.
-  const ended = found === 'gone' ? await run : undefined;
+  const ended = found === 'missing' ? await run : undefined;
   throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);
 }

@@ -107,7 +107,7 @@ test('content whose first image is deleted, damaged or not finished is not share
   };
   for (const [content, change] of Object.entries(spoil)) {
     await change(await add(content));
-    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-gone');
+    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-unavailable');
   }
 });
 
@@ -118,10 +118,12 @@ test('renditions of a donor that is deleted, or no longer shows what was compare
   const shown = (await catalog.image(donor))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
     const compared = shown.map((rendition, place) => (place === 0 ? { ...rendition, ...change } : rendition));
-    expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe('donor-gone');
+    expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
+      'donor-unavailable',
+    );
   }
   await hide(donor);
-  expect(await jobs.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-gone');
+  expect(await jobs.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-unavailable');
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 

@@ -100,7 +100,7 @@ test('the content of a failed image is tried again under the same image', async 
 
 test('the content of a deleted image becomes a new image', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
-  await makeDeletionQueries(database).hide(openPrincipal, { id: first.imageId }, false);
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
   expect(second.outcome).toBe('new');
   expect(second.imageId).not.toBe(first.imageId);

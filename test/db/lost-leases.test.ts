@@ -19,8 +19,8 @@ test('only leases that ran out are taken over, and no retry is spent', async () 
   const alive = await claimOne(database, 60);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await jobs.takeOverLostLeases(10, false)).toEqual({
-    again: [{ id: dead.id, kind: 'derive' }],
-    givenUp: 0,
+    requeued: [{ id: dead.id, kind: 'derive' }],
+    failed: 0,
   });
   expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null });
   expect(await claimOne(database)).toMatchObject({ id: dead.id, retries: 0, crashes: 0, leaseLosses: 1 });
@@ -31,7 +31,7 @@ test('a process that is alone takes every lease over, whatever time it has left'
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
   await jobs.claimDue('derive', 2, 3600);
-  expect((await jobs.takeOverLostLeases(10, true)).again).toHaveLength(2);
+  expect((await jobs.takeOverLostLeases(10, true)).requeued).toHaveLength(2);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(2);
 });
 
@@ -39,7 +39,7 @@ test('jobs that wait or have ended lose nothing', async () => {
   await recordPending(database, shop.id, 'done');
   await makeJobQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'waiting');
-  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ again: [], givenUp: 0 });
+  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 0 });
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
@@ -47,10 +47,10 @@ test('the tenth lost worker is taken for the job’s own doing: it fails, with a
   const { jobId, imageId } = await recordPending(database, shop.id, 'worker killer');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);
-    expect((await jobs.takeOverLostLeases(10, true)).again).toHaveLength(1);
+    expect((await jobs.takeOverLostLeases(10, true)).requeued).toHaveLength(1);
   }
   await claimOne(database);
-  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ again: [], givenUp: 1 });
+  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
   const sentence = 'The worker was lost 10 times while it processed this picture.';
   expect(await imageOf(imageId)).toMatchObject({
     status: 'failed',

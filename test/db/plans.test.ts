@@ -11,7 +11,7 @@ const filled = await openDatabase();
 const { database, plansOf } = watchDatabase(filled);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
-const { tenants, deletion, recounting, forgetting } = queries;
+const { tenants, deletion, recounting, expiredRows } = queries;
 const small: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -81,19 +81,19 @@ const asked: Record<string, () => Promise<unknown>> = {
     if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
   },
   'a reference': () => references.add(vase.id, 'page'),
-  'a deletion': () => deletion.hide(openPrincipal, { id: 4_001 }, true),
+  'a deletion': () => deletion.softDelete(openPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
   'lost leases': () => jobs.takeOverLostLeases(10, false),
-  'old jobs': () => forgetting.jobs('completed', 7),
-  'old imports': () => forgetting.imports(90),
-  'images without content': () => forgetting.imagesWithoutContent(90),
-  'tenants without images': () => forgetting.tenants(30),
+  'old jobs': () => expiredRows.removeJobs('completed', 7),
+  'old imports': () => expiredRows.removeImports(90),
+  'images without content': () => expiredRows.removeImagesWithoutContent(90),
+  'tenants without images': () => expiredRows.removeTenants(30),
   'originals to check': () => storedFiles.originalsAfter(10_000, 500),
   'files to check': () =>
     storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'owners of a tenant’s files': () => recounting.settleOwnersOf(5),
+  'owners of a tenant’s files': () => recounting.assignOwnersOf(5),
   'tenants to recount': () => recounting.tenantsAfter(0, 500),
   'a withdrawal': async () => {
     const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));

@@ -64,7 +64,7 @@ test('a tenant without pictures is listed with zeros; one that is not there is n
 });
 
 test('what is deleted does not count', async () => {
-  await makeDeletionQueries(database).hide(openPrincipal, { id: vase }, false);
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
     ...ofShop,
     images: 1,

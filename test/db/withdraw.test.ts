@@ -41,7 +41,7 @@ test('a withdrawn upload leaves no image, no job and no original', async () => {
 
 test('the original stays while a deleted image has the same content', async () => {
   const before = await recordHeld('kept');
-  await makeDeletionQueries(database).hide(openPrincipal, { id: before.imageId }, false);
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
   const job = await recordHeld('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });

@@ -120,7 +120,7 @@ test('who comes to know of an upload while it is withdrawn learns that it is gon
   await gate.waiting(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
-  expect(await late).toEqual(['gone', undefined]);
+  expect(await late).toEqual(['missing', undefined]);
 });
 
 test('a match that is purged while its near-duplicate completes is no match, and no error', async () => {
@@ -165,7 +165,7 @@ test('a donor that is purged while its borrower completes', async () => {
   await gate.waiting(2);
   await gate.open();
   await purging;
-  expect(await sharing).toBe('donor-gone');
+  expect(await sharing).toBe('donor-unavailable');
   await catalog.finish(job, 'borrower');
   await expectExactUsage();
 });

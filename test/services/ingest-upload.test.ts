@@ -111,7 +111,7 @@ test('bytes of a deleted image come back as a new image', async () => {
 });
 
 test('an image that is deleted while the same bytes are being uploaded comes back as a new one', async () => {
-  const remove = (id: number) => makeDeletionQueries(database).hide(openPrincipal, { id }, false);
+  const remove = (id: number) => makeDeletionQueries(database).softDelete(openPrincipal, { id }, false);
   const rig = await makeRig(engines, { onKnown: remove });
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);

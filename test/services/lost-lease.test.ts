@@ -78,7 +78,7 @@ test('a worker at work keeps its lease, however often it would have run out', as
   await rig.upload(await freshPicture('slow'), { mode: 'queued' });
   const running = rig.runJob(await claimOne(database, 0.6));
   await sleep(750);
-  expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ again: [], givenUp: 0 });
+  expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
   expect(await running).toEqual({ state: 'completed' });
 });
 

@@ -5,7 +5,7 @@ import type { Database, Queryable } from '../database.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
 import { lockImageAndFiles } from './content-lock.ts';
 import { identifiedBy, selectImages } from './image-rows.ts';
-import { hideImage, settleOwners } from './removal.ts';
+import { softDeleteImage, assignOwners } from './removal.ts';
 
 /** Queries that delete and restore images. They change only what the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
@@ -26,7 +26,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
      * Deletes an image (soft): it is hidden at once, its files stay until a purge. Deletes an image in use only if
      * `force` is set.
      */
-    hide: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
+    softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);
         if (!image || image.deletedAt) return { outcome: 'not-found' };
@@ -34,7 +34,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
           const references = await listReferences(transaction, image.id);
           return { outcome: 'in-use', image, references };
         }
-        await hideImage(transaction, image.id);
+        await softDeleteImage(transaction, image.id);
         return { outcome: 'deleted', image };
       }),
 
@@ -51,7 +51,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
               AND first.content_hash = images.content_hash AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
               AND first.id <> images.id)
           WHERE id = ${image.id}`.execute(transaction);
-        await settleOwners(transaction, image.id);
+        await assignOwners(transaction, image.id);
         return true;
       }),
   };

@@ -82,13 +82,13 @@ export function makeImageQueries({ sql: db }: Database) {
     },
 
     /** Records that a client was given an image that is still being processed: it can no longer be withdrawn. */
-    async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'gone'> {
+    async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ deleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
         db,
       );
       const row = rows[0];
-      if (!row) return 'gone';
+      if (!row) return 'missing';
       return row.deleted ? 'deleted' : 'acknowledged';
     },
 

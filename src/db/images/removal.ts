@@ -2,23 +2,23 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Deletion, purge and withdrawal all hide the image first, with `hideImage`. It transfers what the image shared with
+ * Deletion, purge and withdrawal all hide the image first, with `softDeleteImage`. It transfers what the image shared with
  * others: its place as the first image with its content, and the ownership of its files. The caller holds the locks of
  * the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second does
  * not transfer anything to the first.
  */
 
-/** Removes the rows of an image. Hides it first unless `isHidden` says that it is hidden already. */
+/** Removes the rows of an image. Hides it first unless `isDeleted` says that it is hidden already. */
 export async function removeImage(
   transaction: Queryable,
-  { id, isHidden }: { readonly id: number; readonly isHidden: boolean },
+  { id, isDeleted }: { readonly id: number; readonly isDeleted: boolean },
 ): Promise<void> {
-  if (!isHidden) await hideImage(transaction, id);
+  if (!isDeleted) await softDeleteImage(transaction, id);
   await sql`DELETE FROM images WHERE id = ${id}`.execute(transaction);
 }
 
 /** Hides a living image and transfers what it shares to other images. */
-export async function hideImage(transaction: Queryable, imageId: number): Promise<void> {
+export async function softDeleteImage(transaction: Queryable, imageId: number): Promise<void> {
   // Truncated to milliseconds, the precision of clients: the cursor of a list of deleted images is such a time.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
@@ -29,7 +29,7 @@ export async function hideImage(transaction: Queryable, imageId: number): Promis
     UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
     FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
     WHERE images.duplicate_of = ${imageId} AND images.deleted_at IS NULL`.execute(transaction);
-  await settleOwners(transaction, imageId);
+  await assignOwners(transaction, imageId);
   await recordPurgeFigures(transaction, imageId);
 }
 
@@ -56,7 +56,7 @@ async function recordPurgeFigures(transaction: Queryable, imageId: number): Prom
  * Gives each file of the image exactly one owner among the living images that use it: the present owner if it lives,
  * otherwise the first of them. The owner's usage includes the bytes of the file.
  */
-export async function settleOwners(transaction: Queryable, imageId: number): Promise<void> {
+export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     UPDATE renditions SET shared = ranked.place > 1
     FROM (

@@ -45,7 +45,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     },
 
     /**
-     * Completes a job with the `compared` renditions of the donor. Returns `donor-gone` if the donor was deleted or no
+     * Completes a job with the `compared` renditions of the donor. Returns `donor-unavailable` if the donor was deleted or no
      * longer uses exactly these files: the image then needs renditions of its own.
      */
     completeSharing: (
@@ -53,10 +53,10 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       donorId: number,
       compared: readonly ComparedRendition[],
       facts: DerivedFacts,
-    ): Promise<ImageWithRenditions | undefined | 'donor-gone'> =>
+    ): Promise<ImageWithRenditions | undefined | 'donor-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         await lockFilesOf(transaction, [job.imageId, donorId]);
-        if (!(await stillUses(transaction, donorId, compared))) return 'donor-gone';
+        if (!(await stillUses(transaction, donorId, compared))) return 'donor-unavailable';
         const presets = compared.map(({ preset }) => preset);
         const renditions = sharedRenditions(donorId, presets);
         return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
@@ -64,16 +64,16 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
 
     /**
      * Completes an import whose content the tenant has already: the image shares the files of the first image with this
-     * content. Returns `first-gone` if that image was deleted or is no longer completed.
+     * content. Returns `first-unavailable` if that image was deleted or is no longer completed.
      */
     completeAsDuplicate: (
       job: ClaimedJob,
       { contentHash, filename }: { readonly contentHash: string; readonly filename: string },
-    ): Promise<ImageWithRenditions | undefined | 'first-gone'> =>
+    ): Promise<ImageWithRenditions | undefined | 'first-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
         const content = { tenantId: job.tenantId, contentHash };
         const firstId = await lockFirst(transaction, content, job.imageId);
-        if (firstId === undefined) return 'first-gone';
+        if (firstId === undefined) return 'first-unavailable';
         if (!(await lockHeldJob(transaction, job))) return undefined;
         await sql`
           UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash, original_key = first.original_key,

@@ -4,10 +4,10 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { withAttempt } from './fail.ts';
 
-/** Jobs whose leases were taken over: those that are due again, and the number of those that failed. */
+/** Result of a take-over: the jobs that are pending again, and the number of jobs that failed. */
 export interface TakenOver {
-  readonly again: DueJob[];
-  readonly givenUp: number;
+  readonly requeued: DueJob[];
+  readonly failed: number;
 }
 
 /** processing → pending or failed, by any process. */
@@ -49,8 +49,8 @@ export function makeTakeOverQueries({ sql: db }: Database) {
           FROM released_jobs WHERE images.id = released_jobs.image_id)
         SELECT id, kind, state FROM released_jobs`;
       const { rows } = await retrying(() => query.execute(db));
-      const again = rows.filter(({ state }) => state === 'pending').map(({ id, kind }) => ({ id, kind }));
-      return { again, givenUp: rows.length - again.length };
+      const requeued = rows.filter(({ state }) => state === 'pending').map(({ id, kind }) => ({ id, kind }));
+      return { requeued, failed: rows.length - requeued.length };
     },
   };
 }

@@ -25,7 +25,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
         if (!(await lockHeldJob(transaction, job))) return false;
         if (!(await lockUnknownImage(transaction, imageId))) return false;
         await sql`DELETE FROM jobs WHERE id = ${job.id}`.execute(transaction);
-        await removeImage(transaction, { id: imageId, isHidden: false });
+        await removeImage(transaction, { id: imageId, isDeleted: false });
         const sameContent = await sql`
           SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} LIMIT 1`.execute(
           transaction,

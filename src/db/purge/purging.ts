@@ -109,7 +109,7 @@ export function makePurgeQueries(
         const content = await findRemovable(transaction, candidate.id, reason);
         if (!content) return undefined;
         const files = await listFiles(transaction, candidate.id);
-        await removeImage(transaction, { id: candidate.id, isHidden: 'deletedBefore' in reason });
+        await removeImage(transaction, { id: candidate.id, isDeleted: 'deletedBefore' in reason });
         if (content.contentHash !== null) await removeUnusedContent(transaction, contentTables, content);
         const unusedFiles = await filterUnused(transaction, content, files);
         return { renditions: files.filter(({ isRendition }) => isRendition).length, files: unusedFiles };

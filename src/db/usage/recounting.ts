@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { lockImageAndFiles } from '../images/content-lock.ts';
 import type { Database, Queryable } from '../database.ts';
-import { settleOwners } from '../images/removal.ts';
+import { assignOwners } from '../images/removal.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
 /** Queries that check the usage counters and the owners of files against the rows, and correct them. */
@@ -41,13 +41,13 @@ export function makeRecountQueries({ sql: db }: Database) {
      * Gives each file that living images of the tenant use exactly one owner, which also updates the counters. Returns
      * the number of images with a file that had no owner or several.
      */
-    async settleOwnersOf(tenantId: number): Promise<number> {
+    async assignOwnersOf(tenantId: number): Promise<number> {
       let settled = 0;
       for await (const { ids } of pages((before) => findUnsettled(db, tenantId, before))) {
         for (const id of ids) {
           await retryingTransaction(db, async (transaction) => {
             await lockImageAndFiles(transaction, id);
-            await settleOwners(transaction, id);
+            await assignOwners(transaction, id);
           });
         }
         settled += ids.length;

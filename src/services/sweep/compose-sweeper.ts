@@ -14,7 +14,7 @@ import { makeCorrectUsage } from './usage-drift.ts';
 interface Dependencies {
   readonly queries: Pick<
     Queries,
-    'forgetting' | 'images' | 'installation' | 'jobs' | 'recounting' | 'storedFiles' | 'usage'
+    'expiredRows' | 'images' | 'installation' | 'jobs' | 'recounting' | 'storedFiles' | 'usage'
   >;
   readonly storage: Storage;
   readonly staging: Staging;
@@ -37,11 +37,11 @@ export function composeSweeper({
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { forgetting, images, installation, jobs, recounting, storedFiles, usage } = queries;
+  const { expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
-    forgetRows: makeForgetRows({ forgetting, retention, logger }),
+    forgetRows: makeForgetRows({ expiredRows, retention, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, brake, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, brake, logger }),

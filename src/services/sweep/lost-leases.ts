@@ -15,11 +15,14 @@ export type TakeOverLostLeases = (everything: boolean) => Promise<void>;
 /** @see TakeOverLostLeases */
 export function makeTakeOverLostLeases({ jobs, queue, logger }: Dependencies): TakeOverLostLeases {
   return async (everything) => {
-    const { again, givenUp } = await jobs.takeOverLostLeases(leaseLossLimit, everything);
-    if (givenUp > 0)
-      logger.error({ givenUp }, `${givenUp} jobs failed: they lost their worker ${leaseLossLimit} times`);
-    if (again.length === 0) return;
-    logger.warn({ again: again.length }, `${again.length} jobs had lost their worker and are tried again`);
-    queue.wake(again);
+    const { requeued, failed } = await jobs.takeOverLostLeases(leaseLossLimit, everything);
+    if (failed > 0)
+      logger.error({ failed }, `${failed} jobs failed: they lost their worker ${leaseLossLimit} times`);
+    if (requeued.length === 0) return;
+    logger.warn(
+      { requeued: requeued.length },
+      `${requeued.length} jobs had lost their worker and are tried again`,
+    );
+    queue.wake(requeued);
   };
 }

@@ -24,7 +24,7 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
       for (const { id, name } of tenants) {
         last = id;
         // Owners first: the bytes of a file are counted with its owner.
-        const images = await recounting.settleOwnersOf(id);
+        const images = await recounting.assignOwnersOf(id);
         if (images > 0)
           logger.error(
             { tenant: name, images },

@@ -13,7 +13,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { forgetting, images, jobs, purging, references } = catalog;
+const { expiredRows, images, jobs, purging, references } = catalog;
 
 /** A job and its image. A case that has no job yet may have the image that the job will be for. */
 interface Rows {
@@ -158,15 +158,15 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...rowsOfJob(await failed()),
     run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
   }),
-  'forgetting.jobs, completed': async () => {
+  'expiredRows.removeJobs, completed': async () => {
     const job = await completed();
     await age(job);
-    return { ...rowsOfJob(job), run: () => forgetting.jobs('completed', 30) };
+    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
-  'forgetting.jobs, failed': async () => {
+  'expiredRows.removeJobs, failed': async () => {
     const job = await failed();
     await age(job);
-    return { ...rowsOfJob(job), run: () => forgetting.jobs('failed', 30) };
+    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
 };
 
@@ -378,9 +378,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const candidate = await candidateOf(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
-  'forgetting.jobs: the job ended too recently': async () => {
+  'expiredRows.removeJobs: the job ended too recently': async () => {
     await completed();
-    return () => forgetting.jobs('completed', 30);
+    return () => expiredRows.removeJobs('completed', 30);
   },
 };
 
@@ -403,7 +403,7 @@ function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
   if (typeof result !== 'object' || result === null) return String(result);
-  if ('givenUp' in result && result.givenUp === 0) return 'nothing';
+  if ('requeued' in result && 'failed' in result && result.failed === 0) return 'nothing';
   return 'outcome' in result ? result.outcome : result;
 }
 

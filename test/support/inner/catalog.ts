@@ -72,7 +72,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       const donor = await queries.images.find(openPrincipal, { id: donorId });
       return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
-    hide: (id: number, force = false) => deletion.hide(openPrincipal, { id }, force),
+    hide: (id: number, force = false) => deletion.softDelete(openPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(openPrincipal, { id }),
     /** Purges one image, deleted or not; `undefined` when it may not go. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {

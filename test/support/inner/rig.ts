@@ -135,7 +135,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageRef, force = false) => queries.deletion.hide(openPrincipal, reference, force),
+    hide: (reference: ImageRef, force = false) =>
+      queries.deletion.softDelete(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => queries.reports.find(openPrincipal, jobId),
     /** Where a stored file lies on the disk. */

@@ -97,7 +97,7 @@ async function nearDuplicates(content: string) {
 async function complete(held: InHand): Promise<void> {
   const { content } = held;
   if (held.job.kind === 'import' && !held.job.original && random() < 0.5) {
-    if ((await catalog.shareKnown(held.job, content)) !== 'first-gone') return;
+    if ((await catalog.shareKnown(held.job, content)) !== 'first-unavailable') return;
   }
   const job = await attached(held);
   if (!job) return;
@@ -112,7 +112,7 @@ async function complete(held: InHand): Promise<void> {
   const donor = near.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
     const shared = await catalog.shareWith(job, content, donor.id);
-    if (shared !== 'donor-gone') return;
+    if (shared !== 'donor-unavailable') return;
   }
   await put(made.map(({ storageKey }) => storageKey));
   await jobs.complete(job, made, facts);
@@ -176,7 +176,7 @@ async function beginImports(): Promise<void> {
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const settled = await recounting.settleOwnersOf(tenantId);
+  const settled = await recounting.assignOwnersOf(tenantId);
   if (settled > 0) throw new Error(`${settled} images had files with no owner or several.`);
 }
 

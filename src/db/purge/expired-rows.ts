@@ -3,7 +3,7 @@ import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
 /** Queries that remove expired rows, in batches. Each returns the number of removed rows. */
-export type ForgetQueries = ReturnType<typeof makeForgetQueries>;
+export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
 
 /** Rows removed per statement: removing millions at once would exceed the statement timeout. */
 const batchSize = 5_000;
@@ -11,8 +11,8 @@ const batchSize = 5_000;
 /** Deleting an import cascades to up to 1,000 lines. */
 const importBatchSize = 50;
 
-/** @see ForgetQueries */
-export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport) {
+/** @see ExpiredRowQueries */
+export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupport) {
   /** Repeats a statement until it removes less than a full batch. */
   async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
     for (let removed = 0; ; ) {
@@ -24,7 +24,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
 
   return {
     /** Removes jobs that finished in this state more than `days` ago. */
-    jobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
+    removeJobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
       inBatches(
         batchSize,
         (limit) => sql`
@@ -35,7 +35,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
       ),
 
     /** Removes imports and their lines, except imports with images that are still processed. The images stay. */
-    imports: (days: number): Promise<number> =>
+    removeImports: (days: number): Promise<number> =>
       inBatches(
         importBatchSize,
         (limit) => sql`
@@ -48,7 +48,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
       ),
 
     /** Removes images without references whose import failed before it received any bytes. They have no files. */
-    imagesWithoutContent: (days: number): Promise<number> => {
+    removeImagesWithoutContent: (days: number): Promise<number> => {
       const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
         AND updated_at < ${daysAgo(days)}`;
       return inBatches(
@@ -65,7 +65,7 @@ export function makeForgetQueries({ sql: db }: Database, vectors: VectorSupport)
      * Removes tenants without recent writes that have no image (deleted ones count), no job and no import. Their name
      * can be used again, for a new tenant. Every write for a tenant first records its use, which protects the tenant.
      */
-    tenants: (days: number): Promise<number> => {
+    removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
       const hasRows = ['images', 'jobs', 'imports', ...contentTables].map(
         (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
