@@ -8,7 +8,7 @@ import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
-test('a database opened again has what was written before', async () => {
+test('keeps its rows when it is opened again', async () => {
   const directory = join(await testFolder(), 'db');
   await copyTemplate(directory);
   const before = await openEmbeddedDatabase(directory);
@@ -19,13 +19,13 @@ test('a database opened again has what was written before', async () => {
   expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
 });
 
-test('a folder that was never finished is set aside, with its files, and a new database is made', async () => {
+test('sets an incomplete folder aside and creates a new database', async () => {
   const directory = join(await testFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'half-made');
-  const fresh = await openEmbeddedDatabase(directory);
-  onTestFinished(() => fresh.close());
-  expect((await migrate(fresh)).applied).not.toEqual([]);
+  const created = await openEmbeddedDatabase(directory);
+  onTestFinished(() => created.close());
+  expect((await migrate(created)).applied).not.toEqual([]);
   expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('half-made');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });
