@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);

@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from 'vitest';
-import { type ImageFilter, makeImageQueries } from '../../src/db/images/images.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { jobStates } from '../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { openDatabase, rowOf, rowsOf } from '../support/inner/database.ts';
+import { type ImageFilter, makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { jobStates } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 
 const database = await openDatabase();
 const images = makeImageQueries(database);

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { makeQueries } from '../../src/db/queries.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { emptyTables, openDatabase, rowOf, rowsOf } from '../support/inner/database.ts';
-import { recordPending } from '../support/inner/jobs.ts';
-import { hashOf } from '../support/inner/records.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeQueries } from '../../../src/db/queries.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+import { recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);

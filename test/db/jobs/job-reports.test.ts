@@ -1,11 +1,11 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { JobFilter } from '../../src/db/jobs/job-reports.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob, FailureClass } from '../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { attemptOf } from '../support/inner/jobs.ts';
+import type { JobFilter } from '../../../src/db/jobs/job-reports.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob, FailureClass } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { attemptOf } from '../../support/inner/jobs.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { embeddingSpace, fingerprintVersion, hashDistance } from '../../src/model/fingerprint.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { embeddingSpace, fingerprintVersion, hashDistance } from '../../../src/model/fingerprint.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);

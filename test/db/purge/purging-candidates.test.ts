@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { PurgeCandidate } from '../../src/model/purge.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import type { PurgeCandidate } from '../../../src/model/purge.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');

@@ -1,12 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf, hashOf, renditionOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, hashOf, renditionOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
-import { retrying } from '../../src/db/engine/retrying.ts';
-import { AppError } from '../../src/errors.ts';
+import { retrying } from '../../../src/db/engine/retrying.ts';
+import { AppError } from '../../../src/errors.ts';
 
 const failing = (error: Error, times: number) => {
   const work = vi.fn<() => Promise<string>>().mockResolvedValue('done');

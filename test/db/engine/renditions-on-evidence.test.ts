@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, tenantId);
-const migration = new URL('../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
+const migration = new URL('../../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
 
 /** Adds an image with an embedding of the previous space. */
 async function addOld(content: string, vector?: readonly number[]): Promise<number> {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob } from '../../src/model/job.ts';
-import { type Catalog, makeCatalog } from '../support/inner/catalog.ts';
-import { emptyTables, useDatabase } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { type Catalog, makeCatalog } from '../../support/inner/catalog.ts';
+import { emptyTables, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { RemovedImage } from '../../src/db/purge/purging.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import type { RemovedImage } from '../../../src/db/purge/purging.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
-import { migrate } from '../../src/db/engine/migrate.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { copyTemplate } from '../support/inner/template-database.ts';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { testFolder } from '../../support/inner/folders.ts';
+import { copyTemplate } from '../../support/inner/template-database.ts';
 
 test('keeps its rows when it is opened again', async () => {
   const directory = join(await testFolder(), 'db');

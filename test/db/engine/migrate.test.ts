@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/engine/migrate.ts';
-import { makePurgeQueries } from '../../src/db/purge/purging.ts';
-import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
+import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 
@@ -82,7 +82,7 @@ test('derives pictures again that older versions may have decoded incorrectly', 
 });
 
 async function openMigratedTo(version: number) {
-  const folder = new URL('../../src/db/migrations/', import.meta.url);
+  const folder = new URL('../../../src/db/migrations/', import.meta.url);
   const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
   const old = await openEmptyDatabase();
   await old.runScript(
@@ -99,7 +99,7 @@ async function openMigratedTo(version: number) {
 
 test('counts the rows of a database that is older than the counters', async () => {
   const old = await openEmptyDatabase();
-  const first = new URL('../../src/db/migrations/0001-core.sql', import.meta.url);
+  const first = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
   await old.runScript(await readFile(first, 'utf8'));
   await old.runScript(`
     CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());

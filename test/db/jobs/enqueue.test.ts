@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);

@@ -1,13 +1,13 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob } from '../../src/model/job.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf, renditionOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, renditionOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);

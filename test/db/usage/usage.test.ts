@@ -1,12 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeUsageQueries } from '../../src/db/usage/usage.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf, renditionOf, uploadOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeUsageQueries } from '../../../src/db/usage/usage.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const usage = makeUsageQueries(database);
