@@ -51,8 +51,8 @@ export function toAppError(error: unknown): unknown {
   const code = codeOf(error);
   if (code === '53100')
     return new AppError('storage_full', 'The disk of the database is full.', { cause: error });
-  const sentence = transientStates[code];
-  if (sentence !== undefined) return new AppError('database_unavailable', sentence, { cause: error });
+  const message = transientStates[code];
+  if (message !== undefined) return new AppError('database_unavailable', message, { cause: error });
   if (!isConnectionLost(error)) return error;
   return new AppError('database_unavailable', 'The database cannot be reached; try again.', { cause: error });
 }

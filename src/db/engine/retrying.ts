@@ -35,7 +35,7 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
       return await work();
     } catch (error) {
       if (!isRace(error)) throw error;
-      if (attempt === maxAttempts) throw error instanceof AppError ? error : changedMeanwhile(error);
+      if (attempt === maxAttempts) throw error instanceof AppError ? error : rowsChanged(error);
     }
     // Random, because two transactions that deadlocked would otherwise meet again.
     await sleep(Math.random() * Math.min(maxPauseMs, firstPauseMs * 2 ** (attempt - 1)));
@@ -43,7 +43,7 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /** Returns the error by which a transaction asks for a retry: rows that it relied on have changed. */
-export function changedMeanwhile(cause: unknown = serializationFailure()): AppError {
+export function rowsChanged(cause: unknown = serializationFailure()): AppError {
   return new AppError(
     'database_unavailable',
     'Another request changed the same rows at the same time; try again.',

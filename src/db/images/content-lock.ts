@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../database.ts';
-import { changedMeanwhile } from '../engine/retrying.ts';
+import { rowsChanged } from '../engine/retrying.ts';
 
 /** The bytes of an original, within one tenant. */
 export interface Content {
@@ -57,7 +57,7 @@ async function assertAllLocked(
 ): Promise<void> {
   const locked = new Set(locks.map(String));
   const needed = inLockOrder(await listContents(transaction, imageIds));
-  if (needed.some((keys) => !locked.has(String(keys)))) throw changedMeanwhile();
+  if (needed.some((keys) => !locked.has(String(keys)))) throw rowsChanged();
 }
 
 /** Lists the contents of the images, and the contents in the names of their rendition files. */

@@ -4,7 +4,7 @@ import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import type { ClaimedJob } from '../../model/job.ts';
 import type { NewRendition, Rendition } from '../../model/rendition.ts';
 import type { Database, Queryable } from '../database.ts';
-import { changedMeanwhile, retrying, retryingTransaction } from '../engine/retrying.ts';
+import { rowsChanged, retrying, retryingTransaction } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 import { type Content, contentLock, lockFilesOf } from '../images/content-lock.ts';
 import { upsertEmbedding } from '../images/embeddings.ts';
@@ -109,7 +109,7 @@ async function lockFirst(
   const before = await findFirst(transaction, content);
   await lockFilesOf(transaction, before === undefined ? [imageId] : [imageId, before], [content]);
   const first = await findFirst(transaction, content);
-  if (first !== undefined && first !== before) throw changedMeanwhile();
+  if (first !== undefined && first !== before) throw rowsChanged();
   return first;
 }
 

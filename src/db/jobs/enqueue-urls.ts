@@ -4,7 +4,7 @@ import type { DuplicateHandling } from '../../model/duplicates.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
-import { changedMeanwhile, retryingTransaction } from '../engine/retrying.ts';
+import { rowsChanged, retryingTransaction } from '../engine/retrying.ts';
 
 /** A URL to import. */
 export interface UrlLine {
@@ -161,7 +161,7 @@ async function addReferences(transaction: Queryable, decisions: readonly Decisio
   const locked = await sql`
     SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) AND deleted_at IS NULL
     ORDER BY id FOR UPDATE`.execute(transaction);
-  if (locked.rows.length < imageIds.length) throw changedMeanwhile();
+  if (locked.rows.length < imageIds.length) throw rowsChanged();
   await sql`
     WITH requested AS (
       SELECT DISTINCT "imageId" AS image_id, reference

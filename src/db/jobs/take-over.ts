@@ -18,9 +18,9 @@ export function makeTakeOverQueries({ sql: db }: Database) {
      * job that loses its worker `limit` times is considered the cause and fails.
      */
     async takeOverLostLeases(limit: number, everything: boolean): Promise<TakenOver> {
-      const sentence = `The worker was lost ${limit} times while it processed this picture.`;
+      const message = `The worker was lost ${limit} times while it processed this picture.`;
       const isLast = sql`lease_losses + 1 >= ${limit}`;
-      const lost = withAttempt({
+      const history = withAttempt({
         failureClass: 'lease-lost',
         stage: 'decode',
         code: 'worker_lost',
@@ -33,18 +33,18 @@ export function makeTakeOverQueries({ sql: db }: Database) {
           FOR UPDATE SKIP LOCKED),
         released_jobs AS (
           UPDATE jobs SET
-            lease_losses = lease_losses + 1, lease_until = NULL, run_at = now(), history = ${lost},
+            lease_losses = lease_losses + 1, lease_until = NULL, run_at = now(), history = ${history},
             state = CASE WHEN ${isLast} THEN 'failed' ELSE 'pending' END,
             failure_class = CASE WHEN ${isLast} THEN 'lease-lost' END,
             failure_stage = CASE WHEN ${isLast} THEN 'decode' END,
             error_code = CASE WHEN ${isLast} THEN 'worker_lost' END,
-            error = CASE WHEN ${isLast} THEN ${sentence} END,
+            error = CASE WHEN ${isLast} THEN ${message} END,
             finished_at = CASE WHEN ${isLast} THEN now() END
           WHERE id = ANY (ARRAY(SELECT id FROM stale_jobs))
           RETURNING id, kind, image_id, state),
         updated_images AS (
           UPDATE images SET status = released_jobs.state,
-            error = CASE WHEN released_jobs.state = 'failed' THEN ${sentence} END,
+            error = CASE WHEN released_jobs.state = 'failed' THEN ${message} END,
             error_code = CASE WHEN released_jobs.state = 'failed' THEN 'worker_lost' END
           FROM released_jobs WHERE images.id = released_jobs.image_id)
         SELECT id, kind, state FROM released_jobs`;

@@ -21,7 +21,7 @@ interface Rows {
   readonly imageId?: number;
 }
 
-/** The rows before, and the query that changes them. The query may return the rows that it inserted. */
+/** A query, and the rows that it changes. If it inserts them, it returns them. */
 interface Transition extends Rows {
   readonly run: () => Promise<unknown>;
 }
@@ -59,7 +59,7 @@ async function completed(): Promise<ClaimedJob> {
   return job;
 }
 
-/** A job that is older than any retention. */
+/** Makes a job older than any retention. */
 async function age({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
@@ -200,7 +200,7 @@ const withDeletedImage: typeof transitions = {
   },
 };
 
-/** Holders that lost their lease in each of the ways in which that can happen. Each returns the claim that was lost. */
+/** Ways in which a holder loses its lease. */
 const losses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = {
   'another process holds the job': async ({ kind }) => {
     await jobs.takeOverLostLeases(10, true);
@@ -232,11 +232,11 @@ const enqueueAgain = () => jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
 const withdrawHeld = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
 
 const refusals: Readonly<Record<string, Refusal>> = {
-  'enqueueUpload: a living image with this content is pending': async () => {
+  'enqueueUpload: the image with this content is pending': async () => {
     await pending();
     return enqueueAgain;
   },
-  'enqueueUpload: a living image with this content is completed': async () => {
+  'enqueueUpload: the image with this content is completed': async () => {
     await completed();
     return enqueueAgain;
   },
@@ -523,7 +523,7 @@ describe('refusals', () => {
   });
 });
 
-test('a claim raises the token by one', async () => {
+test('a claim increases the token by one', async () => {
   const job = await held();
   await jobs.handBack([job]);
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });
