@@ -97,7 +97,7 @@ const asked: Record<string, () => Promise<unknown>> = {
   'tenants to recount': () => recounting.tenantsAfter(0, 500),
   'a withdrawal': async () => {
     const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
-    if (!('job' in recorded)) throw new Error('It was known.');
+    if (!('job' in recorded)) throw new Error('The content is known.');
     const removeOriginal = () => Promise.resolve();
     await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
   },

@@ -29,7 +29,7 @@ export async function readDeletedFigures(
       AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}
     GROUP BY bound.cutoff`.execute(db);
   const [figures] = rows;
-  if (!figures) throw new Error('The figures of a purge are one row.');
+  if (!figures) throw new Error('The query of the purge figures returned no row.');
   const { cutoff } = figures;
   return {
     ...figures,

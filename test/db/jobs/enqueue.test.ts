@@ -45,7 +45,7 @@ test('records an inline upload with a claimed job', async () => {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
-  if (recorded.outcome === 'known') throw new Error('It was known.');
+  if (recorded.outcome === 'known') throw new Error('The content is known.');
   expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
 });
 
@@ -78,7 +78,7 @@ test('makes two images of the same content of two tenants', async () => {
 
 test('processes a failed image again when its content is uploaded again', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
-  if (first.outcome === 'known') throw new Error('It was known.');
+  if (first.outcome === 'known') throw new Error('The content is known.');
   const attempt = {
     failureClass: 'permanent',
     stage: 'decode',

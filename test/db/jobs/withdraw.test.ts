@@ -13,7 +13,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 
 async function recordHeld(content: string): Promise<ClaimedJob> {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
-  if (recorded.outcome === 'known') throw new Error('It was known.');
+  if (recorded.outcome === 'known') throw new Error('The content is known.');
   return recorded.job;
 }
 

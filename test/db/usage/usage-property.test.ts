@@ -15,7 +15,7 @@ const catalogs = [
 const contents = ['vase', 'lamps', 'shirts'];
 
 /** A held job, and its content. */
-interface InHand {
+interface HeldJob {
   readonly job: ClaimedJob;
   readonly content: string;
 }
@@ -24,7 +24,7 @@ interface InHand {
 interface State {
   readonly catalog: Catalog;
   readonly images: { readonly id: number; readonly content: string }[];
-  readonly inHand: InHand[];
+  readonly heldJobs: HeldJob[];
 }
 
 /** Picks an element; returns `undefined` if there is none. */
@@ -33,11 +33,11 @@ const pick = <T>(all: readonly T[], choice: number): T | undefined => all[choice
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
 /** Ends a held job, if there is one. */
-async function end(state: State, choice: number, how: (held: InHand) => Promise<unknown>): Promise<void> {
-  const held = pick(state.inHand, choice);
+async function end(state: State, choice: number, how: (held: HeldJob) => Promise<unknown>): Promise<void> {
+  const held = pick(state.heldJobs, choice);
   if (!held) return;
   await how(held);
-  state.inHand.splice(state.inHand.indexOf(held), 1);
+  state.heldJobs.splice(state.heldJobs.indexOf(held), 1);
 }
 
 /** Processes a completed image again, by one of two recipes. */
@@ -56,15 +56,15 @@ async function redo({ catalog, images }: State, _content: string, choice: number
 }
 
 const operations: Record<string, Operation> = {
-  upload: async ({ catalog, images, inHand }, content) => {
+  upload: async ({ catalog, images, heldJobs }, content) => {
     const job = await catalog.upload(content).catch(() => undefined);
     if (!job) return;
-    inHand.push({ job, content });
+    heldJobs.push({ job, content });
     images.push({ id: job.imageId, content });
   },
-  import: async ({ catalog, images, inHand }, content) => {
+  import: async ({ catalog, images, heldJobs }, content) => {
     const job = await catalog.beginImport(`https://example.com/${content}`);
-    inHand.push({ job, content });
+    heldJobs.push({ job, content });
     images.push({ id: job.imageId, content });
   },
   complete: (state, _content, choice) =>
@@ -123,7 +123,7 @@ test('keeps the counters equal to a recount after any sequence of operations', a
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), async (steps) => {
       await emptyTables(database);
-      const states = catalogs.map((catalog): State => ({ catalog, images: [], inHand: [] }));
+      const states = catalogs.map((catalog): State => ({ catalog, images: [], heldJobs: [] }));
       for (const { name, tenant, content, choice } of steps) {
         await operations[name]?.(states[tenant]!, content, choice);
         if (name === 'fold') await expectRightCounters();
