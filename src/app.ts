@@ -12,7 +12,7 @@ import {
   makePrivate,
   protectDataFolder,
 } from './data-folder/private-folder.ts';
-import { migrate } from './db/migrate.ts';
+import { migrate } from './db/engine/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
 import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';

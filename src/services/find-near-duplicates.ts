@@ -1,4 +1,4 @@
-import type { FingerprintQueries, HashNeighbour } from '../db/fingerprints.ts';
+import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
 import { compareThumbnails } from '../imaging/recognition/compare-thumbnails.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';

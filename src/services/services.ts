@@ -1,7 +1,7 @@
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { ImportQueries } from '../db/imports.ts';
-import type { JobReportQueries } from '../db/job-reports.ts';
-import type { UsageQueries } from '../db/usage.ts';
+import type { JobReportQueries } from '../db/jobs/job-reports.ts';
+import type { UsageQueries } from '../db/usage/usage.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeleteImage } from './delete-image.ts';
