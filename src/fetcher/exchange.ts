@@ -1,14 +1,17 @@
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { AddressRules } from './address-rules.ts';
 import { openConnection } from './open-connection.ts';
 import type { ResolveHost } from './resolve-host.ts';
-import { readBody } from './response-body.ts';
 import {
+  codeOf,
+  cutBody,
   type Deadlines,
   HeadTimeout,
+  idlePassed,
   maxHeadBytes,
+  namedBodyError,
   namedHeadError,
   reasonOf,
   tooLarge,
@@ -118,4 +121,41 @@ async function headFrom(
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
   sent.end();
   return promise.finally(() => clearTimeout(timer));
+}
+
+/**
+ * The body of a response; closing it closes the connection. Its errors are mapped to named ones.
+ * @param idleMs longest pause of the server; time that the reader takes does not count
+ */
+function readBody(response: IncomingMessage, idleMs: number): Readable {
+  const { socket } = response;
+  const announced = response.headers['transfer-encoding'] ? undefined : response.headers['content-length'];
+  let received = 0;
+  const body = new Readable({
+    read: () => void response.resume(),
+    destroy(error, done) {
+      response.destroy();
+      socket.destroy();
+      done(error);
+    },
+  });
+  response.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (!body.push(chunk)) response.pause();
+  });
+  response.once('end', () => void body.push(null));
+  // Node reports every early end as a reset; only the socket shows whether the connection broke.
+  const fail = (error: Error) => {
+    const isEarlyEnd = codeOf(error) === 'ECONNRESET' && !socket.errored;
+    body.destroy(isEarlyEnd ? cutBody(received, announced) : namedBodyError(error));
+  };
+  if (response.errored) fail(response.errored);
+  else response.once('error', fail);
+  socket.setTimeout(idleMs, () => {
+    if (response.isPaused()) socket.setTimeout(idleMs);
+    else body.destroy(idlePassed(idleMs));
+  });
+  // An error may occur before the reader listens; the stream keeps it.
+  body.on('error', () => {});
+  return body;
 }

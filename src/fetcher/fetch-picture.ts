@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { AllowedNetwork } from '../model/allowed-network.ts';
 import { startDownload } from './download.ts';
 import { makeHostResolver } from './resolve-host.ts';
-import { filenameOf } from './url-filename.ts';
+import { filenameOf } from './import-url.ts';
 
 /** A download that has begun. */
 export interface FetchedPicture {

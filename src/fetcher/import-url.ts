@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
-import { classifyAddress, isWebPort } from './address-class.ts';
-import type { AddressRules } from './address-rules.ts';
-import { addressRefused } from './refusals.ts';
+import { addressRefused, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
 
 /** A URL that may be imported: normalised as browsers do it, without its fragment. */
 export interface ImportUrl {
@@ -124,4 +122,20 @@ function shorten(text: string): string {
 
 function invalid(sentence: string): AppError {
   return new AppError('invalid_url', sentence);
+}
+
+/** Name of the file at the end of a URL's path, `undefined` when the path ends with a slash. */
+export function filenameOf(href: string): string | undefined {
+  const decoded = decode(new URL(href).pathname);
+  // After decoding, since a slash may be hidden in the escapes.
+  return decoded.split(/[/\\]/).at(-1) || undefined;
+}
+
+/** Paths may hold percent signs that are no escapes. */
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

@@ -1,9 +1,14 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type AddressRules, parseAddress, unmapped } from './address-rules.ts';
-import { chooseAddress } from './choose-address.ts';
+import {
+  type AllowedAddress,
+  addressRefused,
+  type AddressRules,
+  classifyAddress,
+  parseAddress,
+  unmapped,
+} from './address-rules.ts';
 import { hostOf, portOf } from './import-url.ts';
-import { addressRefused } from './refusals.ts';
 import type { ResolveHost } from './resolve-host.ts';
 import { ConnectTimeout, namedConnectionError, reasonOf } from './source-errors.ts';
 
@@ -16,7 +21,7 @@ interface Dependencies {
 }
 
 /** A connection to an allowed address. */
-export interface Connection {
+interface Connection {
   readonly socket: Socket;
   /** The address lies in a network that the operator allows. */
   readonly isExempt: boolean;
@@ -74,4 +79,26 @@ function assertRemote(socket: Socket, address: string, url: URL): void {
   if (remoteAddress === undefined || unmapped(parseAddress(remoteAddress)).toString() === address) return;
   socket.destroy();
   throw addressRefused(url, `the connection went to ${remoteAddress}, and not to ${address}`);
+}
+
+/**
+ * The one address to connect to. Every address behind a name must be allowed: a name with a good and a bad one would
+ * otherwise need only a little luck.
+ * @throws {AppError} `address_not_allowed` or `source_unavailable`.
+ */
+export async function chooseAddress(
+  url: URL,
+  deps: Omit<Dependencies, 'connectMs'>,
+): Promise<AllowedAddress> {
+  const host = hostOf(url);
+  const found = isIP(host) ? [host] : await deps.resolveHost(host, deps.signal);
+  const [first] = found.map((address) => allowed(address, url, deps.rules));
+  if (first === undefined) throw addressRefused(url, `${host} has no address`);
+  return first;
+}
+
+function allowed(address: string, url: URL, rules: AddressRules): AllowedAddress {
+  const found = classifyAddress(address, portOf(url), rules);
+  if (found.kind === 'denied') throw addressRefused(url, `${address} lies in ${found.rule}`);
+  return found;
 }

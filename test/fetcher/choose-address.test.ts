@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseAddress } from '../../src/fetcher/choose-address.ts';
+import { chooseAddress } from '../../src/fetcher/open-connection.ts';
 import { allow } from './support/allowed-networks.ts';
 
 // No socket is opened here, so that names may lead to addresses of the internet.

@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import type { AddressRules } from '../../src/fetcher/address-rules.ts';
-import { parseImportUrl } from '../../src/fetcher/import-url.ts';
-import { filenameOf } from '../../src/fetcher/url-filename.ts';
+import { filenameOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { classifyAddress } from '../../src/fetcher/address-class.ts';
-import type { AddressRules } from '../../src/fetcher/address-rules.ts';
+import { type AddressRules, classifyAddress } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
 import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
