@@ -3,12 +3,10 @@ import type { ClientConfig } from 'pg';
 import { type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeOutage } from '../model/outage.ts';
-import { makeDelays } from './delays.ts';
-import { kindsOf, makeListeners } from './listeners.ts';
+import { kindsOf, makeDelays, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
-import type { WorkQueue } from './queue.ts';
+import { reasonOf, type WorkQueue } from './queue.ts';
 import { inTime } from '../model/time-limit.ts';
-import { reasonOf } from './reason.ts';
 
 interface Dependencies {
   /** With user and password: goes into no log and no sentence. */

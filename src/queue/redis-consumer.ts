@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
-import { type RedisTraits, watchGreeting } from './redis-client.ts';
+import { type RedisTraits, watchGreeting } from './redis-connection.ts';
 import { inTime } from '../model/time-limit.ts';
-import { reasonOf } from './reason.ts';
+import { reasonOf } from './queue.ts';
 
 interface Dependencies {
   readonly client: Redis;

@@ -2,9 +2,8 @@ import type { Redis } from 'ioredis';
 import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from './queue.ts';
-import { openRedisClient } from './redis-client.ts';
+import { openRedisClient, openRedisLink, type RedisLink } from './redis-connection.ts';
 import { type RedisConsumer, startRedisConsumer } from './redis-consumer.ts';
-import { openRedisLink, type RedisLink } from './redis-link.ts';
 import { makeRedisProducer } from './redis-producer.ts';
 import { inTime } from '../model/time-limit.ts';
 
