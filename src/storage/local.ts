@@ -1,15 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, chmod, constants, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  mkdir,
+  opendir,
+  readFile,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
-import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
-import { missing, namedStorageError, namedWriteError, systemCode, unlinkIfThere } from './storage-errors.ts';
-import { listFiles } from './list-files.ts';
+import { assertKey } from './keys.ts';
 import { localStagingName } from './staging.ts';
-import type { ByteRange, Storage } from './storage.ts';
+import { missing, namedStorageError, namedWriteError, systemCode, unlinkIfThere } from './storage-errors.ts';
+import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** How files are stored. */
 interface LocalStorageOptions {
@@ -118,4 +128,27 @@ async function checkFolder(folder: string): Promise<void> {
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** Every file below `root` except in the folder `except`, one at a time: a store may hold millions. */
+async function* listFiles(root: string, except: string, prefix = ''): AsyncGenerator<StoredFile> {
+  const folder = await opendir(join(root, prefix)).catch((error: unknown) => {
+    if (missing(error)) return undefined;
+    throw error;
+  });
+  if (!folder) return;
+  for await (const entry of folder) {
+    const key = prefix ? `${prefix}/${entry.name}` : entry.name;
+    if (entry.isDirectory() && key !== except) yield* listFiles(root, except, key);
+    else if (entry.isFile()) yield* describe(root, key);
+  }
+}
+
+/** A file that goes away while the list is made is left out. */
+async function* describe(root: string, key: string): AsyncGenerator<StoredFile> {
+  const found = await stat(join(root, key)).catch((error: unknown) => {
+    if (missing(error)) return undefined;
+    throw error;
+  });
+  if (found) yield { key, bytes: found.size, modifiedAt: found.mtime };
 }

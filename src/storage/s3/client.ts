@@ -1,6 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import { assertKey } from '../keys.ts';
 import { isSilence, NoAnswerError } from './s3-errors.ts';
 
 /** Where the bucket is, and how long to wait for it. */
@@ -14,7 +15,7 @@ export interface S3ClientSettings {
 }
 
 /** Two clients over the same connections: they differ in what they take for silence. */
-export interface S3Clients {
+interface S3Clients {
   /** For calls with a small body or none: the answer begins within the time. */
   readonly calls: S3Client;
   /** For bodies that take long to send: bytes move within the time. */
@@ -92,4 +93,35 @@ function giveUpOnSilence(client: S3Client, timeoutMs: number): void {
     },
     { step: 'deserialize', priority: 'high', name: 'giveUpOnSilence' },
   );
+}
+
+/** The part of a bucket that belongs to this installation. */
+export interface Bucket {
+  readonly calls: S3Client;
+  readonly uploads: S3Client;
+  readonly name: string;
+  /** Empty, or with a slash at its end. */
+  readonly prefix: string;
+  /** Longest wait between two packets of a body, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** How commands name a bucket and an object in it. */
+export interface ObjectName {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** @see Bucket */
+export function makeBucket(
+  { calls, uploads }: S3Clients,
+  config: { readonly bucket: string; readonly prefix: string; readonly timeoutMs: number },
+): Bucket {
+  return { calls, uploads, name: config.bucket, prefix: config.prefix, timeoutMs: config.timeoutMs };
+}
+
+/** @throws when `key` is no storage key. */
+export function objectName({ name, prefix }: Bucket, key: string): ObjectName {
+  assertKey(key);
+  return { Bucket: name, Key: `${prefix}${key}` };
 }

@@ -1,7 +1,7 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { DirectAccess, DirectUpload, ReadAddressOptions, UploadAddress } from '../storage.ts';
-import { type Bucket, objectName } from './bucket.ts';
+import { type Bucket, objectName } from './client.ts';
 import { openObject } from './read-object.ts';
 import { namingErrors } from './s3-errors.ts';
 

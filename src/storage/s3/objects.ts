@@ -1,8 +1,14 @@
-import { HeadBucketCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
+import {
+  DeleteObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3';
 import { AppError } from '../../errors.ts';
+import { isKey } from '../keys.ts';
+import { type Bucket, objectName } from './client.ts';
+import { isMissing, namingErrors, statusOf } from './s3-errors.ts';
 import type { StoredFile } from '../storage.ts';
-import { type Bucket, objectName } from './bucket.ts';
-import { namingErrors, statusOf } from './s3-errors.ts';
 
 /** Size and time of an object; `undefined` when there is none. @throws {AppError} `storage_failed` */
 export function statObject(bucket: Bucket, key: string): Promise<StoredFile | undefined> {
@@ -34,4 +40,39 @@ async function requireBucket({ calls, name }: Bucket): Promise<void> {
       { cause: error },
     );
   }
+}
+
+/**
+ * Every object below the folder, a page at a time: a bucket may hold millions. What Vitrine cannot have put there is
+ * left out.
+ * @param folder with a slash at its end
+ */
+export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {
+  let next: string | undefined;
+  do {
+    const page = await namingErrors(() => listPage(bucket, folder, next));
+    for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
+      const key = Key.slice(bucket.prefix.length);
+      if (isKey(key)) yield { key, bytes: Size, modifiedAt: LastModified ?? new Date() };
+    }
+    next = page.NextContinuationToken;
+  } while (next !== undefined);
+}
+
+function listPage({ calls, name, prefix }: Bucket, folder: string, from: string | undefined) {
+  return calls.send(
+    new ListObjectsV2Command({ Bucket: name, Prefix: `${prefix}${folder}`, ContinuationToken: from }),
+  );
+}
+
+/** Removes an object; one that is gone already is fine. @throws {AppError} `storage_failed` */
+export function removeObject(bucket: Bucket, key: string): Promise<void> {
+  const command = new DeleteObjectCommand(objectName(bucket, key));
+  return namingErrors(async () => {
+    try {
+      await bucket.calls.send(command);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  });
 }

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import type { StagedFile } from '../storage.ts';
-import { type Bucket, objectName } from './bucket.ts';
-import { type FileBody, readFileBody } from './file-body.ts';
-import { putObject } from './put-object.ts';
+import { type Bucket, objectName } from './client.ts';
+import { type FileBody, putObject, readFileBody } from './put-object.ts';
 import { nameOf, statusOf } from './s3-errors.ts';
 
 /** Stores an original; whole and durable when this returns. */

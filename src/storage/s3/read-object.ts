@@ -8,7 +8,7 @@ import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s
 import { AppError } from '../../errors.ts';
 import { unlinkIfThere } from '../storage-errors.ts';
 import type { ByteRange, LocalCopy } from '../storage.ts';
-import { type Bucket, type ObjectName, objectName } from './bucket.ts';
+import { type Bucket, type ObjectName, objectName } from './client.ts';
 import { wholeChecksum } from './put-original.ts';
 import { namingErrors } from './s3-errors.ts';
 import { watchBody } from './watched-body.ts';

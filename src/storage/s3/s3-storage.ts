@@ -5,17 +5,13 @@ import { AppError } from '../../errors.ts';
 import { assertKey } from '../keys.ts';
 import { unlinkIfThere } from '../storage-errors.ts';
 import type { StagedFile, Storage } from '../storage.ts';
-import { type Bucket, makeBucket, objectName } from './bucket.ts';
-import { makeS3Clients, type S3ClientSettings } from './client.ts';
+import { type Bucket, makeBucket, makeS3Clients, objectName, type S3ClientSettings } from './client.ts';
 import { makeDirectAccess } from './direct-access.ts';
-import { readFileBody } from './file-body.ts';
-import { listObjects } from './list-objects.ts';
-import { putObject } from './put-object.ts';
+import { putObject, readFileBody } from './put-object.ts';
+import { listObjects, removeObject, statObject } from './objects.ts';
 import { makePutOriginal } from './put-original.ts';
 import { copyObject, openObject, readObject } from './read-object.ts';
-import { removeObject } from './remove-object.ts';
 import { namingErrors } from './s3-errors.ts';
-import { statObject } from './stat-object.ts';
 import { storedFolders, sweepUnfinished } from './sweep-unfinished.ts';
 
 /** Settings of a store in a bucket. */

@@ -1,7 +1,6 @@
 import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import type { Bucket } from './bucket.ts';
-import { listObjects } from './list-objects.ts';
-import { removeObject } from './remove-object.ts';
+import type { Bucket } from './client.ts';
+import { listObjects, removeObject } from './objects.ts';
 import { namingErrors } from './s3-errors.ts';
 
 /** Folders of finished files. Others in the bucket may hold parts that are not ours. */
