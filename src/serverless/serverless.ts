@@ -2,15 +2,15 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type App, makeApp } from '../app.ts';
 import { ConfigError, type Environment } from '../config.ts';
-import { makeLogger } from '../telemetry/logger.ts';
-import { answerRefusal, reasonOfFailedStart } from './refusals.ts';
+import { errorTable } from '../errors.ts';
 import { loadServerlessConfig } from './settings.ts';
+import { makeLogger } from '../telemetry/logger.ts';
 
 /** What a host calls with each request. */
-export type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /** One app for all requests that come to one instance of a function. */
-export interface Serverless {
+interface Serverless {
   /** Answers all routes. Work that was queued is done after the answer, within the same call. */
   readonly handle: ServerlessHandler;
   /** Works on due jobs and makes the sweeps that are due; for a timetable that shows `CRON_SECRET`. */
@@ -120,4 +120,24 @@ async function open(environment: Environment): Promise<App> {
 function isSame(given: string, wanted: string): boolean {
   const [left, right] = [given, wanted].map((text) => createHash('sha256').update(text).digest());
   return left !== undefined && right !== undefined && timingSafeEqual(left, right);
+}
+
+/** Answers a request that reaches no app, in the format of all errors. */
+function answerRefusal(response: ServerResponse, status: 401 | 503, detail: string): void {
+  const problem =
+    status === 503
+      ? { type: 'urn:vitrine:error:unavailable', title: errorTable.unavailable.title, code: 'unavailable' }
+      : { type: 'about:blank', title: 'Unauthorized' };
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(JSON.stringify({ ...problem, status, detail }));
+}
+
+/** Why the app could not be made, for clients. What is no matter of settings stays in the log. */
+function reasonOfFailedStart(error: unknown): string {
+  if (error instanceof ConfigError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
+  return 'Vitrine could not start; the log has the details.';
 }

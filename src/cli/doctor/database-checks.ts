@@ -13,13 +13,11 @@ import { attempt, type Finding } from './finding.ts';
 import { checkBelonging } from './operation-checks.ts';
 import { checkPostgres } from './postgres-checks.ts';
 
-/** Server or lock, database, storage and disk. */
-export async function checkData(config: Config): Promise<Finding[]> {
-  const storage = await checkStorage(config);
-  if (config.database.kind === 'postgres') return [...(await checkPostgres(config)), ...storage];
+/** Checks the database, or the server that has it open. */
+export async function checkDatabase(config: Config): Promise<Finding[]> {
+  if (config.database.kind === 'postgres') return checkPostgres(config);
   const holder = findHolder(config.dataDir);
-  const database = holder ? [await checkServer(holder)] : await checkEmbedded(config, config.database.path);
-  return [...database, ...storage];
+  return holder ? [await checkServer(holder)] : checkEmbedded(config, config.database.path);
 }
 
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
@@ -72,34 +70,4 @@ function takeLock(dataDir: string): DataFolderLock | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-async function checkStorage(config: Config): Promise<Finding[]> {
-  const place = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
-  const opening = openStorage(config);
-  const written = await attempt(
-    'storage',
-    `${place} can be written and read`,
-    config.storage.kind === 'local'
-      ? 'Check the owner and the rights of the folder.'
-      : 'Check the S3_ and AWS_ settings, and that the bucket exists.',
-    async () => (await opening).check(),
-  );
-  const storage = await opening.catch(() => undefined);
-  if (!storage) return [written];
-  try {
-    return [written, await checkDisk(storage, config.storage.minFreeBytes)];
-  } finally {
-    await storage.close();
-  }
-}
-
-async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
-  const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
-  return attempt(
-    'disk',
-    `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
-    'Free some space, or purge deleted images.',
-    makeAssertFreeSpace(storage, minFreeBytes),
-  );
 }
