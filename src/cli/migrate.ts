@@ -4,7 +4,7 @@ import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
-import type { Output } from './output.ts';
+import type { Output } from './terminal.ts';
 
 /** `vitrine migrate`: brings the schema to the newest version. A running server has done so when it started. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {

@@ -1,9 +1,8 @@
+import { type App, makeApp } from '../app.ts';
 import { describeEngines } from '../app/open-engines.ts';
-import type { App } from '../app.ts';
+import { untilStopped } from './stop-signals.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
-import { startApp } from './start-app.ts';
-import { untilStopped } from './stop-signals.ts';
 
 /** `vitrine serve`: the API, and a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
@@ -31,4 +30,22 @@ async function start(app: App, config: Config): Promise<void> {
     await app.close();
     throw error;
   }
+}
+
+/**
+ * Makes the app of a process that runs until it is stopped. A start may wait for a database server for long, and a stop
+ * does not wait with it: nothing is in hand yet, and a migration is one transaction. The embedded database is let finish.
+ */
+export async function startApp(
+  config: Config,
+  logger: Parameters<typeof makeApp>[1],
+  stopped: Promise<NodeJS.Signals>,
+): Promise<App> {
+  for (const warning of config.warnings) logger.warn({}, warning);
+  const making = makeApp(config, logger);
+  if (config.database.kind === 'embedded') return making;
+  const first = await Promise.race([making, stopped]);
+  if (typeof first !== 'string') return first;
+  logger.info({ signal: first }, `${first}: stopped before the start was over`);
+  process.exit(0);
 }

@@ -2,7 +2,7 @@ import { type Config, forThisMachineAlone } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
-import type { Output } from './output.ts';
+import type { Output } from './terminal.ts';
 
 /** The server that a command talks to. `close` ends it when it was started for the command. */
 interface ServerConnection {

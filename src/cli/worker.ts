@@ -2,7 +2,7 @@ import { describeEngines } from '../app/open-engines.ts';
 import type { App } from '../app.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
-import { startApp } from './start-app.ts';
+import { startApp } from './serve.ts';
 import { untilStopped } from './stop-signals.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { describeImport, importExitCode, type ImportSummary } from '../../src/cli/import/import-summary.ts';
-import { progressText, startProgress } from '../../src/cli/import/progress.ts';
+import { progressText, startProgress } from '../../src/cli/terminal.ts';
 
 const nothing: ImportSummary = {
   found: 0,

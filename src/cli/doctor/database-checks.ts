@@ -1,17 +1,20 @@
 import { existsSync } from 'node:fs';
-import { openStorage } from '../../app/open-engines.ts';
-import type { Config } from '../../config.ts';
-import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
-import { makePrivate } from '../../data-folder/private-folder.ts';
-import { openEmbeddedDatabase } from '../../db/embedded.ts';
-import { migrate } from '../../db/migrate.ts';
-import { makeSweepQueries } from '../../db/sweeping.ts';
-import { makeAssertFreeSpace } from '../../storage/free-space.ts';
-import type { Storage } from '../../storage/storage.ts';
+import { openDatabase, openStorage } from '../../app/open-engines.ts';
 import { makeApiClient } from '../api-client.ts';
 import { attempt, type Finding } from './finding.ts';
-import { checkBelonging } from './operation-checks.ts';
-import { checkPostgres } from './postgres-checks.ts';
+import type { Config } from '../../config.ts';
+import { type DataFolderLock, findHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
+import { makePrivate } from '../../data-folder/private-folder.ts';
+import type { Database } from '../../db/database.ts';
+import { openEmbeddedDatabase } from '../../db/embedded.ts';
+import { makeInstallationQueries } from '../../db/installation.ts';
+import { makeJobReportQueries } from '../../db/job-reports.ts';
+import { migrate } from '../../db/migrate.ts';
+import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
+import { makeSweepQueries } from '../../db/sweeping.ts';
+import { describeIdleness } from '../../services/check-health.ts';
+import { findStorageMismatch } from '../../services/claim-storage.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
 
 /** Checks the database, or the server that has it open. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
@@ -70,4 +73,84 @@ function takeLock(dataDir: string): DataFolderLock | string {
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+const unreachable =
+  'Correct DATABASE_URL; if it is right, see to the server: it has to run, and let this user in.';
+
+/** Server, schema, rights and pgvector. Does not migrate: a look must not change what other processes work on. */
+export async function checkPostgres(config: Config): Promise<Finding[]> {
+  const quick = { ...config, database: { ...config.database, waitMs: 0 } };
+  const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
+  const database = await opening.catch(() => undefined);
+  if (!database) return [await attempt('database', '', unreachable, () => opening)];
+  try {
+    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    const schema = await readSchemaState(database);
+    return [
+      { subject: 'database', state: `PostgreSQL ${version} answers` },
+      describeSchema(schema),
+      describeVectors(pgvector, schema),
+      ...(schema.version === schema.needed ? await checkOperation(config, database) : []),
+    ];
+  } finally {
+    await database.close();
+  }
+}
+
+function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
+  const subject = 'schema';
+  if (version === needed) return { subject, state: `version ${version}, as it has to be` };
+  if (version > needed)
+    return {
+      subject,
+      state: `version ${version}; this Vitrine knows ${needed}`,
+      remedy: 'Install a newer Vitrine.',
+    };
+  const state = `${version === 0 ? 'none yet' : `version ${version}`}; the next start brings it to version ${needed}`;
+  if (mayChange) return { subject, state };
+  return {
+    subject,
+    state: `${state}, which this user may not do`,
+    remedy:
+      'Make the user of DATABASE_URL the owner of the database and of its tables, or run vitrine migrate as one who is.',
+  };
+}
+
+function describeVectors(version: string | null, schema: SchemaState): Finding {
+  const subject = 'pgvector';
+  if (version !== null) return { subject, state: `version ${version}` };
+  if (schema.version === 0) return { subject, state: 'not created yet; the first start does, if it may' };
+  return {
+    subject,
+    state: 'not installed: similar images cannot be searched',
+    remedy: 'Let an administrator run CREATE EXTENSION vector in this database, and start again.',
+  };
+}
+
+/** What only a database with its newest schema can tell: whether the storage is the right one, and whether work is done. */
+async function checkOperation(config: Config, database: Database): Promise<Finding[]> {
+  return [...(await checkBelonging(config, database)), ...(await checkWork(database))];
+}
+
+/** Whether the storage is that of this database. One that does not answer has a finding of its own. */
+export async function checkBelonging(config: Config, database: Database): Promise<Finding[]> {
+  const storage = await openStorage(config).catch(() => undefined);
+  if (!storage) return [];
+  try {
+    const mismatch = await findStorageMismatch({ storage, installation: makeInstallationQueries(database) });
+    return mismatch ? [{ subject: 'pictures', state: mismatch.what, remedy: mismatch.remedy }] : [];
+  } catch {
+    return [];
+  } finally {
+    await storage.close();
+  }
+}
+
+async function checkWork(database: Database): Promise<Finding[]> {
+  const sentences = (await makeJobReportQueries(database).depth()).flatMap(
+    (depth) => describeIdleness(depth) ?? [],
+  );
+  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false; then look into its log.';
+  return sentences.map((state) => ({ subject: 'jobs', state, remedy }));
 }

@@ -1,17 +1,16 @@
 import { existsSync } from 'node:fs';
 import { openStorage } from '../../app/open-engines.ts';
+import { attempt, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
-import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
-import { makePrivate } from '../../data-folder/private-folder.ts';
-import { openEmbeddedDatabase } from '../../db/embedded.ts';
-import { migrate } from '../../db/migrate.ts';
-import { makeSweepQueries } from '../../db/sweeping.ts';
+import {
+  describeMissingModes,
+  describePicturesElsewhere,
+  hasModes,
+  isOwn,
+  rightsOfOthers,
+} from '../../data-folder/private-folder.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { makeApiClient } from '../api-client.ts';
-import { attempt, type Finding } from './finding.ts';
-import { checkBelonging } from './operation-checks.ts';
-import { checkPostgres } from './postgres-checks.ts';
 
 /** Checks that the storage can be written to and has free space. */
 export async function checkStorage(config: Config): Promise<Finding[]> {
@@ -42,4 +41,33 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
     'Free some space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
+}
+
+/** Checks whether other users of this machine can read Vitrine's files. Read-only: startup changes the modes. */
+export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
+  const elsewhere = storage.kind === 'local' && describePicturesElsewhere(storage.path, dataDir);
+  return [
+    checkDataFolder(dataDir),
+    elsewhere
+      ? warn(elsewhere, 'Leave it so only for a web server or a backup that reads the pictures there.')
+      : [],
+  ].flat();
+}
+
+function checkDataFolder(folder: string): Finding {
+  if (!existsSync(folder))
+    return { subject: 'privacy', state: `${folder} is not there yet; it will be private` };
+  if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
+  const rights = rightsOfOthers(folder);
+  if (rights === undefined) return { subject: 'privacy', state: `${folder} is its user's alone` };
+  return warn(
+    `others on this machine may enter ${folder} (mode ${rights})`,
+    isOwn(folder)
+      ? `Start Vitrine as the owner of the folder, which closes it, or run chmod -R go-rwx ${folder}.`
+      : 'Set DATA_DIR to a folder that nobody else needs.',
+  );
+}
+
+function warn(state: string, remedy: string): Finding {
+  return { subject: 'privacy', state, remedy, isWarning: true };
 }

@@ -1,5 +1,5 @@
 import { type ApiClient, ServerFailure } from '../api-client.ts';
-import type { Output } from '../output.ts';
+import type { Output } from '../terminal.ts';
 import { importFiles, type ImportOptions } from './import-files.ts';
 import { describeImport, importExitCode, type ImportSummary } from './import-summary.ts';
 

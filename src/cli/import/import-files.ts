@@ -1,12 +1,11 @@
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ApiClient, ServerFailure, type UploadAnswer, type UploadMode } from '../api-client.ts';
-import type { Output } from '../output.ts';
 import { findPictures, pathProblem } from './find-pictures.ts';
-import type { ImportSummary } from './import-summary.ts';
-import { type FileResult, makeImportTally } from './import-tally.ts';
-import { type Progress, startProgress } from './progress.ts';
+import { type FileResult, type ImportSummary, makeImportTally } from './import-summary.ts';
 import { runParallel } from './run-parallel.ts';
-import { waitUntilSettled } from './settle.ts';
+import { type Output, type Progress, startProgress } from '../terminal.ts';
+import type { JobState } from '../../model/job.ts';
 
 /** What to import, where to, and how. */
 export interface ImportOptions {
@@ -121,4 +120,36 @@ function failureOf(error: unknown): FileResult {
 
 function failed(code: string, reason: string): FileResult {
   return { outcome: 'failed', code, reason };
+}
+
+/** State of an uploaded image, as far as an import wants to know it. */
+interface ImageState {
+  readonly id: number;
+  readonly status: JobState;
+  readonly error: string | null;
+}
+
+const firstPollMs = 200;
+const slowestPollMs = 2000;
+const patienceMs = 10 * 60_000;
+
+/** Polls until the image is `completed` or `failed`; retries on the server's side make that up to a minute. */
+async function waitUntilSettled(
+  client: Pick<ApiClient, 'getImage'>,
+  uploaded: ImageState,
+  signal?: AbortSignal,
+): Promise<ImageState> {
+  const deadline = performance.now() + patienceMs;
+  let image = uploaded;
+  for (let wait = firstPollMs; !isSettled(image); wait = Math.min(wait * 1.5, slowestPollMs)) {
+    if (performance.now() > deadline)
+      throw new ServerFailure('The server has it, but is still working on it.');
+    await sleep(wait, undefined, { signal });
+    image = await client.getImage(image.id, signal);
+  }
+  return image;
+}
+
+function isSettled({ status }: ImageState): boolean {
+  return status === 'completed' || status === 'failed';
 }

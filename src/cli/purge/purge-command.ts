@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type ApiClient, ServerFailure, ServerRefusal } from '../api-client.ts';
 import { describeNoServer } from '../import/import-command.ts';
-import type { Output } from '../output.ts';
+import type { Output } from '../terminal.ts';
 import { describePurge, purgeAsJson } from './purge-summary.ts';
 
 /** What `vitrine purge` was asked for. */
