@@ -153,10 +153,10 @@ describe('ports', () => {
 
 test.each([
   ['10.0.0.5', 'a private network (10.0.0.0/8)'],
-  ['169.254.169.254', 'the addresses of metadata services of clouds (169.254.169.254/32)'],
-  ['::ffff:10.0.0.5', 'the IPv4 addresses inside IPv6 (::ffff:0:0/96)'],
-  ['2606:4700::5efe:a00:5', 'the IPv4 addresses inside IPv6 (ISATAP)'],
-  ['4000::1', 'a network that is not public (outside of 2000::/3)'],
+  ['169.254.169.254', 'the metadata services of clouds (169.254.169.254/32)'],
+  ['::ffff:10.0.0.5', 'the IPv4 addresses embedded in IPv6 (::ffff:0:0/96)'],
+  ['2606:4700::5efe:a00:5', 'the IPv4 addresses embedded in IPv6 (ISATAP)'],
+  ['4000::1', 'a non-public network (outside 2000::/3)'],
 ])('%s is denied with its rule', (address, rule) => {
   expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', rule });
 });

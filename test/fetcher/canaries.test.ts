@@ -78,7 +78,7 @@ const redirecting = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
 const isNotAllowed =
-  'is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.';
+  'is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.';
 
 test('literals are refused', async () => {
   expect(canaries.targets).toHaveLength(15);

@@ -35,12 +35,12 @@ test.each([
 ])('port %j of %j is refused, in words that do not depend on the addresses', async (port, addresses) => {
   await expect(choose(port, ...addresses)).rejects.toMatchObject({
     code: 'address_not_allowed',
-    message: `The address name.test${port && `:${port}`} is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.`,
+    message: `The address name.test${port && `:${port}`} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`,
   });
 });
 
 test('the log of the operator has the reason', async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
-    cause: { message: '10.0.0.5 lies in a private network (10.0.0.0/8)' },
+    cause: { message: '10.0.0.5 belongs to a private network (10.0.0.0/8)' },
   });
 });

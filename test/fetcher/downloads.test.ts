@@ -62,16 +62,16 @@ describe('statuses', () => {
 
 describe('redirects that lead nowhere', () => {
   test.each([
-    ['/no-location', 'The server answered 302 without saying where to.'],
+    ['/no-location', 'The server answered 302 without a Location header.'],
     [
       '/to-file',
       'The server redirects to a URL that cannot be imported. The URL begins with file:; only http: and https: can be imported.',
     ],
     [
       '/to-user',
-      'The server redirects to a URL that cannot be imported. The URL carries a user name or a password; it must not.',
+      'The server redirects to a URL that cannot be imported. The URL must not contain a user name or a password.',
     ],
-    ['/to-nothing', 'The server redirects to what is not a URL.'],
+    ['/to-nothing', 'The server redirects to an invalid URL.'],
     ['/loop', 'The server redirects more than 3 times.'],
   ])('%s', async (path, message) => {
     expect(await origin.refusal(path)).toEqual({ code: 'source_refused', message });
@@ -86,7 +86,7 @@ test.each([0, 1, 5])('%i redirects are followed, one more is not', async (maxRed
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
-      ? 'The server redirects; that is not followed (IMPORT_MAX_REDIRECTS is 0).'
+      ? 'The server redirects, which is not followed (IMPORT_MAX_REDIRECTS is 0).'
       : `The server redirects more than ${maxRedirects} time${maxRedirects === 1 ? '' : 's'}.`,
   ]);
   expect(origin.requests.length - before).toBe(maxRedirects + 1);

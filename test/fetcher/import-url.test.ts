@@ -50,9 +50,9 @@ describe('one URL has one form', () => {
 });
 
 const notWeb = (shown: string) =>
-  `The URL "${shown}" is not valid: it must begin with http:// or https://, and name a host.`;
+  `The URL "${shown}" is not valid: it must begin with http:// or https:// and name a host.`;
 const badHost = (shown: string) =>
-  `The URL "${shown}" is not valid: its host cannot be read, or its port is above 65535.`;
+  `The URL "${shown}" is not valid: its host is invalid, or its port is above 65535.`;
 
 describe('what is no URL to import', () => {
   test.each([
@@ -70,8 +70,8 @@ describe('what is no URL to import', () => {
     ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:; only http: and https: can be imported.'],
     ['javascript:1', 'The URL begins with javascript:; only http: and https: can be imported.'],
     ['data:image/png;base64,AA', 'The URL begins with data:; only http: and https: can be imported.'],
-    ['http://user@example.com/', 'The URL carries a user name or a password; it must not.'],
-    ['http://:secret@example.com/', 'The URL carries a user name or a password; it must not.'],
+    ['http://user@example.com/', 'The URL must not contain a user name or a password.'],
+    ['http://:secret@example.com/', 'The URL must not contain a user name or a password.'],
     ['http://./', 'The host of the URL is not valid.'],
     ['http://example.com../', 'The host of the URL is not valid.'],
   ])('%j', (text, message) => {
@@ -91,7 +91,7 @@ describe('what is no URL to import', () => {
 });
 
 const notAllowed = (host: string) =>
-  `The address ${host} is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.`;
+  `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
 describe('addresses and ports that are refused at once', () => {
   test.each([

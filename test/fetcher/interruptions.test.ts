@@ -8,7 +8,7 @@ import { mebibyte, servePages } from './support/pages.ts';
 const noAnswer = {
   code: 'source_unavailable',
   message:
-    'No HTTP answer came from the server: it refuses or breaks connections, is too slow, or speaks another protocol.',
+    'No HTTP response came from the server: it refuses or drops connections, is too slow, or speaks another protocol.',
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
@@ -27,7 +27,7 @@ const closed = (body: Readable) => new Promise((resolve) => body.once('close', r
 
 describe('deadlines', () => {
   test.each([
-    ['/silent', { headersMs: 200 }, 'The server did not begin its answer within 0.2 s.'],
+    ['/silent', { headersMs: 200 }, 'The server did not start to respond within 0.2 s.'],
     ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
     ['/drip', { idleMs: 200, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
@@ -40,7 +40,7 @@ describe('deadlines', () => {
   test('a head that drips', async () => {
     const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
     const { message } = await refusal(testFetcher({ headersMs: 300 }), `http://127.0.0.1:${server.port}/`);
-    expect(message).toBe('The server did not begin its answer within 0.3 s.');
+    expect(message).toBe('The server did not start to respond within 0.3 s.');
     await allClosed(server);
     await server.close();
   });
@@ -65,12 +65,12 @@ describe('deadlines', () => {
 
 describe('broken answers', () => {
   test.each([
-    ['/cut', '9 of 1000 bytes came'],
-    ['/cut-chunked', '9 bytes came'],
-  ])('%s', async (path, came) => {
+    ['/cut', '9 of 1000 bytes arrived'],
+    ['/cut-chunked', '9 bytes arrived'],
+  ])('%s', async (path, received) => {
     expect(await origin.refusal(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${came}.`,
+      message: `The server ended the file too early: ${received}.`,
     });
   });
 

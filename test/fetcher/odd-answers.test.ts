@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { FetcherOptions } from '../../src/fetcher/fetch-picture.ts';
-import { namedConnectionError, namedHeadError } from '../../src/fetcher/source-errors.ts';
+import { toConnectionError, toHeadError } from '../../src/fetcher/source-errors.ts';
 import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
 import { serveAnswer, serveRaw } from './support/origin.ts';
 import { mebibyte } from './support/pages.ts';
@@ -37,7 +37,7 @@ async function answered(pieces: readonly (string | Buffer)[], options: Partial<F
 const malformed = (what: string) =>
   expect.objectContaining({
     code: 'source_refused',
-    message: `The server's HTTP answer is malformed: ${what}.`,
+    message: `The server sent a malformed HTTP response: ${what}.`,
   });
 
 describe('odd but harmless heads', () => {
@@ -84,28 +84,28 @@ describe('odd but harmless heads', () => {
 
 describe('answers that are refused with the true reason', () => {
   test.each([
-    ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers have more than 300 KiB'],
-    ['two lengths', [length, length], 'its headers give the length of the body more than once'],
-    ['a length that is no number', ['Content-Length: unknown'], 'its Content-Length is not a number'],
-    ['a negative length', ['Content-Length: -1'], 'its Content-Length is not a number'],
+    ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers exceed 300 KiB'],
+    ['two lengths', [length, length], 'it has more than one Content-Length header'],
+    ['a length that is no number', ['Content-Length: unknown'], 'its Content-Length header is not a number'],
+    ['a negative length', ['Content-Length: -1'], 'its Content-Length header is not a number'],
     [
       'a line without a colon',
       [length, 'this is no header'],
-      'a header line has no colon, or a character that HTTP does not allow',
+      'a header line has no colon or contains a forbidden character',
     ],
-    ['no chunks', ['Transfer-Encoding: chunked'], 'the size of a chunk of its body cannot be read'],
+    ['no chunks', ['Transfer-Encoding: chunked'], 'a chunk of its body has an invalid size'],
   ])('%s', async (_name, lines, what) => {
     expect(await fetched(lines, picture)).toEqual(malformed(what));
   });
 
   test('the extension of a chunk without end', async () => {
     expect(await fetched(['Transfer-Encoding: chunked'], `5;${'x'.repeat(20_000)}`)).toEqual(
-      malformed('the size of a chunk of its body cannot be read'),
+      malformed('a chunk of its body has an invalid size'),
     );
   });
 
   test('a first line without a status', async () => {
-    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line cannot be read'));
+    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line is invalid'));
   });
 });
 
@@ -182,7 +182,7 @@ describe('content codings', () => {
   ])('what cannot be unpacked: %s', async (coding, body) => {
     expect(await fetched([`Content-Encoding: ${coding}`], body)).toMatchObject({
       code: 'source_refused',
-      message: `The server sent the file compressed (${coding}), and it cannot be unpacked: it is damaged or cut.`,
+      message: `The server sent the file compressed (${coding}), but it cannot be decompressed: it is damaged or cut.`,
     });
   });
 
@@ -191,7 +191,7 @@ describe('content codings', () => {
     const lines = ['Content-Encoding: gzip', `Content-Length: ${body.length + 5}`];
     expect(await fetched(lines, body)).toMatchObject({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${body.length} of ${body.length + 5} bytes came.`,
+      message: `The server ended the file too early: ${body.length} of ${body.length + 5} bytes arrived.`,
     });
   });
 });
@@ -207,24 +207,24 @@ describe('servers of the public internet that give no answer', () => {
   test('a closed port', async () => {
     const closed = await serveRaw();
     await closed.close();
-    const error = namedConnectionError(await errorOf(connect(closed.port, '127.0.0.1')), where);
+    const error = toConnectionError(await errorOf(connect(closed.port, '127.0.0.1')), where);
     expect([error.code, error.message]).toEqual(['source_unavailable', 'The server refused the connection.']);
   });
 
   test('a port that speaks no TLS', async () => {
     const plain = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
-    const error = namedConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
+    const error = toConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
     expect(error.message).toBe('The server does not speak TLS on this port.');
     await plain.close();
   });
 
   test.each([
-    ['HPE_INVALID_CONSTANT', 'What the server answered is not HTTP.'],
-    ['ECONNRESET', 'The connection to the server closed before it answered.'],
+    ['HPE_INVALID_CONSTANT', "The server's response is not HTTP."],
+    ['ECONNRESET', 'The server closed the connection before it responded.'],
   ])('%s', (code, message) => {
     const error = Object.assign(new Error(), { code });
-    expect(namedHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
-    expect(namedHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP answer came/);
+    expect(toHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
+    expect(toHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP response came/);
   });
 });
 
@@ -232,7 +232,7 @@ test('a server that waits after its greeting is known at once to speak something
   const server = await serveRaw('220 ');
   const began = performance.now();
   const { message } = await refusal(testFetcher(), `http://127.0.0.1:${server.port}/`);
-  expect(message).toMatch(/^No HTTP answer came/);
+  expect(message).toMatch(/^No HTTP response came/);
   expect(performance.now() - began).toBeLessThan(3_000);
   await server.close();
 });

@@ -3,7 +3,7 @@ import { redirectTarget } from '../../src/fetcher/redirects.ts';
 
 const rules = { allowedNetworks: [] };
 const target = (from: string, location: string | string[] | undefined) =>
-  redirectTarget(from, { status: 302, fields: { location: [location ?? []].flat() } }, rules).href;
+  redirectTarget(from, { status: 302, headers: { location: [location ?? []].flat() } }, rules).href;
 
 describe('where a redirect leads', () => {
   test.each([
