@@ -1,7 +1,7 @@
 import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { WorkQueue } from './queue.ts';
 
-/** The queue of a process that is API and worker at once. */
+/** Creates the queue of a process that is both API and worker. */
 export function makeInProcessQueue(): WorkQueue {
   const listeners = makeListeners();
   const delays = makeDelays();
@@ -23,64 +23,64 @@ export function makeInProcessQueue(): WorkQueue {
   };
 }
 
-type Look = () => Promise<void>;
+type Poll = () => Promise<void>;
 
-/** Those in this process who want to be woken up, by the kind of their jobs. */
+/** The wake-up listeners of this process, by job kind. */
 interface Listeners {
   /** @see WorkQueue.onWake */
-  readonly add: (kind: JobKind, look: Look) => () => void;
+  readonly add: (kind: JobKind, poll: Poll) => () => void;
   readonly wake: (kind: JobKind) => void;
   wakeAll(): void;
   clear(): void;
 }
 
-/** @see Listeners */
+/** Creates an empty set of listeners. */
 export function makeListeners(): Listeners {
   const listeners = new Map<JobKind, Set<() => void>>(jobKinds.map((kind) => [kind, new Set()]));
   const wake = (kind: JobKind): void => listeners.get(kind)?.forEach((listener) => listener());
   return {
-    add(kind, look) {
-      const listener = oneAtATime(look);
+    add(kind, poll) {
+      const listener = coalesce(poll);
       listeners.get(kind)?.add(listener);
       return () => void listeners.get(kind)?.delete(listener);
     },
     wake,
     wakeAll: () => jobKinds.forEach(wake),
-    clear: () => listeners.forEach((ofKind) => ofKind.clear()),
+    clear: () => listeners.forEach((listenersOfKind) => listenersOfKind.clear()),
   };
 }
 
-/** However many wake-ups come during a look: one more look afterwards sees all that they announced. */
-function oneAtATime(look: Look): () => void {
-  let isLooking = false;
-  let again = false;
+/** Coalesces the wake-ups that arrive during a poll: one more poll afterwards finds all the jobs they announced. */
+function coalesce(poll: Poll): () => void {
+  let isPolling = false;
+  let isPollNeeded = false;
   async function run(): Promise<void> {
-    isLooking = true;
+    isPolling = true;
     do {
-      again = false;
-      await look();
-    } while (again);
-    isLooking = false;
+      isPollNeeded = false;
+      await poll();
+    } while (isPollNeeded);
+    isPolling = false;
   }
   return () => {
-    if (isLooking) again = true;
+    if (isPolling) isPollNeeded = true;
     else void run();
   };
 }
 
-/** The kinds that occur among `jobs`. */
+/** Returns the distinct kinds of `jobs`. */
 export function kindsOf(jobs: readonly DueJob[]): Set<JobKind> {
   return new Set(jobs.map(({ kind }) => kind));
 }
 
-/** Actions that wait for their time. They keep no process alive: polling finds what they would have announced. */
+/** Delayed actions. They keep no process alive: polling finds the jobs that they would have announced. */
 interface Delays {
-  /** Now when there is nothing to wait for. */
+  /** Runs `action` after `delayMs`, or at once if that is 0. */
   run(action: () => void, delayMs: number): void;
   clear(): void;
 }
 
-/** @see Delays */
+/** Creates an empty set of delayed actions. */
 export function makeDelays(): Delays {
   const timers = new Set<NodeJS.Timeout>();
   return {

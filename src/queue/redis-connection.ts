@@ -4,72 +4,73 @@ import { makeOutage } from '../model/outage.ts';
 import { inTime } from '../model/time-limit.ts';
 import { reasonOf } from './queue.ts';
 
-/** The connection on which messages are sent, and what is known of its server. */
+/** The connection on which messages are sent, and the state of its server. */
 export interface RedisLink {
   readonly client: Redis;
-  /** What the server is, as soon as it was reached for the first time. */
-  readonly reached: Promise<RedisTraits>;
-  /** The server took a message. */
-  readonly worked: () => void;
-  /** The server answered, and did not do what was asked. */
-  readonly refused: (error: unknown) => void;
+  /** Resolves when the server is reached for the first time. */
+  readonly reached: Promise<RedisServerInfo>;
+  /** Reports that the server accepted a message. */
+  readonly onSuccess: () => void;
+  /** Reports that the server refused a message. */
+  readonly onFailure: (error: unknown) => void;
   /** @see WorkQueue.trouble */
   readonly trouble: () => string | undefined;
   close(): void;
 }
 
-/** Opens a link. A server that is away is waited for; the log has a line when it goes away and one when it is back. */
+/** Opens a link that reconnects indefinitely. Logs one line when the server is lost and one when it is available again. */
 export function openRedisLink(url: string, logger: Logger): RedisLink {
   const { host } = new URL(url);
-  // Without a connection a message fails at once; it is not kept for later, when it has no meaning any more.
+  // Without a connection a message fails at once. It is not kept, because it would be useless later.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const outage = makeOutage(logger, {
     level: 'warn',
-    began: `Redis at ${host} cannot be used: nothing is lost, workers look for jobs every second; trying again`,
-    ended: `Redis at ${host} is used again`,
+    began: `Redis at ${host} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting`,
+    ended: `Redis at ${host} is available again`,
   });
-  const { promise: reached, resolve } = Promise.withResolvers<RedisTraits>();
-  const warned = new Set<string>();
+  const { promise: reached, resolve } = Promise.withResolvers<RedisServerInfo>();
+  const loggedWarnings = new Set<string>();
   let reason = 'not connected yet';
-  let works = false;
+  let isAvailable = false;
 
-  function worked(): void {
-    works = true;
+  function succeed(): void {
+    isAvailable = true;
     outage.ended();
   }
 
-  function failed(why: string): void {
-    works = false;
-    reason = why;
-    // Errors of the client hold what was sent to the server, passwords among it: the reason alone goes into the log.
-    outage.began(why);
+  function fail(failure: string): void {
+    isAvailable = false;
+    reason = failure;
+    // The client's errors contain what was sent to the server, including passwords: only the reason is logged.
+    outage.began(failure);
   }
 
-  async function greet(): Promise<void> {
-    // The client goes on with database 0 when the server has no such number: that one may be somebody else's.
-    const refusal = await client.select(client.options.db ?? 0).catch(reasonOf);
-    if (refusal !== 'OK') return failed(refusal);
-    worked();
-    const traits = await examineRedis(client);
-    for (const warning of traits.warnings) if (!warned.has(warning)) logger.warn({}, warning);
-    traits.warnings.forEach((warning) => warned.add(warning));
-    resolve(traits);
+  async function onReady(): Promise<void> {
+    // If the server has no such database, the client continues with database 0, which may belong to another application.
+    const reply = await client.select(client.options.db ?? 0).catch(reasonOf);
+    if (reply !== 'OK') return fail(reply);
+    succeed();
+    const server = await inspectServer(client);
+    for (const warning of server.warnings) if (!loggedWarnings.has(warning)) logger.warn({}, warning);
+    server.warnings.forEach((warning) => loggedWarnings.add(warning));
+    resolve(server);
   }
 
-  client.on('ready', () => void greet());
-  client.on('error', (error) => failed(reasonOf(error)));
-  client.on('close', () => works && failed('the connection ended'));
+  client.on('ready', () => void onReady());
+  client.on('error', (error) => fail(reasonOf(error)));
+  client.on('close', () => isAvailable && fail('the connection was closed'));
   return {
     client,
     reached,
-    worked,
-    refused(error) {
-      if (client.status === 'ready') failed(reasonOf(error));
+    onSuccess: succeed,
+    onFailure(error) {
+      // Without a connection the reason is known already.
+      if (client.status === 'ready') fail(reasonOf(error));
     },
     trouble: () =>
-      works
+      isAvailable
         ? undefined
-        : `Redis at ${host} cannot be used now (${reason}). Nothing is lost: workers look for jobs every second.`,
+        : `Redis at ${host} is unavailable (${reason}). Nothing is lost: workers poll for jobs every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();
@@ -77,24 +78,24 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
   };
 }
 
-/** How often a server is asked whether it is still there; half of it may pass until it answers. */
+/** Interval of heartbeats. The server must respond within half of it. */
 const heartbeatMs = 6_000;
-/** A server may take this long, or twice as long, to say the first word. */
-const greetingMs = 1_500;
-const firstPauseMs = 250;
-const longestPauseMs = 2_000;
+/** A server may take once to twice this long to complete the handshake. */
+const handshakeMs = 1_500;
+const minPauseMs = 250;
+const maxPauseMs = 2_000;
 
-/** A client that connects again for ever, and notices when the other end has gone without a word. */
+/** Opens a client that reconnects indefinitely and detects a peer that vanished without closing the connection. */
 export function openRedisClient(url: string, options: RedisOptions): Redis {
   const client = new Redis(url, {
     connectTimeout: 3_000,
     disconnectTimeout: 500,
     keepAlive: 10_000,
-    retryStrategy: (tries) => Math.min(firstPauseMs * 2 ** (tries - 1), longestPauseMs),
+    retryStrategy: (tries) => Math.min(minPauseMs * 2 ** (tries - 1), maxPauseMs),
     ...options,
   });
-  const timer = setInterval(() => void beat(client), heartbeatMs).unref();
-  const stopWatching = watchGreeting(client);
+  const timer = setInterval(() => void sendHeartbeat(client), heartbeatMs).unref();
+  const stopWatching = watchHandshake(client);
   client.once('end', () => {
     clearInterval(timer);
     stopWatching();
@@ -102,53 +103,51 @@ export function openRedisClient(url: string, options: RedisOptions): Redis {
   return client;
 }
 
-async function beat(client: Redis): Promise<void> {
+async function sendHeartbeat(client: Redis): Promise<void> {
   if (client.status !== 'ready') return;
   await inTime(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
-/** Has a client begin anew when the server took its connection and then answers nothing: no other limit ends that. */
-export function watchGreeting(client: {
+/** Reconnects a client whose server accepts the connection but never responds: no other timeout covers that. */
+export function watchHandshake(client: {
   readonly status: string;
   disconnect(reconnect?: boolean): void;
 }): () => void {
-  let wasGreeting = false;
+  let wasInHandshake = false;
   const timer = setInterval(() => {
-    const isGreeting = client.status === 'connect';
-    if (isGreeting && wasGreeting) client.disconnect(true);
-    wasGreeting = isGreeting;
-  }, greetingMs).unref();
+    const isInHandshake = client.status === 'connect';
+    if (isInHandshake && wasInHandshake) client.disconnect(true);
+    wasInHandshake = isInHandshake;
+  }, handshakeMs).unref();
   return () => clearInterval(timer);
 }
 
-/** What Vitrine has to know of a server. */
-export interface RedisTraits {
-  /** Whether it tells its version. */
-  readonly isKnown: boolean;
-  /** Sentences about what is not as it should be. */
+/** What Vitrine needs to know about a server. */
+export interface RedisServerInfo {
+  /** Whether the server reports its version. */
+  readonly hasVersion: boolean;
+  /** Sentences about problems with version and configuration. */
   readonly warnings: readonly string[];
 }
 
-const oldestVersion = [6, 2] as const;
+const minVersion = [6, 2] as const;
 
-/** Asks a server what it is. What it may not tell is no failure. */
-async function examineRedis(client: Redis): Promise<RedisTraits> {
+/** Checks version and configuration of a server. A server that may not report them is accepted. */
+async function inspectServer(client: Redis): Promise<RedisServerInfo> {
   const info = await client.info().catch(() => '');
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   const warnings: string[] = [];
   if (version !== undefined && isTooOld(version))
-    warnings.push(
-      `Redis is version ${version}; ${oldestVersion.join('.')} is the oldest that is tried with Vitrine.`,
-    );
+    warnings.push(`Redis is version ${version}; Vitrine is tested with ${minVersion.join('.')} and newer.`);
   if (policy !== undefined && policy !== 'noeviction')
     warnings.push(
-      `Redis may throw wake-ups away when its memory is full (maxmemory-policy is ${policy}); set it to noeviction.`,
+      `Redis may evict wake-ups when its memory is full (maxmemory-policy is ${policy}); set it to noeviction.`,
     );
-  return { isKnown: version !== undefined, warnings };
+  return { hasVersion: version !== undefined, warnings };
 }
 
 function isTooOld(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major < oldestVersion[0] || (major === oldestVersion[0] && minor < oldestVersion[1]);
+  return major < minVersion[0] || (major === minVersion[0] && minor < minVersion[1]);
 }

@@ -14,8 +14,8 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const soon = { timeout: 5_000, interval: 20 };
 const began =
-  'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again';
-const ended = 'PostgreSQL tells other processes of new jobs again';
+  'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting';
+const ended = 'PostgreSQL notifies other processes of new jobs again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
   const logger = keepingLogger();
@@ -94,7 +94,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     await expect
       .poll(() => queue.trouble(), soon)
       .toMatch(
-        /^PostgreSQL cannot tell other processes of new jobs now \(.+\)\. Nothing is lost: workers look for jobs every second\.$/,
+        /^PostgreSQL cannot notify other processes of new jobs \(.+\)\. Nothing is lost: workers poll for jobs every second\.$/,
       );
     queue.wake(due());
     expect(own.looks).toBe(1);

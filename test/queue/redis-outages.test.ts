@@ -50,9 +50,9 @@ async function expectWoken(
 const linesOf = (port: number) => ({
   // And why, in brackets.
   away: expect.stringContaining(
-    `Redis at 127.0.0.1:${port} cannot be used: nothing is lost, workers look for jobs every second; trying again (`,
+    `Redis at 127.0.0.1:${port} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting (`,
   ) as string,
-  back: `Redis at 127.0.0.1:${port} is used again`,
+  back: `Redis at 127.0.0.1:${port} is available again`,
 });
 
 describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
@@ -63,7 +63,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     queue.wake(due());
     await sleep(1_500);
     expect(queue.trouble()).toBe(
-      `Redis at 127.0.0.1:${redis.port} cannot be used now (ECONNREFUSED). Nothing is lost: workers look for jobs every second.`,
+      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). Nothing is lost: workers poll for jobs every second.`,
     );
     expect(logger.messages()).toEqual([linesOf(redis.port).away]);
     await redis.start();
@@ -82,7 +82,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, heard);
-    expect(logger.messages().filter((line) => !line.startsWith('a wake-up by'))).toEqual([
+    expect(logger.messages().filter((line) => !line.startsWith('reading a wake-up'))).toEqual([
       linesOf(redis.port).away,
       linesOf(redis.port).back,
     ]);
@@ -176,7 +176,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     await redis.start();
     await expectWoken(queue, heard);
     expect(logger.messages('warn').filter((line) => line.includes('maxmemory-policy'))).toEqual([
-      'Redis may throw wake-ups away when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
+      'Redis may evict wake-ups when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
     ]);
   });
 
