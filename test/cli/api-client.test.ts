@@ -43,9 +43,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function client(retryWaits: readonly number[] = [5, 5, 5]) {
+function client(retryDelays: readonly number[] = [5, 5, 5]) {
   const { port } = server.address() as AddressInfo;
-  return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryWaits });
+  return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryDelays });
 }
 
 function upload(mode: 'inline' | 'queued' = 'inline', signal?: AbortSignal) {
@@ -92,7 +92,7 @@ describe('an upload', () => {
     expect(await client().uploadFile(upload())).toEqual({
       outcome: 'refused',
       code: 'http_403',
-      reason: 'The server answered with status 403.',
+      reason: 'The server responded with status 403.',
     });
   });
 
@@ -138,15 +138,15 @@ test('an address where nobody listens is named in the error', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
   await expect(lonely.health()).rejects.toThrow(
-    `No answer from http://127.0.0.1:${port} (connect ECONNREFUSED`,
+    `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });
 
 test('an address of something else is told apart from a Vitrine', async () => {
   script = [{ status: 404 }];
-  await expect(client().health()).rejects.toThrow('not as Vitrine does');
+  await expect(client().health()).rejects.toThrow('not like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
   await expect(client().uploadFile(upload())).rejects.toThrow("not Vitrine's");
 });

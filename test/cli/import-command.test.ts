@@ -61,7 +61,7 @@ test('refused files are named with their reason, and the exit code says so', asy
 test('a server that is not there is told, with what to do', async () => {
   const { code, stderr } = await importing(['--url', 'http://127.0.0.1:9']);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/No answer from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
+  expect(stderr).toMatch(/No response from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
 });
 
 test('without a server the import starts one for itself, which is gone afterwards', async () => {
@@ -69,7 +69,7 @@ test('without a server the import starts one for itself, which is gone afterward
   onTestFinished(() => removeFolder(folder));
   const first = await importing([], { DATA_DIR: folder });
   expect(first.code).toBe(0);
-  expect(first.stderr).toContain(`No server runs on ${folder}; one is started for this command.`);
+  expect(first.stderr).toContain(`No server is running on ${folder}; starting one for this command.`);
   expect(first.stdout).toMatch(/^3 pictures: 3 new/);
   const again = await importing([], { DATA_DIR: folder });
   expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);

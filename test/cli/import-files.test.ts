@@ -54,7 +54,7 @@ async function put(count: number): Promise<void> {
 
 function options(inputs = [folder]) {
   const { port } = server.address() as AddressInfo;
-  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
@@ -70,7 +70,7 @@ test('refusals and missing files are told with their reason', async () => {
     found: 4,
     new: 2,
     refused: [{ file: join(folder, '1.jpg'), code: 'not_a_picture', reason: 'This is text.' }],
-    failed: [{ file: missing, code: 'unreadable', reason: 'There is no such file or folder.' }],
+    failed: [{ file: missing, code: 'unreadable', reason: 'No such file or folder.' }],
     notFinished: 0,
     stopped: null,
   });
@@ -119,7 +119,7 @@ test('without a server the command says what to do', async () => {
   const errorOutput = { write: (text: string) => (errors += text) };
   expect(await runImportCommand({ ...importOptions, errorOutput })).toBe(1);
   expect(errors).toMatch(
-    /^No answer from http.*\nStart one with "vitrine serve", or name another with --url/,
+    /^No response from http.*\nStart a server with "vitrine serve", or give another address with --url/,
   );
 });
 

@@ -66,7 +66,5 @@ test('a missing path is a problem with a sentence, and the others are found', as
   await put('a.jpg');
   const found = await find('none', 'a.jpg');
   expect(found.files).toEqual(['a.jpg']);
-  expect(found.problems).toEqual([
-    { file: join(folder, 'none'), reason: 'There is no such file or folder.' },
-  ]);
+  expect(found.problems).toEqual([{ file: join(folder, 'none'), reason: 'No such file or folder.' }]);
 });

@@ -34,7 +34,7 @@ test('a few refusals are listed with file and reason', () => {
   expect(describeImport(summary)).toBe(
     '2 pictures: 0 new, 0 known, 2 refused (2.0 s, 0.0 images/s)\n' +
       'Refused:\n  0.jpg: Reason not_a_picture.\n  1.jpg: Reason not_a_picture.\n' +
-      'Skipped: 1 file not named as a picture.\n',
+      'Skipped: 1 file without a picture extension.\n',
   );
   expect(importExitCode(summary)).toBe(1);
 });
@@ -49,7 +49,7 @@ test('many refusals are grouped by reason', () => {
 
 test('an interrupted import says how to go on', () => {
   const summary: ImportSummary = { ...nothing, found: 9, new: 4, notFinished: 5, stopped: 'interrupted' };
-  expect(describeImport(summary)).toContain('Stopped on request; 5 pictures not finished.');
+  expect(describeImport(summary)).toContain('Interrupted; 5 pictures not finished.');
   expect(importExitCode(summary)).toBe(130);
 });
 

@@ -26,7 +26,7 @@ test('deleted images are counted first, and removed when that is confirmed', asy
   await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
 
   const recent = await purge([]);
-  expect([recent.code, recent.stdout]).toEqual([0, 'There is no deleted image to remove.\n']);
+  expect([recent.code, recent.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
   const dry = await purge(['--days', '0']);
   expect(dry.code).toBe(0);
   expect(dry.stdout).toMatch(/^One deleted image would be removed and free [\d.]+ k?B.* Nothing was removed/);
@@ -82,12 +82,12 @@ test('what cannot be done is said in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);
   expect([tenant.code, tenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
   const alone = await purge(['--tenant', 'shop']);
-  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant goes with --unused')]);
+  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant requires --unused')]);
   const days = await purge(['--days', 'soon']);
   expect([days.code, days.stderr]).toEqual([
     2,
-    expect.stringContaining('--days takes a whole number from 0 to 36500, not "soon".'),
+    expect.stringContaining('--days must be a whole number from 0 to 36500, not "soon".'),
   ]);
   const nowhere = await purge(['--url', 'http://127.0.0.1:9']);
-  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No answer from')]);
+  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No response from')]);
 });

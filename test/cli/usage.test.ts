@@ -30,7 +30,7 @@ test.each(['serv', 'constructor', '__proto__', '--version=1'])(
   async (name) => {
     const { code, stdout, stderr } = await runVitrine([name], {});
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toContain(`There is no command "${name}".`);
+    expect(stderr).toContain(`Unknown command "${name}".`);
     expect(stderr).toMatch(/^ {2}serve\b/m);
   },
 );
@@ -39,8 +39,8 @@ test.each([
   [['serve', '--port', '80'], /--port/],
   [['serve', 'now'], /now/],
   [['import'], /Name the files or folders to import/],
-  [['import', 'x', '--concurrency', '0'], /--concurrency takes a whole number from 1 to 64, not "0"/],
-  [['seed', '--products', 'many'], /--products takes a whole number from 1 to 500, not "many"/],
+  [['import', 'x', '--concurrency', '0'], /--concurrency must be a whole number from 1 to 64, not "0"/],
+  [['seed', '--products', 'many'], /--products must be a whole number from 1 to 500, not "many"/],
 ])('the words %j are not understood: exit code 2 and where to look', async (args, words) => {
   const { code, stderr } = await runVitrine(args, { DATA_DIR: '/nowhere' });
   expect(code).toBe(2);

@@ -16,7 +16,7 @@ import { describeIdleness } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 
-/** Checks the database, or the server that has it open. */
+/** Checks the database, or the running server that has it open. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
   if (config.database.kind === 'postgres') return checkPostgres(config);
   const holder = findHolder(config.dataDir);
@@ -26,11 +26,11 @@ export async function checkDatabase(config: Config): Promise<Finding[]> {
 async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   const subject = 'server';
   if (url === undefined)
-    return { subject, state: `process ${pid} holds the data folder and serves no requests` };
+    return { subject, state: `process ${pid} uses the data folder but serves no requests` };
   return attempt(
     subject,
-    `process ${pid} answers at ${url}; its database and storage are healthy`,
-    'Look into the log of the server.',
+    `process ${pid} responds at ${url}; its database and storage are healthy`,
+    'See the log of the server.',
     () => makeApiClient({ baseUrl: url }).health(),
   );
 }
@@ -38,35 +38,35 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
 async function checkEmbedded(config: Config, directory: string): Promise<Finding[]> {
   const subject = 'database';
   if (!existsSync(directory))
-    return [{ subject, state: `none yet; the first start makes it in ${directory}` }];
-  const remedy = `Restore ${directory} from a backup, or move it away to begin anew.`;
+    return [{ subject, state: `none yet; the first start creates it in ${directory}` }];
+  const remedy = `Restore ${directory} from a backup, or move it away to start with an empty database.`;
   const lock = takeLock(config.dataDir);
   if (typeof lock === 'string') {
-    const rights = 'Check the owner and the rights of the folder, or set DATA_DIR to another one.';
-    return [{ subject, state: lock, remedy: rights }];
+    const lockRemedy = 'Check the owner and permissions of the folder, or set DATA_DIR to another one.';
+    return [{ subject, state: lock, remedy: lockRemedy }];
   }
   try {
-    const found: Finding[] = [];
-    const works = await attempt(
+    const storageFindings: Finding[] = [];
+    const opened = await attempt(
       subject,
-      `embedded, in ${directory}; no server runs on it`,
+      `embedded, in ${directory}; no server is running on it`,
       remedy,
       async () => {
         const database = await openEmbeddedDatabase(directory);
         await migrate(database);
         makePrivate(directory);
         await makeSweepQueries(database).isAlive();
-        found.push(...(await checkBelonging(config, database)));
+        storageFindings.push(...(await checkStorageMatch(config, database)));
         await database.close();
       },
     );
-    return [works, ...found];
+    return [opened, ...storageFindings];
   } finally {
     lock.release();
   }
 }
 
-/** The lock, or why it cannot be had. */
+/** Returns the lock, or the reason why it cannot be taken. */
 function takeLock(dataDir: string): DataFolderLock | string {
   try {
     return lockDataFolder(dataDir);
@@ -75,22 +75,22 @@ function takeLock(dataDir: string): DataFolderLock | string {
   }
 }
 
-const unreachable =
-  'Correct DATABASE_URL; if it is right, see to the server: it has to run, and let this user in.';
+const unreachableRemedy =
+  'Check DATABASE_URL, that the server is running, and that it accepts connections of this user.';
 
-/** Server, schema, rights and pgvector. Does not migrate: a look must not change what other processes work on. */
+/** Checks server, schema, permissions and pgvector. Does not migrate: a check must not change a database in use. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
-  const quick = { ...config, database: { ...config.database, waitMs: 0 } };
-  const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
+  const withoutWaiting = { ...config, database: { ...config.database, waitMs: 0 } };
+  const opening = openDatabase(withoutWaiting, await makeLogger({ ...config.log, level: 'silent' }));
   const database = await opening.catch(() => undefined);
-  if (!database) return [await attempt('database', '', unreachable, () => opening)];
+  if (!database) return [await attempt('database', '', unreachableRemedy, () => opening)];
   try {
     const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
     const schema = await readSchemaState(database);
     return [
-      { subject: 'database', state: `PostgreSQL ${version} answers` },
+      { subject: 'database', state: `PostgreSQL ${version} responds` },
       describeSchema(schema),
-      describeVectors(pgvector, schema),
+      describePgvector(pgvector, schema),
       ...(schema.version === schema.needed ? await checkOperation(config, database) : []),
     ];
   } finally {
@@ -100,41 +100,42 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
 
 function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
   const subject = 'schema';
-  if (version === needed) return { subject, state: `version ${version}, as it has to be` };
+  if (version === needed) return { subject, state: `version ${version}, up to date` };
   if (version > needed)
     return {
       subject,
-      state: `version ${version}; this Vitrine knows ${needed}`,
+      state: `version ${version}; this Vitrine supports up to ${needed}`,
       remedy: 'Install a newer Vitrine.',
     };
-  const state = `${version === 0 ? 'none yet' : `version ${version}`}; the next start brings it to version ${needed}`;
+  const state = `${version === 0 ? 'none yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
   if (mayChange) return { subject, state };
   return {
     subject,
-    state: `${state}, which this user may not do`,
+    state: `${state}, but this user lacks the permissions`,
     remedy:
-      'Make the user of DATABASE_URL the owner of the database and of its tables, or run vitrine migrate as one who is.',
+      'Make the user of DATABASE_URL the owner of the database and its tables, or run vitrine migrate as their owner.',
   };
 }
 
-function describeVectors(version: string | null, schema: SchemaState): Finding {
+function describePgvector(version: string | null, schema: SchemaState): Finding {
   const subject = 'pgvector';
   if (version !== null) return { subject, state: `version ${version}` };
-  if (schema.version === 0) return { subject, state: 'not created yet; the first start does, if it may' };
+  if (schema.version === 0)
+    return { subject, state: 'not created yet; the first start creates it if permitted' };
   return {
     subject,
-    state: 'not installed: similar images cannot be searched',
-    remedy: 'Let an administrator run CREATE EXTENSION vector in this database, and start again.',
+    state: 'not installed: similarity search is unavailable',
+    remedy: 'Have an administrator run CREATE EXTENSION vector in this database, then restart.',
   };
 }
 
-/** What only a database with its newest schema can tell: whether the storage is the right one, and whether work is done. */
+/** Runs the checks that need an up-to-date schema: whether the storage matches, and whether jobs are processed. */
 async function checkOperation(config: Config, database: Database): Promise<Finding[]> {
-  return [...(await checkBelonging(config, database)), ...(await checkWork(database))];
+  return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }
 
-/** Whether the storage is that of this database. One that does not answer has a finding of its own. */
-export async function checkBelonging(config: Config, database: Database): Promise<Finding[]> {
+/** Checks that the storage belongs to this database. Reports nothing if the storage fails: `checkStorage` does that. */
+export async function checkStorageMatch(config: Config, database: Database): Promise<Finding[]> {
   const storage = await openStorage(config).catch(() => undefined);
   if (!storage) return [];
   try {
@@ -147,10 +148,10 @@ export async function checkBelonging(config: Config, database: Database): Promis
   }
 }
 
-async function checkWork(database: Database): Promise<Finding[]> {
+async function checkJobs(database: Database): Promise<Finding[]> {
   const sentences = (await makeJobReportQueries(database).depth()).flatMap(
     (depth) => describeIdleness(depth) ?? [],
   );
-  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false; then look into its log.';
+  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
   return sentences.map((state) => ({ subject: 'jobs', state, remedy }));
 }

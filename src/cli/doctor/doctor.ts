@@ -10,7 +10,7 @@ import { isAtLeast } from '../../model/versions.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { version } from '../../version.ts';
 
-/** `vitrine doctor`: looks at everything that Vitrine needs and says what to do about what is wrong. */
+/** Runs `vitrine doctor`: checks everything that Vitrine needs and suggests fixes. Returns the exit code. */
 export async function diagnose(config: Config, output: Output): Promise<number> {
   const storage = await checkStorage(config);
   const database = await checkDatabase(config);
@@ -18,27 +18,27 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
   const isReachable = !database.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
   const queue = isReachable || config.queue.kind === 'redis' ? await checkQueue(config) : [];
   const findings = [...checkVersions(), ...checkPrivacy(config), ...database, ...storage, ...queue];
-  for (const finding of findings) output.write(line(finding));
+  for (const finding of findings) output.write(formatFinding(finding));
   for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
   const failed = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
     failed === 0
-      ? '\nAll is well.\n'
-      : `\n${failed === 1 ? 'One thing needs' : `${failed} things need`} attention.\n`,
+      ? '\nEverything is fine.\n'
+      : `\n${failed === 1 ? '1 problem' : `${failed} problems`} found.\n`,
   );
   return failed === 0 ? 0 : 1;
 }
 
-function line({ subject, state, remedy, isWarning = false }: Finding): string {
-  const failed = isWarning ? 'note' : 'FAIL';
-  const head = `${remedy === undefined ? 'ok  ' : failed}  ${subject.padEnd(12)} ${state}\n`;
+function formatFinding({ subject, state, remedy, isWarning = false }: Finding): string {
+  const level = isWarning ? 'note' : 'FAIL';
+  const head = `${remedy === undefined ? 'ok  ' : level}  ${subject.padEnd(12)} ${state}\n`;
   return remedy === undefined ? head : `${head}      → ${remedy}\n`;
 }
 
-/** Node below this prints warnings about type stripping, or cannot do it. */
-const nodeFloor = '24.12.0';
+/** Older versions of Node print warnings about type stripping, or do not support it. */
+const minNodeVersion = '24.12.0';
 
-/** Vitrine's own version, Node's, and that of the image library. */
+/** Checks the versions of Vitrine, Node and the image library. */
 function checkVersions(): Finding[] {
   const node = process.versions.node;
   const decoder = installedDecoder();
@@ -46,10 +46,10 @@ function checkVersions(): Finding[] {
     { subject: 'Vitrine', state: version },
     {
       subject: 'Node',
-      state: `${node} (needs ${nodeFloor})`,
-      remedy: isAtLeast(node, nodeFloor)
+      state: `${node} (needs ${minNodeVersion})`,
+      remedy: isAtLeast(node, minNodeVersion)
         ? undefined
-        : 'Install a newer Node, or use the npm scripts: npm brings its own.',
+        : 'Install a newer Node, or use the npm scripts, which use the Node in node_modules.',
     },
     {
       subject: 'decoder',
@@ -59,23 +59,22 @@ function checkVersions(): Finding[] {
   ];
 }
 
-const names = { redis: 'Redis', postgres: 'PostgreSQL' };
+const queueNames = { redis: 'Redis', postgres: 'PostgreSQL' };
 
-/** Longest wait for what wakes workers up. */
-const patienceMs = 3_000;
+/** How long to wait for the queue to connect. */
+const connectMs = 3_000;
 
-/** What wakes workers up, where that is a server. */
+/** Checks the server that wakes workers up, if there is one. */
 async function checkQueue(config: Config): Promise<Finding[]> {
   if (config.queue.kind === 'in-process') return [];
   const queue = await openQueue(config, await makeLogger({ ...config.log, level: 'silent' }));
   try {
-    for (let waited = 0; queue.trouble() !== undefined && waited < patienceMs; waited += 100)
-      await sleep(100);
+    for (let waited = 0; queue.trouble() !== undefined && waited < connectMs; waited += 100) await sleep(100);
     const trouble = queue.trouble();
-    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server runs.`;
+    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server is running.`;
     return [
       trouble === undefined
-        ? { subject: 'queue', state: `${names[config.queue.kind]} tells workers of new jobs` }
+        ? { subject: 'queue', state: `${queueNames[config.queue.kind]} notifies workers of new jobs` }
         : { subject: 'queue', state: trouble, remedy },
     ];
   } finally {

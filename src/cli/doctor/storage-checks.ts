@@ -12,22 +12,22 @@ import {
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
 
-/** Checks that the storage can be written to and has free space. */
+/** Checks that the storage is readable and writable and has free space. */
 export async function checkStorage(config: Config): Promise<Finding[]> {
-  const place = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
+  const location = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
   const opening = openStorage(config);
-  const written = await attempt(
+  const access = await attempt(
     'storage',
-    `${place} can be written and read`,
+    `${location} is readable and writable`,
     config.storage.kind === 'local'
-      ? 'Check the owner and the rights of the folder.'
+      ? 'Check the owner and permissions of the folder.'
       : 'Check the S3_ and AWS_ settings, and that the bucket exists.',
     async () => (await opening).check(),
   );
   const storage = await opening.catch(() => undefined);
-  if (!storage) return [written];
+  if (!storage) return [access];
   try {
-    return [written, await checkDisk(storage, config.storage.minFreeBytes)];
+    return [access, await checkDisk(storage, config.storage.minFreeBytes)];
   } finally {
     await storage.close();
   }
@@ -38,33 +38,31 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
   return attempt(
     'disk',
     `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
-    'Free some space, or purge deleted images.',
+    'Free up space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
 }
 
-/** Checks whether other users of this machine can read Vitrine's files. Read-only: startup changes the modes. */
+/** Checks whether other users of this machine can read Vitrine's files. Changes nothing: startup fixes the modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const elsewhere = storage.kind === 'local' && describePicturesElsewhere(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
-    elsewhere
-      ? warn(elsewhere, 'Leave it so only for a web server or a backup that reads the pictures there.')
-      : [],
+    elsewhere ? warn(elsewhere, 'Keep this only if a web server or a backup must read the pictures.') : [],
   ].flat();
 }
 
 function checkDataFolder(folder: string): Finding {
   if (!existsSync(folder))
-    return { subject: 'privacy', state: `${folder} is not there yet; it will be private` };
+    return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
   const rights = rightsOfOthers(folder);
-  if (rights === undefined) return { subject: 'privacy', state: `${folder} is its user's alone` };
+  if (rights === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return warn(
-    `others on this machine may enter ${folder} (mode ${rights})`,
+    `other users of this machine can access ${folder} (mode ${rights})`,
     isOwn(folder)
-      ? `Start Vitrine as the owner of the folder, which closes it, or run chmod -R go-rwx ${folder}.`
-      : 'Set DATA_DIR to a folder that nobody else needs.',
+      ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
+      : 'Set DATA_DIR to a folder that no other user needs.',
   );
 }
 
