@@ -2,12 +2,12 @@ import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
-  describePicturesElsewhere,
+  describeOpenPictureFolder,
   isBelow,
-  isOwn,
+  mayBePrivate,
   makePrivate,
   protectDataFolder,
-  rightsOfOthers,
+  modeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
@@ -53,9 +53,9 @@ test('many files become private while the server goes on, and a stop is made up 
   const first = protectDataFolder(root, [inside], logger, 0);
   first.stop();
   expect(await modeOf(root)).toBe('700');
-  expect(rightsOfOthers(inside)).toBe('0777');
+  expect(modeIfOpen(inside)).toBe('0777');
   protectDataFolder(root, [inside], logger, 0);
-  await expect.poll(() => rightsOfOthers(inside)).toBe(undefined);
+  await expect.poll(() => modeIfOpen(inside)).toBe(undefined);
   expect(await openPaths(root)).toEqual([]);
 });
 
@@ -96,7 +96,7 @@ test('a folder that others need as well is not closed, and a warning says so', a
   expect(await modeOf(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
   expect(await openPaths(inside)).toEqual([]);
-  expect([isOwn('/'), isOwn(inside)]).toEqual([false, true]);
+  expect([mayBePrivate('/'), mayBePrivate(inside)]).toEqual([false, true]);
 });
 
 test('a data folder that is not there is made private, unless nothing goes into it', async () => {
@@ -109,10 +109,10 @@ test('a data folder that is not there is made private, unless nothing goes into 
 
 test('pictures elsewhere have a warning while others may enter their folder', async () => {
   const { root, inside } = await openFolder();
-  expect(describePicturesElsewhere(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
-  expect(describePicturesElsewhere(inside, root)).toBeUndefined();
+  expect(describeOpenPictureFolder(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
+  expect(describeOpenPictureFolder(inside, root)).toBeUndefined();
   await chmod(inside, 0o700);
-  expect(describePicturesElsewhere(inside, '/elsewhere')).toBeUndefined();
+  expect(describeOpenPictureFolder(inside, '/elsewhere')).toBeUndefined();
   expect([isBelow('/a/b', '/a'), isBelow('/a', '/a'), isBelow('/ab', '/a'), isBelow('/', '/a')]).toEqual([
     true,
     false,

@@ -58,7 +58,7 @@ test('pictures elsewhere get the rights of their folder, so that a web server re
   onTestFinished(() => removeFolder(pictures));
   await chmod(pictures, 0o2750);
   const server = await serveCarelessly(folder, { STORAGE_PATH: pictures });
-  expect(server.log()).toMatch(/Others on this machine may enter the folder of the pictures, .*mode 2750/);
+  expect(server.log()).toMatch(/Other users of this machine can access the picture folder .*mode 2750/);
   expect((await upload(server.url, await jpeg('shared'))).status).toBe(201);
   for (const [name, mode] of await modes(pictures))
     if (!name.startsWith('.staging/')) expect([0o2750, 0o640], name).toContain(mode);

@@ -4,10 +4,10 @@ import { attempt, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
   describeMissingModes,
-  describePicturesElsewhere,
+  describeOpenPictureFolder,
   hasModes,
-  isOwn,
-  rightsOfOthers,
+  mayBePrivate,
+  modeIfOpen,
 } from '../../data-folder/private-folder.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -45,10 +45,12 @@ async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Findin
 
 /** Checks whether other users of this machine can read Vitrine's files. Changes nothing: startup fixes the modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
-  const elsewhere = storage.kind === 'local' && describePicturesElsewhere(storage.path, dataDir);
+  const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
-    elsewhere ? warn(elsewhere, 'Keep this only if a web server or a backup must read the pictures.') : [],
+    pictureWarning
+      ? warn(pictureWarning, 'Keep this only if a web server or a backup must read the pictures.')
+      : [],
   ].flat();
 }
 
@@ -56,11 +58,11 @@ function checkDataFolder(folder: string): Finding {
   if (!existsSync(folder))
     return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
-  const rights = rightsOfOthers(folder);
-  if (rights === undefined) return { subject: 'privacy', state: `${folder} is private` };
+  const mode = modeIfOpen(folder);
+  if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return warn(
-    `other users of this machine can access ${folder} (mode ${rights})`,
-    isOwn(folder)
+    `other users of this machine can access ${folder} (mode ${mode})`,
+    mayBePrivate(folder)
       ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
       : 'Set DATA_DIR to a folder that no other user needs.',
   );
