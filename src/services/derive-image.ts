@@ -1,6 +1,6 @@
 import type { CompletionQueries, DerivedFacts } from '../db/completion.ts';
 import type { ImageQueries } from '../db/images.ts';
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
@@ -84,8 +84,9 @@ async function openOriginal(
   try {
     return await storage.localCopy(key);
   } catch (error) {
-    if (error instanceof AppError && error.code === 'original_missing') await images.markDamaged(job.imageId);
-    throw error;
+    if (!(error instanceof FileMissing)) throw error;
+    await images.markDamaged(job.imageId);
+    throw new AppError('original_missing', error.message, { cause: error });
   }
 }
 

@@ -1,5 +1,5 @@
 import { unlink } from 'node:fs/promises';
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 
 /** The code of a system error, such as `ENOENT`. */
 export function systemCode(error: unknown): string | undefined {
@@ -16,13 +16,12 @@ const full = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** What reading met, as an error that Vitrine names; the system's own words, which hold paths, stay in its cause. */
 export function namedStorageError(error: unknown): unknown {
-  if (!missing(error)) return namedWriteError(error);
-  return new AppError('original_missing', 'The file is missing from storage.', { cause: error });
+  return missing(error) ? new FileMissing({ cause: error }) : namedWriteError(error);
 }
 
 /** The same for everything but reading: what is missing there is a folder, and no picture. */
 export function namedWriteError(error: unknown): unknown {
-  if (error instanceof AppError) return error;
+  if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);
   if (code === undefined) return error;
   if (full.has(code)) {

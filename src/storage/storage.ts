@@ -62,7 +62,7 @@ export interface DirectAccess {
   readAddress(key: string, options: ReadAddressOptions): Promise<string>;
   /** An address where a client puts a file; `key` is made by `incomingKey`. */
   uploadAddress(key: string, upload: DirectUpload): Promise<UploadAddress>;
-  /** A file that a client put. @throws {AppError} `original_missing` when there is no such file. */
+  /** A file that a client put. @throws {FileMissing} when there is no such file. */
   openUpload(key: string): Promise<OpenUpload>;
 }
 
@@ -81,11 +81,11 @@ export interface Storage {
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
   /** `undefined` when there is no such file. */
   stat(key: string): Promise<StoredFile | undefined>;
-  /** The file as a stream. @throws {AppError} `original_missing` when there is no such file. */
+  /** The file as a stream. @throws {FileMissing} when there is no such file. */
   read(key: string, range?: ByteRange): Promise<Readable>;
-  /** The whole file, for small ones. @throws {AppError} `original_missing` when there is no such file. */
+  /** The whole file, for small ones. @throws {FileMissing} when there is no such file. */
   readAll(key: string): Promise<Buffer>;
-  /** @throws {AppError} `original_missing` when there is no such file. */
+  /** @throws {FileMissing} when there is no such file. */
   localCopy(key: string): Promise<LocalCopy>;
   /** Removes a file; one that is gone already is fine. */
   remove(key: string): Promise<void>;

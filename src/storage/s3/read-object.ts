@@ -20,7 +20,7 @@ export interface OpenObject {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The bytes of an object, or some of them, as they come. @throws {AppError} `original_missing`, `storage_failed`. */
+/** The bytes of an object, or some of them, as they come. @throws {FileMissing} @throws {AppError} `storage_failed`. */
 export function openObject(bucket: Bucket, key: string, range?: ByteRange): Promise<OpenObject> {
   const command = new GetObjectCommand({
     ...objectName(bucket, key),
@@ -32,13 +32,13 @@ export function openObject(bucket: Bucket, key: string, range?: ByteRange): Prom
   });
 }
 
-/** The whole object in memory, compared with its checksum when the store has one. @throws {AppError} as `openObject` */
+/** The whole object in memory, compared with its checksum when the store has one. @throws as `openObject` */
 export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
   const name = objectName(bucket, key);
   return namingErrors(async () => buffer(await openVerified(bucket, name)));
 }
 
-/** The object as a file in `folder`, compared with its checksum. @throws {AppError} as `openObject`, `storage_full` */
+/** The object as a file in `folder`, compared with its checksum. @throws as `openObject`; `storage_full` */
 export function copyObject(bucket: Bucket, key: string, folder: string): Promise<LocalCopy> {
   const name = objectName(bucket, key);
   return namingErrors(async () => {

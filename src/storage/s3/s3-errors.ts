@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts';
+import { AppError, FileMissing } from '../../errors.ts';
 import { namedWriteError } from '../storage-errors.ts';
 
 /** The store was silent for longer than it may be. The library does not know this error, so it does not try again. */
@@ -64,11 +64,9 @@ const advice: Readonly<Record<string, string>> = {
 
 /** What a call met, as an error that Vitrine names. The sentence has no key, no address and no secret in it. */
 export function namedS3Error(error: unknown): unknown {
-  if (error instanceof AppError) return error;
+  if (error instanceof AppError || error instanceof FileMissing) return error;
   if (error instanceof NoAnswerError) return new AppError('storage_failed', error.message, { cause: error });
-  if (isMissing(error)) {
-    return new AppError('original_missing', 'The file is missing from storage.', { cause: error });
-  }
+  if (isMissing(error)) return new FileMissing({ cause: error });
   const [name, cause] = [nameOf(error), withoutSecrets(error)];
   if (full.has(name) || statusOf(error) === 507) {
     return new AppError('storage_full', `The storage is full (${name}); nothing was kept of this upload.`, {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, statfs } from 'node:fs/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { AppError } from '../../errors.ts';
+import { AppError, FileMissing } from '../../errors.ts';
 import { assertKey } from '../keys.ts';
 import { unlinkIfThere } from '../storage-errors.ts';
 import type { StagedFile, Storage } from '../storage.ts';
@@ -89,7 +89,17 @@ async function checkBucket(bucket: Bucket): Promise<void> {
   const key = `checks/${randomUUID()}`;
   await bucket.calls.send(new PutObjectCommand({ ...objectName(bucket, key), Body: key }));
   try {
-    if ((await readObject(bucket, key)).toString() === key) return;
+    const found = await readObject(bucket, key).catch((error: unknown) => {
+      if (!(error instanceof FileMissing)) throw error;
+      throw new AppError(
+        'storage_failed',
+        'The storage does not return a file that was just written to it.',
+        {
+          cause: error,
+        },
+      );
+    });
+    if (found.toString() === key) return;
     throw new AppError('storage_failed', 'The storage gave back other bytes than were written to it.');
   } finally {
     await removeObject(bucket, key);

@@ -11,7 +11,7 @@ export interface StorageUnderTest {
   readonly cut: (key: string, bytes: number) => Promise<void>;
 }
 
-export const missing = { name: 'AppError', code: 'original_missing', failureClass: 'permanent' };
+export const missing = { name: 'FileMissing', message: 'The file is missing from storage.' };
 export const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 export const keyOf = (bytes: Uint8Array) => originalKey(1, hashOf(bytes));
 export const nowhere = originalKey(1, '0'.repeat(64));
