@@ -7,72 +7,71 @@ import {
 import { AppError } from '../../errors.ts';
 import { isKey } from '../keys.ts';
 import { type Bucket, objectName } from './client.ts';
-import { isMissing, namingErrors, statusOf } from './s3-errors.ts';
+import { isMissingObject, withStorageErrors, httpStatus } from './s3-errors.ts';
 import type { StoredFile } from '../storage.ts';
 
-/** Size and time of an object; `undefined` when there is none. @throws {AppError} `storage_failed` */
+/** Returns size and time of an object, or `undefined` if it does not exist. @throws {AppError} `storage_failed` */
 export function statObject(bucket: Bucket, key: string): Promise<StoredFile | undefined> {
   const command = new HeadObjectCommand(objectName(bucket, key));
-  return namingErrors(async () => {
+  return withStorageErrors(async () => {
     try {
       const found = await bucket.calls.send(command);
       return { key, bytes: found.ContentLength ?? 0, modifiedAt: found.LastModified ?? new Date() };
     } catch (error) {
-      if (statusOf(error) !== 404) throw error;
-      await requireBucket(bucket);
+      if (httpStatus(error) !== 404) throw error;
+      await assertBucketExists(bucket);
       return undefined;
     }
   });
 }
 
 /**
- * An answer to HEAD has no body that says what is missing. Without this question, a wrong bucket would look like the loss
- * of every picture.
+ * Checks that the bucket exists. The 404 of a HEAD request does not say what is missing: without this check, a wrong bucket
+ * name would look like the loss of all pictures.
  */
-async function requireBucket({ calls, name }: Bucket): Promise<void> {
+async function assertBucketExists({ calls, name }: Bucket): Promise<void> {
   try {
     await calls.send(new HeadBucketCommand({ Bucket: name }));
   } catch (error) {
-    if (statusOf(error) !== 404) throw error;
+    if (httpStatus(error) !== 404) throw error;
     throw new AppError(
       'storage_failed',
-      'The storage did not do its work (NoSuchBucket: there is no such bucket; see S3_BUCKET and S3_REGION).',
+      'The storage failed (NoSuchBucket: the bucket does not exist; check S3_BUCKET and S3_REGION).',
       { cause: error },
     );
   }
 }
 
 /**
- * Every object below the folder, a page at a time: a bucket may hold millions. What Vitrine cannot have put there is
- * left out.
- * @param folder with a slash at its end
+ * Iterates over all objects in a folder, page by page: there may be millions. Objects that cannot be Vitrine's are skipped.
+ * @param folder ends with a slash
  */
 export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {
-  let next: string | undefined;
+  let token: string | undefined;
   do {
-    const page = await namingErrors(() => listPage(bucket, folder, next));
+    const page = await withStorageErrors(() => listPage(bucket, folder, token));
     for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
       const key = Key.slice(bucket.prefix.length);
       if (isKey(key)) yield { key, bytes: Size, modifiedAt: LastModified ?? new Date() };
     }
-    next = page.NextContinuationToken;
-  } while (next !== undefined);
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
 }
 
-function listPage({ calls, name, prefix }: Bucket, folder: string, from: string | undefined) {
+function listPage({ calls, name, prefix }: Bucket, folder: string, token: string | undefined) {
   return calls.send(
-    new ListObjectsV2Command({ Bucket: name, Prefix: `${prefix}${folder}`, ContinuationToken: from }),
+    new ListObjectsV2Command({ Bucket: name, Prefix: `${prefix}${folder}`, ContinuationToken: token }),
   );
 }
 
-/** Removes an object; one that is gone already is fine. @throws {AppError} `storage_failed` */
+/** Removes an object, if it exists. @throws {AppError} `storage_failed` */
 export function removeObject(bucket: Bucket, key: string): Promise<void> {
   const command = new DeleteObjectCommand(objectName(bucket, key));
-  return namingErrors(async () => {
+  return withStorageErrors(async () => {
     try {
       await bucket.calls.send(command);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingObject(error)) throw error;
     }
   });
 }

@@ -80,7 +80,7 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     // What is put takes its own time, and is removed in a check that fails: the time may pass twice.
     expect(await failEach(storage, small)).toBeLessThan(4 * timeoutMs);
     await expect(storage.stat(small)).rejects.toMatchObject({
-      message: `The storage did not answer within ${timeoutMs / 1000} s.`,
+      message: `The storage did not respond within ${timeoutMs / 1000} s.`,
     });
     await sleep(100);
     expect(proxy.sockets()).toBeLessThan(3);
