@@ -74,12 +74,12 @@ async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
   const times: number[] = [];
   let searched = 0;
   for (let round = 0; round < 10; round++) {
-    const began = performance.now();
+    const startedAt = performance.now();
     ({ searched } = await embeddings.similarToPicture(id, { space: embeddingSpace, vector }, '', {
       limit: 10,
       threshold: 0,
     }));
-    times.push(performance.now() - began);
+    times.push(performance.now() - startedAt);
   }
   console.log(`search among ${searched} images: ${median(times).toFixed(0)} ms`);
 }
@@ -88,13 +88,13 @@ async function reportIngest(database: Database, queries: Queries): Promise<void>
   const { id } = await queries.tenants.ensure('tenant-1');
   const numbers = Array.from({ length: added }, (_, index) => index).values();
   const before = await logPosition(database);
-  const began = performance.now();
+  const startedAt = performance.now();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
       for (const number of numbers) await ingest(queries, id, `added ${number}`);
     }),
   );
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = (performance.now() - startedAt) / 1000;
   const written = (await logPosition(database)) - before;
   console.log(
     `${(added / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} at once; ${Math.round(written / added)} bytes of log each`,

@@ -38,7 +38,7 @@ export interface FetcherOptions {
   readonly allowedNetworks: readonly AllowedNetwork[];
   /** Largest file, in bytes. */
   readonly maxBytes: number;
-  /** Most redirects to follow. */
+  /** Maximum number of redirects. */
   readonly maxRedirects: number;
   /** To connect, handshake included. */
   readonly connectMs: number;

@@ -11,9 +11,9 @@ export interface ImportUrl {
 }
 
 /** Maximum length of a URL, in characters. */
-export const longestUrl = 2048;
+export const maxUrlLength = 2048;
 
-/** Most characters of an invalid URL that its error message quotes. */
+/** Maximum number of characters that an error message quotes from an invalid URL. */
 const maxQuoted = 80;
 
 /**
@@ -47,8 +47,8 @@ export function portOf(url: URL): number {
 }
 
 function assertLength(text: string): void {
-  if (text.length > longestUrl) {
-    throw invalid(`The URL is longer than ${longestUrl} characters (it has ${text.length}).`);
+  if (text.length > maxUrlLength) {
+    throw invalid(`The URL is longer than ${maxUrlLength} characters (it has ${text.length}).`);
   }
 }
 

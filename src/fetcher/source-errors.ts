@@ -16,7 +16,7 @@ export class ConnectTimeout extends Error {}
 /** The deadline for the head of a response was exceeded. */
 export class HeadTimeout extends Error {}
 
-/** Most bytes before the body of a response; the same limit as in curl. */
+/** Maximum number of bytes before the body of a response; the same limit as in curl. */
 export const maxHeadBytes = 300 * 1024;
 
 /** Maps an error of Node's HTTP parser; returns `undefined` for other errors. */

@@ -5,7 +5,7 @@ import { inTime } from '../model/time-limit.ts';
 import { reasonOf } from './queue.ts';
 
 /** The connection on which messages are sent, and the state of its server. */
-export interface RedisLink {
+export interface RedisConnection {
   readonly client: Redis;
   /** Resolves when the server is reached for the first time. */
   readonly reached: Promise<RedisServerInfo>;
@@ -18,8 +18,8 @@ export interface RedisLink {
   close(): void;
 }
 
-/** Opens a link that reconnects indefinitely. Logs one line when the server is lost and one when it is available again. */
-export function openRedisLink(url: string, logger: Logger): RedisLink {
+/** Opens a connection that reconnects indefinitely. Logs one line when the server is lost and one when it is available again. */
+export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
   // Without a connection a message fails at once. It is not kept, because it would be useless later.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });

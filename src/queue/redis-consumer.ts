@@ -48,7 +48,7 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });
-  // Expected when Redis restarts or is flushed. The link logs the state of the connection.
+  // Expected when Redis restarts or is flushed. `RedisConnection` logs the state of the connection.
   worker.on('error', (error) =>
     logger.debug({ reason: reasonOf(error) }, 'reading a wake-up from Redis failed'),
   );

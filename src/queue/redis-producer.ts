@@ -19,9 +19,9 @@ export interface RedisProducer {
   finish(): Promise<void>;
 }
 
-/** Most messages in one batch. Further jobs need none: a worker that is awake continues until nothing is due. */
+/** Maximum number of messages in a batch. Further jobs need none: a worker that is awake continues until nothing is due. */
 const maxBatch = 100;
-/** Most messages waiting in Redis: enough to wake every process. */
+/** Maximum number of messages waiting in Redis: enough to wake every process. */
 const maxWaiting = 1_000;
 /** How long to send nothing once there are more. */
 const fullPauseMs = 1_000;
@@ -30,13 +30,13 @@ const sendMs = 250;
 
 /** Creates a producer. */
 export function makeRedisProducer({ client, queueName, onSent, onRefused }: Dependencies): RedisProducer {
-  // The link has checked the version. Wake-ups are sent to an old server too.
+  // `RedisConnection` has checked the version. Wake-ups are sent to an old server too.
   const queue = new Queue(queueName, {
     connection: client,
     skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
   });
-  // The link logs the state of the connection.
+  // `RedisConnection` logs the state of the connection.
   queue.on('error', () => undefined);
   let unsent: Message[] = [];
   let sending: Promise<void> | undefined;

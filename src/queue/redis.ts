@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from './queue.ts';
-import { openRedisClient, openRedisLink, type RedisLink } from './redis-connection.ts';
+import { openRedisClient, openRedisConnection, type RedisConnection } from './redis-connection.ts';
 import { type RedisConsumer, startRedisConsumer } from './redis-consumer.ts';
 import { makeRedisProducer } from './redis-producer.ts';
 import { inTime } from '../model/time-limit.ts';
@@ -24,14 +24,14 @@ const closeMs = 800;
 export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   // BullMQ allows no colon in a name.
   const nameOf: NameOf = (kind) => `${name.replaceAll(':', '-')}-${kind}`;
-  const link = openRedisLink(url, logger);
-  const producers = openProducers(link, nameOf);
-  const consumers = openConsumers(link, url, nameOf, logger);
+  const connection = openRedisConnection(url, logger);
+  const producers = openProducers(connection, nameOf);
+  const consumers = openConsumers(connection, url, nameOf, logger);
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
     await inTime(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
-    link.close();
+    connection.close();
     consumers.disconnect();
   }
 
@@ -41,13 +41,13 @@ export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
       if (!closing) producers.send(jobs, delayMs);
     },
     onWake: (kind, poll) => (closing ? () => undefined : consumers.add(kind, poll)),
-    trouble: link.trouble,
+    trouble: connection.trouble,
     close: () => (closing ??= close()),
   };
 }
 
 /** Opens one producer per job kind as soon as Redis has been reached. */
-function openProducers({ client, reached, onSuccess, onFailure }: RedisLink, nameOf: NameOf) {
+function openProducers({ client, reached, onSuccess, onFailure }: RedisConnection, nameOf: NameOf) {
   const make = (kind: JobKind) =>
     makeRedisProducer({ client, queueName: nameOf(kind), onSent: onSuccess, onRefused: onFailure });
   let producers: ReadonlyMap<JobKind, ReturnType<typeof make>> = new Map();
@@ -67,13 +67,13 @@ function openProducers({ client, reached, onSuccess, onFailure }: RedisLink, nam
  * Opens one consumer per listener as soon as Redis has been reached. Consumers share one connection, and each has a second
  * one for blocking reads.
  */
-function openConsumers({ reached }: RedisLink, url: string, nameOf: NameOf, logger: Logger) {
+function openConsumers({ reached }: RedisConnection, url: string, nameOf: NameOf, logger: Logger) {
   const stops = new Set<() => void>();
   const closing = new Set<Promise<void>>();
   let client: Redis | undefined;
 
   function open(): Redis {
-    // The link logs the state of the server.
+    // The other connection logs the state of the server.
     return openRedisClient(url, { maxRetriesPerRequest: null }).on('error', () => undefined);
   }
 

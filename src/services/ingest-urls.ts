@@ -4,7 +4,7 @@ import type { TenantQueries } from '../db/tenants.ts';
 import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
-import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
+import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
@@ -136,7 +136,7 @@ function receiptLine(
   return {
     line,
     // The image stores the fetched URL; a report needs no signatures.
-    url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
+    url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', longestEcho),
     reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
     outcome: error ? 'refused' : (result as RecordedUrl).outcome,

@@ -49,11 +49,11 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
         return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
       }),
     async stat(key) {
-      const found = await stat(pathOf(key)).catch((error: unknown) => {
+      const stats = await stat(pathOf(key)).catch((error: unknown) => {
         if (isMissing(error)) return undefined;
         throw toReadError(error);
       });
-      return found?.isFile() ? { key, bytes: found.size, modifiedAt: found.mtime } : undefined;
+      return stats?.isFile() ? { key, bytes: stats.size, modifiedAt: stats.mtime } : undefined;
     },
     read: (key, range) => mapReadErrors(() => openStream(pathOf(key), range)),
     readAll: (key) => mapReadErrors(() => readFile(pathOf(key))),
@@ -147,9 +147,9 @@ async function* listFiles(root: string, except: string, prefix = ''): AsyncGener
 
 /** Yields nothing if the file was removed meanwhile. */
 async function* describeFile(root: string, key: string): AsyncGenerator<StoredFile> {
-  const found = await stat(join(root, key)).catch((error: unknown) => {
+  const stats = await stat(join(root, key)).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;
   });
-  if (found) yield { key, bytes: found.size, modifiedAt: found.mtime };
+  if (stats) yield { key, bytes: stats.size, modifiedAt: stats.mtime };
 }

@@ -48,7 +48,7 @@ export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
 function makeCounter(all: ReadonlyMap<string, Series>): Counter<Label> {
   return new Counter({
     name: 'vitrine_http_requests_total',
-    help: 'HTTP requests responded to.',
+    help: 'Completed HTTP requests.',
     labelNames: ['method', 'route', 'status'],
     registers: [],
     collect() {

@@ -23,7 +23,7 @@ interface S3Clients {
   close(): void;
 }
 
-/** Most connections to the store. Further calls wait for a free one. */
+/** Maximum number of connections to the store. Further calls wait for a free one. */
 const maxSockets = 64;
 
 /** Attempts per call, for 5xx errors, 429 and broken connections. */
@@ -74,7 +74,7 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
     // Every file is sent with its SHA-256. Not every store supports additional checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // It would cost a separate connection for each large body.
+    // `Expect: 100-continue` would cost a separate connection for each large body.
     expectContinueHeader: false,
     // By default, the SDK writes to the console.
     logger: { debug() {}, info() {}, warn() {}, error() {} },

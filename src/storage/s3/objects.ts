@@ -15,8 +15,8 @@ export function statObject(bucket: Bucket, key: string): Promise<StoredFile | un
   const command = new HeadObjectCommand(objectName(bucket, key));
   return withStorageErrors(async () => {
     try {
-      const found = await bucket.calls.send(command);
-      return { key, bytes: found.ContentLength ?? 0, modifiedAt: found.LastModified ?? new Date() };
+      const head = await bucket.calls.send(command);
+      return { key, bytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date() };
     } catch (error) {
       if (httpStatus(error) !== 404) throw error;
       await assertBucketExists(bucket);

@@ -91,10 +91,10 @@ function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: Put) {
 
 const partBytes = 8 * 2 ** 20;
 
-/** Most parts that S3 allows. */
+/** Maximum number of parts that S3 allows. */
 const maxParts = 10_000;
 
-/** Most parts in memory at once. */
+/** Maximum number of parts in memory at once. */
 const maxParallelParts = 2;
 
 /** Uploads a large file in parts, each with its SHA-256. Removes the parts if that fails. */

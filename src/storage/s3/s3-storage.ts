@@ -89,13 +89,13 @@ async function checkBucket(bucket: Bucket): Promise<void> {
   const key = `checks/${randomUUID()}`;
   await bucket.calls.send(new PutObjectCommand({ ...objectName(bucket, key), Body: key }));
   try {
-    const found = await readObject(bucket, key).catch((error: unknown) => {
+    const content = await readObject(bucket, key).catch((error: unknown) => {
       if (!(error instanceof FileMissing)) throw error;
       throw new AppError('storage_failed', 'The storage did not return a file that was just written.', {
         cause: error,
       });
     });
-    if (found.toString() === key) return;
+    if (content.toString() === key) return;
     throw new AppError('storage_failed', 'The storage returned different bytes than were written.');
   } finally {
     await removeObject(bucket, key);
