@@ -5,7 +5,7 @@ import { settings } from '../../src/config/settings.ts';
 
 const secretSettings = Object.values<Setting<unknown>>(settings).filter(({ isSecret }) => isSecret);
 
-test('every secret setting is recognised under each of its names', () => {
+test('recognises every secret setting by each of its names', () => {
   expect(secretSettings.length).toBeGreaterThan(2);
   for (const { name, aliases } of secretSettings) {
     for (const each of [name, ...aliases]) {
@@ -28,7 +28,7 @@ test.each([
   'NPM_TOKEN',
   'API_KEY',
   'GOOGLE_APPLICATION_CREDENTIALS',
-])('%s is a secret', (name) => {
+])('recognises %s as a secret', (name) => {
   expect(Object.keys(findSecrets({ [name]: 'value' }))).toEqual([name]);
 });
 

@@ -58,7 +58,7 @@ function options(inputs = [folder]) {
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
-test('refusals and missing files are told with their reason', async () => {
+test('reports refused and missing files with their reason', async () => {
   await put(3);
   answerUpload = (body) =>
     body.includes('picture 1')
@@ -76,7 +76,7 @@ test('refusals and missing files are told with their reason', async () => {
   });
 });
 
-test('a picture that fails after it was queued is a refusal', async () => {
+test('counts a picture that fails after queueing as refused', async () => {
   await put(1);
   imageStatus = 'failed';
   answerUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
@@ -87,7 +87,7 @@ test('a picture that fails after it was queued is a refusal', async () => {
   });
 });
 
-test('an import gives up when the server is lost', async () => {
+test('stops when the server is lost', async () => {
   await put(40);
   answerUpload = () => ({ status: 503, body: {} });
   const summary = await importFiles(options());
@@ -96,7 +96,7 @@ test('an import gives up when the server is lost', async () => {
   expect(summary.failed.length + summary.notFinished).toBe(40);
 });
 
-test('an interrupt stops the import and keeps the count of what was done', async () => {
+test('stops on an interrupt and keeps the counts', async () => {
   await put(30);
   const abort = new AbortController();
   answerUpload = () => {
@@ -110,7 +110,7 @@ test('an interrupt stops the import and keeps the count of what was done', async
   expect(uploads).toBeLessThan(20);
 });
 
-test('without a server the command says what to do', async () => {
+test('says what to do if there is no server', async () => {
   await put(1);
   const importOptions = options();
   server.close();
@@ -123,7 +123,7 @@ test('without a server the command says what to do', async () => {
   );
 });
 
-test('the summary is JSON on request', async () => {
+test('prints the summary as JSON on request', async () => {
   await put(1);
   answerUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
   let printed = '';

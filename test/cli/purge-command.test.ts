@@ -20,7 +20,7 @@ async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
   return (await upload(server().url, await jpeg(name), tenant)).body.id;
 }
 
-test('deleted images are counted first, and removed when that is confirmed', async () => {
+test('counts deleted images first and removes them after confirmation', async () => {
   const kept = await uploadNew('kept');
   const doomed = await uploadNew('doomed');
   await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
@@ -42,7 +42,7 @@ test('deleted images are counted first, and removed when that is confirmed', asy
   expect(await statusOf(kept)).toBe(200);
 });
 
-test('unused images of one tenant, with a warning, a token, and a report for programs', async () => {
+test('purges unused images of one tenant, with a warning, a token and a JSON report', async () => {
   const unused = await uploadNew('unused', 'shelf');
   const used = await uploadNew('used', 'shelf');
   const elsewhere = await uploadNew('elsewhere', 'other');
@@ -70,7 +70,7 @@ test('unused images of one tenant, with a warning, a token, and a report for pro
   expect([await statusOf(unused), await statusOf(used), await statusOf(elsewhere)]).toEqual([404, 200, 200]);
 });
 
-test('without a server, the command starts one that only this machine reaches, and needs no token for it', async () => {
+test('starts a local server if none is running and needs no token for it', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };
@@ -78,7 +78,7 @@ test('without a server, the command starts one that only this machine reaches, a
     expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
 }, 60_000);
 
-test('what cannot be done is said in a sentence', async () => {
+test('reports invalid arguments and failures in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);
   expect([tenant.code, tenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
   const alone = await purge(['--tenant', 'shop']);

@@ -34,7 +34,7 @@ async function openPaths(root: string): Promise<string[]> {
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
-test('an open data folder and its files become private, and keep their own rights', async () => {
+test("makes an open data folder and its files private and keeps the owner's permissions", async () => {
   const { root, inside } = await openFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(inside, 'aa', '1'), 0o444);
@@ -47,7 +47,7 @@ test('an open data folder and its files become private, and keep their own right
   expect(logger.messages('warn')).toEqual([]);
 });
 
-test('many files become private while the server goes on, and a stop is made up for by the next start', async () => {
+test('makes many files private in the background, and the next start resumes after a stop', async () => {
   const { root, inside } = await openFolder(300);
   const logger = keepingLogger();
   const first = protectDataFolder(root, [inside], logger, 0);
@@ -59,14 +59,14 @@ test('many files become private while the server goes on, and a stop is made up 
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('behind an open data folder, open files are found in private folders too', async () => {
+test('finds open files in private folders below an open data folder', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   protectDataFolder(root, [inside], keepingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('a folder that is private is not walked again', async () => {
+test('does not walk a private folder again', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   await chmod(root, 0o700);
@@ -78,7 +78,7 @@ test('a folder that is private is not walked again', async () => {
   expect(await openPaths(inside)).toEqual([]);
 });
 
-test('a link is left alone, and what it leads to', async () => {
+test('changes neither a link nor its target', async () => {
   const { root, inside } = await openFolder();
   const elsewhere = await openFolder();
   await symlink(elsewhere.root, join(inside, 'folder'));
@@ -88,7 +88,7 @@ test('a link is left alone, and what it leads to', async () => {
   expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
 });
 
-test('a folder that others need as well is not closed, and a warning says so', async () => {
+test('leaves a shared folder open and warns', async () => {
   const { root, inside } = await openFolder();
   await chmod(root, 0o1777);
   const logger = keepingLogger();
@@ -99,7 +99,7 @@ test('a folder that others need as well is not closed, and a warning says so', a
   expect([mayBePrivate('/'), mayBePrivate(inside)]).toEqual([false, true]);
 });
 
-test('a data folder that is not there is made private, unless nothing goes into it', async () => {
+test('creates a missing data folder as private, if it is used', async () => {
   const root = join(await testFolder(), 'a', 'b');
   protectDataFolder(root, [], keepingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
@@ -107,7 +107,7 @@ test('a data folder that is not there is made private, unless nothing goes into 
   expect(await modeOf(root)).toBe('700');
 });
 
-test('pictures elsewhere have a warning while others may enter their folder', async () => {
+test('warns about an open picture folder outside the data folder', async () => {
   const { root, inside } = await openFolder();
   expect(describeOpenPictureFolder(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
   expect(describeOpenPictureFolder(inside, root)).toBeUndefined();

@@ -43,7 +43,7 @@ describe('special addresses', () => {
     expect(passed).toEqual([]);
   });
 
-  test('stay denied when they carry a public address', () => {
+  test('stay denied when they embed a public address', () => {
     const [, , , ...others] = v6Embeddings('8.8.8.8');
     expect(others.filter((address) => kindOf(address) !== 'denied')).toEqual([]);
   });
@@ -57,7 +57,7 @@ describe('public addresses', () => {
   });
 });
 
-describe('what is no address is denied', () => {
+describe('denies invalid addresses', () => {
   test.each([
     'fe80::1%eth0',
     '2606:4700::1%eth0',
@@ -79,7 +79,7 @@ describe('what is no address is denied', () => {
 });
 
 describe('allowed networks', () => {
-  test('127.0.0.1/32 opens 127.0.0.1 in every notation of it', () => {
+  test('127.0.0.1/32 allows 127.0.0.1 in every notation', () => {
     const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
       expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
@@ -89,7 +89,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('127.0.0.1/32 opens nothing else', () => {
+  test('127.0.0.1/32 allows nothing else', () => {
     const others = written.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
     expect(others).toEqual([]);
     const embedded = v6Embeddings('127.0.0.1').filter(
@@ -108,14 +108,14 @@ describe('allowed networks', () => {
     }
   });
 
-  test('a network of IPv6 opens no IPv4 inside IPv6', () => {
+  test('an IPv6 network allows no IPv4 embedded in IPv6', () => {
     const rules = allow('::/0');
     expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(kindOf('::1', rules)).toBe('exempt');
     expect(kindOf('127.0.0.1', rules)).toBe('denied');
   });
 
-  test('a wide network opens what lies in it', () => {
+  test('a wide network allows all its addresses', () => {
     const rules = allow('10.1.0.0/16', 'fd00::/8');
     expect(kindOf('10.1.255.255', rules)).toBe('exempt');
     expect(kindOf('10.2.0.0', rules)).toBe('denied');
@@ -129,7 +129,7 @@ describe('ports', () => {
   const kindAt = (address: string, port: number, network: string, open?: number) =>
     classifyAddress(address, port, { allowedNetworks: [{ network, port: open }] }).kind;
 
-  test('a network with a port opens that port alone', () => {
+  test('a network with a port allows only that port', () => {
     for (const [address, network] of [
       ['10.1.2.3', '10.1.2.3/32'],
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
@@ -141,11 +141,11 @@ describe('ports', () => {
     expect(kindAt('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('a network without a port opens them all', () => {
+  test('a network without a port allows all ports', () => {
     expect([1, 80, 9000].map((port) => kindAt('10.1.2.3', port, '10.1.2.3/32'))).not.toContain('denied');
   });
 
-  test('a public address stays public on 80 and 443, whatever else is opened', () => {
+  test('a public address stays public on 80 and 443 if other ports are allowed', () => {
     const kinds = [80, 443, 8080, 22].map((port) => kindAt('8.8.8.8', port, '8.8.8.0/24', 8080));
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
@@ -157,6 +157,6 @@ test.each([
   ['::ffff:10.0.0.5', 'the IPv4 addresses embedded in IPv6 (::ffff:0:0/96)'],
   ['2606:4700::5efe:a00:5', 'the IPv4 addresses embedded in IPv6 (ISATAP)'],
   ['4000::1', 'a non-public network (outside 2000::/3)'],
-])('%s is denied with its rule', (address, rule) => {
+])('names the violated rule for %s', (address, rule) => {
   expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', rule });
 });

@@ -18,7 +18,7 @@ function refused(text: string, rules = noRules): Pick<AppError, 'code' | 'messag
   throw new Error(`${text} was not refused.`);
 }
 
-describe('one URL has one form', () => {
+describe('normalisation', () => {
   test.each([
     ['HTTPS://Example.COM/a.jpg', 'https://example.com/a.jpg'],
     ['https://example.com:443/a.jpg', 'https://example.com/a.jpg'],
@@ -43,7 +43,7 @@ describe('one URL has one form', () => {
     });
   });
 
-  test('other queries and schemes are other URLs', () => {
+  test('keeps URLs with different queries and schemes apart', () => {
     const texts = ['http://a.example/', 'https://a.example/', 'https://a.example/?', 'https://a.example/?a'];
     expect(new Set(texts.map((text) => parseImportUrl(text, noRules).hash)).size).toBe(4);
   });
@@ -54,7 +54,7 @@ const notWeb = (shown: string) =>
 const badHost = (shown: string) =>
   `The URL "${shown}" is not valid: its host is invalid, or its port is above 65535.`;
 
-describe('what is no URL to import', () => {
+describe('invalid URLs', () => {
   test.each([
     ['', 'The URL is empty: it must begin with http:// or https://.'],
     ['  ', 'The URL is empty: it must begin with http:// or https://.'],
@@ -78,7 +78,7 @@ describe('what is no URL to import', () => {
     expect(refused(text)).toEqual({ code: 'invalid_url', message });
   });
 
-  test('2048 characters pass, 2049 do not', () => {
+  test('accepts 2048 characters, but not 2049', () => {
     const start = 'https://example.com/';
     expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
     const message = 'The URL is longer than 2048 characters (it has 2049).';
@@ -93,7 +93,7 @@ describe('what is no URL to import', () => {
 const notAllowed = (host: string) =>
   `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
-describe('addresses and ports that are refused at once', () => {
+describe('addresses and ports that are rejected at once', () => {
   test.each([
     ['http://10.0.0.5/', '10.0.0.5'],
     ['http://0xa.5/', '10.0.0.5'],
@@ -108,7 +108,7 @@ describe('addresses and ports that are refused at once', () => {
     expect(refused(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
   });
 
-  test('an allowed network opens its ports, and leaves those of names to the connection', () => {
+  test('allows the ports of an allowed network and defers those of names to the connection', () => {
     expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
     expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
       'http://[::ffff:7f00:1]:8080/',
@@ -118,7 +118,7 @@ describe('addresses and ports that are refused at once', () => {
     expect(refused('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
-  test('a network with a port opens that port alone, for names too', () => {
+  test('allows only the port of a network with a port, for names too', () => {
     const one = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
     expect(parseImportUrl('http://127.0.0.1:9000/', one).href).toBe('http://127.0.0.1:9000/');
     expect(parseImportUrl('http://example.com:9000/', one).href).toBe('http://example.com:9000/');
@@ -127,7 +127,7 @@ describe('addresses and ports that are refused at once', () => {
   });
 });
 
-test('no error repeats the query', () => {
+test('quotes no query in errors', () => {
   for (const text of [
     'http://10.0.0.5/?key=secret',
     'http://u@a.example/?key=secret',
@@ -140,7 +140,7 @@ test('no error repeats the query', () => {
   }
 });
 
-test('a text that is no URL is repeated up to 80 characters', () => {
+test('quotes at most 80 characters of an invalid URL', () => {
   expect(refused('x'.repeat(999)).message).toBe(notWeb(`${'x'.repeat(79)}…`));
 });
 
@@ -151,6 +151,6 @@ test.each([
   ['https://a.example/', undefined],
   ['https://a.example/100%.jpg', '100%.jpg'],
   ['https://a.example/..%2F..%2Fetc%5Cpasswd', 'passwd'],
-])('the file name of %s', (href, name) => {
+])('returns the file name of %s', (href, name) => {
   expect(filenameOf(href)).toBe(name);
 });

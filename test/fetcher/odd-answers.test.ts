@@ -63,12 +63,12 @@ describe('odd but harmless heads', () => {
     expect(await fetched(lines, picture)).toEqual(picture);
   });
 
-  test('chunks beside a length, and with extensions', async () => {
+  test('chunks together with a length, and chunk extensions', async () => {
     expect(await fetched([length, 'Transfer-Encoding: chunked'], chunked)).toEqual(picture);
     expect(await fetched(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunked)).toEqual(picture);
   });
 
-  test('lines that end in LF, a status without a phrase, interim answers, old and odd versions', async () => {
+  test('LF line ends, a status without a phrase, interim responses, old versions', async () => {
     for (const head of [
       `HTTP/1.1 200\n${length}\n\n`,
       `HTTP/1.0 200 OK\r\n${length}\n\r\n`,
@@ -77,12 +77,12 @@ describe('odd but harmless heads', () => {
       expect([head, await answered([head, picture])]).toEqual([head, picture]);
   });
 
-  test('what comes after the announced end is dropped', async () => {
+  test('ignores bytes after the declared length', async () => {
     expect(await fetched([length], Buffer.concat([picture, Buffer.from('HTTP/1.1 404')]))).toEqual(picture);
   });
 });
 
-describe('answers that are refused with the true reason', () => {
+describe('malformed responses are rejected with the right reason', () => {
   test.each([
     ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers exceed 300 KiB'],
     ['two lengths', [length, length], 'it has more than one Content-Length header'],
@@ -98,13 +98,13 @@ describe('answers that are refused with the true reason', () => {
     expect(await fetched(lines, picture)).toEqual(malformed(what));
   });
 
-  test('the extension of a chunk without end', async () => {
+  test('an endless chunk extension', async () => {
     expect(await fetched(['Transfer-Encoding: chunked'], `5;${'x'.repeat(20_000)}`)).toEqual(
       malformed('a chunk of its body has an invalid size'),
     );
   });
 
-  test('a first line without a status', async () => {
+  test('a status line without a status', async () => {
     expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line is invalid'));
   });
 });
@@ -126,7 +126,7 @@ describe('content codings', () => {
     ', ,',
     'aws-chunked, gzip',
     Array.from({ length: 1_000 }, () => 'gzip').join(', '),
-  ])('plain bytes that are called %s', async (coding) => {
+  ])('accepts plain bytes declared as %s', async (coding) => {
     expect(await fetched([length, `Content-Encoding: ${coding}`], picture)).toEqual(picture);
   });
 
@@ -139,11 +139,11 @@ describe('content codings', () => {
     ['deflate', deflateRawSync(picture)],
     ['br', brotliCompressSync(picture)],
     ['zstd', zstdCompressSync(picture)],
-  ])('a file that is compressed although that was not asked for: %s', async (coding, body) => {
+  ])('decompresses an unrequested coding: %s', async (coding, body) => {
     expect(await fetched([`Content-Encoding: ${coding}`], body)).toEqual(picture);
   });
 
-  test('a file that is a compressed one stays as it is', async () => {
+  test('leaves a compressed file unchanged', async () => {
     const body = gzipSync(picture);
     expect(await fetched([], body)).toEqual(body);
     expect(await fetched(['Content-Encoding: identity'], body)).toEqual(body);
@@ -161,14 +161,14 @@ describe('content codings', () => {
     ['deflate', deflateSync(Buffer.alloc(16 * mebibyte))],
     ['br', brotliCompressSync(Buffer.alloc(16 * mebibyte))],
     ['zstd', zstdCompressSync(Buffer.alloc(16 * mebibyte))],
-  ])('what unfolds beyond the limit is cut there: %s', async (coding, body) => {
+  ])('stops decompression at the limit: %s', async (coding, body) => {
     expect(body.length).toBeLessThan(mebibyte);
     expect(await fetched([`Content-Encoding: ${coding}`], body, { maxBytes: mebibyte })).toMatchObject({
       code: 'body_too_large',
     });
   });
 
-  test('what folds up to nothing is limited as it comes', async () => {
+  test('limits the received bytes if they decompress to nothing', async () => {
     const nothing = gzipSync(Buffer.alloc(0));
     const body = Buffer.concat(Array.from({ length: 2_000 }, () => nothing));
     expect(await fetched(['Content-Encoding: gzip'], body, { maxBytes: 30_000 })).toMatchObject({
@@ -179,14 +179,14 @@ describe('content codings', () => {
   test.each([
     ['gzip', gzipSync(picture).subarray(0, -12)],
     ['br', Buffer.from('no brotli at all, but long enough to be looked at')],
-  ])('what cannot be unpacked: %s', async (coding, body) => {
+  ])('rejects data that cannot be decompressed: %s', async (coding, body) => {
     expect(await fetched([`Content-Encoding: ${coding}`], body)).toMatchObject({
       code: 'source_refused',
       message: `The server sent the file compressed (${coding}), but it cannot be decompressed: it is damaged or cut.`,
     });
   });
 
-  test('a compressed file whose connection breaks is cut, and not damaged', async () => {
+  test('reports a broken connection in a compressed file as such', async () => {
     const body = gzipSync(picture);
     const lines = ['Content-Encoding: gzip', `Content-Length: ${body.length + 5}`];
     expect(await fetched(lines, body)).toMatchObject({
@@ -196,7 +196,7 @@ describe('content codings', () => {
   });
 });
 
-describe('servers of the public internet that give no answer', () => {
+describe('unresponsive public servers', () => {
   const where = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
 
   async function errorOf(socket: ReturnType<typeof connect>): Promise<unknown> {
@@ -211,7 +211,7 @@ describe('servers of the public internet that give no answer', () => {
     expect([error.code, error.message]).toEqual(['source_unavailable', 'The server refused the connection.']);
   });
 
-  test('a port that speaks no TLS', async () => {
+  test('a port without TLS', async () => {
     const plain = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
     const error = toConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
     expect(error.message).toBe('The server does not speak TLS on this port.');
@@ -228,7 +228,7 @@ describe('servers of the public internet that give no answer', () => {
   });
 });
 
-test('a server that waits after its greeting is known at once to speak something else', async () => {
+test('recognises another protocol by its first bytes', async () => {
   const server = await serveRaw('220 ');
   const began = performance.now();
   const { message } = await refusal(testFetcher(), `http://127.0.0.1:${server.port}/`);

@@ -10,7 +10,7 @@ vi.mock('node:net', async (importOriginal) => {
   return { ...net, connect: astray };
 });
 
-test('a socket that went elsewhere is closed before it says a word', async () => {
+test('closes a socket connected to another address before sending anything', async () => {
   let requests = 0;
   const server = await serve((_request, response) => {
     requests += 1;

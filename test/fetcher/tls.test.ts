@@ -41,7 +41,7 @@ afterAll(async () => {
   dns.close();
 });
 
-test('the name stays in the handshake and in the request, though the address is pinned', async () => {
+test('sends the host name in handshake and request although the address is pinned', async () => {
   const host = `pictures.test:${trusted.port}`;
   expect((await download(fetcher, `https://${host}/a.jpg`)).bytes.toString()).toBe('a picture');
   expect(asked).toEqual([['pictures.test', host]]);
@@ -52,18 +52,18 @@ const invalid = (why: string) => ({
   message: `The server's certificate is not valid: ${why}.`,
 });
 
-test('a certificate for another name is refused', async () => {
+test('rejects a certificate for another name', async () => {
   const why = 'it was issued for another name';
   expect(await refusal(fetcher, `https://other.test:${trusted.port}/`)).toEqual(invalid(why));
   expect(await refusal(fetcher, `https://127.0.0.1:${trusted.port}/`)).toEqual(invalid(why));
 });
 
-test('a certificate without an issuer that is known is refused', async () => {
+test('rejects a certificate from an unknown issuer', async () => {
   const why = 'it is self-signed';
   expect(await refusal(fetcher, `https://pictures.test:${unknown.port}/`)).toEqual(invalid(why));
 });
 
-test('a redirect does not leave TLS', async () => {
+test('follows no redirect from https to http', async () => {
   expect(await refusal(fetcher, `https://pictures.test:${trusted.port}/down`)).toEqual({
     code: 'source_refused',
     message: 'The server redirects from https to http, which is not followed.',

@@ -11,7 +11,7 @@ import { productionPackages } from './installation.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What tests read of vercel.json. */
+/** The parts of vercel.json that tests check. */
 export interface VercelFile {
   readonly buildCommand: string;
   readonly outputDirectory: string;
@@ -66,7 +66,7 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   return { folder, bytes };
 }
 
-/** Builds with all packages, as Vercel does; traces with those of a production, which are the only ones needed. */
+/** Builds with all packages, like Vercel, and traces with the production packages, which must suffice. */
 async function buildIn(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });
