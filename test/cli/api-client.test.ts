@@ -21,7 +21,7 @@ let server: Server;
 let requests: { url: string | undefined; body: string }[];
 let script: Scripted[];
 
-/** Answers one scripted reply after the other; the last one is repeated. */
+/** Sends one scripted reply after the other and repeats the last one. */
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
   requests.push({ url: request.url, body: await text(request) });
   const answer = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };

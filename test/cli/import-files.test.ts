@@ -19,7 +19,7 @@ let imageStatus: string;
 const record = { id: 1, uuid: 'u', error: null, original_filename: 'a.jpg', renditions: [] };
 
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  // An import that is interrupted cuts its uploads.
+  // An interrupted import aborts its uploads.
   const body = await text(request).catch(() => undefined);
   if (body === undefined) return;
   let answer: { status: number; body: object } = { status: 200, body: {} };

@@ -54,7 +54,7 @@ test('runs the program through the launcher', async () => {
   expect(stdout).toMatch(/^Usage: vitrine <command>/);
 });
 
-/** A Node of this machine that is older than what Vitrine needs. */
+/** Finds a Node on this machine that is too old for Vitrine. */
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
   return candidates.find((path) => {

@@ -14,7 +14,7 @@ import { keepingLogger } from '../support/inner/logger.ts';
 
 const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** A folder with files in folders, all of which everyone may read and write. */
+/** A folder with nested files, all readable and writable by everyone. */
 async function openFolder(files = 3) {
   const root = await testFolder();
   const inside = join(root, 'storage');
@@ -27,7 +27,7 @@ async function openFolder(files = 3) {
   return { root, inside };
 }
 
-/** Everything below a folder, and itself, that others have rights to. */
+/** Returns everything in and below a folder on which other users have permissions. */
 async function openPaths(root: string): Promise<string[]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));

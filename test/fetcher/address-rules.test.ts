@@ -18,7 +18,7 @@ const written = [
 
 const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** The host that a URL parser makes of a notation. */
+/** The host that a URL parser returns for a notation. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {

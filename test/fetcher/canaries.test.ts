@@ -6,7 +6,7 @@ import { type DnsServer, fixed, serveDns } from './support/dns-server.ts';
 import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
 import { serve } from './support/origin.ts';
 
-// Only 127.0.0.1 is allowed. Nothing here sends a packet beyond loopback: names are asked from a server of the test.
+// Only 127.0.0.1 is allowed. No packet leaves loopback: the test has its own DNS server.
 let canaries: Canaries;
 let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;
@@ -17,16 +17,16 @@ const bad = '127.0.0.2';
 
 beforeAll(async () => {
   canaries = await serveCanaries();
-  // /<status>/<redirects>?<target>: so many redirects, the last of them to the target.
+  // /<status>/<redirects>?<target>: this many redirects, the last one to the target.
   origin = await serve((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://origin');
     const [, status, left] = pathname.split('/');
     if (!Number(status)) return void response.end('a picture');
-    // Raw bytes, as a server sends them that escapes nothing.
+    // Raw bytes, like from a server that escapes nothing.
     const target = Buffer.from(decodeURIComponent(search.slice(1))).toString('latin1');
     response.statusCode = Number(status);
     response.setHeader('location', Number(left) > 1 ? `/${status}/${Number(left) - 1}${search}` : target);
-    // A body of text would turn the head into UTF-8 once more.
+    // With a text body, Node would encode the head as UTF-8.
     response.end(Buffer.from('a body that nobody reads'));
   });
   dns = await serveDns({
@@ -65,7 +65,7 @@ afterEach(() => expect(canaries.connections()).toBe(0));
 afterAll(async () => {
   await fetcher.close();
   await allClosed(origin);
-  // The proof that the canaries count.
+  // Proves that the canaries count connections.
   await new Promise((resolve) =>
     get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
   );
@@ -157,7 +157,7 @@ describe('names', () => {
     expect(await refusal(narrow, `http://good.test:${other.port}/a.jpg`)).toMatchObject({
       code: 'address_not_allowed',
     });
-    // Whether the name leads to a server that is not opened, or nowhere near, reads alike.
+    // The messages are the same whether or not the name resolves to a server in the operator's network.
     const [here, elsewhere] = ['good.test', 'inside.test'].map((name) =>
       refusal(narrow, `http://${name}:80/a.jpg`),
     );

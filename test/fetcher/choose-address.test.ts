@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { chooseAddress } from '../../src/fetcher/open-connection.ts';
 import { allow } from './support/allowed-networks.ts';
 
-// No socket is opened here, so that names may lead to addresses of the internet.
+// No socket is opened here, so names may resolve to public addresses.
 const rules = allow('127.0.0.1/32');
 
 async function choose(port: string, ...addresses: readonly string[]): Promise<string> {

@@ -83,7 +83,7 @@ describe('invalid URLs', () => {
     expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
     const message = 'The URL is longer than 2048 characters (it has 2049).';
     expect(refused(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
-    // Escapes make it grow.
+    // Percent-encoding makes it longer.
     expect(refused(start.padEnd(1000, 'ä')).message).toBe(
       'The URL is longer than 2048 characters (it has 5900).',
     );

@@ -12,7 +12,7 @@ import { mebibyte } from './support/pages.ts';
 const picture = Buffer.from('\xff\xd8\xff a picture, as far as a server knows', 'latin1');
 const length = `Content-Length: ${picture.length}`;
 
-/** What becomes of an answer with these header lines. */
+/** Returns the body or the error of a response with these header lines. */
 async function fetched(
   lines: readonly string[],
   body: string | Buffer,

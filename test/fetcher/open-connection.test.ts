@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { allClosed, refusal, testFetcher } from './support/fetching.ts';
 import { serve } from './support/origin.ts';
 
-/** Stands for whatever may send a socket elsewhere after its address was judged. */
+/** Simulates a layer that connects a socket to another address than the checked one. */
 vi.mock('node:net', async (importOriginal) => {
   const net = await importOriginal<typeof Net>();
   const astray = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });

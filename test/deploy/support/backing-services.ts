@@ -18,8 +18,8 @@ const namesLock = 7_239_101;
 const mark = 'made by tests of deployments';
 
 /**
- * A role and a database of the test server, under exactly these names, while one test runs. The role owns the database
- * and may do no more, or may do everything, as the first user of an image may.
+ * Creates a role and a database with exactly these names in the test server, for one test. The role is either only the
+ * owner of the database or a superuser, like the first user of a Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },

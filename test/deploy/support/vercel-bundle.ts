@@ -31,14 +31,14 @@ export interface VercelFile {
   readonly crons: readonly { readonly path: string; readonly schedule: string }[];
 }
 
-/** @see VercelFile */
+/** Reads vercel.json. */
 export async function readVercelFile(): Promise<VercelFile> {
   return JSON.parse(await readFile(join(root, 'vercel.json'), 'utf8')) as VercelFile;
 }
 
 /**
- * A function as Vercel would upload it: built, then only the files that its tracer finds, and those that vercel.json
- * adds, without those that it leaves out. Answers the folder, and how many bytes it holds.
+ * Builds a function like Vercel and copies only the files that its tracer finds and vercel.json includes. Returns the folder
+ * and its size in bytes.
  */
 export async function makeBundle(): Promise<{ readonly folder: string; readonly bytes: number }> {
   const project = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
