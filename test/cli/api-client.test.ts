@@ -148,7 +148,7 @@ test('recognises a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
   await expect(client().health()).rejects.toThrow('not like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
-  await expect(client().uploadFile(upload())).rejects.toThrow("not Vitrine's");
+  await expect(client().uploadFile(upload())).rejects.toThrow('sent an unexpected response');
 });
 
 test('returns an image record with its renditions', async () => {

@@ -11,11 +11,11 @@ async function doctor(url: string) {
   return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
 }
 
-test('the doctor tells server, schema and pgvector, and changes nothing', async () => {
+test('reports server, schema and pgvector without changing anything', async () => {
   const { name, database } = await testServerDatabase();
   const { code, stdout } = await doctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
-  expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*answers$/m);
+  expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*responds$/m);
   expect(stdout).toMatch(/^ok\s+schema\s+version \d+, up to date$/m);
   expect(stdout).toMatch(/^ok\s+pgvector\s+version \d/m);
 
@@ -29,7 +29,7 @@ test('the doctor tells server, schema and pgvector, and changes nothing', async 
   );
 });
 
-test('the doctor tells a user who may not make tables, before a start fails on it', async () => {
+test('reports a user without permission to create tables', async () => {
   const { name } = await testServerDatabase(false);
   const role = `vitrine_doctor_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);
@@ -41,7 +41,7 @@ test('the doctor tells a user who may not make tables, before a start fails on i
   expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
 });
 
-test('the doctor tells a storage of another database, and jobs that nobody begins', async () => {
+test('reports the storage of another database and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
   await makeInstallationQueries(database).noteStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
@@ -53,9 +53,9 @@ test('the doctor tells a storage of another database, and jobs that nobody begin
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
 });
 
-test('the doctor says what to do when no server answers', async () => {
+test('suggests a fix if the server is unreachable', async () => {
   const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Correct DATABASE_URL/m);
-  expect(stdout, 'told once').not.toMatch(/queue/);
+  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
+  expect(stdout, 'reported once').not.toMatch(/queue/);
 });
