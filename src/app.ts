@@ -7,7 +7,7 @@ import { whenClaimed } from './app/when-claimed.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import {
-  describePicturesElsewhere,
+  describeOpenPictureFolder,
   isBelow,
   makePrivate,
   protectDataFolder,
@@ -136,7 +136,7 @@ async function openMigrated(config: Config, logger: FastifyBaseLogger) {
 
 function warnOfPicturesElsewhere({ storage, dataDir }: Config, logger: FastifyBaseLogger): void {
   if (storage.kind !== 'local') return;
-  const warning = describePicturesElsewhere(storage.path, dataDir);
+  const warning = describeOpenPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
 }
 

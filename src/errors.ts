@@ -187,6 +187,15 @@ export class AppError extends Error {
   }
 }
 
+/** Thrown by the storage for a key that has no file. Callers decide what that means. */
+export class FileMissing extends Error {
+  override readonly name = 'FileMissing';
+
+  constructor(options?: ErrorOptions) {
+    super('The file is missing from storage.', options);
+  }
+}
+
 /** What keeps a process from starting; the message says why, and what to do. */
 export class StartRefused extends Error {
   override readonly name: string = 'StartRefused';

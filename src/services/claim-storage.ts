@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { InstallationQueries } from '../db/installation.ts';
-import { AppError, StartRefused } from '../errors.ts';
+import { AppError, FileMissing, StartRefused } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeOutage } from '../model/outage.ts';
 import { installationKey } from '../storage/keys.ts';
@@ -71,7 +71,7 @@ async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<s
   try {
     return (await storage.readAll(installationKey)).toString('utf8').trim();
   } catch (error) {
-    if (error instanceof AppError && error.code === 'original_missing') return undefined;
+    if (error instanceof FileMissing) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { FileMissing } from '../errors.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { PictureLimits } from '../model/picture.ts';
@@ -81,7 +81,7 @@ async function openIfThere(storage: Dependencies['storage'], key: string): Promi
   try {
     return await storage.localCopy(key);
   } catch (error) {
-    if (error instanceof AppError && error.code === 'original_missing') return undefined;
+    if (error instanceof FileMissing) return undefined;
     throw error;
   }
 }

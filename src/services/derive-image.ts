@@ -2,7 +2,7 @@ import type { FingerprintQueries } from '../db/images/fingerprints.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { DerivedFacts } from '../db/jobs/complete.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
@@ -87,8 +87,9 @@ async function openOriginal(
   try {
     return await storage.localCopy(key);
   } catch (error) {
-    if (error instanceof AppError && error.code === 'original_missing') await images.markDamaged(job.imageId);
-    throw error;
+    if (!(error instanceof FileMissing)) throw error;
+    await images.markDamaged(job.imageId);
+    throw new AppError('original_missing', error.message, { cause: error });
   }
 }
 

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
@@ -76,7 +76,7 @@ async function compare(
     return await decoders.matchRenditions({ pairs: files, priority, tenant, signal });
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof AppError)) throw error;
+    if (!(error instanceof AppError || error instanceof FileMissing)) throw error;
     logger.warn(
       { image: imageId, donor: match.id, err: error },
       `image ${imageId} shares nothing with image ${match.id}: their renditions could not be compared`,

@@ -5,7 +5,7 @@ import type { EnqueuedUrl, UrlLine } from '../db/jobs/enqueue-urls.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
-import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
+import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
 import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine } from '../model/import.ts';
@@ -137,7 +137,7 @@ function receiptLine(
   return {
     line,
     // The image stores the fetched URL; a report needs no signatures.
-    url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
+    url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', longestEcho),
     reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Preset } from '../model/preset.ts';
@@ -91,7 +91,7 @@ export function makeRetrieveImage(deps: Dependencies) {
       try {
         return await reading;
       } catch (error) {
-        if (error instanceof AppError && error.code === 'original_missing') return remake(image, preset);
+        if (error instanceof FileMissing) return remake(image, preset);
         throw error;
       }
     };
@@ -138,11 +138,18 @@ export function makeRetrieveImage(deps: Dependencies) {
         image,
         bytes: stored.bytes,
         etag: `"${contentHash.slice(0, 32)}"`,
-        open: (range) => storage.read(key, range),
+        open: (range) => storage.read(key, range).catch(originalMissing),
         redirect: redirectTo(key),
       };
     },
   };
+}
+
+/** The file was removed after it was looked at. */
+function originalMissing(error: unknown): never {
+  throw error instanceof FileMissing
+    ? new AppError('original_missing', error.message, { cause: error })
+    : error;
 }
 
 /** The answer for an image that is not there, or not for this caller: the two look alike. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { TenantQueries } from '../db/tenants.ts';
-import { AppError } from '../errors.ts';
+import { AppError, FileMissing } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
@@ -44,7 +44,7 @@ export function makeTakeInUpload(deps: Dependencies): TakeInUpload {
     await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
     const opened = await direct.openUpload(key).catch((error: unknown) => {
-      throw isMissing(error) ? notFound(id, tenantName) : error;
+      throw error instanceof FileMissing ? notFound(id, tenantName) : error;
     });
     const file = await receive(deps, opened);
     const name = filename ?? opened.filename ?? 'unnamed';
@@ -87,10 +87,6 @@ async function removeTaken({ storage, logger }: Dependencies, key: string): Prom
   } catch (error) {
     logger.error({ err: error }, 'a file that was taken in could not be removed; a sweep tries again');
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'original_missing';
 }
 
 function notFound(id: string, tenantName: string): AppError {

@@ -11,25 +11,25 @@ async function doctor(url: string) {
   return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
 }
 
-test('reports server, schema and pgvector, and changes nothing', async () => {
+test('reports server, schema and pgvector without changing anything', async () => {
   const { name, database } = await testServerDatabase();
   const { code, stdout } = await doctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
-  expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*answers$/m);
-  expect(stdout).toMatch(/^ok\s+schema\s+version \d+, as it has to be$/m);
+  expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*responds$/m);
+  expect(stdout).toMatch(/^ok\s+schema\s+version \d+, up to date$/m);
   expect(stdout).toMatch(/^ok\s+pgvector\s+version \d/m);
 
   await database.runScript('DELETE FROM schema_migrations WHERE version > 5');
   expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
-    /^ok\s+schema\s+version 5; the next start brings it to version \d+$/m,
+    /^ok\s+schema\s+version 5; the next start migrates it to version \d+$/m,
   );
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'of tomorrow')");
   expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
-    /^FAIL\s+schema\s+version 9999; this Vitrine knows \d+\n\s+→ Install a newer Vitrine/m,
+    /^FAIL\s+schema\s+version 9999; this Vitrine supports up to \d+\n\s+→ Install a newer Vitrine/m,
   );
 });
 
-test('reports a user who may not create tables', async () => {
+test('reports a user without permission to create tables', async () => {
   const { name } = await testServerDatabase(false);
   const role = `vitrine_doctor_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);
@@ -38,10 +38,10 @@ test('reports a user who may not create tables', async () => {
   url.username = role;
   const { code, stdout } = await doctor(url.href);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*which this user may not do\n\s+→ Make the user/m);
+  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
 });
 
-test('reports a storage of another database, and jobs that no worker claims', async () => {
+test('reports the storage of another database and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
   await makeInstallationQueries(database).noteStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
@@ -53,9 +53,9 @@ test('reports a storage of another database, and jobs that no worker claims', as
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
 });
 
-test('says what to do if the server does not respond', async () => {
+test('suggests a fix if the server is unreachable', async () => {
   const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Correct DATABASE_URL/m);
-  expect(stdout, 'told once').not.toMatch(/queue/);
+  expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
+  expect(stdout, 'reported once').not.toMatch(/queue/);
 });
