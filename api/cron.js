@@ -1,4 +1,4 @@
 import { serverless } from '../deploy/vercel/serverless.js';
 
-// The timetable of vercel.json comes here.
+// Called on the schedule in vercel.json.
 export default serverless.cron;
