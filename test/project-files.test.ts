@@ -78,12 +78,12 @@ describe('the CI workflow', () => {
 
   test('publishes each server on the port that the variables name', () => {
     const ports = Object.values(job.services).flatMap((service) => service.ports);
-    const published = ports.map((port) => port.split(':')[0]).toSorted();
+    const published = ports.map((port) => port.split(':')[0] ?? '').toSorted();
     const used = Array.from(
       Object.values(job.env)
         .join(' ')
         .matchAll(/127\.0\.0\.1:(\d+)/g),
-      ([, port]) => port,
+      ([, port = '']) => port,
     );
     expect(used.toSorted()).toEqual(published);
   });
