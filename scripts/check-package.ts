@@ -67,7 +67,7 @@ async function serve(folder: string): Promise<{ readonly server: ChildProcess; r
   });
   let log = '';
   for (const stream of [server.stdout, server.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-  for (let tries = 0; tries < 600 && server.exitCode === null; tries++) {
+  for (let tries = 0; tries < 1_200 && server.exitCode === null; tries++) {
     const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
     if (url !== undefined) return { server, url };
     await sleep(100);
