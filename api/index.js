@@ -1,4 +1,4 @@
 import { serverless } from '../deploy/vercel/serverless.js';
 
-// Handles every URL of the API.
+// Handles all paths of the API.
 export default serverless.handle;
