@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript, so that an old Node can run it and say what to do.
+// Plain JavaScript that any Node understands: it says what to do when Node is too old for the rest.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ if (major < 24 || (major === 24 && minor < 12)) {
   );
   process.exit(1);
 }
-// A checkout runs its TypeScript source. A published package is compiled: Node strips no types below node_modules.
+// A checkout runs its TypeScript source. Node strips no types below node_modules, so a published package is compiled.
 const source = new URL('../src/main.ts', import.meta.url);
 const compiled = new URL('../dist/main.js', import.meta.url);
 const published = fileURLToPath(import.meta.url).includes('node_modules');

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * Adds missing platform packages to package-lock.json, with the platform that their names state. npm omits such a package
- * if the registry does not have it, and `npm ci` then rejects the lockfile on every machine. `--check` only reports them.
+ * npm leaves a platform's package out of the lockfile when the registry that it asked does not carry it, and then
+ * `npm ci` refuses that lockfile everywhere. This adds such entries, with what their names tell of the platform.
+ * With `--check` it only looks.
  */
 
 interface Entry {
