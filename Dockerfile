@@ -1,4 +1,4 @@
-# Vitrine: the API (`serve`, the default) and the worker (`worker`) are one image. See docs/deploy/docker.md.
+# One image for the API (`serve`, the default) and the worker (`worker`). See docs/deploy/docker.md.
 
 FROM node:24.21.0-bookworm-slim AS dependencies
 WORKDIR /app
@@ -7,7 +7,7 @@ RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:24.21.0-bookworm-slim
 WORKDIR /app
-# Two arenas: with more of them glibc keeps memory of decoded pictures that nobody uses.
+# With more arenas, glibc does not return the memory of decoded pictures to the system.
 ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=2 \
     HOST=0.0.0.0 \

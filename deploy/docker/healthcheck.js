@@ -1,32 +1,32 @@
-// Ends with 0 when this container is healthy: its API on PORT, or its worker on WORKER_PORT, whichever listens.
+// Exits with 0 if this container is healthy: its API on PORT and its worker on WORKER_PORT, whichever of them listens.
 import process from 'node:process';
 
-/** Docker gives the check five seconds. */
-const patienceMs = 4_000;
+/** Less than the five seconds that Docker allows. */
+const timeoutMs = 4_000;
 
-/** `docker inspect` shows it. */
-function say(words) {
-  process.stdout.write(`${words}\n`);
+/** Prints a line for `docker inspect`. */
+function print(text) {
+  process.stdout.write(`${text}\n`);
 }
 
-/** Undefined: nobody listens. */
+/** Returns `undefined` if the connection is refused. */
 async function isHealthy(port) {
   try {
-    const answer = await fetch(`http://127.0.0.1:${port}/healthz`, {
-      signal: AbortSignal.timeout(patienceMs),
+    const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
+      signal: AbortSignal.timeout(timeoutMs),
     });
-    if (!answer.ok) say(await answer.text());
-    return answer.ok;
+    if (!response.ok) print(await response.text());
+    return response.ok;
   } catch (error) {
     if (error.cause?.code === 'ECONNREFUSED') return undefined;
-    say(error.cause ?? error);
+    print(error.cause ?? error);
     return false;
   }
 }
 
 const { PORT = '8000', WORKER_PORT } = process.env;
 const ports = WORKER_PORT ? [PORT, WORKER_PORT] : [PORT];
-const answers = await Promise.all(ports.map(isHealthy));
-const found = answers.filter((answer) => answer !== undefined);
-if (found.length === 0) say(`Nothing listens on ${ports.join(' or ')}.`);
+const results = await Promise.all(ports.map(isHealthy));
+const found = results.filter((result) => result !== undefined);
+if (found.length === 0) print(`Nothing listens on ${ports.join(' or ')}.`);
 process.exitCode = found.length > 0 && found.every(Boolean) ? 0 : 1;

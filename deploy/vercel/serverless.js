@@ -1,15 +1,16 @@
-// What the functions in api/ share. Vercel builds dist/ before: it runs JavaScript only.
+// Shared by the functions in api/. Vercel runs JavaScript only, so dist/ is built before deployment.
 import process from 'node:process';
 import { makeServerless } from '../../dist/serverless/serverless.js';
 
-// Vercel may set this to a token of its own, which does not belong to the keys of the bucket.
+// Vercel may set its own token here, which does not match the bucket's access keys.
 delete process.env.AWS_SESSION_TOKEN;
 
-/** Where Vercel keeps what belongs to the request at hand; its own package of functions reads it, too. */
+/** Vercel's context of the current request, as read by its own `@vercel/functions` package. */
 const requestContext = Symbol.for('@vercel/request-context');
 
-function waitUntil(work) {
-  globalThis[requestContext]?.get?.()?.waitUntil?.(work);
+/** Keeps the function running until `task` settles. */
+function waitUntil(task) {
+  globalThis[requestContext]?.get?.()?.waitUntil?.(task);
 }
 
 export const serverless = makeServerless({ environment: process.env, waitUntil });

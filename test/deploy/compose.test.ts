@@ -76,7 +76,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     expect(bucket.log()).toContain('The bucket vitrine was created.');
     const again = await startService('bucket', reached);
     expect(await again.ended, again.log()).toBe(0);
-    expect(again.log()).toContain('The bucket vitrine is there.');
+    expect(again.log()).toContain('The bucket vitrine exists.');
 
     const [api, ...workers] = await Promise.all(
       ['api', 'worker-1', 'worker-2'].map((name) => startService(name, reached)),

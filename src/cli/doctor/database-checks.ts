@@ -54,7 +54,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         const database = await openEmbeddedDatabase(directory);
         await migrate(database);
         makePrivate(directory);
-        await makeInstallationQueries(database).isAlive();
+        await makeInstallationQueries(database).ping();
         storageFindings.push(...(await checkStorageMatch(config, database)));
         await database.close();
       },
