@@ -1,11 +1,29 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { sections, type Setting } from '../src/config/setting.ts';
+import type { Setting } from '../src/config/setting.ts';
 import { settings } from '../src/config/settings.ts';
 
 /** Prints `docs/configuration.md` from the table of settings, or checks with `--check` that the file is up to date. */
 
 const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
+
+/** The headings, in the order of the document. */
+const sectionTitles: Readonly<Record<keyof typeof settings, string>> = {
+  server: 'Server',
+  data: 'Data',
+  database: 'Database',
+  queue: 'Queue',
+  storage: 'Storage',
+  worker: 'Worker',
+  decoder: 'Decoder',
+  uploads: 'Uploads',
+  imports: 'Imports by URL',
+  renditions: 'Renditions',
+  similarity: 'Duplicates and similarity',
+  purge: 'Purge',
+  retention: 'Retention',
+  log: 'Log',
+};
 
 const introduction = `<!-- Made by \`npm run docs\` from src/config/settings.ts. Change the settings there, not here. -->
 
@@ -41,15 +59,15 @@ function row({ name, aliases, fallback, fallbackWords, reader, about }: Setting<
   return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
 }
 
-function section(title: string): string {
-  const rows = Object.values<Setting<unknown>>(settings)
-    .filter((setting) => setting.section === title)
-    .map(row);
-  return `\n## ${title}\n\n| Variable | Default | Accepts | What it does |\n|---|---|---|---|\n${rows.join('\n')}\n`;
+function section(key: keyof typeof settings): string {
+  const rows = Object.values<Setting<unknown>>(settings[key]).map(row);
+  return `\n## ${sectionTitles[key]}\n\n| Variable | Default | Accepts | What it does |\n|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
+const sectionKeys = Object.keys(sectionTitles) as (keyof typeof settings)[];
+
 function main(checkOnly: boolean): number {
-  const wanted = introduction + sections.map(section).join('');
+  const wanted = introduction + sectionKeys.map(section).join('');
   if (!checkOnly) {
     writeFileSync(file, wanted);
     return 0;

@@ -61,7 +61,7 @@ test('SQLite is refused with a sentence that says what to do, under the name tha
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
-        `^${name}: its value names SQLite, which is not used here: left unset, an embedded`,
+        `^${name}: its value names SQLite, which is not supported: leave it unset for an embedded`,
       ),
     ]);
 });
@@ -115,7 +115,7 @@ test('S3 needs a bucket, and takes a prefix in any of the usual spellings', () =
     forcePathStyle: true,
     redirectSeconds: 300,
   });
-  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is no http/);
+  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is not an http/);
 });
 
 test('settings that have no effect because of others are told', () => {
@@ -131,9 +131,9 @@ test('settings that have no effect because of others are told', () => {
 
 test('an address that a password has broken is refused before it becomes a host name', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
-    expect.stringMatching(/^DATABASE_URL: its value holds more than one @: write @ as %40/),
+    expect.stringMatching(/^DATABASE_URL: its value contains more than one @: write @ as %40/),
   ]);
   expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([
-    expect.stringMatching(/stands in quotes/),
+    expect.stringMatching(/is in quotes/),
   ]);
 });

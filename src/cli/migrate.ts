@@ -5,6 +5,7 @@ import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import type { Output } from './output.ts';
+import { exitOnFailure } from './stop-signals.ts';
 
 /** `vitrine migrate`: brings the schema to the newest version. A running server has done so when it started. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {
@@ -25,7 +26,11 @@ export async function migrateDatabase(config: Config, output: Output): Promise<n
 }
 
 async function migrateNow(config: Config, output: Output): Promise<number> {
-  const database = await openDatabase(config, await makeLogger({ ...config.log, level: 'warn' }));
+  const database = await openDatabase(
+    config,
+    await makeLogger({ ...config.log, level: 'warn' }),
+    exitOnFailure,
+  );
   try {
     const { version, applied, vectors } = await migrate(database);
     if (config.database.kind === 'embedded') makePrivate(config.database.path);

@@ -1,8 +1,9 @@
-import { type Config, forThisMachineAlone } from '../config.ts';
+import { type Config, onLoopbackOnly } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
 import type { Output } from './output.ts';
+import { exitOnFailure } from './stop-signals.ts';
 
 /** The server that a command talks to. `close` ends it when it was started for the command. */
 interface ServerConnection {
@@ -37,8 +38,8 @@ export async function connectToServer(
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress; the server's says only what goes wrong.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const own = forThisMachineAlone(config);
-  const app = await makeApp(own, await makeLogger({ ...config.log, level }));
+  const own = onLoopbackOnly(config);
+  const app = await makeApp(own, await makeLogger({ ...config.log, level }), exitOnFailure);
   const baseUrl = await app.listen();
   await app.work();
   const { confirmToken } = own.purge;

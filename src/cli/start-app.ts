@@ -1,5 +1,6 @@
 import { type App, makeApp } from '../app.ts';
 import type { Config } from '../config.ts';
+import { exitOnFailure } from './stop-signals.ts';
 
 /**
  * Makes the app of a process that runs until it is stopped. A start may wait for a database server for long, and a stop
@@ -11,7 +12,7 @@ export async function startApp(
   stopped: Promise<NodeJS.Signals>,
 ): Promise<App> {
   for (const warning of config.warnings) logger.warn({}, warning);
-  const making = makeApp(config, logger);
+  const making = makeApp(config, logger, exitOnFailure);
   if (config.database.kind === 'embedded') return making;
   const first = await Promise.race([making, stopped]);
   if (typeof first !== 'string') return first;

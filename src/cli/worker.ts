@@ -26,7 +26,7 @@ export async function work(config: Config): Promise<void> {
 /** A port that is taken must not leave a process behind that holds jobs. */
 async function start(app: App, config: Config): Promise<void> {
   try {
-    if (config.worker.port !== undefined) await app.listenForWatchers(config.worker.port);
+    if (config.worker.port !== undefined) await app.listenForProbes(config.worker.port);
     await app.work();
   } catch (error) {
     await app.close();

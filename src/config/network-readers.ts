@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { AllowedNetwork } from '../model/allowed-network.ts';
+import type { AllowedNetwork } from '../model/import.ts';
 import { parseHost } from '../model/host.ts';
 import type { Reader } from './readers.ts';
 

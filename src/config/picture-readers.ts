@@ -19,7 +19,7 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
   dib: 'bmp',
 };
 
-/** Formats named by file extensions: what counts later is a file's content, not its name. */
+/** Picture formats, named by file extensions. */
 export const formatList: Reader<readonly PictureFormat[]> = {
   accepts: `extensions with commas between them, of ${Object.keys(extensions).join(', ')}`,
   read(text) {
@@ -72,7 +72,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Edge of a square box, written `200` or `200x200`, as older installations have it. */
+/** A box, written `200` or `200x200`. */
 export const thumbnailSize: Reader<{ width: number; height: number }> = {
   accepts: 'a size in pixels, `100` or `100x100`',
   read(text) {
@@ -82,23 +82,5 @@ export const thumbnailSize: Reader<{ width: number; height: number }> = {
     if (!match || width < 1 || height < 1 || width > 16_383 || height > 16_383)
       throw new Error('is not a size');
     return { width, height };
-  },
-};
-
-/** How much may look orphaned before a sweep stops: a share of all files, and a number. */
-export interface OrphanBrake {
-  /** Between 0 and 1. */
-  readonly share: number;
-  readonly count: number;
-}
-
-export const orphanBrake: Reader<OrphanBrake> = {
-  accepts: 'a share and a number, `5%/10000`',
-  read(text) {
-    const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
-    const share = Number(match?.[1]) / 100;
-    const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
-    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a share and a number');
-    return { share, count };
   },
 };

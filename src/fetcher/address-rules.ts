@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { AllowedNetwork } from '../model/allowed-network.ts';
+import type { AllowedNetwork } from '../model/import.ts';
 
 /** What an operator grants beyond the public internet. */
 export interface AddressRules {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isTenantName, tenantName } from '../model/tenant.ts';
 import type { PageRequest } from '../model/page.ts';
-import { describeReferenceFault, newReferenceName, referenceName } from '../services/reference-name.ts';
+import { describeReferenceFault, newReferenceName, referenceName } from '../services/references.ts';
 import { cursorForm, readCursor } from './cursor.ts';
 import { showValue } from './validation-sentences.ts';
 

@@ -4,9 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { AppError } from '../errors.ts';
 import { mediaTypes } from '../model/picture.ts';
-import type { Redirect } from '../services/redirect-to-storage.ts';
+import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../services/retrieve-image.ts';
 import type { CachedRendition } from '../services/rendition-cache.ts';
-import type { RetrievedOriginal, RetrievedRendition } from '../services/retrieve-image.ts';
 
 /** The address names the recipe, so what it gives never changes. */
 const forever = 'public, max-age=31536000, immutable';

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import type { Metrics } from '../model/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 
 /** What requests count as that no route took. */
 const noRoute = 'none';

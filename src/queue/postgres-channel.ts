@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   readonly connection: ClientConfig;
@@ -64,7 +64,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
   async function beat(client: Client): Promise<never> {
     for (;;) {
       await sleep(heartbeatMs, undefined, { ref: false });
-      await inTime(ask(client, 'SELECT 1'), heartbeatMs / 2);
+      await withTimeout(ask(client, 'SELECT 1'), heartbeatMs / 2);
     }
   }
 
@@ -81,7 +81,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       client.on('error', reject);
       client.on('end', () => reject(new Error('the connection ended')));
     });
-    await Promise.race([inTime(connect(client), connectMs), lost]);
+    await Promise.race([withTimeout(connect(client), connectMs), lost]);
     up = client;
     lastAnswer = Promise.resolve();
     pauseMs = firstPauseMs;
@@ -109,7 +109,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     },
     async close() {
       stopping.abort();
-      await inTime(up?.end() ?? Promise.resolve(), goodbyeMs).catch(() => undefined);
+      await withTimeout(up?.end() ?? Promise.resolve(), goodbyeMs).catch(() => undefined);
       socket?.destroy();
       await running;
     },

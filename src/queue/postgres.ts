@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientConfig } from 'pg';
 import { type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
+import { makeAvailabilityLog } from '../availability-log.ts';
 import { makeDelays } from './delays.ts';
 import { kindsOf, makeListeners } from './listeners.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
 import type { WorkQueue } from './queue.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 import { reasonOf } from './reason.ts';
 
 interface Dependencies {
@@ -34,11 +34,10 @@ export function makePostgresQueue({ connection, logger, ...more }: Dependencies)
   const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = more;
   const listeners = makeListeners();
   const delays = makeDelays();
-  const outage = makeOutage(logger, {
+  const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    began:
-      'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again',
-    ended: 'PostgreSQL tells other processes of new jobs again',
+    lost: 'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again',
+    restored: 'PostgreSQL tells other processes of new jobs again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
@@ -48,13 +47,13 @@ export function makePostgresQueue({ connection, logger, ...more }: Dependencies)
     heartbeatMs,
     onMessage: (message) => jobKinds.filter((kind) => kind === message).forEach(listeners.wake),
     onUp() {
-      outage.ended();
+      availability.restored();
       listeners.wakeAll();
       outbox.flush();
     },
     onDown(error) {
       reason = reasonOf(error);
-      outage.began(error);
+      availability.lost(error);
     },
   });
   const outbox = makeOutbox(channel);
@@ -111,6 +110,6 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
       flush();
     },
     flush,
-    finish: () => inTime(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
+    finish: () => withTimeout(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
   };
 }

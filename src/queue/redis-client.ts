@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 /** How often a server is asked whether it is still there; half of it may pass until it answers. */
 const heartbeatMs = 6_000;
@@ -28,7 +28,7 @@ export function openRedisClient(url: string, options: RedisOptions): Redis {
 
 async function beat(client: Redis): Promise<void> {
   if (client.status !== 'ready') return;
-  await inTime(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
+  await withTimeout(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
 /** Has a client begin anew when the server took its connection and then answers nothing: no other limit ends that. */

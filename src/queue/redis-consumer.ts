@@ -3,7 +3,7 @@ import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisTraits, watchGreeting } from './redis-client.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 import { reasonOf } from './reason.ts';
 
 interface Dependencies {
@@ -70,7 +70,7 @@ export function startRedisConsumer({ client, queueName, traits, look, logger }: 
       void watching?.then((stop) => stop?.());
       // Gently, BullMQ waits for a server that is away, without end.
       const isGentle = client.status === 'ready';
-      await inTime(worker.close(!isGentle), goodbyeMs).catch(() => worker.disconnect());
+      await withTimeout(worker.close(!isGentle), goodbyeMs).catch(() => worker.disconnect());
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
+import { makeAvailabilityLog } from '../availability-log.ts';
 import { examineRedis, openRedisClient, type RedisTraits } from './redis-client.ts';
 import { reasonOf } from './reason.ts';
 
@@ -23,10 +23,10 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
   const { host } = new URL(url);
   // Without a connection a message fails at once; it is not kept for later, when it has no meaning any more.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-  const outage = makeOutage(logger, {
+  const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    began: `Redis at ${host} cannot be used: nothing is lost, workers look for jobs every second; trying again`,
-    ended: `Redis at ${host} is used again`,
+    lost: `Redis at ${host} cannot be used: nothing is lost, workers look for jobs every second; trying again`,
+    restored: `Redis at ${host} is used again`,
   });
   const { promise: reached, resolve } = Promise.withResolvers<RedisTraits>();
   const warned = new Set<string>();
@@ -35,14 +35,14 @@ export function openRedisLink(url: string, logger: Logger): RedisLink {
 
   function worked(): void {
     works = true;
-    outage.ended();
+    availability.restored();
   }
 
   function failed(why: string): void {
     works = false;
     reason = why;
     // Errors of the client hold what was sent to the server, passwords among it: the reason alone goes into the log.
-    outage.began(why);
+    availability.lost(why);
   }
 
   async function greet(): Promise<void> {

@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { DueJob } from '../model/job.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   readonly client: Redis;
@@ -55,7 +55,7 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Depe
     while (waiting.length > 0) {
       const batch = waiting;
       waiting = [];
-      await inTime(deliver(batch), sendMs).catch(() => undefined);
+      await withTimeout(deliver(batch), sendMs).catch(() => undefined);
     }
   }
 

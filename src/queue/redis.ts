@@ -6,7 +6,7 @@ import { openRedisClient } from './redis-client.ts';
 import { type RedisConsumer, startRedisConsumer } from './redis-consumer.ts';
 import { openRedisLink, type RedisLink } from './redis-link.ts';
 import { makeRedisProducer } from './redis-producer.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   /** With its password: goes into no log and no sentence. */
@@ -31,7 +31,7 @@ export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
-    await inTime(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
+    await withTimeout(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
     link.close();
     consumers.disconnect();
   }

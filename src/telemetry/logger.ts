@@ -6,7 +6,10 @@ import { redactSecrets } from '../model/redact-url.ts';
  * The log of the process, on standard output: a JSON object a line, as collectors expect it, or coloured lines for a
  * person at a terminal.
  */
-export async function makeLogger({ level, format }: Config['log']): Promise<PinoLogger> {
+export async function makeLogger({
+  level,
+  format,
+}: Pick<Config['log'], 'level' | 'format'>): Promise<PinoLogger> {
   const asText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
   const options = {
     level,

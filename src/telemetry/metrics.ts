@@ -1,10 +1,26 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Metrics } from '../model/metrics.ts';
+import type { JobKind } from '../model/job.ts';
 import { version } from '../version.ts';
 import { makeRequestTimes } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
 
-/** Figures that are counted, and can be read as text. */
+/** Counts requests and jobs. Never throws. */
+export interface Metrics {
+  /** @param request `route` is the pattern of its address, such as `/v1/images/:id` */
+  requestEnded(request: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+  }): void;
+  jobEnded(job: {
+    readonly kind: JobKind;
+    readonly outcome: 'completed' | 'retrying' | 'failed' | 'dropped';
+    readonly seconds: number;
+  }): void;
+}
+
+/** Metrics that can be rendered. */
 export interface ServedMetrics extends Metrics {
   /** All figures in Prometheus' text format. Never fails because of a source. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;

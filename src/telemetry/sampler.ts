@@ -4,7 +4,7 @@ import type { UsageQueries } from '../db/usage.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import { jobKinds } from '../model/job.ts';
 import { systemPrincipal } from '../model/principal.ts';
-import type { OverallUsage } from '../model/usage.ts';
+import type { OverallUsage } from '../model/tenant.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /** Parts that are asked for their figures when somebody reads them. Each may fail or be late; the others still count. */

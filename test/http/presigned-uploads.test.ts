@@ -67,7 +67,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(original.bytes.equals(bytes)).toBe(true);
 
     const again = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
-    expect(expectProblem(again, 404, 'upload_not_found')).toContain('was taken in already, or has expired');
+    expect(expectProblem(again, 404, 'upload_not_found')).toContain('was already ingested, or has expired');
     const same = await send(bytes, { tenant: 'shop' });
     const known = await post<ImageRecord>('/v1/images', { upload: same.id, tenant: 'shop' });
     expect([known.status, known.body.id]).toEqual([200, taken.body.id]);

@@ -80,7 +80,7 @@ test('health is that of database, storage, queue and decoders, each by itself', 
 
 test('decoders that cannot be kept alive are not healthy, and all else is', async () => {
   const { check } = await makeHealth(stillborn);
-  const broken = 'No decoder child can be kept alive; the log has the details.';
+  const broken = 'No decoder process can be kept alive; the log has the details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
     .toEqual([undefined, undefined, undefined, broken]);
@@ -153,7 +153,9 @@ test('jobs that wait while nobody works are a warning: perhaps no worker runs', 
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(/^1 derive job waits, the oldest for 9\d s, and no worker has begun any: /);
+  expect(queue?.warning).toMatch(
+    /^1 derive job waits, the oldest for 9\d s, and no worker has started any: /,
+  );
   // One that works is enough, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });

@@ -2,10 +2,6 @@ import { readdir, rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
-import { makeCompareWithImage } from '../../src/services/compare-with-image.ts';
-import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
-import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
-import { makeTryPresets } from '../../src/services/try-presets.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { productPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
@@ -15,14 +11,12 @@ const engines = await useEngines();
 /** A rig with one finished product, and the service that compares. */
 async function begin() {
   const rig = await makeRig(engines);
-  const retrieve = makeRetrieveImage({ ...rig, cache: makeRenditionCache(0, []) });
-  const compare = makeCompareWithImage({ ...rig, retrieve });
   const { image } = await rig.upload(await productPicture());
   return {
     rig,
     image,
     compareWith: async (bytes: Buffer, id = image.id, principal = openPrincipal) =>
-      compare(principal, { id }, await rig.receive(bytes)),
+      rig.services.compareWithImage(principal, { id }, await rig.receive(bytes)),
   };
 }
 
@@ -80,9 +74,8 @@ test('an image without an original yet, one that is not there and a bad file are
 
 /** Tries presets on a drawn product. */
 async function tryOn(presets: readonly Preset[], bytes?: Buffer) {
-  const rig = await makeRig(engines);
-  const tryPresets = makeTryPresets({ ...rig, presets });
-  const trials = await tryPresets(await rig.receive(bytes ?? (await productPicture())));
+  const rig = await makeRig(engines, { presets });
+  const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toEqual([]);
   return trials;
@@ -119,8 +112,7 @@ test('when none is good enough, the best one is recommended', async () => {
 
 test('a file that is no picture is tried with no preset, and not kept', async () => {
   const rig = await makeRig(engines);
-  const tryPresets = makeTryPresets(rig);
   const file = await rig.receive(Buffer.from('no picture'));
-  await expect(tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
+  await expect(rig.services.tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

@@ -28,7 +28,7 @@ test('a picture is fetched, stored and derived, and named after the last part of
   const bytes = await freshPicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
   const { image, outcome } = await importOnce(rig, url);
-  expect(outcome).toEqual({ state: 'completed' });
+  expect(outcome).toMatchObject({ state: 'completed' });
   expect(image).toMatchObject({
     status: 'completed',
     url,
@@ -57,7 +57,7 @@ test('content that the tenant has is shared and not derived again', async () => 
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   await rm(rig.pathOf('renditions'));
-  expect(outcome).toEqual({ state: 'completed' });
+  expect(outcome).toMatchObject({ state: 'completed' });
   expect(image).toMatchObject({ duplicateOf: first.id, originalKey: first.originalKey, width: 160 });
   expect(image.renditions.map(({ storageKey }) => storageKey)).toEqual(
     first.renditions.map(({ storageKey }) => storageKey),
@@ -85,15 +85,15 @@ test('a try after the original was stored does not fetch it again', async () => 
   await origin.close();
   const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
-  expect(await rig.runJob(await claim())).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claim())).toMatchObject({ state: 'completed' });
   expect(origin.asked('/vase.jpg')).toBe(1);
   expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
   ['an address without a file', () => 404, 'source_refused', 'The server answered 404 instead of a picture.'],
-  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL gave an empty file: it has 0 bytes.'],
-  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL gave no usable image. '],
+  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
+  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL returned no usable image. '],
   [
     'a picture that cannot be decoded',
     brokenPicture,
@@ -109,7 +109,7 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
 ];
 
 test.each(permanent)('%s fails at once and for good, with a sentence', async (name, make, code, sentence) => {
-  const { rig, origin } = await begin(name.includes('too large') ? { maxBytes: 2500 } : {});
+  const { rig, origin } = await begin(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
   expect(outcome).toMatchObject({ state: 'failed' });
   expect(image).toMatchObject({ status: 'failed', errorCode: code });

@@ -44,11 +44,11 @@ test('the same URL is answered with its image, in work or completed, however it 
 });
 
 test('under reject-active a URL in work is refused, with the image that it is', async () => {
-  const rig = await makeRig(engines, { handling: 'reject-active' });
+  const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
   const { image } = await rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' });
   await expect(rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' })).rejects.toMatchObject({
     code: 'import_active',
-    message: `This URL is being imported as image ${image.id}; try again when that has ended.`,
+    message: `This URL is being imported as image ${image.id}; try again when that has finished.`,
     details: { image_id: image.id },
   });
 });

@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeDeleteImage } from '../../src/services/delete-image.ts';
-import { makeReferences } from '../../src/services/references.ts';
-import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
-import { makeRestoreImage } from '../../src/services/restore-image.ts';
-import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
@@ -16,15 +11,14 @@ const page = { limit: 50, offset: 0 };
 /** A rig with one image, and the services around its use. */
 async function begin() {
   const rig = await makeRig(engines);
-  const cache = makeRenditionCache(0, []);
   const { image } = await rig.upload(await freshPicture());
   return {
     rig,
     image,
     id: { id: image.id },
-    references: makeReferences(rig),
-    remove: makeDeleteImage({ ...rig, cache }),
-    restore: makeRestoreImage({ ...rig, retrieve: makeRetrieveImage({ ...rig, cache }) }),
+    references: rig.services.references,
+    remove: rig.services.deleteImage,
+    restore: rig.services.restoreImage,
   };
 }
 

@@ -15,7 +15,7 @@ test('a job that succeeds shows renditions, files and a line in the log', async 
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { image, jobId } = await rig.upload(bytes, queued);
-  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   const done = await rig.image(image.id);
   expect(done).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
   const sizes = done?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
@@ -93,7 +93,7 @@ test('a store that comes back completes the job at its next try, and wakes a wor
   await rm(rig.pathOf('renditions'));
   await woken.promise;
   expect(performance.now() - began).toBeGreaterThan(1_800);
-  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
 });
 
@@ -127,15 +127,23 @@ test('a picture that stops the decoder has two tries, and no decoder opens it ag
   expect(outcome).toBe('new');
 });
 
-/** The rig's runner over a database that does not take the first `times` records of a failure. */
+/** A rig whose first `times` attempts to record a failure fail. */
 async function makeForgetful(times: number, leaseSeconds = 60) {
-  const rig = await makeRig(engines, { leaseSeconds });
   let tries = 0;
-  const recordFailure: typeof rig.jobs.recordFailure = async (...record) => {
-    if (++tries <= times) throw new Error('the database is away');
-    return rig.jobs.recordFailure(...record);
-  };
-  return { rig, runJob: rig.runnerOver({ recordFailure }), tries: () => tries };
+  const rig = await makeRig(engines, {
+    leaseSeconds,
+    replaceQueries: (queries) => ({
+      ...queries,
+      jobs: {
+        ...queries.jobs,
+        recordFailure: async (...record) => {
+          if (++tries <= times) throw new Error('the database is unavailable');
+          return queries.jobs.recordFailure(...record);
+        },
+      },
+    }),
+  });
+  return { rig, runJob: rig.runJob, tries: () => tries };
 }
 
 test('a failure that the database does not take is recorded as soon as it does, and told of once', async () => {

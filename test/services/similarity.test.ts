@@ -1,10 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeFindDuplicates } from '../../src/services/find-duplicates.ts';
-import { makeFindSimilar } from '../../src/services/find-similar.ts';
-import { makeSearchByPicture } from '../../src/services/search-by-picture.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
@@ -19,16 +15,15 @@ async function begin(options?: RigOptions) {
   const rig = await makeRig(engines, options);
   const add = async (look?: ProductLook, tenantName = 'shop') =>
     (await rig.upload(await productPicture(look), { tenantName })).image;
-  const findSimilar = makeFindSimilar({ ...rig, space: embeddingSpace });
-  const search = makeSearchByPicture(rig);
+  const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
     rig,
     add,
     findSimilar: (id: number, wanted = all) => findSimilar(openPrincipal, { id }, wanted),
-    findDuplicates: makeFindDuplicates(rig),
+    findDuplicates,
     search: async (look: ProductLook, wanted = all, tenant = 'shop') =>
-      search(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
-    searchAs: search,
+      searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
+    searchByPicture,
   };
 }
 
@@ -70,7 +65,7 @@ test('an image without a descriptor says why there is none, and is described if 
   const waiting = await rig.upload(await productPicture(), { mode: 'queued' });
   await expect(findSimilar(waiting.image.id)).rejects.toMatchObject({
     code: 'fingerprint_not_ready',
-    message: `Image ${waiting.image.id} has no descriptor: it is pending.`,
+    message: `Image ${waiting.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(engines.database));
   const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
@@ -121,21 +116,23 @@ test('a search by a picture finds its copies and what is similar, and keeps noth
 });
 
 test('a search with a bad picture, or for a tenant that is not there, is refused and keeps nothing', async () => {
-  const { rig, add, searchAs } = await begin();
+  const { rig, add, searchByPicture } = await begin();
   await add();
   const received = async (bytes: Buffer) => rig.receive(bytes);
   await expect(
-    searchAs(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
+    searchByPicture(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchAs(openPrincipal, 'shop', await received(await brokenPicture()), all),
+    searchByPicture(openPrincipal, 'shop', await received(await brokenPicture()), all),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [openPrincipal, 'nobody'],
     [stranger, 'shop'],
   ] as const) {
     const file = await received(await productPicture());
-    await expect(searchAs(principal, name, file, all)).rejects.toMatchObject({ code: 'tenant_not_found' });
+    await expect(searchByPicture(principal, name, file, all)).rejects.toMatchObject({
+      code: 'tenant_not_found',
+    });
   }
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
-import { makeCompletionEvents } from '../../src/services/completion-events.ts';
-import { makeWaitForImage } from '../../src/services/wait-for-image.ts';
+import { describe, expect, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
@@ -81,4 +81,40 @@ test('an image that goes away ends the wait', async () => {
   await sleep(50);
   await rig.hide({ id });
   await waiting;
+});
+
+describe('completion events', () => {
+  const error = new AppError('picture_damaged', 'No.');
+
+  test('notifies all listeners of an image, and no others', async () => {
+    const completionEvents = makeCompletionEvents();
+    const [first, second, other] = [
+      completionEvents.listen(1),
+      completionEvents.listen(1),
+      completionEvents.listen(2),
+    ];
+    completionEvents.publish(1, { error });
+    expect(await Promise.all([first.completion, second.completion])).toEqual([{ error }, { error }]);
+    expect(await Promise.race([other.completion, Promise.resolve('nothing')])).toBe('nothing');
+  });
+
+  test('does not notify listeners that came too late or have stopped', async () => {
+    const completionEvents = makeCompletionEvents();
+    const stopped = completionEvents.listen(1);
+    stopped.stop();
+    completionEvents.publish(1, { error });
+    const late = completionEvents.listen(1);
+    for (const { completion } of [stopped, late]) {
+      expect(await Promise.race([completion, Promise.resolve('nothing')])).toBe('nothing');
+    }
+  });
+
+  test('keeps notifying the other listeners when one stops', async () => {
+    const completionEvents = makeCompletionEvents();
+    const [leaving, staying] = [completionEvents.listen(1), completionEvents.listen(1)];
+    leaving.stop();
+    leaving.stop();
+    completionEvents.publish(1, { error });
+    expect(await staying.completion).toEqual({ error });
+  });
 });

@@ -4,6 +4,7 @@ import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
 import { makeSweepQueries } from '../../db/sweeping.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { attempt, type Finding } from './finding.ts';
+import { exitOnFailure } from '../stop-signals.ts';
 import { checkOperation } from './operation-checks.ts';
 
 const unreachable =
@@ -12,7 +13,7 @@ const unreachable =
 /** Server, schema, rights and pgvector. Does not migrate: a look must not change what other processes work on. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
   const quick = { ...config, database: { ...config.database, waitMs: 0 } };
-  const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }));
+  const opening = openDatabase(quick, await makeLogger({ ...config.log, level: 'silent' }), exitOnFailure);
   const database = await opening.catch(() => undefined);
   if (!database) return [await attempt('database', '', unreachable, () => opening)];
   try {

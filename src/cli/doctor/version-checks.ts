@@ -1,5 +1,5 @@
 import { decoderFloor, installedDecoder } from '../../imaging/decoder-floor.ts';
-import { isAtLeast } from '../../model/versions.ts';
+import { isAtLeast } from '../../version.ts';
 import { version } from '../../version.ts';
 import type { Finding } from './finding.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
-import type { UploadOffer } from '../../services/offer-upload.ts';
+import type { PresignedUpload } from '../../services/presigned-uploads.ts';
 import { textField } from '../fields.ts';
 import { readJsonBody } from '../json-body.ts';
 import { answers, json } from '../openapi/answers.ts';
@@ -63,14 +63,20 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
     async (request, reply) => {
       const { size_bytes: bytes, filename, tenant } = readJsonBody(request, offerBody);
       const wanted = { bytes, filename, tenantName: tenant };
-      const offer = await services.offerUpload(principalOf(request), wanted);
+      const offer = await services.presignUpload(principalOf(request), wanted);
       // The address lets whoever has it send a file.
       return reply.code(201).header('cache-control', 'no-store').send(offerRecord(offer));
     },
   );
 };
 
-function offerRecord({ id, url, headers, expiresAt, maxBytes }: UploadOffer): z.output<typeof offerSchema> {
+function offerRecord({
+  id,
+  url,
+  headers,
+  expiresAt,
+  maxBytes,
+}: PresignedUpload): z.output<typeof offerSchema> {
   return {
     id,
     url,

@@ -100,7 +100,7 @@ async function takeInUpload({ services }: SurfaceParts, request: PictureRequest,
   const { upload: id, tenant, filename } = readJsonBody(request, sentBody);
   const { mode } = request.query;
   const sent = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.takeInUpload(principalOf(request), sent));
+  return sendIngested(reply, await services.ingestPresigned(principalOf(request), sent));
 }
 
 async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {

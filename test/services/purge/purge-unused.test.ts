@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../../src/model/principal.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
 import { useEngines } from '../../support/inner/rig.ts';
@@ -15,7 +15,7 @@ const rowIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 
 test.each([
-  ['without the token', token, undefined, 'A purge has to be confirmed'],
+  ['without the token', token, undefined, 'A purge must be confirmed'],
   ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
   ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
 ])('a purge %s is refused, and removes nothing', async (_how, expected, given, sentence) => {
@@ -133,7 +133,7 @@ test('a stop between rows and files leaves orphans, which the sweep removes', as
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
-  const sweep = makeSweepOrphans({ ...rig, brake: { share: 1, count: 100 } });
+  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 100 } });
   expect(await sweep(new Date(Date.now() + 2 * 86_400_000))).toMatchObject({ orphans: 3, removed: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });

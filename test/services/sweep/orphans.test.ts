@@ -2,7 +2,7 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
@@ -11,7 +11,7 @@ import { makeRig, type Rig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 const shop = await makeTenantQueries(engines.database).ensure('shop');
-const brake = { share: 0.05, count: 10_000 };
+const sweepLimit = { share: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
 /** Puts a file into the store that no row names, `days` old. */
@@ -32,7 +32,7 @@ test('a file that no row names is removed, once it is older than any upload take
   await orphan(rig, 'old', 1.1);
   await leave(rig, rendition);
   await leave(rig, `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`);
-  const report = await makeSweepOrphans({ ...rig, brake })();
+  const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
   expect(await rig.storedKeys()).toEqual([young]);
   expect(rig.logger.messages()).toEqual(['3 orphaned files were removed']);
@@ -47,7 +47,7 @@ test('a file of a row is never removed, however old: not of a waiting, a finishe
   const before = await rig.storedKeys();
   expect(before).toHaveLength(7);
   const inAYear = new Date(Date.now() + 365 * 86_400_000);
-  const report = await makeSweepOrphans({ ...rig, brake })(inAYear);
+  const report = await makeSweepOrphans({ ...rig, sweepLimit })(inAYear);
   expect(report).toEqual({ files: 7, orphans: 0, removed: 0, stopped: false });
   expect(await rig.storedKeys()).toEqual(before);
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
@@ -58,7 +58,7 @@ test('a file that was made by another recipe than the row’s is an orphan, its 
   const { image } = await rig.upload(await freshPicture());
   const before = await rig.storedKeys();
   await leave(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ removed: 1 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
   expect(await rig.storedKeys()).toEqual(before);
 });
 
@@ -66,7 +66,7 @@ test('the same content of another tenant protects nothing', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   const foreign = await leave(rig, originalKey(image.tenantId + 1, image.contentHash!));
-  await makeSweepOrphans({ ...rig, brake })();
+  await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(await rig.storedKeys()).not.toContain(foreign);
   expect(await rig.storedKeys()).toContain(image.originalKey);
 });
@@ -74,7 +74,7 @@ test('the same content of another tenant protects nothing', async () => {
 test('a file that Vitrine did not put there is left alone', async () => {
   const rig = await makeRig(engines);
   const foreign = await leave(rig, 'notes/readme.txt');
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ orphans: 0 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 0 });
   expect(await rig.storedKeys()).toEqual([foreign]);
 });
 
@@ -86,7 +86,7 @@ test('a file that is recorded between the listing and the removal stays', async 
     await recordPending(engines.database, shop.id, 'late');
     return rig.sweeping.removeOrphan(file, remove);
   };
-  const sweep = makeSweepOrphans({ ...rig, sweeping: { ...rig.sweeping, removeOrphan }, brake });
+  const sweep = makeSweepOrphans({ ...rig, sweeping: { ...rig.sweeping, removeOrphan }, sweepLimit });
   expect(await sweep()).toEqual({ files: 1, orphans: 1, removed: 0, stopped: false });
   expect(await rig.storedKeys()).toEqual([key]);
 });
@@ -96,7 +96,7 @@ test('a rendition that a job is about to record stays', async () => {
   const key = renditionKey(shop.id, hashOf('working'), 'thumb', '0123456789');
   await leave(rig, key);
   await recordPending(engines.database, shop.id, 'working', { leaseSeconds: 60 });
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ orphans: 1, removed: 0 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 1, removed: 0 });
   expect(await rig.storedKeys()).toEqual([key]);
 });
 
@@ -108,7 +108,7 @@ test.each([
   async (_by, limit, count) => {
     const rig = await makeRig(engines);
     for (let i = 0; i < count; i++) await orphan(rig, `lost ${i}`);
-    expect(await makeSweepOrphans({ ...rig, brake: limit })()).toEqual({
+    expect(await makeSweepOrphans({ ...rig, sweepLimit: limit })()).toEqual({
       files: count,
       orphans: count,
       removed: 0,
@@ -124,5 +124,5 @@ test.each([
 test('a few orphans are removed whatever their share: one file of two is half', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 20; i++) await orphan(rig, `few ${i}`);
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ removed: 20, stopped: false });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });
 });

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { makeForgetRows } from '../../../src/services/sweep/forget-rows.ts';
-import { makeTakeOverLostLeases } from '../../../src/services/sweep/lost-leases.ts';
-import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
+import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
@@ -33,9 +33,9 @@ test('a running sweeper gives a dead worker’s job to others within seconds, an
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     forgetRows: makeForgetRows({ ...rig, retention }),
-    sweepOrphans: makeSweepOrphans({ ...rig, brake: { share: 1, count: 9 } }),
+    sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 9 } }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
-    findMissingOriginals: makeFindMissingOriginals({ ...rig, brake: { share: 1, count: 9 } }),
+    findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { share: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());
   const { jobId } = await rig.upload(await freshPicture(), { mode: 'queued' });

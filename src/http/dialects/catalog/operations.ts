@@ -8,7 +8,6 @@ import { jsonBody } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import { replyMetricsText, wantsMetricsText } from '../../prometheus.ts';
 import type { Surface } from '../../surface.ts';
-import { tenantUsage } from '../../tenant-usage.ts';
 import {
   purgeRecord,
   purgeSchema,
@@ -91,7 +90,7 @@ export const catalogOperationRoutes: Surface = (app, { services, metrics, config
       },
     },
     async (request) =>
-      tenantUsageRecord(await tenantUsage(services.usage, principalOf(request), request.params.tenant_name)),
+      tenantUsageRecord(await services.usage.tenant(principalOf(request), request.params.tenant_name)),
   );
 
   app.post(

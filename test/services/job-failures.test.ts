@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decideNext } from '../../src/services/failure-policy.ts';
+import { decideNext } from '../../src/services/job-failures.ts';
 
 const giveUp = (tries: number) => ({ next: 'give-up', tries });
 const retryAfter = (delaySeconds: number, attempt: number) => ({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { possibleDonors } from '../../src/services/choose-donor.ts';
+import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { renditionOf } from '../support/inner/records.ts';
 
@@ -54,10 +54,10 @@ test.each([
 });
 
 test('roundings do not count, and of a donor with more presets those of the image are paired', () => {
-  const lent = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
-  const [donor] = possibleDonors([match(1, lent)], { imageId: 9, hasAlpha: false, renditions: own });
+  const donated = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
+  const [donor] = possibleDonors([match(1, donated)], { imageId: 9, hasAlpha: false, renditions: own });
   expect(donor?.pairs).toEqual([
-    { own: own[0], lent: lent[2] },
-    { own: own[1], lent: lent[1] },
+    { own: own[0], donated: donated[2] },
+    { own: own[1], donated: donated[1] },
   ]);
 });

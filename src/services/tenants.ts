@@ -1,0 +1,62 @@
+import type { TenantQueries } from '../db/tenants.ts';
+import type { UsageQueries } from '../db/usage.ts';
+import { AppError } from '../errors.ts';
+import type { Principal } from '../model/principal.ts';
+import { isTenantName, type OverallUsage, type Tenant, type TenantUsage } from '../model/tenant.ts';
+
+/**
+ * Returns the tenant with this name; creates it if it is new. A caller that is bound to one tenant cannot create
+ * others, nor find out whether they exist.
+ * @throws {AppError} `invalid_tenant`, `tenant_not_found`.
+ */
+export async function ensureTenant(
+  tenants: TenantQueries,
+  principal: Principal,
+  name: string,
+): Promise<Tenant> {
+  assertTenantName(name);
+  return principal.tenantId === null ? tenants.ensure(name) : findTenant(tenants, principal, name);
+}
+
+/** Returns the tenant with this name. @throws {AppError} `invalid_tenant`, `tenant_not_found`. */
+export async function findTenant(
+  tenants: Pick<TenantQueries, 'find'>,
+  principal: Principal,
+  name: string,
+): Promise<Tenant> {
+  assertTenantName(name);
+  const tenant = await tenants.find(name);
+  if (tenant && (principal.tenantId === null || principal.tenantId === tenant.id)) return tenant;
+  throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name)}.`);
+}
+
+function assertTenantName(name: string): void {
+  if (isTenantName(name)) return;
+  throw new AppError(
+    'invalid_tenant',
+    `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
+  );
+}
+
+/** Storage usage of the tenants that a caller may see. */
+export interface Usage {
+  /** Usage of each tenant, ordered by name. */
+  tenants(principal: Principal): Promise<TenantUsage[]>;
+  /** @throws {AppError} `tenant_not_found`, also for an invalid name. */
+  tenant(principal: Principal, name: string): Promise<TenantUsage>;
+  /** Usage of all tenants together. */
+  overall(principal: Principal): Promise<OverallUsage>;
+}
+
+/** @see Usage */
+export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
+  return {
+    tenants: (principal) => usage.tenants(principal),
+    overall: (principal) => usage.overall(principal),
+    async tenant(principal, name) {
+      const found = isTenantName(name) ? await usage.tenant(principal, name) : undefined;
+      if (found) return found;
+      throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
+    },
+  };
+}
