@@ -82,9 +82,9 @@ test('host names and the public address are read, or refused with a sentence', (
     'a*.example',
     'user@a.example',
   ])
-    expect(problemsOf({ ALLOWED_HOSTS: text })[0], text).toMatch(/^ALLOWED_HOSTS: .*no host name/);
+    expect(problemsOf({ ALLOWED_HOSTS: text })[0], text).toMatch(/^ALLOWED_HOSTS: .*not a host name/);
   for (const text of ['a.example', 'https://a.example/path', 'ftp://a.example'])
-    expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*no origin/);
+    expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*not an origin/);
   expect(problemsOf({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
     /^PURGE_CONFIRM_TOKEN: its value has control/,
   );
@@ -182,7 +182,7 @@ test('TRUSTED_PROXIES names networks', () => {
   expect(proxies('none')).toEqual([]);
   expect(proxies('10.0.0.0/8, 192.0.2.7, fd00::/8')).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8']);
   for (const text of ['10.0.0.0/8:80', 'proxy.example', '10.0.0.0/40'])
-    expect(problemsOf({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is no network/);
+    expect(problemsOf({ TRUSTED_PROXIES: text })[0], text).toMatch(/which is not a network/);
 });
 
 test('IMPORT_ALLOWED_NETWORKS names networks, with a port or without', () => {
@@ -208,7 +208,7 @@ test('IMPORT_ALLOWED_NETWORKS names networks, with a port or without', () => {
   expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([open('10.0.0.0/8'), open('fd00::/8')]);
   for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
     expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
-      /which is no network; it takes networks/,
+      /which is not a network; it takes comma-separated networks/,
     );
   for (const text of ['10.0.0.1:0', '10.0.0.1:65536', '[fd00::/8]:99999'])
     expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(

@@ -21,12 +21,12 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
 
 /** Picture formats, named by file extensions. */
 export const formatList: Reader<readonly PictureFormat[]> = {
-  accepts: `extensions with commas between them, of ${Object.keys(extensions).join(', ')}`,
+  accepts: `comma-separated extensions, of ${Object.keys(extensions).join(', ')}`,
   read(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
     const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
     const unknown = named.filter((word) => !Object.hasOwn(extensions, word));
-    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine does not read`);
+    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine cannot read`);
     if (named.length === 0) throw new Error('names no format');
     return pictureFormats.filter((format) => named.some((word) => extensions[word] === format));
   },
@@ -45,16 +45,16 @@ const presetsSchema = z
   .refine((presets) => Object.keys(presets).length <= 16, 'there may be 16 presets at most')
   .refine((presets) => !('original' in presets), '`original` is the name of the original');
 
-/** JPEG quality of a preset that names none. */
+/** JPEG quality of a preset that sets none. */
 export const defaultQuality = 85;
 
 export const presetList: Reader<readonly Preset[]> = {
   accepts:
-    'JSON, a name for each preset: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+    'JSON, with a value for each preset name: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
   read(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success)
-      throw new Error(`is not understood: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
+      throw new Error(`is invalid: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
     return Object.entries(result.data).map(([name, { width, height, quality }]) => ({
       name,
       width,
