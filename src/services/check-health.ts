@@ -91,7 +91,10 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     } catch (error) {
       logger.error({ err: error }, `the ${name} is not healthy`);
       const isLate = error instanceof TimedOut;
-      return { name, error: isLate ? `The ${name} gave ${error.message}.` : asAppError(error).message };
+      return {
+        name,
+        error: isLate ? `The ${name} did not respond within ${checkMs} ms.` : asAppError(error).message,
+      };
     }
   }
 

@@ -67,7 +67,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
     async one(principal, toImport) {
       // A full disk could not store the picture, nor the rows of an embedded database.
       await assertFreeSpace();
-      const line = await readLine(deps, principal, toImport);
+      const line = await parseLine(deps, principal, toImport);
       const [recorded] = await urlIntake.record([line], duplicateHandling, priorities.single);
       if (!recorded) throw new Error('A URL must lead to one image.');
       const { outcome, imageId } = recorded;
@@ -80,7 +80,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
 
     async many(principal, toImport) {
       await assertFreeSpace();
-      const parsed = await Promise.all(toImport.map((line) => tryReadLine(deps, principal, line)));
+      const parsed = await Promise.all(toImport.map((line) => tryParseLine(deps, principal, line)));
       const accepted = parsed.filter((line): line is UrlLine => !(line instanceof AppError));
       const recorded =
         accepted.length > 0 ? await urlIntake.record(accepted, duplicateHandling, priorities.batch) : [];
@@ -94,12 +94,12 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
   };
 }
 
-async function readLine(
+async function parseLine(
   { tenants, config }: Dependencies,
   principal: Principal,
   { url, tenantName, reference, fault }: UrlToImport,
 ): Promise<UrlLine> {
-  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be read: ${fault}.`);
+  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be parsed: ${fault}.`);
   const { href, hash } = parseImportUrl(url, config);
   const name = reference === undefined ? undefined : newReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
@@ -107,13 +107,13 @@ async function readLine(
 }
 
 /** Returns the error of a bad line. Other failures, such as a lost database connection, fail the whole import. */
-async function tryReadLine(
+async function tryParseLine(
   deps: Dependencies,
   principal: Principal,
   line: UrlToImport,
 ): Promise<UrlLine | AppError> {
   try {
-    return await readLine(deps, principal, line);
+    return await parseLine(deps, principal, line);
   } catch (error) {
     const named = asAppError(error);
     if (named.status >= 500) throw error;
@@ -135,8 +135,8 @@ function receiptLine(
     line,
     // Only the image needs the signatures in the URL, to download it.
     url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
-    tenant: excerpt(source?.tenantName ?? '', longestEcho),
-    reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
+    tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
+    reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
     outcome: error ? 'refused' : (result as RecordedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
@@ -145,17 +145,17 @@ function receiptLine(
 }
 
 /** Maximum length of the tenant and the reference of a line in a report, in characters. */
-const longestEcho = 200;
+const maxEchoLength = 200;
 
 /**
  * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Refused lines
  * are stored, too, and may contain anything.
  */
-function excerpt(whole: string, longest: number): string {
+function excerpt(whole: string, maxLength: number): string {
   const text = whole.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
-  if (text.length <= longest) return text;
-  const characters = Array.from(text.slice(0, 2 * longest + 2));
-  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
+  if (text.length <= maxLength) return text;
+  const characters = Array.from(text.slice(0, 2 * maxLength + 2));
+  return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
 function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
