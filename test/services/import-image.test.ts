@@ -16,14 +16,14 @@ async function begin(options?: RigOptions) {
   return { rig: await makeRig(engines, options), origin: await startOrigin() };
 }
 
-/** Takes a URL in and runs its job once. */
+/** Imports a URL and runs its job once. */
 async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName });
   const outcome = await rig.runJob(await claim());
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
 
-test('a picture is fetched, stored and derived, and named after the last part of its URL', async () => {
+test('downloads, stores and derives a picture, and names it after the last part of its URL', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
@@ -47,12 +47,12 @@ test('a picture is fetched, stored and derived, and named after the last part of
   expect(rig.endedRuns).toEqual(['import completed']);
 });
 
-test('content that the tenant has is shared and not derived again', async () => {
+test('shares content that the tenant has already, without deriving it again', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const first = (await rig.upload(bytes)).image;
   const stored = await rig.storedKeys();
-  // No decoder could work on it now: its renditions have nowhere to go.
+  // A derivation would fail, because renditions cannot be stored.
   await rm(rig.pathOf('renditions'), { recursive: true });
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
@@ -65,7 +65,7 @@ test('content that the tenant has is shared and not derived again', async () => 
   expect(stored).toContain(image.originalKey);
 });
 
-test('the same content of another tenant is not shared', async () => {
+test('does not share content across tenants', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const mine = (await rig.upload(bytes)).image;
@@ -74,7 +74,7 @@ test('the same content of another tenant is not shared', async () => {
   expect(image.originalKey).not.toBe(mine.originalKey);
 });
 
-test('a try after the original was stored does not fetch it again', async () => {
+test('does not download again once the original is stored', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
@@ -108,7 +108,7 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
   ],
 ];
 
-test.each(permanent)('%s fails at once and for good, with a sentence', async (name, make, code, sentence) => {
+test.each(permanent)('fails permanently for %s', async (name, make, code, sentence) => {
   const { rig, origin } = await begin(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
   expect(outcome).toMatchObject({ state: 'failed' });
@@ -119,7 +119,7 @@ test.each(permanent)('%s fails at once and for good, with a sentence', async (na
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a server that is overloaded, or gone, is asked again later', async () => {
+test('retries when the server is overloaded or unreachable', async () => {
   const { rig, origin } = await begin();
   const url = origin.put('/vase.jpg', 503);
   const { id, outcome } = await importOnce(rig, url);
@@ -143,7 +143,7 @@ test('a server that is overloaded, or gone, is asked again later', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });
 });
 
-test('an image that is deleted before its import ran gets no second life', async () => {
+test('does not restore an image that was deleted before its import ran', async () => {
   const { rig, origin } = await begin();
   const url = origin.put('/vase.jpg', await freshPicture());
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });

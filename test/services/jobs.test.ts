@@ -18,7 +18,7 @@ async function begin() {
   return { rig, woken, jobs: rig.services.jobs };
 }
 
-test('a job that failed for a reason that has passed is retried and completes its image', async () => {
+test('retries a failed job, which completes its image', async () => {
   const { rig, woken, jobs } = await begin();
   const { image, jobId } = await rig.upload(await freshPicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
@@ -32,7 +32,7 @@ test('a job that failed for a reason that has passed is retried and completes it
   expect((await rig.report(jobId!))?.history).toHaveLength(1);
 });
 
-test('an import that failed is fetched again', async () => {
+test('downloads again when a failed import is retried', async () => {
   const { rig, jobs } = await begin();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 404);
@@ -45,7 +45,7 @@ test('an import that failed is fetched again', async () => {
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
-test('what cannot be retried says why', async () => {
+test('says why a job cannot be retried', async () => {
   const { rig, woken, jobs } = await begin();
   const { jobId, image } = await rig.upload(await brokenPicture(), queued);
   await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
@@ -66,7 +66,7 @@ test('what cannot be retried says why', async () => {
   expect(woken.count).toBe(0);
 });
 
-test('all failures with one cause are retried at once, and workers are woken when there are any', async () => {
+test('retries all failed jobs with one cause, and wakes workers if there are any', async () => {
   const { rig, woken, jobs } = await begin();
   for (let i = 0; i < 3; i++) {
     await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });

@@ -7,7 +7,7 @@ import { makeRig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-test('missing and cut originals are marked and reported, whole ones are not, and no row is removed', async () => {
+test('marks and reports missing and truncated originals, and removes no row', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await freshPicture())).image);
@@ -25,12 +25,12 @@ test('missing and cut originals are marked and reported, whole ones are not, and
     `the original of image ${missing!.id} is missing; the image is marked as damaged`,
     `the original of image ${cut!.id} is cut short; the image is marked as damaged`,
   ]);
-  // What is known to be damaged is reported once.
+  // Known damage is not reported again.
   expect(await find()).toBe(0);
   expect(await rig.storage.stat(cut!.originalKey!)).toBeDefined();
 });
 
-test('an original that is back takes its mark away, and the next sweep is silent about it', async () => {
+test('clears the mark of a restored original, and reports it once', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   const path = rig.pathOf(image.originalKey!);
@@ -49,7 +49,7 @@ test('an original that is back takes its mark away, and the next sweep is silent
   expect(rig.logger.messages('info')).toHaveLength(1);
 });
 
-test('more rows than fit on a page are all looked at', async () => {
+test('checks several pages of rows', async () => {
   const rig = await makeRig(engines);
   await rig.upload(await freshPicture(), { mode: 'queued' });
   await engines.database.runScript(`
@@ -60,7 +60,7 @@ test('more rows than fit on a page are all looked at', async () => {
   expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
-test('a storage that is not mounted marks nothing: so much cannot be missing', async () => {
+test('marks nothing if the storage is not mounted', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 22; i++)

@@ -13,7 +13,7 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const engines = await useEngines();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('taking leases over wakes the workers and says so; with nothing lost it is silent', async () => {
+test('wakes workers and logs when it takes over leases, and is silent otherwise', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
@@ -27,7 +27,7 @@ test('taking leases over wakes the workers and says so; with nothing lost it is 
   expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
 });
 
-test('a running sweeper gives a dead worker’s job to others within seconds, and stops at once', async () => {
+test('makes the job of a crashed worker due within seconds, and stops at once', async () => {
   const rig = await makeRig(engines);
   const sweeper = makeSweeper({
     ...rig,
