@@ -6,7 +6,7 @@ import { Client } from 'pg';
 import { loadConfig } from '../src/config.ts';
 import { openDatabase } from '../src/app/open-engines.ts';
 import type { Database } from '../src/db/database.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { migrate } from '../src/db/engine/migrate.ts';
 
 /** A place for data that a benchmark may fill, and the environment that leads a server to it. */
 export interface BackEnd {

@@ -239,6 +239,22 @@ describe('each thing in its place', () => {
     expect(strangers.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
   });
 
+  test('folders of db/ import in one direction', () => {
+    const below: Readonly<Record<string, readonly string[]>> = {
+      engine: [],
+      images: ['engine'],
+      jobs: ['engine', 'images'],
+      purge: ['engine', 'images'],
+      usage: ['engine', 'images'],
+    };
+    const folderOf = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
+    const broken = imports.filter(({ from, to }) => {
+      const [folder, target] = [folderOf(from), folderOf(to)];
+      return folder && target && folder !== target && !below[folder]?.includes(target);
+    });
+    expect(broken).toEqual([]);
+  });
+
   test('HTTP is spoken in http/; the composition root knows its types', () => {
     const strangers = [...importersOf(/^(fastify|@fastify\/)/)].filter((file) => partOf(file) !== 'http');
     expect(strangers).toEqual(['app.ts']);

@@ -21,7 +21,7 @@ export async function openDatabase(
   onBroken: () => void,
 ): Promise<Database> {
   if (database.kind === 'embedded') {
-    const { openEmbeddedDatabase } = await import('../db/embedded.ts');
+    const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
     return openEmbeddedDatabase(database.path, (error) => {
       // It responds to nothing any more, even when there is free space again. Only a restart helps.
       logger.error(
@@ -31,7 +31,7 @@ export async function openDatabase(
       onBroken();
     });
   }
-  const { openPostgresDatabase } = await import('../db/postgres.ts');
+  const { openPostgresDatabase } = await import('../db/engine/postgres.ts');
   return openPostgresDatabase(database, logger);
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { isBelow, describePicturesElsewhere, makePrivate } from '../data-folder/private-folder.ts';
-import { migrate } from '../db/migrate.ts';
+import { migrate } from '../db/engine/migrate.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
 import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';

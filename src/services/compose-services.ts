@@ -41,7 +41,7 @@ import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wai
 
 /** What services are built on. */
 export interface ServiceParts {
-  readonly queries: Omit<Queries, 'forgetting' | 'installation' | 'recounting'>;
+  readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
   readonly decoders: DecoderPool;
   readonly storage: Storage;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
@@ -115,13 +115,14 @@ function composeShared(
 function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
-  const { images, jobs, intake, urlIntake, completion } = queries;
+  const { images, jobs, fingerprints } = queries;
   const { inspectPicture, findNearDuplicates, completionEvents } = shared;
   const { leaseSeconds } = config.worker;
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   const deriveImage = makeDeriveImage({
     images,
-    completion,
+    jobs,
+    fingerprints,
     findNearDuplicates,
     findDonor: makeFindDonor({ decoders, storage, logger }),
     nearDuplicates: config.similarity.nearDuplicates,
@@ -134,8 +135,7 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared)
   const importImage = makeImportImage({
     fetchPicture,
     images,
-    urlIntake,
-    completion,
+    jobs,
     inspectPicture,
     deriveImage,
     storage,
@@ -144,7 +144,6 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared)
   });
   const runJob = makeRunJob({
     jobs,
-    intake,
     storage,
     work: { derive: deriveImage, import: importImage },
     metrics,
@@ -170,7 +169,7 @@ function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, 
     findImport: makeFindImport({ imports }),
     findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
     findDuplicates: makeFindDuplicates({ images }),
-    jobs: makeJobs({ reports, queue }),
+    jobs: makeJobs({ jobs, reports, queue }),
     usage: makeUsage({ usage }),
     checkHealth: composeHealth(parts, config),
   };
@@ -178,13 +177,13 @@ function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, 
 
 function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob) {
   const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
-  const { tenants, images, intake, imports, urlIntake } = queries;
+  const { tenants, images, jobs, imports } = queries;
   const { inspectPicture, waitForImage } = shared;
   const maxUploadBytes = config.uploads.maxBytes;
   const ingestUpload = makeIngestUpload({
     tenants,
     images,
-    intake,
+    jobs,
     storage,
     staging,
     inspectPicture,
@@ -209,7 +208,7 @@ function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Sh
     ingestUrls: makeIngestUrls({
       tenants,
       images,
-      urlIntake,
+      jobs,
       imports,
       queue,
       assertFreeSpace,
@@ -246,8 +245,8 @@ function composeDeletion(
   { purge, server }: ServiceConfig,
   { cache, retrieve }: Shared,
 ) {
-  const { deletion, purging, sweeping, tenants } = queries;
-  const removeImages = makeRemoveImages({ purging, sweeping, storage, cache, logger });
+  const { deletion, purging, storedFiles, tenants } = queries;
+  const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
   const confirmPurge = makeConfirmPurge({
     confirmToken: purge.confirmToken,
     isExposed: server.isExposed,
@@ -265,9 +264,9 @@ function composeHealth(
   { queries, storage, storageHealth, queue, decoders, versions, logger }: ServiceParts,
   { exposureWarnings }: ServiceConfig,
 ) {
-  const { sweeping, reports, embeddings } = queries;
+  const { installation, reports, embeddings } = queries;
   return makeCheckHealth({
-    sweeping,
+    installation,
     reports,
     embeddings,
     storage,

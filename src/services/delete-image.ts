@@ -1,4 +1,4 @@
-import type { DeletionQueries } from '../db/deletion.ts';
+import type { DeletionQueries } from '../db/images/deletion.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
@@ -8,7 +8,7 @@ import type { RenditionCache } from './rendition-cache.ts';
 import type { RetrieveImage } from './retrieve-image.ts';
 
 interface DeleteDependencies {
-  readonly deletion: Pick<DeletionQueries, 'hide'>;
+  readonly deletion: Pick<DeletionQueries, 'softDelete'>;
   readonly cache: Pick<RenditionCache, 'forget'>;
   readonly logger: Logger;
 }
@@ -26,7 +26,7 @@ export type DeleteImage = (
 /** @see DeleteImage */
 export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies): DeleteImage {
   return async (principal, reference, { force }) => {
-    const result = await deletion.hide(principal, reference, force);
+    const result = await deletion.softDelete(principal, reference, force);
     if (result.outcome === 'not-found') throw imageNotFound(reference);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
     cache.forget(result.image);

@@ -1,5 +1,7 @@
-import type { CompletionQueries, DerivedFacts } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { FingerprintQueries } from '../db/images/fingerprints.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { DerivedFacts } from '../db/jobs/complete.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
@@ -17,7 +19,8 @@ import { atStage } from './job-failures.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
-  readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing' | 'addNearDuplicates'>;
+  readonly jobs: Pick<JobQueries, 'complete' | 'completeSharing'>;
+  readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
   readonly nearDuplicates: NearDuplicateHandling;
@@ -98,7 +101,7 @@ async function finish(
   derived: DerivedPicture,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { completion, staging } = deps;
+  const { jobs, staging } = deps;
   let isStored = false;
   try {
     const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
@@ -109,7 +112,7 @@ async function finish(
     if (shared) return await addLateMatches(deps, shared, derived.fingerprint, near.candidates);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
-    const image = await completion.complete(job, renditions, facts);
+    const image = await jobs.complete(job, renditions, facts);
     return image ? await addLateMatches(deps, image, derived.fingerprint, near.candidates) : 'lease-lost';
   } finally {
     // Stored files have been moved out of staging.
@@ -123,7 +126,7 @@ async function finish(
  * @param exceptImages ids of the candidates of the first search
  */
 async function addLateMatches(
-  { findNearDuplicates, completion }: Dependencies,
+  { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
   exceptImages: readonly number[],
@@ -132,7 +135,7 @@ async function addLateMatches(
   const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', exceptImages);
   if (matches.length === 0) return image;
   const late = matches.map(toNearDuplicate);
-  await completion.addNearDuplicates(image.id, late);
+  await fingerprints.addNearDuplicates(image.id, late);
   return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
 }
 
@@ -162,7 +165,7 @@ async function findDonorIfWanted(
 
 /** Records the donor's renditions for the image. Returns `undefined` if the donor was deleted or changed meanwhile. */
 async function shareRenditions(
-  { completion }: Dependencies,
+  { jobs }: Dependencies,
   job: ClaimedJob,
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
@@ -172,8 +175,8 @@ async function shareRenditions(
     storageKey,
     contentHash,
   }));
-  const shared = await completion.completeSharing(job, match.id, compared, facts);
-  return shared === 'donor-gone' ? undefined : (shared ?? 'lease-lost');
+  const shared = await jobs.completeSharing(job, match.id, compared, facts);
+  return shared === 'donor-unavailable' ? undefined : (shared ?? 'lease-lost');
 }
 
 async function storeRenditions(

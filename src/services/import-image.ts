@@ -1,6 +1,5 @@
-import type { CompletionQueries } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
-import type { UrlIntakeQueries } from '../db/url-intake.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import { cleanFilename } from '../model/filename.ts';
@@ -16,8 +15,7 @@ import { storeOriginal } from './store-original.ts';
 interface Dependencies {
   readonly fetchPicture: FetchPicture;
   readonly images: Pick<ImageQueries, 'findByContent'>;
-  readonly urlIntake: Pick<UrlIntakeQueries, 'attach'>;
-  readonly completion: Pick<CompletionQueries, 'completeAsDuplicate'>;
+  readonly jobs: Pick<JobQueries, 'attachContent' | 'completeAsDuplicate'>;
   readonly inspectPicture: InspectPicture;
   readonly deriveImage: DeriveImage;
   readonly storage: Pick<Storage, 'store' | 'stat'>;
@@ -66,14 +64,14 @@ async function fetchFile(
 
 /** Returns `undefined` if the content is new to the tenant, or if the image that has it is being deleted. */
 async function shareKnown(
-  { images, completion }: Dependencies,
+  { images, jobs }: Dependencies,
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
   const known = await images.findByContent(job.tenantId, contentHash);
   if (known?.status !== 'completed' || known.damaged) return undefined;
-  const image = await completion.completeAsDuplicate(job, { contentHash, filename });
-  return image === 'first-gone' ? undefined : (image ?? 'lease-lost');
+  const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
+  return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
 /** Inspects, stores and derives new content, as for an upload. */
@@ -83,11 +81,17 @@ async function ingest(
   { file, filename }: Download,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { storage, urlIntake, deriveImage } = deps;
+  const { storage, jobs, deriveImage } = deps;
   const { contentHash, bytes } = file;
   const facts = await atStage('inspect', () => inspect(deps, file, job.tenantId));
   const original = await storeOriginal(storage, job.tenantId, file, async (key) => {
-    const isAttached = await urlIntake.attach(job, { contentHash, originalKey: key, bytes, filename, facts });
+    const isAttached = await jobs.attachContent(job, {
+      contentHash,
+      originalKey: key,
+      bytes,
+      filename,
+      facts,
+    });
     return isAttached ? { key, contentHash } : undefined;
   });
   return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';

@@ -1,5 +1,6 @@
-import type { ImageQueries } from '../db/images.ts';
-import type { IntakeQueries, Recorded } from '../db/intake.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { EnqueuedUpload } from '../db/jobs/enqueue.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';
@@ -19,8 +20,8 @@ import type { WaitForImage } from './wait-for-image.ts';
 
 interface Dependencies {
   readonly tenants: TenantQueries;
-  readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'clearDamaged'>;
-  readonly intake: Pick<IntakeQueries, 'record' | 'acknowledge'>;
+  readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'acknowledge' | 'clearDamaged'>;
+  readonly jobs: Pick<JobQueries, 'enqueueUpload'>;
   readonly storage: Pick<Storage, 'store' | 'stat'>;
   readonly staging: Pick<Staging, 'discard'>;
   readonly inspectPicture: InspectPicture;
@@ -115,28 +116,28 @@ async function tryUpload(
   const known = await deps.images.findByContent(tenantId, upload.file.contentHash);
   if (known && known.status !== 'failed' && !known.damaged) return returnKnown(deps, upload, known.id);
   const facts = await deps.inspectPicture(upload.file, tenantId);
-  const recorded = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
-    record(deps, upload, tenantId, originalKey, facts),
+  const enqueued = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
+    enqueue(deps, upload, tenantId, originalKey, facts),
   );
-  if (recorded.outcome === 'known') {
-    await deps.images.clearDamaged(recorded.imageId);
-    return returnKnown(deps, upload, recorded.imageId);
+  if (enqueued.outcome === 'known') {
+    await deps.images.clearDamaged(enqueued.imageId);
+    return returnKnown(deps, upload, enqueued.imageId);
   }
-  const { outcome, job } = recorded;
+  const { outcome, job } = enqueued;
   if (upload.mode === 'inline')
     return { outcome, jobId: job.id, ...runInline(deps, upload.file, job, outcome === 'new') };
   deps.queue.wake([job]);
   return { outcome, jobId: job.id, image: await loadImage(deps, job.imageId) };
 }
 
-function record(
-  { intake, leaseSeconds }: Dependencies,
+function enqueue(
+  { jobs, leaseSeconds }: Dependencies,
   { file, filename, mode }: Upload,
   tenantId: number,
   originalKey: string,
   facts: PictureFacts,
-): Promise<Recorded> {
-  return intake.record({
+): Promise<EnqueuedUpload> {
+  return jobs.enqueueUpload({
     tenantId,
     contentHash: file.contentHash,
     filename: cleanFilename(filename),
@@ -164,7 +165,7 @@ async function returnKnown(
       ? await undefinedIfDeleted(deps.waitForImage(imageId, deps.inlineMs))
       : known;
   if (!image) return undefined;
-  if (isBusy(image) && (await deps.intake.acknowledge(imageId)) !== 'acknowledged') return undefined;
+  if (isBusy(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
 }
 
@@ -192,10 +193,10 @@ async function imageOfRun(
   });
   const image = await undefinedIfDeleted(Promise.race([result, waiting]));
   if (image && !isBusy(image)) return image;
-  const state = await deps.intake.acknowledge(imageId);
+  const state = await deps.images.acknowledge(imageId);
   if (state === 'acknowledged') return image ?? loadImage(deps, imageId);
   // Either this run has failed and removed the row, or a purge has.
-  const outcome = state === 'gone' ? await run : undefined;
+  const outcome = state === 'missing' ? await run : undefined;
   throw outcome?.state === 'failed' ? outcome.error : imageDeleted(imageId);
 }
 

@@ -1,8 +1,9 @@
 import type { Config } from '../config.ts';
 import type { ImportQueries } from '../db/imports.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
-import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
+import type { EnqueuedUrl, UrlLine } from '../db/jobs/enqueue-urls.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
 import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
@@ -19,7 +20,7 @@ import { ensureTenant } from './tenants.ts';
 interface Dependencies {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find'>;
-  readonly urlIntake: Pick<UrlIntakeQueries, 'record'>;
+  readonly jobs: Pick<JobQueries, 'enqueueUrls'>;
   readonly imports: Pick<ImportQueries, 'record'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly assertFreeSpace: AssertFreeSpace;
@@ -61,18 +62,18 @@ export interface IngestUrls {
 
 /** @see IngestUrls */
 export function makeIngestUrls(deps: Dependencies): IngestUrls {
-  const { images, urlIntake, imports, queue, assertFreeSpace } = deps;
+  const { images, jobs, imports, queue, assertFreeSpace } = deps;
   const { duplicateHandling } = deps.config;
   return {
     async one(principal, toImport) {
       // A full disk could not store the picture, nor the rows of an embedded database.
       await assertFreeSpace();
       const line = await parseLine(deps, principal, toImport);
-      const [recorded] = await urlIntake.record([line], duplicateHandling, priorities.single);
-      if (!recorded) throw new Error('A URL must lead to one image.');
-      const { outcome, imageId } = recorded;
+      const [enqueued] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
+      if (!enqueued) throw new Error('A URL must lead to one image.');
+      const { outcome, imageId } = enqueued;
       if (outcome === 'refused') throw alreadyActive(imageId);
-      queue.wake(jobsOf([recorded]));
+      queue.wake(jobsOf([enqueued]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw imageDeleted(imageId);
       return { outcome, image };
@@ -82,13 +83,13 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       await assertFreeSpace();
       const parsed = await Promise.all(toImport.map((line) => tryParseLine(deps, principal, line)));
       const accepted = parsed.filter((line): line is UrlLine => !(line instanceof AppError));
-      const recorded =
-        accepted.length > 0 ? await urlIntake.record(accepted, duplicateHandling, priorities.batch) : [];
-      const outcomes = new Map(accepted.map((line, index) => [line, recorded[index]]));
+      const enqueued =
+        accepted.length > 0 ? await jobs.enqueueUrls(accepted, duplicateHandling, priorities.batch) : [];
+      const outcomes = new Map(accepted.map((line, index) => [line, enqueued[index]]));
       const lines = parsed.map((line, index) =>
         receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
       );
-      queue.wake(jobsOf(recorded));
+      queue.wake(jobsOf(enqueued));
       return { ...(await imports.record(principal, lines)), lines };
     },
   };
@@ -121,14 +122,14 @@ async function tryParseLine(
   }
 }
 
-function jobsOf(recorded: readonly RecordedUrl[]): DueJob[] {
-  return recorded.flatMap(({ job }) => job ?? []);
+function jobsOf(enqueued: readonly EnqueuedUrl[]): DueJob[] {
+  return enqueued.flatMap(({ job }) => job ?? []);
 }
 
 function receiptLine(
   line: number,
   source: UrlToImport | undefined,
-  result: RecordedUrl | AppError | undefined,
+  result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
@@ -137,7 +138,7 @@ function receiptLine(
     url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
     tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
     reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
-    outcome: error ? 'refused' : (result as RecordedUrl).outcome,
+    outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
     error: error?.message ?? null,
@@ -158,8 +159,8 @@ function excerpt(whole: string, maxLength: number): string {
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
-  return recorded?.outcome === 'refused' ? alreadyActive(recorded.imageId) : undefined;
+function refusalOf(enqueued: EnqueuedUrl | undefined): AppError | undefined {
+  return enqueued?.outcome === 'refused' ? alreadyActive(enqueued.imageId) : undefined;
 }
 
 function alreadyActive(imageId: number): AppError {

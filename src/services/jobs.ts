@@ -1,11 +1,13 @@
-import type { JobReportQueries } from '../db/job-reports.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { JobReportQueries } from '../db/jobs/job-reports.ts';
 import { AppError } from '../errors.ts';
 import type { FailureClass, JobReport } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 
 interface Dependencies {
-  readonly reports: Pick<JobReportQueries, 'list' | 'find' | 'retry' | 'retryAll'>;
+  readonly jobs: Pick<JobQueries, 'retry' | 'retryAll'>;
+  readonly reports: Pick<JobReportQueries, 'list' | 'find'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
 }
 
@@ -32,7 +34,7 @@ export interface Jobs {
 }
 
 /** @see Jobs */
-export function makeJobs({ reports, queue }: Dependencies): Jobs {
+export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
   async function find(principal: Principal, id: number): Promise<JobReport> {
     const job = await reports.find(principal, id);
     if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
@@ -43,14 +45,14 @@ export function makeJobs({ reports, queue }: Dependencies): Jobs {
     list: (principal, filter, page) => reports.list(principal, filter, page),
     find,
     async retry(principal, id) {
-      const outcome = await reports.retry(principal, id);
+      const outcome = await jobs.retry(principal, id);
       const job = await find(principal, id);
       if (outcome === 'unfit') throw notFailed(job);
       queue.wake([job]);
       return job;
     },
     async retryAll(principal, cause) {
-      const retried = await reports.retryAll(principal, cause);
+      const retried = await jobs.retryAll(principal, cause);
       queue.wake(retried);
       return retried.length;
     },

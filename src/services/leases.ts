@@ -1,6 +1,5 @@
 import { makeAvailabilityLog } from '../availability-log.ts';
-import type { JobQueries } from '../db/jobs.ts';
-import type { SweepQueries } from '../db/sweeping.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
@@ -78,7 +77,7 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
 }
 
 interface TakeOverDependencies {
-  readonly sweeping: Pick<SweepQueries, 'takeOverLostLeases'>;
+  readonly jobs: Pick<JobQueries, 'takeOverLostLeases'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
 }
@@ -90,17 +89,16 @@ interface TakeOverDependencies {
 export type TakeOverLostLeases = (includeUnexpired: boolean) => Promise<void>;
 
 /** @see TakeOverLostLeases */
-export function makeTakeOverLostLeases({
-  sweeping,
-  queue,
-  logger,
-}: TakeOverDependencies): TakeOverLostLeases {
+export function makeTakeOverLostLeases({ jobs, queue, logger }: TakeOverDependencies): TakeOverLostLeases {
   return async (includeUnexpired) => {
-    const { again, givenUp } = await sweeping.takeOverLostLeases(maxLeaseLosses, includeUnexpired);
-    if (givenUp > 0)
-      logger.error({ givenUp }, `${givenUp} jobs failed: they lost their worker ${maxLeaseLosses} times`);
-    if (again.length === 0) return;
-    logger.warn({ again: again.length }, `${again.length} jobs had lost their worker and are tried again`);
-    queue.wake(again);
+    const { requeued, failed } = await jobs.takeOverLostLeases(maxLeaseLosses, includeUnexpired);
+    if (failed > 0)
+      logger.error({ failed }, `${failed} jobs failed: they lost their worker ${maxLeaseLosses} times`);
+    if (requeued.length === 0) return;
+    logger.warn(
+      { requeued: requeued.length },
+      `${requeued.length} jobs had lost their worker and are tried again`,
+    );
+    queue.wake(requeued);
   };
 }

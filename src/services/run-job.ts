@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { IntakeQueries } from '../db/intake.ts';
-import type { JobQueries } from '../db/jobs.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { type AppError, asAppError } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ClaimedJob, FailureClass, JobKind } from '../model/job.ts';
@@ -14,8 +13,7 @@ import type { LeaseKeeper } from './leases.ts';
 import type { CompletionEvents } from './wait-for-image.ts';
 
 interface Dependencies {
-  readonly jobs: Pick<JobQueries, 'recordFailure'>;
-  readonly intake: Pick<IntakeQueries, 'withdraw'>;
+  readonly jobs: Pick<JobQueries, 'recordFailure' | 'withdraw'>;
   readonly storage: Pick<Storage, 'remove'>;
   /** The work of each kind of job. */
   readonly work: Readonly<
@@ -141,11 +139,11 @@ async function recordFailure(
 }
 
 /** Removes the image, its job and its original. Returns false if the lease was lost or others can see the image. */
-async function discardImage({ intake, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
+async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
   const { original } = job;
   if (!original) return false;
   const { key, contentHash } = original;
-  return intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
+  return jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
 }
 
 /** Short, so that processing continues soon after a restart of the database. */

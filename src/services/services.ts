@@ -1,4 +1,4 @@
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeleteImage, RestoreImage } from './delete-image.ts';

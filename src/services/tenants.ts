@@ -1,5 +1,5 @@
 import type { TenantQueries } from '../db/tenants.ts';
-import type { UsageQueries } from '../db/usage.ts';
+import type { UsageQueries } from '../db/usage/usage.ts';
 import { AppError } from '../errors.ts';
 import type { Principal } from '../model/principal.ts';
 import { isTenantName, type OverallUsage, type Tenant, type TenantUsage } from '../model/tenant.ts';

@@ -70,7 +70,7 @@ test('of ten imports that bring the same content at once, one is the first and t
 test('a holder that lost its lease attaches and shares nothing', async () => {
   await add('lamp');
   const late = await begin();
-  await catalog.sweeping.takeOverLostLeases(10, true);
+  await catalog.jobs.takeOverLostLeases(10, true);
   const [successor] = await catalog.jobs.claimDue('import', 1, 60);
   const before = await images();
   expect(await attach(late, 'vase')).toBe(false);
@@ -107,21 +107,23 @@ test('content whose first image is deleted, damaged or not finished is not share
   };
   for (const [content, change] of Object.entries(spoil)) {
     await change(await add(content));
-    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-gone');
+    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-unavailable');
   }
 });
 
 test('renditions of a donor that is deleted, or no longer shows what was compared, are not shared', async () => {
   const donor = await add('vase');
-  const { completion } = catalog;
+  const { jobs } = catalog;
   const job = await catalog.upload('jugs');
   const shown = (await catalog.image(donor))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
     const compared = shown.map((rendition, place) => (place === 0 ? { ...rendition, ...change } : rendition));
-    expect(await completion.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe('donor-gone');
+    expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
+      'donor-unavailable',
+    );
   }
   await hide(donor);
-  expect(await completion.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-gone');
+  expect(await jobs.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-unavailable');
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 
@@ -129,6 +131,6 @@ test('of a donor with more presets, only those that were compared are shown', as
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');
-  const shared = await catalog.completion.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  const shared = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
   expect(shared).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
 });

@@ -11,7 +11,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { fingerprints, embeddings, completion } = catalog;
+const { fingerprints, embeddings, jobs } = catalog;
 const vase = derivedFactsOf('vase').fingerprint;
 let id: number;
 
@@ -59,7 +59,7 @@ test('neighbours come nearest first, and never the content itself', async () => 
       vase.hash,
       Array.from({ length: distance }, (_, n) => n * 20),
     );
-    await completion.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
+    await jobs.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
     added.set(distance, job.imageId);
   }
   const [near, middle, far] = [added.get(3), added.get(6), added.get(9)];
@@ -86,12 +86,12 @@ test('a pair that was found is seen from both of its images, once, and not with 
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
   const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
-  await completion.complete(job, [], facts);
+  await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);
   const [again] = await catalog.jobs.claimDue('derive', 1, 60);
   const lamp = (await catalog.image(job.imageId))!;
   const back = { ...match, id: lamp.id, uuid: lamp.uuid };
-  await completion.complete(again!, [], derivedFactsOf('vase', { nearDuplicates: [back] }));
+  await jobs.complete(again!, [], derivedFactsOf('vase', { nearDuplicates: [back] }));
   expect((await catalog.image(id))?.nearDuplicates).toEqual([back]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
@@ -102,11 +102,7 @@ test('a pair that was found is seen from both of its images, once, and not with 
 test('a vector without any feature is similar to nothing, and breaks no search', async () => {
   const job = await catalog.upload('blank');
   const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
-  await completion.complete(
-    job,
-    [],
-    derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }),
-  );
+  await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
   const like = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
   expect(like).toEqual({ found: [], searched: 1 });

@@ -7,7 +7,7 @@ import { hashOf } from '../support/inner/records.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 
 const database = await openDatabase();
-const { forgetting, imports, references, urlIntake, tenants, sweeping } = makeQueries(database);
+const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
 /** Removes what the tests before have left; their tenants stay, and are young. */
@@ -23,7 +23,7 @@ async function importOf(
   days: number,
 ): Promise<{ id: number; imageId: number }> {
   const url = `https://a.example/${name}.jpg`;
-  const [recorded] = await urlIntake.record(
+  const [recorded] = await jobs.enqueueUrls(
     [{ tenantId, url, urlHash: hashOf(url), reference: undefined }],
     'reuse-completed',
     50,
@@ -55,7 +55,9 @@ test('finished jobs are forgotten after the time of their state, others never', 
       );
     }
   }
-  expect([await forgetting.jobs('completed', 7), await forgetting.jobs('failed', 30)]).toEqual([2, 1]);
+  expect([await expiredRows.removeJobs('completed', 7), await expiredRows.removeJobs('failed', 30)]).toEqual([
+    2, 1,
+  ]);
   const left = await rowsOf<{ state: string; age: number }>(
     database,
     'SELECT state, extract(day FROM now() - created_at)::int AS age FROM jobs ORDER BY state, age',
@@ -83,7 +85,7 @@ test('imports are forgotten with their lines, and their images stay', async () =
   await finish(old.imageId);
   await finish(young.imageId);
   await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
-  expect(await forgetting.imports(90)).toBe(2);
+  expect(await expiredRows.removeImports(90)).toBe(2);
   expect(
     await Promise.all([old, young, inWork, deleted].map(async ({ id }) => Boolean(await foundImport(id)))),
   ).toEqual([false, true, true, false]);
@@ -108,7 +110,7 @@ test('an image whose URL never brought a picture is forgotten, unless somebody u
   await set('retried', "status = 'pending'");
   await set('with content', `content_hash = '${hashOf('content')}'`);
   await set('deleted', 'deleted_at = now()');
-  expect(await forgetting.imagesWithoutContent(90)).toBe(1);
+  expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
   const left = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
   expect(left.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
@@ -121,7 +123,7 @@ test('more imports than one statement removes are forgotten, too', async () => {
   await database.runScript(`
     INSERT INTO imports (uuid, total, created_at)
     SELECT gen_random_uuid(), 0, now() - interval '91 days' FROM generate_series(1, 120)`);
-  expect(await forgetting.imports(90)).toBe(120);
+  expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
 test('a tenant is forgotten that has nothing and that nobody uses; usage is what it was', async () => {
@@ -154,19 +156,19 @@ test('a tenant is forgotten that has nothing and that nobody uses; usage is what
   await database.runScript(
     `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${idOf('with import')}, 0)`,
   );
-  await sweeping.foldUsage();
+  await usage.fold();
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
   );
   // Others of this file may have left tenants without images, but none that is old.
-  expect(await forgetting.tenants(30)).toBe(2);
+  expect(await expiredRows.removeTenants(30)).toBe(2);
   const left = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
   expect(names.filter((name) => !left.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
     'empty',
     'emptied',
   ]);
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
-  await sweeping.foldUsage();
+  await usage.fold();
   expect(await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${idOf('emptied')}`)).toEqual(
     [],
   );
@@ -179,9 +181,9 @@ test('who writes for a tenant keeps it, and a name that was forgotten is a new t
   // This process noted the use a moment ago; another one, or this one in an hour, notes it again.
   const other = makeQueries(database);
   expect(await other.tenants.ensure('comes-back')).toEqual(first);
-  expect(await forgetting.tenants(30)).toBe(0);
+  expect(await expiredRows.removeTenants(30)).toBe(0);
   await age('comes-back', 31);
-  expect(await forgetting.tenants(30)).toBe(1);
+  expect(await expiredRows.removeTenants(30)).toBe(1);
   const { tenants: later } = makeQueries(database);
   expect(await later.find('comes-back')).toBeUndefined();
   const second = await later.ensure('comes-back');
@@ -196,7 +198,7 @@ test('of a tenant that is used while a sweep runs, either both or none is there'
     await tenants.ensure(name);
     await age(name, 31);
     const writer = makeQueries(database);
-    const [, tenant] = await Promise.all([forgetting.tenants(30), writer.tenants.ensure(name)]);
+    const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);
   }
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(10);

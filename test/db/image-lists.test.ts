@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { type ImageFilter, makeImageQueries } from '../../src/db/images.ts';
+import { type ImageFilter, makeImageQueries } from '../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { jobStates } from '../../src/model/job.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';
@@ -25,7 +25,7 @@ beforeEach(async () => {
     all.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
       const made = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
-      await makeCompletionQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
+      await makeJobQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
     }
   }
   await database.runScript(
@@ -75,7 +75,7 @@ test('a principal of one tenant sees that tenant only', async () => {
   expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
-  expect(await deletion.hide(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
+  expect(await deletion.softDelete(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
 });
 
@@ -89,11 +89,11 @@ test('an image is found by its number and by its UUID', async () => {
 
 test('a deleted image is hidden from every question, and deleted once only', async () => {
   const reference = { id: all[0]! };
-  expect(await deletion.hide(openPrincipal, reference, false)).toMatchObject({
+  expect(await deletion.softDelete(openPrincipal, reference, false)).toMatchObject({
     outcome: 'deleted',
     image: reference,
   });
-  expect(await deletion.hide(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
+  expect(await deletion.softDelete(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, reference)).toBeUndefined();
   expect(await images.findBare(openPrincipal, reference)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
@@ -102,7 +102,7 @@ test('a deleted image is hidden from every question, and deleted once only', asy
 
 test('of many who delete the same image at once, one is told that it did', async () => {
   const answers = await Promise.all(
-    Array.from({ length: 10 }, () => deletion.hide(openPrincipal, { id: all[1]! }, false)),
+    Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: all[1]! }, false)),
   );
   expect(answers.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });

@@ -1,15 +1,13 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../support/inner/database.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
-const intake = makeIntakeQueries(database);
 const images = makeImageQueries(database);
 const jobs = makeJobQueries(database);
 const tenants = makeTenantQueries(database);
@@ -22,7 +20,7 @@ const counts = () =>
   );
 
 test('a new picture becomes an image and a job that waits for a worker', async () => {
-  const recorded = await intake.record(uploadOf(shop.id, 'vase'));
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
   expect(recorded.outcome).toBe('new');
   const image = await images.find(openPrincipal, { id: recorded.imageId });
   expect(image).toMatchObject({
@@ -44,7 +42,7 @@ test('a new picture becomes an image and a job that waits for a worker', async (
 });
 
 test('a picture that its recorder works on is claimed from the start', async () => {
-  const recorded = await intake.record(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
   if (recorded.outcome === 'known') throw new Error('It was known.');
@@ -52,8 +50,8 @@ test('a picture that its recorder works on is claimed from the start', async () 
 });
 
 test('the same content again is known and adds nothing', async () => {
-  const first = await intake.record(uploadOf(shop.id, 'twice'));
-  expect(await intake.record(uploadOf(shop.id, 'twice'))).toEqual({
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
+  expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
     outcome: 'known',
     imageId: first.imageId,
   });
@@ -62,7 +60,7 @@ test('the same content again is known and adds nothing', async () => {
 
 test('a hundred at once with the same content make one image and one job', async () => {
   const all = await Promise.all(
-    Array.from({ length: 100 }, () => intake.record(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
+    Array.from({ length: 100 }, () => jobs.enqueueUpload(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
   );
   expect(new Set(all.map(({ imageId }) => imageId)).size).toBe(1);
   expect(all.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
@@ -71,7 +69,7 @@ test('a hundred at once with the same content make one image and one job', async
 
 test('the same content of two tenants is two images', async () => {
   const [mine, theirs] = await Promise.all(
-    [shop, other].map((tenant) => intake.record(uploadOf(tenant.id, 'shared'))),
+    [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
   );
   expect(mine?.outcome).toBe('new');
   expect(theirs?.outcome).toBe('new');
@@ -79,7 +77,7 @@ test('the same content of two tenants is two images', async () => {
 });
 
 test('the content of a failed image is tried again under the same image', async () => {
-  const first = await intake.record(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
   if (first.outcome === 'known') throw new Error('It was known.');
   const attempt = {
     failureClass: 'permanent',
@@ -88,7 +86,7 @@ test('the content of a failed image is tried again under the same image', async 
     error: 'No.',
   } as const;
   await jobs.recordFailure(first.job, attempt, { state: 'failed' });
-  const again = await intake.record(uploadOf(shop.id, 'failed'));
+  const again = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
   expect(again).toMatchObject({ outcome: 'again', imageId: first.imageId });
   expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
     status: 'pending',
@@ -101,9 +99,9 @@ test('the content of a failed image is tried again under the same image', async 
 });
 
 test('the content of a deleted image becomes a new image', async () => {
-  const first = await intake.record(uploadOf(shop.id, 'returned'));
-  await makeDeletionQueries(database).hide(openPrincipal, { id: first.imageId }, false);
-  const second = await intake.record(uploadOf(shop.id, 'returned'));
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
+  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
   expect(second.outcome).toBe('new');
   expect(second.imageId).not.toBe(first.imageId);
   expect((await images.findByContent(shop.id, hashOf('returned')))?.id).toBe(second.imageId);

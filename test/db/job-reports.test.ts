@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { JobFilter } from '../../src/db/job-reports.ts';
+import type { JobFilter } from '../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob, FailureClass } from '../../src/model/job.ts';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
@@ -76,8 +76,8 @@ test('a principal of one tenant sees the jobs of that tenant only', async () => 
   expect(await list({}, ofShop)).toHaveLength(4);
   expect(await list({ tenant: 'other' }, ofShop)).toEqual([]);
   expect(await reports.find(ofShop, foreign.id)).toBeUndefined();
-  expect(await reports.retry(ofShop, foreign.id)).toBe('not-found');
-  expect(await reports.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
+  expect(await jobs.retry(ofShop, foreign.id)).toBe('not-found');
+  expect(await jobs.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
     { id: broken.id, kind: 'derive' },
   ]);
   expect(await reports.find(openPrincipal, foreign.id)).toMatchObject({ state: 'failed' });
@@ -103,7 +103,7 @@ test('a retried job waits again with all of its tries, and keeps its history', a
   await database.runScript(
     `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
   );
-  expect(await reports.retry(openPrincipal, crashed.id)).toBe('retried');
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('retried');
   expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
     state: 'pending',
     retries: 0,
@@ -125,27 +125,27 @@ test('a retried job waits again with all of its tries, and keeps its history', a
 });
 
 test('a job that has not failed is unfit for a retry, one that is not there is not found', async () => {
-  for (const { id } of [done, imported]) expect(await reports.retry(openPrincipal, id)).toBe('unfit');
-  expect(await reports.retry(openPrincipal, 424_242)).toBe('not-found');
+  for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
   expect(await reports.find(openPrincipal, done.id)).toMatchObject({ state: 'completed' });
 });
 
 test('a failed job whose image was deleted, purged or completed since is unfit', async () => {
   await catalog.hide(broken.imageId);
-  expect(await reports.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   await catalog.purge(broken.imageId);
-  expect(await reports.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   await catalog.finish(await catalog.upload('crashed'), 'crashed');
-  expect(await reports.retry(openPrincipal, crashed.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
 });
 
 test('only the last job of an image is retried: an older failure has had another run since', async () => {
   const again = await catalog.upload('broken');
   await fail(again, 'transient');
   expect(again.imageId).toBe(broken.imageId);
-  expect(await reports.retry(openPrincipal, broken.id)).toBe('unfit');
-  expect(await reports.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
-  expect(await reports.retry(openPrincipal, again.id)).toBe('retried');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
+  expect(await jobs.retry(openPrincipal, again.id)).toBe('retried');
 });
 
 test.each<[JobFilter, number]>([
@@ -155,15 +155,13 @@ test.each<[JobFilter, number]>([
   [{ tenant: 'other', failureClass: 'crash' }, 0],
   [{}, 3],
 ])('all failed jobs that %o leaves are retried at once', async (filter, count) => {
-  expect(await reports.retryAll(openPrincipal, filter)).toHaveLength(count);
+  expect(await jobs.retryAll(openPrincipal, filter)).toHaveLength(count);
   expect(await reports.countFailed()).toBe(3 - count);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
 });
 
 test('twenty retries of one job at once give it one run', async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, () => reports.retry(openPrincipal, broken.id)),
-  );
+  const answers = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
   expect(answers.filter((answer) => answer === 'retried')).toHaveLength(1);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
 });
@@ -172,7 +170,7 @@ test('the depth of the queue counts what waits and what is in work, by kind', as
   expect(await reports.depth()).toEqual([
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);
-  await reports.retryAll(openPrincipal, {});
+  await jobs.retryAll(openPrincipal, {});
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${broken.id}`);
   const [derive] = await reports.depth();
   expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobReportQueries } from '../../src/db/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../support/inner/database.ts';
@@ -56,7 +56,7 @@ test('a job that failed and is tried again by an operator stands at the end of t
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
-  await makeJobReportQueries(database).retry(openPrincipal, jobId);
+  await makeJobQueries(database).retry(openPrincipal, jobId);
   expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 

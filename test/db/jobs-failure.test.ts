@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobReportQueries } from '../../src/db/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';

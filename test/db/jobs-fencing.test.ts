@@ -1,9 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobReportQueries } from '../../src/db/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
-import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../src/model/job.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
@@ -13,7 +11,7 @@ import { derivedFactsOf, renditionOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
-const { complete } = makeCompletionQueries(database);
+const { complete } = makeJobQueries(database);
 const images = makeImageQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 const facts = derivedFactsOf('vase');
@@ -28,7 +26,7 @@ let successor: ClaimedJob;
 beforeEach(async () => {
   await recordPending(database, shop.id, 'vase');
   late = await claimOne(database);
-  await makeSweepQueries(database).takeOverLostLeases(10, true);
+  await makeJobQueries(database).takeOverLostLeases(10, true);
   successor = await claimOne(database);
 });
 

@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeImageQueries } from '../../src/db/images.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
-import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
+import { makeImageQueries } from '../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../support/inner/database.ts';
@@ -11,7 +9,6 @@ import { derivedFactsOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
-const sweeping = makeSweepQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
@@ -21,9 +18,9 @@ test('only leases that ran out are taken over, and no retry is spent', async () 
   await recordPending(database, shop.id, 'alive');
   const alive = await claimOne(database, 60);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(await sweeping.takeOverLostLeases(10, false)).toEqual({
-    again: [{ id: dead.id, kind: 'derive' }],
-    givenUp: 0,
+  expect(await jobs.takeOverLostLeases(10, false)).toEqual({
+    requeued: [{ id: dead.id, kind: 'derive' }],
+    failed: 0,
   });
   expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null });
   expect(await claimOne(database)).toMatchObject({ id: dead.id, retries: 0, crashes: 0, leaseLosses: 1 });
@@ -34,15 +31,15 @@ test('a process that is alone takes every lease over, whatever time it has left'
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
   await jobs.claimDue('derive', 2, 3600);
-  expect((await sweeping.takeOverLostLeases(10, true)).again).toHaveLength(2);
+  expect((await jobs.takeOverLostLeases(10, true)).requeued).toHaveLength(2);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(2);
 });
 
 test('jobs that wait or have ended lose nothing', async () => {
   await recordPending(database, shop.id, 'done');
-  await makeCompletionQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
+  await makeJobQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'waiting');
-  expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: [], givenUp: 0 });
+  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 0 });
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
@@ -50,11 +47,11 @@ test('the tenth lost worker is taken for the job’s own doing: it fails, with a
   const { jobId, imageId } = await recordPending(database, shop.id, 'worker killer');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);
-    expect((await sweeping.takeOverLostLeases(10, true)).again).toHaveLength(1);
+    expect((await jobs.takeOverLostLeases(10, true)).requeued).toHaveLength(1);
   }
   await claimOne(database);
-  expect(await sweeping.takeOverLostLeases(10, true)).toEqual({ again: [], givenUp: 1 });
-  const sentence = 'The worker was lost 10 times while it worked on this picture.';
+  expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
+  const sentence = 'The worker was lost 10 times while it processed this picture.';
   expect(await imageOf(imageId)).toMatchObject({
     status: 'failed',
     error: sentence,

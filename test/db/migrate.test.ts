@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
-import { makePurgeQueries } from '../../src/db/purging.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
+import { makePurgeQueries } from '../../src/db/purge/purging.ts';
 import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 

@@ -10,8 +10,8 @@ import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
 const filled = await openDatabase();
 const { database, plansOf } = watchDatabase(filled);
 const queries = makeQueries(database);
-const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, sweeping } = queries;
-const { tenants, urlIntake, intake, deletion, completion, recounting, forgetting } = queries;
+const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
+const { tenants, deletion, recounting, expiredRows } = queries;
 const small: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -66,40 +66,40 @@ const asked: Record<string, () => Promise<unknown>> = {
   'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
   'depth of the queue': () => reports.depth(),
   'a number of failed jobs': () => reports.countFailed(),
-  'a retry': () => reports.retry(openPrincipal, 3),
+  'a retry': () => jobs.retry(openPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
   'renditions asked for anew': () => jobs.requeue(vase.id, 50),
-  'an upload': () => intake.record(uploadOf(1, 'new', { leaseSeconds: 60 })),
+  'an upload': () => jobs.enqueueUpload(uploadOf(1, 'new', { leaseSeconds: 60 })),
   'an import': () =>
-    urlIntake.record(
+    jobs.enqueueUrls(
       [{ tenantId: 1, url: 'u', urlHash: hashOf('u'), reference: 'page' }],
       'reuse-completed',
       50,
     ),
   'a completion': async () => {
-    const recorded = await intake.record(uploadOf(1, 'done', { leaseSeconds: 60 }));
-    if ('job' in recorded) await completion.complete(recorded.job, [], derivedFactsOf('done'));
+    const recorded = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
   },
   'a reference': () => references.add(vase.id, 'page'),
-  'a deletion': () => deletion.hide(openPrincipal, { id: 4_001 }, true),
+  'a deletion': () => deletion.softDelete(openPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
-  'lost leases': () => sweeping.takeOverLostLeases(10, false),
-  'old jobs': () => forgetting.jobs('completed', 7),
-  'old imports': () => forgetting.imports(90),
-  'images without content': () => forgetting.imagesWithoutContent(90),
-  'tenants without images': () => forgetting.tenants(30),
-  'originals to check': () => sweeping.originalsAfter(10_000, 500),
+  'lost leases': () => jobs.takeOverLostLeases(10, false),
+  'old jobs': () => expiredRows.removeJobs('completed', 7),
+  'old imports': () => expiredRows.removeImports(90),
+  'images without content': () => expiredRows.removeImagesWithoutContent(90),
+  'tenants without images': () => expiredRows.removeTenants(30),
+  'originals to check': () => storedFiles.originalsAfter(10_000, 500),
   'files to check': () =>
-    sweeping.unnamedFiles([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
+    storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'owners of a tenant’s files': () => recounting.settleOwnersOf(5),
+  'owners of a tenant’s files': () => recounting.assignOwnersOf(5),
   'tenants to recount': () => recounting.tenantsAfter(0, 500),
   'a withdrawal': async () => {
-    const recorded = await intake.record(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
     if (!('job' in recorded)) throw new Error('It was known.');
     const removeOriginal = () => Promise.resolve();
-    await intake.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
+    await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
     const [first] = await purging.deleted(null, hourAgo, { limit: 1 });

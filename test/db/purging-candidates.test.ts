@@ -63,7 +63,7 @@ test('an image in use is none, until its last user has gone', async () => {
 
 test('an image that waits or is in work is never a candidate, nor one that has no content yet', async () => {
   await catalog.upload('held');
-  await catalog.intake.record(uploadOf(shop.id, 'waits'));
+  await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'waits'));
   const job = await catalog.beginImport('https://example.com/none');
   await catalog.fail(job);
   expect(await unused()).toEqual([done, failed, foreign]);

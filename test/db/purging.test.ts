@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RemovedImage } from '../../src/db/purging.ts';
+import type { RemovedImage } from '../../src/db/purge/purging.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';

@@ -37,14 +37,14 @@ test('counters that are right stay as they are', async () => {
   await fill();
   const before = await countedUsage(database);
   expect(await correct()).toEqual({ corrected: 0, errors: [] });
-  await catalog.sweeping.foldUsage();
+  await catalog.usage.fold();
   expect(await correct()).toEqual({ corrected: 0, errors: [] });
   expect(await countedUsage(database)).toEqual(before);
 });
 
 test('counters that are wrong, missing or left over are corrected and reported', async () => {
   await fill();
-  await catalog.sweeping.foldUsage();
+  await catalog.usage.fold();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
     VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'gone', 3, 70);
@@ -91,7 +91,7 @@ test('two recounts at once correct once, also while images come and go', async (
     correct(),
     catalog.add('meanwhile'),
     correct(),
-    catalog.sweeping.foldUsage(),
+    catalog.usage.fold(),
     catalog.add('and later').then((id) => catalog.hide(id)),
     correct(),
   ]);

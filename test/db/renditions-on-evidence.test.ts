@@ -15,7 +15,7 @@ async function addOld(content: string, vector?: readonly number[]): Promise<numb
   const job = await catalog.upload(content);
   const { embedding } = derivedFactsOf(content);
   const old = { space: 'classic-1', vector: vector ?? embedding.vector };
-  await catalog.completion.complete(
+  await catalog.jobs.complete(
     job,
     catalog.renditionsOf(content),
     derivedFactsOf(content, { embedding: old }),

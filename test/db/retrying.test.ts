@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { retrying } from '../../src/db/retrying.ts';
+import { retrying } from '../../src/db/engine/retrying.ts';
 import { AppError } from '../../src/errors.ts';
 
 const failing = (error: Error, times: number) => {

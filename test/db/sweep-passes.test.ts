@@ -1,19 +1,21 @@
 import { expect, test } from 'vitest';
-import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeInstallationQueries } from '../../src/db/installation.ts';
 import { useDatabase } from '../support/inner/database.ts';
 
 const database = await useDatabase();
-const sweeping = makeSweepQueries(database);
+const installation = makeInstallationQueries(database);
 
 test('of many who want to make a pass at once, one does', async () => {
-  const answers = await Promise.all(Array.from({ length: 10 }, () => sweeping.beginPass('orphans', 3600)));
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => installation.beginPass('orphans', 3600)),
+  );
   expect(answers.filter(Boolean)).toHaveLength(1);
 });
 
 test('a pass is made again when its time has come, and each one for itself', async () => {
-  expect(await sweeping.beginPass('daily', 3600)).toBe(true);
-  expect(await sweeping.beginPass('daily', 3600)).toBe(false);
-  expect(await sweeping.beginPass('another', 3600)).toBe(true);
+  expect(await installation.beginPass('daily', 3600)).toBe(true);
+  expect(await installation.beginPass('daily', 3600)).toBe(false);
+  expect(await installation.beginPass('another', 3600)).toBe(true);
   await database.runScript("UPDATE sweep_passes SET begun_at = now() - interval '55 minutes'");
-  expect(await sweeping.beginPass('daily', 3600)).toBe(true);
+  expect(await installation.beginPass('daily', 3600)).toBe(true);
 });

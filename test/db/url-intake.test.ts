@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { UrlLine } from '../../src/db/url-intake.ts';
+import type { UrlLine } from '../../src/db/jobs/enqueue-urls.ts';
 import { type DuplicateHandling, duplicateHandlings } from '../../src/model/import.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
@@ -11,7 +11,7 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { urlIntake, beginImport, finish, attach } = catalog;
+const { jobs, beginImport, finish, attach } = catalog;
 
 const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
   tenantId,
@@ -20,7 +20,7 @@ const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => (
   reference,
 });
 const record = (lines: readonly UrlLine[], handling: DuplicateHandling = 'reuse-completed') =>
-  urlIntake.record(lines, handling, 50);
+  jobs.enqueueUrls(lines, handling, 50);
 const counts = () =>
   rowOf<{ images: number; jobs: number }>(
     database,

@@ -40,7 +40,7 @@ async function addSharer(content: string, donorId: number): Promise<number> {
 afterEach(async () => {
   // Folding moves figures and changes none.
   const before = await countedUsage(database);
-  await catalog.sweeping.foldUsage();
+  await catalog.usage.fold();
   expect(await countedUsage(database)).toEqual(before);
 });
 
@@ -62,7 +62,7 @@ test('a deleted image does not count, a restored one does again', async () => {
   const id = await add('vase');
   await hide(id);
   expect(await usage()).toEqual(nothing);
-  await catalog.sweeping.foldUsage();
+  await catalog.usage.fold();
   await restore(id);
   expect(await usage()).toEqual(one);
 });

@@ -70,7 +70,7 @@ const operations: Record<string, Operation> = {
   complete: (state, _content, choice) =>
     end(state, choice, async ({ job, content }) => {
       const { catalog } = state;
-      if (job.kind === 'import' && (await catalog.shareKnown(job, content)) !== 'first-gone') return;
+      if (job.kind === 'import' && (await catalog.shareKnown(job, content)) !== 'first-unavailable') return;
       if (job.kind === 'import') await catalog.attach(job, content);
       await catalog.finish(job, content);
     }),
@@ -80,7 +80,7 @@ const operations: Record<string, Operation> = {
       if (job.kind === 'import') await catalog.attach(job, content);
       const older = state.images.filter(({ id }) => id < job.imageId);
       const donor = await catalog.image(pick(older, choice)?.id ?? 0);
-      if (!donor?.contentHash || (await catalog.shareWith(job, content, donor.id)) === 'donor-gone')
+      if (!donor?.contentHash || (await catalog.shareWith(job, content, donor.id)) === 'donor-unavailable')
         await catalog.finish(job, content);
     }),
   fail: (state, _content, choice) => end(state, choice, ({ job }) => state.catalog.fail(job)),
@@ -90,7 +90,7 @@ const operations: Record<string, Operation> = {
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
   redo,
-  fold: ({ catalog }) => catalog.sweeping.foldUsage(),
+  fold: ({ catalog }) => catalog.usage.fold(),
 };
 
 async function expectRightCounters(): Promise<void> {

@@ -1,9 +1,8 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeCompletionQueries } from '../../src/db/completion.ts';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeUsageQueries } from '../../src/db/usage.ts';
+import { makeUsageQueries } from '../../src/db/usage/usage.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { useDatabase } from '../support/inner/database.ts';
 import { claimOne, recordPending } from '../support/inner/jobs.ts';
@@ -19,7 +18,7 @@ let vase: number;
 /** The shop has a finished vase of 1000 bytes with renditions of 100 and 400, and a lamp of 500 that waits. */
 beforeEach(async () => {
   vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
-  await makeCompletionQueries(database).complete(
+  await makeJobQueries(database).complete(
     await claimOne(database),
     [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
     derivedFactsOf('vase'),
@@ -44,7 +43,7 @@ test('a tenant’s usage counts its images, renditions and bytes', async () => {
 });
 
 test('the same content uploaded again costs nothing', async () => {
-  await makeIntakeQueries(database).record(uploadOf(shop.id, 'vase', { bytes: 1000 }));
+  await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
 });
 
@@ -65,7 +64,7 @@ test('a tenant without pictures is listed with zeros; one that is not there is n
 });
 
 test('what is deleted does not count', async () => {
-  await makeDeletionQueries(database).hide(openPrincipal, { id: vase }, false);
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
     ...ofShop,
     images: 1,

@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
-import { makeIntakeQueries } from '../../src/db/intake.ts';
-import { makeJobQueries } from '../../src/db/jobs.ts';
-import { makeSweepQueries } from '../../src/db/sweeping.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
+import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../src/model/job.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
@@ -10,11 +8,11 @@ import { rowOf, useDatabase } from '../support/inner/database.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
 const database = await useDatabase();
-const intake = makeIntakeQueries(database);
+const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 
 async function recordHeld(content: string): Promise<ClaimedJob> {
-  const recorded = await intake.record(uploadOf(shop.id, content, { leaseSeconds: 60 }));
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
   if (recorded.outcome === 'known') throw new Error('It was known.');
   return recorded.job;
 }
@@ -22,7 +20,7 @@ async function recordHeld(content: string): Promise<ClaimedJob> {
 /** Withdraws, and tells whether the original was removed. */
 async function withdraw(job: ClaimedJob, content: string) {
   let removed = 0;
-  const withdrawn = await intake.withdraw(job, {
+  const withdrawn = await jobs.withdraw(job, {
     contentHash: hashOf(content),
     removeOriginal: () => Promise.resolve(void removed++),
   });
@@ -43,7 +41,7 @@ test('a withdrawn upload leaves no image, no job and no original', async () => {
 
 test('the original stays while a deleted image has the same content', async () => {
   const before = await recordHeld('kept');
-  await makeDeletionQueries(database).hide(openPrincipal, { id: before.imageId }, false);
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
   const job = await recordHeld('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
@@ -51,13 +49,13 @@ test('the original stays while a deleted image has the same content', async () =
 
 test('the same content of another tenant does not keep the original', async () => {
   const other = await makeTenantQueries(database).ensure('other');
-  await intake.record(uploadOf(other.id, 'both'));
+  await jobs.enqueueUpload(uploadOf(other.id, 'both'));
   expect(await withdraw(await recordHeld('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
 });
 
 test('a holder whose lease was taken over withdraws nothing', async () => {
   const job = await recordHeld('taken');
-  await makeSweepQueries(database).takeOverLostLeases(10, true);
+  await makeJobQueries(database).takeOverLostLeases(10, true);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
   const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
   expect(claimed?.id).toBe(job.id);
@@ -67,7 +65,7 @@ test('a holder whose lease was taken over withdraws nothing', async () => {
 
 test('when the original cannot be removed, the image stays', async () => {
   const job = await recordHeld('stuck');
-  const failing = intake.withdraw(job, {
+  const failing = jobs.withdraw(job, {
     contentHash: hashOf('stuck'),
     removeOriginal: () => Promise.reject(new Error('The disk is away.')),
   });
@@ -78,7 +76,7 @@ test('when the original cannot be removed, the image stays', async () => {
 test('a record of the same content that comes during a withdrawal waits and is new', async () => {
   const job = await recordHeld('race');
   const order: string[] = [];
-  const withdrawing = intake.withdraw(job, {
+  const withdrawing = jobs.withdraw(job, {
     contentHash: hashOf('race'),
     removeOriginal: async () => {
       order.push('removing');
@@ -86,7 +84,7 @@ test('a record of the same content that comes during a withdrawal waits and is n
       order.push('removed');
     },
   });
-  const recording = intake.record(uploadOf(shop.id, 'race')).then((recorded) => {
+  const recording = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((recorded) => {
     order.push('recorded');
     return recorded;
   });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
-import { openPostgresDatabase, type PostgresSettings } from '../../src/db/postgres.ts';
+import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine/postgres.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import {
   fileServerDatabase,

@@ -37,7 +37,7 @@ test('while the database is away requests get 503 with a sentence and a time, an
   const { status, headers, body } = await call(`${server.url}/v1/images`);
   expect({ status, body }).toMatchObject({
     status: 503,
-    body: { code: 'database_unavailable', detail: 'The database cannot be reached now; try again.' },
+    body: { code: 'database_unavailable', detail: 'The database cannot be reached; try again.' },
   });
   expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
   await proxy.resume();

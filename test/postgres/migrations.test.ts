@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,
@@ -58,5 +58,7 @@ test('a user who may not make tables is told so, and what to grant', async () =>
     await remove();
     await onServer(`DROP ROLE ${role}`);
   });
-  await expect(migrate(database)).rejects.toThrow(/may not make or change its tables .* grant it CREATE/);
+  await expect(migrate(database)).rejects.toThrow(
+    /is not allowed to create or change the tables .* grant it CREATE/,
+  );
 });

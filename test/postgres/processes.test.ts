@@ -124,6 +124,6 @@ test('a stop ends a start that waits for its database', async () => {
   const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await testFolder() };
   const server = launch(env.DATA_DIR, env);
   onTestFinished(() => server.kill9());
-  await vi.waitFor(() => expect(server.log()).toMatch(/does not answer yet; waiting/), 10_000);
+  await vi.waitFor(() => expect(server.log()).toMatch(/does not respond yet; waiting/), 10_000);
   expect(await server.stop()).toMatchObject({ code: 0 });
 });

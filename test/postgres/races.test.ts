@@ -22,7 +22,7 @@ async function expectExactUsage(): Promise<void> {
 }
 
 test('a hundred uploads of the same bytes are one image', async () => {
-  const recorded = await atOnce(100, () => queries.intake.record(uploadOf(shop.id, 'same')));
+  const recorded = await atOnce(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
   expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
 });
@@ -34,7 +34,7 @@ test('a hundred imports of the same URL are one run', async () => {
     urlHash: hashOf('a'),
     reference: undefined,
   };
-  const recorded = await atOnce(100, () => queries.urlIntake.record([line], 'reuse-completed', 50));
+  const recorded = await atOnce(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
   expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
 });
 
@@ -44,7 +44,7 @@ test('a new tenant that many name at once is one tenant', async () => {
 });
 
 test('of many workers no two get the same job, and no job is left', async () => {
-  for (let i = 0; i < 200; i++) await queries.intake.record(uploadOf(shop.id, `work ${i}`));
+  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `work ${i}`));
   const claimed: number[] = [];
   await atOnce(20, async () => {
     for (;;) {
@@ -58,10 +58,10 @@ test('of many workers no two get the same job, and no job is left', async () => 
 });
 
 test('of many who take lost leases over, each job is taken once', async () => {
-  for (let i = 0; i < 40; i++) await queries.intake.record(uploadOf(shop.id, `lost ${i}`));
+  for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `lost ${i}`));
   await queries.jobs.claimDue('derive', 40, 60);
   await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
-  await atOnce(10, () => queries.sweeping.takeOverLostLeases(10, false));
+  await atOnce(10, () => queries.jobs.takeOverLostLeases(10, false));
   const losses = await rowsOf<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
@@ -92,7 +92,7 @@ test('an upload while the same content is purged: the new row is there, and coun
     await catalog.hide(id);
     const [, recorded] = await Promise.all([
       catalog.purge(id),
-      queries.intake.record(uploadOf(shop.id, content)),
+      queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
     ]);
     expect(recorded.outcome).toBe('new');
     expect(await catalog.image(recorded.imageId)).toMatchObject({ contentHash: hashOf(content) });
@@ -112,7 +112,7 @@ test('usage stays exact while images come, go, come back and share at the same t
       const job = await catalog.upload(`borrower ${Math.random()}`);
       await catalog.shareWith(job, contents[ids.indexOf(id)] ?? '', id);
     },
-    () => queries.sweeping.foldUsage(),
+    () => queries.usage.fold(),
   ];
   for (let round = 0; round < rounds; round++) {
     await atOnce(12, async (index) => {

@@ -114,13 +114,13 @@ test('who comes to know of an upload while it is withdrawn learns that it is gon
   const withdrawing = catalog.withdraw(job, 'broken');
   await gate.waiting(1);
   const late = Promise.all([
-    catalog.intake.acknowledge(job.imageId),
+    catalog.images.acknowledge(job.imageId),
     catalog.references.add(job.imageId, 'product-42'),
   ]);
   await gate.waiting(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
-  expect(await late).toEqual(['gone', undefined]);
+  expect(await late).toEqual(['missing', undefined]);
 });
 
 test('a match that is purged while its near-duplicate completes is no match, and no error', async () => {
@@ -130,7 +130,7 @@ test('a match that is purged while its near-duplicate completes is no match, and
   const purging = catalog.purge(match);
   await gate.waiting(1);
   const facts = derivedFactsOf('near', { nearDuplicates: nearTo(match) });
-  const completing = catalog.completion.complete(job, catalog.renditionsOf('near'), facts);
+  const completing = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
   await gate.waiting(2);
   await gate.open();
   expect(await purging).toBeDefined();
@@ -146,7 +146,7 @@ test.each(['match', 'image'])(
     const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${gone}`);
     const purging = catalog.purge(gone);
     await gate.waiting(1);
-    const adding = catalog.completion.addNearDuplicates(ids.image, nearTo(ids.match));
+    const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearTo(ids.match));
     await gate.waiting(2);
     await gate.open();
     expect(await purging).toBeDefined();
@@ -165,7 +165,7 @@ test('a donor that is purged while its borrower completes', async () => {
   await gate.waiting(2);
   await gate.open();
   await purging;
-  expect(await sharing).toBe('donor-gone');
+  expect(await sharing).toBe('donor-unavailable');
   await catalog.finish(job, 'borrower');
   await expectExactUsage();
 });
@@ -174,7 +174,7 @@ test('a retry and a purge of one image, each of which holds what the other needs
   const job = await catalog.upload('failed');
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
-  const retrying = catalog.reports.retry(openPrincipal, job.id);
+  const retrying = catalog.jobs.retry(openPrincipal, job.id);
   await gate.waiting(1);
   const purging = catalog.purge(job.imageId);
   await gate.waiting(2);
@@ -218,7 +218,7 @@ test('an import that refers to a known image that is deleted at this moment begi
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const hiding = catalog.hide(first.imageId);
   await gate.waiting(1);
-  const importing = catalog.urlIntake.record([line], 'reuse-completed', 50);
+  const importing = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
   await gate.waiting(2);
   await gate.open();
   expect(await hiding).toMatchObject({ outcome: 'deleted' });

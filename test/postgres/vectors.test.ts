@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
+import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';

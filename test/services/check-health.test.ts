@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
+import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';
@@ -87,10 +87,10 @@ test('reports decoders that cannot be kept alive, and nothing else', async () =>
 });
 
 test('includes the queue, embeddings, free space and versions in the details', async () => {
-  const { check, database, tenants, completion, jobs } = await makeHealth();
+  const { check, database, tenants, jobs } = await makeHealth();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
-  await completion.complete(await claimOne(database), [], derivedFactsOf('done'));
+  await jobs.complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'failed');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });

@@ -117,7 +117,7 @@ test('makes a new image if the known one is deleted during the upload', async ()
         ...queries.images,
         async findByContent(tenantId, contentHash) {
           const known = await queries.images.findByContent(tenantId, contentHash);
-          if (known) await queries.deletion.hide(openPrincipal, { id: known.id }, false);
+          if (known) await queries.deletion.softDelete(openPrincipal, { id: known.id }, false);
           return known;
         },
       },

@@ -3,9 +3,9 @@ import { openStorage } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, type LockHolder, lockDataFolder } from '../../data-folder/lock.ts';
 import { makePrivate } from '../../data-folder/private-folder.ts';
-import { openEmbeddedDatabase } from '../../db/embedded.ts';
-import { migrate } from '../../db/migrate.ts';
-import { makeSweepQueries } from '../../db/sweeping.ts';
+import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
+import { migrate } from '../../db/engine/migrate.ts';
+import { makeInstallationQueries } from '../../db/installation.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeApiClient } from '../api-client.ts';
@@ -54,7 +54,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         const database = await openEmbeddedDatabase(directory);
         await migrate(database);
         makePrivate(directory);
-        await makeSweepQueries(database).isAlive();
+        await makeInstallationQueries(database).ping();
         found.push(...(await checkBelonging(config, database)));
         await database.close();
       },

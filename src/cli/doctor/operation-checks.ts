@@ -2,7 +2,7 @@ import { openStorage } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
 import type { Database } from '../../db/database.ts';
 import { makeInstallationQueries } from '../../db/installation.ts';
-import { makeJobReportQueries } from '../../db/job-reports.ts';
+import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
 import { describeIdleness } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import type { Finding } from './finding.ts';

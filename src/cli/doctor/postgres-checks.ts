@@ -1,7 +1,7 @@
 import { openDatabase } from '../../app/open-engines.ts';
 import type { Config } from '../../config.ts';
-import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
-import { makeSweepQueries } from '../../db/sweeping.ts';
+import { readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
+import { makeInstallationQueries } from '../../db/installation.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { attempt, type Finding } from './finding.ts';
 import { exitOnFailure } from '../stop-signals.ts';
@@ -17,7 +17,7 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
   const database = await opening.catch(() => undefined);
   if (!database) return [await attempt('database', '', unreachable, () => opening)];
   try {
-    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    const { version, pgvector } = await makeInstallationQueries(database).describe();
     const schema = await readSchemaState(database);
     return [
       { subject: 'database', state: `PostgreSQL ${version} answers` },

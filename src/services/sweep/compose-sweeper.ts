@@ -11,7 +11,10 @@ import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
 
 interface Dependencies {
-  readonly queries: Pick<Queries, 'sweeping' | 'forgetting' | 'images' | 'recounting'>;
+  readonly queries: Pick<
+    Queries,
+    'expiredRows' | 'images' | 'installation' | 'jobs' | 'recounting' | 'storedFiles' | 'usage'
+  >;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly queue: WorkQueue;
@@ -27,17 +30,18 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { sweeping, forgetting, images, recounting } = queries;
+  const { expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
   const { retention } = config;
   const { sweepLimit } = config.storage;
-  const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
+  const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
-    forgetRows: makeForgetRows({ forgetting, retention, logger }),
-    sweepOrphans: makeSweepOrphans({ sweeping, storage, sweepLimit, logger }),
+    forgetRows: makeForgetRows({ expiredRows, retention, logger }),
+    sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
-    findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, sweepLimit, logger }),
-    sweeping,
+    findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),
+    installation,
+    usage,
     staging,
     storage,
     logger,

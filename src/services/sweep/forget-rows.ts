@@ -1,9 +1,9 @@
 import type { Config } from '../../config.ts';
-import type { ForgetQueries } from '../../db/forgetting.ts';
+import type { ExpiredRowQueries } from '../../db/purge/expired-rows.ts';
 import type { Logger } from '../../model/logger.ts';
 
 interface Dependencies {
-  readonly forgetting: ForgetQueries;
+  readonly expiredRows: ExpiredRowQueries;
   readonly retention: Config['retention'];
   readonly logger: Logger;
 }
@@ -16,24 +16,28 @@ export interface ForgetRows {
 }
 
 /** @see ForgetRows */
-export function makeForgetRows({ forgetting, retention, logger }: Dependencies): ForgetRows {
+export function makeForgetRows({ expiredRows, retention, logger }: Dependencies): ForgetRows {
   const report = (removed: number, what: string, days: number) => {
     if (removed > 0) logger.info({ removed }, `${removed} ${what} were removed after ${days} days`);
   };
   return {
     async jobs() {
       const { completedJobDays, failedJobDays } = retention;
-      report(await forgetting.jobs('completed', completedJobDays), 'completed jobs', completedJobDays);
-      report(await forgetting.jobs('failed', failedJobDays), 'failed jobs', failedJobDays);
+      report(await expiredRows.removeJobs('completed', completedJobDays), 'completed jobs', completedJobDays);
+      report(await expiredRows.removeJobs('failed', failedJobDays), 'failed jobs', failedJobDays);
     },
     async imports() {
       const { importDays } = retention;
-      report(await forgetting.imports(importDays), 'imports', importDays);
-      report(await forgetting.imagesWithoutContent(importDays), 'images without a picture', importDays);
+      report(await expiredRows.removeImports(importDays), 'imports', importDays);
+      report(
+        await expiredRows.removeImagesWithoutContent(importDays),
+        'images without a picture',
+        importDays,
+      );
     },
     async tenants() {
       const { emptyTenantDays } = retention;
-      report(await forgetting.tenants(emptyTenantDays), 'tenants without images', emptyTenantDays);
+      report(await expiredRows.removeTenants(emptyTenantDays), 'tenants without images', emptyTenantDays);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../../config.ts';
-import type { ImageQueries } from '../../db/images.ts';
-import type { ContentFile, SweepQueries } from '../../db/sweeping.ts';
+import type { ImageQueries } from '../../db/images/images.ts';
+import type { ContentFile, StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
@@ -24,7 +24,7 @@ function exceeds({ share, count }: SweepLimit, wrong: number, total: number): bo
 const pageSize = 500;
 
 interface OrphanDependencies {
-  readonly sweeping: Pick<SweepQueries, 'unnamedFiles' | 'removeOrphan'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'listUnused' | 'removeUnused'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
   readonly sweepLimit: SweepLimit;
   readonly logger: Logger;
@@ -69,7 +69,7 @@ export function makeSweepOrphans(deps: OrphanDependencies): SweepOrphans {
 }
 
 async function findOrphans(
-  { sweeping, storage }: OrphanDependencies,
+  { storedFiles, storage }: OrphanDependencies,
   olderThan: Date,
 ): Promise<{ files: number; orphans: ContentFile[] }> {
   const orphans: ContentFile[] = [];
@@ -79,18 +79,18 @@ async function findOrphans(
     const old = page
       .filter(({ modifiedAt }) => modifiedAt < olderThan)
       .flatMap(({ key }) => parseKey(key) ?? []);
-    orphans.push(...(await sweeping.unnamedFiles(old)));
+    orphans.push(...(await storedFiles.listUnused(old)));
   }
   return { files, orphans };
 }
 
 async function removeAll(
-  { sweeping, storage }: OrphanDependencies,
+  { storedFiles, storage }: OrphanDependencies,
   orphans: readonly ContentFile[],
 ): Promise<number> {
   let removed = 0;
   for (const orphan of orphans) {
-    if (await sweeping.removeOrphan(orphan, () => storage.remove(orphan.key))) removed++;
+    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removed++;
   }
   return removed;
 }
@@ -107,7 +107,7 @@ async function* pages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFi
 }
 
 interface OriginalDependencies {
-  readonly sweeping: Pick<SweepQueries, 'originalsAfter'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'originalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
   readonly sweepLimit: SweepLimit;
@@ -153,12 +153,12 @@ export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissin
 
 /** Returns images that are not marked yet, and clears the mark of images whose original is whole again. */
 async function findDamages(deps: OriginalDependencies): Promise<{ checked: number; damages: Damage[] }> {
-  const { sweeping, storage, sweepLimit } = deps;
+  const { storedFiles, storage, sweepLimit } = deps;
   const damages: Damage[] = [];
   let checked = 0;
   let last = 0;
   for (;;) {
-    const page = await sweeping.originalsAfter(last, pageSize);
+    const page = await storedFiles.originalsAfter(last, pageSize);
     for (const { id, key, bytes, damaged } of page) {
       last = id;
       checked++;

@@ -107,7 +107,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls: services.ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageRef, force = false) => deletion.hide(openPrincipal, reference, force),
+    hide: (reference: ImageRef, force = false) => deletion.softDelete(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => reports.find(openPrincipal, jobId),
     /** Path of a stored file on the disk. */
