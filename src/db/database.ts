@@ -15,5 +15,5 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** What a query runs on: the database, or a transaction on it. */
+/** Executes queries: the database, or a transaction on it. */
 export type Queryable = Kysely<Schema> | Transaction<Schema>;

@@ -55,7 +55,7 @@ export function makeImportQueries({ sql: db }: Database) {
     },
   };
 
-  /** Counts refused lines, and the other lines by the status of their living images. */
+  /** Counts refused lines, and the other lines by the status of their image. Leaves out lines whose image was deleted. */
   async function countOutcomes(importId: number): Promise<Partial<Record<JobState | 'refused', number>>> {
     const { rows } = await sql<{ state: JobState | 'refused'; count: number }>`
       SELECT CASE WHEN l.outcome = 'refused' THEN 'refused' ELSE i.status END AS state, count(*) AS count

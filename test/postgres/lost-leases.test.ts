@@ -8,7 +8,7 @@ const database = await useDatabase();
 const { jobs, tenants } = makeQueries(database);
 const shop = await tenants.ensure('shop');
 
-test('a worker that was stopped in the middle of a transaction holds up nobody else’s jobs', async () => {
+test('takes over other jobs while a suspended worker holds row locks', async () => {
   const stopped = await recordPending(database, shop.id, 'stopped');
   const other = await recordPending(database, shop.id, 'other');
   await jobs.claimDue('derive', 2, 60);

@@ -45,7 +45,7 @@ export function isConnectionLost(error: unknown): boolean {
   return lostMessages.test(message) || stalePlan.test(message);
 }
 
-/** Converts errors that are not bugs, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */
+/** Converts an error that is no bug, such as an unreachable server, to an `AppError`. Returns others unchanged. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error;
   const code = codeOf(error);

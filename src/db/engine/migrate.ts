@@ -16,8 +16,8 @@ export interface MigrationReport {
 }
 
 /**
- * Migrates the schema to the newest version in one transaction: a process that is killed meanwhile leaves the previous
- * version. If several processes start concurrently, one migrates and the others wait.
+ * Migrates the schema to the newest version in one transaction: if the process is killed, the previous version
+ * remains. If several processes start concurrently, one migrates and the others wait.
  * @throws {DatabaseRefused} if the database is newer than this program, or the user may not change the schema.
  */
 export function migrate(database: Database): Promise<MigrationReport> {

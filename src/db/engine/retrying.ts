@@ -18,8 +18,8 @@ const firstPauseMs = 10;
 const maxPauseMs = 320;
 
 /**
- * Runs a transaction; retries it from the beginning if it lost a race. `work` may have effects outside the database only
- * after its last statement that can fail: PostgreSQL rolls back everything else.
+ * Runs a transaction; retries it from the beginning if it lost a race. PostgreSQL rolls back a failed attempt, so `work`
+ * may have effects outside the database only after its last statement.
  */
 export function retryingTransaction<T>(
   db: Kysely<Schema>,

@@ -5,7 +5,7 @@ import { codeOf } from './database-errors.ts';
 /** Oldest version of pgvector with the type `halfvec`. */
 const minVersion = '0.7.0';
 
-/** Whether the database can store embeddings. `reason` says why not, and what to do. */
+/** Whether the database can store embeddings. `reason` says why not, and how to fix it. */
 export type VectorSupport =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly reason: string };

@@ -23,7 +23,7 @@ const maxListedReferences = 100;
 export function makeDeletionQueries({ sql: db }: Database) {
   return {
     /**
-     * Deletes an image (soft): it is hidden at once, its files stay until a purge. Deletes an image in use only if
+     * Soft-deletes an image: it is hidden at once, and its files stay until a purge. An image in use is deleted only if
      * `force` is set.
      */
     softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
@@ -38,7 +38,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
         return { outcome: 'deleted', image };
       }),
 
-    /** Restores a deleted image; leaves a living one unchanged. Returns false if there is no such image. */
+    /** Restores a deleted image; leaves one that is not deleted unchanged. Returns false if it is missing. */
     restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);

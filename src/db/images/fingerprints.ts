@@ -28,8 +28,8 @@ export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
      * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, without
-     * exact copies. The index finds hashes that share one of 16 bands: up to 15 bits it misses none, at 20 bits 3 in
-     * 1,000.
+     * exact copies. The index finds hashes that share one of 16 bands. It misses none that differ in up to 15 bits, and
+     * 3 in 1,000 of those that differ in 20.
      */
     async neighbours(
       tenantId: number,

@@ -76,8 +76,8 @@ const renditionsColumn = sql<Rendition[]>`coalesce((
     FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
 
 /**
- * The living near-duplicates of a row of `images`, nearest first. A pair counts for both of its images. The other image
- * of each pair is looked up by a subquery: with a join, a planner that overestimates the pairs scans all images.
+ * The near-duplicates of a row of `images` that are not deleted, nearest first. A pair counts for both of its images. The
+ * other image of each pair is looked up by a subquery: with a join, a planner that overestimates the pairs scans all images.
  */
 const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,

@@ -7,7 +7,7 @@ import type { Database, Queryable } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
 
-/** Restricts a list of images. Every given field must match. */
+/** Filter of a list of images. Every given field must match. */
 export interface ImageFilter {
   readonly tenant?: string | undefined;
   readonly status?: JobState | undefined;
@@ -15,29 +15,29 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** The image that a tenant has of some content. */
+/** The first image of a tenant with some content. */
 export interface KnownContent {
   readonly id: number;
   readonly status: JobState;
   readonly damaged: boolean;
 }
 
-/** Queries on living images. Those that take a principal return only what it may see. */
+/** Queries on images that are not deleted. Those that take a principal return only what it may see. */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */
 export function makeImageQueries({ sql: db }: Database) {
   return {
     async find(principal: Principal, ref: ImageRef): Promise<ImageWithRenditions | undefined> {
-      return (await selectCompleteImages(db, principal, living(identifiedBy(ref))))[0];
+      return (await selectCompleteImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
     /** Finds an image without its renditions: one look-up by key, for hot paths. */
     async findBare(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
-      return (await selectImages(db, principal, living(identifiedBy(ref))))[0];
+      return (await selectImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds the first image of a tenant with this content: whether an upload of it is needed. */
+    /** Finds the first image of a tenant with this content, to decide whether an upload of it is needed. */
     async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
       const { rows } = await sql<KnownContent>`
         SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
@@ -52,14 +52,14 @@ export function makeImageQueries({ sql: db }: Database) {
       selectImages(
         db,
         { tenantId },
-        living(sql`images.content_hash = ${contentHash}`),
+        notDeleted(sql`images.content_hash = ${contentHash}`),
         sql`ORDER BY images.id LIMIT 100`,
       ),
 
     /** Lists images in the order of `ids`, without deleted ones. */
     async listByIds(principal: Principal, ids: readonly number[]): Promise<Image[]> {
       if (ids.length === 0) return [];
-      const images = await selectImages(db, principal, living(sql`images.id IN (${sql.join(ids)})`));
+      const images = await selectImages(db, principal, notDeleted(sql`images.id IN (${sql.join(ids)})`));
       const byId = new Map(images.map((image) => [image.id, image]));
       return ids.flatMap((id) => byId.get(id) ?? []);
     },
@@ -73,10 +73,15 @@ export function makeImageQueries({ sql: db }: Database) {
       // The ids are selected first, so that renditions and near-duplicates are read for the images of this page only.
       const onPage = sql`images.id IN (
         SELECT images.id FROM images
-        WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${living(matches(filter))}
+        WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${notDeleted(matches(filter))}
           AND ${isAfterCursor(page, 'images.id')}
         ORDER BY images.id DESC ${limitTo(page)})`;
-      const images = await selectCompleteImages(db, principal, living(onPage), sql`ORDER BY images.id DESC`);
+      const images = await selectCompleteImages(
+        db,
+        principal,
+        notDeleted(onPage),
+        sql`ORDER BY images.id DESC`,
+      );
       const total = await countImages(db, principal, filter);
       return pageOf(images, page.limit, total, (image) => image);
     },
@@ -107,7 +112,7 @@ export function makeImageQueries({ sql: db }: Database) {
   };
 }
 
-function living(condition: RawBuilder<unknown>): RawBuilder<boolean> {
+function notDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`images.deleted_at IS NULL AND ${condition}`;
 }
 
@@ -121,13 +126,13 @@ function matches({ tenant, status, createdAfter, createdBefore }: ImageFilter): 
   ]);
 }
 
-/** Compares the id and not the name, so that the planner knows how many images the tenant has and uses its index. */
+/** Compares ids and not names, so that the planner can estimate the number of the tenant's images and uses the index. */
 function isOfTenant(name: string): RawBuilder<boolean> {
   return sql`images.tenant_id = (SELECT id FROM tenants WHERE name = ${name})`;
 }
 
 /**
- * Counts the living images that match. Without a time range the count comes from the usage counters and from the small
+ * Counts the images that match. Without a time range the count comes from the usage counters and from the small
  * index of unfinished images: counting a hundred thousand rows would be the slowest part of a list.
  */
 async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {

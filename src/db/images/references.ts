@@ -15,7 +15,7 @@ interface Change {
 /** @see ReferenceQueries */
 export function makeReferenceQueries({ sql: db }: Database) {
   return {
-    /** Adds a reference unless the image has it. Returns `undefined` if there is no living image. */
+    /** Adds a reference unless the image has it. Returns `undefined` if the image is missing or deleted. */
     async add(imageId: number, reference: string): Promise<Change | undefined> {
       const { rows } = await sql<Change>`
         WITH locked_image AS (
@@ -35,7 +35,7 @@ export function makeReferenceQueries({ sql: db }: Database) {
       return rows[0];
     },
 
-    /** Removes a reference if the image has it. Returns `undefined` if there is no living image. */
+    /** Removes a reference if the image has it. Returns `undefined` if the image is missing or deleted. */
     async remove(imageId: number, reference: string): Promise<Change | undefined> {
       const { rows } = await sql<Change>`
         WITH locked_image AS (SELECT id FROM images WHERE id = ${imageId} AND deleted_at IS NULL FOR UPDATE),

@@ -2,13 +2,13 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Deletion, purge and withdrawal all hide the image first, with `softDeleteImage`. It transfers what the image shared with
- * others: its place as the first image with its content, and the ownership of its files. The caller holds the locks of
- * the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second does
- * not transfer anything to the first.
+ * Deletion, purge and withdrawal all soft-delete the image first. `softDeleteImage` transfers to other images what this
+ * one shared with them: its place as the first image with its content, and the ownership of its files. The caller has
+ * locked the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second
+ * does not transfer anything to the first.
  */
 
-/** Removes the rows of an image. Hides it first unless `isDeleted` says that it is hidden already. */
+/** Removes the rows of an image. Soft-deletes it first unless `isDeleted` is set. */
 export async function removeImage(
   transaction: Queryable,
   { id, isDeleted }: { readonly id: number; readonly isDeleted: boolean },
@@ -17,14 +17,14 @@ export async function removeImage(
   await sql`DELETE FROM images WHERE id = ${id}`.execute(transaction);
 }
 
-/** Hides a living image and transfers what it shares to other images. */
+/** Soft-deletes an image and transfers what it shares to other images. */
 export async function softDeleteImage(transaction: Queryable, imageId: number): Promise<void> {
   // Truncated to milliseconds, the precision of clients: the cursor of a list of deleted images is such a time.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
   );
-  // Its oldest living duplicate becomes the first image with this content.
+  // Its oldest duplicate becomes the first image with this content.
   await sql`
     UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
     FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
@@ -33,7 +33,7 @@ export async function softDeleteImage(transaction: Queryable, imageId: number): 
   await recordPurgeFigures(transaction, imageId);
 }
 
-/** Records what a purge of the image would remove: its files, and whether other images use some of them. */
+/** Records the figures of a purge of the image: its files, and whether other images have the same content or files. */
 async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     WITH sharing_images AS MATERIALIZED (
@@ -53,8 +53,8 @@ async function recordPurgeFigures(transaction: Queryable, imageId: number): Prom
 }
 
 /**
- * Gives each file of the image exactly one owner among the living images that use it: the present owner if it lives,
- * otherwise the first of them. The owner's usage includes the bytes of the file.
+ * Gives each file of the image exactly one owner among the images that use it and are not deleted: the present owner if
+ * possible, otherwise the oldest of them. The owner's usage includes the bytes of the file.
  */
 export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`

@@ -6,7 +6,7 @@ import { retryingTransaction } from '../engine/retrying.ts';
 import { lockContent } from '../images/content-lock.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** The downloaded original of an import. It is in storage. */
+/** The downloaded original of an import, which is in storage. */
 export interface FetchedContent {
   readonly contentHash: string;
   readonly originalKey: string;
@@ -15,11 +15,11 @@ export interface FetchedContent {
   readonly facts: PictureFacts;
 }
 
-/** processing → processing: an import has downloaded its original. */
+/** Query by which an import records its downloaded original: processing → processing. */
 export function makeAttachContentQueries({ sql: db }: Database) {
   return {
     /**
-     * Records the original of an import's image, as a duplicate if another living image of the tenant has the same
+     * Records the original of an import's image, as a duplicate if the tenant has another image with the same
      * content. Returns false if the lease was lost.
      */
     attachContent: (job: ClaimedJob, content: FetchedContent): Promise<boolean> =>

@@ -8,7 +8,7 @@ import type { Schema } from '../schema.ts';
 type ClaimedRow = Schema['jobs'] &
   Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url'> & { readonly is_first_run: boolean };
 
-/** pending → processing. */
+/** Query of the transition pending → processing. */
 export function makeClaimQueries({ sql: db }: Database) {
   return {
     /**
@@ -40,7 +40,7 @@ export function makeClaimQueries({ sql: db }: Database) {
   };
 }
 
-/** Only failed jobs outlive their image, so a claimed job always has one. */
+/** Only jobs that have ended can outlive their image, so a claimed job always has one. */
 function toClaimedJob(row: ClaimedRow): ClaimedJob {
   if (row.image_id === null) throw new Error(`Job ${row.id} was claimed without an image.`);
   const { original_key: key, content_hash: contentHash } = row;

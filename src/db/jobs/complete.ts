@@ -12,7 +12,7 @@ import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
-/** What was derived from a picture beside its renditions. */
+/** Facts that were derived from a picture together with its renditions. */
 export interface DerivedFacts {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
@@ -23,8 +23,8 @@ export interface DerivedFacts {
 export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
 
 /**
- * processing → completed, by the holder. Renditions, fingerprint, image and job become visible together. Each query
- * returns the completed image, or `undefined` if the lease was lost.
+ * Queries by which a holder completes a job: processing → completed. Renditions, fingerprint, image and job become
+ * visible together. Each query returns the completed image, or `undefined` if the lease was lost.
  */
 export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmbeddings }: VectorSupport) {
   return {
@@ -45,8 +45,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     },
 
     /**
-     * Completes a job with the `compared` renditions of the donor. Returns `donor-unavailable` if the donor was deleted or no
-     * longer uses exactly these files: the image then needs renditions of its own.
+     * Completes a job with the `compared` renditions of the donor. Returns `donor-unavailable` if the donor was deleted
+     * or no longer uses exactly these files: the image then needs renditions of its own.
      */
     completeSharing: (
       job: ClaimedJob,
@@ -76,8 +76,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
         if (firstId === undefined) return 'first-unavailable';
         if (!(await lockHeldJob(transaction, job))) return undefined;
         await sql`
-          UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash, original_key = first.original_key,
-            original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
+          UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash,
+            original_key = first.original_key, original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
             frames = first.frames, color_space = first.color_space, has_alpha = first.has_alpha, bit_depth = first.bit_depth
           FROM images first WHERE images.id = ${job.imageId} AND first.id = ${firstId}`.execute(transaction);
         return completeJob(transaction, job, { renditions: sharedRenditions(firstId), hasEmbeddings });
@@ -85,7 +85,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
   };
 }
 
-/** Returns whether the image is living and uses exactly these files. Its files are locked by the caller. */
+/** Returns whether the image is not deleted and uses exactly these files. The caller has locked its files. */
 async function stillUses(
   transaction: Queryable,
   imageId: number,
@@ -133,7 +133,7 @@ interface Completion {
   readonly donorId?: number;
 }
 
-/** Completes the job in one statement. The parts below are its common table expressions, in this order. */
+/** Completes the job in one statement. The functions below are its parts, in this order. */
 async function completeJob(
   db: Queryable,
   job: ClaimedJob,
@@ -141,15 +141,23 @@ async function completeJob(
 ): Promise<ImageWithRenditions | undefined> {
   const completedImage = sql`completed_image`;
   const nearDuplicates = facts?.nearDuplicates ?? [];
+  const parts = [
+    sql`locked_content AS MATERIALIZED (SELECT ${lockOf(job)})`,
+    sql`completed_job AS (${updateJob(job)})`,
+    sql`written_renditions AS (${upsertRenditions(renditions)})`,
+    sql`inherited_renditions AS (${passOnReplacedFiles()})`,
+    sql`completed_image AS (${updateImage(donorId)})`,
+  ];
+  if (facts)
+    parts.push(
+      sql`written_fingerprint AS (${upsertFingerprint(completedImage, job.tenantId, facts.fingerprint)})`,
+    );
+  if (facts && hasEmbeddings)
+    parts.push(sql`written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})`);
+  if (nearDuplicates.length > 0)
+    parts.push(sql`written_near_duplicates AS (${upsertNearDuplicates(completedImage, nearDuplicates)})`);
   const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
-    WITH locked_content AS MATERIALIZED (SELECT ${lockOf(job)}),
-    completed_job AS (${updateJob(job)}),
-    written_renditions AS (${upsertRenditions(renditions)}),
-    inherited_renditions AS (${passOnReplacedFiles()}),
-    completed_image AS (${updateImage(donorId)})
-    ${facts ? sql`, written_fingerprint AS (${upsertFingerprint(completedImage, job.tenantId, facts.fingerprint)})` : sql``}
-    ${facts && hasEmbeddings ? sql`, written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})` : sql``}
-    ${nearDuplicates.length > 0 ? sql`, written_near_duplicates AS (${upsertNearDuplicates(completedImage, nearDuplicates)})` : sql``}
+    WITH ${sql.join(parts)}
     SELECT completed_image.*, tenants.name AS tenant,
       (SELECT json_agg(json_build_object(${renditionFields('written_renditions')}) ORDER BY width, preset)
        FROM written_renditions) AS renditions
@@ -158,7 +166,7 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** Two images with the same content that are completed concurrently must not both own their files. */
+/** Locks the content: of two images with the same content that are completed concurrently, only one may own the files. */
 function lockOf({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
@@ -170,7 +178,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
     FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
 }
 
-/** Rows for renditions that were just made. A file that another living image owns is marked as shared. */
+/** Rows for renditions that were just made. A file that another image owns is marked as shared. */
 function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
@@ -198,7 +206,7 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
     RETURNING *`;
 }
 
-/** Makes the oldest living image that shares a file its owner, if this image owned the file and now uses another. */
+/** For each owned file that the image no longer uses, makes the oldest image that shares the file its owner. */
 function passOnReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
@@ -219,7 +227,7 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** The image that made the renditions: the donor's own donor while that one lives, otherwise the donor. */
+/** The image that made the renditions: the donor's own donor unless that one was deleted, otherwise the donor. */
 function firstDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`

@@ -24,7 +24,7 @@ export interface EnqueuedUrl {
   readonly job: DueJob | undefined;
 }
 
-/** New pending jobs of imports by URL. */
+/** Query that inserts the jobs of imports by URL: – → pending. */
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**

@@ -20,12 +20,12 @@ export interface NewUpload {
   readonly leaseSeconds?: number | undefined;
 }
 
-/** Outcome of an upload: a new image, a failed one that is processed again, or an image that exists already. */
+/** Outcome of an upload: a new image, a failed image that is processed again, or an image that exists already. */
 export type EnqueuedUpload =
   | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
   | { readonly outcome: 'known'; readonly imageId: number };
 
-/** A new job, pending or processing. */
+/** Queries that insert a job: – → pending or processing. */
 export function makeEnqueueQueries({ sql: db }: Database) {
   return {
     /** Records an upload: image and job. Waits for a transaction that records or removes the same content. */
@@ -55,7 +55,7 @@ interface Inserted {
   readonly jobId: number;
 }
 
-/** Every new upload runs this, so it is a single statement. Returns `undefined` if a living image has the content. */
+/** A single statement, because every new upload runs it. Returns `undefined` if the tenant has the content already. */
 async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
   const { facts } = upload;
   const { rows } = await sql<Inserted>`

@@ -6,15 +6,15 @@ import { heldBy } from './fence.ts';
 /** A failed attempt, before the database adds the time. */
 export type Attempt = Omit<FailedAttempt, 'at'>;
 
-/** What follows a failed attempt: a retry after a delay, which spends one of a budget, or the end. */
+/** Next state after a failed attempt: pending, for a retry that is charged to a budget, or failed. */
 export type NextStep =
   | { readonly state: 'pending'; readonly delaySeconds: number; readonly spend: 'retries' | 'crashes' }
   | { readonly state: 'failed' };
 
-/** processing → pending or failed, by the holder. */
+/** Query by which a holder records a failure: processing → pending or failed. */
 export function makeFailQueries({ sql: db }: Database) {
   return {
-    /** Records a failed attempt and what follows. Returns false if the lease was lost. */
+    /** Records a failed attempt and the next state. Returns false if the lease was lost. */
     recordFailure: (job: ClaimedJob, attempt: Attempt, next: NextStep): Promise<boolean> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql`
@@ -38,7 +38,7 @@ function spend(budget: 'retries' | 'crashes') {
   return sql`${sql.ref(budget)} = ${sql.ref(budget)} + 1`;
 }
 
-/** The history of a job with one more attempt, stamped with the time of the database. */
+/** SQL expression for the history of a job with one more attempt, stamped with the database's time. */
 export function withAttempt(attempt: Attempt) {
   return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
 }

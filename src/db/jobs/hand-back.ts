@@ -4,7 +4,7 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { heldBy } from './fence.ts';
 
-/** processing → pending, by the holder. */
+/** Query by which a holder that stops returns its jobs: processing → pending. */
 export function makeHandBackQueries({ sql: db }: Database) {
   return {
     /** Returns unfinished jobs to the queue, due at once. Spends no retry: the process is stopping. */

@@ -3,7 +3,7 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Database } from '../database.ts';
 import { heldBy } from './fence.ts';
 
-/** processing → processing. */
+/** Query of the heartbeat: processing → processing. */
 export function makeHeartbeatQueries({ sql: db }: Database) {
   return {
     /** Extends the leases of these jobs, at least one. Returns those that are still held. */

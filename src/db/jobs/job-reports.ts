@@ -6,7 +6,7 @@ import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 
-/** Restricts a list of jobs. Every given field must match. */
+/** Filter of a list of jobs. Every given field must match. */
 export interface JobFilter {
   readonly state?: JobState | undefined;
   readonly kind?: JobKind | undefined;

@@ -9,7 +9,7 @@ import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts'
 /** Outcome of a retry. `unfit`: the job has not failed, its image was deleted or completed, or a later job followed. */
 export type Retry = 'retried' | 'unfit' | 'not-found';
 
-/** failed → pending, by an operator. */
+/** Queries by which an operator retries failed jobs: failed → pending. */
 export function makeRetryQueries(database: Database) {
   const { sql: db } = database;
   const reports = makeJobReportQueries(database);

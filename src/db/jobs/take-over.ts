@@ -10,7 +10,7 @@ export interface TakenOver {
   readonly failed: number;
 }
 
-/** processing → pending or failed, by any process. */
+/** Query by which any process takes over lost jobs: processing → pending or failed. */
 export function makeTakeOverQueries({ sql: db }: Database) {
   return {
     /**

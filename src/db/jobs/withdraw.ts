@@ -6,7 +6,7 @@ import { lockFilesOf } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** processing → removed, by the holder. */
+/** Query by which a holder removes a job and its image: processing → –. */
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
-/** What a purge of deleted images would remove. */
+/** Figures of what a purge of deleted images would remove. */
 export interface DeletedFigures {
   readonly cutoff: Date;
   readonly images: number;
@@ -13,8 +13,8 @@ export interface DeletedFigures {
 }
 
 /**
- * Computes the figures from what each deletion recorded. Only for deleted images that have relatives (other images with
- * the same content or files) are the rows read.
+ * Computes the figures from those that each deletion recorded. Reads rows only for deleted images that have relatives:
+ * other images with the same content or files.
  */
 export async function readDeletedFigures(
   db: Queryable,

@@ -8,14 +8,14 @@ import { removeImage } from '../images/removal.ts';
 import { isVisibleTo } from '../lists.ts';
 import { readDeletedFigures } from './purge-figures.ts';
 
-/** Selects unused images. */
+/** Which unused images to select. */
 export interface UnusedFilter {
   /** `null` selects the images of all tenants. */
   readonly tenantId: number | null;
   readonly minAgeDays: number;
 }
 
-/** Why an image may be purged. Checked again when it is removed. */
+/** The condition under which an image may be purged. It is checked again when the image is removed. */
 export type PurgeReason = { readonly unusedForDays: number } | { readonly deletedBefore: Date };
 
 /** A file of a removed image. */
@@ -24,7 +24,7 @@ export interface RemovedFile {
   readonly bytes: number;
 }
 
-/** What the removal of an image's rows leaves to do. */
+/** Result of removing the rows of an image. */
 export interface RemovedImage {
   /** Number of its renditions. */
   readonly renditions: number;
@@ -74,7 +74,7 @@ export function makePurgeQueries(
       return rows[0]?.count ?? 0;
     },
 
-    /** Returns up to 20 names of tenants that have living images and never used references: all their images look unused. */
+    /** Returns up to 20 names of tenants that have images and never used references: all their images look unused. */
     async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
       const { rows } = await sql<{ name: string }>`
         SELECT t.name FROM tenants t

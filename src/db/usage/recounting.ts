@@ -38,7 +38,7 @@ export function makeRecountQueries({ sql: db }: Database) {
     },
 
     /**
-     * Gives each file that living images of the tenant use exactly one owner, which also updates the counters. Returns
+     * Gives each file that the tenant's images use exactly one owner, which also updates the counters. Returns
      * the number of images with a file that had no owner or several.
      */
     async assignOwnersOf(tenantId: number): Promise<number> {
@@ -95,7 +95,7 @@ function pageOfImages(tenantId: number, before: number) {
     WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${before} ORDER BY i.id DESC LIMIT ${pageSize}`;
 }
 
-/** Finds images with a file whose number of living owners is not one. `OFFSET 0` keeps the planner from a table scan. */
+/** Finds images with a file that has no owner, or several. `OFFSET 0` keeps the planner from a table scan. */
 async function findUnsettled(
   db: Queryable,
   tenantId: number,

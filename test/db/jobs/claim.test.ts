@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { attemptOf, claimOne, recordPending } from '../support/inner/jobs.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -20,7 +20,7 @@ const order = async (count: number, kind: 'derive' | 'import' = 'derive') => {
   return ids;
 };
 
-test('urgent jobs go first, then the older ones', async () => {
+test('claims urgent jobs first, then older ones', async () => {
   const batch = await record('batch', 100);
   const single = await record('single', 50);
   const inline = await record('inline', 10);
@@ -28,7 +28,7 @@ test('urgent jobs go first, then the older ones', async () => {
   expect(await order(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
 });
 
-test('tenants take turns: a long line of one holds up no other', async () => {
+test('alternates between tenants: a long queue of one does not delay the others', async () => {
   const [mall, kiosk] = [await tenants.ensure('mall'), await tenants.ensure('kiosk')];
   const of = (tenantId: number, content: string) =>
     recordPending(database, tenantId, content, { priority: 50 });
@@ -40,7 +40,7 @@ test('tenants take turns: a long line of one holds up no other', async () => {
   expect(await order(7)).toEqual([shops[3], malls[0], kiosks[0], shops[4], malls[1], shops[5], shops[6]]);
 });
 
-test('who waits already is not overtaken again and again by newcomers', async () => {
+test('does not let new jobs overtake a waiting tenant repeatedly', async () => {
   const mall = await tenants.ensure('mall');
   for (let i = 0; i < 5; i++) await record(`patient ${i}`);
   let overtaken = 0;
@@ -52,7 +52,7 @@ test('who waits already is not overtaken again and again by newcomers', async ()
   expect(overtaken).toBeLessThanOrEqual(3);
 });
 
-test('a job that failed and is tried again by an operator stands at the end of the line', async () => {
+test('queues a job that an operator retries at the end', async () => {
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
@@ -60,7 +60,7 @@ test('a job that failed and is tried again by an operator stands at the end of t
   expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 
-test('a claim takes no more than its limit, the most urgent ones', async () => {
+test('claims no more than its limit, the most urgent ones', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
   const urgent = await record('urgent', 10);
   const claimed = await jobs.claimDue('derive', 3, 60);
@@ -69,13 +69,13 @@ test('a claim takes no more than its limit, the most urgent ones', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(3);
 });
 
-test('a job whose time has not come is left alone', async () => {
+test('does not claim a job before it is due', async () => {
   const { jobId } = await record('later');
   await database.runScript(`UPDATE jobs SET run_at = now() + interval '1 hour' WHERE id = ${jobId}`);
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-test('a claimed job tells its holder what it needs, and shows that work is under way', async () => {
+test('returns what the holder needs, and sets the image to processing', async () => {
   const { jobId, imageId } = await record('facts');
   expect(await claimOne(database)).toEqual({
     id: jobId,
@@ -95,7 +95,7 @@ test('a claimed job tells its holder what it needs, and shows that work is under
   expect(image?.status).toBe('processing');
 });
 
-test('many who claim at once never get the same job', async () => {
+test('never gives the same job to two concurrent claims', async () => {
   for (let i = 0; i < 30; i++) await record(`crowd ${i}`);
   const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue('derive', 2, 60)));
   const ids = claims.flat().map(({ id }) => id);
@@ -103,7 +103,7 @@ test('many who claim at once never get the same job', async () => {
   expect(new Set(ids).size).toBe(30);
 });
 
-test('a lease lasts as long as asked by the clock of the database, and renewing begins it anew', async () => {
+test('grants a lease of the given length by the database’s clock, and renews it', async () => {
   await record('lease');
   const job = await claimOne(database, 60);
   const left = () =>
@@ -116,7 +116,7 @@ test('a lease lasts as long as asked by the clock of the database, and renewing 
   expect((await left()).seconds).toBeGreaterThan(400);
 });
 
-test('a lease that was lost cannot be renewed', async () => {
+test('does not renew a lost lease', async () => {
   await record('kept');
   const kept = await claimOne(database);
   await record('lost');
@@ -128,7 +128,7 @@ test('a lease that was lost cannot be renewed', async () => {
   expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
 });
 
-test('a job that is handed back is due at once and has spent nothing', async () => {
+test('makes a job that is handed back due at once, without spending a retry', async () => {
   const { imageId } = await record('back');
   const job = await claimOne(database);
   await jobs.handBack([job]);
@@ -144,6 +144,6 @@ test('a job that is handed back is due at once and has spent nothing', async () 
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: 2 });
 });
 
-test('handing nothing back is fine', async () => {
+test('accepts an empty list to hand back', async () => {
   await expect(jobs.handBack([])).resolves.toBeUndefined();
 });

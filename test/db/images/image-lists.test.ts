@@ -1,9 +1,9 @@
 import { beforeAll, expect, test } from 'vitest';
-import { type ImageFilter, makeImageQueries } from '../../src/db/images/images.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { jobStates } from '../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { openDatabase, rowOf, rowsOf } from '../support/inner/database.ts';
+import { type ImageFilter, makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { jobStates } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 
 const database = await openDatabase();
 const images = makeImageQueries(database);
@@ -13,7 +13,7 @@ const other = await tenants.ensure('other');
 const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
-/** 300 images of two tenants in all states, some of them deleted, one each hour. */
+/** 300 images of two tenants in all states, some of them deleted, one per hour. */
 beforeAll(async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)
@@ -33,7 +33,7 @@ const filters: ImageFilter[] = [undefined, 'shop', 'other', 'nobody'].flatMap((t
   [undefined, ...jobStates].flatMap((status) => ranges.map((range) => ({ tenant, status, ...range }))),
 );
 
-/** Ids that a filter leaves, by a plain look at the table. */
+/** Ids of the images that match a filter, by a plain scan of the table. */
 async function recount(filter: ImageFilter, principal: Principal): Promise<number[]> {
   const { tenant, status, createdAfter, createdBefore } = filter;
   const rows = await rowsOf<{ id: number }>(
@@ -50,25 +50,22 @@ async function recount(filter: ImageFilter, principal: Principal): Promise<numbe
 test.each([
   ['everybody', openPrincipal],
   ['one tenant', ofShop],
-] as const)(
-  'every filter leaves what a recount leaves, and its total is right, for %s',
-  async (_, principal) => {
-    expect(filters).toHaveLength(80);
-    for (const filter of filters) {
-      const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
-      const expected = await recount(filter, principal);
-      const name = JSON.stringify(filter);
-      expect(
-        items.map(({ id }) => id),
-        name,
-      ).toEqual(expected);
-      expect(total, name).toBe(expected.length);
-    }
-  },
-);
+] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
+  expect(filters).toHaveLength(80);
+  for (const filter of filters) {
+    const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
+    const expected = await recount(filter, principal);
+    const name = JSON.stringify(filter);
+    expect(
+      items.map(({ id }) => id),
+      name,
+    ).toEqual(expected);
+    expect(total, name).toBe(expected.length);
+  }
+});
 
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
-  'pages by cursor are the pages by offset, without a gap or a repetition: %o',
+  'returns the same pages by cursor as by offset: %o',
   async (filter) => {
     const whole = await recount(filter, openPrincipal);
     const seen: number[] = [];
@@ -84,7 +81,7 @@ test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { crea
   },
 );
 
-test('a page that ends with the list has no next one, however exactly it fits', async () => {
+test('returns no cursor after the last image, even if the page is full', async () => {
   const { total } = await rowOf<{ total: number }>(
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
@@ -95,7 +92,7 @@ test('a page that ends with the list has no next one, however exactly it fits', 
   expect(oneMore.next).toBe(oneMore.items.at(-1)?.id);
 });
 
-test('a page by cursor stays where it was when newer images come', async () => {
+test('returns the same page by cursor after newer images were added', async () => {
   const first = await images.list(openPrincipal, {}, { limit: 10, offset: 0 });
   const before = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   await database.runScript(`

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -12,7 +12,7 @@ const { beginImport, attach, add, finish, hide } = catalog;
 const begin = () => beginImport('https://example.com/vase.jpg');
 const images = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
 
-test('an import’s image gets its content, and its job finds that at its next try', async () => {
+test('records the content of an import, which its next attempt finds', async () => {
   const job = await begin();
   expect(await attach(job, 'vase')).toBe(true);
   expect(await catalog.image(job.imageId)).toMatchObject({
@@ -33,7 +33,7 @@ test('an import’s image gets its content, and its job finds that at its next t
   });
 });
 
-test('content that a living image has makes a duplicate of that one', async () => {
+test('records an image with known content as a duplicate', async () => {
   const first = await add('vase');
   const job = await begin();
   await attach(job, 'vase');
@@ -42,7 +42,7 @@ test('content that a living image has makes a duplicate of that one', async () =
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
 });
 
-test('content of a deleted image, or of another tenant, makes no duplicate', async () => {
+test('makes no duplicate of a deleted image or of another tenant’s image', async () => {
   await hide(await add('vase'));
   await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
   const job = await begin();
@@ -50,14 +50,14 @@ test('content of a deleted image, or of another tenant, makes no duplicate', asy
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('the same content attached again is no duplicate of itself', async () => {
+test('makes no duplicate when the same content is attached again', async () => {
   const job = await begin();
   await attach(job, 'vase');
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('of ten imports that bring the same content at once, one is the first and the others its duplicates', async () => {
+test('makes one first image and nine duplicates of ten concurrent imports with the same content', async () => {
   const jobs = [];
   for (let i = 0; i < 10; i++) jobs.push(await begin());
   await Promise.all(jobs.map((job) => attach(job, 'vase')));
@@ -67,19 +67,19 @@ test('of ten imports that bring the same content at once, one is the first and t
   expect(found.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
 });
 
-test('a holder that lost its lease attaches and shares nothing', async () => {
+test('attaches and shares nothing after the lease was lost', async () => {
   await add('lamp');
-  const late = await begin();
+  const staleJob = await begin();
   await catalog.jobs.takeOverLostLeases(10, true);
   const [successor] = await catalog.jobs.claimDue('import', 1, 60);
   const before = await images();
-  expect(await attach(late, 'vase')).toBe(false);
-  expect(await catalog.shareKnown(late, 'lamp')).toBeUndefined();
+  expect(await attach(staleJob, 'vase')).toBe(false);
+  expect(await catalog.shareKnown(staleJob, 'lamp')).toBeUndefined();
   expect(await images()).toEqual(before);
   expect(await attach(successor!, 'vase')).toBe(true);
 });
 
-test('known content is shared with all of its facts and renditions, and costs no decoding', async () => {
+test('shares known content with all its facts and renditions', async () => {
   const first = await add('vase');
   const job = await begin();
   const shared = await catalog.shareKnown(job, 'vase');
@@ -99,7 +99,7 @@ test('known content is shared with all of its facts and renditions, and costs no
   );
 });
 
-test('content whose first image is deleted, damaged or not finished is not shared', async () => {
+test('shares no content whose first image is deleted, damaged or unfinished', async () => {
   const spoil = {
     gone: hide,
     damaged: (id: number) => catalog.images.markDamaged(id),
@@ -111,23 +111,27 @@ test('content whose first image is deleted, damaged or not finished is not share
   }
 });
 
-test('renditions of a donor that is deleted, or no longer shows what was compared, are not shared', async () => {
+test('shares no renditions of a donor that was deleted or uses other files than those compared', async () => {
   const donor = await add('vase');
   const { jobs } = catalog;
   const job = await catalog.upload('jugs');
-  const shown = (await catalog.image(donor))!.renditions;
+  const donorRenditions = (await catalog.image(donor))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
-    const compared = shown.map((rendition, place) => (place === 0 ? { ...rendition, ...change } : rendition));
+    const compared = donorRenditions.map((rendition, place) =>
+      place === 0 ? { ...rendition, ...change } : rendition,
+    );
     expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
       'donor-unavailable',
     );
   }
   await hide(donor);
-  expect(await jobs.completeSharing(job, donor, shown, derivedFactsOf('jugs'))).toBe('donor-unavailable');
+  expect(await jobs.completeSharing(job, donor, donorRenditions, derivedFactsOf('jugs'))).toBe(
+    'donor-unavailable',
+  );
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 
-test('of a donor with more presets, only those that were compared are shown', async () => {
+test('shares only the presets that were compared', async () => {
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');

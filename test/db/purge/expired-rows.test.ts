@@ -1,22 +1,22 @@
 import { expect, test } from 'vitest';
-import { makeQueries } from '../../src/db/queries.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { emptyTables, openDatabase, rowOf, rowsOf } from '../support/inner/database.ts';
-import { recordPending } from '../support/inner/jobs.ts';
-import { hashOf } from '../support/inner/records.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeQueries } from '../../../src/db/queries.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+import { recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
-/** Removes what the tests before have left; their tenants stay, and are young. */
+/** Removes the rows of earlier tests. Their tenants stay, and are recent. */
 async function begin(): Promise<void> {
   await emptyTables(database);
   await database.runScript('UPDATE tenants SET used_at = now()');
 }
 
-/** Takes the lines of an import in, and makes them and it as old as told. */
+/** Records an import with its images, and sets their age. */
 async function importOf(
   tenantId: number,
   name: string,
@@ -43,7 +43,7 @@ const foundImport = (id: number) => imports.find(openPrincipal, { id }, page);
 const age = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 
-test('finished jobs are forgotten after the time of their state, others never', async () => {
+test('removes completed and failed jobs after their retention, and no others', async () => {
   await begin();
   const { id } = await tenants.ensure('shop');
   for (const state of ['completed', 'failed', 'pending'] as const) {
@@ -58,11 +58,11 @@ test('finished jobs are forgotten after the time of their state, others never', 
   expect([await expiredRows.removeJobs('completed', 7), await expiredRows.removeJobs('failed', 30)]).toEqual([
     2, 1,
   ]);
-  const left = await rowsOf<{ state: string; age: number }>(
+  const remaining = await rowsOf<{ state: string; age: number }>(
     database,
     'SELECT state, extract(day FROM now() - created_at)::int AS age FROM jobs ORDER BY state, age',
   );
-  expect(left.map((job) => [job.state, job.age])).toEqual([
+  expect(remaining.map((job) => [job.state, job.age])).toEqual([
     ['completed', 6],
     ['failed', 6],
     ['failed', 8],
@@ -73,7 +73,7 @@ test('finished jobs are forgotten after the time of their state, others never', 
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
 });
 
-test('imports are forgotten with their lines, and their images stay', async () => {
+test('removes imports with their lines, but not their images', async () => {
   await begin();
   const { id: tenantId } = await tenants.ensure('shop');
   const [old, young, inWork, deleted] = [
@@ -96,7 +96,7 @@ test('imports are forgotten with their lines, and their images stay', async () =
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
 });
 
-test('an image whose URL never brought a picture is forgotten, unless somebody uses it or a retry has begun', async () => {
+test('removes images without content, unless they have a reference or are retried', async () => {
   await begin();
   const { id: tenantId } = await tenants.ensure('shop');
   const names = ['failed', 'young', 'used', 'retried', 'with content', 'deleted'];
@@ -111,14 +111,14 @@ test('an image whose URL never brought a picture is forgotten, unless somebody u
   await set('with content', `content_hash = '${hashOf('content')}'`);
   await set('deleted', 'deleted_at = now()');
   expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
-  const left = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
-  expect(left.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
+  const remaining = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
+  expect(remaining.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
   const found = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
   expect(found).toHaveLength(1);
 });
 
-test('more imports than one statement removes are forgotten, too', async () => {
+test('removes more imports than fit into one batch', async () => {
   await begin();
   await database.runScript(`
     INSERT INTO imports (uuid, total, created_at)
@@ -126,7 +126,7 @@ test('more imports than one statement removes are forgotten, too', async () => {
   expect(await expiredRows.removeImports(90)).toBe(120);
 });
 
-test('a tenant is forgotten that has nothing and that nobody uses; usage is what it was', async () => {
+test('removes unused tenants without rows, and leaves the usage unchanged', async () => {
   await begin();
   const names = [
     'with image',
@@ -160,10 +160,10 @@ test('a tenant is forgotten that has nothing and that nobody uses; usage is what
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
   );
-  // Others of this file may have left tenants without images, but none that is old.
+  // Other tests of this file may have left tenants without images, but recent ones.
   expect(await expiredRows.removeTenants(30)).toBe(2);
-  const left = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
-  expect(names.filter((name) => !left.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
+  const remaining = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
+  expect(names.filter((name) => !remaining.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
     'empty',
     'emptied',
   ]);
@@ -174,11 +174,11 @@ test('a tenant is forgotten that has nothing and that nobody uses; usage is what
   );
 });
 
-test('who writes for a tenant keeps it, and a name that was forgotten is a new tenant', async () => {
+test('keeps a tenant that is written to, and creates a new tenant for a removed name', async () => {
   await begin();
   const first = await tenants.ensure('comes-back');
   await age('comes-back', 31);
-  // This process noted the use a moment ago; another one, or this one in an hour, notes it again.
+  // This process recorded the use just now. Another process, or this one after an hour, records it again.
   const other = makeQueries(database);
   expect(await other.tenants.ensure('comes-back')).toEqual(first);
   expect(await expiredRows.removeTenants(30)).toBe(0);
@@ -191,7 +191,7 @@ test('who writes for a tenant keeps it, and a name that was forgotten is a new t
   await recordPending(database, second.id, 'new');
 });
 
-test('of a tenant that is used while a sweep runs, either both or none is there', async () => {
+test('keeps either both the tenant and its image or neither if a sweep runs meanwhile', async () => {
   await begin();
   for (let round = 0; round < 10; round += 1) {
     const name = `raced-${round}`;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob } from '../../src/model/job.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -17,7 +17,7 @@ async function recordHeld(content: string): Promise<ClaimedJob> {
   return recorded.job;
 }
 
-/** Withdraws, and tells whether the original was removed. */
+/** Withdraws an upload; returns whether it was withdrawn and how often its original was removed. */
 async function withdraw(job: ClaimedJob, content: string) {
   let removed = 0;
   const withdrawn = await jobs.withdraw(job, {
@@ -33,13 +33,13 @@ const counts = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
-test('a withdrawn upload leaves no image, no job and no original', async () => {
+test('leaves no image, no job and no original', async () => {
   const job = await recordHeld('broken');
   expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removed: 1 });
   expect(await counts()).toEqual({ images: 0, jobs: 0 });
 });
 
-test('the original stays while a deleted image has the same content', async () => {
+test('keeps the original while a deleted image has the same content', async () => {
   const before = await recordHeld('kept');
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
   const job = await recordHeld('kept');
@@ -47,13 +47,13 @@ test('the original stays while a deleted image has the same content', async () =
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('the same content of another tenant does not keep the original', async () => {
+test('does not keep the original for another tenant’s image', async () => {
   const other = await makeTenantQueries(database).ensure('other');
   await jobs.enqueueUpload(uploadOf(other.id, 'both'));
   expect(await withdraw(await recordHeld('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
 });
 
-test('a holder whose lease was taken over withdraws nothing', async () => {
+test('withdraws nothing after the lease was taken over', async () => {
   const job = await recordHeld('taken');
   await makeJobQueries(database).takeOverLostLeases(10, true);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
@@ -63,7 +63,7 @@ test('a holder whose lease was taken over withdraws nothing', async () => {
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('when the original cannot be removed, the image stays', async () => {
+test('keeps the image if the original cannot be removed', async () => {
   const job = await recordHeld('stuck');
   const failing = jobs.withdraw(job, {
     contentHash: hashOf('stuck'),
@@ -73,7 +73,7 @@ test('when the original cannot be removed, the image stays', async () => {
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('a record of the same content that comes during a withdrawal waits and is new', async () => {
+test('makes a new image of the same content that is uploaded during a withdrawal', async () => {
   const job = await recordHeld('race');
   const order: string[] = [];
   const withdrawing = jobs.withdraw(job, {

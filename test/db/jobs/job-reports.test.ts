@@ -1,11 +1,11 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { JobFilter } from '../../src/db/jobs/job-reports.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob, FailureClass } from '../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { attemptOf } from '../support/inner/jobs.ts';
+import type { JobFilter } from '../../../src/db/jobs/job-reports.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob, FailureClass } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { attemptOf } from '../../support/inner/jobs.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -25,7 +25,7 @@ let crashed: ClaimedJob;
 let imported: ClaimedJob;
 let foreign: ClaimedJob;
 
-/** Of the shop: one completed, two failed, an import in work. Of the other tenant: a failed one. In this order. */
+/** In this order: a completed job, two failed ones and a processing import of the shop, a failed one of the other tenant. */
 beforeEach(async () => {
   done = await catalog.upload('done');
   await catalog.finish(done, 'done');
@@ -44,7 +44,7 @@ async function list(filter: JobFilter, principal = openPrincipal) {
   return items.map(({ id }) => id);
 }
 
-test('jobs are listed newest first, with what an operator needs', async () => {
+test('lists jobs newest first, with what an operator needs', async () => {
   expect(await list({})).toEqual([foreign, imported, crashed, broken, done].map(({ id }) => id));
   expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
     kind: 'derive',
@@ -60,7 +60,7 @@ test('jobs are listed newest first, with what an operator needs', async () => {
   });
 });
 
-test('each filter narrows the list, and its total', async () => {
+test('applies each filter to the list and its total', async () => {
   const ids = (...held: ClaimedJob[]) => held.map(({ id }) => id);
   expect(await list({ state: 'failed' })).toEqual(ids(foreign, crashed, broken));
   expect(await list({ kind: 'import' })).toEqual(ids(imported));
@@ -72,7 +72,7 @@ test('each filter narrows the list, and its total', async () => {
   expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(broken));
 });
 
-test('a principal of one tenant sees the jobs of that tenant only', async () => {
+test('shows a principal of one tenant only that tenant’s jobs', async () => {
   expect(await list({}, ofShop)).toHaveLength(4);
   expect(await list({ tenant: 'other' }, ofShop)).toEqual([]);
   expect(await reports.find(ofShop, foreign.id)).toBeUndefined();
@@ -83,7 +83,7 @@ test('a principal of one tenant sees the jobs of that tenant only', async () => 
   expect(await reports.find(openPrincipal, foreign.id)).toMatchObject({ state: 'failed' });
 });
 
-test('pages by cursor are the pages by offset, and the last one has no next', async () => {
+test('returns the same pages by cursor as by offset, and no cursor after the last', async () => {
   const whole = await list({});
   const byCursor: number[] = [];
   let after: number | undefined;
@@ -99,7 +99,7 @@ test('pages by cursor are the pages by offset, and the last one has no next', as
   expect(byCursor).toEqual(whole);
 });
 
-test('a retried job waits again with all of its tries, and keeps its history', async () => {
+test('retries a job with new budgets, and keeps its history', async () => {
   await database.runScript(
     `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
   );
@@ -124,13 +124,13 @@ test('a retried job waits again with all of its tries, and keeps its history', a
   expect(await catalog.image(crashed.imageId)).toMatchObject({ status: 'completed' });
 });
 
-test('a job that has not failed is unfit for a retry, one that is not there is not found', async () => {
+test('refuses to retry a job that has not failed, and reports a missing one as not found', async () => {
   for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
   expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
   expect(await reports.find(openPrincipal, done.id)).toMatchObject({ state: 'completed' });
 });
 
-test('a failed job whose image was deleted, purged or completed since is unfit', async () => {
+test('refuses to retry a job whose image was deleted, purged or completed since', async () => {
   await catalog.hide(broken.imageId);
   expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   await catalog.purge(broken.imageId);
@@ -139,7 +139,7 @@ test('a failed job whose image was deleted, purged or completed since is unfit',
   expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
 });
 
-test('only the last job of an image is retried: an older failure has had another run since', async () => {
+test('retries only the last job of an image', async () => {
   const again = await catalog.upload('broken');
   await fail(again, 'transient');
   expect(again.imageId).toBe(broken.imageId);
@@ -154,19 +154,19 @@ test.each<[JobFilter, number]>([
   [{ tenant: 'shop' }, 2],
   [{ tenant: 'other', failureClass: 'crash' }, 0],
   [{}, 3],
-])('all failed jobs that %o leaves are retried at once', async (filter, count) => {
+])('retries all failed jobs that match %o', async (filter, count) => {
   expect(await jobs.retryAll(openPrincipal, filter)).toHaveLength(count);
   expect(await reports.countFailed()).toBe(3 - count);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
 });
 
-test('twenty retries of one job at once give it one run', async () => {
+test('requeues a job once if it is retried twenty times concurrently', async () => {
   const answers = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
   expect(answers.filter((answer) => answer === 'retried')).toHaveLength(1);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
 });
 
-test('the depth of the queue counts what waits and what is in work, by kind', async () => {
+test('counts pending and processing jobs by kind', async () => {
   expect(await reports.depth()).toEqual([
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);

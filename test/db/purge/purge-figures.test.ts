@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -9,7 +9,7 @@ const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, hide, restore, purge, purging } = catalog;
 
-/** What a purge of all deleted images is said to remove; then it is done, and what it removed is compared. */
+/** Reads the figures of a purge of all deleted images, then purges them and compares what was removed. */
 async function expectRightFigures() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
   const deleted = await rowsOf<{ id: number }>(
@@ -18,10 +18,10 @@ async function expectRightFigures() {
   );
   const removed = { images: 0, renditions: 0, bytes: 0 };
   for (const { id } of deleted) {
-    const gone = await purge(id);
+    const purged = await purge(id);
     removed.images++;
-    removed.renditions += gone?.renditions ?? 0;
-    removed.bytes += gone?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+    removed.renditions += purged?.renditions ?? 0;
+    removed.bytes += purged?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
   }
   expect({ images, renditions, bytes }).toEqual(removed);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
@@ -40,14 +40,14 @@ async function addSharer(content: string, donorId: number): Promise<number> {
   return job.imageId;
 }
 
-test('of deleted images, all files count, those of living ones do not', async () => {
+test('counts the files of deleted images, and no others', async () => {
   const id = await add('vase');
   await add('lamp');
   await hide(id);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('files that a living copy needs do not count, and all of them when the last copy is deleted', async () => {
+test('counts the files of duplicates only when the last duplicate is deleted', async () => {
   const first = await add('vase');
   const copies = [await addCopy('vase'), await addCopy('vase')];
   await hide(first);
@@ -57,7 +57,7 @@ test('files that a living copy needs do not count, and all of them when the last
   expect(await expectRightFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
-test('renditions that a living near-duplicate shows do not count, the original of their donor does', async () => {
+test('counts the original of a deleted donor, but no renditions that a near-duplicate uses', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   await hide(donor);
@@ -66,7 +66,7 @@ test('renditions that a living near-duplicate shows do not count, the original o
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('an image that was restored does not count, and counts again when it is deleted again', async () => {
+test('does not count a restored image until it is deleted again', async () => {
   const id = await add('vase');
   await hide(id);
   await restore(id);
@@ -75,14 +75,14 @@ test('an image that was restored does not count, and counts again when it is del
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('renditions that were made after the deletion count', async () => {
+test('counts renditions that were made after the deletion', async () => {
   const job = await upload('vase');
   await hide(job.imageId);
   await catalog.finish(job, 'vase');
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('an original that an import brought after the deletion counts', async () => {
+test('counts an original that an import stored after the deletion', async () => {
   const job = await catalog.beginImport('https://example.com/vase');
   await hide(job.imageId);
   await catalog.attach(job, 'vase');
@@ -90,7 +90,7 @@ test('an original that an import brought after the deletion counts', async () =>
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('files of a deleted image whose content was uploaded anew are kept, and do not count', async () => {
+test('does not count the files of a deleted image whose content was uploaded again', async () => {
   await hide(await add('vase'));
   const anew = await add('vase');
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
@@ -98,13 +98,13 @@ test('files of a deleted image whose content was uploaded anew are kept, and do 
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('content that was uploaded and deleted twice counts once', async () => {
+test('counts content once that was uploaded and deleted twice', async () => {
   await hide(await add('vase'));
   await hide(await add('vase'));
   expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('a donor that was restored keeps its files, although its sharer stays deleted', async () => {
+test('does not count the files of a restored donor whose near-duplicate stays deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   await hide(donor);
@@ -113,7 +113,7 @@ test('a donor that was restored keeps its files, although its sharer stays delet
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
-test('a copy that was deleted later keeps the files until its own time has come', async () => {
+test('does not count files of a duplicate that was deleted after the cutoff', async () => {
   const [first, copy] = [await add('vase'), await addCopy('vase')];
   for (const id of [first, copy]) await hide(id);
   await database.runScript(
@@ -123,7 +123,7 @@ test('a copy that was deleted later keeps the files until its own time has come'
   expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('figures are those of the images that were deleted long enough ago, and of one tenant if asked so', async () => {
+test('counts images that were deleted long enough ago, of one tenant if requested', async () => {
   const [old, young] = [await add('vase'), await add('lamp')];
   for (const id of [old, young]) await hide(id);
   await database.runScript(
@@ -139,7 +139,7 @@ test('figures are those of the images that were deleted long enough ago, and of 
 });
 
 test.each([null, shop.id])(
-  'renditions that are older than the cutoff are found, of living and of deleted images (bound to %s)',
+  'finds renditions older than the cutoff, also of deleted images (tenant %s)',
   async (tenantId) => {
     await hide(await add('deleted'));
     await add('living');

@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { beforeEach, expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { embeddingSpace, fingerprintVersion, hashDistance } from '../../src/model/fingerprint.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { embeddingSpace, fingerprintVersion, hashDistance } from '../../../src/model/fingerprint.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -19,7 +19,7 @@ beforeEach(async () => {
   id = await catalog.add('vase');
 });
 
-/** The hash with these bits turned over. */
+/** Returns the hash with these bits flipped. */
 function turned(hash: string, bits: readonly number[]): string {
   const bytes = Buffer.from(hash, 'hex');
   for (const bit of bits) bytes[bit >> 3]! ^= 0x80 >> (bit & 7);
@@ -31,13 +31,13 @@ const neighbours = async (hash: string, maxBits: number, except = '', tenantId =
     (found) => found.id,
   );
 
-test('a neighbour comes with its fingerprint as it was recorded, and with its renditions', async () => {
+test('returns a neighbour with its recorded fingerprint and its renditions', async () => {
   const [found] = await fingerprints.neighbours(shop.id, vase, 0, '');
   expect(found).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
   expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
-test('whatever 15 bits differ, the neighbour is found; and with one bit more than asked for it is not', async () => {
+test('finds a neighbour whichever 15 bits differ, and none that differs in more bits than allowed', async () => {
   const bits = fc.uniqueArray(fc.nat(255), { minLength: 0, maxLength: 15 });
   await fc.assert(
     fc.asyncProperty(bits, async (changed) => {
@@ -50,7 +50,7 @@ test('whatever 15 bits differ, the neighbour is found; and with one bit more tha
   );
 });
 
-test('neighbours come nearest first, and never the content itself', async () => {
+test('lists neighbours nearest first, without the content itself', async () => {
   const added = new Map<number, number>();
   for (const distance of [9, 3, 6]) {
     const content = `copy ${distance}`;
@@ -68,7 +68,7 @@ test('neighbours come nearest first, and never the content itself', async () => 
   expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([near, middle]);
 });
 
-test('pictures of another tenant, of another version, deleted ones and copies are no neighbours', async () => {
+test('lists no neighbours of another tenant or version, and no deleted images or duplicates', async () => {
   expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
   const older = { ...vase, version: fingerprintVersion + 1 };
   expect(await fingerprints.neighbours(shop.id, older, 20, '')).toEqual([]);
@@ -81,7 +81,7 @@ test('pictures of another tenant, of another version, deleted ones and copies ar
   expect(await neighbours(vase.hash, 20)).toEqual([]);
 });
 
-test('a pair that was found is seen from both of its images, once, and not with a deleted one', async () => {
+test('shows a pair once on each of its images, and not if the other one is deleted', async () => {
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
@@ -99,7 +99,7 @@ test('a pair that was found is seen from both of its images, once, and not with 
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
-test('a vector without any feature is similar to nothing, and breaks no search', async () => {
+test('finds nothing similar to a zero vector, and no error', async () => {
   const job = await catalog.upload('blank');
   const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));

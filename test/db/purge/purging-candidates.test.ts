@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest';
-import type { PurgeCandidate } from '../../src/model/purge.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import type { PurgeCandidate } from '../../../src/model/purge.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -26,7 +26,7 @@ let done: number;
 let failed: number;
 let foreign: number;
 
-/** The shop has a finished and a failed image; the other tenant has one; all are unused. */
+/** The shop has a completed and a failed image, the other tenant has one; all are unused. */
 beforeEach(async () => {
   done = await catalog.add('done');
   const job = await catalog.upload('failed');
@@ -35,7 +35,7 @@ beforeEach(async () => {
   foreign = await elsewhere.add('done');
 });
 
-test('completed and failed images that nobody uses are candidates, with what a report tells of them', async () => {
+test('lists unused completed and failed images, with the fields of a report', async () => {
   expect(await unused()).toEqual([done, failed, foreign]);
   const [first] = await purging.unused(everything, wholePage);
   expect(first).toEqual({
@@ -51,7 +51,7 @@ test('completed and failed images that nobody uses are candidates, with what a r
   });
 });
 
-test('an image in use is none, until its last user has gone', async () => {
+test('lists no image in use until its last reference is removed', async () => {
   await references.add(done, 'page');
   await references.add(done, 'cart');
   expect(await unused()).toEqual([failed, foreign]);
@@ -61,7 +61,7 @@ test('an image in use is none, until its last user has gone', async () => {
   expect(await unused()).toEqual([done, failed, foreign]);
 });
 
-test('an image that waits or is in work is never a candidate, nor one that has no content yet', async () => {
+test('lists no pending or processing image, and none without content', async () => {
   await catalog.upload('held');
   await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'waits'));
   const job = await catalog.beginImport('https://example.com/none');
@@ -69,12 +69,12 @@ test('an image that waits or is in work is never a candidate, nor one that has n
   expect(await unused()).toEqual([done, failed, foreign]);
 });
 
-test('a deleted image is no candidate of that kind', async () => {
+test('lists no deleted image as unused', async () => {
   await catalog.hide(done);
   expect(await unused()).toEqual([failed, foreign]);
 });
 
-test('candidates are narrowed to a tenant and to an age', async () => {
+test('filters candidates by tenant and age', async () => {
   await database.runScript(`UPDATE images SET created_at = now() - interval '10 days' WHERE id = ${failed}`);
   expect(await unused({ tenantId: shop.id, minAgeDays: 0 })).toEqual([done, failed]);
   expect(await unused({ tenantId: null, minAgeDays: 9 })).toEqual([failed]);
@@ -82,25 +82,25 @@ test('candidates are narrowed to a tenant and to an age', async () => {
   expect(await unused({ tenantId: other.id, minAgeDays: 9 })).toEqual([]);
 });
 
-/** All candidates, page by page. */
+/** Reads all candidates, page by page. */
 async function walk(next: (after?: PurgeCandidate) => Promise<PurgeCandidate[]>): Promise<number[]> {
-  const seen: PurgeCandidate[] = [];
+  const candidates: PurgeCandidate[] = [];
   for (;;) {
-    const page = await next(seen.at(-1));
-    if (page.length === 0) return seen.map(({ id }) => id);
-    seen.push(...page);
+    const page = await next(candidates.at(-1));
+    if (page.length === 0) return candidates.map(({ id }) => id);
+    candidates.push(...page);
   }
 }
 
-test('pages of unused images continue after the last one, across tenants', async () => {
+test('continues pages of unused images across tenants', async () => {
   const late = await catalog.add('late');
   const walked = await walk((after) => purging.unused(everything, { limit: 1, after }));
   expect(walked).toEqual([done, failed, late, foreign]);
 });
 
-test('pages of deleted images go by the time of their deletion, oldest first', async () => {
+test('orders pages of deleted images by the time of deletion, oldest first', async () => {
   for (const id of [failed, foreign, done]) await (id === foreign ? elsewhere : catalog).hide(id);
-  // Two of them in the same moment: their numbers decide.
+  // Two of them were deleted at the same time: their ids decide.
   await database.runScript(`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${done});
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${foreign}`);
@@ -112,7 +112,7 @@ test('pages of deleted images go by the time of their deletion, oldest first', a
   expect(await deleted(daysAgo(0), shop.id)).toEqual([done, failed]);
 });
 
-test('tenants that have images and never used references are named, once they use one no more', async () => {
+test('lists tenants with images that never used references', async () => {
   await tenants.ensure('without images');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other', 'shop']);
   expect(await purging.tenantsWithoutReferences(other.id)).toEqual(['other']);

@@ -1,15 +1,15 @@
 import { afterEach, expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { upload, add, finish, beginImport, hide, restore, purge } = catalog;
 
-/** The figures of the shop, after a look whether the tables give the same. */
+/** Returns the figures of the shop, after checking them against the tables. */
 async function usage() {
   const counted = await countedUsage(database);
   expect(counted).toEqual(await recountedUsage(database));
@@ -17,20 +17,20 @@ async function usage() {
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** A picture with a name of four letters: an original of 1000 bytes, renditions of 14 and 304. */
+/** Adds a picture with a name of four letters: an original of 1000 bytes, renditions of 14 and 304. */
 const one = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
 const nothing = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
 const waiting = { ...one, renditions: 0, renditionBytes: 0 };
 const both = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
-/** An image that shares the files of the one with this content. */
+/** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
   const job = await beginImport(`https://example.com/${content}`);
   expect(await catalog.shareKnown(job, content)).toMatchObject({ status: 'completed' });
   return job.imageId;
 }
 
-/** An image of other content that shows the renditions of the donor. */
+/** Adds an image with other content that uses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
   expect(await catalog.shareWith(job, content, donorId)).toMatchObject({ renditionsReusedFrom: donorId });
@@ -38,27 +38,27 @@ async function addSharer(content: string, donorId: number): Promise<number> {
 }
 
 afterEach(async () => {
-  // Folding moves figures and changes none.
+  // Folding moves the figures without changing them.
   const before = await countedUsage(database);
   await catalog.usage.fold();
   expect(await countedUsage(database)).toEqual(before);
 });
 
-test('an upload counts from its arrival, its renditions when they are there', async () => {
+test('counts an upload when it is recorded, and its renditions when they are made', async () => {
   const job = await upload('vase');
   expect(await usage()).toEqual(waiting);
   await finish(job, 'vase');
   expect(await usage()).toEqual(one);
 });
 
-test('a failed image counts with its original, a withdrawn one not at all', async () => {
+test('counts a failed image with its original, and a withdrawn one not at all', async () => {
   await catalog.fail(await upload('vase'));
   expect(await usage()).toEqual(waiting);
   await catalog.withdraw(await upload('lamp'), 'lamp');
   expect(await usage()).toEqual(waiting);
 });
 
-test('a deleted image does not count, a restored one does again', async () => {
+test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await hide(id);
   expect(await usage()).toEqual(nothing);
@@ -67,7 +67,7 @@ test('a deleted image does not count, a restored one does again', async () => {
   expect(await usage()).toEqual(one);
 });
 
-test('an import counts as an image at once, and with its bytes when it has some', async () => {
+test('counts an import at once, and its bytes when it receives them', async () => {
   const job = await beginImport('https://example.com/vase');
   expect(await usage()).toEqual({ ...nothing, images: 1 });
   await catalog.attach(job, 'vase');
@@ -76,7 +76,7 @@ test('an import counts as an image at once, and with its bytes when it has some'
   expect(await usage()).toEqual(one);
 });
 
-test('an exact copy costs no bytes, and inherits them when the first image goes', async () => {
+test('counts no bytes for a duplicate until the first image is deleted', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   expect(await usage()).toEqual(both);
@@ -91,7 +91,7 @@ test('an exact copy costs no bytes, and inherits them when the first image goes'
   expect(await usage()).toEqual(nothing);
 });
 
-test('a copy that came while the first image was in work costs no bytes either', async () => {
+test('counts no bytes for a duplicate that was imported while the first image was processed', async () => {
   const job = await upload('vase');
   const copy = await beginImport('https://example.com/vase');
   await catalog.attach(copy, 'vase');
@@ -102,7 +102,7 @@ test('a copy that came while the first image was in work costs no bytes either',
   expect(await usage()).toEqual(one);
 });
 
-test('a near-duplicate that shares renditions costs its own original only, and inherits the rest', async () => {
+test('counts only the original of a near-duplicate until its donor is deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   const shared = { ...both, originalBytes: 2000 };
@@ -117,7 +117,7 @@ test('a near-duplicate that shares renditions costs its own original only, and i
   expect(await usage()).toEqual(nothing);
 });
 
-test('of several sharers exactly one owns the files, whoever goes', async () => {
+test('keeps exactly one owner of shared files, whichever image is deleted', async () => {
   const donor = await add('vase');
   const sharers = [await addSharer('jugs', donor), await addSharer('bowl', donor)];
   const copy = await addCopy('jugs');
@@ -131,7 +131,7 @@ test('of several sharers exactly one owns the files, whoever goes', async () => 
   expect(await usage()).toEqual(one);
 });
 
-test('an image that is deleted while work on it is under way counts when it comes back', async () => {
+test('counts an image that was deleted while it was processed when it is restored', async () => {
   const job = await upload('vase');
   await hide(job.imageId);
   await finish(job, 'vase');
@@ -140,7 +140,7 @@ test('an image that is deleted while work on it is under way counts when it come
   expect(await usage()).toEqual(one);
 });
 
-test('content that was deleted and uploaded anew counts once, also when the deleted image comes back', async () => {
+test('counts content once that was deleted and uploaded again, also after a restoration', async () => {
   const old = await add('vase');
   await hide(old);
   await add('vase');
@@ -151,24 +151,26 @@ test('content that was deleted and uploaded anew counts once, also when the dele
   expect(await usage()).toEqual(one);
 });
 
-test('renditions that are made again count with their new sizes', async () => {
+test('counts renditions that are made again with their new sizes', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const larger = catalog.renditionsOf('vase').map((made) => ({ ...made, bytes: made.bytes + 1 }));
+  const larger = catalog
+    .renditionsOf('vase')
+    .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
   await finish(job!, 'vase', larger);
   expect(await usage()).toEqual({ ...one, renditionBytes: 320 });
 });
 
-test('when the owner gets files by another recipe, the old ones count with those who still show them', async () => {
+test('counts replaced files with the images that still use them', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await catalog.jobs.requeue(donor, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const other = catalog.renditionsOf('vase').map((made) => ({
-    ...made,
+  const other = catalog.renditionsOf('vase').map((rendition) => ({
+    ...rendition,
     recipe: 'ffffffffff',
-    storageKey: made.storageKey.replace(made.recipe, 'ffffffffff'),
+    storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
   }));
   await finish(job!, 'vase', other);
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });

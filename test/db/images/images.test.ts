@@ -1,12 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf, hashOf, renditionOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, hashOf, renditionOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);
@@ -24,8 +24,8 @@ beforeEach(async () => {
     const tenant = name === 'e' ? other : shop;
     all.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
-      const made = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
-      await makeJobQueries(database).complete(await claimOne(database), made, derivedFactsOf('a'));
+      const renditions = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
+      await makeJobQueries(database).complete(await claimOne(database), renditions, derivedFactsOf('a'));
     }
   }
   await database.runScript(
@@ -43,22 +43,22 @@ const listed = async (
 };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
-test('a list shows the newest first, with renditions', async () => {
+test('lists images newest first, with their renditions', async () => {
   expect(await listed({})).toEqual({ ids: all.toReversed(), total: 5 });
   const { items } = await images.list(openPrincipal, {}, wholePage);
   expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
 });
 
-test('a page is a part of the list, and the total counts all of it', async () => {
+test('returns a page of the list and the total of the whole list', async () => {
   expect(await listed({}, { limit: 2, offset: 1 })).toEqual({ ids: [all[3], all[2]], total: 5 });
   expect(await listed({}, { limit: 2, offset: 9 })).toEqual({ ids: [], total: 5 });
 });
 
-test('a list is narrowed by tenant, status and time, and the total with it', async () => {
+test('filters the list and its total by tenant, status and time', async () => {
   expect(await listed({ tenant: 'other' })).toEqual({ ids: [all[4]], total: 1 });
   expect(await listed({ tenant: 'nobody' })).toEqual({ ids: [], total: 0 });
   expect(await listed({ status: 'completed' })).toEqual({ ids: [all[0]], total: 1 });
-  // From its first moment on, up to and without its last.
+  // The start is inclusive, the end exclusive.
   expect(await listed({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
     ids: [all[2], all[1]],
     total: 2,
@@ -71,7 +71,7 @@ test('a list is narrowed by tenant, status and time, and the total with it', asy
   });
 });
 
-test('a principal of one tenant sees that tenant only', async () => {
+test('shows a principal of one tenant only that tenant’s images', async () => {
   expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
@@ -79,7 +79,7 @@ test('a principal of one tenant sees that tenant only', async () => {
   expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
 });
 
-test('an image is found by its number and by its UUID', async () => {
+test('finds an image by its id and by its UUID', async () => {
   const image = await images.find(openPrincipal, { id: all[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
@@ -87,7 +87,7 @@ test('an image is found by its number and by its UUID', async () => {
   expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
-test('a deleted image is hidden from every question, and deleted once only', async () => {
+test('hides a deleted image from every query, and deletes it only once', async () => {
   const reference = { id: all[0]! };
   expect(await deletion.softDelete(openPrincipal, reference, false)).toMatchObject({
     outcome: 'deleted',
@@ -100,14 +100,14 @@ test('a deleted image is hidden from every question, and deleted once only', asy
   expect(await listed({ tenant: 'shop' })).toEqual({ ids: [all[3], all[2], all[1]], total: 3 });
 });
 
-test('of many who delete the same image at once, one is told that it did', async () => {
+test('reports one of many concurrent deletions of an image as successful', async () => {
   const answers = await Promise.all(
     Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: all[1]! }, false)),
   );
   expect(answers.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
 
-test('damage is marked with the time of its discovery, and cleared', async () => {
+test('marks damage with the time of its discovery, and clears it', async () => {
   const [id] = all as [number];
   await images.markDamaged(id);
   const found = (await images.findBare(openPrincipal, { id }))?.damagedAt;

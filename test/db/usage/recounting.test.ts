@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCorrectUsage } from '../../src/services/sweep/usage-drift.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { keepingLogger } from '../../support/inner/logger.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -12,15 +12,15 @@ const shop = await tenants.ensure('shop');
 await tenants.ensure('without images');
 const catalog = makeCatalog(database, shop.id);
 
-/** A catalog in which images share files, are copies, are deleted and wait. */
-async function fill(): Promise<{ lender: number; borrower: number }> {
-  const lender = await catalog.add('lender');
-  const borrowing = await catalog.upload('borrower');
-  await catalog.shareWith(borrowing, 'lender', lender);
-  await catalog.shareKnown(await catalog.beginImport('https://example.com/1'), 'lender');
+/** A catalog with shared files, duplicates, deleted images and pending ones. */
+async function fill(): Promise<{ donor: number; sharer: number }> {
+  const donor = await catalog.add('donor');
+  const sharingJob = await catalog.upload('sharer');
+  await catalog.shareWith(sharingJob, 'donor', donor);
+  await catalog.shareKnown(await catalog.beginImport('https://example.com/1'), 'donor');
   await catalog.hide(await catalog.add('deleted'));
   await catalog.upload('waits');
-  return { lender, borrower: borrowing.imageId };
+  return { donor, sharer: sharingJob.imageId };
 }
 
 async function correct() {
@@ -33,7 +33,7 @@ async function expectExactUsage(): Promise<void> {
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
 }
 
-test('counters that are right stay as they are', async () => {
+test('leaves correct counters unchanged', async () => {
   await fill();
   const before = await countedUsage(database);
   expect(await correct()).toEqual({ corrected: 0, errors: [] });
@@ -42,7 +42,7 @@ test('counters that are right stay as they are', async () => {
   expect(await countedUsage(database)).toEqual(before);
 });
 
-test('counters that are wrong, missing or left over are corrected and reported', async () => {
+test('corrects and reports counters that are wrong, missing or left over', async () => {
   await fill();
   await catalog.usage.fold();
   await database.runScript(`
@@ -60,13 +60,13 @@ test('counters that are wrong, missing or left over are corrected and reported',
   expect(await correct()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('a file with two owners, or with none, gets one, and its bytes stay right when that one goes', async () => {
-  const { lender, borrower } = await fill();
+test('gives a file with two owners or none exactly one, and keeps its bytes correct when that one is deleted', async () => {
+  const { donor, sharer } = await fill();
   for (const shared of [false, true]) {
-    // As a bug would: past the triggers that count.
+    // Simulates a bug: bypasses the triggers that count.
     await database.runScript(`
       ALTER TABLE renditions DISABLE TRIGGER USER;
-      UPDATE renditions SET shared = ${shared} WHERE image_id IN (${lender}, ${borrower});
+      UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correct();
     expect(errors[0]).toMatch(/^3 images of the tenant shop used a file that did not have exactly one owner/);
@@ -74,16 +74,16 @@ test('a file with two owners, or with none, gets one, and its bytes stay right w
     const owners = await rowsOf(
       database,
       `SELECT 1 FROM renditions WHERE NOT shared AND storage_key IN (
-      SELECT storage_key FROM renditions WHERE image_id = ${lender})`,
+      SELECT storage_key FROM renditions WHERE image_id = ${donor})`,
     );
     expect(owners).toHaveLength(2);
   }
-  await catalog.hide(lender);
-  await catalog.hide(borrower);
+  await catalog.hide(donor);
+  await catalog.hide(sharer);
   await expectExactUsage();
 });
 
-test('two recounts at once correct once, also while images come and go', async () => {
+test('corrects once in two concurrent recounts, also while images are added and deleted', async () => {
   await fill();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);
@@ -98,7 +98,7 @@ test('two recounts at once correct once, also while images come and go', async (
   await expectExactUsage();
 });
 
-test('more images than one statement reads are all counted', async () => {
+test('counts more images than one statement reads', async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, original_key, original_bytes)
     SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { UrlLine } from '../../src/db/jobs/enqueue-urls.ts';
-import { type DuplicateHandling, duplicateHandlings } from '../../src/model/import.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
+import { type DuplicateHandling, duplicateHandlings } from '../../../src/model/import.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -28,7 +28,7 @@ const counts = () =>
   );
 const vase = 'https://example.com/vase.jpg';
 
-/** An image of the URL in a state, by the way that leads to it. */
+/** Brings an image of the URL into a state. */
 const inState = {
   async pending() {
     return (await record([line(vase)]))[0]!.imageId;
@@ -51,7 +51,7 @@ const inState = {
   },
 };
 
-test('a new URL becomes an image without content and a job that fetches it', async () => {
+test('records a new URL as an image without content and a pending import', async () => {
   const [recorded] = await record([line(vase)]);
   expect(recorded?.outcome).toBe('new');
   expect(await catalog.image(recorded!.imageId)).toMatchObject({
@@ -86,7 +86,7 @@ const policies: Record<DuplicateHandling, Record<keyof typeof inState, string>> 
 
 describe.each(duplicateHandlings)('under %s', (handling) => {
   test.each(Object.entries(policies[handling]))(
-    'a URL whose image is %s is answered: %s',
+    'returns for a URL whose image is %s: %s',
     async (state, outcome) => {
       const before = await inState[state as keyof typeof inState]();
       const [recorded] = await record([line(vase)], handling);
@@ -97,7 +97,7 @@ describe.each(duplicateHandlings)('under %s', (handling) => {
   );
 });
 
-test('the latest run of a URL decides', async () => {
+test('decides by the latest import of a URL', async () => {
   await inState.completed();
   const [second] = await record([line(vase)], 'allow-retry');
   expect(await record([line(vase)])).toEqual([
@@ -105,7 +105,7 @@ test('the latest run of a URL decides', async () => {
   ]);
 });
 
-test('the same URL twice in one import is one run, and new ones get jobs in the order of their lines', async () => {
+test('imports a URL once that occurs twice, and queues jobs in the order of the lines', async () => {
   const recorded = await record([line(vase), line('https://example.com/b'), line(vase)]);
   expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
   expect(recorded[2]?.imageId).toBe(recorded[0]?.imageId);
@@ -113,7 +113,7 @@ test('the same URL twice in one import is one run, and new ones get jobs in the 
   expect(await counts()).toEqual({ images: 2, jobs: 2 });
 });
 
-test('under reject-active the second line with a URL is refused, and under allow-retry it is a run of its own', async () => {
+test('refuses the second line with a URL under reject-active, and imports it under allow-retry', async () => {
   const rejected = await record([line(vase), line(vase)], 'reject-active');
   expect(rejected).toEqual([
     { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
@@ -124,7 +124,7 @@ test('under reject-active the second line with a URL is refused, and under allow
   expect(new Set(retried.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
-test('the same URL of two tenants is two images, in one import as well', async () => {
+test('makes two images of the same URL of two tenants, also in one import', async () => {
   const recorded = await record([line(vase), line(vase, undefined, other.id)]);
   expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(await record([line(vase, undefined, other.id)])).toEqual([
@@ -132,7 +132,7 @@ test('the same URL of two tenants is two images, in one import as well', async (
   ]);
 });
 
-test('forty imports of the same URL at once make one image and one job', async () => {
+test('makes one image and one job of forty concurrent imports of a URL', async () => {
   const all = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
   const recorded = all.flat();
   expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
@@ -140,14 +140,14 @@ test('forty imports of the same URL at once make one image and one job', async (
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('imports with the same URLs in other orders do not wait for each other for ever', async () => {
+test('does not deadlock on the same URLs in different orders', async () => {
   const urls = Array.from({ length: 10 }, (_, n) => `https://example.com/${n}`);
   const lines = urls.flatMap((url) => [line(url), line(url, undefined, other.id)]);
   await Promise.all([record(lines), record(lines.toReversed()), record(lines), record(lines.toReversed())]);
   expect(await counts()).toEqual({ images: 20, jobs: 20 });
 });
 
-test('references of lines become those of their images, each once, whether the image is new or not', async () => {
+test('adds the references of lines to their images, each once', async () => {
   const known = await inState.completed();
   await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
   await record([line(vase, 'page 2'), line(vase, 'page 3')]);
@@ -161,7 +161,7 @@ test('references of lines become those of their images, each once, whether the i
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
 });
 
-test('the reference of a line that is refused is not kept', async () => {
+test('does not add the reference of a refused line', async () => {
   await inState.pending();
   await record([line(vase, 'page')], 'reject-active');
   expect(await rowsOf(database, 'SELECT 1 FROM image_references')).toEqual([]);

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
-import { retrying } from '../../src/db/engine/retrying.ts';
-import { AppError } from '../../src/errors.ts';
+import { retrying } from '../../../src/db/engine/retrying.ts';
+import { AppError } from '../../../src/errors.ts';
 
 const failing = (error: Error, times: number) => {
   const work = vi.fn<() => Promise<string>>().mockResolvedValue('done');
@@ -9,20 +9,20 @@ const failing = (error: Error, times: number) => {
 };
 const stateOf = (code: string) => Object.assign(new Error('It failed.'), { code });
 
-test.each(['40001', '40P01', '23503', '23505'])('work that failed with %s is done again', async (code) => {
+test.each(['40001', '40P01', '23503', '23505'])('retries work that failed with %s', async (code) => {
   const { work, calls } = failing(stateOf(code), 3);
   expect(await retrying(work)).toBe('done');
   expect(calls()).toBe(4);
 });
 
-test('an error that has a name is known by its cause', async () => {
+test('recognises the cause of an AppError', async () => {
   const named = new AppError('database_unavailable', 'Others …', { cause: stateOf('40P01') });
   const { work, calls } = failing(named, 1);
   expect(await retrying(work)).toBe('done');
   expect(calls()).toBe(2);
 });
 
-test('any other error is passed on at once: nobody knows whether the work was done', async () => {
+test('throws any other error at once: the work may have been done', async () => {
   for (const error of [
     stateOf('57014'),
     stateOf('ECONNRESET'),
@@ -35,7 +35,7 @@ test('any other error is passed on at once: nobody knows whether the work was do
   }
 });
 
-test('a race that is lost again and again is given up, with an answer that asks to come again', async () => {
+test('gives up after the last attempt, with an error that asks to try again', async () => {
   const { work, calls } = failing(stateOf('23503'), 100);
   await expect(retrying(work)).rejects.toMatchObject({ code: 'database_unavailable', status: 503 });
   expect(calls()).toBe(8);

@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
-test('only leases that ran out are taken over, and no retry is spent', async () => {
+test('takes over only expired leases, without spending a retry', async () => {
   const { imageId } = await recordPending(database, shop.id, 'dead');
   const dead = await claimOne(database, 0.05);
   await recordPending(database, shop.id, 'alive');
@@ -27,7 +27,7 @@ test('only leases that ran out are taken over, and no retry is spent', async () 
   expect(await jobs.renewLeases([alive], 60)).toEqual(new Set([alive]));
 });
 
-test('a process that is alone takes every lease over, whatever time it has left', async () => {
+test('takes over every lease for a process that is alone', async () => {
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
   await jobs.claimDue('derive', 2, 3600);
@@ -35,7 +35,7 @@ test('a process that is alone takes every lease over, whatever time it has left'
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(2);
 });
 
-test('jobs that wait or have ended lose nothing', async () => {
+test('does not touch pending and ended jobs', async () => {
   await recordPending(database, shop.id, 'done');
   await makeJobQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'waiting');
@@ -43,7 +43,7 @@ test('jobs that wait or have ended lose nothing', async () => {
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
-test('the tenth lost worker is taken for the job’s own doing: it fails, with a sentence', async () => {
+test('fails a job that lost its worker ten times', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'worker killer');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowsOf, useDatabase } from '../support/inner/database.ts';
-import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, tenantId);
-const migration = new URL('../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
+const migration = new URL('../../../src/db/migrations/0007-renditions-on-evidence.sql', import.meta.url);
 
-/** An image with a descriptor of the space before. */
+/** Adds an image with an embedding of the previous space. */
 async function addOld(content: string, vector?: readonly number[]): Promise<number> {
   const job = await catalog.upload(content);
   const { embedding } = derivedFactsOf(content);
@@ -23,11 +23,11 @@ async function addOld(content: string, vector?: readonly number[]): Promise<numb
   return job.imageId;
 }
 
-test('old shares and plain pictures are derived again, and other descriptors move into the new space', async () => {
+test('derives old shares and plain pictures again, and moves other embeddings to the new space', async () => {
   const donor = await addOld('vase');
-  const borrower = await catalog.upload('copy of the vase');
-  await catalog.shareWith(borrower, 'copy of the vase', donor);
-  // When the donor goes, nothing but the keys of the files tells where they came from.
+  const sharingJob = await catalog.upload('copy of the vase');
+  await catalog.shareWith(sharingJob, 'copy of the vase', donor);
+  // Once the donor is purged, only the keys of the files tell where they came from.
   const lost = await catalog.upload('copy of a lost vase');
   await catalog.shareWith(lost, 'copy of a lost vase', donor);
   await database.runScript(`UPDATE images SET renditions_reused_from = NULL WHERE id = ${lost.imageId}`);
@@ -47,7 +47,7 @@ test('old shares and plain pictures are derived again, and other descriptors mov
     database,
     "SELECT image_id::int FROM jobs WHERE state = 'pending' ORDER BY image_id",
   );
-  expect(due.map((job) => job.image_id)).toEqual([borrower.imageId, lost.imageId, plain]);
+  expect(due.map((job) => job.image_id)).toEqual([sharingJob.imageId, lost.imageId, plain]);
   const spaces = await rowsOf<{ space: string }>(
     database,
     `SELECT space FROM embeddings WHERE content_hash IN ('${hashOf('vase')}', '${hashOf('swatch')}')`,

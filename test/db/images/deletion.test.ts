@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -11,7 +11,7 @@ const catalog = makeCatalog(database, shop.id);
 const { add, upload, hide, restore, purge, image, references } = catalog;
 const stranger = { ...openPrincipal, tenantId: 999_999 };
 
-/** An image that an import brought, with the content of another one. */
+/** Imports an image with the content of another one. */
 async function addCopy(content: string, url = content): Promise<number> {
   const job = await catalog.beginImport(`https://example.com/${url}`);
   await catalog.shareKnown(job, content);
@@ -20,7 +20,7 @@ async function addCopy(content: string, url = content): Promise<number> {
 
 const firstOf = async (id: number) => (await image(id))?.duplicateOf;
 
-test('an image in use is not hidden, and whoever asks is told who uses it', async () => {
+test('refuses to delete an image in use, and lists its references', async () => {
   const id = await add('vase');
   for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
   expect(await hide(id)).toMatchObject({
@@ -31,7 +31,7 @@ test('an image in use is not hidden, and whoever asks is told who uses it', asyn
   expect(await image(id)).toMatchObject({ id, inUseCount: 3 });
 });
 
-test('no more than a hundred of an image’s users are named', async () => {
+test('lists at most a hundred references', async () => {
   const id = await add('vase');
   await database.runScript(`
     INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;
@@ -40,7 +40,7 @@ test('no more than a hundred of an image’s users are named', async () => {
   expect(answer.outcome === 'in-use' && answer.references).toHaveLength(100);
 });
 
-test('an image in use is hidden by force, and keeps its references for when it comes back', async () => {
+test('deletes an image in use by force, and keeps its references for a restoration', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   expect(await hide(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
@@ -51,14 +51,14 @@ test('an image in use is hidden by force, and keeps its references for when it c
   expect(await hide(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
 });
 
-test('an image whose last user has gone is hidden without force', async () => {
+test('deletes an image without force once its last reference was removed', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   await references.remove(id, 'page');
   expect(await hide(id)).toMatchObject({ outcome: 'deleted' });
 });
 
-test('a restored image is as it was, with its renditions', async () => {
+test('restores an image with its renditions', async () => {
   const id = await add('vase');
   const before = await image(id);
   await hide(id);
@@ -67,18 +67,18 @@ test('a restored image is as it was, with its renditions', async () => {
   expect(await image(id)).toMatchObject(was);
 });
 
-test('restoring an image that lives changes nothing', async () => {
+test('leaves an image that is not deleted unchanged when it is restored', async () => {
   const id = await add('vase');
   const before = await image(id);
   expect(await restore(id)).toBe(true);
   expect(await image(id)).toEqual(before);
 });
 
-test('an image that was purged, never was or belongs to others cannot be restored', async () => {
-  const gone = await add('vase');
-  await hide(gone);
-  await purge(gone);
-  expect(await restore(gone)).toBe(false);
+test('restores no image that was purged, never existed or belongs to another tenant', async () => {
+  const deletedId = await add('vase');
+  await hide(deletedId);
+  await purge(deletedId);
+  expect(await restore(deletedId)).toBe(false);
   expect(await restore(424_242)).toBe(false);
   const foreign = await add('lamp');
   await hide(foreign);
@@ -86,7 +86,7 @@ test('an image that was purged, never was or belongs to others cannot be restore
   expect(await image(foreign)).toBeUndefined();
 });
 
-test('an image whose content was uploaded meanwhile comes back as a duplicate of the new one', async () => {
+test('restores an image as a duplicate if its content was uploaded again', async () => {
   const old = await add('vase');
   await hide(old);
   const { imageId } = await upload('vase');
@@ -95,7 +95,7 @@ test('an image whose content was uploaded meanwhile comes back as a duplicate of
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
 });
 
-test('of two deleted images with one content, the one that comes back first is the first image', async () => {
+test('makes the image that is restored first the first image of its content', async () => {
   const one = await add('vase');
   await hide(one);
   const two = await add('vase');
@@ -105,32 +105,32 @@ test('of two deleted images with one content, the one that comes back first is t
   expect([await firstOf(two), await firstOf(one)]).toEqual([null, two]);
 });
 
-test('when the first image of a content goes, its oldest copy takes its place for all the others', async () => {
+test('makes the oldest duplicate the first image when the first image is deleted', async () => {
   const first = await add('vase');
   const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
-  const [heir, second, third] = copies as [number, number, number];
+  const [oldest, second, third] = copies as [number, number, number];
   await hide(first);
-  expect(await Promise.all(copies.map(firstOf))).toEqual([null, heir, heir]);
-  await hide(heir);
+  expect(await Promise.all(copies.map(firstOf))).toEqual([null, oldest, oldest]);
+  await hide(oldest);
   expect([await firstOf(second), await firstOf(third)]).toEqual([null, second]);
   await restore(first);
   expect(await firstOf(first)).toBe(second);
-  await restore(heir);
-  expect(await firstOf(heir)).toBe(second);
+  await restore(oldest);
+  expect(await firstOf(oldest)).toBe(second);
 });
 
-test('a copy that goes leaves the first image as it is, and a deleted copy inherits nothing', async () => {
+test('leaves the first image unchanged when a duplicate is deleted, and passes nothing to deleted duplicates', async () => {
   const first = await add('vase');
-  const [gone, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
-  await hide(gone);
+  const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
+  await hide(deletedId);
   expect([await firstOf(first), await firstOf(kept)]).toEqual([null, first]);
   await hide(first);
   expect(await firstOf(kept)).toBeNull();
-  await restore(gone);
-  expect(await firstOf(gone)).toBe(kept);
+  await restore(deletedId);
+  expect(await firstOf(deletedId)).toBe(kept);
 });
 
-test('a copy that takes the place of the first is found by its content, and the first can be uploaded no more', async () => {
+test('finds the duplicate that became the first image by its content', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   await hide(first);
@@ -138,13 +138,13 @@ test('a copy that takes the place of the first is found by its content, and the 
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 
-test('twenty deletions and restorations at once never leave two first images of one content', async () => {
+test('never leaves two first images of one content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
   const acts = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? hide : restore)(ids[n % 4]!));
   await expect(Promise.all(acts)).resolves.toHaveLength(20);
-  const left = await Promise.all(ids.map(image));
-  const living = left.filter((found) => found !== undefined);
-  expect(living.length).toBeGreaterThan(0);
-  expect(living.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
+  const found = await Promise.all(ids.map(image));
+  const notDeleted = found.filter((each) => each !== undefined);
+  expect(notDeleted.length).toBeGreaterThan(0);
+  expect(notDeleted.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
 });

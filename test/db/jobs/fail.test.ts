@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobReportQueries } from '../../src/db/jobs/job-reports.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { attemptOf, claimOne, makeDue, recordPending } from '../support/inner/jobs.ts';
-import { hashOf } from '../support/inner/records.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
@@ -14,14 +14,14 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
-test('each retry is due exactly its pause after the failure, by the clock of the database', async () => {
+test('schedules each retry exactly its delay after the failure, by the database’s clock', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
   for (const [index, delaySeconds] of [2, 4, 8].entries()) {
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
     const next = { state: 'pending', delaySeconds, spend: 'retries' } as const;
     expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
-    // The history's entry was written in the same statement, with the same clock.
+    // The entry in the history is written by the same statement, so it has the same time.
     const { pause } = await rowOf<{ pause: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
@@ -34,7 +34,7 @@ test('each retry is due exactly its pause after the failure, by the clock of the
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 3, crashes: 0 });
 });
 
-test('a retry that is due by the real clock is claimed, and not before', async () => {
+test('claims a retry when it is due, and not before', async () => {
   await recordPending(database, shop.id, 'clock');
   const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
@@ -43,14 +43,14 @@ test('a retry that is due by the real clock is claimed, and not before', async (
   expect(performance.now() - began).toBeGreaterThan(350);
 });
 
-test('crashes are counted apart from retries', async () => {
+test('counts crashes separately from retries', async () => {
   const { jobId } = await recordPending(database, shop.id, 'crash');
   const next = { state: 'pending', delaySeconds: 0, spend: 'crashes' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), next);
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
 
-test('a final failure is shown with the image and leaves nothing to claim', async () => {
+test('shows a final failure with the image, and leaves nothing to claim', async () => {
   const { imageId } = await recordPending(database, shop.id, 'final');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const image = await imageOf(imageId);
@@ -63,7 +63,7 @@ test('a final failure is shown with the image and leaves nothing to claim', asyn
   expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
 });
 
-test('the history keeps every try in order, with its class, stage, reason and time', async () => {
+test('keeps every failed attempt in the history, with class, stage, reason and time', async () => {
   const { jobId } = await recordPending(database, shop.id, 'history');
   const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
@@ -78,7 +78,7 @@ test('the history keeps every try in order, with its class, stage, reason and ti
   }
 });
 
-test('poison_jobs shows failed jobs with their history, and no others', async () => {
+test('lists failed jobs with their history in poison_jobs, and no others', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'poison');
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
   await recordPending(database, shop.id, 'healthy');
@@ -97,6 +97,6 @@ test('poison_jobs shows failed jobs with their history, and no others', async ()
   expect(poison[0]?.['failed_at']).toBeInstanceOf(Date);
 });
 
-test('there is no report of a job that is not there', async () => {
+test('returns no report of a missing job', async () => {
   expect(await reportOf(123_456)).toBeUndefined();
 });

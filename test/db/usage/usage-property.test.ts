@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import type { ClaimedJob } from '../../src/model/job.ts';
-import { type Catalog, makeCatalog } from '../support/inner/catalog.ts';
-import { emptyTables, useDatabase } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { type Catalog, makeCatalog } from '../../support/inner/catalog.ts';
+import { emptyTables, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const tenants = makeTenantQueries(database);
@@ -14,25 +14,25 @@ const catalogs = [
 ];
 const contents = ['vase', 'lamps', 'shirts'];
 
-/** A job in hand, and the content that it works on. */
+/** A held job, and its content. */
 interface InHand {
   readonly job: ClaimedJob;
   readonly content: string;
 }
 
-/** What a run of operations has made so far, in one tenant. */
+/** What the operations have made in one tenant so far. */
 interface State {
   readonly catalog: Catalog;
   readonly images: { readonly id: number; readonly content: string }[];
   readonly inHand: InHand[];
 }
 
-/** Takes one of what is there; `undefined` when nothing is. */
+/** Picks an element; returns `undefined` if there is none. */
 const pick = <T>(all: readonly T[], choice: number): T | undefined => all[choice % all.length];
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
-/** Ends a job that is in hand, if there is any. */
+/** Ends a held job, if there is one. */
 async function end(state: State, choice: number, how: (held: InHand) => Promise<unknown>): Promise<void> {
   const held = pick(state.inHand, choice);
   if (!held) return;
@@ -40,7 +40,7 @@ async function end(state: State, choice: number, how: (held: InHand) => Promise<
   state.inHand.splice(state.inHand.indexOf(held), 1);
 }
 
-/** Work on an image that was done is done again, by a recipe of which there are two. */
+/** Processes a completed image again, by one of two recipes. */
 async function redo({ catalog, images }: State, _content: string, choice: number): Promise<void> {
   const image = pick(images, choice);
   if (!image) return;
@@ -49,10 +49,10 @@ async function redo({ catalog, images }: State, _content: string, choice: number
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   if (!job) return;
   const recipe = choice < 6 ? '0123456789' : 'ffffffffff';
-  const made = catalog
+  const renditions = catalog
     .renditionsOf(content)
     .map((one) => ({ ...one, recipe, storageKey: one.storageKey.replace(one.recipe, recipe) }));
-  await catalog.finish(job, content, made);
+  await catalog.finish(job, content, renditions);
 }
 
 const operations: Record<string, Operation> = {
@@ -97,7 +97,7 @@ async function expectRightCounters(): Promise<void> {
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
 }
 
-/** What happens more often than the rest. */
+/** Operations that are more frequent than the others. */
 const usual = [
   'upload',
   'upload',
@@ -113,13 +113,13 @@ const usual = [
 
 const step = fc.record({
   name: fc.constantFrom(...Object.keys(operations), ...usual),
-  // Mostly one tenant, so that its images have to do with each other.
+  // Mostly one tenant, so that its images interact.
   tenant: fc.constantFrom(0, 0, 0, 1),
   content: fc.constantFrom(...contents),
   choice: fc.nat(11),
 });
 
-test('whatever happens in whatever order, the counters are what a recount gives', async () => {
+test('keeps the counters equal to a recount after any sequence of operations', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), async (steps) => {
       await emptyTables(database);

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { RemovedImage } from '../../src/db/purge/purging.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeCatalog } from '../support/inner/catalog.ts';
-import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import type { RemovedImage } from '../../../src/db/purge/purging.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
@@ -28,7 +28,7 @@ async function addSharer(content: string, donorId: number): Promise<number> {
   return job.imageId;
 }
 
-test('a purge removes the rows of an image and names its files with their sizes', async () => {
+test('removes the rows of an image and returns its files with their sizes', async () => {
   const id = await add('vase');
   const removed = await purge(id);
   expect(removed).toEqual({ renditions: 2, files: expect.any(Array) as unknown });
@@ -43,7 +43,7 @@ test('a purge removes the rows of an image and names its files with their sizes'
   ).toEqual({ images: 0, made: 0 });
 });
 
-test('what changed between the listing and the removal is seen: used, restored or in work, an image stays', async () => {
+test('keeps an image that was used, restored or requeued after it was listed', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     work: (id: number) => catalog.jobs.requeue(id, 50),
@@ -68,7 +68,7 @@ test('what changed between the listing and the removal is seen: used, restored o
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
 });
 
-test('a deleted image on which a job is in work stays until that has ended', async () => {
+test('keeps a deleted image until its job has ended', async () => {
   const job = await upload('vase');
   await hide(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
@@ -76,7 +76,7 @@ test('a deleted image on which a job is in work stays until that has ended', asy
   expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
 });
 
-test('files of exact copies stay until the last of them goes', async () => {
+test('keeps the files of duplicates until the last one is purged', async () => {
   const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
   expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
@@ -85,7 +85,7 @@ test('files of exact copies stay until the last of them goes', async () => {
   expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
 });
 
-test('renditions that a near-duplicate shows stay when their donor goes, its original does not', async () => {
+test('keeps renditions that a near-duplicate uses when the donor is purged, but not the original', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   expect(keysOf(await purge(donor))).toEqual([originalOf('vase')]);
@@ -95,13 +95,13 @@ test('renditions that a near-duplicate shows stay when their donor goes, its ori
   expect(keysOf(await purge(sharer))).toEqual([originalOf('jugs'), ...renditionKeys('vase')].toSorted());
 });
 
-test('the same content of another tenant keeps nothing', async () => {
+test('keeps nothing for the same content of another tenant', async () => {
   const other = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await other.add('vase');
   expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
 });
 
-test('fingerprint and descriptor go with the last image of a content, pairs with either of theirs', async () => {
+test('removes fingerprint and embedding with the last image of a content, and pairs with either image', async () => {
   const described = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
@@ -122,7 +122,7 @@ test('fingerprint and descriptor go with the last image of a content, pairs with
   expect(await rowsOf(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
 });
 
-test('the failed jobs of a purged image stay as evidence', async () => {
+test('keeps the failed jobs of a purged image as evidence', async () => {
   const job = await upload('poison');
   await catalog.fail(job);
   await purge(job.imageId);
@@ -131,7 +131,7 @@ test('the failed jobs of a purged image stay as evidence', async () => {
   ]);
 });
 
-test('an image that is purged before it was deleted gives its content on to its oldest copy first', async () => {
+test('makes the oldest duplicate the first image when an unused image is purged', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   await purge(first);

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
-import { migrate } from '../../src/db/engine/migrate.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { testFolder } from '../support/inner/folders.ts';
-import { copyTemplate } from '../support/inner/template-database.ts';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { testFolder } from '../../support/inner/folders.ts';
+import { copyTemplate } from '../../support/inner/template-database.ts';
 
-test('a database opened again has what was written before', async () => {
+test('keeps its rows when it is opened again', async () => {
   const directory = join(await testFolder(), 'db');
   await copyTemplate(directory);
   const before = await openEmbeddedDatabase(directory);
@@ -19,13 +19,13 @@ test('a database opened again has what was written before', async () => {
   expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
 });
 
-test('a folder that was never finished is set aside, with its files, and a new database is made', async () => {
+test('sets an incomplete folder aside and creates a new database', async () => {
   const directory = join(await testFolder(), 'db');
   await mkdir(directory);
   await writeFile(join(directory, 'PG_VERSION'), 'half-made');
-  const fresh = await openEmbeddedDatabase(directory);
-  onTestFinished(() => fresh.close());
-  expect((await migrate(fresh)).applied).not.toEqual([]);
+  const created = await openEmbeddedDatabase(directory);
+  onTestFinished(() => created.close());
+  expect((await migrate(created)).applied).not.toEqual([]);
   expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('half-made');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });

@@ -1,13 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/engine/migrate.ts';
-import { makePurgeQueries } from '../../src/db/purge/purging.ts';
-import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
+import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 
-test('a second migration applies nothing', async () => {
+test('applies nothing the second time', async () => {
   const { version, applied } = await migrate(database);
   expect(applied).toEqual([]);
   expect(version).toBeGreaterThanOrEqual(1);
@@ -15,20 +15,20 @@ test('a second migration applies nothing', async () => {
   expect(recorded.map((row) => row.version)).toContain(version);
 });
 
-test('a database that is newer than the program is refused and stays as it is', async () => {
+test('refuses a database that is newer than the program, and leaves it unchanged', async () => {
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
   onTestFinished(() => database.runScript('DELETE FROM schema_migrations WHERE version = 9999'));
   await expect(migrate(database)).rejects.toThrow(/has schema version 9999; .* Install a newer Vitrine/);
 });
 
-test('a migration that fails half-way leaves nothing of itself', async () => {
+test('leaves nothing of a migration that fails half-way', async () => {
   const script = 'BEGIN; CREATE TABLE half_made (id int); SELECT 1 / 0; COMMIT;';
   await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
   await database.runScript('ROLLBACK');
   expect(await rowOf(database, "SELECT to_regclass('half_made') AS made")).toEqual({ made: null });
 });
 
-test('references that are one name in two spellings become one, and are counted again', async () => {
+test('merges references that spell one name in two ways, and counts them again', async () => {
   const old = await openMigratedTo(7);
   await old.runScript(String.raw`
     INSERT INTO tenants (name) VALUES ('shop');
@@ -62,8 +62,8 @@ test('references that are one name in two spellings become one, and are counted 
   ]);
 });
 
-/** A database whose schema is that of an older version. */
-test('pictures that older versions may have decoded in a wrong way are derived again', async () => {
+/** Migrates a database only up to an older version. */
+test('derives pictures again that older versions may have decoded incorrectly', async () => {
   const old = await openMigratedTo(9);
   await old.runScript(`
     INSERT INTO tenants (name) VALUES ('shop');
@@ -82,7 +82,7 @@ test('pictures that older versions may have decoded in a wrong way are derived a
 });
 
 async function openMigratedTo(version: number) {
-  const folder = new URL('../../src/db/migrations/', import.meta.url);
+  const folder = new URL('../../../src/db/migrations/', import.meta.url);
   const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
   const old = await openEmptyDatabase();
   await old.runScript(
@@ -97,9 +97,9 @@ async function openMigratedTo(version: number) {
   return old;
 }
 
-test('a database from before the counters is counted when it is brought up to date', async () => {
+test('counts the rows of a database that is older than the counters', async () => {
   const old = await openEmptyDatabase();
-  const first = new URL('../../src/db/migrations/0001-core.sql', import.meta.url);
+  const first = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
   await old.runScript(await readFile(first, 'utf8'));
   await old.runScript(`
     CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());

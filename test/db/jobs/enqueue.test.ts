@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeImageQueries } from '../../src/db/images/images.ts';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { rowOf, useDatabase } from '../support/inner/database.ts';
-import { hashOf, uploadOf } from '../support/inner/records.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const images = makeImageQueries(database);
@@ -19,7 +19,7 @@ const counts = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
-test('a new picture becomes an image and a job that waits for a worker', async () => {
+test('records a new picture as an image with a pending job', async () => {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
   expect(recorded.outcome).toBe('new');
   const image = await images.find(openPrincipal, { id: recorded.imageId });
@@ -41,7 +41,7 @@ test('a new picture becomes an image and a job that waits for a worker', async (
   expect(claimed).toMatchObject({ imageId: recorded.imageId, original: { contentHash: hashOf('vase') } });
 });
 
-test('a picture that its recorder works on is claimed from the start', async () => {
+test('records an inline upload with a claimed job', async () => {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
@@ -49,7 +49,7 @@ test('a picture that its recorder works on is claimed from the start', async () 
   expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
 });
 
-test('the same content again is known and adds nothing', async () => {
+test('adds nothing when the tenant has the content already', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
   expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
     outcome: 'known',
@@ -58,7 +58,7 @@ test('the same content again is known and adds nothing', async () => {
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('a hundred at once with the same content make one image and one job', async () => {
+test('makes one image and one job of a hundred concurrent uploads with the same content', async () => {
   const all = await Promise.all(
     Array.from({ length: 100 }, () => jobs.enqueueUpload(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
   );
@@ -67,16 +67,16 @@ test('a hundred at once with the same content make one image and one job', async
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('the same content of two tenants is two images', async () => {
-  const [mine, theirs] = await Promise.all(
+test('makes two images of the same content of two tenants', async () => {
+  const [ofShop, ofOther] = await Promise.all(
     [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
   );
-  expect(mine?.outcome).toBe('new');
-  expect(theirs?.outcome).toBe('new');
-  expect(mine?.imageId).not.toBe(theirs?.imageId);
+  expect(ofShop?.outcome).toBe('new');
+  expect(ofOther?.outcome).toBe('new');
+  expect(ofShop?.imageId).not.toBe(ofOther?.imageId);
 });
 
-test('the content of a failed image is tried again under the same image', async () => {
+test('processes a failed image again when its content is uploaded again', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
   if (first.outcome === 'known') throw new Error('It was known.');
   const attempt = {
@@ -98,7 +98,7 @@ test('the content of a failed image is tried again under the same image', async 
   expect(claimed?.id).not.toBe(first.job.id);
 });
 
-test('the content of a deleted image becomes a new image', async () => {
+test('makes a new image of the content of a deleted image', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));

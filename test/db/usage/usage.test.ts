@@ -1,12 +1,12 @@
 import { beforeEach, expect, test } from 'vitest';
-import { makeJobQueries } from '../../src/db/jobs/job-queries.ts';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
-import { makeTenantQueries } from '../../src/db/tenants.ts';
-import { makeUsageQueries } from '../../src/db/usage/usage.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
-import { useDatabase } from '../support/inner/database.ts';
-import { claimOne, recordPending } from '../support/inner/jobs.ts';
-import { derivedFactsOf, renditionOf, uploadOf } from '../support/inner/records.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeUsageQueries } from '../../../src/db/usage/usage.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
 
 const database = await useDatabase();
 const usage = makeUsageQueries(database);
@@ -15,7 +15,7 @@ const shop = await tenants.ensure('shop');
 const empty = await tenants.ensure('empty');
 let vase: number;
 
-/** The shop has a finished vase of 1000 bytes with renditions of 100 and 400, and a lamp of 500 that waits. */
+/** The shop has a completed vase of 1000 bytes with renditions of 100 and 400, and a pending lamp of 500. */
 beforeEach(async () => {
   vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
   await makeJobQueries(database).complete(
@@ -38,16 +38,16 @@ const ofShop = {
 };
 const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
-test('a tenant’s usage counts its images, renditions and bytes', async () => {
+test('counts images, renditions and bytes of a tenant', async () => {
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
 });
 
-test('the same content uploaded again costs nothing', async () => {
+test('counts nothing for content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
 });
 
-test('a tenant without pictures is listed with zeros; one that is not there is not', async () => {
+test('lists a tenant without images with zeros, and no missing tenant', async () => {
   const nothing = {
     images: 0,
     renditions: 0,
@@ -63,7 +63,7 @@ test('a tenant without pictures is listed with zeros; one that is not there is n
   expect(await usage.tenant(openPrincipal, 'nobody')).toBeUndefined();
 });
 
-test('what is deleted does not count', async () => {
+test('does not count deleted images', async () => {
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
     ...ofShop,
@@ -76,7 +76,7 @@ test('what is deleted does not count', async () => {
   });
 });
 
-test('overall usage adds up tenants, presets and states', async () => {
+test('adds up tenants, presets and states', async () => {
   await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
   expect(await usage.overall(openPrincipal)).toEqual({
     images: 3,
@@ -89,7 +89,7 @@ test('overall usage adds up tenants, presets and states', async () => {
   });
 });
 
-test('a caller that is bound to a tenant sees the usage of no other', async () => {
+test('shows a principal of one tenant only that tenant’s usage', async () => {
   const bound = { ...openPrincipal, tenantId: empty.id };
   expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
   expect(await usage.tenant(bound, 'shop')).toBeUndefined();
