@@ -5,9 +5,8 @@ import { isOnlyProcess, largeFoldersInside, openResources, type Resources } from
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
 import { protectDataFolder } from './data-folder/private-folder.ts';
-import { answerRequest } from './http/answer-request.ts';
-import { makeReceiveUploadForm } from './http/multipart.ts';
-import { makeHttpServer } from './http/server.ts';
+import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
+import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedVersion } from './imaging/installed-version.ts';
 import { jobKinds } from './model/job.ts';
@@ -202,7 +201,7 @@ function makeLifecycle(parts: LifecycleParts): App {
           `health and metrics of this worker: ${address}/healthz and ${address}/metrics`,
       });
     },
-    answer: (request, response) => answerRequest(http, request, response),
+    answer: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
       if (await resources.claimStorage()) await sweeper.once(which);

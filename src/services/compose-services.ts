@@ -35,7 +35,7 @@ import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
 import type { Services } from './services.ts';
 import type { StorageHealth } from './storage-health.ts';
-import { makeUsage } from './tenants.ts';
+import { makeBindToTenant, makeUsage } from './tenants.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wait-for-image.ts';
 
@@ -158,11 +158,12 @@ function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared)
 
 function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob): Services {
   const { queries, queue } = parts;
-  const { images, imports, references, reports, usage, embeddings, jobs } = queries;
+  const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
   return {
     ...composeIngestion(parts, config, shared, runJob),
     ...composePictureTools(parts, config, shared),
     ...composeDeletion(parts, config, shared),
+    bindToTenant: makeBindToTenant({ tenants }),
     retrieve: shared.retrieve,
     references: makeReferences({ images, references }),
     listImages: (principal, filter, page) => images.list(principal, filter, page),

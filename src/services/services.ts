@@ -13,11 +13,12 @@ import type { PurgeUnused } from './purge/purge-unused.ts';
 import type { References } from './references.ts';
 import type { RetrieveImage } from './retrieve-image.ts';
 import type { SearchByPicture } from './search-by-picture.ts';
-import type { Usage } from './tenants.ts';
+import type { BindToTenant, Usage } from './tenants.ts';
 import type { TryPresets } from './try-presets.ts';
 
 /** The use cases that HTTP routes call. */
 export interface Services {
+  readonly bindToTenant: BindToTenant;
   readonly ingestUpload: IngestUpload;
   readonly ingestUrls: IngestUrls;
   readonly presignUpload: PresignUpload;

@@ -2,17 +2,21 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import Fastify from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { boundConnections, clientOf } from '../../src/http/connections-per-address.ts';
-import { answerErrorsAsProblems } from '../../src/http/problems.ts';
-import { type AddressTest, addressesIn } from '../../src/http/trusted-proxies.ts';
+import {
+  addressesIn,
+  addressKey,
+  type AddressTest,
+  limitConnectionsPerAddress,
+} from '../../src/http/guard/connections-per-address.ts';
+import { handleErrors } from '../../src/http/responses/problems.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
 /** A server that counts loopback addresses too, and clients that come from any of them. */
-async function bounded(most: number, isExempt: AddressTest = () => false) {
+async function bounded(maxConnections: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
-  boundConnections(app, { most, isExempt });
-  answerErrorsAsProblems(app);
+  limitConnectionsPerAddress(app, { maxConnections, isExempt });
+  handleErrors(app);
   app.get('/', () => 'hello');
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
@@ -65,7 +69,7 @@ describe('connections of one address', () => {
     expect(refused.status).toBe(429);
     expect(JSON.parse(refused.body)).toMatchObject({
       code: 'too_many_connections',
-      detail: expect.stringContaining('more than 3 connections open'),
+      detail: expect.stringContaining('more than 3 open connections'),
     });
     expect((await visit('127.0.0.3')).status).toBe(200);
     await kept[0]?.close();
@@ -112,7 +116,7 @@ test.each([
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
 ])('%s counts as %s', (address, client) => {
-  expect(clientOf(address)).toBe(client);
+  expect(addressKey(address)).toBe(client);
 });
 
 test('addresses are found in networks of both families', () => {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { drainBody } from '../../src/http/drain-body.ts';
+import { drainBody } from '../../src/http/bodies/drain-body.ts';
 import { chunk, connectRaw } from '../support/process/socket.ts';
 
 /** A server that answers whether it drained the body of a request, after so many bytes or milliseconds. */

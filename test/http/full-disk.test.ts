@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { AppError, asAppError } from '../../src/errors.ts';
-import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';

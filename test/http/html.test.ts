@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html, prose } from '../../src/http/openapi/html.ts';
+import { html, prose } from '../../src/http/api-pages/html.ts';
 
 test('texts are escaped, HTML is not escaped twice, and what is missing is nothing', () => {
   const evil = `<img src=x onerror="alert('1')">&`;

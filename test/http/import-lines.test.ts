@@ -44,7 +44,7 @@ test('lines of CSV without a URL, or with too many cells, are refused by themsel
     [5, 'new', null],
   ]);
   expect(body.lines[0]?.error).toMatch(/^The URL is empty: /);
-  expect(body.lines[2]?.error).toContain('the line has 4 cells, its header 3');
+  expect(body.lines[2]?.error).toContain('the line has 4 cells but the header has 3');
 });
 
 test('items of JSON that are no lines are refused by themselves', async () => {
@@ -67,7 +67,7 @@ test('items of JSON that are no lines are refused by themselves', async () => {
   const { status, body } = await postJson({ items, tenant: 'shop' });
   expect([status, body.accepted, body.refused]).toEqual([202, 1, items.length - 1]);
   expect(body.lines.map(({ line }) => line)).toEqual(items.map((_, index) => index + 1));
-  expect(body.lines[4]?.error).toContain('its tenant is no text: 5');
+  expect(body.lines[4]?.error).toContain('its tenant is not text: 5');
   expect(body.lines[6]).toMatchObject({ code: 'invalid_request' });
   expect(body.lines[7]?.error).toContain('unknown field');
   const progress = await call<Receipt>(server().url + body.url);
@@ -94,12 +94,12 @@ test('a CSV that is bad as a whole is told why in one sentence', async () => {
     'The CSV must begin with a header line such as "url,tenant,reference"; its first line is "https://a.example/a.jpg".',
   );
   expect(await sentence('')).toContain('it is empty');
-  expect(await sentence('url,tenant\n')).toContain('no line below its header');
+  expect(await sentence('url,tenant\n')).toContain('no lines below its header');
   expect(await sentence('url,Tenant,tenant\na,b,c\n')).toBe(
     'The CSV has the column "tenant" more than once.',
   );
   expect(await sentence('url,colour\na,red\n')).toContain(
-    'unknown column "colour"; it takes url, tenant, reference.',
+    'unknown column "colour"; allowed: url, tenant, reference.',
   );
   expect(await sentence(`url\n${'x\n'.repeat(1_001)}`)).toContain('more than 1,000 lines');
   expect(await sentence('x', 'text/plain', 415, 'unsupported_body')).toBe(

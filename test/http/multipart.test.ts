@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { asAppError } from '../../src/errors.ts';
-import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging, type Staging } from '../../src/storage/staging.ts';
 import { fileFolder } from '../support/inner/folders.ts';
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
@@ -123,13 +123,13 @@ test.each<[string, Part[], string, RegExp]>([
     'two names',
     [file('; filename="a.jpg"; filename="b.jpg"')],
     'invalid_request',
-    /two different values of filename\./,
+    /two different values for filename\./,
   ],
   [
     'base64',
     [file('\r\nContent-Transfer-Encoding: base64')],
     'invalid_request',
-    /encoded as base64; send its bytes/,
+    /transfer encoding base64; send its bytes/,
   ],
   [
     'a field that is no UTF-8',
@@ -141,7 +141,7 @@ test.each<[string, Part[], string, RegExp]>([
     'a field of an unknown charset',
     [file(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
     'invalid_request',
-    /"cp850", which is not known/,
+    /"cp850", which is not supported/,
   ],
   [
     'two values of a field',
@@ -159,13 +159,13 @@ test.each<[string, Part[], string, RegExp]>([
     'bytes in another field',
     [[`${disposition}name="image"`, picture]],
     'invalid_request',
-    /"image" is longer than 8192 bytes; a picture belongs into the field "file"/,
+    /"image" is longer than 8192 bytes; send the picture in the field "file"/,
   ],
   [
     'text in the place of the file',
     [[`${disposition}name="file"`, 'photo.jpg']],
     'missing_file',
-    /"file" of the form has text in the place of a file\.$/,
+    /"file" of the form contains text instead of a file\.$/,
   ],
   ['no bytes in the file', [[`${disposition}name="file"; filename=""`, '']], 'empty_file', /0 bytes/],
   ['no bytes in a nameless file', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
@@ -224,6 +224,6 @@ test.each([
   await connection.write(formHead('/'));
   for (const part of sent) await connection.write(chunk(part));
   for (let at = 0; at < 21; at += 1) await connection.write(chunk(Buffer.alloc(2 ** 16)));
-  expect(await connection.until(/body_too_large/, 2_000)).toMatch(/more than 1310720 bytes, its parts/);
+  expect(await connection.until(/body_too_large/, 2_000)).toMatch(/larger than 1310720 bytes, including/);
   connection.socket.destroy();
 });

@@ -91,9 +91,7 @@ describe('the host of a request', () => {
       if (method === 'HEAD') continue;
       const { code, detail } = answer.json<{ code: string; detail: string }>();
       expect(code).toBe('host_not_allowed');
-      expect(detail).toMatch(
-        /"rebound\.example:8000": it listens on this machine only\..*ALLOWED_HOSTS.*\.$/,
-      );
+      expect(detail).toMatch(/"rebound\.example:8000": it listens on loopback only\..*ALLOWED_HOSTS.*\.$/);
     }
   });
 
@@ -172,7 +170,7 @@ describe('the page behind a request', () => {
     const answer = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: evil } });
     const { code, detail } = answer.json<{ code: string; detail: string }>();
     expect(code).toBe('origin_not_allowed');
-    expect(detail).toMatch(/"https:\/\/evil\.example".*\(`\*` in CORS_ORIGINS.*name the origin.*PUBLIC_URL/);
+    expect(detail).toMatch(/"https:\/\/evil\.example".*\(`\*` in CORS_ORIGINS.*add the origin.*PUBLIC_URL/);
   });
 
   test('reads as before', async () => {

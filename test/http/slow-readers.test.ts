@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeStalledResponses } from '../../src/http/stalled-responses.ts';
+import { closeStalledResponses } from '../../src/http/guard/stalled-responses.ts';
 import { call, upload } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 import { connectRaw, formHead } from '../support/process/socket.ts';
@@ -42,7 +42,7 @@ describe('a server whose places are all taken by clients that read nothing', () 
     };
     expect(await answered()).toBe(false);
     await expect.poll(answered, { timeout: 5_000, interval: 50 }).toBe(true);
-    expect(server().log()).toContain('a client read nothing of a response');
+    expect(server().log()).toContain('a client stopped reading a response');
     for (const { socket } of greedy) socket.destroy();
   });
 

@@ -68,7 +68,7 @@ test('a charset that is not known is refused by its name', async () => {
   ] as const)
     expect(
       await refused(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
-    ).toMatch(/^The body has the charset "cp850", which is not known; UTF-8, windows-1252/);
+    ).toMatch(/^The body has the charset "cp850", which is not supported; use UTF-8, windows-1252/);
 });
 
 test('a header line that no charset explains says so', async () => {
@@ -84,7 +84,7 @@ test('one line with a bad quotation mark is refused by itself', async () => {
     [2, 'refused'],
     [3, 'new'],
   ]);
-  expect(body.lines[0]?.error).toMatch(/stands in the middle of a cell.*\(line 2 of the file\)\.$/);
+  expect(body.lines[0]?.error).toMatch(/contains an unescaped quotation mark.*\(line 2 of the file\)\.$/);
   expect(body.lines[1]?.error).toMatch(/never closed \(line 3 of the file\)\.$/);
 });
 
@@ -132,7 +132,7 @@ test('addresses are UTF-8 in percent escapes', async () => {
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
   await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'));
-  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent escapes of UTF-8/s);
+  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent-encode them as UTF-8/s);
   connection.socket.destroy();
 });
 
@@ -153,7 +153,7 @@ test.each([
     'brackets',
     '['.repeat(500_000),
     'application/json',
-    /^The JSON has more than 32 arrays and objects in each other/,
+    /^The JSON nests arrays and objects more than 32 levels deep/,
   ],
   ['objects', '{"a":'.repeat(150_000), 'application/json', /more than 32/],
   [

@@ -27,7 +27,7 @@ test.each([
   [
     kitchen,
     'cp850',
-    'has the charset "cp850", which is not known; UTF-8, windows-1252 and utf-16le are, for example',
+    'has the charset "cp850", which is not supported; use UTF-8, windows-1252 or utf-16le, for example',
   ],
 ])('%j of the charset %s is refused', (bytes, charset, fault) => {
   expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ fault });

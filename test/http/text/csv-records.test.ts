@@ -27,13 +27,13 @@ test('a line that cannot be read is a fault of its own, with its number', () => 
     [1, ['a']],
     [3, expect.stringContaining('quotation mark')],
     [4, ['b', 'c "d"']],
-    [5, expect.stringContaining('stands in the middle of a cell')],
-    [6, expect.stringContaining('stands in the middle of a cell')],
+    [5, expect.stringContaining('contains an unescaped quotation mark')],
+    [6, expect.stringContaining('contains an unescaped quotation mark')],
     [7, ['h\ni', 'j']],
   ]);
   expect(read('x\n"open\ny')).toMatchObject([
     { line: 1, cells: ['x'] },
-    { line: 2, fault: 'a quotation mark is opened and never closed' },
+    { line: 2, fault: 'a quotation mark is never closed' },
     { line: 3, cells: ['y'] },
   ]);
 });
