@@ -1,4 +1,4 @@
 import { serverless } from '../deploy/vercel/serverless.js';
 
-// The timetable of vercel.json comes here.
+// Called by the cron schedule in vercel.json.
 export default serverless.cron;

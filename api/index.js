@@ -1,4 +1,4 @@
 import { serverless } from '../deploy/vercel/serverless.js';
 
-// Every address of the API comes here.
+// Handles all paths of the API.
 export default serverless.handle;

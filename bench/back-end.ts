@@ -8,18 +8,18 @@ import { openDatabase } from '../src/app/open-engines.ts';
 import type { Database } from '../src/db/database.ts';
 import { migrate } from '../src/db/engine/migrate.ts';
 
-/** A place for data that a benchmark may fill, and the environment that leads a server to it. */
+/** A data folder and database for a benchmark, and the environment of a server that uses them. */
 export interface BackEnd {
   readonly environment: Readonly<Record<string, string>>;
-  /** The database, migrated. Close it before a server starts on it: the embedded one serves one process. */
+  /** Opens and migrates the database. Close it before a server starts: the embedded one allows one process only. */
   readonly open: () => Promise<Database>;
   readonly remove: () => Promise<void>;
 }
 
-/** The server on which databases are made, from `BENCH_DATABASE_URL`; `undefined`: the embedded engine. */
+/** The PostgreSQL server for the databases, from `BENCH_DATABASE_URL`; `undefined` for the embedded database. */
 export const benchDatabaseUrl = process.env['BENCH_DATABASE_URL'];
 
-/** A data folder of its own; and with `BENCH_DATABASE_URL` a database of its own on that server. */
+/** Creates a data folder and, with `BENCH_DATABASE_URL`, a database on that server. */
 export async function makeBackEnd(): Promise<BackEnd> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-bench-'));
   const database = benchDatabaseUrl === undefined ? undefined : await createDatabase(benchDatabaseUrl);
@@ -38,8 +38,8 @@ export async function makeBackEnd(): Promise<BackEnd> {
   };
 }
 
-const nothing = () => undefined;
-const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+const discard = () => undefined;
+const silent = { debug: discard, info: discard, warn: discard, error: discard };
 
 async function createDatabase(serverUrl: string): Promise<{ url: string; drop: () => Promise<void> }> {
   const name = `vitrine_bench_${randomBytes(6).toString('hex')}`;

@@ -2,9 +2,9 @@ import type { Database } from '../src/db/database.ts';
 import { embeddingSpace, fingerprintVersion } from '../src/model/fingerprint.ts';
 
 /**
- * Fills an empty, migrated database with the rows of `count` images of 20 tenants, as if they had come in over ten weeks:
- * one tenant has half of them, 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each has a fingerprint and a
- * descriptor of its own. Nothing of them lies in storage.
+ * Fills an empty, migrated database with the rows of `count` images of 20 tenants, as if uploaded over ten weeks: one
+ * tenant has half of them, 2 % have failed, 4 % were deleted 40 days ago, 10 % are in use. Each completed image has its own
+ * fingerprint and embedding. Storage stays empty.
  */
 export async function fillImages(database: Database, count: number): Promise<void> {
   // On one connection, because of the temporary table.
@@ -49,7 +49,7 @@ function statements(count: number): string[] {
        (SELECT array_agg(tenant_id * (1 << 20)::bigint + (band << 16) + ('x' || substr(content_hash, 1 + 4 * band, 4))::bit(16)::int)
         FROM generate_series(0, 15) band)
      FROM images WHERE status = 'completed'`,
-    // A thousand different vectors: making one takes 512 random numbers.
+    // Only a thousand different vectors, because each takes 512 random numbers.
     `CREATE TEMPORARY TABLE vectors AS
      SELECT n, array_agg((random() * 200 - 100)::int)::real[]::vector::halfvec AS vector
      FROM generate_series(0, 999) n, generate_series(1, 512) GROUP BY n`,

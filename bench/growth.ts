@@ -6,18 +6,18 @@ import { type StartedServer, startVitrine } from './programs.ts';
 import { median, upload } from './upload.ts';
 
 /**
- * Time of an upload with 1,000, 10,000 and 100,000 images present: `npm run bench:growth`. The servers of all sizes run
- * side by side and take the same pictures in turn, so that what else the machine does hits all of them alike. With
- * `BENCH_DATABASE_URL` on that PostgreSQL server, else on the embedded database.
+ * Measures the time of an upload with 1,000, 10,000 and 100,000 existing images: `npm run bench:growth`. The servers of all
+ * sizes run side by side and receive the same pictures alternately, so that other load on the machine affects all alike.
+ * Uses the PostgreSQL server in `BENCH_DATABASE_URL`, else the embedded database.
  */
 
 const sizes = [1_000, 10_000, 100_000];
 const warmUp = 20;
 const measured = 100;
-/** How much slower the largest may be. */
-const limit = 1.2;
+/** Largest accepted ratio to the smallest size. */
+const maxRatio = 1.2;
 
-/** This tenant has half of all images: what is looked for among a tenant's images is looked for among these. */
+/** The tenant that uploads. It has half of all images, so queries per tenant search among these. */
 const largeTenant = 'tenant-1';
 
 interface Candidate {
@@ -52,11 +52,11 @@ async function prepare(size: number): Promise<Candidate> {
   return { size, backEnd, server, times: [] };
 }
 
-/** Each picture goes to every server, beginning with another one each time. */
+/** Uploads each picture to every server, starting with a different one each time. */
 async function uploadAll(candidates: readonly Candidate[], pictures: readonly Buffer[]): Promise<void> {
   for (const [index, picture] of pictures.entries())
-    for (let turn = 0; turn < candidates.length; turn++) {
-      const candidate = candidates[(index + turn) % candidates.length];
+    for (let offset = 0; offset < candidates.length; offset++) {
+      const candidate = candidates[(index + offset) % candidates.length];
       if (!candidate) continue;
       const time = await upload(candidate.server.baseUrl, '/v1/images', picture, largeTenant);
       if (index >= warmUp) candidate.times.push(time);
@@ -64,17 +64,17 @@ async function uploadAll(candidates: readonly Candidate[], pictures: readonly Bu
 }
 
 function report(candidates: readonly Candidate[]): number {
-  const least = median(candidates[0]?.times ?? []);
+  const baseline = median(candidates[0]?.times ?? []);
   const engine = benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server';
-  console.log(`\n${engine}; ${measured} uploads each, one after the other, answered with all renditions`);
-  console.log(`${'images present'.padStart(15)} ${'median ms'.padStart(10)} ${'ratio'.padStart(7)}`);
+  console.log(`\n${engine}; ${measured} sequential inline uploads each`);
+  console.log(`${'existing images'.padStart(15)} ${'median ms'.padStart(10)} ${'ratio'.padStart(7)}`);
   for (const { size, times } of candidates)
     console.log(
-      `${size.toLocaleString('en').padStart(15)} ${median(times).toFixed(1).padStart(10)} ${(median(times) / least).toFixed(2).padStart(7)}`,
+      `${size.toLocaleString('en').padStart(15)} ${median(times).toFixed(1).padStart(10)} ${(median(times) / baseline).toFixed(2).padStart(7)}`,
     );
-  const worst = Math.max(...candidates.map(({ times }) => median(times) / least));
-  console.log(`\nlargest ratio ${worst.toFixed(2)}; limit ${limit}`);
-  return worst <= limit ? 0 : 1;
+  const worst = Math.max(...candidates.map(({ times }) => median(times) / baseline));
+  console.log(`\nlargest ratio ${worst.toFixed(2)}; limit ${maxRatio}`);
+  return worst <= maxRatio ? 0 : 1;
 }
 
 process.exitCode = await main();

@@ -14,7 +14,7 @@ interface Call {
   readonly name: string;
   readonly path: string;
   readonly method?: 'GET' | 'POST';
-  /** Longest time at the 95th percentile, in ms. */
+  /** Limit of the 95th percentile, in milliseconds. */
   readonly limitMs: number;
 }
 
@@ -27,8 +27,8 @@ const calls: readonly Call[] = [
   { name: 'list, half-way by offset', path: `/v1/images?offset=${count / 2}`, limitMs: 50 },
   { name: 'list of a large tenant', path: '/v1/images?tenant=tenant-1', limitMs: 50 },
   { name: 'list of a small tenant', path: '/v1/images?tenant=tenant-7', limitMs: 50 },
-  { name: 'list of failed ones', path: '/v1/images?status=failed', limitMs: 50 },
-  { name: 'list of a month', path: `/v1/images?created_before=${monthAgo}`, limitMs: 50 },
+  { name: 'list of failed images', path: '/v1/images?status=failed', limitMs: 50 },
+  { name: 'list until a month ago', path: `/v1/images?created_before=${monthAgo}`, limitMs: 50 },
   { name: 'list until tomorrow', path: `/v1/images?created_before=${tomorrow}`, limitMs: 50 },
   {
     name: 'list of a tenant until tomorrow',
@@ -47,7 +47,7 @@ const calls: readonly Call[] = [
   { name: 'usage of a tenant', path: '/metrics/tenant/tenant-1', limitMs: 20 },
 ];
 
-/** Times of lists, dry runs and usage over HTTP, with many images in an embedded database. */
+/** Measures lists, dry runs and usage over HTTP, with many images in an embedded database. */
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'vitrine-lists-'));
   try {
@@ -73,19 +73,19 @@ async function fill(directory: string): Promise<void> {
 }
 
 async function measureAll(baseUrl: string): Promise<number> {
-  let slow = 0;
+  let tooSlow = 0;
   console.log(
     `${'call'.padEnd(36)} ${'p50'.padStart(7)} ${'p95'.padStart(7)}  limit   (ms, ${rounds} calls each)`,
   );
   for (const call of calls) {
     const { p50, p95 } = await measure(baseUrl, call);
-    if (p95 > call.limitMs) slow++;
+    if (p95 > call.limitMs) tooSlow++;
     const verdict = p95 > call.limitMs ? '  TOO SLOW' : '';
     console.log(
       `${call.name.padEnd(36)} ${p50.toFixed(1).padStart(7)} ${p95.toFixed(1).padStart(7)}  ${call.limitMs}${verdict}`,
     );
   }
-  return slow === 0 ? 0 : 1;
+  return tooSlow === 0 ? 0 : 1;
 }
 
 async function measure(
@@ -94,11 +94,11 @@ async function measure(
 ): Promise<{ p50: number; p95: number }> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    const began = performance.now();
+    const startedAt = performance.now();
     const response = await fetch(baseUrl + path, { method });
     await response.arrayBuffer();
-    if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}.`);
-    times.push(performance.now() - began);
+    if (!response.ok) throw new Error(`${method} ${path} returned ${response.status}.`);
+    times.push(performance.now() - startedAt);
   }
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.ceil(share * times.length) - 1] ?? 0;

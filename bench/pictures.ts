@@ -3,9 +3,9 @@ import { runParallel } from '../src/cli/import/run-parallel.ts';
 import { planCatalog } from '../src/cli/seed/catalog-plan.ts';
 import { drawPicture } from '../src/cli/seed/draw-picture.ts';
 
-/** `count` pictures of products as JPEG files of `longSide` pixels, all different; the same at each call. */
+/** Draws `count` different product pictures as JPEG files of `longSide` pixels. Every call returns the same pictures. */
 export async function drawPictures(count: number, longSide = 1200): Promise<Buffer[]> {
-  // A product has five pictures or more.
+  // A product has at least five pictures.
   const planned = planCatalog(Math.ceil(count / 5), 'bench').slice(0, count);
   const drawn: Buffer[] = [];
   await runParallel(

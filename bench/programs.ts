@@ -9,20 +9,20 @@ const execute = promisify(execFile);
 /** A server that a benchmark started. */
 export interface StartedServer {
   readonly baseUrl: string;
-  /** Ends the process and waits until it is gone. */
+  /** Stops the process and waits until it has exited. */
   readonly stop: () => Promise<void>;
 }
 
 const startTimeoutMs = 30_000;
 const stopTimeoutMs = 10_000;
 
-/** Which of `programs` are not installed. */
+/** Returns those of `programs` that are not installed. */
 export async function findMissingPrograms(programs: readonly string[]): Promise<string[]> {
-  const found = await Promise.all(programs.map((program) => isInstalled(program)));
-  return programs.filter((_, index) => !found[index]);
+  const installed = await Promise.all(programs.map((program) => isInstalled(program)));
+  return programs.filter((_, index) => !installed[index]);
 }
 
-/** Some programs answer `-v` with an exit code; only a program that cannot be started is missing. */
+/** Some programs fail on `-v`. Only a program that cannot be started is missing. */
 async function isInstalled(program: string): Promise<boolean> {
   try {
     await execute(program, ['-v']);
@@ -32,12 +32,12 @@ async function isInstalled(program: string): Promise<boolean> {
   }
 }
 
-/** What `program` prints. */
+/** Runs `program` and returns its standard output. */
 export async function run(program: string, args: readonly string[]): Promise<string> {
   return (await execute(program, args)).stdout;
 }
 
-/** A port of the loopback address that nobody uses at this moment. */
+/** Returns a free port of the loopback address. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -48,11 +48,11 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** A program that runs beside the benchmark. */
+/** A program that runs alongside the benchmark. */
 export interface StartedProcess {
-  /** Whether it has ended by itself. */
-  readonly hasEnded: () => boolean;
-  /** Ends it and waits until it is gone. */
+  /** Whether it has exited by itself. */
+  readonly hasExited: () => boolean;
+  /** Stops it and waits until it has exited. */
   readonly stop: () => Promise<void>;
 }
 
@@ -64,21 +64,21 @@ export function startProcess(
 ): StartedProcess {
   const child = spawn(program, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   const exited = once(child, 'exit');
-  // A benchmark that is interrupted must not leave its servers behind.
-  const end = () => child.kill('SIGTERM');
-  process.once('exit', end);
+  // An interrupted benchmark must not leave its servers running.
+  const terminate = () => child.kill('SIGTERM');
+  process.once('exit', terminate);
   return {
-    hasEnded: () => child.exitCode !== null,
+    hasExited: () => child.exitCode !== null,
     async stop() {
-      process.removeListener('exit', end);
-      end();
+      process.removeListener('exit', terminate);
+      terminate();
       const timeout = sleep(stopTimeoutMs, 'timeout', { ref: false });
       if ((await Promise.race([exited, timeout])) === 'timeout') child.kill('SIGKILL');
     },
   };
 }
 
-/** Starts a server in the foreground and waits until `path` answers. */
+/** Starts a server in the foreground and waits until `path` returns a success status. */
 export async function startServer(
   program: string,
   args: readonly string[],
@@ -86,10 +86,10 @@ export async function startServer(
   path: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<StartedServer> {
-  const { hasEnded, stop } = startProcess(program, args, env);
+  const { hasExited, stop } = startProcess(program, args, env);
   const deadline = performance.now() + startTimeoutMs;
-  while (!(await answers(`${baseUrl}${path}`))) {
-    if (hasEnded() || performance.now() > deadline) {
+  while (!(await isReady(`${baseUrl}${path}`))) {
+    if (hasExited() || performance.now() > deadline) {
       await stop();
       throw new Error(`${program} did not start.`);
     }
@@ -110,7 +110,7 @@ export async function startVitrine(environment: Readonly<Record<string, string>>
   });
 }
 
-async function answers(url: string): Promise<boolean> {
+async function isReady(url: string): Promise<boolean> {
   const response = await fetch(url).catch(() => null);
   await response?.body?.cancel();
   return response?.ok === true;

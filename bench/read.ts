@@ -11,7 +11,7 @@ const seconds = 8;
 const connections = 32;
 const targetBytes = 106_000;
 
-/** Requests/s of a hot rendition from Vitrine and of the same file from nginx, in alternating rounds. */
+/** Compares requests/s of a cached rendition from Vitrine and of the same file from nginx, in alternating rounds. */
 async function main(): Promise<number> {
   const missing = await findMissingPrograms(['nginx', 'wrk']);
   if (missing.length > 0) {
@@ -57,12 +57,12 @@ async function startNginx(folder: string, file: Buffer) {
   return startServer('nginx', args, `http://127.0.0.1:${port}`, '/zoom.jpg');
 }
 
-/** Runs in the foreground and keeps every path in its own folder, so that a system nginx is not touched. */
+/** Configures nginx to run in the foreground with all paths in its own folder, independent of a system nginx. */
 function nginxConfiguration(prefix: string, port: number): string {
   const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${prefix}/${kind};`)
     .join('\n');
-  // Worker processes of nginx started by root run as another user, who cannot look into this folder.
+  // nginx started by root runs its workers as another user, who cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   return `
 daemon off;
@@ -84,22 +84,22 @@ ${paths}
 `;
 }
 
-/** Uploads a picture and answers the address of its zoom rendition. */
+/** Uploads a picture and returns the URL of its zoom rendition. */
 async function uploadPicture(baseUrl: string, folder: string): Promise<string> {
   const path = join(folder, 'picture.jpg');
   await writeFile(path, await makePicture());
   const client = makeApiClient({ baseUrl });
-  const answer = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
-  if (answer.outcome === 'refused') throw new Error(`The picture was refused: ${answer.reason}`);
-  const { renditions } = await client.getImage(answer.id);
+  const upload = await client.uploadFile({ path, filename: 'picture.jpg', tenant: 'bench', mode: 'inline' });
+  if (upload.outcome === 'refused') throw new Error(`The picture was refused: ${upload.reason}`);
+  const { renditions } = await client.getImage(upload.id);
   const zoom = renditions.find(({ preset }) => preset === 'zoom');
   if (!zoom) throw new Error('The image has no zoom rendition.');
   return new URL(zoom.url, baseUrl).href;
 }
 
 /**
- * A smooth picture with grain: the more grain, the larger its rendition. The grain is chosen so that a 1200 × 1200 JPEG
- * of quality 85 has about the size that a product picture's zoom rendition has.
+ * Generates a smooth picture with just enough grain that a 1200 × 1200 JPEG of quality 85 has about the size of a typical
+ * product picture's zoom rendition.
  */
 async function makePicture(): Promise<Buffer> {
   const side = 1200;
@@ -119,13 +119,13 @@ async function makePicture(): Promise<Buffer> {
 
 async function download(url: string): Promise<Buffer> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url} answered with status ${response.status}`);
+  if (!response.ok) throw new Error(`${url} returned status ${response.status}`);
   return Buffer.from(await response.arrayBuffer());
 }
 
 async function compare(vitrineUrl: string, nginxUrl: string): Promise<void> {
   const size = (await download(nginxUrl)).length;
-  console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${seconds} s for each run`);
+  console.log(`${vitrineUrl}: ${size} bytes, ${connections} connections, ${seconds} s per run`);
   const ratios: number[] = [];
   for (let round = 1; round <= rounds; round += 1) {
     const vitrine = await requestsPerSecond(vitrineUrl);

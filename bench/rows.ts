@@ -10,8 +10,8 @@ import { fillImages } from './fill-images.ts';
 import { median } from './upload.ts';
 
 /**
- * What the database alone can do: images recorded, looked up and completed per second, without any picture; bytes of
- * rows; and the time of a search. `npm run bench:rows -- --images 100000`, with `BENCH_DATABASE_URL` on that server.
+ * Measures the database alone, without pictures: images recorded, looked up and completed per second; bytes per row; and
+ * the time of a similarity search. `npm run bench:rows -- --images 100000`, with `BENCH_DATABASE_URL` on that server.
  */
 
 const { values } = parseArgs({
@@ -61,25 +61,25 @@ async function reportSizes(database: Database): Promise<void> {
     const rows = await run(`SELECT relname AS name, pg_total_relation_size(oid) AS bytes FROM pg_class
       WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 2 DESC LIMIT 6`);
     const total = rows.reduce((sum, { bytes }) => sum + Number(bytes), 0);
-    console.log(`bytes of rows and indexes for each image: ${Math.round(total / present)}`);
+    console.log(`bytes of rows and indexes per image: ${Math.round(total / present)}`);
     for (const { name, bytes } of rows)
       console.log(`  ${String(name).padEnd(18)} ${Math.round(Number(bytes) / present)}`);
   });
 }
 
-/** In the largest tenant, which has half of all images. */
+/** Measures a search in the largest tenant, which has half of all images. */
 async function reportSearch({ embeddings, tenants }: Queries): Promise<void> {
   const { id } = await tenants.ensure('tenant-1');
   const vector = Array.from({ length: embeddingDimension }, (_, index) => Math.sin(index * 7.3));
   const times: number[] = [];
   let searched = 0;
   for (let round = 0; round < 10; round++) {
-    const began = performance.now();
+    const startedAt = performance.now();
     ({ searched } = await embeddings.similarToPicture(id, { space: embeddingSpace, vector }, '', {
       limit: 10,
       threshold: 0,
     }));
-    times.push(performance.now() - began);
+    times.push(performance.now() - startedAt);
   }
   console.log(`search among ${searched} images: ${median(times).toFixed(0)} ms`);
 }
@@ -88,13 +88,13 @@ async function reportIngest(database: Database, queries: Queries): Promise<void>
   const { id } = await queries.tenants.ensure('tenant-1');
   const numbers = Array.from({ length: added }, (_, index) => index).values();
   const before = await logPosition(database);
-  const began = performance.now();
+  const startedAt = performance.now();
   await Promise.all(
     Array.from({ length: concurrency }, async () => {
       for (const number of numbers) await ingest(queries, id, `added ${number}`);
     }),
   );
-  const seconds = (performance.now() - began) / 1000;
+  const seconds = (performance.now() - startedAt) / 1000;
   const written = (await logPosition(database)) - before;
   console.log(
     `${(added / seconds).toFixed(0)} images/s recorded and completed, ${concurrency} at once; ${Math.round(written / added)} bytes of log each`,
@@ -108,7 +108,7 @@ async function logPosition(database: Database): Promise<number> {
   return Number(row?.['position']);
 }
 
-/** The statements of an inline upload, with the reads around them. */
+/** Runs the statements of an inline upload, including its reads. */
 async function ingest(queries: Queries, tenantId: number, content: string): Promise<void> {
   const bytes = createHash('sha256').update(content).digest();
   const contentHash = bytes.toString('hex');

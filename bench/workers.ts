@@ -4,16 +4,17 @@ import { freePort, type StartedServer, startProcess, startServer } from './progr
 import { median, upload } from './upload.ts';
 
 /**
- * Queued uploads until all renditions are there: one process that does everything, against one API process and two worker
- * processes, on the same cores and the same PostgreSQL server. Both run all the time and take turns, so that both meet the
- * same machine. `BENCH_DATABASE_URL=postgres://… npm run bench:workers`; with `BENCH_REDIS_URL` woken by Redis.
+ * Compares the throughput of queued uploads, until all renditions exist, of two setups on the same cores and PostgreSQL
+ * server: one process that does everything, and an API process with two worker processes. Both stay running and are
+ * measured alternately, so that both see the same load on the machine.
+ * `BENCH_DATABASE_URL=postgres://… npm run bench:workers`; with `BENCH_REDIS_URL`, Redis wakes the workers.
  */
 
 const pictureCount = 300;
-/** Turns until the code of all processes is compiled: each of three sees a part of the work only, so that takes longer. */
+/** Rounds until the JIT has compiled the code of all processes. Three processes share the work, so this takes longer. */
 const warmUps = 12;
-const turns = 9;
-/** Turns differ by a tenth on a quiet machine, and the medians of nine by this much. */
+const rounds = 9;
+/** Rounds vary by a tenth on an idle machine, and medians of nine rounds by this much. */
 const noise = 0.03;
 const concurrency = 8;
 
@@ -59,20 +60,22 @@ async function startSplit(backEnd: BackEnd) {
 
 function environmentOf({ environment }: BackEnd, more: Record<string, string>): NodeJS.ProcessEnv {
   const queue = redisUrl === undefined ? {} : { REDIS_URL: redisUrl, QUEUE_NAME: `bench-${process.pid}` };
-  // No picture may skip its renditions.
+  // Every picture must be processed, so renditions must not be reused.
   return { ...process.env, ...environment, ...queue, LOG_LEVEL: 'warn', NEAR_DUPLICATES: 'flag', ...more };
 }
 
 async function main(): Promise<number> {
   if (benchDatabaseUrl === undefined) {
-    console.error('Set BENCH_DATABASE_URL to a PostgreSQL server: the embedded database serves one process.');
+    console.error(
+      'Set BENCH_DATABASE_URL to a PostgreSQL server: the embedded database allows one process only.',
+    );
     return 2;
   }
   const pictures = await drawPictures(pictureCount);
   const running: Running[] = [];
   try {
     for (const setup of setups) running.push(await open(setup));
-    for (let turn = 0; turn < warmUps + turns; turn++) await takeTurns(running, turn, pictures);
+    for (let round = 0; round < warmUps + rounds; round++) await runRound(running, round, pictures);
   } finally {
     for (const each of running) await each.stop();
   }
@@ -82,7 +85,7 @@ async function main(): Promise<number> {
 interface Running {
   readonly name: string;
   readonly baseUrl: string;
-  /** Images per second, in each turn that counts. */
+  /** Images per second of each measured round. */
   readonly rates: number[];
   readonly stop: () => Promise<void>;
 }
@@ -101,19 +104,19 @@ async function open({ name, start }: Setup): Promise<Running> {
   };
 }
 
-async function takeTurns(
+async function runRound(
   running: readonly Running[],
-  turn: number,
+  round: number,
   pictures: readonly Buffer[],
 ): Promise<void> {
   for (const { name, baseUrl, rates } of running) {
-    const began = performance.now();
-    // Each tenant keeps its own pictures: the same ones are new to the next.
-    await ingest(baseUrl, `turn-${turn}`, pictures);
-    const rate = (pictures.length * 1000) / (performance.now() - began);
-    if (turn >= warmUps) rates.push(rate);
+    const startedAt = performance.now();
+    // One tenant per round: the same pictures are new to each tenant.
+    await ingest(baseUrl, `round-${round}`, pictures);
+    const rate = (pictures.length * 1000) / (performance.now() - startedAt);
+    if (round >= warmUps) rates.push(rate);
     console.log(
-      `${turn < warmUps ? 'warm-up' : `turn ${turn - warmUps + 1}`}, ${name}: ${rate.toFixed(1)} images/s`,
+      `${round < warmUps ? 'warm-up' : `round ${round - warmUps + 1}`}, ${name}: ${rate.toFixed(1)} images/s`,
     );
   }
 }
@@ -123,11 +126,13 @@ function report(running: readonly Running[]): number {
   console.log(
     `\none process ${single.toFixed(1)} images/s, API and two workers ${split.toFixed(1)} images/s`,
   );
-  console.log(`ratio ${(split / single).toFixed(2)} (median of ${turns} turns, ${pictureCount} images each)`);
+  console.log(
+    `ratio ${(split / single).toFixed(2)} (median of ${rounds} rounds, ${pictureCount} images each)`,
+  );
   return split >= (1 - noise) * single ? 0 : 1;
 }
 
-/** Uploads all, some at a time, and waits until every rendition is there. */
+/** Uploads all pictures concurrently and waits until every rendition exists. */
 async function ingest(baseUrl: string, tenant: string, pictures: readonly Buffer[]): Promise<void> {
   const remaining = pictures.values();
   const client = async () => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that any Node understands: it says what to do when Node is too old for the rest.
+// Plain JavaScript that any Node can run, so that it can report a Node that is too old for the rest.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 24 || (major === 24 && minor < 12)) {
   process.stderr.write(
-    `Vitrine needs Node 24.12 or newer; this is ${process.versions.node}.\nInside the project, "npx vitrine" and the npm scripts use the Node that "npm ci" installed; elsewhere, install a newer Node.\n`,
+    `Vitrine needs Node 24.12 or newer; this is ${process.versions.node}.\nIn a checkout, "npx vitrine" and the npm scripts use the Node that "npm ci" installed; elsewhere, install a newer Node.\n`,
   );
   process.exit(1);
 }
-// A checkout runs its TypeScript source. Node strips no types below node_modules, so a published package is compiled.
+// A checkout runs its TypeScript source. The published package is compiled, because Node strips no types in node_modules.
 const source = new URL('../src/main.ts', import.meta.url);
 const compiled = new URL('../dist/main.js', import.meta.url);
 const published = fileURLToPath(import.meta.url).includes('node_modules');

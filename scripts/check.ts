@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** What `npm run check` runs: quick checks first. */
+/** The steps of `npm run check`, quick ones first. */
 const steps = [
   ['format', 'biome', 'format', '.'],
   ['lint', 'oxlint', '--type-aware'],
@@ -15,11 +15,11 @@ const steps = [
 
 let failed = 0;
 for (const [name, command, ...args] of steps) {
-  const began = performance.now();
+  const startedAt = performance.now();
   const { status } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) failed++;
   console.log(
-    `${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`,
+    `${status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`,
   );
 }
 process.exitCode = failed === 0 ? 0 : 1;

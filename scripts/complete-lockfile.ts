@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
- * npm leaves a platform's package out of the lockfile when the registry that it asked does not carry it, and then
- * `npm ci` refuses that lockfile everywhere. This adds such entries, with what their names tell of the platform.
- * With `--check` it only looks.
+ * npm omits a platform-specific package from the lockfile if the registry does not have it, and then `npm ci` rejects that
+ * lockfile on every machine. This script adds the missing entries and derives their platform from the package name. With
+ * `--check` it only reports them.
  */
 
 interface Entry {
@@ -26,9 +26,9 @@ function missingEntries(): [string, object][] {
 }
 
 function describe(name: string, version: string, dev: boolean | undefined): object {
-  const words = name.replace(/^@[^/]+\//, '').split('-');
-  const cpu = words.find((word) => processors.has(word));
-  const os = words.find((word) => systems.has(word));
+  const nameParts = name.replace(/^@[^/]+\//, '').split('-');
+  const cpu = nameParts.find((part) => processors.has(part));
+  const os = nameParts.find((part) => systems.has(part));
   return {
     version,
     ...(cpu && { cpu: [cpu] }),

@@ -5,12 +5,12 @@ import { loadConfig } from '../src/config.ts';
 import { makeHttpServer } from '../src/http/server.ts';
 import type { HttpParts } from '../src/http/surface.ts';
 
-/** Writes `docs/openapi.json`, or checks with `--check` that it is what the routes give. */
+/** Generates `docs/openapi.json` from the routes, or checks with `--check` that it is up to date. */
 
 const file = fileURLToPath(new URL('../docs/openapi.json', import.meta.url));
 
-/** The document of a server with the default configuration. Nothing behind its routes is called, so nothing is there. */
-async function describeApi(): Promise<string> {
+/** Returns the document of a server with the default configuration. No route is called, so the services are empty. */
+async function generateDocument(): Promise<string> {
   const parts = { services: {}, metrics: {} } as unknown as HttpParts;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
   await app.ready();
@@ -20,13 +20,13 @@ async function describeApi(): Promise<string> {
 }
 
 async function main(checkOnly: boolean): Promise<number> {
-  const wanted = await describeApi();
+  const expected = await generateDocument();
   if (!checkOnly) {
-    writeFileSync(file, wanted);
+    writeFileSync(file, expected);
     return 0;
   }
-  if (existsSync(file) && readFileSync(file, 'utf8') === wanted) return 0;
-  console.error('docs/openapi.json is not what the routes give. Run: npm run docs');
+  if (existsSync(file) && readFileSync(file, 'utf8') === expected) return 0;
+  console.error('docs/openapi.json is out of date with the routes. Run: npm run docs');
   return 1;
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { isBelow, describePicturesElsewhere, makePrivate } from '../data-folder/private-folder.ts';
+import { isBelow, describeOpenPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeQueries } from '../db/queries.ts';
 import { makeFetcher } from '../fetcher/fetch-picture.ts';
@@ -89,7 +89,7 @@ async function openMigrated(config: Config, logger: Logger, onBroken: () => void
 
 function warnAboutPicturesElsewhere({ storage, dataDir }: Config, logger: Logger): void {
   if (storage.kind !== 'local') return;
-  const warning = describePicturesElsewhere(storage.path, dataDir);
+  const warning = describeOpenPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
 }
 

@@ -3,22 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { jobStates } from '../model/job.ts';
 
-/** How an upload is worked on: `inline` answers when the renditions are there, `queued` answers at once. */
+/** When the server responds to an upload: `inline` after the renditions are ready, `queued` at once. */
 export type UploadMode = 'inline' | 'queued';
 
 /** One file to upload. */
 export interface Upload {
-  /** Where the file lies on this machine. */
+  /** Path of the file on this machine. */
   readonly path: string;
-  /** Name that the image keeps as `original_filename`. */
+  /** Stored as the image's `original_filename`. */
   readonly filename: string;
   readonly tenant: string;
   readonly mode: UploadMode;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the server said to an upload: a new image, one the tenant already had, or a refusal with its reason. */
-export type UploadAnswer =
+/** Result of an upload: a new image, one that the tenant already had, or a refusal with its reason. */
+export type UploadResult =
   | ({ readonly outcome: 'new' | 'known' } & UploadedImage)
   | { readonly outcome: 'refused'; readonly code: string; readonly reason: string };
 
@@ -52,39 +52,39 @@ const problem = z.object({ code: z.string().optional(), detail: z.string().optio
 
 type UploadedImage = Readonly<z.infer<typeof uploadedImage>>;
 
-/** The part of an image record that the command line reads. */
+/** The fields of an image record that the command line uses. */
 export type ImageRecord = Readonly<z.infer<typeof imageRecord>>;
 
-/** The server's address did not answer, or went on failing after every retry. The message is for a person. */
+/** The server was unreachable or kept failing after all retries. The message is meant for users. */
 export class ServerFailure extends Error {
   override readonly name = 'ServerFailure';
 }
 
-/** The server answered that it does not do this. The message is its sentence. */
+/** The server refused the request. The message is the server's. */
 export class ServerRefusal extends Error {
   override readonly name = 'ServerRefusal';
 }
 
-/** A client of Vitrine's own HTTP interface. Every call is safe to repeat, so failed calls are repeated. */
+/** A client for Vitrine's HTTP API. Every call is safe to repeat, so failed calls are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
-/** Where the server is and, for tests, how it is reached and how long to wait between tries. */
+/** Address of the server and, for tests, the `fetch` function and the pauses between retries. */
 export interface ApiClientOptions {
   readonly baseUrl: string;
   readonly fetch?: typeof globalThis.fetch;
-  /** Waits before each retry in milliseconds; their number is the number of retries. */
-  readonly retryWaits?: readonly number[];
+  /** Pause before each retry, in milliseconds; one retry per entry. */
+  readonly retryDelays?: readonly number[];
 }
 
-const standardRetryWaits = [500, 1000, 2000];
-const longestRetryAfterMs = 10_000;
+const defaultRetryDelays = [500, 1000, 2000];
+const maxRetryAfterMs = 10_000;
 
-/** Makes a client for the server at `baseUrl`. */
+/** Creates a client for the server at `baseUrl`. */
 export function makeApiClient(options: ApiClientOptions) {
-  const { fetch = globalThis.fetch, retryWaits = standardRetryWaits } = options;
+  const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
-  /** Sends until there is an answer worth reading; `makeBody` runs for each try because a body is used up by one. */
+  /** Sends a request, with retries. `makeBody` is called for each attempt, because an attempt consumes the body. */
   async function send(
     path: string,
     signal?: AbortSignal,
@@ -93,15 +93,15 @@ export function makeApiClient(options: ApiClientOptions) {
   ) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
-      const answer = await attemptOnce(`${baseUrl}${path}`, headers, signal, body);
-      if (answer instanceof Response && !isWorthRetrying(answer.status)) return answer;
-      const wait = retryWaits[attempt];
-      if (wait === undefined) throw await failureOf(answer, baseUrl);
-      await sleep(waitBeforeRetry(answer, wait), undefined, { signal });
+      const outcome = await attemptOnce(`${baseUrl}${path}`, headers, signal, body);
+      if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
+      const delay = retryDelays[attempt];
+      if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
+      await sleep(retryDelay(outcome, delay), undefined, { signal });
     }
   }
 
-  /** One try: the response, or the error of a connection that failed. Only an abort is thrown. */
+  /** Makes one attempt; returns the response or the connection error. Throws only if aborted. */
   async function attemptOnce(
     url: string,
     headers: Readonly<Record<string, string>>,
@@ -120,23 +120,23 @@ export function makeApiClient(options: ApiClientOptions) {
   return {
     baseUrl,
 
-    /** Uploads a file from disk. Throws `ServerFailure` when the server does not answer or keeps failing. */
-    async uploadFile(upload: Upload): Promise<UploadAnswer> {
+    /** Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or keeps failing. */
+    async uploadFile(upload: Upload): Promise<UploadResult> {
       const query = upload.mode === 'queued' ? '?mode=queued' : '';
       const response = await send(`/v1/images${query}`, upload.signal, () => uploadForm(upload));
-      if (!response.ok) return refusalOf(response);
+      if (!response.ok) return readRefusal(response);
       const image = await readJson(response, uploadedImage);
       return { outcome: response.status === 200 ? 'known' : 'new', ...image };
     },
 
-    /** The image record with `id`. */
+    /** Returns the record of image `id`. @throws {ServerFailure} */
     async getImage(id: number, signal?: AbortSignal): Promise<ImageRecord> {
       const response = await send(`/v1/images/${id}`, signal);
-      if (!response.ok) throw new ServerFailure((await refusalOf(response)).reason);
+      if (!response.ok) throw new ServerFailure((await readRefusal(response)).reason);
       return readJson(response, imageRecord);
     },
 
-    /** Posts `value` as JSON, with further `headers`, and reads the answer by `schema`. A refusal is a `ServerRefusal`. */
+    /** Posts `value` as JSON and parses the response with `schema`. @throws {ServerRefusal} */
     async postJson<Schema extends z.ZodType>(
       path: string,
       value: unknown,
@@ -146,17 +146,17 @@ export function makeApiClient(options: ApiClientOptions) {
     ): Promise<z.output<Schema>> {
       const body = new Blob([JSON.stringify(value)], { type: 'application/json' });
       const response = await send(path, signal, () => Promise.resolve(body), headers);
-      if (!response.ok) throw new ServerRefusal((await refusalOf(response)).reason);
+      if (!response.ok) throw new ServerRefusal((await readRefusal(response)).reason);
       return readJson(response, schema);
     },
 
-    /** Asks whether a Vitrine answers at the address; throws `ServerFailure` with a sentence if none does. */
+    /** Checks that a Vitrine server responds at the address. @throws {ServerFailure} if none does. */
     async health(signal?: AbortSignal): Promise<void> {
       const response = await send('/v1/healthz', signal);
       await response.body?.cancel();
       if (response.ok) return;
       throw new ServerFailure(
-        `${baseUrl} answers, but not as Vitrine does (status ${response.status} for /v1/healthz).`,
+        `${baseUrl} responds, but not like a Vitrine server (status ${response.status} for /v1/healthz).`,
       );
     },
   };
@@ -164,40 +164,43 @@ export function makeApiClient(options: ApiClientOptions) {
 
 async function uploadForm({ path, filename, tenant }: Upload): Promise<FormData> {
   const form = new FormData();
-  // The tenant goes first: the server reads the form as a stream and then knows it before the file arrives.
+  // The tenant comes first: the server reads the form as a stream and needs it before the file.
   form.set('tenant', tenant);
   form.set('file', await openAsBlob(path), filename);
   return form;
 }
 
-/** 507 is left out: a full disk does not empty itself within seconds, so it is told as a refusal. */
-function isWorthRetrying(status: number): boolean {
+/** 507 is not retried: a full disk stays full for longer than a few seconds, so it is reported as a refusal. */
+function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }
 
-function waitBeforeRetry(answer: Response | Error, wait: number): number {
-  const seconds = answer instanceof Response ? Number(answer.headers.get('retry-after') ?? Number.NaN) : NaN;
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, longestRetryAfterMs) : wait;
+/** Prefers the server's Retry-After to `fallback`, in milliseconds. */
+function retryDelay(outcome: Response | Error, fallback: number): number {
+  const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;
 }
 
-async function refusalOf(response: Response) {
+async function readRefusal(response: Response) {
   const { code, detail } = await readProblem(response);
   return {
     outcome: 'refused',
     code: code ?? `http_${response.status}`,
-    reason: detail ?? `The server answered with status ${response.status}.`,
+    reason: detail ?? `The server responded with status ${response.status}.`,
   } as const;
 }
 
-async function failureOf(answer: Response | Error, baseUrl: string): Promise<ServerFailure> {
-  if (answer instanceof Error) {
-    return new ServerFailure(`No answer from ${baseUrl} (${connectionProblem(answer)}).`, { cause: answer });
+async function toServerFailure(outcome: Response | Error, baseUrl: string): Promise<ServerFailure> {
+  if (outcome instanceof Error) {
+    return new ServerFailure(`No response from ${baseUrl} (${connectionProblem(outcome)}).`, {
+      cause: outcome,
+    });
   }
-  const { detail } = await readProblem(answer);
-  return new ServerFailure(`The server failed with status ${answer.status}${detail ? `: ${detail}` : '.'}`);
+  const { detail } = await readProblem(outcome);
+  return new ServerFailure(`The server failed with status ${outcome.status}${detail ? `: ${detail}` : '.'}`);
 }
 
-/** `fetch` hides the reason in its error's cause, and that of several addresses once more in a list. */
+/** `fetch` hides the reason in the error's cause, which is an AggregateError for a host with several addresses. */
 function connectionProblem(error: Error): string {
   const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
   return cause instanceof Error ? cause.message || cause.name : error.message;
@@ -213,5 +216,7 @@ async function readJson<Schema extends z.ZodType>(response: Response, schema: Sc
   const body: unknown = await response.json().catch(() => null);
   const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
-  throw new ServerFailure(`${new URL(response.url).origin} answered with something that is not Vitrine's.`);
+  throw new ServerFailure(
+    `${new URL(response.url).origin} sent an unexpected response. Is it a Vitrine server?`,
+  );
 }

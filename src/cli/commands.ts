@@ -3,7 +3,7 @@ import { defaultTenant } from '../model/tenant.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
 
-/** The words after a command were not understood. */
+/** The arguments of a command are invalid. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -17,22 +17,22 @@ type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | 
 
 /** One command of `vitrine`. */
 export interface Command {
-  /** What follows the command's name. */
+  /** Synopsis of the arguments, shown after the command's name. */
   readonly usage: string;
   readonly about: string;
   readonly options: Readonly<Record<string, Option>>;
-  /** Takes words that are no options. */
+  /** Whether it accepts positional arguments. */
   readonly takesInputs?: boolean;
-  /** Answers the exit code, 0 when it answers none. Loads what it needs when it is called: others do not need it. */
+  /** Returns the exit code, 0 by default. Loads its modules on demand, so that other commands start without them. */
   run(config: Config, values: Values, inputs: readonly string[]): Promise<number | void>;
 }
 
 const url: Option = {
   type: 'string',
-  about: 'Address of a server elsewhere; default: the one that holds DATA_DIR.',
+  about: 'Address of the server; default: the one that uses DATA_DIR.',
 };
 const tenant: Option = { type: 'string', about: `Tenant of the pictures; default: ${defaultTenant}.` };
-const concurrency: Option = { type: 'string', about: 'Uploads at once, 1 to 64; default: 4.' };
+const concurrency: Option = { type: 'string', about: 'Concurrent uploads, 1 to 64; default: 4.' };
 
 /** Every command of `vitrine`, in the order of its help. */
 export const commands: Readonly<Record<string, Command>> = {
@@ -45,9 +45,9 @@ export const commands: Readonly<Record<string, Command>> = {
   worker: {
     usage: ' [options]',
     about:
-      'Take jobs only. Any number of workers share a PostgreSQL server; the embedded database serves one process.',
+      'Run a worker without the API. Any number of workers can share a PostgreSQL server; the embedded database allows one process only.',
     options: {
-      concurrency: { type: 'string', about: 'Pictures at once, 1 to 256; default: WORKER_CONCURRENCY.' },
+      concurrency: { type: 'string', about: 'Concurrent jobs, 1 to 256; default: WORKER_CONCURRENCY.' },
     },
     run: async (config, values) => {
       const concurrency = readNumber(values, 'concurrency', config.worker.concurrency, 256);
@@ -57,25 +57,25 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   migrate: {
     usage: '',
-    about: 'Bring the database to the newest schema; a server does so when it starts.',
+    about: 'Migrate the database to the latest schema. A server does this when it starts.',
     options: {},
     run: async (config) => (await import('./migrate.ts')).migrateDatabase(config, process.stdout),
   },
   doctor: {
     usage: '',
-    about: 'Check versions, database, storage and disk, and say what to do.',
+    about: 'Check versions, database, storage and disk, and suggest fixes.',
     options: {},
     run: async (config) => (await import('./doctor/doctor.ts')).diagnose(config, process.stdout),
   },
   import: {
     usage: ' <files, folders> [options]',
-    about: 'Import pictures from this machine; safe to repeat.',
+    about: 'Import pictures from this machine. Safe to repeat.',
     takesInputs: true,
     options: {
       url,
       tenant,
       concurrency,
-      queued: { type: 'boolean', about: 'Send all first, then wait until they are finished.' },
+      queued: { type: 'boolean', about: 'Upload everything first, then wait for processing to finish.' },
       json: { type: 'boolean', about: 'Print the summary as JSON.' },
     },
     run: importPictures,
@@ -83,20 +83,20 @@ export const commands: Readonly<Record<string, Command>> = {
   purge: {
     usage: ' [options]',
     about:
-      'Remove deleted or unused images with their files; only tells what it would do unless --confirm is given.',
+      'Permanently remove deleted or unused images and their files. Without --confirm, only report what would be removed.',
     options: {
       url,
-      tenant: { type: 'string', about: "With --unused: one tenant's images only." },
-      unused: { type: 'boolean', about: 'Images without a reference, in place of deleted ones.' },
+      tenant: { type: 'string', about: 'With --unused: only images of this tenant.' },
+      unused: { type: 'boolean', about: 'Purge images without references instead of deleted ones.' },
       days: {
         type: 'string',
         about:
-          'Images deleted (with --unused: created) at least this many days ago; default: PURGE_DAYS (with --unused: 0).',
+          'Minimum days since deletion (with --unused: since creation); default: PURGE_DAYS (with --unused: 0).',
       },
-      confirm: { type: 'boolean', about: 'Really remove them.' },
+      confirm: { type: 'boolean', about: 'Actually remove the images.' },
       token: {
         type: 'string',
-        about: 'The PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
+        about: 'PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
       },
       json: { type: 'boolean', about: 'Print the report as JSON.' },
     },
@@ -104,14 +104,14 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   seed: {
     usage: ' [options]',
-    about: 'Draw a sample catalog and import it: duplicates, near-duplicates and a broken file among it.',
+    about: 'Generate and import a sample catalog, including duplicates, near-duplicates and a broken file.',
     options: {
       url,
       tenant,
       concurrency,
-      products: { type: 'string', about: 'Products to draw, 1 to 500; default: 12.' },
-      seed: { type: 'string', about: 'Another seed gives another catalog; default: 1.' },
-      keep: { type: 'string', about: 'Keep the drawn files in this folder.' },
+      products: { type: 'string', about: 'Number of products, 1 to 500; default: 12.' },
+      seed: { type: 'string', about: 'Random seed; a different seed gives a different catalog; default: 1.' },
+      keep: { type: 'string', about: 'Keep the generated files in this folder.' },
     },
     run: seedSampleCatalog,
   },
@@ -120,9 +120,9 @@ export const commands: Readonly<Record<string, Command>> = {
 async function importPictures(config: Config, values: Values, inputs: readonly string[]): Promise<number> {
   if (inputs.length === 0) throw new UsageError('Name the files or folders to import.');
   const { runImportCommand } = await import('./import/import-command.ts');
-  return withServer(config, values, (common) =>
+  return withServer(config, values, (shared) =>
     runImportCommand({
-      ...common,
+      ...shared,
       inputs: [...inputs],
       mode: values['queued'] ? 'queued' : 'inline',
       json: values['json'] === true,
@@ -133,9 +133,9 @@ async function importPictures(config: Config, values: Values, inputs: readonly s
 async function seedSampleCatalog(config: Config, values: Values): Promise<number> {
   const products = readNumber(values, 'products', 12, 500);
   const { runSeedCommand } = await import('./seed/seed-command.ts');
-  return withServer(config, values, (common) =>
+  return withServer(config, values, (shared) =>
     runSeedCommand({
-      ...common,
+      ...shared,
       products,
       seed: readText(values, 'seed') ?? '1',
       keepDirectory: readText(values, 'keep'),
@@ -147,10 +147,10 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const unused = values['unused'] === true;
   if (!unused && values['tenant'] !== undefined)
-    throw new UsageError('--tenant goes with --unused: deleted images of all tenants are purged together.');
+    throw new UsageError('--tenant requires --unused: deleted images are purged for all tenants together.');
   const token = readText(values, 'token');
   if (token !== undefined && /\p{Cc}/u.test(token))
-    throw new UsageError('--token has control characters, which no header can carry.');
+    throw new UsageError('--token contains control characters, which are not allowed in an HTTP header.');
   const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
   try {
     return await runPurgeCommand({
@@ -170,13 +170,13 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   }
 }
 
-/** What both commands need: a server, a tenant, and an end by Ctrl-C. */
+/** Runs `work` with what import and seed share: a server connection, a tenant, and cancellation by Ctrl-C. */
 async function withServer<T>(
   config: Config,
   values: Values,
-  work: (common: Common) => Promise<T>,
+  work: (shared: SharedOptions) => Promise<T>,
 ): Promise<T> {
-  const common = {
+  const shared = {
     tenant: readText(values, 'tenant') ?? defaultTenant,
     concurrency: readNumber(values, 'concurrency', 4, 64),
     signal: abortOnInterrupt(),
@@ -185,14 +185,14 @@ async function withServer<T>(
   };
   const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
   try {
-    return await work({ ...common, client: connection.client });
+    return await work({ ...shared, client: connection.client });
   } finally {
     await connection.close();
   }
 }
 
 type Connection = Awaited<ReturnType<typeof connectToServer>>;
-interface Common {
+interface SharedOptions {
   readonly client: Connection['client'];
   readonly tenant: string;
   readonly concurrency: number;
@@ -210,5 +210,5 @@ function readNumber(values: Values, option: string, fallback: number, max: numbe
   const text = readText(values, option);
   const value = text === undefined ? fallback : Number(text);
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new UsageError(`--${option} takes a whole number from ${min} to ${max}, not "${text}".`);
+  throw new UsageError(`--${option} must be a whole number from ${min} to ${max}, not "${text}".`);
 }

@@ -13,30 +13,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadEnvFile } from 'node:process';
 
-/** The variables of this process. */
+/** The environment variables of this process. */
 export interface Environment {
   readonly variables: NodeJS.ProcessEnv;
-  /** Why secrets remain readable in the environment block of this process, as a sentence for the log. */
+  /** A sentence for the log if secrets remain readable in the environment block of this process. */
   readonly warning: string | undefined;
 }
 
-/** Set after re-execution: the secrets are then in the file that is open as standard input. */
+/** Set after re-execution. The secrets are then in the file that is open as standard input. */
 const marker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
- * Reads the environment; nothing else does. Existing variables take precedence over those in a file `.env`.
+ * Reads the environment; nothing else in the program does. Variables that are set take precedence over the `.env` file.
  *
- * Every process of the same user can read the initial environment block of a process in `/proc/<pid>/environ` for as
- * long as it runs: removing a variable later does not change it. If the block contains secrets, this function
- * re-executes the program with a block without them (the process id stays the same, so supervisors are unaffected) and
- * does not return. The second time, it puts the secrets back into `process.env`, which Node keeps on the heap.
+ * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`;
+ * removing a variable later does not change it. If the block contains secrets, this function re-executes the program with
+ * a block without them (the process id stays the same, so supervisors are unaffected) and does not return. The second
+ * time, it puts the secrets back into `process.env`, which Node keeps on the heap.
  */
 export function readEnvironment(): Environment {
   // oxlint-disable-next-line node/no-process-env -- see above
   const variables = process.env;
-  const isSecondLife = variables[marker] !== undefined;
-  if (isSecondLife) takeSecrets(variables);
-  const warning = isSecondLife ? undefined : restartWithout(secretsOf(variables), variables);
+  const isReexecuted = variables[marker] !== undefined;
+  if (isReexecuted) restoreSecrets(variables);
+  const warning = isReexecuted ? undefined : reexecuteWithout(findSecrets(variables), variables);
   if (existsSync('.env')) loadEnvFile('.env');
   return { variables, warning };
 }
@@ -45,8 +45,8 @@ const secretNames =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Variables that look like secrets, by their name or because they are a URL with a password. */
-export function secretsOf(variables: NodeJS.ProcessEnv): Record<string, string> {
+/** Returns the variables that look like secrets, by their name or because they contain a password. */
+export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
       const [name, value = ''] = entry;
@@ -55,31 +55,31 @@ export function secretsOf(variables: NodeJS.ProcessEnv): Record<string, string> 
   );
 }
 
-/** Re-executes this process without `secrets` in its block. Returns why that was not possible. */
-function restartWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
+/** Re-executes this process without `secrets` in its environment block. If that is impossible, returns why. */
+function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
-  const obstacle = obstacleToRestart() ?? handOver(JSON.stringify(secrets));
+  const obstacle = findObstacle() ?? replaceStdin(JSON.stringify(secrets));
   if (obstacle !== undefined) {
-    return `Processes of this user, such as a decoder that a picture took over, can read ${names.join(', ')} in the environment of this process: ${obstacle}.`;
+    return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process: ${obstacle}.`;
   }
   const rest = Object.fromEntries(
     Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)),
   );
   const [, script = ''] = process.argv;
   const args = [process.execPath, ...process.execArgv, script, ...process.argv.slice(2)];
-  // Node's warning that execve is experimental would never be printed: this process image ends here.
+  // Node's warning that execve is experimental is never printed, because this process image ends here.
   return process.execve?.(process.execPath, args, { ...rest, [marker]: '1' });
 }
 
-/** A failing execve aborts the process, so everything it needs is checked first. */
-function obstacleToRestart(): string | undefined {
+/** Returns what prevents re-execution. Checked first, because a failing execve aborts the process. */
+function findObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
-    return 'this system cannot replace a running program';
+    return 'this system cannot re-execute a running process';
   }
-  // execve would close the channel to a supervisor that forked this process, and Node does not start without it.
-  if (process.send !== undefined) return 'it was started with a channel for messages, which would be lost';
-  if (!canRun(process.execPath)) return `${process.execPath} cannot be run again`;
+  // execve would close the IPC channel to a supervisor that forked this process, and Node does not start without it.
+  if (process.send !== undefined) return 'its IPC channel would be lost';
+  if (!canRun(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
 }
 
@@ -93,27 +93,27 @@ function canRun(path: string): boolean {
 }
 
 /**
- * Makes an unlinked file with `text` standard input: of all open files, only 0, 1 and 2 survive Node's execve. The file
- * is unlinked before it has content, so that no other process can open it and no crash leaves it behind. Returns why it
- * failed.
+ * Makes an unlinked file with `text` the standard input: of all open files, only 0, 1 and 2 survive Node's execve. The
+ * file is unlinked before it has content, so that no other process can open it and no crash leaves it behind. Returns why
+ * it failed, if it did.
  */
-function handOver(text: string): string | undefined {
+function replaceStdin(text: string): string | undefined {
   closeSync(0);
   for (const folder of ['/dev/shm', tmpdir()]) {
-    const fd = openNameless(folder);
+    const fd = openUnlinked(folder);
     if (fd === 0) {
       const bytes = Buffer.from(text);
-      // Written by position, so that reading starts at the beginning.
+      // Positional writes leave the file offset at the beginning, where reading starts.
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
       return undefined;
     }
     if (fd !== undefined) closeSync(fd);
   }
   openSync('/dev/null', 'r');
-  return 'no file for them could be made, neither in /dev/shm nor in the folder for temporary files';
+  return 'no file for them could be created, neither in /dev/shm nor in the temporary folder';
 }
 
-function openNameless(folder: string): number | undefined {
+function openUnlinked(folder: string): number | undefined {
   const path = join(folder, `vitrine-${randomUUID()}`);
   try {
     const fd = openSync(path, 'wx+', 0o600);
@@ -124,10 +124,10 @@ function openNameless(folder: string): number | undefined {
   }
 }
 
-function takeSecrets(variables: NodeJS.ProcessEnv): void {
+function restoreSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
   delete variables[marker];
   closeSync(0);
-  // Descriptor 0 must not be reused for the next file that is opened: libraries treat it as standard input.
+  // The next file opened must not get descriptor 0: libraries treat it as standard input.
   openSync('/dev/null', 'r');
 }

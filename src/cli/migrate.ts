@@ -4,17 +4,15 @@ import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
-import type { Output } from './output.ts';
 import { exitOnFailure } from './stop-signals.ts';
+import type { Output } from './terminal.ts';
 
-/** `vitrine migrate`: brings the schema to the newest version. A running server has done so when it started. */
+/** Runs `vitrine migrate`: migrates the database to the latest schema. A running server has already done so. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {
   if (config.database.kind === 'postgres') return migrateNow(config, output);
   const holder = findHolder(config.dataDir);
   if (holder) {
-    output.write(
-      `The server (process ${holder.pid}) brought the schema to its newest version when it started.\n`,
-    );
+    output.write(`The running server (process ${holder.pid}) has already migrated the schema.\n`);
     return 0;
   }
   const lock = lockDataFolder(config.dataDir);
@@ -34,9 +32,9 @@ async function migrateNow(config: Config, output: Output): Promise<number> {
   try {
     const { version, applied, vectors } = await migrate(database);
     if (config.database.kind === 'embedded') makePrivate(config.database.path);
-    const what = applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing was to be done';
-    output.write(`Schema version ${version}: ${what}.\n`);
-    if (!vectors.isAvailable) output.write(`Similar images cannot be searched: ${vectors.reason}.\n`);
+    const result = applied.length > 0 ? `applied ${applied.join(', ')}` : 'already up to date';
+    output.write(`Schema version ${version}: ${result}.\n`);
+    if (!vectors.isAvailable) output.write(`Similarity search is unavailable: ${vectors.reason}.\n`);
     return 0;
   } finally {
     await database.close();

@@ -7,21 +7,23 @@ import type { Environment } from './environment.ts';
 import { version } from '../version.ts';
 import { CommandRefused } from './server-connection.ts';
 
-/** Exit codes: what shells and supervisors go by. */
-const exitCodes = { done: 0, failed: 1, notUnderstood: 2 } as const;
+/** Exit codes for shells and supervisors. */
+const exitCodes = { success: 0, failure: 1, invalidUsage: 2 } as const;
 
-/** Runs the command that `args` name; answers the exit code. */
+/** Runs the command named in `args` and returns the exit code. */
 export async function run(args: readonly string[], environment: Environment): Promise<number> {
   const [name = 'help', ...rest] = args;
   if (name === '--version' || name === 'version') return printVersion();
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) return explain(name);
-  if (rest.includes('--help') || rest.includes('-h')) return describe(name, command);
+  if (!command) return printOverview(name);
+  if (rest.includes('--help') || rest.includes('-h')) return printHelp(name, command);
   try {
     const parsed = parse(command, rest);
-    return (await command.run(configOf(environment), parsed.values, parsed.positionals)) ?? exitCodes.done;
+    return (
+      (await command.run(readConfig(environment), parsed.values, parsed.positionals)) ?? exitCodes.success
+    );
   } catch (error) {
-    return refuse(name, error);
+    return reportError(name, error);
   }
 }
 
@@ -33,16 +35,16 @@ function parse(command: Command, args: string[]) {
   }
 }
 
-function configOf({ variables, warning }: Environment): Config {
+function readConfig({ variables, warning }: Environment): Config {
   const config = loadConfig(variables);
   return warning === undefined ? config : { ...config, warnings: [warning, ...config.warnings] };
 }
 
-/** Errors that a person can do something about are sentences; all others are bugs and keep their stack. */
-function refuse(name: string, error: unknown): number {
+/** Prints errors that the user can fix as sentences. All others are bugs and are rethrown with their stack. */
+function reportError(name: string, error: unknown): number {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\nSee: vitrine ${name} --help\n`);
-    return exitCodes.notUnderstood;
+    return exitCodes.invalidUsage;
   }
   if (
     error instanceof ConfigError ||
@@ -52,12 +54,12 @@ function refuse(name: string, error: unknown): number {
     isSystemError(error)
   ) {
     process.stderr.write(`${error.message}${remedyFor(error)}\n`);
-    return error instanceof ConfigError ? exitCodes.notUnderstood : exitCodes.failed;
+    return error instanceof ConfigError ? exitCodes.invalidUsage : exitCodes.failure;
   }
   throw error;
 }
 
-/** A port in use, a folder without rights: the system's own sentence names it. */
+/** E.g. a port in use or a folder without permissions. The system's message names it. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }
@@ -65,33 +67,34 @@ function isSystemError(error: unknown): error is Error {
 function remedyFor(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
-    return '\nAnother program listens there: stop it, or set PORT (of a worker: WORKER_PORT) to another port.';
-  return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user may write to.';
+    return '\nAnother program listens on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to another port.';
+  return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user can write to.';
 }
 
-function describe(name: string, { usage, about, options }: Command): number {
+function printHelp(name: string, { usage, about, options }: Command): number {
   const lines = Object.entries(options).map(
-    ([option, { about: words }]) => `  --${option.padEnd(14)} ${words}`,
+    ([option, { about: description }]) => `  --${option.padEnd(14)} ${description}`,
   );
   process.stdout.write(
     `Usage: vitrine ${name}${usage}\n\n${about}\n${lines.length > 0 ? `\nOptions:\n${lines.join('\n')}\n` : ''}`,
   );
-  return exitCodes.done;
+  return exitCodes.success;
 }
 
-function explain(name: string): number {
-  const asked = ['help', '--help', '-h'].includes(name);
+/** Prints the overview of all commands: as requested help, or as an error for an unknown command. */
+function printOverview(name: string): number {
+  const isHelp = ['help', '--help', '-h'].includes(name);
   const entries = Object.entries(commands).map(
     ([command, { usage, about }]) => [`${command}${usage}`, about] as const,
   );
   const width = Math.max(...entries.map(([left]) => left.length));
-  const text = `Usage: vitrine <command>\n\n${entries.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n')}\n\nSettings are environment variables, or lines of a .env file: see docs/configuration.md.\n`;
-  if (asked) process.stdout.write(text);
-  else process.stderr.write(`There is no command "${name.slice(0, 60)}".\n\n${text}`);
-  return asked ? exitCodes.done : exitCodes.notUnderstood;
+  const text = `Usage: vitrine <command>\n\n${entries.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n')}\n\nSettings are environment variables or lines in a .env file: see docs/configuration.md.\n`;
+  if (isHelp) process.stdout.write(text);
+  else process.stderr.write(`Unknown command "${name.slice(0, 60)}".\n\n${text}`);
+  return isHelp ? exitCodes.success : exitCodes.invalidUsage;
 }
 
 function printVersion(): number {
   process.stdout.write(`${version}\n`);
-  return exitCodes.done;
+  return exitCodes.success;
 }

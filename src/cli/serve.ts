@@ -1,13 +1,12 @@
+import { type App, makeApp } from '../app.ts';
 import { describeEngines } from '../app/open-engines.ts';
-import type { App } from '../app.ts';
+import { exitOnFailure, untilStopped } from './stop-signals.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
-import { startApp } from './start-app.ts';
-import { untilStopped } from './stop-signals.ts';
 
-/** `vitrine serve`: the API, and a worker in the same process unless `ENABLE_WORKER` is false. */
+/** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
-  // From the first moment: a stop during a long first start ends as cleanly as any other.
+  // Installed first, so that a stop during a long first start is clean too.
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
@@ -15,14 +14,14 @@ export async function serve(config: Config): Promise<void> {
   await start(app, config);
   logger.info({}, describeEngines(config));
   if (!config.worker.enabled)
-    logger.warn({}, 'ENABLE_WORKER is false: queued pictures wait for a process that runs "vitrine worker"');
+    logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
   const signal = await stopped;
-  logger.info({ signal }, `${signal}: requests and jobs in hand may finish, the rest is handed back`);
+  logger.info({ signal }, `${signal}: finishing requests and jobs in progress, releasing the rest`);
   await app.close();
   logger.info({}, 'stopped');
 }
 
-/** A port that is taken must not leave a process behind that holds the data folder. */
+/** Starts the app. If the port is in use, the app is closed, so that no process keeps the data folder locked. */
 async function start(app: App, config: Config): Promise<void> {
   try {
     await app.listen();
@@ -31,4 +30,22 @@ async function start(app: App, config: Config): Promise<void> {
     await app.close();
     throw error;
   }
+}
+
+/**
+ * Creates the app of a long-running process. Startup may wait long for a database server; a stop signal ends it at once,
+ * because no work is in progress yet and a migration is one transaction. Startup of the embedded database is not interrupted.
+ */
+export async function startApp(
+  config: Config,
+  logger: Parameters<typeof makeApp>[1],
+  stopped: Promise<NodeJS.Signals>,
+): Promise<App> {
+  for (const warning of config.warnings) logger.warn({}, warning);
+  const starting = makeApp(config, logger, exitOnFailure);
+  if (config.database.kind === 'embedded') return starting;
+  const result = await Promise.race([starting, stopped]);
+  if (typeof result !== 'string') return result;
+  logger.info({ signal: result }, `${result}: stopped during startup`);
+  process.exit(0);
 }

@@ -2,20 +2,20 @@ import { type Config, onLoopbackOnly } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
-import type { Output } from './output.ts';
 import { exitOnFailure } from './stop-signals.ts';
+import type { Output } from './terminal.ts';
 
-/** The server that a command talks to. `close` ends it when it was started for the command. */
+/** The server that a command uses. `close` stops it if it was started for the command. */
 interface ServerConnection {
   readonly client: ApiClient;
-  /** The token that confirms a purge on it, if known here. */
+  /** The token that confirms a purge on this server, if known. */
   readonly confirmToken: string | undefined;
   close(): Promise<void>;
 }
 
 /**
- * The server at `url`; else the one that holds the data folder, whose address stands in the lock; else one that runs in
- * this process for as long as the command.
+ * Connects to the server at `url`, else to the one that has the data folder locked, else to one that is started in this
+ * process for the duration of the command.
  */
 export async function connectToServer(
   config: Config,
@@ -23,41 +23,38 @@ export async function connectToServer(
   output: Output,
 ): Promise<ServerConnection> {
   const isEmbedded = config.database.kind === 'embedded';
-  const known = url ?? (isEmbedded ? addressOfHolder(config.dataDir) : undefined);
-  if (known !== undefined)
+  const runningUrl = url ?? (isEmbedded ? findServerUrl(config.dataDir) : undefined);
+  if (runningUrl !== undefined)
     return {
-      client: makeApiClient({ baseUrl: known }),
+      client: makeApiClient({ baseUrl: runningUrl }),
       confirmToken: config.purge.confirmToken,
       close: () => Promise.resolve(),
     };
   output.write(
     isEmbedded
-      ? `No server runs on ${config.dataDir}; one is started for this command.\n`
-      : 'No server is named by --url; one is started for this command, on the same database.\n',
+      ? `No server is running on ${config.dataDir}; starting one for this command.\n`
+      : 'No server given with --url; starting one for this command, on the same database.\n',
   );
   const { makeApp } = await import('../app.ts');
-  // The command prints its own progress; the server's says only what goes wrong.
+  // The command prints its own progress, so the server logs only errors.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const own = onLoopbackOnly(config);
-  const app = await makeApp(own, await makeLogger({ ...config.log, level }), exitOnFailure);
+  const localConfig = onLoopbackOnly(config);
+  const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }), exitOnFailure);
   const baseUrl = await app.listen();
   await app.work();
-  const { confirmToken } = own.purge;
+  const { confirmToken } = localConfig.purge;
   return { client: makeApiClient({ baseUrl }), confirmToken, close: () => app.close() };
 }
 
-function addressOfHolder(dataDir: string): string | undefined {
+function findServerUrl(dataDir: string): string | undefined {
   const holder = findHolder(dataDir);
-  return holder && (holder.url ?? refuseSilentHolder(dataDir, holder.pid));
-}
-
-function refuseSilentHolder(dataDir: string, pid: number): never {
+  if (!holder || holder.url !== undefined) return holder?.url;
   throw new CommandRefused(
-    `Process ${pid} holds ${dataDir} and serves no requests (it starts, stops, or is a worker). Try again when it does, or name a server with --url.`,
+    `Process ${holder.pid} uses ${dataDir} but serves no requests (it is starting, stopping, or a worker). Try again once it does, or give a server with --url.`,
   );
 }
 
-/** A command cannot do its work as things are; the message says what to do. */
+/** A command cannot run in the current situation. The message says what to do. */
 export class CommandRefused extends Error {
   override readonly name = 'CommandRefused';
 }

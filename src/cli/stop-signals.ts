@@ -1,16 +1,16 @@
-/** Signals closer together than this are one: a Ctrl-C reaches the server from the terminal and again through npm. */
+/** Signals closer together than this count as one: npm forwards a Ctrl-C that the terminal has already sent. */
 const sameSignalMs = 1_000;
 
 /**
- * Resolves with the first SIGTERM or SIGINT. A second one, later than a second, ends the process at once: someone who
+ * Resolves with the first SIGTERM or SIGINT. A second one more than a second later ends the process at once: a user who
  * presses Ctrl-C again does not want to wait.
  */
 export function untilStopped(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  let first: number | undefined;
+  let firstAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
-    first ??= performance.now();
-    if (performance.now() - first > sameSignalMs) process.exit(130);
+    firstAt ??= performance.now();
+    if (performance.now() - firstAt > sameSignalMs) process.exit(130);
     resolve(signal);
   };
   process.on('SIGTERM', onSignal);
@@ -18,7 +18,7 @@ export function untilStopped(): Promise<NodeJS.Signals> {
   return promise;
 }
 
-/** Aborts at the first Ctrl-C or SIGTERM; the second one ends the process at once. */
+/** Returns a signal that aborts at the first Ctrl-C or SIGTERM. A second one ends the process at once. */
 export function abortOnInterrupt(): AbortSignal {
   const controller = new AbortController();
   void untilStopped().then((signal) => controller.abort(signal));

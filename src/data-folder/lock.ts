@@ -2,52 +2,52 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync 
 import { join } from 'node:path';
 import { tryLock, unlock } from 'fs-native-extensions';
 
-/** Who holds a data folder. */
+/** The process that holds the lock of a data folder. */
 export interface LockHolder {
   readonly pid: number;
   /** When the holder took the lock, ISO 8601. */
   readonly since: string;
-  /** Where the holder's server listens; absent until it does. */
+  /** Address of the holder's server; absent until it listens. */
   readonly url?: string;
 }
 
 /** A held lock. */
 export interface DataFolderLock {
-  /** Writes the server's address into the lock, where the command line finds it. */
+  /** Publishes the server's address beside the lock, where commands find it. */
   publishUrl(url: string): void;
   release(): void;
 }
 
-/** Thrown when another process holds the folder. */
+/** Another process holds the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = 'DataFolderInUse';
   readonly holder: LockHolder | undefined;
 
   constructor(folder: string, holder: LockHolder | undefined) {
-    const who = holder
+    const user = holder
       ? `process ${holder.pid}${holder.url ? `, which listens on ${holder.url}` : ''}`
       : 'another process';
     super(
-      `The data folder ${folder} is in use by ${who}. Stop it first, or set DATA_DIR to another folder. The embedded database serves one process: for an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
+      `The data folder ${folder} is in use by ${user}. Stop it first, or set DATA_DIR to another folder. The embedded database allows one process only: to run an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
     );
     this.holder = holder;
   }
 }
 
-/** Two files: on Windows a locked file cannot be read, and the holder's address must be readable. */
+/** Two files, because on Windows a locked file cannot be read, and the holder's address must be readable. */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
 /**
- * Takes the data folder for this process. The lock is the kernel's: it ends with the process, however that dies, also
- * when nobody reaps it, and it never ends while the process lives, also when it is stopped. A file with a pid in it
- * would have to guess both.
+ * Locks the data folder for this process. The kernel owns the lock: it is released when the process ends for any reason,
+ * even before a zombie is reaped, and never while the process exists, even if it is suspended. A pid file could only
+ * guess both.
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const fd = openSync(lockPath(folder), 'a+');
-  if (!tryLockPatiently(fd)) {
+  if (!tryLockWithRetries(fd)) {
     closeSync(fd);
     throw new DataFolderInUse(folder, readHolder(folder));
   }
@@ -63,8 +63,8 @@ export function lockDataFolder(folder: string): DataFolderLock {
   };
 }
 
-/** A glance by `findHolder` holds the lock for a moment; it must not refuse a server that starts just then. */
-function tryLockPatiently(fd: number): boolean {
+/** Retries briefly, because `findHolder` holds the lock for a moment and must not block a server that starts just then. */
+function tryLockWithRetries(fd: number): boolean {
   for (let tries = 0; tries < 5; tries++) {
     if (tryLock(fd)) return true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
@@ -72,7 +72,7 @@ function tryLockPatiently(fd: number): boolean {
   return false;
 }
 
-/** Who holds the folder now, or `undefined` when nobody does. */
+/** Returns the process that holds the folder, or `undefined` if it is not locked. */
 export function findHolder(folder: string): LockHolder | undefined {
   let fd: number;
   try {
@@ -80,10 +80,10 @@ export function findHolder(folder: string): LockHolder | undefined {
   } catch {
     return undefined;
   }
-  const free = tryLock(fd);
-  if (free) unlock(fd);
+  const isFree = tryLock(fd);
+  if (isFree) unlock(fd);
   closeSync(fd);
-  return free ? undefined : readHolder(folder);
+  return isFree ? undefined : readHolder(folder);
 }
 
 function writeHolder(folder: string, holder: LockHolder | undefined): void {

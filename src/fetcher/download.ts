@@ -1,18 +1,17 @@
-import type { Readable } from 'node:stream';
-import { assertPicture, codingsOf } from './answer-rules.ts';
-import type { Answer, ExchangeOptions } from './exchange.ts';
+import { type Readable, Transform } from 'node:stream';
+import { AppError } from '../errors.ts';
+import { type ExchangeOptions, headerList, type ResponseHead, type SourceResponse } from './exchange.ts';
 import { parseImportUrl } from './import-url.ts';
-import { limitBody } from './limited-body.ts';
-import { askAndFollow } from './redirects.ts';
-import { reasonOf, totalPassed } from './source-errors.ts';
+import { requestWithRedirects } from './redirects.ts';
+import { abortReason, bodyTooLarge, totalTimeout } from './source-errors.ts';
 import { unpackBody } from './unpack-body.ts';
 
-/** What all downloads share. */
-export interface DownloadOptions extends ExchangeOptions {
+/** Options shared by all downloads. */
+interface DownloadOptions extends ExchangeOptions {
   /** Largest file, in bytes. */
   readonly maxBytes: number;
   readonly maxRedirects: number;
-  /** For a whole download, in milliseconds. */
+  /** Deadline for a whole download, in milliseconds. */
   readonly totalMs: number;
 }
 
@@ -21,16 +20,16 @@ interface Download {
   readonly finalUrl: string;
 }
 
-/** One download under its total deadline; any of `outer` ends it too. */
+/** Starts a download with its total deadline. Any of `signals` aborts it too. */
 export async function startDownload(
   href: string,
   options: DownloadOptions,
-  outer: readonly AbortSignal[],
+  signals: readonly AbortSignal[],
 ): Promise<Download> {
-  const total = new AbortController();
-  const timer = setTimeout(() => total.abort(totalPassed(options.totalMs)), options.totalMs);
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(totalTimeout(options.totalMs)), options.totalMs);
   try {
-    const download = await openDownload(href, options, AbortSignal.any([...outer, total.signal]));
+    const download = await openDownload(href, options, AbortSignal.any([...signals, deadline.signal]));
     download.body.once('close', () => clearTimeout(timer));
     return download;
   } catch (error) {
@@ -40,23 +39,78 @@ export async function startDownload(
 }
 
 async function openDownload(href: string, options: DownloadOptions, signal: AbortSignal): Promise<Download> {
-  const { url, answer } = await askAndFollow(parseImportUrl(href, options.rules), options, signal);
+  const { url, response } = await requestWithRedirects(parseImportUrl(href, options.rules), options, signal);
   try {
-    const body = await openBody(answer, { maxBytes: options.maxBytes, signal });
+    const body = await openBody(response, { maxBytes: options.maxBytes, signal });
     // A stream that ended together with the head has no listener yet.
-    if (signal.aborted) throw reasonOf(signal);
-    body.once('close', () => void answer.end());
+    if (signal.aborted) throw abortReason(signal);
+    body.once('close', () => void response.close());
     return { body, finalUrl: url.href };
   } catch (error) {
-    await answer.end();
+    await response.close();
     throw error;
   }
 }
 
-/** Limits both the received and the decompressed size: a few bytes may expand without end, and many to nothing. */
-async function openBody(answer: Answer, limits: Parameters<typeof limitBody>[1]): Promise<Readable> {
-  assertPicture(answer.head);
-  const codings = codingsOf(answer.head);
-  const body = limitBody(answer.body(limits.maxBytes), limits);
+/** Limits both sizes: a few received bytes may decompress without end, and many received bytes to nothing. */
+async function openBody(response: SourceResponse, limits: BodyLimits): Promise<Readable> {
+  assertSuccess(response.head);
+  const codings = contentCodings(response.head);
+  const body = limitBody(response.readBody(limits.maxBytes), limits);
   return codings.length === 0 ? body : limitBody(await unpackBody(body, codings), limits);
+}
+
+/** The 4xx statuses that may succeed later: timeout, too early, too many requests. */
+const temporaryStatuses = new Set([408, 425, 429]);
+
+/**
+ * Checks the status before any of the body is read.
+ * @throws {AppError} `source_refused`, `source_unavailable`.
+ */
+function assertSuccess({ status }: ResponseHead): void {
+  // 203 is a 200 that a proxy has modified.
+  if (status === 200 || status === 203) return;
+  const code = status >= 500 || temporaryStatuses.has(status) ? 'source_unavailable' : 'source_refused';
+  throw new AppError(code, `The server answered ${status} instead of a picture.`);
+}
+
+/** Returns the declared content codings, without those that change nothing. */
+function contentCodings(head: ResponseHead): string[] {
+  const names = [...headerList(head, 'content-encoding'), ...headerList(head, 'transfer-encoding')];
+  return names.filter((name) => name !== 'identity' && name !== 'chunked');
+}
+
+interface BodyLimits {
+  /** Largest body, in bytes. */
+  readonly maxBytes: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Passes `body` on up to a size limit. `body` is destroyed as soon as the returned stream closes for any reason.
+ * @returns a stream whose errors are those of `body`, `body_too_large` or the reason of the signal
+ */
+function limitBody(body: Readable, { maxBytes, signal }: BodyLimits): Readable {
+  const limited = byteLimit(maxBytes);
+  const stop = () => limited.destroy(abortReason(signal));
+  signal.addEventListener('abort', stop, { once: true });
+  body.once('error', (error) => limited.destroy(error));
+  limited.once('close', () => {
+    signal.removeEventListener('abort', stop);
+    body.destroy();
+  });
+  // An error may occur before the reader listens; the stream keeps it.
+  limited.on('error', () => {});
+  return body.pipe(limited);
+}
+
+function byteLimit(maxBytes: number): Transform {
+  let received = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      received += chunk.length;
+      if (received > maxBytes) done(bodyTooLarge(maxBytes));
+      else done(null, chunk);
+    },
+  });
 }

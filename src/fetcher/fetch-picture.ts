@@ -3,32 +3,33 @@ import { AppError } from '../errors.ts';
 import type { AllowedNetwork } from '../model/import.ts';
 import { startDownload } from './download.ts';
 import { makeHostResolver } from './resolve-host.ts';
-import { filenameOf } from './url-filename.ts';
+import { filenameOf } from './import-url.ts';
 
-/** A download that has begun. */
+/** A download in progress. */
 export interface FetchedPicture {
   /**
    * The bytes of the file, decompressed if the server compressed them. Errors are `AppError`s, or the abort reason of
    * the signal.
    */
   readonly body: Readable;
-  /** Last part of the final URL's path; `undefined` when that is empty. */
+  /** Last part of the final URL's path; `undefined` if empty. */
   readonly filename: string | undefined;
-  /** Where redirects ended. */
+  /** The URL after all redirects. */
   readonly finalUrl: string;
 }
 
 /**
- * Begins the download of `href`. Answers when the head of the answer is judged; the body must be read or destroyed.
+ * Starts the download of `href` and returns once the head of the response has been accepted. The caller must read or
+ * destroy the body.
  * @throws {AppError} `invalid_url`, `address_not_allowed`, `source_refused`, `source_unavailable`, `body_too_large`;
- *   the reason of `signal` when that ends it.
+ *   the reason of `signal` if it is aborted.
  */
 export type FetchPicture = (href: string, signal: AbortSignal) => Promise<FetchedPicture>;
 
 /** The downloader. */
 export interface Fetcher {
   readonly fetch: FetchPicture;
-  /** Ends all downloads, and answers when their connections are closed. */
+  /** Aborts all downloads and waits until their connections are closed. */
   close(): Promise<void>;
 }
 
@@ -37,22 +38,22 @@ export interface FetcherOptions {
   readonly allowedNetworks: readonly AllowedNetwork[];
   /** Largest file, in bytes. */
   readonly maxBytes: number;
-  /** Redirects that are followed. */
+  /** Maximum number of redirects. */
   readonly maxRedirects: number;
-  /** For a connection with its handshake. */
+  /** To connect, handshake included. */
   readonly connectMs: number;
-  /** From the request to the whole head of the answer. */
+  /** From the request to the complete head of the response. */
   readonly headersMs: number;
   /** Longest pause in the body. */
   readonly idleMs: number;
-  /** For a whole download, from the name server to the last byte. */
+  /** For a whole download, from the DNS query to the last byte. */
   readonly totalMs: number;
   readonly userAgent: string;
-  /** Name servers, such as `127.0.0.1:53`; by default those of this machine. */
+  /** Name servers, e.g. `127.0.0.1:53`; by default those of this machine. */
   readonly dnsServers?: readonly string[] | undefined;
 }
 
-/** A downloader that reaches public addresses only, and what `allowedNetworks` adds. */
+/** Creates a downloader that connects to public addresses and to `allowedNetworks` only. */
 export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
   const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
   const closing = new AbortController();

@@ -1,34 +1,32 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
-import { classifyAddress, isWebPort } from './address-class.ts';
-import type { AddressRules } from './address-rules.ts';
-import { addressRefused } from './refusals.ts';
+import { addressRefused, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
 
-/** A URL that may be imported: normalised as browsers do it, without its fragment. */
+/** A URL that may be imported, normalised like in a browser and without its fragment. */
 export interface ImportUrl {
   readonly href: string;
-  /** SHA-256 of `href`, in hexadecimal digits. */
+  /** SHA-256 of `href`, in hexadecimal. */
   readonly hash: string;
 }
 
-/** Longest URL, in characters. */
-export const longestUrl = 2048;
+/** Maximum length of a URL, in characters. */
+export const maxUrlLength = 2048;
 
-/** So much of a text that is no URL is repeated in its error. */
-const shownCharacters = 80;
+/** Maximum number of characters that an error message quotes from an invalid URL. */
+const maxQuoted = 80;
 
 /**
- * Parses a URL, and refuses at once what can be refused without a name lookup. A name with an unusual port passes if a
- * network with that port is allowed: whether it resolves to that network is checked later.
- * @throws {AppError} `invalid_url` for what is no http(s) URL, carries a user name or is longer than 2048 characters;
- *   `address_not_allowed` for an address literal or a port that is not allowed.
+ * Parses a URL and rejects it early if no DNS lookup is needed to decide. A host name with an unusual port passes if any
+ * allowed network has that port: whether the name resolves to that network is checked later.
+ * @throws {AppError} `invalid_url` if it is not an http(s) URL, contains credentials or is longer than 2048 characters;
+ *   `address_not_allowed` for an IP address or a port that is not allowed.
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
-  assertVisible(text);
+  assertNoInvisible(text);
   const url = URL.parse(text);
-  if (!url) throw unreadable(text);
+  if (!url) throw unparseable(text);
   assertScheme(url);
   url.hash = '';
   stripTrailingDot(url);
@@ -37,26 +35,26 @@ export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   return { href: url.href, hash: createHash('sha256').update(url.href).digest('hex') };
 }
 
-/** The host of `url` as name servers and sockets take it: an IPv6 literal without its brackets. */
+/** Returns the host of `url` as DNS and sockets expect it: IPv6 addresses without brackets. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
-/** The port of `url`, or that of its scheme. */
+/** Returns the port of `url`, or the default port of its scheme. */
 export function portOf(url: URL): number {
   if (url.port !== '') return Number(url.port);
   return url.protocol === 'https:' ? 443 : 80;
 }
 
 function assertLength(text: string): void {
-  if (text.length > longestUrl) {
-    throw invalid(`The URL is longer than ${longestUrl} characters (it has ${text.length}).`);
+  if (text.length > maxUrlLength) {
+    throw invalid(`The URL is longer than ${maxUrlLength} characters (it has ${text.length}).`);
   }
 }
 
 /**
- * Invisible characters that are copied along with a URL from a file, a table or a chat. They would become part of the
- * URL, and the server would not find the file. Joiners of emoji and of some scripts are not included.
+ * Invisible characters that get copied along with a URL from a file, a spreadsheet or a chat. They would become part of
+ * the URL, and the server would not find the file. The joiners that emoji and some scripts need are not included.
  */
 const invisible = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
 
@@ -67,14 +65,14 @@ const invisibleNames: Readonly<Record<string, string>> = {
   '\uFEFF': 'a byte order mark',
 };
 
-function assertVisible(text: string): void {
-  const found = invisible.exec(text);
-  if (!found) return;
-  const [character] = found;
+function assertNoInvisible(text: string): void {
+  const match = invisible.exec(text);
+  if (!match) return;
+  const [character] = match;
   const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
-  const name = invisibleNames[character] ?? 'invisible';
+  const name = invisibleNames[character] ?? 'an invisible character';
   throw invalid(
-    `The URL has the character U+${code} (${name}) at character ${found.index + 1}; remove it, or write it as a percent escape if it belongs there.`,
+    `The URL contains U+${code} (${name}) at character ${match.index + 1}. Remove it, or percent-encode it if it belongs there.`,
   );
 }
 
@@ -82,10 +80,10 @@ function assertScheme({ protocol, username, password }: URL): void {
   if (protocol !== 'http:' && protocol !== 'https:') {
     throw invalid(`The URL begins with ${protocol}; only http: and https: can be imported.`);
   }
-  if (username || password) throw invalid('The URL carries a user name or a password; it must not.');
+  if (username || password) throw invalid('The URL must not contain a user name or a password.');
 }
 
-/** `example.com.` and `example.com` are one host; more than one dot at the end is none. */
+/** `example.com.` and `example.com` are the same host. More than one trailing dot is invalid. */
 function stripTrailingDot(url: URL): void {
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
   if (url.hostname.endsWith('.')) throw invalid('The host of the URL is not valid.');
@@ -95,8 +93,8 @@ function assertReachable(url: URL, rules: AddressRules): void {
   const host = hostOf(url);
   const port = portOf(url);
   if (isIP(host) !== 0) {
-    const found = classifyAddress(host, port, rules);
-    if (found.kind === 'denied') throw addressRefused(url, `${host} lies in ${found.rule}`);
+    const result = classifyAddress(host, port, rules);
+    if (result.kind === 'denied') throw addressRefused(url, `${host} belongs to ${result.rule}`);
     return;
   }
   const isOpenSomewhere = rules.allowedNetworks.some((allowed) => (allowed.port ?? port) === port);
@@ -104,24 +102,40 @@ function assertReachable(url: URL, rules: AddressRules): void {
     throw addressRefused(url, `no network is allowed on port ${port}`);
 }
 
-/** Says what is wrong with a text that is no URL at all. */
-function unreadable(text: string): AppError {
+/** Creates the error for text that cannot be parsed as a URL. */
+function unparseable(text: string): AppError {
   if (text.trim() === '') return invalid('The URL is empty: it must begin with http:// or https://.');
-  const why = /^\s*https?:/i.test(text)
-    ? 'its host cannot be read, or its port is above 65535.'
-    : 'it must begin with http:// or https://, and name a host.';
-  return invalid(`The URL ${JSON.stringify(shorten(text))} is not valid: ${why}`);
+  const reason = /^\s*https?:/i.test(text)
+    ? 'its host is invalid, or its port is above 65535.'
+    : 'it must begin with http:// or https:// and name a host.';
+  return invalid(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
 }
 
-/** As an error repeats it: without what may be secret in it, a query or a password. */
+/** Shortens a URL for an error message and removes what may be secret: the query and credentials. */
 function shorten(text: string): string {
-  const shown = text
+  const safe = text
     .replace(/[?#].*$/s, '')
     .replace(/\/\/[^/]*@/, '//…@')
     .toWellFormed();
-  return shown.length <= shownCharacters ? shown : `${shown.slice(0, shownCharacters - 1)}…`;
+  return safe.length <= maxQuoted ? safe : `${safe.slice(0, maxQuoted - 1)}…`;
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_url', sentence);
+function invalid(message: string): AppError {
+  return new AppError('invalid_url', message);
+}
+
+/** Returns the file name at the end of a URL's path, or `undefined` if the path ends with a slash. */
+export function filenameOf(href: string): string | undefined {
+  const decoded = decode(new URL(href).pathname);
+  // Split after decoding, because escapes may contain a slash.
+  return decoded.split(/[/\\]/).at(-1) || undefined;
+}
+
+/** Returns `path` unchanged if it contains a percent sign that is not an escape. */
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

@@ -1,63 +1,92 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type AddressRules, parseAddress, unmapped } from './address-rules.ts';
-import { chooseAddress } from './choose-address.ts';
+import {
+  addressRefused,
+  type AddressRules,
+  type AllowedAddress,
+  classifyAddress,
+  parseAddress,
+  unmapIPv4,
+} from './address-rules.ts';
 import { hostOf, portOf } from './import-url.ts';
-import { addressRefused } from './refusals.ts';
 import type { ResolveHost } from './resolve-host.ts';
-import { ConnectTimeout, namedConnectionError, reasonOf } from './source-errors.ts';
+import { abortReason, ConnectTimeout, toConnectionError } from './source-errors.ts';
 
 interface Dependencies {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
-  /** Longest time for a connection with its handshake, in milliseconds. */
+  /** Longest time to connect, handshake included, in milliseconds. */
   readonly connectMs: number;
   readonly signal: AbortSignal;
 }
 
 /** A connection to an allowed address. */
-export interface Connection {
+interface Connection {
   readonly socket: Socket;
-  /** The address lies in a network that the operator allows. */
+  /** The address is in a network that the operator allows. */
   readonly isExempt: boolean;
 }
 
 /**
- * Connects to the server of `url`, with TLS for https. The check happens here because nothing may come between it and
- * the connection: the name is resolved once, and the socket connects to the address that was checked.
+ * Connects to the server of `url`, with TLS for https. The address is checked here so that nothing can come between the
+ * check and the connection: the name is resolved once, and the socket connects to the address that was checked.
  * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
  */
 export async function openConnection(url: URL, deps: Dependencies): Promise<Connection> {
   const { address, kind } = await chooseAddress(url, deps).catch((error: unknown) => {
-    throw deps.signal.aborted ? reasonOf(deps.signal) : error;
+    throw deps.signal.aborted ? abortReason(deps.signal) : error;
   });
-  if (deps.signal.aborted) throw reasonOf(deps.signal);
+  if (deps.signal.aborted) throw abortReason(deps.signal);
   const isExempt = kind === 'exempt';
-  const socket = await connected(startSocket(url, address), url, deps).catch((error: unknown) => {
-    throw deps.signal.aborted ? reasonOf(deps.signal) : namedConnectionError(error, { ...deps, isExempt });
+  const socket = await whenConnected(startSocket(url, address), url, deps).catch((error: unknown) => {
+    throw deps.signal.aborted ? abortReason(deps.signal) : toConnectionError(error, { ...deps, isExempt });
   });
-  assertRemote(socket, address, url);
+  assertRemoteAddress(socket, address, url);
   return { socket, isExempt };
 }
 
 /**
- * The name is used for the certificate only. TLS sessions are not resumed, since that would skip the certificate check.
+ * Resolves the host of `url` and returns the address to connect to. Every address of a name must be allowed: otherwise an
+ * attacker could add a denied address to a name and wait until it is chosen.
+ * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
-function startSocket(url: URL, address: string): Socket {
-  const to = { host: address, port: portOf(url) };
-  if (url.protocol !== 'https:') return connectTcp(to);
+export async function chooseAddress(
+  url: URL,
+  { rules, resolveHost, signal }: Omit<Dependencies, 'connectMs'>,
+): Promise<AllowedAddress> {
   const host = hostOf(url);
-  return connectTls({ ...to, ALPNProtocols: ['http/1.1'], ...(isIP(host) === 0 && { servername: host }) });
+  const addresses = isIP(host) ? [host] : await resolveHost(host, signal);
+  const [first] = addresses.map((address) => assertAllowed(address, url, rules));
+  if (first === undefined) throw addressRefused(url, `${host} has no address`);
+  return first;
 }
 
-async function connected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
+function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedAddress {
+  const result = classifyAddress(address, portOf(url), rules);
+  if (result.kind === 'denied') throw addressRefused(url, `${address} belongs to ${result.rule}`);
+  return result;
+}
+
+/** The host name is used for the certificate only. TLS sessions are not resumed: that would skip the certificate check. */
+function startSocket(url: URL, address: string): Socket {
+  const target = { host: address, port: portOf(url) };
+  if (url.protocol !== 'https:') return connectTcp(target);
+  const host = hostOf(url);
+  return connectTls({
+    ...target,
+    ALPNProtocols: ['http/1.1'],
+    ...(isIP(host) === 0 && { servername: host }),
+  });
+}
+
+async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  // The reader handles errors after the connection, and reads them from the socket.
+  // Once connected, the reader takes errors from the socket itself.
   socket.on('error', reject);
   socket.once('close', () => reject(new Error('The connection was closed.')));
   socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => resolve(socket));
   const timer = setTimeout(() => socket.destroy(new ConnectTimeout()), connectMs);
-  const stop = () => socket.destroy(reasonOf(signal));
+  const stop = () => socket.destroy(abortReason(signal));
   signal.addEventListener('abort', stop, { once: true });
   try {
     return await promise;
@@ -67,11 +96,11 @@ async function connected(socket: Socket, url: URL, { connectMs, signal }: Depend
   }
 }
 
-/** Checks the address that the socket actually connected to, regardless of the layers between. */
-function assertRemote(socket: Socket, address: string, url: URL): void {
+/** Checks the address that the socket actually connected to, whatever the layers in between did. */
+function assertRemoteAddress(socket: Socket, address: string, url: URL): void {
   const { remoteAddress } = socket;
   // The socket may already be closed; its reader reports that.
-  if (remoteAddress === undefined || unmapped(parseAddress(remoteAddress)).toString() === address) return;
+  if (remoteAddress === undefined || unmapIPv4(parseAddress(remoteAddress)).toString() === address) return;
   socket.destroy();
-  throw addressRefused(url, `the connection went to ${remoteAddress}, and not to ${address}`);
+  throw addressRefused(url, `the socket connected to ${remoteAddress} instead of ${address}`);
 }

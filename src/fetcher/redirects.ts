@@ -1,57 +1,58 @@
 import { AppError } from '../errors.ts';
 import type { AddressRules } from './address-rules.ts';
-import { type Answer, ask, type ExchangeOptions, type ResponseHead } from './exchange.ts';
+import { type ExchangeOptions, type ResponseHead, sendRequest, type SourceResponse } from './exchange.ts';
 import { type ImportUrl, parseImportUrl } from './import-url.ts';
 
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
-/** The first answer that is no redirect, and where it came from. */
-interface Arrival {
+/** The first response that is not a redirect, and its URL. */
+interface FinalResponse {
   readonly url: ImportUrl;
-  readonly answer: Answer;
+  readonly response: SourceResponse;
 }
 
 /**
- * Asks for `first`, and for what it redirects to. Every hop is checked as if it were the first.
- * @throws {AppError} as {@link ask}, and `source_refused` for redirects that lead nowhere.
+ * Requests `first` and follows redirects. Every hop is checked like the first URL.
+ * @throws {AppError} as {@link sendRequest}, and `source_refused` for redirects that cannot be followed.
  */
-export async function askAndFollow(
+export async function requestWithRedirects(
   first: ImportUrl,
   options: ExchangeOptions & { readonly maxRedirects: number },
   signal: AbortSignal,
-): Promise<Arrival> {
+): Promise<FinalResponse> {
   let url = first;
   for (let followed = 0; ; followed += 1) {
-    const answer = await ask(url.href, options, signal);
-    if (!redirectStatuses.has(answer.head.status)) return { url, answer };
-    await answer.end();
+    const response = await sendRequest(url.href, options, signal);
+    if (!redirectStatuses.has(response.head.status)) return { url, response };
+    await response.close();
     if (followed === options.maxRedirects) throw tooManyRedirects(options.maxRedirects);
-    url = redirectTarget(url.href, answer.head, options.rules);
+    url = redirectTarget(url.href, response.head, options.rules);
   }
 }
 
 /**
- * Where a redirect leads.
- * @throws {AppError} `source_refused` for a target that is no importable URL or leaves TLS; `address_not_allowed`.
+ * Returns the target of a redirect.
+ * @throws {AppError} `source_refused` if the target cannot be imported or leaves TLS; `address_not_allowed`.
  */
 export function redirectTarget(
   from: string,
-  { status, fields }: ResponseHead,
+  { status, headers }: ResponseHead,
   rules: AddressRules,
 ): ImportUrl {
-  const [location, ...others] = new Set(fields['location']);
-  if (!location) throw refused(`The server answered ${status} without saying where to.`);
-  if (others.length > 0) throw refused(`The server answered ${status} and names several places to go to.`);
-  // Headers are read byte by byte; servers that escape nothing send UTF-8.
-  const to = URL.parse(Buffer.from(location, 'latin1').toString(), from);
-  if (!to) throw refused('The server redirects to what is not a URL.');
-  if (from.startsWith('https:') && to.protocol === 'http:') {
-    throw refused('The server redirects from https to http; that is not followed.');
+  const [location, ...others] = new Set(headers['location']);
+  if (!location) throw refused(`The server answered ${status} without a Location header.`);
+  if (others.length > 0)
+    throw refused(`The server answered ${status} with several different Location headers.`);
+  // Node decodes headers as latin1. Servers that escape nothing send UTF-8.
+  const target = URL.parse(Buffer.from(location, 'latin1').toString(), from);
+  if (!target) throw refused('The server redirects to an invalid URL.');
+  if (from.startsWith('https:') && target.protocol === 'http:') {
+    throw refused('The server redirects from https to http, which is not followed.');
   }
-  return parseTarget(to.href, rules);
+  return parseTarget(target.href, rules);
 }
 
-/** The caller's own URL was fine, so what is wrong with the next one is the server's doing. */
+/** The caller's own URL was valid, so an invalid target is the fault of the server. */
 function parseTarget(href: string, rules: AddressRules): ImportUrl {
   try {
     return parseImportUrl(href, rules);
@@ -62,10 +63,10 @@ function parseTarget(href: string, rules: AddressRules): ImportUrl {
 }
 
 function tooManyRedirects(limit: number): AppError {
-  if (limit === 0) return refused('The server redirects; that is not followed (IMPORT_MAX_REDIRECTS is 0).');
+  if (limit === 0) return refused('The server redirects, which is not followed (IMPORT_MAX_REDIRECTS is 0).');
   return refused(`The server redirects more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
 }
 
-function refused(sentence: string, cause?: unknown): AppError {
-  return new AppError('source_refused', sentence, { cause });
+function refused(message: string, cause?: unknown): AppError {
+  return new AppError('source_refused', message, { cause });
 }

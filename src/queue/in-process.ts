@@ -1,8 +1,7 @@
-import { makeDelays } from './delays.ts';
-import { kindsOf, makeListeners } from './listeners.ts';
+import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { WorkQueue } from './queue.ts';
 
-/** The queue of a process that is API and worker at once. */
+/** Creates the queue of a process that is both API and worker. */
 export function makeInProcessQueue(): WorkQueue {
   const listeners = makeListeners();
   const delays = makeDelays();
@@ -20,6 +19,82 @@ export function makeInProcessQueue(): WorkQueue {
       delays.clear();
       listeners.clear();
       return Promise.resolve();
+    },
+  };
+}
+
+type Poll = () => Promise<void>;
+
+/** The wake-up listeners of this process, by job kind. */
+interface Listeners {
+  /** @see WorkQueue.onWake */
+  readonly add: (kind: JobKind, poll: Poll) => () => void;
+  readonly wake: (kind: JobKind) => void;
+  wakeAll(): void;
+  clear(): void;
+}
+
+/** Creates an empty set of listeners. */
+export function makeListeners(): Listeners {
+  const listeners = new Map<JobKind, Set<() => void>>(jobKinds.map((kind) => [kind, new Set()]));
+  const wake = (kind: JobKind): void => listeners.get(kind)?.forEach((listener) => listener());
+  return {
+    add(kind, poll) {
+      const listener = coalesce(poll);
+      listeners.get(kind)?.add(listener);
+      return () => void listeners.get(kind)?.delete(listener);
+    },
+    wake,
+    wakeAll: () => jobKinds.forEach(wake),
+    clear: () => listeners.forEach((listenersOfKind) => listenersOfKind.clear()),
+  };
+}
+
+/** Coalesces the wake-ups that arrive during a poll: one more poll afterwards finds all the jobs they announced. */
+function coalesce(poll: Poll): () => void {
+  let isPolling = false;
+  let isPollNeeded = false;
+  async function run(): Promise<void> {
+    isPolling = true;
+    do {
+      isPollNeeded = false;
+      await poll();
+    } while (isPollNeeded);
+    isPolling = false;
+  }
+  return () => {
+    if (isPolling) isPollNeeded = true;
+    else void run();
+  };
+}
+
+/** Returns the distinct kinds of `jobs`. */
+export function kindsOf(jobs: readonly DueJob[]): Set<JobKind> {
+  return new Set(jobs.map(({ kind }) => kind));
+}
+
+/** Delayed actions. They keep no process alive: polling finds the jobs that they would have announced. */
+interface Delays {
+  /** Runs `action` after `delayMs`, or at once if that is 0. */
+  run(action: () => void, delayMs: number): void;
+  clear(): void;
+}
+
+/** Creates an empty set of delayed actions. */
+export function makeDelays(): Delays {
+  const timers = new Set<NodeJS.Timeout>();
+  return {
+    run(action, delayMs) {
+      if (delayMs <= 0) return action();
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        action();
+      }, delayMs);
+      timers.add(timer.unref());
+    },
+    clear() {
+      timers.forEach(clearTimeout);
+      timers.clear();
     },
   };
 }

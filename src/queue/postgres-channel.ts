@@ -6,38 +6,38 @@ import { withTimeout } from '../timeout.ts';
 interface Dependencies {
   readonly connection: ClientConfig;
   readonly channel: string;
-  /** How often the server is asked whether it is still there; half of it may pass until it answers. */
+  /** Interval of heartbeats. The server must respond within half of it. */
   readonly heartbeatMs: number;
-  /** Another process sent this. */
+  /** Called with each message that another process sent. */
   readonly onMessage: (message: string) => void;
-  /** From now on messages come, and those of before may have been missed. */
+  /** Called when the channel is connected. Earlier messages may have been missed. */
   readonly onUp: () => void;
-  /** Told of each failure to connect or to stay connected. */
+  /** Called each time connecting fails or the connection is lost. */
   readonly onDown: (error: unknown) => void;
 }
 
-/** A channel of LISTEN and NOTIFY on a connection of its own, which is made anew for ever. */
+/** A LISTEN/NOTIFY channel on its own connection, which reconnects indefinitely. */
 export interface PostgresChannel {
   isUp(): boolean;
-  /** Sends to the other processes. Fails while the channel is down. */
+  /** Sends messages to the other processes. Rejects while the channel is down. */
   send(messages: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-const firstPauseMs = 250;
-const longestPauseMs = 2_000;
-/** A server that comes back is used within this time and one pause. */
+const minPauseMs = 250;
+const maxPauseMs = 2_000;
+/** Deadline for a connection attempt. A restarted server is in use again within this time plus one pause. */
 const connectMs = 3_000;
-const goodbyeMs = 250;
+const disconnectMs = 250;
 
-/** @see PostgresChannel */
+/** Opens a channel and keeps it connected. */
 export function openPostgresChannel({ connection, channel, ...deps }: Dependencies): PostgresChannel {
   const { heartbeatMs, onMessage, onUp, onDown } = deps;
   const stopping = new AbortController();
   let socket: Socket | undefined;
-  let up: Client | undefined;
-  let pauseMs = firstPauseMs;
-  let lastAnswer: Promise<unknown> = Promise.resolve();
+  let connectedClient: Client | undefined;
+  let pauseMs = minPauseMs;
+  let lastQuery: Promise<unknown> = Promise.resolve();
 
   function makeClient(stream: Socket): Client {
     return new Client({
@@ -45,7 +45,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       ...connection,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
-      // A socket of ours can be destroyed in every state of the connection; the client itself may wait for ever.
+      // Our own socket can be destroyed in any state of the connection; the client itself may hang.
       stream: () => stream,
     });
   }
@@ -54,62 +54,65 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     await client.connect();
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     client.on('notification', ({ processId, payload }) => {
-      // What this process sent comes back, too.
+      // PostgreSQL also delivers what this process sent.
       if (processId !== rows[0]?.pid && payload !== undefined) onMessage(payload);
     });
     await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
   }
 
-  /** A connection whose other end has gone without a word is noticed by this only. */
-  async function beat(client: Client): Promise<never> {
+  /** Detects a connection whose peer vanished without closing it; nothing else does. */
+  async function sendHeartbeats(client: Client): Promise<never> {
     for (;;) {
       await sleep(heartbeatMs, undefined, { ref: false });
-      await withTimeout(ask(client, 'SELECT 1'), heartbeatMs / 2);
+      await withTimeout(query(client, 'SELECT 1'), heartbeatMs / 2);
     }
   }
 
-  /** One statement after the other: the client takes no second one while it waits for an answer. */
-  function ask(client: Client, text: string, values?: unknown[]): Promise<unknown> {
-    lastAnswer = lastAnswer.catch(() => undefined).then(() => client.query(text, values));
-    return lastAnswer;
+  /** Runs one statement at a time: the client accepts no second one while it waits for a result. */
+  function query(client: Client, text: string, values?: unknown[]): Promise<unknown> {
+    lastQuery = lastQuery.catch(() => undefined).then(() => client.query(text, values));
+    return lastQuery;
   }
 
-  /** Fails when the connection does. */
-  async function live(stream: Socket): Promise<never> {
+  /** Connects and stays connected. Rejects when the connection is lost. */
+  async function stayConnected(stream: Socket): Promise<never> {
     const client = makeClient(stream);
     const lost = new Promise<never>((_resolve, reject) => {
       client.on('error', reject);
-      client.on('end', () => reject(new Error('the connection ended')));
+      client.on('end', () => reject(new Error('the connection was closed')));
     });
     await Promise.race([withTimeout(connect(client), connectMs), lost]);
-    up = client;
-    lastAnswer = Promise.resolve();
-    pauseMs = firstPauseMs;
+    connectedClient = client;
+    lastQuery = Promise.resolve();
+    pauseMs = minPauseMs;
     onUp();
-    return Promise.race([beat(client), lost]);
+    return Promise.race([sendHeartbeats(client), lost]);
   }
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       socket = new Socket();
-      await live(socket).catch((error: unknown) => stopping.signal.aborted || onDown(error));
-      up = undefined;
+      await stayConnected(socket).catch((error: unknown) => stopping.signal.aborted || onDown(error));
+      connectedClient = undefined;
       socket.destroy();
       await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-      pauseMs = Math.min(2 * pauseMs, longestPauseMs);
+      pauseMs = Math.min(2 * pauseMs, maxPauseMs);
     }
   }
 
   const running = run();
   return {
-    isUp: () => up !== undefined,
+    isUp: () => connectedClient !== undefined,
     async send(messages) {
-      if (!up) throw new Error('the channel is down');
-      await ask(up, 'SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message', [channel, messages]);
+      if (!connectedClient) throw new Error('the channel is down');
+      await query(connectedClient, 'SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message', [
+        channel,
+        messages,
+      ]);
     },
     async close() {
       stopping.abort();
-      await withTimeout(up?.end() ?? Promise.resolve(), goodbyeMs).catch(() => undefined);
+      await withTimeout(connectedClient?.end() ?? Promise.resolve(), disconnectMs).catch(() => undefined);
       socket?.destroy();
       await running;
     },

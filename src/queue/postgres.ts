@@ -3,15 +3,13 @@ import type { ClientConfig } from 'pg';
 import { type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
-import { makeDelays } from './delays.ts';
-import { kindsOf, makeListeners } from './listeners.ts';
+import { kindsOf, makeDelays, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
-import type { WorkQueue } from './queue.ts';
+import { reasonOf, type WorkQueue } from './queue.ts';
 import { withTimeout } from '../timeout.ts';
-import { reasonOf } from './reason.ts';
 
 interface Dependencies {
-  /** With user and password: goes into no log and no sentence. */
+  /** Contains credentials: must not appear in logs and messages. */
   readonly connection: ClientConfig;
   readonly logger: Logger;
   readonly channel?: string;
@@ -19,25 +17,25 @@ interface Dependencies {
 }
 
 /**
- * Pause after each message to the other processes. The server sends it to all of them, so under load messages cost more
- * than what they bring: workers that are busy look by themselves. After a rest the first goes out at once.
+ * Pause after each message. The server sends every message to all processes, so under load messages cost more than they
+ * gain: busy workers poll by themselves anyway. After an idle period the first message is sent at once.
  */
 const messagePauseMs = 50;
-/** A stop waits this long for the last message. */
+/** How long `close` waits for the last message. */
 const lastMessageMs = 250;
 
 /**
- * The queue of several processes on one PostgreSQL server: a wake-up goes to this process at once, and to all others
- * by NOTIFY. Needs a connection of its own to the server itself: poolers that share connections drop LISTEN.
+ * Creates the queue of several processes on one PostgreSQL server: a wake-up reaches this process at once, and all others
+ * through NOTIFY. Needs its own direct connection to the server: poolers that share connections drop LISTEN.
  */
-export function makePostgresQueue({ connection, logger, ...more }: Dependencies): WorkQueue {
-  const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = more;
+export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
+  const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
   const listeners = makeListeners();
   const delays = makeDelays();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again',
-    restored: 'PostgreSQL tells other processes of new jobs again',
+    lost: 'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting',
+    restored: 'PostgreSQL notifies other processes of new jobs again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
@@ -73,7 +71,7 @@ export function makePostgresQueue({ connection, logger, ...more }: Dependencies)
     trouble: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL cannot tell other processes of new jobs now (${reason}). Nothing is lost: workers look for jobs every second.`,
+        : `PostgreSQL cannot notify other processes of new jobs (${reason}). Nothing is lost: workers poll for jobs every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -85,17 +83,17 @@ export function makePostgresQueue({ connection, logger, ...more }: Dependencies)
   };
 }
 
-/** Kinds that other processes have yet to be told of: each once, however often it was added. */
+/** Creates the set of job kinds to announce to other processes. A kind is sent once, however often it was added. */
 function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
-  const waiting = new Set<JobKind>();
+  const unsent = new Set<JobKind>();
   let sending: Promise<void> | undefined;
 
   async function send(): Promise<void> {
-    while (waiting.size > 0 && channel.isUp()) {
-      const kinds = [...waiting];
-      waiting.clear();
-      // A channel that breaks in the middle is told again of all of them when it is back.
-      await channel.send(kinds).catch(() => kinds.forEach((kind) => waiting.add(kind)));
+    while (unsent.size > 0 && channel.isUp()) {
+      const kinds = [...unsent];
+      unsent.clear();
+      // If the channel breaks meanwhile, all of them are sent again after it has reconnected.
+      await channel.send(kinds).catch(() => kinds.forEach((kind) => unsent.add(kind)));
       await sleep(messagePauseMs);
     }
   }
@@ -106,7 +104,7 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
 
   return {
     add(kind: JobKind): void {
-      waiting.add(kind);
+      unsent.add(kind);
       flush();
     },
     flush,

@@ -2,75 +2,77 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
-import { type RedisTraits, watchGreeting } from './redis-client.ts';
+import { type RedisServerInfo, watchHandshake } from './redis-connection.ts';
 import { withTimeout } from '../timeout.ts';
-import { reasonOf } from './reason.ts';
+import { reasonOf } from './queue.ts';
 
 interface Dependencies {
   readonly client: Redis;
   readonly queueName: string;
-  readonly traits: RedisTraits;
-  readonly look: () => Promise<void>;
+  readonly server: RedisServerInfo;
+  readonly poll: () => Promise<void>;
   readonly logger: Logger;
 }
 
-/** Takes messages of one queue, one after the other. */
+/** Receives the messages of one queue, one at a time. */
 export interface RedisConsumer {
   close(): Promise<void>;
 }
 
-/** Pause after a failure, also of BullMQ's own tries: a server that is back must not wait for long. */
-const pauseMs = 1_000;
-/** How long one question for messages waits for an answer: what a stop or a silent server may cost. */
-const waitSeconds = 1;
-/** A stop waits this long for the end of the message in hand. */
-const goodbyeMs = 400;
+/** Pause after a failure, also between BullMQ's own retries: a restarted server must be in use again soon. */
+const retryPauseMs = 1_000;
+/** How long one blocking read waits for messages. A stop or a silent server may cost this much time. */
+const blockSeconds = 1;
+/** How long `close` waits for the message in progress. */
+const closeMs = 400;
 
-/** @see RedisConsumer */
-export function startRedisConsumer({ client, queueName, traits, look, logger }: Dependencies): RedisConsumer {
+/** Starts to receive messages and calls `poll` for each. */
+export function startRedisConsumer({ client, queueName, server, poll, logger }: Dependencies): RedisConsumer {
   const stopping = new AbortController();
 
-  /** BullMQ waits for messages until it has closed: what comes to one that stops is for those who still listen. */
-  async function take(message: Job, token?: string): Promise<void> {
-    if (!stopping.signal.aborted) return look();
+  /** BullMQ receives messages until it has closed: one that arrives during a stop goes back, for another process. */
+  async function handle(message: Job, token?: string): Promise<void> {
+    if (!stopping.signal.aborted) return poll();
     await message.moveToWait(token);
     throw new WaitingError();
   }
 
-  const worker = new Worker(queueName, take, {
+  const worker = new Worker(queueName, handle, {
     connection: client,
     autorun: false,
     concurrency: 1,
-    runRetryDelay: pauseMs,
-    drainDelay: waitSeconds,
-    // BullMQ writes its own warnings past the log, and refuses to work when the server does not tell what it is.
-    skipVersionCheck: !traits.isKnown || traits.warnings.length > 0,
+    runRetryDelay: retryPauseMs,
+    drainDelay: blockSeconds,
+    // BullMQ prints its own warnings to the console, and refuses to work if the server hides its version.
+    skipVersionCheck: !server.hasVersion || server.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });
-  // Expected when Redis restarts or is emptied; the client tells of its connection itself.
-  worker.on('error', (error) => logger.debug({ reason: reasonOf(error) }, 'a wake-up by Redis failed'));
+  // Expected when Redis restarts or is flushed. `RedisConnection` logs the state of the connection.
+  worker.on('error', (error) =>
+    logger.debug({ reason: reasonOf(error) }, 'reading a wake-up from Redis failed'),
+  );
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       await worker.run().catch(() => undefined);
-      await sleep(pauseMs, undefined, stopping).catch(() => undefined);
+      await sleep(retryPauseMs, undefined, stopping).catch(() => undefined);
     }
   }
 
-  // The connection on which it waits for messages is BullMQ's own.
+  // BullMQ opens its own connection for blocking reads.
   const watching = worker
     .getBackend()
-    .blockingClient?.then(watchGreeting)
+    .blockingClient?.then(watchHandshake)
     .catch(() => undefined);
   void run();
   return {
     async close() {
       stopping.abort();
       void watching?.then((stop) => stop?.());
-      // Gently, BullMQ waits for a server that is away, without end.
-      const isGentle = client.status === 'ready';
-      await withTimeout(worker.close(!isGentle), goodbyeMs).catch(() => worker.disconnect());
+      // A graceful close would wait for an unreachable server without end.
+      const isGraceful = client.status === 'ready';
+      await withTimeout(worker.close(!isGraceful), closeMs).catch(() => worker.disconnect());
     },
   };
 }

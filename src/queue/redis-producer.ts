@@ -6,63 +6,64 @@ import { withTimeout } from '../timeout.ts';
 interface Dependencies {
   readonly client: Redis;
   readonly queueName: string;
-  /** A message arrived. */
+  /** Called when the server has accepted messages. */
   readonly onSent: () => void;
-  /** The server answered, and did not take a message. */
+  /** Called when the server has refused messages. */
   readonly onRefused: (error: unknown) => void;
 }
 
-/** Sends messages of one queue, as many as are of use. */
+/** Sends messages to one queue, but no more than are useful. */
 export interface RedisProducer {
   send(jobs: readonly DueJob[], delayMs: number): void;
-  /** Resolves when what is on its way has arrived, or soon. */
+  /** Waits for messages being sent, for a limited time. */
   finish(): Promise<void>;
 }
 
-/** Further jobs of the same moment need no message of their own: a worker that is awake goes on until nothing is due. */
-const maxConcurrent = 100;
-/** With so many messages waiting, every process has enough to wake up for. */
+/** Maximum number of messages in a batch. Further jobs need none: a worker that is awake continues until nothing is due. */
+const maxBatch = 100;
+/** Maximum number of messages waiting in Redis: enough to wake every process. */
 const maxWaiting = 1_000;
-const crowdedMs = 1_000;
-/** A message that takes longer is not waited for. */
+/** How long to send nothing once there are more. */
+const fullPauseMs = 1_000;
+/** Deadline for sending a batch. */
 const sendMs = 250;
 
-/** @see RedisProducer */
+/** Creates a producer. */
 export function makeRedisProducer({ client, queueName, onSent, onRefused }: Dependencies): RedisProducer {
-  // The version has been looked at before, and an old one is no reason to wake nobody up.
+  // `RedisConnection` has checked the version. Wake-ups are sent to an old server too.
   const queue = new Queue(queueName, {
     connection: client,
     skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
   });
-  // The client tells of its connection itself.
+  // `RedisConnection` logs the state of the connection.
   queue.on('error', () => undefined);
-  let waiting: Message[] = [];
+  let unsent: Message[] = [];
   let sending: Promise<void> | undefined;
-  let crowdedUntil = 0;
+  let fullUntil = 0;
 
   async function deliver(batch: Message[]): Promise<void> {
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > maxWaiting) crowdedUntil = performance.now() + crowdedMs;
+      if ((await queue.count()) > maxWaiting) fullUntil = performance.now() + fullPauseMs;
     } catch (error) {
       onRefused(error);
     }
   }
 
   async function send(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
+    while (unsent.length > 0) {
+      const batch = unsent;
+      unsent = [];
       await withTimeout(deliver(batch), sendMs).catch(() => undefined);
     }
   }
 
   return {
     send(jobs, delayMs) {
-      if (client.status !== 'ready' || performance.now() < crowdedUntil) return;
-      waiting.push(...jobs.slice(0, maxConcurrent - waiting.length).map((job) => messageOf(job, delayMs)));
+      if (client.status !== 'ready' || performance.now() < fullUntil) return;
+      unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => messageOf(job, delayMs)));
       sending ??= send().finally(() => (sending = undefined));
     },
     finish: async () => sending,
@@ -71,7 +72,7 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Depe
 
 type Message = ReturnType<typeof messageOf>;
 
-/** Without an id of ours: BullMQ drops a message whose id it has already, and a job may be due again and again. */
+/** Sets no message id: BullMQ drops a message whose id it already has, and the same job may be due repeatedly. */
 function messageOf({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

@@ -2,45 +2,46 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type App, makeApp } from '../app.ts';
 import { ConfigError, type Environment } from '../config.ts';
-import { makeLogger } from '../telemetry/logger.ts';
-import { answerRefusal, reasonOfFailedStart } from './refusals.ts';
+import { errorTable } from '../errors.ts';
 import { loadServerlessConfig } from './settings.ts';
+import { makeLogger } from '../telemetry/logger.ts';
 
-/** What a host calls with each request. */
-export type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+/** A handler that the host calls for each request. */
+type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** One app for all requests that come to one instance of a function. */
-export interface Serverless {
-  /** Answers all routes. Work that was queued is done after the answer, within the same call. */
+/** One app for all requests of a function instance. */
+interface Serverless {
+  /** Handles all routes. Queued work is processed after the response, within the same invocation. */
   readonly handle: ServerlessHandler;
-  /** Works on due jobs and makes the sweeps that are due; for a timetable that shows `CRON_SECRET`. */
+  /** Processes due jobs and runs due sweeps. For a cron trigger that sends `CRON_SECRET`. */
   readonly cron: ServerlessHandler;
   close(): Promise<void>;
 }
 
-/** How one function of a host is to be served. */
+/** Options of a function. */
 export interface ServerlessOptions {
   readonly environment: Environment;
-  /** Tells the host of work that goes on after the answer. */
+  /** Keeps the invocation alive until `work` has finished, after the response. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** How long work may go on after an answer, and how long for a timetable: below the host's limit for a call. */
+  /** How long work may continue after a response; must be below the host's time limit. */
   readonly workMs?: number;
+  /** The same for a cron invocation. */
   readonly cronMs?: number;
 }
 
-/** After requests that queue nothing, due jobs of others are looked for this often at most. */
-const lookMs = 10_000;
+/** Minimum interval of polls for due jobs after requests that queue nothing. */
+const pollMs = 10_000;
 
-/** Requests that cannot have queued work. */
-const readingMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Methods that cannot have queued work. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Serves Vitrine where no process runs between requests. The app is made by the first request. */
+/** Creates the handlers for hosts without a long-running process. The first request creates the app. */
 export function makeServerless(options: ServerlessOptions): Serverless {
   const { environment, waitUntil, workMs = 40_000, cronMs = 50_000 } = options;
   let starting: Promise<App> | undefined;
-  let lookedAt = Number.NEGATIVE_INFINITY;
+  let polledAt = Number.NEGATIVE_INFINITY;
 
-  /** A start that failed is tried again by the next request; requests of the same moment share one. */
+  /** Concurrent requests share one start. If it fails, the next request retries it. */
   function start(): Promise<App> {
     starting ??= open(environment).catch((error: unknown) => {
       starting = undefined;
@@ -54,17 +55,16 @@ export function makeServerless(options: ServerlessOptions): Serverless {
     try {
       app = await start();
     } catch (error) {
-      answerRefusal(response, 503, reasonOfFailedStart(error));
+      sendProblem(response, 503, describeStartFailure(error));
       return;
     }
     await work(app);
   }
 
-  /** There is no worker: each call does what is due, its own work first of all. */
+  /** There is no worker: each invocation processes due jobs, starting with its own. */
   async function workAfter(app: App, milliseconds: number): Promise<void> {
-    const isTimeToLook = performance.now() - lookedAt > lookMs;
-    if (isTimeToLook) {
-      lookedAt = performance.now();
+    if (performance.now() - polledAt > pollMs) {
+      polledAt = performance.now();
       await app.sweep('frequent');
     }
     await app.workFor(milliseconds);
@@ -74,16 +74,20 @@ export function makeServerless(options: ServerlessOptions): Serverless {
     handle: (request, response) =>
       withApp(response, async (app) => {
         await app.answer(request, response);
-        const mayHaveQueued = !readingMethods.has(request.method ?? '');
-        if (mayHaveQueued || performance.now() - lookedAt > lookMs) waitUntil(workAfter(app, workMs));
+        const mayHaveQueued = !safeMethods.has(request.method ?? '');
+        if (mayHaveQueued || performance.now() - polledAt > pollMs) waitUntil(workAfter(app, workMs));
       }),
     async cron(request, response) {
       const secret = environment['CRON_SECRET']?.trim();
       if (!secret) {
-        return answerRefusal(response, 503, 'CRON_SECRET is not set: the timetable cannot be let in.');
+        return sendProblem(response, 503, 'CRON_SECRET is not set, so cron requests cannot be authorised.');
       }
-      if (!isSame(request.headers.authorization ?? '', `Bearer ${secret}`)) {
-        return answerRefusal(response, 401, 'This address is for the timetable, which shows CRON_SECRET.');
+      if (!isEqual(request.headers.authorization ?? '', `Bearer ${secret}`)) {
+        return sendProblem(
+          response,
+          401,
+          'This endpoint is for the cron trigger, which must send CRON_SECRET.',
+        );
       }
       await withApp(response, async (app) => {
         await app.sweep('frequent');
@@ -106,19 +110,39 @@ async function open(environment: Environment): Promise<App> {
     // The host owns the process, so it cannot be re-executed without secrets, as `vitrine serve` is.
     logger.info(
       {},
-      'The secrets of this function stay in its environment, which decoder processes can read.',
+      'The secrets of this function remain in its environment, which decoder processes can read.',
     );
     // The host replaces a function that has exited.
     return await makeApp(config, logger, () => process.exit(1));
   } catch (error) {
     const logger = await makeLogger({ level: 'info', format: 'json' });
-    logger.error(error instanceof ConfigError ? {} : { err: error }, reasonOfFailedStart(error));
+    logger.error(error instanceof ConfigError ? {} : { err: error }, describeStartFailure(error));
     throw error;
   }
 }
 
-/** Takes the same time for every wrong secret. */
-function isSame(given: string, wanted: string): boolean {
-  const [left, right] = [given, wanted].map((text) => createHash('sha256').update(text).digest());
+/** Compares in constant time. */
+function isEqual(given: string, expected: string): boolean {
+  const [left, right] = [given, expected].map((text) => createHash('sha256').update(text).digest());
   return left !== undefined && right !== undefined && timingSafeEqual(left, right);
+}
+
+/** Sends an error response in the standard format, for requests that do not reach the app. */
+function sendProblem(response: ServerResponse, status: 401 | 503, detail: string): void {
+  const problem =
+    status === 503
+      ? { type: 'urn:vitrine:error:unavailable', title: errorTable.unavailable.title, code: 'unavailable' }
+      : { type: 'about:blank', title: 'Unauthorized' };
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(JSON.stringify({ ...problem, status, detail }));
+}
+
+/** Describes a failed start for clients. Only configuration problems are disclosed; the log has the rest. */
+function describeStartFailure(error: unknown): string {
+  if (error instanceof ConfigError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
+  return 'Vitrine could not start; the log has the details.';
 }

@@ -5,7 +5,7 @@ import type { TenantQueries } from '../db/tenants.ts';
 import type { EnqueuedUrl, UrlLine } from '../db/jobs/enqueue-urls.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
-import { longestUrl, parseImportUrl } from '../fetcher/import-url.ts';
+import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import type { ImportLine, ImportReference, ImportReport } from '../model/import.ts';
 import { type DueJob, priorities } from '../model/job.ts';
@@ -135,7 +135,7 @@ function receiptLine(
   return {
     line,
     // Only the image needs the signatures in the URL, to download it.
-    url: redactSecrets(excerpt(source?.url ?? '', longestUrl)),
+    url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
     reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,

@@ -1,55 +1,56 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, link, mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { unlinkIfThere } from './storage-errors.ts';
+import { removeIfExists } from './storage-errors.ts';
 
-/** A finished file and the path that it gets. */
+/** A finished file and its final path. */
 interface Move {
   readonly from: string;
   readonly to: string;
 }
 
 /**
- * Gives finished files their names and, if they are originals, brings both to the disk. The names come first and
- * everything is synced together: a journaling file system then writes its journal once and not twice for each picture.
- * A power cut in between leaves a name with cut bytes, which no row knows yet; storing the content again replaces it.
- * `root` exists already. New folders get `folderMode`, or what the process gives them.
+ * Creates functions that put finished files in place. Originals are linked first and then synced together with their
+ * folders, so that a journaling file system writes its journal once per picture instead of twice. A power cut in between
+ * leaves a truncated file that no row refers to yet; storing the content again replaces it.
+ * @param root must exist
+ * @param folderMode mode of new folders; by default that of the process
  */
 export function makeDurableLinker(root: string, folderMode?: number) {
-  /** Folders that are known to exist and to be synced: making them costs nothing the second time. */
-  const ready = new Set<string>([root]);
+  /** Folders known to exist and to be synced. */
+  const readyFolders = new Set<string>([root]);
 
   async function ensureFolder(folder: string): Promise<void> {
-    if (ready.has(folder)) return;
+    if (readyFolders.has(folder)) return;
     const parent = dirname(folder);
     await ensureFolder(parent);
-    await makeOne(folder).catch(unless('EEXIST'));
+    await createFolder(folder).catch(ignoreCode('EEXIST'));
     await syncPath(parent);
-    ready.add(folder);
+    readyFolders.add(folder);
   }
 
-  async function makeOne(folder: string): Promise<void> {
+  async function createFolder(folder: string): Promise<void> {
     await mkdir(folder);
     // Overrides the umask.
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 
-  /** Runs `work` on a folder that is there; one that somebody removed meanwhile is made again, once. */
+  /** Runs `work` once the folder exists. If the folder was removed meanwhile, creates it again and retries once. */
   async function inFolder(folder: string, work?: () => Promise<void>): Promise<void> {
     try {
       await ensureFolder(folder);
       await work?.();
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      ready.clear();
-      ready.add(root);
+      readyFolders.clear();
+      readyFolders.add(root);
       await ensureFolder(folder);
       await work?.();
     }
   }
 
   return {
-    /** Original bytes: on the disk with their name when this returns. The old names stay as well. */
+    /** Links originals. When this returns, bytes and names are on disk. The old names remain too. */
     async linkDurably(moves: readonly Move[]): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
       for (const folder of folders) await inFolder(folder);
@@ -57,33 +58,34 @@ export function makeDurableLinker(root: string, folderMode?: number) {
       await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
     },
 
-    /** Files that can be made again: they get their names, and the system brings them to the disk when it likes. */
+    /** Moves files that can be regenerated, without syncing. */
     async move(moves: readonly Move[]): Promise<void> {
-      const homeless = await renameAll(moves);
-      for (const folder of new Set(homeless.map(({ to }) => dirname(to)))) await makeFolder(folder);
-      await Promise.all(homeless.map(({ from, to }) => rename(from, to)));
+      const failedMoves = await tryRenames(moves);
+      for (const folder of new Set(failedMoves.map(({ to }) => dirname(to))))
+        await createMissingFolder(folder);
+      await Promise.all(failedMoves.map(({ from, to }) => rename(from, to)));
     },
   };
 
-  /** Another process may have made the folder: it is made only when it proves to be missing. */
-  async function makeFolder(folder: string): Promise<void> {
+  /** Creates a folder and its missing parents. Another process may create it at the same time. */
+  async function createMissingFolder(folder: string): Promise<void> {
     try {
-      await makeOne(folder);
+      await createFolder(folder);
     } catch (error) {
       if (hasCode(error, 'EEXIST')) return;
-      // The root is made by whoever sets the storage up: one that is gone is a disk that is not mounted.
+      // The root is created at setup. If it is missing, its disk is probably not mounted.
       if (!hasCode(error, 'ENOENT') || dirname(folder) === root) throw error;
-      await makeFolder(dirname(folder));
-      await makeFolder(folder);
+      await createMissingFolder(dirname(folder));
+      await createMissingFolder(folder);
     }
   }
 }
 
-/** Answers the files whose folder is missing. */
-async function renameAll(moves: readonly Move[]): Promise<Move[]> {
+/** Renames files. Returns the moves that failed because the target folder is missing. */
+async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
   const failed = await Promise.all(
     moves.map(async (move) => {
-      const isMoved = await rename(move.from, move.to).then(() => true, unless('ENOENT'));
+      const isMoved = await rename(move.from, move.to).then(() => true, ignoreCode('ENOENT'));
       return isMoved ? [] : [move];
     }),
   );
@@ -91,8 +93,8 @@ async function renameAll(moves: readonly Move[]): Promise<Move[]> {
 }
 
 /**
- * Gives `from` the name `to`. Where that name stands already, a row may rely on it: the new file is synced first, and
- * at each moment the name is either the old file or the new one. So a cut file is healed, and a sound one never lost.
+ * Links `from` as `to`. A row may rely on an existing `to`, so the new file is synced first and then replaces it atomically:
+ * a truncated file gets repaired, and an intact one is never lost.
  */
 async function linkOver(from: string, to: string): Promise<void> {
   try {
@@ -100,17 +102,17 @@ async function linkOver(from: string, to: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
     await syncPath(from);
-    // In staging, where a sweep finds what a crash leaves behind.
-    const again = `${from}.${randomUUID()}`;
-    await link(from, again);
-    await rename(again, to);
-    // When both names are the same file already, `rename` does nothing and leaves the first one.
-    await unlinkIfThere(again);
+    // In staging, where a sweep removes what a crash leaves behind.
+    const temporary = `${from}.${randomUUID()}`;
+    await link(from, temporary);
+    await rename(temporary, to);
+    // If both names already are the same file, `rename` does nothing and keeps the first name.
+    await removeIfExists(temporary);
   }
 }
 
-/** Lets a failure of this code pass. */
-function unless(code: string): (error: unknown) => undefined {
+/** Returns an error handler that ignores errors with this code. */
+function ignoreCode(code: string): (error: unknown) => undefined {
   return (error) => {
     if (!hasCode(error, code)) throw error;
   };
@@ -120,7 +122,7 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-/** Brings a file's bytes, or a folder's list of names, to the disk. */
+/** Syncs the bytes of a file, or the entries of a folder, to disk. */
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

@@ -1,10 +1,10 @@
 import { AppError } from '../errors.ts';
 import type { Storage } from './storage.ts';
 
-/** Refuses new files while the disk is nearly full. @throws {AppError} `storage_full` */
+/** Throws while the disk is nearly full. @throws {AppError} `storage_full` */
 export type AssertFreeSpace = () => Promise<void>;
 
-/** @see AssertFreeSpace */
+/** Creates a check that requires `minFreeBytes` of free space. */
 export function makeAssertFreeSpace(
   storage: Pick<Storage, 'freeBytes'>,
   minFreeBytes: number,
@@ -15,7 +15,7 @@ export function makeAssertFreeSpace(
     const mib = (bytes: number) => Math.floor(bytes / 2 ** 20);
     throw new AppError(
       'storage_full',
-      `The disk of the storage has ${mib(free)} MiB left; uploads need at least ${mib(minFreeBytes)} MiB free.`,
+      `The storage disk has ${mib(free)} MiB left; uploads need at least ${mib(minFreeBytes)} MiB free.`,
     );
   };
 }

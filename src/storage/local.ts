@@ -1,23 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, chmod, constants, mkdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  constants,
+  mkdir,
+  opendir,
+  readFile,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
-import { assertKey } from './keys.ts';
 import { makeDurableLinker } from './durable-link.ts';
-import { missing, namedStorageError, namedWriteError, systemCode, unlinkIfThere } from './storage-errors.ts';
-import { listFiles } from './list-files.ts';
+import { assertKey } from './keys.ts';
 import { localStagingName } from './staging.ts';
-import type { ByteRange, Storage } from './storage.ts';
+import { isMissing, toReadError, toWriteError, systemCode, removeIfExists } from './storage-errors.ts';
+import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
-/** How files are stored. */
+/** Options of local storage. */
 interface LocalStorageOptions {
-  /** New files and folders get the permissions that others have on the root, regardless of the umask. */
+  /** Whether new files and folders inherit the group's and others' permissions of the root, regardless of the umask. */
   readonly followsRoot?: boolean;
 }
 
-/** Storage in a folder of this machine. Staging lies in the same folder, so that storing a file moves no bytes. */
+/** Creates storage in a local folder. Staging is inside the same folder, so that storing a file copies no bytes. */
 export async function makeLocalStorage(root: string, options: LocalStorageOptions = {}): Promise<Storage> {
   const stagingDirectory = join(root, localStagingName);
   await mkdir(root, { recursive: true });
@@ -33,35 +43,35 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
     kind: 'local',
     stagingDirectory,
     store: (files, kind) =>
-      written(async () => {
+      mapWriteErrors(async () => {
         if (modes) await Promise.all(files.map(({ path }) => chmod(path, modes.file)));
         const moves = files.map(({ path, key }) => ({ from: path, to: pathOf(key) }));
         return kind === 'original' ? linker.linkDurably(moves) : linker.move(moves);
       }),
     async stat(key) {
-      const found = await stat(pathOf(key)).catch((error: unknown) => {
-        if (missing(error)) return undefined;
-        throw namedStorageError(error);
+      const stats = await stat(pathOf(key)).catch((error: unknown) => {
+        if (isMissing(error)) return undefined;
+        throw toReadError(error);
       });
-      return found?.isFile() ? { key, bytes: found.size, modifiedAt: found.mtime } : undefined;
+      return stats?.isFile() ? { key, bytes: stats.size, modifiedAt: stats.mtime } : undefined;
     },
-    read: (key, range) => named(() => openStream(pathOf(key), range)),
-    readAll: (key) => named(() => readFile(pathOf(key))),
+    read: (key, range) => mapReadErrors(() => openStream(pathOf(key), range)),
+    readAll: (key) => mapReadErrors(() => readFile(pathOf(key))),
     localCopy: (key) =>
-      named(async () => {
+      mapReadErrors(async () => {
         await access(pathOf(key));
         return { path: pathOf(key), release: () => Promise.resolve() };
       }),
-    remove: (key) => written(() => unlinkIfThere(pathOf(key))),
+    remove: (key) => mapWriteErrors(() => removeIfExists(pathOf(key))),
     list: () => listFiles(root, localStagingName),
     async freeBytes() {
-      const { bavail, bsize } = await written(() => statfs(root));
+      const { bavail, bsize } = await mapWriteErrors(() => statfs(root));
       return bavail * bsize;
     },
-    // With a trailing dot, a file in place of the folder is detected, too.
-    probe: () => written(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
-    check: () => written(() => checkFolder(stagingDirectory)),
-    // A file gets its name when it is whole, and the sweep of staging removes the others.
+    // The trailing dot makes this fail if a file is in place of the folder.
+    probe: () => mapWriteErrors(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
+    check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
+    // Files get their final name when complete, and the staging sweep removes the others.
     sweepUnfinished: () => Promise.resolve(0),
     direct: undefined,
     close: () => Promise.resolve(),
@@ -69,7 +79,8 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
 }
 
 /**
- * Modes of files and folders derived from their root; `undefined` if the root is private, as new files are by default.
+ * Derives the modes of new files and folders from the root. Returns `undefined` if the root is private, like new files by
+ * default.
  */
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);
@@ -78,7 +89,7 @@ async function readModes(root: string): Promise<{ file: number; folder: number }
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** The folder of the decoders' inputs lies in it and may have been made first. One of another user stays as it is. */
+/** The folder may already exist, because the decoders' input folder is in it. One of another user is left unchanged. */
 async function makeStagingFolder(folder: string, mode: number | undefined): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (mode === undefined) return;
@@ -87,19 +98,19 @@ async function makeStagingFolder(folder: string, mode: number | undefined): Prom
   });
 }
 
-/** Runs `work`; the system's errors leave it as `name` names them. */
-async function renaming<T>(name: (error: unknown) => unknown, work: () => Promise<T>): Promise<T> {
+/** Runs `work` and converts its errors with `convert`. */
+async function mapErrors<T>(convert: (error: unknown) => unknown, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw name(error);
+    throw convert(error);
   }
 }
 
-const named = <T>(work: () => Promise<T>): Promise<T> => renaming(namedStorageError, work);
-const written = <T>(work: () => Promise<T>): Promise<T> => renaming(namedWriteError, work);
+const mapReadErrors = <T>(work: () => Promise<T>): Promise<T> => mapErrors(toReadError, work);
+const mapWriteErrors = <T>(work: () => Promise<T>): Promise<T> => mapErrors(toWriteError, work);
 
-/** Waits for the file to be open, so that a missing one is an error here and not in the middle of an answer. */
+/** Waits until the file is open, so that a missing file fails here and not in the middle of a response. */
 function openStream(path: string, range: ByteRange | undefined): Promise<Readable> {
   const stream = createReadStream(path, range && { start: range.first, end: range.last });
   return new Promise((resolve, reject) => {
@@ -113,9 +124,32 @@ async function checkFolder(folder: string): Promise<void> {
   try {
     await writeFile(path, path);
     if ((await readFile(path, 'utf8')) !== path) {
-      throw new AppError('storage_failed', 'The storage gave back other bytes than were written to it.');
+      throw new AppError('storage_failed', 'The storage returned different bytes than were written.');
     }
   } finally {
     await rm(path, { force: true });
   }
+}
+
+/** Iterates over all files below `root`, except in the folder `except`. There may be millions. */
+async function* listFiles(root: string, except: string, prefix = ''): AsyncGenerator<StoredFile> {
+  const folder = await opendir(join(root, prefix)).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  if (!folder) return;
+  for await (const entry of folder) {
+    const key = prefix ? `${prefix}/${entry.name}` : entry.name;
+    if (entry.isDirectory() && key !== except) yield* listFiles(root, except, key);
+    else if (entry.isFile()) yield* describeFile(root, key);
+  }
+}
+
+/** Yields nothing if the file was removed meanwhile. */
+async function* describeFile(root: string, key: string): AsyncGenerator<StoredFile> {
+  const stats = await stat(join(root, key)).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  if (stats) yield { key, bytes: stats.size, modifiedAt: stats.mtime };
 }

@@ -2,9 +2,9 @@ import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, open, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { headBytes } from '../model/picture.ts';
-import { missing, namedWriteError, unlinkIfThere } from './storage-errors.ts';
+import { isMissing, toWriteError, removeIfExists } from './storage-errors.ts';
 
-/** A file that arrived completely and is not stored yet. */
+/** A completely received file that is not stored yet. */
 export interface ReceivedFile {
   readonly path: string;
   readonly bytes: number;
@@ -14,39 +14,39 @@ export interface ReceivedFile {
   readonly head: Uint8Array;
 }
 
-/** Folder where files are written before they are stored. */
+/** The folder where files are written before they are stored. */
 export interface Staging {
   readonly directory: string;
-  /** Writes a stream to a new file; memory does not grow with its size. A file that fails half-way is removed. */
+  /** Writes a stream to a new file, in constant memory. Removes the file if that fails. */
   receive(source: AsyncIterable<Buffer>): Promise<ReceivedFile>;
-  /** Removes a file; one that is gone already is fine. */
+  /** Removes a file, if it exists. */
   discard(path: string): Promise<void>;
-  /** Removes files that were left behind more than `olderThanMs` ago; answers how many. */
+  /** Removes files older than `olderThanMs` and returns how many. */
   sweep(olderThanMs: number): Promise<number>;
 }
 
-/** Name of the staging folder in the root of a local storage; no key begins with a dot. */
+/** Name of the staging folder in the root of local storage. No key begins with a dot. */
 export const localStagingName = '.staging';
 
-/** Staging in `directory`, which exists. */
+/** Creates staging in `directory`, which must exist. */
 export function makeStaging(directory: string): Staging {
   return {
     directory,
-    discard: unlinkIfThere,
+    discard: removeIfExists,
     async receive(source) {
       const path = join(directory, randomUUID());
       try {
         return { path, ...(await writeAll(source, path)) };
       } catch (error) {
-        await unlinkIfThere(path);
-        throw namedWriteError(error);
+        await removeIfExists(path);
+        throw toWriteError(error);
       }
     },
     async sweep(olderThanMs) {
       let removed = 0;
       for await (const entry of await opendir(directory)) {
         if (!entry.isFile() || !(await isOlder(join(directory, entry.name), olderThanMs))) continue;
-        await unlinkIfThere(join(directory, entry.name));
+        await removeIfExists(join(directory, entry.name));
         removed++;
       }
       return removed;
@@ -54,7 +54,7 @@ export function makeStaging(directory: string): Staging {
   };
 }
 
-/** Writes, hashes and counts chunk by chunk. */
+/** Writes and hashes a stream and counts its bytes. */
 async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
   const head: Buffer[] = [];
@@ -73,7 +73,7 @@ async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Om
   return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) };
 }
 
-/** A write may take less than it was given, on a disk that fills up. */
+/** Repeats partial writes, which occur on a disk that fills up. */
 async function writeWhole(file: FileHandle, chunk: Buffer): Promise<void> {
   for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
 }
@@ -82,7 +82,7 @@ async function isOlder(path: string, milliseconds: number): Promise<boolean> {
   try {
     return Date.now() - (await stat(path)).mtimeMs > milliseconds;
   } catch (error) {
-    if (missing(error)) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

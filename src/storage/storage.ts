@@ -1,109 +1,109 @@
 import type { Readable } from 'node:stream';
 
-/** What storage knows of a file without opening it. */
+/** A stored file, as listed without opening it. */
 export interface StoredFile {
   readonly key: string;
   readonly bytes: number;
   readonly modifiedAt: Date;
 }
 
-/** Part of a file: first and last byte, both inclusive. */
+/** A range of bytes, both ends inclusive. */
 export interface ByteRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** A stored file as a path on this machine, for the decoder. `release` when done. */
+/** A stored file as a path on this machine, for the decoder. Call `release` when done. */
 export interface LocalCopy {
   readonly path: string;
   release(): Promise<void>;
 }
 
-/** A finished file in staging and the key that it is stored under. */
+/** A finished file in staging and its storage key. */
 export interface StagedFile {
   readonly path: string;
   readonly key: string;
 }
 
-/** How an address for reading is to be answered; the store puts these values into the headers of its answer. */
+/** Options of a presigned URL for reading. The store sends the header values in its response. */
 export interface ReadAddressOptions {
-  /** How long the address works. */
+  /** Validity of the URL. */
   readonly seconds: number;
-  /** The method that it works for. */
+  /** The only method the URL is valid for. */
   readonly method: 'GET' | 'HEAD';
   readonly contentType?: string;
   readonly contentDisposition?: string;
   readonly cacheControl?: string;
 }
 
-/** What is known of a file that a client is about to send. */
+/** A file that a client is about to upload directly to the store. */
 export interface DirectUpload {
-  /** Its exact size; the store refuses another one. */
+  /** The exact size. The store rejects any other. */
   readonly bytes: number;
   readonly filename: string | undefined;
 }
 
-/** Where a client puts a file, with the headers that it has to send. */
+/** A presigned URL for an upload, and the headers the client must send. */
 export interface UploadAddress {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly expiresAt: Date;
 }
 
-/** A file that a client sent, while it is read. */
+/** A direct upload that is being read. */
 export interface OpenUpload {
   readonly body: Readable;
   readonly filename: string | undefined;
 }
 
-/** Presigned addresses: clients read and send files without this process in between. */
+/** Presigned URLs, with which clients read and upload files without going through this process. */
 export interface DirectAccess {
-  /** An address for a stored file. Whether the file is there is not looked at. */
+  /** Returns a URL for a stored file. Does not check that the file exists. */
   readAddress(key: string, options: ReadAddressOptions): Promise<string>;
-  /** An address where a client puts a file; `key` is made by `incomingKey`. */
+  /** Returns a URL for an upload; `key` comes from `incomingKey`. */
   uploadAddress(key: string, upload: DirectUpload): Promise<UploadAddress>;
-  /** A file that a client put. @throws {FileMissing} when there is no such file. */
+  /** Opens a direct upload. @throws {FileMissing} */
   openUpload(key: string): Promise<OpenUpload>;
 }
 
 /**
- * Where originals and renditions lie. Keys are made by `keys.ts` and name content, so a key never changes what it
- * holds: storing twice is harmless. Failures other than "not there" are `storage_failed` or `storage_full`.
+ * Stores originals and renditions. Keys come from `keys.ts` and identify content, so storing a key twice is harmless.
+ * Failures other than a missing file are `storage_failed` or `storage_full`.
  */
 export interface Storage {
   readonly kind: string;
-  /** Folder on this machine where files are written before `store` takes them. */
+  /** Local folder where files are written before they are stored. */
   readonly stagingDirectory: string;
   /**
-   * Stores finished staging files. Originals survive a power cut when this returns, and their staging files stay, so
-   * that storing can be repeated. Derived files are moved: one that a power cut takes is made again from its original.
+   * Stores finished staging files. Originals survive a power cut once this returns, and their staging files remain, so that
+   * storing can be repeated. Derived files are moved; one lost in a power cut is regenerated from its original.
    */
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
-  /** `undefined` when there is no such file. */
+  /** Returns `undefined` if the file does not exist. */
   stat(key: string): Promise<StoredFile | undefined>;
-  /** The file as a stream. @throws {FileMissing} when there is no such file. */
+  /** Opens a file as a stream. @throws {FileMissing} */
   read(key: string, range?: ByteRange): Promise<Readable>;
-  /** The whole file, for small ones. @throws {FileMissing} when there is no such file. */
+  /** Reads a whole file; for small files. @throws {FileMissing} */
   readAll(key: string): Promise<Buffer>;
-  /** @throws {FileMissing} when there is no such file. */
+  /** Provides a file as a local path. @throws {FileMissing} */
   localCopy(key: string): Promise<LocalCopy>;
-  /** Removes a file; one that is gone already is fine. */
+  /** Removes a file, if it exists. */
   remove(key: string): Promise<void>;
-  /** Every original and rendition, in no order. */
+  /** Iterates over all originals and renditions, in no particular order. */
   list(): AsyncIterable<StoredFile>;
-  /** Free bytes for new files; `Infinity` when the store does not tell. */
+  /** Returns the free bytes for new files, or `Infinity` if the store has no limit. */
   freeBytes(): Promise<number>;
   /**
-   * Checks that the store responds, without writing anything. A local folder also shows whether it may be written to; a
-   * bucket shows that to `check` only. @throws {AppError}
+   * Checks that the store responds, without writing to it. For a local folder, also checks that it is writable; for a bucket,
+   * only `check` does that. @throws {AppError}
    */
   probe(): Promise<void>;
-  /** Writes, reads and removes a small file. @throws {AppError} that says what does not work. */
+  /** Writes, reads and removes a small file. @throws {AppError} */
   check(): Promise<void>;
-  /** Removes what was begun in the store and not finished for `olderThanMs`; answers how many. */
+  /** Removes unfinished uploads in the store older than `olderThanMs` and returns how many. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
-  /** `undefined` when only this process reaches the files. */
+  /** Presigned URLs; `undefined` if the store does not support them. */
   readonly direct: DirectAccess | undefined;
-  /** Frees connections. Nothing may be called afterwards. */
+  /** Closes connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

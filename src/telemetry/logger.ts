@@ -3,8 +3,8 @@ import type { Config } from '../config.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 
 /**
- * The log of the process, on standard output: a JSON object a line, as collectors expect it, or coloured lines for a
- * person at a terminal.
+ * Creates the logger of the process. It writes to standard output: one JSON object per line for log collectors, or
+ * coloured text for a terminal.
  */
 export async function makeLogger({
   level,
@@ -16,18 +16,18 @@ export async function makeLogger({
     base: null,
     timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
-    // Credentials never reach a log, in whatever an error drags along.
+    // Credentials in attached errors and requests must not reach the log.
     redact: {
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
-    // Signatures and passwords in URLs are redacted too, anywhere in a line.
+    // Also redacts signatures and passwords in URLs, anywhere in a line.
     hooks: { streamWrite: redactSecrets },
   };
   return asText ? pino(options, await textStream()) : pino(options);
 }
 
-/** Loaded only for a terminal: no other start needs it. */
+/** Loaded on demand, because only text logs need it. */
 async function textStream(): Promise<DestinationStream> {
   const { build } = await import('pino-pretty');
   return build({ sync: true, translateTime: 'SYS:HH:MM:ss', hideObject: true });

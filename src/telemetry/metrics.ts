@@ -20,23 +20,23 @@ export interface Metrics {
   }): void;
 }
 
-/** Metrics that can be rendered. */
+/** The metrics of a process, with their text format. */
 export interface ServedMetrics extends Metrics {
-  /** All figures in Prometheus' text format. Never fails because of a source. */
+  /** Returns all metrics in the Prometheus text format. Does not fail if a source fails. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
-/** Upper bounds of the times of jobs, in seconds. */
-const jobSeconds = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+/** Buckets of job durations, in seconds. */
+const jobBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** Figures of one process, in a registry of their own. `sources` are asked when somebody reads. */
+/** Creates the metrics of a process in a registry of their own. `sources` are queried on each scrape. */
 export function makeMetrics(sources: MetricSources): ServedMetrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'vitrine_build_info',
-    help: 'Version of Vitrine and of Node; always 1.',
+    help: 'Versions of Vitrine and Node; always 1.',
     labelNames: ['version', 'node'],
     registers,
   }).set({ version, node: process.version }, 1);
@@ -55,15 +55,15 @@ function countJobs(registers: Registry[]): Metrics['jobEnded'] {
   const labelNames = ['kind', 'outcome'] as const;
   const runs = new Counter({
     name: 'vitrine_job_runs_total',
-    help: 'Ended runs of jobs.',
+    help: 'Finished job runs.',
     labelNames,
     registers,
   });
   const duration = new Histogram({
     name: 'vitrine_job_duration_seconds',
-    help: 'Time of a run of a job.',
+    help: 'Duration of a job run.',
     labelNames,
-    buckets: jobSeconds,
+    buckets: jobBuckets,
     registers,
   });
   return ({ kind, outcome, seconds }) => {

@@ -1,7 +1,7 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Metrics } from './metrics.ts';
 
-/** Upper bounds of the histogram, in seconds. */
+/** Upper bounds of the histogram's buckets, in seconds. */
 const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 type Label = 'method' | 'route' | 'status';
@@ -11,14 +11,15 @@ interface Series {
   readonly method: string;
   readonly route: string;
   readonly status: number;
-  /** Requests by bucket; the last one holds those over every bound. */
+  /** Requests per bucket. The last bucket counts those above all bounds. */
   readonly buckets: number[];
   seconds: number;
 }
 
 /**
- * Counts requests and their times. The library looks a series up by its labels at each observation, which costs as much
- * as a good part of a hot answer; here that is one look into a map, and the library's form is made when somebody reads.
+ * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation,
+ * which would be a large part of the cost of a cached response. Here that is a single map lookup, and the data is converted
+ * to prom-client's format on a scrape.
  */
 export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
   const all = new Map<string, Series>();
@@ -47,7 +48,7 @@ export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
 function makeCounter(all: ReadonlyMap<string, Series>): Counter<Label> {
   return new Counter({
     name: 'vitrine_http_requests_total',
-    help: 'Answered requests.',
+    help: 'Completed HTTP requests.',
     labelNames: ['method', 'route', 'status'],
     registers: [],
     collect() {
@@ -60,10 +61,10 @@ function makeCounter(all: ReadonlyMap<string, Series>): Counter<Label> {
 
 const histogram = {
   name: 'vitrine_http_request_duration_seconds',
-  help: 'Time from a request to the end of its answer.',
+  help: 'Time from a request to the end of its response.',
 };
 
-/** Shows the series as the library's own histogram would. */
+/** Exposes the series like prom-client's own histogram. */
 class RequestHistogram extends Histogram<Label> {
   readonly #all: ReadonlyMap<string, Series>;
 
@@ -72,7 +73,7 @@ class RequestHistogram extends Histogram<Label> {
     this.#all = all;
   }
 
-  /** What the library takes for its text, and for its `get()`. Its own series stay empty. */
+  /** prom-client calls this for its text format and for `get()`. The base class's own series stay empty. */
   getForPromString() {
     const values = [...this.#all.values()].flatMap(valuesOf);
     return Promise.resolve({ ...histogram, type: 'histogram', aggregator: 'sum', values });
@@ -82,15 +83,15 @@ class RequestHistogram extends Histogram<Label> {
 function valuesOf({ method, route, status, buckets, seconds }: Series) {
   const { name } = histogram;
   const labels = { method, route, status: String(status) };
-  let below = 0;
+  let cumulative = 0;
   const counts = [...bounds, '+Inf'].map((le, bucket) => {
-    below += buckets[bucket] ?? 0;
-    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: below };
+    cumulative += buckets[bucket] ?? 0;
+    return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulative };
   });
   return [
     ...counts,
     { metricName: `${name}_sum`, sharedLabels: labels, value: seconds },
-    { metricName: `${name}_count`, sharedLabels: labels, value: below },
+    { metricName: `${name}_count`, sharedLabels: labels, value: cumulative },
   ];
 }
 

@@ -7,7 +7,7 @@ import { systemPrincipal } from '../model/principal.ts';
 import type { OverallUsage } from '../model/tenant.ts';
 import type { Storage } from '../storage/storage.ts';
 
-/** Parts that are asked for their figures when somebody reads them. Each may fail or be late; the others still count. */
+/** The sources queried on each scrape. If one fails or is too slow, the others are still reported. */
 export interface MetricSources {
   readonly usage: Pick<UsageQueries, 'overall'>;
   readonly reports: Pick<JobReportQueries, 'depth'>;
@@ -15,10 +15,10 @@ export interface MetricSources {
   readonly storage: Pick<Storage, 'freeBytes'>;
 }
 
-/** A source that has not answered within this time is left out. */
-const sourceMs = 2_000;
+/** A source that takes longer than this is omitted. */
+const sourceTimeoutMs = 2_000;
 
-/** Asks all sources and writes what they answer into gauges of `registry`; gauges of a failed source stay empty. */
+/** Creates a function that writes the values of all sources to gauges of `registry`. Gauges of a failed source stay empty. */
 export function makeSampler(sources: MetricSources, registry: Registry): () => Promise<void> {
   const { usage, reports, decoders, storage } = sources;
   const gauges = {
@@ -29,50 +29,50 @@ export function makeSampler(sources: MetricSources, registry: Registry): () => P
   };
   return async () => {
     await Promise.all([
-      show(() => reports.depth(), gauges.queue),
-      show(() => decoders.stats(), gauges.decoders),
-      show(() => usage.overall(systemPrincipal), gauges.usage),
-      show(() => storage.freeBytes(), gauges.free),
+      sample(() => reports.depth(), gauges.queue),
+      sample(() => decoders.stats(), gauges.decoders),
+      sample(() => usage.overall(systemPrincipal), gauges.usage),
+      sample(() => storage.freeBytes(), gauges.free),
     ]);
   };
 }
 
-interface Gauges<Figures> {
+interface Gauges<Values> {
   readonly all: readonly { reset(): void }[];
-  set(figures: Figures): void;
+  set(values: Values): void;
 }
 
-/** Between emptying the gauges and filling them nothing else runs, so that two readers do not meet half of it. */
-async function show<Figures>(ask: () => Figures | Promise<Figures>, gauges: Gauges<Figures>): Promise<void> {
-  const figures = await inTime(ask);
+/** Resets and sets the gauges synchronously, so that concurrent scrapes never see them half filled. */
+async function sample<Values>(query: () => Values | Promise<Values>, gauges: Gauges<Values>): Promise<void> {
+  const values = await valueOrTimeout(query);
   for (const gauge of gauges.all) gauge.reset();
-  if (figures !== undefined) gauges.set(figures);
+  if (values !== undefined) gauges.set(values);
 }
 
-async function inTime<T>(ask: () => T | Promise<T>): Promise<T | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), sourceMs);
+async function valueOrTimeout<T>(query: () => T | Promise<T>): Promise<T | undefined> {
+  const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => resolve(undefined), sourceTimeoutMs);
   try {
-    return await Promise.race([Promise.try(ask), late]);
+    return await Promise.race([Promise.try(query), timeout]);
   } catch {
-    // The same failure shows in the checks of health, with its reason.
+    // The health check reports the same failure with its reason.
     return undefined;
   } finally {
     clearTimeout(timer);
   }
 }
 
-// Every gauge has a label: one without would be 0 after a reset, and not missing.
+// Every gauge has a label: after a reset, a gauge without labels would be 0 instead of absent.
 function makeGauge<Label extends string>(registry: Registry, name: string, help: string, ...labels: Label[]) {
   return new Gauge({ name, help, labelNames: labels, registers: [registry] });
 }
 
 function makeQueueGauges(registry: Registry): Gauges<readonly QueueDepth[]> {
-  const jobs = makeGauge(registry, 'vitrine_jobs', 'Jobs that wait or run.', 'kind', 'state');
+  const jobs = makeGauge(registry, 'vitrine_jobs', 'Jobs that are pending or in progress.', 'kind', 'state');
   const oldest = makeGauge(
     registry,
     'vitrine_oldest_pending_job_seconds',
-    'Age of the oldest job that waits; 0 when none waits.',
+    'Age of the oldest pending job; 0 if none is pending.',
     'kind',
   );
   return {
@@ -89,10 +89,10 @@ function makeQueueGauges(registry: Registry): Gauges<readonly QueueDepth[]> {
 }
 
 function makeDecoderGauges(registry: Registry): Gauges<DecoderPoolStats> {
-  const children = makeGauge(registry, 'vitrine_decoders', 'Decoder children, and tasks that wait.', 'state');
+  const children = makeGauge(registry, 'vitrine_decoders', 'Decoder processes and waiting tasks.', 'state');
   const ends = new Counter({
     name: 'vitrine_decoder_ends_total',
-    help: 'Decoder children that ended, by reason.',
+    help: 'Ended decoder processes, by reason.',
     labelNames: ['reason'],
     registers: [registry],
   });
@@ -108,8 +108,8 @@ function makeDecoderGauges(registry: Registry): Gauges<DecoderPoolStats> {
 }
 
 function makeUsageGauges(registry: Registry): Gauges<OverallUsage> {
-  const images = makeGauge(registry, 'vitrine_images', 'Living images.', 'status');
-  const bytes = makeGauge(registry, 'vitrine_storage_bytes', 'Bytes of living images.', 'kind');
+  const images = makeGauge(registry, 'vitrine_images', 'Images that are not deleted.', 'status');
+  const bytes = makeGauge(registry, 'vitrine_storage_bytes', 'Bytes of images that are not deleted.', 'kind');
   return {
     all: [images, bytes],
     set({ imagesByStatus, originalBytes, renditionBytes }) {
@@ -121,16 +121,11 @@ function makeUsageGauges(registry: Registry): Gauges<OverallUsage> {
 }
 
 function makeFreeGauge(registry: Registry): Gauges<number> {
-  const free = makeGauge(
-    registry,
-    'vitrine_storage_free_bytes',
-    'Bytes that the storage has room for.',
-    'volume',
-  );
+  const free = makeGauge(registry, 'vitrine_storage_free_bytes', 'Free bytes in storage.', 'volume');
   return {
     all: [free],
     set(bytes) {
-      // Storage without an end, as a bucket has it, has no figure.
+      // Unlimited storage, such as a bucket, has no value.
       if (Number.isFinite(bytes)) free.set({ volume: 'pictures' }, bytes);
     },
   };

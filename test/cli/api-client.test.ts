@@ -21,7 +21,7 @@ let server: Server;
 let requests: { url: string | undefined; body: string }[];
 let script: Scripted[];
 
-/** Answers one scripted reply after the other; the last one is repeated. */
+/** Sends one scripted reply after the other and repeats the last one. */
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
   requests.push({ url: request.url, body: await text(request) });
   const answer = (script.length > 1 ? script.shift() : script[0]) ?? { status: 500 };
@@ -43,9 +43,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function client(retryWaits: readonly number[] = [5, 5, 5]) {
+function client(retryDelays: readonly number[] = [5, 5, 5]) {
   const { port } = server.address() as AddressInfo;
-  return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryWaits });
+  return makeApiClient({ baseUrl: `http://127.0.0.1:${port}/`, retryDelays });
 }
 
 function upload(mode: 'inline' | 'queued' = 'inline', signal?: AbortSignal) {
@@ -72,12 +72,12 @@ describe('an upload', () => {
     [201, 'new'],
     [202, 'new'],
     [200, 'known'],
-  ])('answered with %i is %s', async (status, outcome) => {
+  ])('maps status %i to %s', async (status, outcome) => {
     script = [{ status, body: { ...image, unknown_field: true } }];
     expect(await client().uploadFile(upload())).toEqual({ outcome, ...image });
   });
 
-  test.each([400, 413, 507])('refused with %i is told with the reason, and not repeated', async (status) => {
+  test.each([400, 413, 507])('reports a refusal with %i and its reason without a retry', async (status) => {
     script = [{ status, body: { code: 'not_a_picture', detail: 'This is text.' } }];
     expect(await client().uploadFile(upload())).toEqual({
       outcome: 'refused',
@@ -87,22 +87,22 @@ describe('an upload', () => {
     expect(requests).toHaveLength(1);
   });
 
-  test('refused by something that is not Vitrine still has a reason', async () => {
+  test('gives a reason for a refusal without problem details', async () => {
     script = [{ status: 403, body: 'forbidden' }];
     expect(await client().uploadFile(upload())).toEqual({
       outcome: 'refused',
       code: 'http_403',
-      reason: 'The server answered with status 403.',
+      reason: 'The server responded with status 403.',
     });
   });
 
-  test('is repeated with its whole body after a server error', async () => {
+  test('is retried with its complete body after a server error', async () => {
     script = [{ status: 503 }, { status: 500 }, { status: 201, body: image }];
     expect(await client().uploadFile(upload())).toMatchObject({ outcome: 'new' });
     expect(requests.map(({ body }) => body.includes('the bytes of a mug'))).toEqual([true, true, true]);
   });
 
-  test('fails with a sentence after three retries', async () => {
+  test('fails with a message after three retries', async () => {
     script = [{ status: 503, body: { code: 'unavailable', detail: 'The database is away.' } }];
     const failure = client().uploadFile(upload());
     await expect(failure).rejects.toThrow(ServerFailure);
@@ -110,7 +110,7 @@ describe('an upload', () => {
     expect(requests).toHaveLength(4);
   });
 
-  test('waits as long as the server asks for', async () => {
+  test('waits as long as Retry-After says', async () => {
     script = [
       { status: 503, headers: { 'retry-after': '0' } },
       { status: 201, body: image },
@@ -120,38 +120,38 @@ describe('an upload', () => {
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });
 
-  test('stops waiting for a retry when it is aborted', async () => {
+  test('stops waiting for a retry when aborted', async () => {
     script = [{ status: 503 }];
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);
     await expect(client([20_000]).uploadFile(upload('inline', abort.signal))).rejects.toThrow('aborted');
   });
 
-  test('of a file that is not there fails with the error of the file system', async () => {
+  test("fails with the file system's error for a missing file", async () => {
     const missing = { ...upload(), path: join(folder, 'none.jpg') };
     await expect(client().uploadFile(missing)).rejects.toThrow();
     expect(requests).toHaveLength(0);
   });
 });
 
-test('an address where nobody listens is named in the error', async () => {
+test('names an unreachable address in the error', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
   await expect(lonely.health()).rejects.toThrow(
-    `No answer from http://127.0.0.1:${port} (connect ECONNREFUSED`,
+    `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });
 
-test('an address of something else is told apart from a Vitrine', async () => {
+test('recognises a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
-  await expect(client().health()).rejects.toThrow('not as Vitrine does');
+  await expect(client().health()).rejects.toThrow('not like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
   await expect(client().uploadFile(upload())).rejects.toThrow("not Vitrine's");
 });
 
-test('an image record comes with its renditions', async () => {
+test('returns an image record with its renditions', async () => {
   const rendition = {
     id: 1,
     preset: 'zoom',

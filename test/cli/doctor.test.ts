@@ -12,24 +12,24 @@ async function folderOfTest(make: () => Promise<string>): Promise<string> {
 }
 const doctor = (env: Record<string, string>) => runVitrine(['doctor'], env);
 
-test('the doctor finds all well on a data folder that nobody uses', async () => {
+test('reports no problems on an unused data folder', async () => {
   const { code, stdout, stderr } = await doctor({ DATA_DIR: await folderOfTest(makeDataFolder) });
   expect([code, stderr]).toEqual([0, '']);
   for (const subject of ['Vitrine', 'Node', 'decoder', 'privacy', 'database', 'storage', 'disk'])
     expect(stdout).toMatch(new RegExp(`^ok\\s+${subject}\\b`, 'm'));
-  expect(stdout).toMatch(/All is well\.\n$/);
+  expect(stdout).toMatch(/Everything is fine\.\n$/);
 });
 
-test('the doctor says what to do when the disk is nearly full', async () => {
+test('suggests a fix when the disk is nearly full', async () => {
   const env = { DATA_DIR: await folderOfTest(makeDataFolder), MIN_FREE_DISK_MB: '1000000' };
   const { code, stdout } = await doctor(env);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB free.*\n {6}→ Free some space/m);
+  expect(stdout).toMatch(/^FAIL {2}disk .*uploads need at least 1000000 MiB free.*\n {6}→ Free up space/m);
   expect(stdout).toMatch(/^ok\s+database/m);
-  expect(stdout).toMatch(/One thing needs attention\.\n$/);
+  expect(stdout).toMatch(/\n1 problem found\.\n$/);
 });
 
-test('the doctor says what to do when the storage cannot be written', async () => {
+test('suggests a fix when the storage is not writable', async () => {
   const folder = await folderOfTest(makeDataFolder);
   await writeFile(join(folder, 'a-file'), '');
   const { code, stdout } = await doctor({
@@ -37,12 +37,12 @@ test('the doctor says what to do when the storage cannot be written', async () =
     STORAGE_PATH: join(folder, 'a-file', 'storage'),
   });
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL {2}storage .*\n {6}→ Check the owner and the rights/m);
+  expect(stdout).toMatch(/^FAIL {2}storage .*\n {6}→ Check the owner and permissions/m);
   expect(stdout).toMatch(/^ok\s+database/m);
-  expect(stdout).toMatch(/attention\.\n$/);
+  expect(stdout).toMatch(/problems? found\.\n$/);
 });
 
-test('the doctor says what to do when the data folder cannot be one', async () => {
+test('suggests a fix when the data folder cannot be created', async () => {
   const folder = await folderOfTest(makeFolder);
   await writeFile(join(folder, 'a-file'), '');
   const { code, stdout } = await doctor({ DATA_DIR: join(folder, 'a-file', 'data') });
@@ -50,7 +50,7 @@ test('the doctor says what to do when the data folder cannot be one', async () =
   expect(stdout).toMatch(/^FAIL {2}(database|storage) .*ENOTDIR.*\n {6}→ /m);
 });
 
-test('the doctor tells a database that does not open', async () => {
+test('reports a database that cannot be opened', async () => {
   const folder = await folderOfTest(makeDataFolder);
   await rm(join(folder, 'db', 'base'), { recursive: true });
   const { code, stdout } = await doctor({ DATA_DIR: folder });
@@ -58,9 +58,9 @@ test('the doctor tells a database that does not open', async () => {
   expect(stdout).toMatch(/^FAIL {2}database .*\n {6}→ Restore .* from a backup/m);
 });
 
-test('the doctor asks the server while one runs', async () => {
+test('checks the running server', async () => {
   const { dataDir, pid, url } = await startServer();
   const { code, stdout } = await doctor({ DATA_DIR: dataDir });
   expect(code).toBe(0);
-  expect(stdout).toMatch(new RegExp(`^ok\\s+server\\s+process ${pid} answers at ${url}`, 'm'));
+  expect(stdout).toMatch(new RegExp(`^ok\\s+server\\s+process ${pid} responds at ${url}`, 'm'));
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { secretsOf } from '../../src/cli/environment.ts';
+import { findSecrets } from '../../src/cli/environment.ts';
 import type { Section } from '../../src/config/setting.ts';
 import { settings } from '../../src/config/settings.ts';
 
@@ -7,12 +7,12 @@ const secretSettings = Object.values<Section>(settings)
   .flatMap((section) => Object.values(section))
   .filter(({ isSecret }) => isSecret);
 
-test('every secret setting is recognised under each of its names', () => {
+test('recognises every secret setting by each of its names', () => {
   expect(secretSettings.length).toBeGreaterThan(2);
   for (const { name, aliases } of secretSettings) {
     for (const each of [name, ...aliases]) {
       const value = each.endsWith('_URL') ? 'redis://user:pa%20ss@host:1/0' : 'value';
-      expect(secretsOf({ [each]: value })).toEqual({ [each]: value });
+      expect(findSecrets({ [each]: value })).toEqual({ [each]: value });
     }
   }
 });
@@ -30,8 +30,8 @@ test.each([
   'NPM_TOKEN',
   'API_KEY',
   'GOOGLE_APPLICATION_CREDENTIALS',
-])('%s is a secret', (name) => {
-  expect(Object.keys(secretsOf({ [name]: 'value' }))).toEqual([name]);
+])('recognises %s as a secret', (name) => {
+  expect(Object.keys(findSecrets({ [name]: 'value' }))).toEqual([name]);
 });
 
 test.each([
@@ -45,5 +45,5 @@ test.each([
   ['KEYBOARD', 'de', false],
   ['SECRET_KEY', '', false],
 ])('%s=%s', (name, value, isSecret) => {
-  expect(Object.hasOwn(secretsOf({ [name]: value }), name)).toBe(isSecret);
+  expect(Object.hasOwn(findSecrets({ [name]: value }), name)).toBe(isSecret);
 });

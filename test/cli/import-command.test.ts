@@ -24,7 +24,7 @@ const importing = (args: string[], env: Record<string, string> = {}) =>
 const imagesOf = async (base: string, tenant: string) =>
   (await call(`${base}/v1/images?tenant=${tenant}`)).body['total'];
 
-test('an import finds the running server through its data folder, and can be repeated', async () => {
+test('finds the running server through its data folder and can be repeated', async () => {
   const first = await importing(['--tenant', 'shop']);
   expect(first.code).toBe(0);
   expect(first.stdout).toMatch(/^3 pictures: 3 new, 0 known, 0 refused/);
@@ -33,7 +33,7 @@ test('an import finds the running server through its data folder, and can be rep
   expect(await imagesOf(server().url, 'shop')).toBe(3);
 });
 
-test('an import to an address needs no data folder, and prints a summary for programs', async () => {
+test('needs no data folder with --url and prints the summary as JSON', async () => {
   const elsewhere = join(pictures, 'more', 'c.jpg', 'no-folder');
   const args = ['--url', server().url, '--tenant', 'by-url', '--queued', '--json'];
   const { code, stdout } = await importing(args, { DATA_DIR: elsewhere });
@@ -42,7 +42,7 @@ test('an import to an address needs no data folder, and prints a summary for pro
   expect(await imagesOf(server().url, 'by-url')).toBe(3);
 });
 
-test('refused files are named with their reason, and the exit code says so', async () => {
+test('lists refused files with their reason and exits with 1', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   await writeFile(join(folder, 'good.jpg'), await jpeg('good'));
@@ -58,18 +58,18 @@ test('refused files are named with their reason, and the exit code says so', asy
   }
 });
 
-test('a server that is not there is told, with what to do', async () => {
+test('reports an unreachable server and says what to do', async () => {
   const { code, stderr } = await importing(['--url', 'http://127.0.0.1:9']);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/No answer from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
+  expect(stderr).toMatch(/No response from http:\/\/127\.0\.0\.1:9 .*\n.*vitrine serve/);
 });
 
-test('without a server the import starts one for itself, which is gone afterwards', async () => {
+test('starts a temporary server if none is running', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const first = await importing([], { DATA_DIR: folder });
   expect(first.code).toBe(0);
-  expect(first.stderr).toContain(`No server runs on ${folder}; one is started for this command.`);
+  expect(first.stderr).toContain(`No server is running on ${folder}; starting one for this command.`);
   expect(first.stdout).toMatch(/^3 pictures: 3 new/);
   const again = await importing([], { DATA_DIR: folder });
   expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);

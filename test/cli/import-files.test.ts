@@ -19,7 +19,7 @@ let imageStatus: string;
 const record = { id: 1, uuid: 'u', error: null, original_filename: 'a.jpg', renditions: [] };
 
 async function reply(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  // An import that is interrupted cuts its uploads.
+  // An interrupted import aborts its uploads.
   const body = await text(request).catch(() => undefined);
   if (body === undefined) return;
   let answer: { status: number; body: object } = { status: 200, body: {} };
@@ -54,11 +54,11 @@ async function put(count: number): Promise<void> {
 
 function options(inputs = [folder]) {
   const { port } = server.address() as AddressInfo;
-  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryWaits: [1] });
+  const client = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
   return { inputs, client, tenant: 'shop', output: { write: () => true } };
 }
 
-test('refusals and missing files are told with their reason', async () => {
+test('reports refused and missing files with their reason', async () => {
   await put(3);
   answerUpload = (body) =>
     body.includes('picture 1')
@@ -70,13 +70,13 @@ test('refusals and missing files are told with their reason', async () => {
     found: 4,
     new: 2,
     refused: [{ file: join(folder, '1.jpg'), code: 'not_a_picture', reason: 'This is text.' }],
-    failed: [{ file: missing, code: 'unreadable', reason: 'There is no such file or folder.' }],
+    failed: [{ file: missing, code: 'unreadable', reason: 'No such file or folder.' }],
     notFinished: 0,
     stopped: null,
   });
 });
 
-test('a picture that fails after it was queued is a refusal', async () => {
+test('counts a picture that fails after queueing as refused', async () => {
   await put(1);
   imageStatus = 'failed';
   answerUpload = () => ({ status: 202, body: { ...record, status: 'pending' } });
@@ -87,7 +87,7 @@ test('a picture that fails after it was queued is a refusal', async () => {
   });
 });
 
-test('an import gives up when the server is lost', async () => {
+test('stops when the server is lost', async () => {
   await put(40);
   answerUpload = () => ({ status: 503, body: {} });
   const summary = await importFiles(options());
@@ -96,7 +96,7 @@ test('an import gives up when the server is lost', async () => {
   expect(summary.failed.length + summary.notFinished).toBe(40);
 });
 
-test('an interrupt stops the import and keeps the count of what was done', async () => {
+test('stops on an interrupt and keeps the counts', async () => {
   await put(30);
   const abort = new AbortController();
   answerUpload = () => {
@@ -110,7 +110,7 @@ test('an interrupt stops the import and keeps the count of what was done', async
   expect(uploads).toBeLessThan(20);
 });
 
-test('without a server the command says what to do', async () => {
+test('says what to do if there is no server', async () => {
   await put(1);
   const importOptions = options();
   server.close();
@@ -119,11 +119,11 @@ test('without a server the command says what to do', async () => {
   const errorOutput = { write: (text: string) => (errors += text) };
   expect(await runImportCommand({ ...importOptions, errorOutput })).toBe(1);
   expect(errors).toMatch(
-    /^No answer from http.*\nStart one with "vitrine serve", or name another with --url/,
+    /^No response from http.*\nStart a server with "vitrine serve", or give another address with --url/,
   );
 });
 
-test('the summary is JSON on request', async () => {
+test('prints the summary as JSON on request', async () => {
   await put(1);
   answerUpload = () => ({ status: 200, body: { ...record, status: 'completed' } });
   let printed = '';

@@ -24,7 +24,7 @@ async function find(...inputs: string[]) {
   return { ...found, files: found.files.map((file) => relative(folder, file)) };
 }
 
-test('a folder is read with everything below it, in order', async () => {
+test('reads folders recursively and in order', async () => {
   await put('b.png', 'a.JPG', 'shoes/2.webp', 'shoes/1.tiff', 'shoes/red/0.avif');
   expect(await find('.')).toEqual({
     files: ['a.JPG', 'b.png', 'shoes/1.tiff', 'shoes/2.webp', 'shoes/red/0.avif'],
@@ -33,22 +33,22 @@ test('a folder is read with everything below it, in order', async () => {
   });
 });
 
-test('in a folder, other files are counted and hidden ones are not', async () => {
+test('counts other files in a folder, but not hidden ones', async () => {
   await put('a.jpg', 'prices.csv', 'README', '.DS_Store', '.cache/b.jpg');
   expect(await find('.')).toMatchObject({ files: ['a.jpg'], skipped: 2 });
 });
 
-test('a file that is named itself is always taken', async () => {
+test('always accepts a file given by name', async () => {
   await put('prices.csv', '.hidden.jpg');
   expect((await find('prices.csv', '.hidden.jpg')).files).toEqual(['prices.csv', '.hidden.jpg']);
 });
 
-test('a file is taken once, however often it is named', async () => {
+test('takes a file only once', async () => {
   await put('a.jpg', 'shoes/b.jpg');
   expect((await find('shoes', '.', 'a.jpg')).files).toEqual(['shoes/b.jpg', 'a.jpg']);
 });
 
-test('symbolic links inside a folder lead nowhere', async () => {
+test('does not follow symbolic links inside a folder', async () => {
   await put('shop/a.jpg', 'outside/b.jpg');
   await symlink(join(folder, 'shop'), join(folder, 'shop/loop'));
   await symlink(join(folder, 'outside'), join(folder, 'shop/outside'));
@@ -56,17 +56,15 @@ test('symbolic links inside a folder lead nowhere', async () => {
   expect(await find('shop')).toMatchObject({ files: ['shop/a.jpg'], skipped: 3 });
 });
 
-test('a symbolic link that is named itself is followed', async () => {
+test('follows a symbolic link given by name', async () => {
   await put('shop/a.jpg');
   await symlink(join(folder, 'shop'), join(folder, 'link'));
   expect((await find('link')).files).toEqual(['link/a.jpg']);
 });
 
-test('a missing path is a problem with a sentence, and the others are found', async () => {
+test('reports a missing path and finds the others', async () => {
   await put('a.jpg');
   const found = await find('none', 'a.jpg');
   expect(found.files).toEqual(['a.jpg']);
-  expect(found.problems).toEqual([
-    { file: join(folder, 'none'), reason: 'There is no such file or folder.' },
-  ]);
+  expect(found.problems).toEqual([{ file: join(folder, 'none'), reason: 'No such file or folder.' }]);
 });

@@ -3,7 +3,7 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('migrate makes the schema once, and again does nothing', async () => {
+test('creates the schema once and does nothing the second time', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const first = await runVitrine(['migrate'], { DATA_DIR: folder });
@@ -11,10 +11,10 @@ test('migrate makes the schema once, and again does nothing', async () => {
   expect(first.stdout).toMatch(/^Schema version \d+: applied 0001-/);
   const again = await runVitrine(['migrate'], { DATA_DIR: folder });
   expect(again.code).toBe(0);
-  expect(again.stdout).toMatch(/^Schema version \d+: nothing was to be done\.\n$/);
+  expect(again.stdout).toMatch(/^Schema version \d+: already up to date\.\n$/);
 });
 
-test('migrate leaves the work to the server while one runs', async () => {
+test('leaves the migration to a running server', async () => {
   const { dataDir, pid } = await startServer();
   const { code, stdout } = await runVitrine(['migrate'], { DATA_DIR: dataDir });
   expect(code).toBe(0);

@@ -20,13 +20,13 @@ async function uploadNew(name: string, tenant = 'shop'): Promise<number> {
   return (await upload(server().url, await jpeg(name), tenant)).body.id;
 }
 
-test('deleted images are counted first, and removed when that is confirmed', async () => {
+test('counts deleted images first and removes them after confirmation', async () => {
   const kept = await uploadNew('kept');
   const doomed = await uploadNew('doomed');
   await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
 
   const recent = await purge([]);
-  expect([recent.code, recent.stdout]).toEqual([0, 'There is no deleted image to remove.\n']);
+  expect([recent.code, recent.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
   const dry = await purge(['--days', '0']);
   expect(dry.code).toBe(0);
   expect(dry.stdout).toMatch(/^One deleted image would be removed and free [\d.]+ k?B.* Nothing was removed/);
@@ -42,7 +42,7 @@ test('deleted images are counted first, and removed when that is confirmed', asy
   expect(await statusOf(kept)).toBe(200);
 });
 
-test('unused images of one tenant, with a warning, a token, and a report for programs', async () => {
+test('purges unused images of one tenant, with a warning, a token and a JSON report', async () => {
   const unused = await uploadNew('unused', 'shelf');
   const used = await uploadNew('used', 'shelf');
   const elsewhere = await uploadNew('elsewhere', 'other');
@@ -70,7 +70,7 @@ test('unused images of one tenant, with a warning, a token, and a report for pro
   expect([await statusOf(unused), await statusOf(used), await statusOf(elsewhere)]).toEqual([404, 200, 200]);
 });
 
-test('without a server, the command starts one that only this machine reaches, and needs no token for it', async () => {
+test('starts a local server if none is running and needs no token for it', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };
@@ -78,16 +78,16 @@ test('without a server, the command starts one that only this machine reaches, a
     expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
 }, 60_000);
 
-test('what cannot be done is said in a sentence', async () => {
+test('reports invalid arguments and failures in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);
   expect([tenant.code, tenant.stderr]).toEqual([1, 'There is no tenant "nobody".\n']);
   const alone = await purge(['--tenant', 'shop']);
-  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant goes with --unused')]);
+  expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining('--tenant requires --unused')]);
   const days = await purge(['--days', 'soon']);
   expect([days.code, days.stderr]).toEqual([
     2,
-    expect.stringContaining('--days takes a whole number from 0 to 36500, not "soon".'),
+    expect.stringContaining('--days must be a whole number from 0 to 36500, not "soon".'),
   ]);
   const nowhere = await purge(['--url', 'http://127.0.0.1:9']);
-  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No answer from')]);
+  expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining('No response from')]);
 });

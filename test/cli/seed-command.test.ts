@@ -13,7 +13,7 @@ test('seed draws a catalog and imports it, and exactly its broken file is refuse
   const first = await runVitrine(args, { DATA_DIR: dataDir });
   expect(first.code).toBe(0);
   expect(first.stdout).toMatch(/\d+ pictures: [1-9]\d* new, .* 1 refused/);
-  expect(first.stdout).toMatch(/is refused is intended/);
+  expect(first.stdout).toMatch(/was refused as intended/);
   expect((await readdir(keep, { recursive: true })).length).toBeGreaterThan(2);
   const { body } = await call<{ total: number; items: { status: string }[] }>(
     `${url}/v1/images?tenant=sample`,

@@ -37,7 +37,7 @@ test('the same seed makes the same files, another seed makes others', async () =
   expect(Object.values(await hashes(first))).not.toContain(other);
 });
 
-test('the catalog holds copies, near-duplicates and one broken file', async () => {
+test('contains exact copies, near-duplicates and one broken file', async () => {
   const seen: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
@@ -68,7 +68,7 @@ async function expectShopPhotos(files: readonly string[]): Promise<void> {
   }
 }
 
-test('the standard catalog has the promised size, and every file its own name', () => {
+test('has the documented size and unique file names by default', () => {
   const names = planCatalog(12, '1').map(({ filename }) => filename);
   expect(names).toHaveLength(72);
   expect(new Set(names).size).toBe(72);

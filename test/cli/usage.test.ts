@@ -10,7 +10,7 @@ const commands = ['serve', 'worker', 'migrate', 'doctor', 'import', 'purge', 'se
 const launcher = fileURLToPath(new URL('../../bin/vitrine.js', import.meta.url));
 const sentence = /Vitrine needs Node 24\.12 or newer; this is \d+/;
 
-test('help lists every command, on the standard output', async () => {
+test('lists every command in the help, on standard output', async () => {
   for (const args of [['help'], ['--help'], ['-h'], []]) {
     const { code, stdout, stderr } = await runVitrine(args, {});
     expect([code, stderr]).toEqual([0, '']);
@@ -18,7 +18,7 @@ test('help lists every command, on the standard output', async () => {
   }
 });
 
-test('help of a command lists its options', async () => {
+test("lists the options in a command's help", async () => {
   const { code, stdout } = await runVitrine(['import', '--help'], { PORT: 'not read' });
   expect(code).toBe(0);
   for (const option of ['--url', '--tenant', '--concurrency', '--queued', '--json'])
@@ -26,11 +26,11 @@ test('help of a command lists its options', async () => {
 });
 
 test.each(['serv', 'constructor', '__proto__', '--version=1'])(
-  'the unknown command %s is told so, with the help and exit code 2',
+  'rejects the unknown command %s with the help and exit code 2',
   async (name) => {
     const { code, stdout, stderr } = await runVitrine([name], {});
     expect([code, stdout]).toEqual([2, '']);
-    expect(stderr).toContain(`There is no command "${name}".`);
+    expect(stderr).toContain(`Unknown command "${name}".`);
     expect(stderr).toMatch(/^ {2}serve\b/m);
   },
 );
@@ -39,22 +39,22 @@ test.each([
   [['serve', '--port', '80'], /--port/],
   [['serve', 'now'], /now/],
   [['import'], /Name the files or folders to import/],
-  [['import', 'x', '--concurrency', '0'], /--concurrency takes a whole number from 1 to 64, not "0"/],
-  [['seed', '--products', 'many'], /--products takes a whole number from 1 to 500, not "many"/],
-])('the words %j are not understood: exit code 2 and where to look', async (args, words) => {
+  [['import', 'x', '--concurrency', '0'], /--concurrency must be a whole number from 1 to 64, not "0"/],
+  [['seed', '--products', 'many'], /--products must be a whole number from 1 to 500, not "many"/],
+])('rejects the arguments %j with exit code 2 and a reference to the help', async (args, words) => {
   const { code, stderr } = await runVitrine(args, { DATA_DIR: '/nowhere' });
   expect(code).toBe(2);
   expect(stderr).toMatch(words);
   expect(stderr).toContain(`See: vitrine ${args[0]} --help`);
 });
 
-test('the launcher runs the program', async () => {
+test('runs the program through the launcher', async () => {
   const { code, stdout } = await runProgram(process.execPath, [launcher, 'help'], {});
   expect(code).toBe(0);
   expect(stdout).toMatch(/^Usage: vitrine <command>/);
 });
 
-/** A Node of this machine that is older than what Vitrine needs. */
+/** Finds a Node on this machine that is too old for Vitrine. */
 function findOldNode(): string | undefined {
   const candidates = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'node'));
   return candidates.find((path) => {
@@ -67,14 +67,14 @@ function findOldNode(): string | undefined {
 const oldNode = findOldNode();
 if (oldNode === undefined) console.log('skipped: no Node older than 24 is in PATH');
 
-test.skipIf(oldNode === undefined)('an old Node is told what to do', async () => {
+test.skipIf(oldNode === undefined)('says what to do with an old Node', async () => {
   const { code, stdout, stderr } = await runProgram(oldNode ?? '', [launcher, 'help'], {});
   expect([code, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(sentence);
   expect(stderr).toMatch(/npx vitrine/);
 });
 
-test('the launcher is written in words that an old Node reads', () => {
+test('keeps the launcher compatible with old Node versions', () => {
   const source = readFileSync(launcher, 'utf8');
   expect(source).toMatch(/^#!\/usr\/bin\/env node\n/);
   expect(source).not.toMatch(/\bimport\b.*\.ts['"]/);

@@ -2,19 +2,19 @@ import { chmod, lstat, mkdir, readdir, symlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
-  describePicturesElsewhere,
+  describeOpenPictureFolder,
   isBelow,
-  isOwn,
+  mayBePrivate,
   makePrivate,
   protectDataFolder,
-  rightsOfOthers,
+  modeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 
 const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** A folder with files in folders, all of which everyone may read and write. */
+/** A folder with nested files, all readable and writable by everyone. */
 async function openFolder(files = 3) {
   const root = await testFolder();
   const inside = join(root, 'storage');
@@ -27,14 +27,14 @@ async function openFolder(files = 3) {
   return { root, inside };
 }
 
-/** Everything below a folder, and itself, that others have rights to. */
+/** Returns everything in and below a folder on which other users have permissions. */
 async function openPaths(root: string): Promise<string[]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
-test('an open data folder and its files become private, and keep their own rights', async () => {
+test("makes an open data folder and its files private and keeps the owner's permissions", async () => {
   const { root, inside } = await openFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(inside, 'aa', '1'), 0o444);
@@ -47,26 +47,26 @@ test('an open data folder and its files become private, and keep their own right
   expect(logger.messages('warn')).toEqual([]);
 });
 
-test('many files become private while the server goes on, and a stop is made up for by the next start', async () => {
+test('makes many files private in the background, and the next start resumes after a stop', async () => {
   const { root, inside } = await openFolder(300);
   const logger = keepingLogger();
   const first = protectDataFolder(root, [inside], logger, 0);
   first.stop();
   expect(await modeOf(root)).toBe('700');
-  expect(rightsOfOthers(inside)).toBe('0777');
+  expect(modeIfOpen(inside)).toBe('0777');
   protectDataFolder(root, [inside], logger, 0);
-  await expect.poll(() => rightsOfOthers(inside)).toBe(undefined);
+  await expect.poll(() => modeIfOpen(inside)).toBe(undefined);
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('behind an open data folder, open files are found in private folders too', async () => {
+test('finds open files in private folders below an open data folder', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   protectDataFolder(root, [inside], keepingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('a folder that is private is not walked again', async () => {
+test('does not walk a private folder again', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   await chmod(root, 0o700);
@@ -78,7 +78,7 @@ test('a folder that is private is not walked again', async () => {
   expect(await openPaths(inside)).toEqual([]);
 });
 
-test('a link is left alone, and what it leads to', async () => {
+test('changes neither a link nor its target', async () => {
   const { root, inside } = await openFolder();
   const elsewhere = await openFolder();
   await symlink(elsewhere.root, join(inside, 'folder'));
@@ -88,7 +88,7 @@ test('a link is left alone, and what it leads to', async () => {
   expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
 });
 
-test('a folder that others need as well is not closed, and a warning says so', async () => {
+test('leaves a shared folder open and warns', async () => {
   const { root, inside } = await openFolder();
   await chmod(root, 0o1777);
   const logger = keepingLogger();
@@ -96,10 +96,10 @@ test('a folder that others need as well is not closed, and a warning says so', a
   expect(await modeOf(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
   expect(await openPaths(inside)).toEqual([]);
-  expect([isOwn('/'), isOwn(inside)]).toEqual([false, true]);
+  expect([mayBePrivate('/'), mayBePrivate(inside)]).toEqual([false, true]);
 });
 
-test('a data folder that is not there is made private, unless nothing goes into it', async () => {
+test('creates a missing data folder as private, if it is used', async () => {
   const root = join(await testFolder(), 'a', 'b');
   protectDataFolder(root, [], keepingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
@@ -107,12 +107,12 @@ test('a data folder that is not there is made private, unless nothing goes into 
   expect(await modeOf(root)).toBe('700');
 });
 
-test('pictures elsewhere have a warning while others may enter their folder', async () => {
+test('warns about an open picture folder outside the data folder', async () => {
   const { root, inside } = await openFolder();
-  expect(describePicturesElsewhere(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
-  expect(describePicturesElsewhere(inside, root)).toBeUndefined();
+  expect(describeOpenPictureFolder(inside, '/elsewhere')).toMatch(/mode 0777.*chmod 700/);
+  expect(describeOpenPictureFolder(inside, root)).toBeUndefined();
   await chmod(inside, 0o700);
-  expect(describePicturesElsewhere(inside, '/elsewhere')).toBeUndefined();
+  expect(describeOpenPictureFolder(inside, '/elsewhere')).toBeUndefined();
   expect([isBelow('/a/b', '/a'), isBelow('/a', '/a'), isBelow('/ab', '/a'), isBelow('/', '/a')]).toEqual([
     true,
     false,

@@ -34,7 +34,7 @@ function serviceOf(name: string): ComposeService {
   return service;
 }
 
-/** All that a container of the image gets: what the image sets, then what the service sets. */
+/** The environment of a container: that of the image, overridden by that of the service. */
 function environmentOf({ environment = {} }: ComposeService): Record<string, string> {
   const own = Object.entries(environment).map(([name, value]) => [name, String(value)]);
   return { ...dockerfile.environment, ...(Object.fromEntries(own) as Record<string, string>) };
@@ -53,7 +53,7 @@ function startService(name: string, reached: readonly Reached[]): Promise<Contai
 }
 
 describe.runIf(canRun)('compose.yaml', () => {
-  test('every start command of ours runs with exactly its environment: API, workers and bucket', async () => {
+  test('runs our start commands with exactly their environment: API, workers and bucket', async () => {
     const {
       POSTGRES_USER: user = '',
       POSTGRES_PASSWORD: password = '',
@@ -84,7 +84,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     if (!api) throw new Error('There is no API.');
     await untilHealthy(api, 8000);
     for (const worker of workers) await untilHealthy(worker, 8001);
-    // As `docker compose up --wait` asks.
+    // Like `docker compose up --wait`.
     for (const container of [api, ...workers])
       expect(await container.run(...dockerfile.healthcheck)).toEqual({ status: 0, stdout: '' });
 
@@ -94,7 +94,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     const queued = await uploadQueued(base, await jpeg('compose queued'));
     expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
     const done = `(image ${queued.body.asset_id}) completed`;
-    // What is in the log arrives through a pipe.
+    // The log arrives asynchronously through a pipe.
     await expect.poll(() => workers.some((worker) => worker.log().includes(done))).toBe(true);
     expect(await call(`${base}${inline.body.renditions[0]?.url}`)).toMatchObject({ status: 200 });
 
@@ -123,23 +123,23 @@ describe('compose.yaml as a file', () => {
     }
   });
 
-  test('publishes the port of the API alone, on this machine alone', () => {
+  test('publishes only the port of the API, and only on this machine', () => {
     const published = Object.entries(file.services).flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name} ${port}`),
     );
     expect(published).toEqual(['api 127.0.0.1:8000:8000']);
   });
 
-  test('lets the API answer to addresses and to the names of this machine alone', () => {
+  test('allows only IP addresses and names of this machine as hosts', () => {
     expect(environmentOf(serviceOf('api'))['ALLOWED_HOSTS']).toBe('localhost,api');
   });
 
-  test('keeps database, Redis and store in a network that leads nowhere', () => {
+  test('keeps database, Redis and store in an internal network', () => {
     expect(file.networks['inside']?.internal).toBe(true);
     for (const [name, { networks }] of others) expect(networks, name).toEqual(['inside']);
   });
 
-  test('pins every image, and gives every service a health check, limits and a restart', () => {
+  test('pins every image and gives every service a health check, limits and a restart policy', () => {
     for (const [name, service] of others) {
       expect(service.image, name).toMatch(/:\d+\.\d+/);
       expect(service.healthcheck?.test, name).toBeDefined();
@@ -150,7 +150,7 @@ describe('compose.yaml as a file', () => {
     }
   });
 
-  test('waits for what a service needs, and names only services, volumes and networks that are there', () => {
+  test('waits for dependencies and refers only to existing services, volumes and networks', () => {
     for (const [name, { depends_on = {}, networks = [], volumes = [] }] of Object.entries(file.services)) {
       for (const needed of Object.keys(depends_on)) expect(file.services, name).toHaveProperty(needed);
       for (const network of networks) expect(file.networks, name).toHaveProperty(network);
@@ -165,7 +165,7 @@ describe('compose.yaml as a file', () => {
       });
   });
 
-  test('gives the store the keys that the others use', () => {
+  test('gives the store the credentials that the other services use', () => {
     const { identities } = JSON.parse(file.configs['s3-keys']?.content ?? '') as {
       identities: { credentials: { accessKey: string; secretKey: string }[] }[];
     };

@@ -12,7 +12,7 @@ import { productionPackages } from './support/installation.ts';
 const image = await readDockerfile();
 const readRoot = (name: string) => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
 
-/** A container of the image with nothing but what the image sets, its command as process 1. */
+/** A container with only the settings of the image, and its command as process 1. */
 function startImage(command = image.command, shared = '') {
   const { environment, folder, volume: writable } = image;
   return startContainer({
@@ -27,7 +27,7 @@ function startImage(command = image.command, shared = '') {
   });
 }
 
-/** Kills the decoder children, and then tells processes that nobody has taken note of. */
+/** Kills the decoder children, then prints the zombies that were not reaped. */
 const killChildren = `
   const { readdirSync, readFileSync } = require('node:fs');
   const list = () => readdirSync('/proc').filter(Number).map((pid) => {
@@ -42,7 +42,7 @@ const killChildren = `
   }, 500);`;
 
 describe.runIf(canContain())('the image', () => {
-  test('serves by its own command as process 1, and ends with 0', async () => {
+  test('serves with its own command as process 1 and exits with 0', async () => {
     const container = await startImage();
     await untilHealthy(container, 8000);
     expect((await container.run(...image.healthcheck)).status).toBe(0);
@@ -58,7 +58,7 @@ describe.runIf(canContain())('the image', () => {
     expect(container.log()).toContain('"msg":"stopped"');
   }, 60_000);
 
-  test('runs as a worker, and the same health check fits it', async () => {
+  test('runs as a worker with the same health check', async () => {
     const data = await makeDataFolder();
     onTestFinished(() => removeFolder(data));
     const worker = await startImage(['node', 'src/main.ts', 'worker'], data);
@@ -67,7 +67,7 @@ describe.runIf(canContain())('the image', () => {
     expect(await worker.stop(), worker.log()).toBe(0);
   }, 60_000);
 
-  test('holds no package that is for development only', async () => {
+  test('contains no development packages', async () => {
     const modules = join(await productionPackages(), 'node_modules');
     const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
       devDependencies: Record<string, string>;
@@ -78,7 +78,7 @@ describe.runIf(canContain())('the image', () => {
 });
 
 describe('Dockerfile', () => {
-  test('pins the Node that the project is tested with, in every stage', async () => {
+  test('pins the tested version of Node in every stage', async () => {
     const { devDependencies } = JSON.parse(await readRoot('package.json')) as {
       devDependencies: Record<string, string>;
     };
@@ -86,7 +86,7 @@ describe('Dockerfile', () => {
     for (const name of image.images) expect(name).toMatch(`node:${devDependencies['node']}-bookworm-slim`);
   });
 
-  test('runs as no root, keeps its data in a volume, and copies what .dockerignore lets through', async () => {
+  test('does not run as root, keeps its data in a volume, and copies only what .dockerignore allows', async () => {
     expect(image.user).toBe('node');
     expect(image.environment['DATA_DIR']).toBe(image.volume);
     const allowed = (await readRoot('.dockerignore')).match(/(?<=^!).+/gm) ?? [];

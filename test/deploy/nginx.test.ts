@@ -28,7 +28,7 @@ interface Proxy {
   readonly secure: string;
 }
 
-/** The file as it is, but for ports, folders and the place of the server. */
+/** The original file except for ports, folders and the address of the server. */
 function rewrite(
   place: string,
   ports: { http: number; https: number },
@@ -44,7 +44,7 @@ function rewrite(
   return keeps ? conf.replace('proxy_cache off;', 'proxy_cache vitrine;') : conf;
 }
 
-/** Runs nginx with the file, as its main configuration would include it. */
+/** Runs nginx with the file, included like by its main configuration. */
 async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
   const place = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
   const ports = { http: await freePort(), https: await freePort() };
@@ -100,7 +100,7 @@ async function untilAnswers(url: string): Promise<void> {
   throw new Error(`${url} does not answer.`);
 }
 
-/** The certificate is one of the test's own. */
+/** Accepts the test's own certificate. */
 const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
 const get = (url: string) => fetch(url, { dispatcher, redirect: 'manual' });
 
@@ -110,10 +110,10 @@ function send(base: string, bytes: Uint8Array) {
   return fetch(`${base}/v1/images`, { method: 'POST', body, dispatcher });
 }
 
-describe.runIf(missing.length === 0)('nginx before a server', () => {
+describe.runIf(missing.length === 0)('nginx in front of a server', () => {
   const server = useServer();
 
-  test('leads to TLS, passes uploads and pictures on, and lets Vitrine refuse what is too large', async () => {
+  test('redirects to TLS, forwards uploads and pictures, and lets Vitrine reject what is too large', async () => {
     const { url } = server();
     const { plain, secure } = await startNginx(url, false);
     const led = await get(`${plain}/healthz`);
@@ -133,7 +133,7 @@ describe.runIf(missing.length === 0)('nginx before a server', () => {
     expect(await large.json()).toMatchObject({ code: 'body_too_large' });
   });
 
-  test('passes the host name on, which lets its own pages change things and keeps others out', async () => {
+  test('forwards the host name, so that same-origin pages may make changes and others may not', async () => {
     const { PUBLIC_URL = '' } = parseEnv(
       await readFile(new URL('../../deploy/systemd/vitrine.env.example', import.meta.url), 'utf8'),
     );
@@ -152,7 +152,7 @@ describe.runIf(missing.length === 0)('nginx before a server', () => {
     expect(await statusOf('evil.example', 'https://evil.example')).toBe(421);
   });
 
-  test('keeps immutable renditions, and nothing else, when it is told to', async () => {
+  test('caches only immutable renditions, if enabled', async () => {
     const { url } = server();
     const { secure } = await startNginx(url, true);
     const { id, renditions } = (await (await send(secure, await jpeg('kept'))).json()) as ImageRecord;
@@ -171,7 +171,7 @@ describe.runIf(missing.length === 0)('nginx before a server', () => {
 });
 
 describe('vitrine.conf', () => {
-  test('gives Vitrine room for its own limits', () => {
+  test('has higher limits than Vitrine', () => {
     const most = Number(/client_max_body_size (\d+)m;/.exec(source)?.[1]) * 2 ** 20;
     expect(most).toBeGreaterThan(Number(settings.uploads.maxBytes.fallback));
     const reads = Number(/proxy_read_timeout (\d+)s;/.exec(source)?.[1]);

@@ -46,11 +46,11 @@ interface Blueprint {
 
 const text = await readFile(new URL('../../render.yaml', import.meta.url), 'utf8');
 const plain = parse(text) as Blueprint;
-/** As the page says: without the two characters. */
+/** Uncomments the optional lines, as the documentation says. */
 const withRedis = parse(text.replaceAll('#+', '')) as Blueprint;
 const canRun = services.databaseUrl && services.s3Endpoint && canContain();
 
-/** What somebody enters when Render asks. */
+/** The values that a user enters in Render. */
 const entered: Record<string, string> = {
   S3_BUCKET: `vitrine-render-${randomUUID().slice(0, 8)}`,
   S3_REGION: 'us-east-1',
@@ -58,7 +58,7 @@ const entered: Record<string, string> = {
   ...s3Keys,
 };
 
-/** The variables that Render gives a service: each from its one source. */
+/** The variables that Render sets for a service, each from exactly one source. */
 function environmentOf(blueprint: Blueprint, variables: readonly Variable[]): Record<string, string> {
   const pairs = variables.flatMap((variable): [string, string][] => {
     const { key = '', value, sync, generateValue, fromGroup, fromDatabase, fromService } = variable;
@@ -77,7 +77,7 @@ function environmentOf(blueprint: Blueprint, variables: readonly Variable[]): Re
   return Object.fromEntries(pairs);
 }
 
-/** As Render writes it for its own network: without a port. */
+/** As Render writes it for its private network: without a port. */
 function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }
@@ -115,7 +115,7 @@ async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: stri
   expect((await upload(base, await jpeg(`render ${wake}`))).status).toBe(201);
   const queued = await uploadQueued(base, await jpeg(`render queued ${wake}`));
   expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
-  // What is in the log arrives through a pipe.
+  // The log arrives asynchronously through a pipe.
   await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken ${wake}`);
   const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
@@ -143,7 +143,7 @@ describe.runIf(canRun)('render.yaml', () => {
 });
 
 describe('render.yaml as a file', () => {
-  test('installs as the image does, and stops more slowly than Vitrine', async () => {
+  test('installs like the image and allows Vitrine enough time to stop', async () => {
     const { install } = await readDockerfile();
     for (const { buildCommand, maxShutdownDelaySeconds } of plain.services) {
       expect(install.join(' ')).toContain(buildCommand);
@@ -151,7 +151,7 @@ describe('render.yaml as a file', () => {
     }
   });
 
-  test('names databases, groups and services that are there', () => {
+  test('refers only to existing databases, groups and services', () => {
     for (const blueprint of [plain, withRedis]) {
       const names = [...blueprint.services, ...blueprint.databases, ...blueprint.envVarGroups].map(
         ({ name }) => name,

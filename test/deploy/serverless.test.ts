@@ -12,7 +12,7 @@ import { services } from '../support/services.ts';
 import { functionEnvironment, startFunction } from './support/function-host.ts';
 
 beforeEach(() => {
-  // Keys of the bucket are read from the environment by the library itself.
+  // The SDK reads the credentials of the bucket from the environment.
   for (const [name, value] of Object.entries(s3Keys)) vi.stubEnv(name, value);
   return () => vi.unstubAllEnvs();
 });
@@ -26,7 +26,7 @@ const importUrl = (base: string, url: string) =>
     body: JSON.stringify({ url }),
   });
 
-/** A source that does not answer until it is told to. */
+/** A source that does not respond until told to. */
 async function startHesitatingSource(bytes: Buffer) {
   let answers = false;
   const server = createServer((_request, response) => {
@@ -43,7 +43,7 @@ async function startHesitatingSource(bytes: Buffer) {
 }
 
 describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => {
-  test('answers an inline upload and gives its renditions back', async () => {
+  test('responds to an inline upload and serves its renditions', async () => {
     const host = await startFunction(await functionEnvironment());
     const { status, body } = await upload(host.url, await jpeg('function inline'));
     expect(status).toBe(201);
@@ -55,7 +55,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     await host.afterwards();
   });
 
-  test('finishes a queued upload in the same call, after the answer', async () => {
+  test('processes a queued upload in the same invocation, after the response', async () => {
     const host = await startFunction(await functionEnvironment());
     const { body } = await uploadQueued(host.url, await jpeg('function queued'));
     await host.afterwards();
@@ -63,7 +63,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     await host.afterwards();
   });
 
-  test('finishes an import by URL in the same call, also when its source fails at first', async () => {
+  test('processes an import by URL in the same invocation, even if its source fails at first', async () => {
     const host = await startFunction(await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' }));
     const origin = await startOrigin();
     const url = origin.put('/picture.jpg', 503);
@@ -76,7 +76,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     await host.afterwards();
   });
 
-  test('hands a download back that outlasts the call; the timetable finishes it', async () => {
+  test('releases a download that outlasts the invocation, and a cron invocation completes it', async () => {
     const environment = await functionEnvironment({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32' });
     const host = await startFunction(
       { ...environment, CRON_SECRET: 'a secret of the host' },
@@ -96,7 +96,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     await host.afterwards();
   });
 
-  test('the timetable is let in with its secret only, and works on what others left', async () => {
+  test('authorises cron requests by their secret and processes remaining jobs', async () => {
     const environment = await functionEnvironment();
     const open = await startFunction(environment, { workMs: 0 });
     const { body } = await uploadQueued(open.url, await jpeg('function cron'));
@@ -114,7 +114,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     await Promise.all([open.afterwards(), host.afterwards()]);
   });
 
-  test('two instances and several requests may start at the same moment, on an empty database', async () => {
+  test('starts two instances with several requests concurrently on an empty database', async () => {
     const environment = await functionEnvironment({}, false);
     const hosts = await Promise.all([startFunction(environment), startFunction(environment)]);
     const bytes = await jpeg('function cold');
@@ -126,7 +126,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     for (const host of hosts) await host.afterwards();
   });
 
-  test('a start that failed is tried again by the next request', async () => {
+  test('retries a failed start with the next request', async () => {
     const environment = await functionEnvironment({ DATABASE_WAIT_SECONDS: '0' });
     const name = new URL(environment['DATABASE_URL'] ?? '').pathname.slice(1);
     await onServer(`ALTER DATABASE ${name} RENAME TO ${name}_away`);
@@ -139,8 +139,8 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
   });
 });
 
-describe('settings that are missing', () => {
-  test('are named all at once, on every address', async () => {
+describe('missing settings', () => {
+  test('are all named at once, on every path', async () => {
     const host = await startFunction({});
     const addresses = ['/', '/healthz', '/v1/images', '/upload/', '/api/v1/health'];
     for (const address of addresses) {
@@ -156,7 +156,7 @@ describe('settings that are missing', () => {
     }
   });
 
-  test('a function is reached by the world, whatever HOST says', () => {
+  test('treat a function as public, regardless of HOST', () => {
     const { server, purge } = loadServerlessConfig({
       HOST: '127.0.0.1',
       DATABASE_URL: 'postgres://database/vitrine',
@@ -167,7 +167,7 @@ describe('settings that are missing', () => {
     expect([server.isExposed, server.isOnLoopback, purge.confirmToken]).toEqual([true, false, undefined]);
   });
 
-  test('are named beside those that are not understood', async () => {
+  test('are named together with invalid ones', async () => {
     const host = await startFunction({ STORAGE_TYPE: 's3', PORT: 'many', ...s3Keys });
     const detail = expectProblem(await call(host.url), 503, 'unavailable');
     expect(detail).toContain('DATABASE_URL: is not set');

@@ -18,7 +18,7 @@ if (!hasAnalyze) process.stdout.write('SKIPPED: the check of systemd units. It n
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
-/** Settings of a unit, as the instance `instance` has them. */
+/** Settings of a unit for the instance `instance`. */
 async function readUnit(name: (typeof units)[number], instance = ''): Promise<Unit> {
   const text = (await readFile(new URL(name, folder), 'utf8')).replaceAll('%i', instance);
   const found = new Map<string, string[]>();
@@ -29,7 +29,7 @@ async function readUnit(name: (typeof units)[number], instance = ''): Promise<Un
 
 const one = (unit: Unit, key: string) => unit.get(key)?.[0] ?? '';
 
-/** What systemd gives the process: the file first, and what the unit itself says where the file is silent. */
+/** The environment from systemd: that of the file, with that of the unit as defaults. */
 async function environmentOf(unit: Unit): Promise<Record<string, string>> {
   expect(one(unit, 'EnvironmentFile')).toBe('/etc/vitrine/vitrine.env');
   const example = parseEnv(await readFile(new URL('vitrine.env.example', folder), 'utf8'));
@@ -79,7 +79,7 @@ describe.runIf(canRun)('the units', () => {
     const done = await settled(server.url, queued.body.asset_id);
     expect(done.status).toBe('completed');
     expect((await call(`${server.url}${done.renditions[0]?.url}`)).status).toBe(200);
-    // What is in the log arrives through a pipe.
+    // The log arrives asynchronously through a pipe.
     await expect
       .poll(() => workers.some(({ container }) => container.log().includes('completed in')))
       .toBe(true);
@@ -90,7 +90,7 @@ describe.runIf(canRun)('the units', () => {
 });
 
 describe('the units as files', () => {
-  test.each(units)('%s lets its process stop in its own time, and starts it again', async (name) => {
+  test.each(units)('%s gives its process enough time to stop, and restarts it', async (name) => {
     const unit = await readUnit(name);
     const { SHUTDOWN_SECONDS } = await environmentOf(unit);
     expect(Number(one(unit, 'TimeoutStopSec'))).toBeGreaterThan(Number(SHUTDOWN_SECONDS) + 5);
@@ -103,12 +103,12 @@ describe('the units as files', () => {
     );
   });
 
-  test.runIf(hasAnalyze)('systemd finds nothing wrong with them', async () => {
+  test.runIf(hasAnalyze)("pass systemd's verification", async () => {
     const place = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(place, { recursive: true, force: true }));
     for (const name of units) {
       const text = await readFile(new URL(name, folder), 'utf8');
-      // The only thing that differs from machine to machine is where Node lies.
+      // Only the path of Node differs between machines.
       await writeFile(join(place, name), text.replace('/usr/local/bin/node', process.execPath));
     }
     const { status, stderr } = spawnSync(

@@ -15,7 +15,7 @@ import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
 const file = await readVercelFile();
 const secret = 'a secret of the host';
 
-/** Calls the functions for each request as the host does, with the context that the host gives a request. */
+/** Calls the functions for each request like the host, with the host's request context. */
 const launcher = `
   import { createServer } from 'node:http';
   const index = (await import('./api/index.js')).default;
@@ -29,7 +29,7 @@ const launcher = `
     } else await (request.url === '/api/cron' ? cron : index)(request, response);
   }).listen(Number(process.env.LAUNCHER_PORT), '127.0.0.1');`;
 
-/** Starts what was bundled, in a folder that holds nothing else. */
+/** Starts the bundle in a folder that contains nothing else. */
 async function launch(folder: string): Promise<string> {
   const port = await freePort();
   const environment = await functionEnvironment({
@@ -59,7 +59,7 @@ async function launch(folder: string): Promise<string> {
   throw new Error('The function does not answer.');
 }
 
-describe.runIf(services.databaseUrl && services.s3Endpoint)('the function as it is uploaded', () => {
+describe.runIf(services.databaseUrl && services.s3Endpoint)('the bundled function', () => {
   test('works with the files that are bundled, and with no others', async () => {
     const { folder, bytes } = await makeBundle();
     expect(bytes).toBeLessThan(250 * 2 ** 20);
@@ -81,21 +81,21 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the function as it 
 });
 
 describe('vercel.json', () => {
-  test('leads every address to the function, and the timetable to its own', () => {
+  test('routes every path to the function, and cron requests to its own', () => {
     expect(file.rewrites).toEqual([{ source: '/(.*)', destination: '/api/index' }]);
     for (const { path } of file.crons)
       expect(existsSync(new URL(`../..${path}.js`, import.meta.url))).toBe(true);
   });
 
-  test('leaves a call the time that work after the answer takes', () => {
-    // Work goes on for 40 s after an answer, for 50 s for the timetable, and an inline answer takes 14 s at most.
+  test('allows enough time for work after the response', () => {
+    // Work continues for 40 s after a response and 50 s in a cron invocation; an inline response takes at most 14 s.
     for (const { maxDuration, memory } of Object.values(file.functions)) {
       expect(maxDuration).toBeGreaterThanOrEqual(60);
       expect(memory).toBeGreaterThanOrEqual(2048);
     }
   });
 
-  test('publishes no file of the project, and leaves bodies to Vitrine', () => {
+  test('publishes no file of the project and does not parse bodies', () => {
     expect(file.outputDirectory).toBe('deploy/vercel/public');
     expect(file.build.env).toEqual({ NODEJS_HELPERS: '0' });
   });

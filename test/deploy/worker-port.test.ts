@@ -13,7 +13,7 @@ async function dataFolder(): Promise<string> {
   return folder;
 }
 
-test('a worker answers health and figures on WORKER_PORT, and nothing else', async () => {
+test('serves only health and metrics on WORKER_PORT', async () => {
   const env = cleanEnvironment({ DATA_DIR: await dataFolder(), WORKER_PORT: '0', LOG_FORMAT: 'json' });
   const child = spawn(process.execPath, [mainModule, 'worker'], {
     env,
@@ -45,7 +45,7 @@ test('a worker answers health and figures on WORKER_PORT, and nothing else', asy
   expect(await ended).toEqual([0, null]);
 });
 
-test('a worker whose port is taken ends with a sentence', async () => {
+test('exits with a message if WORKER_PORT is in use', async () => {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());

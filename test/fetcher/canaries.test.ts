@@ -6,7 +6,7 @@ import { type DnsServer, fixed, serveDns } from './support/dns-server.ts';
 import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
 import { serve } from './support/origin.ts';
 
-// Only 127.0.0.1 is allowed. Nothing here sends a packet beyond loopback: names are asked from a server of the test.
+// Only 127.0.0.1 is allowed. No packet leaves loopback: the test has its own DNS server.
 let canaries: Canaries;
 let origin: Awaited<ReturnType<typeof serve>>;
 let dns: DnsServer;
@@ -17,16 +17,16 @@ const bad = '127.0.0.2';
 
 beforeAll(async () => {
   canaries = await serveCanaries();
-  // /<status>/<redirects>?<target>: so many redirects, the last of them to the target.
+  // /<status>/<redirects>?<target>: this many redirects, the last one to the target.
   origin = await serve((request, response) => {
     const { pathname, search } = new URL(request.url ?? '/', 'http://origin');
     const [, status, left] = pathname.split('/');
     if (!Number(status)) return void response.end('a picture');
-    // Raw bytes, as a server sends them that escapes nothing.
+    // Raw bytes, like from a server that escapes nothing.
     const target = Buffer.from(decodeURIComponent(search.slice(1))).toString('latin1');
     response.statusCode = Number(status);
     response.setHeader('location', Number(left) > 1 ? `/${status}/${Number(left) - 1}${search}` : target);
-    // A body of text would turn the head into UTF-8 once more.
+    // With a text body, Node would encode the head as UTF-8.
     response.end(Buffer.from('a body that nobody reads'));
   });
   dns = await serveDns({
@@ -65,7 +65,7 @@ afterEach(() => expect(canaries.connections()).toBe(0));
 afterAll(async () => {
   await fetcher.close();
   await allClosed(origin);
-  // The proof that the canaries count.
+  // Proves that the canaries count connections.
   await new Promise((resolve) =>
     get(`http://127.0.0.2:${canaries.port}/`, (response) => response.resume().on('end', resolve)),
   );
@@ -78,9 +78,9 @@ const redirecting = (status: number, depth: number, target: string) =>
   `http://127.0.0.1:${origin.port}/${status}/${depth}?${encodeURIComponent(target)}`;
 
 const isNotAllowed =
-  'is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.';
+  'is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.';
 
-test('literals are refused', async () => {
+test('rejects IP addresses', async () => {
   expect(canaries.targets).toHaveLength(15);
   for (const target of canaries.targets) {
     const { code, message } = await refusal(fetcher, target);
@@ -89,15 +89,15 @@ test('literals are refused', async () => {
   }
 });
 
-describe.each([301, 302, 303, 307, 308])('redirects by %i', (status) => {
-  test.each([1, 2, 3])('%i deep end before the canaries', async (depth) => {
+describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) => {
+  test.each([1, 2, 3])('do not reach the canaries after %i hops', async (depth) => {
     for (const target of canaries.targets) {
       const { code } = await refusal(fetcher, redirecting(status, depth, target));
       expect([target, code]).toEqual([target, 'address_not_allowed']);
     }
   });
 
-  test.each([4, 5])('%i deep are too many', async (depth) => {
+  test.each([4, 5])('are too many after %i hops', async (depth) => {
     for (const target of canaries.targets) {
       expect(await refusal(fetcher, redirecting(status, depth, target))).toEqual({
         code: 'source_refused',
@@ -106,7 +106,7 @@ describe.each([301, 302, 303, 307, 308])('redirects by %i', (status) => {
     }
   });
 
-  test('to names inside are refused', async () => {
+  test('to internal names are rejected', async () => {
     const names = ['inside.test', 'inside6.test', 'mapped.test', 'mixed.test', 'chain.test', 'localhost'];
     for (const name of names) {
       const { code } = await refusal(fetcher, redirecting(status, 1, `http://${name}:${canaries.port}/`));
@@ -141,14 +141,14 @@ describe('names', () => {
     'mixed-families.test',
     'chain.test',
     'localhost',
-  ])('%s is refused, and nothing of its addresses shows', async (name) => {
+  ])('rejects %s without revealing its addresses', async (name) => {
     expect(await refusal(fetcher, `http://${name}:${canaries.port}/a.jpg`)).toEqual({
       code: 'address_not_allowed',
       message: `The address ${name}:${canaries.port} ${isNotAllowed}`,
     });
   });
 
-  test('a network with a port opens that port alone, behind names too', async () => {
+  test('allows only the port of a network with a port, for names too', async () => {
     const allowedNetworks = [{ network: '127.0.0.1/32', port: origin.port }];
     const narrow = testFetcher({ allowedNetworks, dnsServers: [dns.address] });
     const { bytes } = await download(narrow, `http://good.test:${origin.port}/a.jpg`);
@@ -157,7 +157,7 @@ describe('names', () => {
     expect(await refusal(narrow, `http://good.test:${other.port}/a.jpg`)).toMatchObject({
       code: 'address_not_allowed',
     });
-    // Whether the name leads to a server that is not opened, or nowhere near, reads alike.
+    // The messages are the same whether or not the name resolves to a server in the operator's network.
     const [here, elsewhere] = ['good.test', 'inside.test'].map((name) =>
       refusal(narrow, `http://${name}:80/a.jpg`),
     );
@@ -166,7 +166,7 @@ describe('names', () => {
     await other.close();
   });
 
-  test('an answer that changes is asked for once, and judged again with every import', async () => {
+  test('resolves a changing name once per import and checks it each time', async () => {
     const url = `http://rebinding.test:${origin.port}/a.jpg`;
     expect((await download(fetcher, url)).bytes.toString()).toBe('a picture');
     expect([dns.asked('rebinding.test', 'A'), dns.asked('rebinding.test', 'AAAA')]).toEqual([1, 1]);
@@ -186,13 +186,13 @@ describe('names', () => {
     },
   );
 
-  test.each(['silent.test', 'silent6.test'])('%s is given up after two seconds', async (name) => {
+  test.each(['silent.test', 'silent6.test'])('gives up on %s after two seconds', async (name) => {
     const began = performance.now();
     expect((await refusal(fetcher, `http://${name}:${origin.port}/a.jpg`)).code).toBe('source_unavailable');
     expect(performance.now() - began).toBeLessThan(3_000);
   });
 
-  test('a silent name server does not hold up an end', async () => {
+  test('shuts down promptly despite a silent name server', async () => {
     const began = performance.now();
     const signal = AbortSignal.timeout(50);
     await expect(download(fetcher, 'http://silent.test/', signal)).rejects.toMatchObject({
@@ -202,7 +202,7 @@ describe('names', () => {
   });
 });
 
-test('proxies of the environment are not asked', async () => {
+test('ignores proxy variables in the environment', async () => {
   const names = ['HTTP_PROXY', 'http_proxy', 'ALL_PROXY'];
   for (const name of names) process.env[name] = `http://127.0.0.2:${canaries.port}`;
   try {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { chooseAddress } from '../../src/fetcher/choose-address.ts';
+import { chooseAddress } from '../../src/fetcher/open-connection.ts';
 import { allow } from './support/allowed-networks.ts';
 
-// No socket is opened here, so that names may lead to addresses of the internet.
+// No socket is opened here, so names may resolve to public addresses.
 const rules = allow('127.0.0.1/32');
 
 async function choose(port: string, ...addresses: readonly string[]): Promise<string> {
@@ -17,7 +17,7 @@ test.each([
   ['443', ['1.1.1.1', '127.0.0.1'], '1.1.1.1'],
   ['8080', ['127.0.0.1', '::ffff:127.0.0.1'], '127.0.0.1'],
   ['8080', ['::ffff:127.0.0.1'], '127.0.0.1'],
-])('port %j of %j goes to %s', async (port, addresses, chosen) => {
+])('connects to port %j of %j at %s', async (port, addresses, chosen) => {
   expect(await choose(port, ...addresses)).toBe(chosen);
 });
 
@@ -32,15 +32,15 @@ test.each([
   ['', ['192.0.2.1', '1.1.1.1']],
   ['', ['1.1.1.1', 'no address']],
   ['', []],
-])('port %j of %j is refused, in words that do not depend on the addresses', async (port, addresses) => {
+])('rejects port %j of %j with a message independent of the addresses', async (port, addresses) => {
   await expect(choose(port, ...addresses)).rejects.toMatchObject({
     code: 'address_not_allowed',
-    message: `The address name.test${port && `:${port}`} is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.`,
+    message: `The address name.test${port && `:${port}`} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`,
   });
 });
 
-test('the log of the operator has the reason', async () => {
+test("gives the operator's log the reason", async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
-    cause: { message: '10.0.0.5 lies in a private network (10.0.0.0/8)' },
+    cause: { message: '10.0.0.5 belongs to a private network (10.0.0.0/8)' },
   });
 });

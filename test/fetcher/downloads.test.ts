@@ -14,7 +14,7 @@ afterAll(async () => {
   await origin.close();
 });
 
-test('a picture comes as it is, over a connection of its own', async () => {
+test('downloads a picture unchanged over its own connection', async () => {
   const before = origin.connections();
   const fetcher = testFetcher();
   const [first, second] = [await download(fetcher, at('/a.jpg?b')), await download(fetcher, at('/a.jpg?b'))];
@@ -24,7 +24,7 @@ test('a picture comes as it is, over a connection of its own', async () => {
   await allClosed(origin);
 });
 
-test('the request says what it takes, and nothing of its sender', async () => {
+test('sends a request that accepts anything and does not identify the sender', async () => {
   await download(testFetcher({ userAgent: 'Vitrine/1.0' }), at('/a.jpg?q=1'));
   const { method, url, headers } = origin.requests.at(-1) ?? {};
   expect([method, url]).toEqual(['GET', '/a.jpg?q=1']);
@@ -37,48 +37,48 @@ test('the request says what it takes, and nothing of its sender', async () => {
   });
 });
 
-test('an empty body is a body', async () => {
+test('accepts an empty body', async () => {
   expect((await download(testFetcher(), at('/empty'))).bytes).toHaveLength(0);
 });
 
 describe('statuses', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
-    '%i is final',
+    'treats %i as permanent',
     async (status) => {
       const message = `The server answered ${status} instead of a picture.`;
       expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
 
-  test('203 is a picture', async () => {
+  test('accepts 203', async () => {
     expect((await download(testFetcher(), at('/status/203'))).bytes.toString()).toBe('x');
   });
 
-  test.each([408, 425, 429, 500, 502, 503, 504])('%i may pass', async (status) => {
+  test.each([408, 425, 429, 500, 502, 503, 504])('treats %i as temporary', async (status) => {
     const message = `The server answered ${status} instead of a picture.`;
     expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
 });
 
-describe('redirects that lead nowhere', () => {
+describe('rejected redirects', () => {
   test.each([
-    ['/no-location', 'The server answered 302 without saying where to.'],
+    ['/no-location', 'The server answered 302 without a Location header.'],
     [
       '/to-file',
       'The server redirects to a URL that cannot be imported. The URL begins with file:; only http: and https: can be imported.',
     ],
     [
       '/to-user',
-      'The server redirects to a URL that cannot be imported. The URL carries a user name or a password; it must not.',
+      'The server redirects to a URL that cannot be imported. The URL must not contain a user name or a password.',
     ],
-    ['/to-nothing', 'The server redirects to what is not a URL.'],
+    ['/to-nothing', 'The server redirects to an invalid URL.'],
     ['/loop', 'The server redirects more than 3 times.'],
   ])('%s', async (path, message) => {
     expect(await origin.refusal(path)).toEqual({ code: 'source_refused', message });
   });
 });
 
-test.each([0, 1, 5])('%i redirects are followed, one more is not', async (maxRedirects) => {
+test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirects) => {
   const fetcher = testFetcher({ maxRedirects });
   expect((await download(fetcher, at(`/redirects/${maxRedirects}`))).bytes.toString()).toBe('a picture');
   const before = origin.requests.length;
@@ -86,7 +86,7 @@ test.each([0, 1, 5])('%i redirects are followed, one more is not', async (maxRed
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
-      ? 'The server redirects; that is not followed (IMPORT_MAX_REDIRECTS is 0).'
+      ? 'The server redirects, which is not followed (IMPORT_MAX_REDIRECTS is 0).'
       : `The server redirects more than ${maxRedirects} time${maxRedirects === 1 ? '' : 's'}.`,
   ]);
   expect(origin.requests.length - before).toBe(maxRedirects + 1);
@@ -98,11 +98,11 @@ describe('sizes', () => {
     message: 'The file at the URL is larger than 1 MiB (1048576 bytes).',
   };
 
-  test('an announced length is refused before a byte is read', async () => {
+  test('rejects a declared length that is too large before reading a byte', async () => {
     expect(await origin.refusal('/announced', { maxBytes: mebibyte })).toEqual(tooLarge);
   });
 
-  test('a body without end is cut at the limit', async () => {
+  test('stops an endless body at the limit', async () => {
     const { body } = await testFetcher({ maxBytes: mebibyte }).fetch(
       at('/endless'),
       new AbortController().signal,
@@ -116,7 +116,7 @@ describe('sizes', () => {
     await allClosed(origin);
   });
 
-  test('the limit itself passes', async () => {
+  test('accepts a body of exactly the limit', async () => {
     expect((await download(testFetcher({ maxBytes: mebibyte }), at('/exact'))).bytes).toHaveLength(mebibyte);
     expect((await origin.refusal('/exact', { maxBytes: mebibyte - 1 })).message).toBe(
       'The file at the URL is larger than 1 MiB (1048575 bytes).',

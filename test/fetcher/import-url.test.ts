@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import type { AddressRules } from '../../src/fetcher/address-rules.ts';
-import { parseImportUrl } from '../../src/fetcher/import-url.ts';
-import { filenameOf } from '../../src/fetcher/url-filename.ts';
+import { filenameOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
 
 const noRules: AddressRules = { allowedNetworks: [] };
@@ -19,7 +18,7 @@ function refused(text: string, rules = noRules): Pick<AppError, 'code' | 'messag
   throw new Error(`${text} was not refused.`);
 }
 
-describe('one URL has one form', () => {
+describe('normalisation', () => {
   test.each([
     ['HTTPS://Example.COM/a.jpg', 'https://example.com/a.jpg'],
     ['https://example.com:443/a.jpg', 'https://example.com/a.jpg'],
@@ -44,18 +43,18 @@ describe('one URL has one form', () => {
     });
   });
 
-  test('other queries and schemes are other URLs', () => {
+  test('keeps URLs with different queries and schemes apart', () => {
     const texts = ['http://a.example/', 'https://a.example/', 'https://a.example/?', 'https://a.example/?a'];
     expect(new Set(texts.map((text) => parseImportUrl(text, noRules).hash)).size).toBe(4);
   });
 });
 
 const notWeb = (shown: string) =>
-  `The URL "${shown}" is not valid: it must begin with http:// or https://, and name a host.`;
+  `The URL "${shown}" is not valid: it must begin with http:// or https:// and name a host.`;
 const badHost = (shown: string) =>
-  `The URL "${shown}" is not valid: its host cannot be read, or its port is above 65535.`;
+  `The URL "${shown}" is not valid: its host is invalid, or its port is above 65535.`;
 
-describe('what is no URL to import', () => {
+describe('invalid URLs', () => {
   test.each([
     ['', 'The URL is empty: it must begin with http:// or https://.'],
     ['  ', 'The URL is empty: it must begin with http:// or https://.'],
@@ -71,20 +70,20 @@ describe('what is no URL to import', () => {
     ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:; only http: and https: can be imported.'],
     ['javascript:1', 'The URL begins with javascript:; only http: and https: can be imported.'],
     ['data:image/png;base64,AA', 'The URL begins with data:; only http: and https: can be imported.'],
-    ['http://user@example.com/', 'The URL carries a user name or a password; it must not.'],
-    ['http://:secret@example.com/', 'The URL carries a user name or a password; it must not.'],
+    ['http://user@example.com/', 'The URL must not contain a user name or a password.'],
+    ['http://:secret@example.com/', 'The URL must not contain a user name or a password.'],
     ['http://./', 'The host of the URL is not valid.'],
     ['http://example.com../', 'The host of the URL is not valid.'],
   ])('%j', (text, message) => {
     expect(refused(text)).toEqual({ code: 'invalid_url', message });
   });
 
-  test('2048 characters pass, 2049 do not', () => {
+  test('accepts 2048 characters, but not 2049', () => {
     const start = 'https://example.com/';
     expect(parseImportUrl(start.padEnd(2048, 'a'), noRules).href).toHaveLength(2048);
     const message = 'The URL is longer than 2048 characters (it has 2049).';
     expect(refused(start.padEnd(2049, 'a'))).toEqual({ code: 'invalid_url', message });
-    // Escapes make it grow.
+    // Percent-encoding makes it longer.
     expect(refused(start.padEnd(1000, 'ä')).message).toBe(
       'The URL is longer than 2048 characters (it has 5900).',
     );
@@ -92,9 +91,9 @@ describe('what is no URL to import', () => {
 });
 
 const notAllowed = (host: string) =>
-  `The address ${host} is not allowed: imports reach the ports 80 and 443 of public addresses, and what IMPORT_ALLOWED_NETWORKS names.`;
+  `The address ${host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`;
 
-describe('addresses and ports that are refused at once', () => {
+describe('addresses and ports that are rejected at once', () => {
   test.each([
     ['http://10.0.0.5/', '10.0.0.5'],
     ['http://0xa.5/', '10.0.0.5'],
@@ -109,7 +108,7 @@ describe('addresses and ports that are refused at once', () => {
     expect(refused(text)).toEqual({ code: 'address_not_allowed', message: notAllowed(host) });
   });
 
-  test('an allowed network opens its ports, and leaves those of names to the connection', () => {
+  test('allows the ports of an allowed network and defers those of names to the connection', () => {
     expect(parseImportUrl('http://127.0.0.1:8080/', loopback).href).toBe('http://127.0.0.1:8080/');
     expect(parseImportUrl('http://[::ffff:127.0.0.1]:8080/', loopback).href).toBe(
       'http://[::ffff:7f00:1]:8080/',
@@ -119,7 +118,7 @@ describe('addresses and ports that are refused at once', () => {
     expect(refused('http://127.0.0.2:80/', loopback).code).toBe('address_not_allowed');
   });
 
-  test('a network with a port opens that port alone, for names too', () => {
+  test('allows only the port of a network with a port, for names too', () => {
     const one = { allowedNetworks: [{ network: '127.0.0.1/32', port: 9000 }] };
     expect(parseImportUrl('http://127.0.0.1:9000/', one).href).toBe('http://127.0.0.1:9000/');
     expect(parseImportUrl('http://example.com:9000/', one).href).toBe('http://example.com:9000/');
@@ -128,7 +127,7 @@ describe('addresses and ports that are refused at once', () => {
   });
 });
 
-test('no error repeats the query', () => {
+test('quotes no query in errors', () => {
   for (const text of [
     'http://10.0.0.5/?key=secret',
     'http://u@a.example/?key=secret',
@@ -141,7 +140,7 @@ test('no error repeats the query', () => {
   }
 });
 
-test('a text that is no URL is repeated up to 80 characters', () => {
+test('quotes at most 80 characters of an invalid URL', () => {
   expect(refused('x'.repeat(999)).message).toBe(notWeb(`${'x'.repeat(79)}…`));
 });
 
@@ -152,6 +151,6 @@ test.each([
   ['https://a.example/', undefined],
   ['https://a.example/100%.jpg', '100%.jpg'],
   ['https://a.example/..%2F..%2Fetc%5Cpasswd', 'passwd'],
-])('the file name of %s', (href, name) => {
+])('returns the file name of %s', (href, name) => {
   expect(filenameOf(href)).toBe(name);
 });

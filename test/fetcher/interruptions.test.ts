@@ -8,7 +8,7 @@ import { mebibyte, servePages } from './support/pages.ts';
 const noAnswer = {
   code: 'source_unavailable',
   message:
-    'No HTTP answer came from the server: it refuses or breaks connections, is too slow, or speaks another protocol.',
+    'No HTTP response came from the server: it refuses or drops connections, is too slow, or speaks another protocol.',
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
@@ -27,25 +27,25 @@ const closed = (body: Readable) => new Promise((resolve) => body.once('close', r
 
 describe('deadlines', () => {
   test.each([
-    ['/silent', { headersMs: 200 }, 'The server did not begin its answer within 0.2 s.'],
+    ['/silent', { headersMs: 200 }, 'The server did not start to respond within 0.2 s.'],
     ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
     ['/drip', { idleMs: 200, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
-  ])('%s under %o', async (path, options, message) => {
+  ])('end %s under %o', async (path, options, message) => {
     const began = performance.now();
     expect(await origin.refusal(path, options)).toEqual({ code: 'source_unavailable', message });
     expect(performance.now() - began).toBeLessThan(2_000);
   });
 
-  test('a head that drips', async () => {
+  test('end a head that arrives byte by byte', async () => {
     const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
     const { message } = await refusal(testFetcher({ headersMs: 300 }), `http://127.0.0.1:${server.port}/`);
-    expect(message).toBe('The server did not begin its answer within 0.3 s.');
+    expect(message).toBe('The server did not start to respond within 0.3 s.');
     await allClosed(server);
     await server.close();
   });
 
-  test('time that the reader takes is no pause of the server', async () => {
+  test('do not count the time that the reader takes', async () => {
     const { body } = await testFetcher({ idleMs: 100 }).fetch(at('/exact'), new AbortController().signal);
     await sleep(400);
     let received = 0;
@@ -53,7 +53,7 @@ describe('deadlines', () => {
     expect(received).toBe(mebibyte);
   });
 
-  test('an error that comes before the reader is kept for the reader', async () => {
+  test('keep an early error until the reader attaches', async () => {
     const { body } = await testFetcher({ totalMs: 100 }).fetch(at('/drip'), new AbortController().signal);
     await sleep(300);
     const reading = async () => {
@@ -63,14 +63,14 @@ describe('deadlines', () => {
   });
 });
 
-describe('broken answers', () => {
+describe('broken responses', () => {
   test.each([
-    ['/cut', '9 of 1000 bytes came'],
-    ['/cut-chunked', '9 bytes came'],
-  ])('%s', async (path, came) => {
+    ['/cut', '9 of 1000 bytes arrived'],
+    ['/cut-chunked', '9 bytes arrived'],
+  ])('%s', async (path, received) => {
     expect(await origin.refusal(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${came}.`,
+      message: `The server ended the file too early: ${received}.`,
     });
   });
 
@@ -81,7 +81,7 @@ describe('broken answers', () => {
     });
   });
 
-  test('inside of an allowed network, a closed port, a reset, another protocol and broken handshakes read alike', async () => {
+  test('inside an allowed network, all connection failures have the same message', async () => {
     const fetcher = testFetcher({ connectMs: 300 });
     const closed = await serveRaw();
     await closed.close();
@@ -102,10 +102,10 @@ describe('broken answers', () => {
   });
 });
 
-describe('ends from outside', () => {
+describe('aborts', () => {
   const reason = new Error('enough');
 
-  test('a signal that is aborted already', async () => {
+  test('an already aborted signal', async () => {
     const before = origin.connections();
     await expect(download(testFetcher(), at('/a.jpg'), AbortSignal.abort(reason))).rejects.toBe(reason);
     expect(origin.connections()).toBe(before);
@@ -130,7 +130,7 @@ describe('ends from outside', () => {
     await silent.close();
   });
 
-  test('a signal while nobody reads', async () => {
+  test('a signal without a reader', async () => {
     const controller = new AbortController();
     const { body } = await testFetcher().fetch(at('/a.jpg'), controller.signal);
     await sleep(50);
@@ -140,7 +140,7 @@ describe('ends from outside', () => {
     await allClosed(origin);
   });
 
-  test('a reason that is no error', async () => {
+  test('a reason that is not an error', async () => {
     const controller = new AbortController();
     const { body } = await testFetcher().fetch(at('/drip'), controller.signal);
     controller.abort('enough');
@@ -154,7 +154,7 @@ describe('ends from outside', () => {
     await allClosed(origin);
   });
 
-  test('closing ends what runs, and begins nothing more', async () => {
+  test('close aborts running downloads and rejects new ones', async () => {
     const fetcher = testFetcher();
     const shuttingDown = { code: 'unavailable', message: 'The downloader is shutting down.' };
     const waiting = expect(refusal(fetcher, at('/silent'))).resolves.toEqual(shuttingDown);

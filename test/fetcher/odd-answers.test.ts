@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { FetcherOptions } from '../../src/fetcher/fetch-picture.ts';
-import { namedConnectionError, namedHeadError } from '../../src/fetcher/source-errors.ts';
+import { toConnectionError, toHeadError } from '../../src/fetcher/source-errors.ts';
 import { allClosed, download, refusal, testFetcher } from './support/fetching.ts';
 import { serveAnswer, serveRaw } from './support/origin.ts';
 import { mebibyte } from './support/pages.ts';
@@ -12,7 +12,7 @@ import { mebibyte } from './support/pages.ts';
 const picture = Buffer.from('\xff\xd8\xff a picture, as far as a server knows', 'latin1');
 const length = `Content-Length: ${picture.length}`;
 
-/** What becomes of an answer with these header lines. */
+/** Returns the body or the error of a response with these header lines. */
 async function fetched(
   lines: readonly string[],
   body: string | Buffer,
@@ -37,7 +37,7 @@ async function answered(pieces: readonly (string | Buffer)[], options: Partial<F
 const malformed = (what: string) =>
   expect.objectContaining({
     code: 'source_refused',
-    message: `The server's HTTP answer is malformed: ${what}.`,
+    message: `The server sent a malformed HTTP response: ${what}.`,
   });
 
 describe('odd but harmless heads', () => {
@@ -63,12 +63,12 @@ describe('odd but harmless heads', () => {
     expect(await fetched(lines, picture)).toEqual(picture);
   });
 
-  test('chunks beside a length, and with extensions', async () => {
+  test('chunks together with a length, and chunk extensions', async () => {
     expect(await fetched([length, 'Transfer-Encoding: chunked'], chunked)).toEqual(picture);
     expect(await fetched(['Content-Length: 3', 'TRANSFER-ENCODING:Chunked'], chunked)).toEqual(picture);
   });
 
-  test('lines that end in LF, a status without a phrase, interim answers, old and odd versions', async () => {
+  test('LF line ends, a status without a phrase, interim responses, old versions', async () => {
     for (const head of [
       `HTTP/1.1 200\n${length}\n\n`,
       `HTTP/1.0 200 OK\r\n${length}\n\r\n`,
@@ -77,35 +77,35 @@ describe('odd but harmless heads', () => {
       expect([head, await answered([head, picture])]).toEqual([head, picture]);
   });
 
-  test('what comes after the announced end is dropped', async () => {
+  test('ignores bytes after the declared length', async () => {
     expect(await fetched([length], Buffer.concat([picture, Buffer.from('HTTP/1.1 404')]))).toEqual(picture);
   });
 });
 
-describe('answers that are refused with the true reason', () => {
+describe('malformed responses are rejected with the right reason', () => {
   test.each([
-    ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers have more than 300 KiB'],
-    ['two lengths', [length, length], 'its headers give the length of the body more than once'],
-    ['a length that is no number', ['Content-Length: unknown'], 'its Content-Length is not a number'],
-    ['a negative length', ['Content-Length: -1'], 'its Content-Length is not a number'],
+    ['headers beyond 300 KiB', [`X: ${'x'.repeat(310_000)}`], 'its headers exceed 300 KiB'],
+    ['two lengths', [length, length], 'it has more than one Content-Length header'],
+    ['a length that is no number', ['Content-Length: unknown'], 'its Content-Length header is not a number'],
+    ['a negative length', ['Content-Length: -1'], 'its Content-Length header is not a number'],
     [
       'a line without a colon',
       [length, 'this is no header'],
-      'a header line has no colon, or a character that HTTP does not allow',
+      'a header line has no colon or contains a forbidden character',
     ],
-    ['no chunks', ['Transfer-Encoding: chunked'], 'the size of a chunk of its body cannot be read'],
+    ['no chunks', ['Transfer-Encoding: chunked'], 'a chunk of its body has an invalid size'],
   ])('%s', async (_name, lines, what) => {
     expect(await fetched(lines, picture)).toEqual(malformed(what));
   });
 
-  test('the extension of a chunk without end', async () => {
+  test('an endless chunk extension', async () => {
     expect(await fetched(['Transfer-Encoding: chunked'], `5;${'x'.repeat(20_000)}`)).toEqual(
-      malformed('the size of a chunk of its body cannot be read'),
+      malformed('a chunk of its body has an invalid size'),
     );
   });
 
-  test('a first line without a status', async () => {
-    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line cannot be read'));
+  test('a status line without a status', async () => {
+    expect(await answered(['HTTP/1.1 OK\r\n\r\n'])).toEqual(malformed('its status line is invalid'));
   });
 });
 
@@ -126,7 +126,7 @@ describe('content codings', () => {
     ', ,',
     'aws-chunked, gzip',
     Array.from({ length: 1_000 }, () => 'gzip').join(', '),
-  ])('plain bytes that are called %s', async (coding) => {
+  ])('accepts plain bytes declared as %s', async (coding) => {
     expect(await fetched([length, `Content-Encoding: ${coding}`], picture)).toEqual(picture);
   });
 
@@ -139,11 +139,11 @@ describe('content codings', () => {
     ['deflate', deflateRawSync(picture)],
     ['br', brotliCompressSync(picture)],
     ['zstd', zstdCompressSync(picture)],
-  ])('a file that is compressed although that was not asked for: %s', async (coding, body) => {
+  ])('decompresses an unrequested coding: %s', async (coding, body) => {
     expect(await fetched([`Content-Encoding: ${coding}`], body)).toEqual(picture);
   });
 
-  test('a file that is a compressed one stays as it is', async () => {
+  test('leaves a compressed file unchanged', async () => {
     const body = gzipSync(picture);
     expect(await fetched([], body)).toEqual(body);
     expect(await fetched(['Content-Encoding: identity'], body)).toEqual(body);
@@ -161,14 +161,14 @@ describe('content codings', () => {
     ['deflate', deflateSync(Buffer.alloc(16 * mebibyte))],
     ['br', brotliCompressSync(Buffer.alloc(16 * mebibyte))],
     ['zstd', zstdCompressSync(Buffer.alloc(16 * mebibyte))],
-  ])('what unfolds beyond the limit is cut there: %s', async (coding, body) => {
+  ])('stops decompression at the limit: %s', async (coding, body) => {
     expect(body.length).toBeLessThan(mebibyte);
     expect(await fetched([`Content-Encoding: ${coding}`], body, { maxBytes: mebibyte })).toMatchObject({
       code: 'body_too_large',
     });
   });
 
-  test('what folds up to nothing is limited as it comes', async () => {
+  test('limits the received bytes if they decompress to nothing', async () => {
     const nothing = gzipSync(Buffer.alloc(0));
     const body = Buffer.concat(Array.from({ length: 2_000 }, () => nothing));
     expect(await fetched(['Content-Encoding: gzip'], body, { maxBytes: 30_000 })).toMatchObject({
@@ -179,24 +179,24 @@ describe('content codings', () => {
   test.each([
     ['gzip', gzipSync(picture).subarray(0, -12)],
     ['br', Buffer.from('no brotli at all, but long enough to be looked at')],
-  ])('what cannot be unpacked: %s', async (coding, body) => {
+  ])('rejects data that cannot be decompressed: %s', async (coding, body) => {
     expect(await fetched([`Content-Encoding: ${coding}`], body)).toMatchObject({
       code: 'source_refused',
-      message: `The server sent the file compressed (${coding}), and it cannot be unpacked: it is damaged or cut.`,
+      message: `The server sent the file compressed (${coding}), but it cannot be decompressed: it is damaged or cut.`,
     });
   });
 
-  test('a compressed file whose connection breaks is cut, and not damaged', async () => {
+  test('reports a broken connection in a compressed file as such', async () => {
     const body = gzipSync(picture);
     const lines = ['Content-Encoding: gzip', `Content-Length: ${body.length + 5}`];
     expect(await fetched(lines, body)).toMatchObject({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${body.length} of ${body.length + 5} bytes came.`,
+      message: `The server ended the file too early: ${body.length} of ${body.length + 5} bytes arrived.`,
     });
   });
 });
 
-describe('servers of the public internet that give no answer', () => {
+describe('unresponsive public servers', () => {
   const where = { connectMs: 1_000, headersMs: 2_000, isExempt: false };
 
   async function errorOf(socket: ReturnType<typeof connect>): Promise<unknown> {
@@ -207,32 +207,32 @@ describe('servers of the public internet that give no answer', () => {
   test('a closed port', async () => {
     const closed = await serveRaw();
     await closed.close();
-    const error = namedConnectionError(await errorOf(connect(closed.port, '127.0.0.1')), where);
+    const error = toConnectionError(await errorOf(connect(closed.port, '127.0.0.1')), where);
     expect([error.code, error.message]).toEqual(['source_unavailable', 'The server refused the connection.']);
   });
 
-  test('a port that speaks no TLS', async () => {
+  test('a port without TLS', async () => {
     const plain = await serveRaw('SSH-2.0-OpenSSH_9.9\r\n');
-    const error = namedConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
+    const error = toConnectionError(await errorOf(connectTls(plain.port, '127.0.0.1')), where);
     expect(error.message).toBe('The server does not speak TLS on this port.');
     await plain.close();
   });
 
   test.each([
-    ['HPE_INVALID_CONSTANT', 'What the server answered is not HTTP.'],
-    ['ECONNRESET', 'The connection to the server closed before it answered.'],
+    ['HPE_INVALID_CONSTANT', "The server's response is not HTTP."],
+    ['ECONNRESET', 'The server closed the connection before it responded.'],
   ])('%s', (code, message) => {
     const error = Object.assign(new Error(), { code });
-    expect(namedHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
-    expect(namedHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP answer came/);
+    expect(toHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
+    expect(toHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP response came/);
   });
 });
 
-test('a server that waits after its greeting is known at once to speak something else', async () => {
+test('recognises another protocol by its first bytes', async () => {
   const server = await serveRaw('220 ');
   const began = performance.now();
   const { message } = await refusal(testFetcher(), `http://127.0.0.1:${server.port}/`);
-  expect(message).toMatch(/^No HTTP answer came/);
+  expect(message).toMatch(/^No HTTP response came/);
   expect(performance.now() - began).toBeLessThan(3_000);
   await server.close();
 });

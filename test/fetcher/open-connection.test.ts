@@ -3,14 +3,14 @@ import { expect, test, vi } from 'vitest';
 import { allClosed, refusal, testFetcher } from './support/fetching.ts';
 import { serve } from './support/origin.ts';
 
-/** Stands for whatever may send a socket elsewhere after its address was judged. */
+/** Simulates a layer that connects a socket to another address than the checked one. */
 vi.mock('node:net', async (importOriginal) => {
   const net = await importOriginal<typeof Net>();
   const astray = (to: Net.TcpNetConnectOpts) => net.connect({ ...to, host: '127.0.0.2' });
   return { ...net, connect: astray };
 });
 
-test('a socket that went elsewhere is closed before it says a word', async () => {
+test('closes a socket connected to another address before sending anything', async () => {
   let requests = 0;
   const server = await serve((_request, response) => {
     requests += 1;

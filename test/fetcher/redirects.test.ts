@@ -3,9 +3,9 @@ import { redirectTarget } from '../../src/fetcher/redirects.ts';
 
 const rules = { allowedNetworks: [] };
 const target = (from: string, location: string | string[] | undefined) =>
-  redirectTarget(from, { status: 302, fields: { location: [location ?? []].flat() } }, rules).href;
+  redirectTarget(from, { status: 302, headers: { location: [location ?? []].flat() } }, rules).href;
 
-describe('where a redirect leads', () => {
+describe('redirect targets', () => {
   test.each([
     ['https://a.example/b/c.jpg', 'd.jpg', 'https://a.example/b/d.jpg'],
     ['https://a.example/b/c.jpg', '/d.jpg#e', 'https://a.example/d.jpg'],
@@ -15,7 +15,7 @@ describe('where a redirect leads', () => {
     ['http://a.example/c.jpg', 'http://b.example/', 'http://b.example/'],
     ['http://a.example/c.jpg', ['/d.jpg', '/d.jpg'], 'http://a.example/d.jpg'],
     ['http://a.example/c.jpg', '/\u00c3\u00a4.jpg', 'http://a.example/%C3%A4.jpg'],
-  ])('from %s by %s', (from, location, href) => {
+  ])('from %s to %s', (from, location, href) => {
     expect(target(from, location)).toBe(href);
   });
 
@@ -30,7 +30,7 @@ describe('where a redirect leads', () => {
     ['http://a.example/', undefined, 'source_refused'],
     ['http://a.example/', '', 'source_refused'],
     ['http://a.example/', ['/a', '/b'], 'source_refused'],
-  ])('from %s by %s: refused', (from, location, code) => {
+  ])('from %s to %s: rejected', (from, location, code) => {
     expect(() => target(from, location)).toThrow(expect.objectContaining({ code }));
   });
 });

@@ -41,7 +41,7 @@ afterAll(async () => {
   dns.close();
 });
 
-test('the name stays in the handshake and in the request, though the address is pinned', async () => {
+test('sends the host name in handshake and request although the address is pinned', async () => {
   const host = `pictures.test:${trusted.port}`;
   expect((await download(fetcher, `https://${host}/a.jpg`)).bytes.toString()).toBe('a picture');
   expect(asked).toEqual([['pictures.test', host]]);
@@ -49,23 +49,23 @@ test('the name stays in the handshake and in the request, though the address is 
 
 const invalid = (why: string) => ({
   code: 'source_refused',
-  message: `The certificate of the server is not valid: ${why}.`,
+  message: `The server's certificate is not valid: ${why}.`,
 });
 
-test('a certificate for another name is refused', async () => {
-  const why = 'it is made out to another name';
+test('rejects a certificate for another name', async () => {
+  const why = 'it was issued for another name';
   expect(await refusal(fetcher, `https://other.test:${trusted.port}/`)).toEqual(invalid(why));
   expect(await refusal(fetcher, `https://127.0.0.1:${trusted.port}/`)).toEqual(invalid(why));
 });
 
-test('a certificate without an issuer that is known is refused', async () => {
-  const why = 'it is signed by itself';
+test('rejects a certificate from an unknown issuer', async () => {
+  const why = 'it is self-signed';
   expect(await refusal(fetcher, `https://pictures.test:${unknown.port}/`)).toEqual(invalid(why));
 });
 
-test('a redirect does not leave TLS', async () => {
+test('follows no redirect from https to http', async () => {
   expect(await refusal(fetcher, `https://pictures.test:${trusted.port}/down`)).toEqual({
     code: 'source_refused',
-    message: 'The server redirects from https to http; that is not followed.',
+    message: 'The server redirects from https to http, which is not followed.',
   });
 });

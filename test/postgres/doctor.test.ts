@@ -16,16 +16,16 @@ test('reports server, schema and pgvector, and changes nothing', async () => {
   const { code, stdout } = await doctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
   expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*answers$/m);
-  expect(stdout).toMatch(/^ok\s+schema\s+version \d+, as it has to be$/m);
+  expect(stdout).toMatch(/^ok\s+schema\s+version \d+, up to date$/m);
   expect(stdout).toMatch(/^ok\s+pgvector\s+version \d/m);
 
   await database.runScript('DELETE FROM schema_migrations WHERE version > 5');
   expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
-    /^ok\s+schema\s+version 5; the next start brings it to version \d+$/m,
+    /^ok\s+schema\s+version 5; the next start migrates it to version \d+$/m,
   );
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'of tomorrow')");
   expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
-    /^FAIL\s+schema\s+version 9999; this Vitrine knows \d+\n\s+→ Install a newer Vitrine/m,
+    /^FAIL\s+schema\s+version 9999; this Vitrine supports up to \d+\n\s+→ Install a newer Vitrine/m,
   );
 });
 
@@ -38,7 +38,7 @@ test('reports a user who may not create tables', async () => {
   url.username = role;
   const { code, stdout } = await doctor(url.href);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*which this user may not do\n\s+→ Make the user/m);
+  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
 });
 
 test('reports a storage of another database, and jobs that no worker claims', async () => {

@@ -5,19 +5,19 @@ import { call } from '../support/process/client.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 
-test('a server prints where it listens, where the data lies and what is embedded', async () => {
+test('prints its address, data folder and embedded parts', async () => {
   const server = await startServer({ PORT: '0' });
   await expect.poll(() => server.log()).toContain(`database: embedded in ${join(server.dataDir, 'db')}`);
   expect(server.log()).toMatch(/workers are woken in this process/);
   expect(server.log()).toContain(`pictures: ${join(server.dataDir, 'storage')}`);
   expect(server.log()).toContain(server.url);
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
-  // The same is told to other commands.
+  // Other commands find the same address.
   const { pid, url, dataDir } = server;
   expect(JSON.parse(await readFile(join(dataDir, 'vitrine.pid'), 'utf8'))).toMatchObject({ pid, url });
 });
 
-test('a port that is taken ends the start with a sentence, and the data folder is free again', async () => {
+test('exits with a message if the port is in use, and releases the data folder', async () => {
   const first = await startServer();
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
@@ -28,7 +28,7 @@ test('a port that is taken ends the start with a sentence, and the data folder i
   await startServer({}, folder);
 });
 
-test('variables that are not understood end the start with exit code 2, all of them named', async () => {
+test('exits with code 2 and names all invalid variables', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const server = launch(folder, { WORKER_CONCURRENCY: 'many', MAX_PIXELS: '-5' });
@@ -37,7 +37,7 @@ test('variables that are not understood end the start with exit code 2, all of t
   expect(server.log()).toMatch(/WORKER_CONCURRENCY: "many"/);
 });
 
-test('a storage path that cannot be a folder ends the start with exit code 1', async () => {
+test('exits with code 1 if the storage path cannot be a folder', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const server = launch(folder, { STORAGE_PATH: join(folder, 'vitrine.lock', 'storage') });

@@ -10,10 +10,10 @@ interface Metrics {
   readonly status_counts: Readonly<Record<string, number>>;
 }
 
-/** How many answers each round waits for before it is cut off, in the middle of the others. */
+/** Number of responses each round waits for before the kill. */
 const rounds = [1, 6, 3, 8, 2, 5];
 
-test('after any number of kills all that was acknowledged is there, once, and what was deleted stays so', async () => {
+test('keeps every acknowledged upload exactly once and every deletion, after any number of kills', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   const ledger = makeLedger('crash');
@@ -34,7 +34,7 @@ test('after any number of kills all that was acknowledged is there, once, and wh
     await server.kill9();
     await Promise.all(clients);
   }
-  // One more kill while the jobs of all rounds are being finished, then an end in peace.
+  // One more kill while the jobs of all rounds are processed, then a clean stop.
   const last = launch(folder);
   onTestFinished(() => last.kill9());
   await last.ready();

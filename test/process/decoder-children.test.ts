@@ -4,7 +4,7 @@ import { call, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer } from '../support/process/server.ts';
 
-/** Living processes of a process group, by their number. */
+/** Running processes of a process group, by pid. */
 function livingInGroup(group: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -20,7 +20,7 @@ function livingInGroup(group: number): number[] {
     });
 }
 
-test.runIf(process.platform === 'linux')('the decoder children of a killed server die with it', async () => {
+test.runIf(process.platform === 'linux')('ends decoder children with their killed server', async () => {
   const server = await startServer({ WORKER_CONCURRENCY: '2' });
   const pictures = await Promise.all(Array.from({ length: 6 }, (_, i) => jpeg(`child ${i}`, 3000, 2000)));
   await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
@@ -29,14 +29,14 @@ test.runIf(process.platform === 'linux')('the decoder children of a killed serve
   await expect.poll(() => livingInGroup(server.pid), { timeout: 5_000 }).toEqual([]);
 });
 
-test.runIf(process.platform === 'linux')('a stop leaves no process behind', async () => {
+test.runIf(process.platform === 'linux')('leaves no process behind after a stop', async () => {
   const server = await startServer({ WORKER_CONCURRENCY: '2' });
   expect((await upload(server.url, await jpeg('stop'))).status).toBe(201);
   expect(await server.stop()).toMatchObject({ code: 0 });
   expect(livingInGroup(server.pid)).toEqual([]);
 });
 
-test.runIf(process.platform === 'linux')('a decoder child that is killed costs no picture', async () => {
+test.runIf(process.platform === 'linux')('loses no picture when a decoder child is killed', async () => {
   const server = await startServer({ WORKER_CONCURRENCY: '2' });
   const sent = Array.from({ length: 8 }, async (_, i) =>
     upload(server.url, await jpeg(`kill ${i}`, 2000, 1500)),
@@ -46,7 +46,7 @@ test.runIf(process.platform === 'linux')('a decoder child that is killed costs n
     if (children[0] !== undefined) process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
-  // A picture that loses its decoder twice is taken for the cause, so each is allowed to be sent again.
+  // A picture that loses its decoder twice is considered the cause, so each may be uploaded again.
   for (const answer of await Promise.all(sent)) expect(answer.status).toBeOneOf([201, 202, 400]);
   for (let i = 0; i < 8; i += 1) {
     const again = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));

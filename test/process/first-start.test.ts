@@ -8,7 +8,7 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch, startServer } from '../support/process/server.ts';
 
-/** Waits until the database that is being made has so many files; it has about a thousand in the end. */
+/** Waits until the new database has this many files; it has about a thousand when complete. */
 async function untilFiles(folder: string, files: number): Promise<void> {
   for (let looks = 0; looks < 5_000; looks += 1) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
@@ -17,14 +17,14 @@ async function untilFiles(folder: string, files: number): Promise<void> {
   throw new Error(`There were never ${files} files.`);
 }
 
-test('a very first start that is killed at any moment does not spoil the next one', async () => {
+test('starts after the first start was killed at any moment', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
   for (const files of [0, 600, 1015]) {
-    // A database that was finished by the round before would be no first start.
+    // A database that the previous round completed would not be a first start.
     await removeFolder(database);
-    // The pictures of another database would be refused.
+    // The pictures of another database would be rejected.
     await removeFolder(join(folder, 'storage'));
     const server = launch(folder);
     onTestFinished(() => server.kill9());
@@ -38,7 +38,7 @@ test('a very first start that is killed at any moment does not spoil the next on
   }
 }, 90_000);
 
-test('a database that was not finished is set aside and made anew', async () => {
+test('sets an incomplete database aside and creates a new one', async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   await rm(join(folder, 'db', 'VITRINE_READY'));

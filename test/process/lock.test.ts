@@ -18,7 +18,7 @@ async function expectRefused(holder: Server): Promise<void> {
   expect(second.log()).toMatch(/Stop it first, or set DATA_DIR/);
 }
 
-test('a second server on the same folder is refused, and the first does not notice', async () => {
+test('refuses a second server on the same folder without affecting the first', async () => {
   const first = await startServer();
   const { id } = (await upload(first.url, await jpeg('kept'))).body;
   await expectRefused(first);
@@ -26,7 +26,7 @@ test('a second server on the same folder is refused, and the first does not noti
   expect((await upload(first.url, await jpeg('more'))).status).toBe(201);
 });
 
-test('a server that is stopped in its tracks still holds its folder', async () => {
+test('keeps the lock of a suspended server', async () => {
   const first = await startServer();
   process.kill(first.pid, 'SIGSTOP');
   await expectRefused(first);
@@ -50,7 +50,7 @@ test('ten servers that start at once on one folder are one server and nine refus
   }
 });
 
-test('after a kill the next start takes the folder at once', async () => {
+test('releases the lock at once when the server is killed', async () => {
   const first = await startServer();
   const bytes = await jpeg('before the kill');
   const { id } = (await upload(first.url, bytes)).body;
@@ -59,14 +59,14 @@ test('after a kill the next start takes the folder at once', async () => {
   expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(sha256(bytes));
 });
 
-/** A parent that says its child's pid and is stopped then, so that it never reaps what dies below it. */
+/** A parent that prints its child's pid and then suspends itself, so that it never reaps the child. */
 const carelessParent = `
 const { spawn } = require('node:child_process');
 const child = spawn(process.execPath, [process.argv[1], 'serve'], { stdio: ['ignore', 'inherit', 'inherit'] });
 console.log('child ' + child.pid);
 `;
 
-test.runIf(process.platform === 'linux')('a killed holder that nobody reaps holds nothing', async () => {
+test.runIf(process.platform === 'linux')('releases the lock of a zombie', async () => {
   const folder = await makeDataFolder();
   const parent = spawn(process.execPath, ['-e', carelessParent, mainModule], {
     cwd: tmpdir(),

@@ -2,7 +2,7 @@ import { test } from 'vitest';
 import { killAndStopWorkers } from '../faults/scenarios/workers.ts';
 import { services } from '../support/services.ts';
 
-/** The short version of a fault test: `npm run test:faults` goes on for longer. */
+/** The short version of a fault test. `npm run test:faults` runs the long one. */
 test.runIf(services.databaseUrl)(
   'a worker that is killed, and one that is stopped, cost no work',
   async () => {

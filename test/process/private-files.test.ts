@@ -7,14 +7,14 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch } from '../support/process/server.ts';
 
-/** A shell that gives every file to everyone, as careless ones do. */
+/** A shell with a umask that makes every file accessible to everyone. */
 const careless = ['sh', '-c', 'umask 000; exec "$0" "$@"'];
 
 async function modes(root: string): Promise<[name: string, mode: number][]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const found = await Promise.all(
     names.map(async (name): Promise<[string, number][]> => {
-      // Inputs of the decoders and staged files come and go.
+      // Decoder inputs and staged files may disappear meanwhile.
       const file = await lstat(join(root, name)).catch(() => undefined);
       return file ? [[name, file.mode & 0o7777]] : [];
     }),
@@ -22,7 +22,7 @@ async function modes(root: string): Promise<[name: string, mode: number][]> {
   return found.flat();
 }
 
-/** What others than the user of a folder have rights to, in it and below. */
+/** Returns everything in and below a folder on which other users have permissions. */
 async function openTo(root: string): Promise<string[]> {
   return (await modes(root)).filter(([, mode]) => (mode & 0o077) !== 0).map(([name]) => name);
 }
@@ -39,7 +39,7 @@ async function serveCarelessly(folder: string, env: Record<string, string> = {})
   return server;
 }
 
-test('what an older version left open is private after a start, and so is all that is made from then on', async () => {
+test('makes files of an older version private at startup, and all new files', async () => {
   const folder = await dataFolder();
   await mkdir(join(folder, 'storage', 'originals', 'ab'), { recursive: true });
   for (const [name] of await modes(folder)) await chmod(join(folder, name), 0o777);
@@ -53,12 +53,12 @@ test('what an older version left open is private after a start, and so is all th
   expect(names).toBeGreaterThan(6);
 }, 60_000);
 
-test('pictures elsewhere get the rights of their folder, so that a web server reads on', async () => {
+test('gives pictures outside the data folder the permissions of their folder, so that a web server can read them', async () => {
   const [folder, pictures] = [await dataFolder(), await makeFolder()];
   onTestFinished(() => removeFolder(pictures));
   await chmod(pictures, 0o2750);
   const server = await serveCarelessly(folder, { STORAGE_PATH: pictures });
-  expect(server.log()).toMatch(/Others on this machine may enter the folder of the pictures, .*mode 2750/);
+  expect(server.log()).toMatch(/Other users of this machine can access the picture folder .*mode 2750/);
   expect((await upload(server.url, await jpeg('shared'))).status).toBe(201);
   for (const [name, mode] of await modes(pictures))
     if (!name.startsWith('.staging/')) expect([0o2750, 0o640], name).toContain(mode);
@@ -67,7 +67,7 @@ test('pictures elsewhere get the rights of their folder, so that a web server re
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 }, 60_000);
 
-test('a new data folder is private from the command that makes it on, and the doctor tells an open one', async () => {
+test('creates the data folder as private, and doctor reports an open one', async () => {
   const place = await makeFolder();
   onTestFinished(() => removeFolder(place));
   const folder = join(place, 'data');

@@ -9,7 +9,7 @@ import { startServer } from '../support/process/server.ts';
 
 const linuxOnly = test.runIf(process.platform === 'linux');
 
-/** Environment blocks of the processes of a group, as any process of the same user can read them. */
+/** Environment blocks of a process group, as any process of the same user can read them. */
 function environmentsOfGroup(group: number): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -36,7 +36,7 @@ linuxOnly('no process of a running server has secrets in its environment, and al
   const blocks = environmentsOfGroup(server.pid);
   expect(blocks.length).toBeGreaterThan(1);
   for (const block of blocks) expect(block).not.toContain('kept-away');
-  // The settings that went another way arrived.
+  // The settings that were passed separately arrived.
   const purge = (token: string) =>
     call(`${server.url}/v1/purge`, {
       method: 'POST',
@@ -73,6 +73,6 @@ linuxOnly('where the program cannot be replaced, it says which secrets stay read
   let log = '';
   for (const stream of [server.stdout, server.stderr]) stream?.on('data', (chunk) => (log += String(chunk)));
   await expect.poll(() => log, { timeout: 20_000 }).toContain('can read SECRET_KEY');
-  expect(log).toContain('channel for messages');
+  expect(log).toContain('its IPC channel');
   expect(log).not.toContain('kept-away');
 });

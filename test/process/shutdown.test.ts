@@ -10,7 +10,7 @@ import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
 
 const cleanly = { code: 0, signal: null };
 
-test('a stop while uploads run is clean, and all that was acknowledged is there afterwards', async () => {
+test('stops cleanly during uploads and keeps every acknowledged one', async () => {
   const first = await startServer({ WORKER_CONCURRENCY: '2' });
   const pictures = await Promise.all(Array.from({ length: 24 }, (_, i) => jpeg(`stop ${i}`, 1600, 1200)));
   const acknowledged = new Map<number, string>();
@@ -34,13 +34,13 @@ test('a stop while uploads run is clean, and all that was acknowledged is there 
   }
 });
 
-test('a download that hangs does not hold up a stop, and begins anew afterwards', async () => {
+test('stops despite a hanging download and restarts it afterwards', async () => {
   const picture = await jpeg('slow origin', 400, 300);
   const asked = Promise.withResolvers<void>();
   let count = 0;
   const origin = createServer((_request, response) => {
     asked.resolve();
-    // The first one is never answered.
+    // The first request gets no response.
     if (count++ > 0) response.setHeader('content-type', 'image/jpeg').end(picture);
   }).listen(0, '127.0.0.1');
   await once(origin, 'listening');
@@ -67,10 +67,10 @@ test('a download that hangs does not hold up a stop, and begins anew afterwards'
   });
 });
 
-/** Keeps a stop busy for a while: an upload whose body comes slowly. */
+/** Delays a stop: an upload whose body arrives slowly. */
 async function holdUp(server: Server) {
   const connection = await connectRaw(server.url);
-  // The server answers this at once, and so tells that it has taken the request.
+  // The server responds at once, which shows that it has accepted the request.
   const head = formHead('/v1/images', 100_000).replace('\r\n\r\n', '\r\nexpect: 100-continue\r\n\r\n');
   await connection.write(head);
   await connection.until(/100 Continue/, 10_000);
@@ -78,7 +78,7 @@ async function holdUp(server: Server) {
   return connection;
 }
 
-test('the same signal twice within a second is one signal', async () => {
+test('treats the same signal twice within a second as one', async () => {
   const server = await startServer({ BODY_IDLE_SECONDS: '2' });
   await holdUp(server);
   const stopping = server.stop();
@@ -93,7 +93,7 @@ test('the same signal twice within a second is one signal', async () => {
   expect(server.log()).toContain('"msg":"stopped"');
 });
 
-test('a second signal later than that ends the process at once', async () => {
+test('exits at once on a later second signal', async () => {
   const server = await startServer();
   await holdUp(server);
   const stopping = server.stop();
@@ -104,21 +104,21 @@ test('a second signal later than that ends the process at once', async () => {
   expect(exit.ms).toBeLessThan(2_500);
 });
 
-test('a stop is quick while connections are open that ask for nothing', async () => {
+test('stops quickly with idle connections open', async () => {
   const server = await startServer();
   for (let count = 0; count < 5; count += 1) {
     const connection = await connectRaw(server.url);
     await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await connection.until(/healthy/, 2_000);
   }
-  // A connection that has never asked for anything is open as well.
+  // Also a connection that has never sent a request.
   await connectRaw(server.url);
   const exit = await server.stop('SIGINT');
   expect(exit).toMatchObject(cleanly);
   expect(exit.ms).toBeLessThan(2_000);
 });
 
-test('a request that never ends holds a stop up for SHUTDOWN_SECONDS and no longer', async () => {
+test('waits no longer than SHUTDOWN_SECONDS for a request that never ends', async () => {
   const server = await startServer({ SHUTDOWN_SECONDS: '2', BODY_IDLE_SECONDS: '60' });
   const connection = await holdUp(server);
   const exit = await server.stop();

@@ -7,7 +7,7 @@ describeQueue('in-process', {
   isShared: false,
 });
 
-test('every listener of the process is woken', () => {
+test('wakes every listener of the process', () => {
   const queue = makeInProcessQueue();
   const [first, second] = [listen(queue), listen(queue)];
   queue.wake(due());

@@ -14,8 +14,8 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const soon = { timeout: 5_000, interval: 20 };
 const began =
-  'PostgreSQL cannot tell other processes of new jobs: nothing is lost, workers look for jobs every second; connecting again';
-const ended = 'PostgreSQL tells other processes of new jobs again';
+  'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting';
+const ended = 'PostgreSQL notifies other processes of new jobs again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
   const logger = keepingLogger();
@@ -27,7 +27,7 @@ function openQueue(channel: string, connection: ClientConfig = { connectionStrin
 const ready = (queue: { trouble(): string | undefined }) =>
   expect.poll(() => queue.trouble(), soon).toBeUndefined();
 
-/** The server as it is reached through a proxy. */
+/** The server as reached through a proxy. */
 function through({ port }: TcpProxy): ClientConfig {
   const url = new URL(connectionString);
   url.host = `127.0.0.1:${port}`;
@@ -43,7 +43,7 @@ async function openProxied(heartbeatMs?: number) {
   return { ...opened, proxy, channel };
 }
 
-/** Ends the connections that listen on a channel; answers how many there were. */
+/** Terminates the connections that listen on a channel and returns how many there were. */
 async function terminate(channel: string): Promise<number> {
   const rows = await onServer(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -63,7 +63,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     isShared: true,
   });
 
-  test('a process does not hear its own wake-ups a second time', async () => {
+  test('does not receive its own wake-ups twice', async () => {
     const { queue } = openQueue(newChannel());
     await ready(queue);
     const heard = listen(queue);
@@ -72,7 +72,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     expect(heard.looks).toBe(1);
   });
 
-  test('a connection that the server ends is replaced; then every listener looks once', async () => {
+  test('replaces a connection terminated by the server, then wakes every listener once', async () => {
     const channel = newChannel();
     const [sender, { queue, logger }] = [openQueue(channel), openQueue(channel)];
     await Promise.all([ready(sender.queue), ready(queue)]);
@@ -85,7 +85,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([2, 1]);
   });
 
-  test('a server that is away holds nothing up, is told of once, and used again when it is back', async () => {
+  test('blocks nothing during an outage, logs it once, and reconnects', async () => {
     const { queue, logger, proxy, channel } = await openProxied();
     const other = openQueue(channel);
     await ready(other.queue);
@@ -94,7 +94,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     await expect
       .poll(() => queue.trouble(), soon)
       .toMatch(
-        /^PostgreSQL cannot tell other processes of new jobs now \(.+\)\. Nothing is lost: workers look for jobs every second\.$/,
+        /^PostgreSQL cannot notify other processes of new jobs \(.+\)\. Nothing is lost: workers poll for jobs every second\.$/,
       );
     queue.wake(due());
     expect(own.looks).toBe(1);
@@ -102,13 +102,13 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     expect(others.looks).toBe(0);
     await proxy.resume();
     await ready(queue);
-    // What could not be told meanwhile is told now.
+    // The wake-ups that could not be sent meanwhile are sent now.
     await expect.poll(() => others.looks, soon).toBe(1);
     expect(own.looks).toBe(2);
     expect(logger.messages()).toEqual([began, ended]);
   });
 
-  test('a connection whose other end says nothing any more is noticed and replaced', async () => {
+  test('detects and replaces a connection whose peer went silent', async () => {
     const { queue, proxy, channel } = await openProxied(400);
     const heard = listen(queue);
     proxy.fallSilent();
@@ -122,7 +122,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     await expect.poll(() => heard.looks, soon).toBe(before + 1);
   });
 
-  test('closing is quick while the server says nothing', async () => {
+  test('closes quickly while the server is silent', async () => {
     const { queue, proxy } = await openProxied();
     proxy.fallSilent();
     queue.wake(due());
@@ -131,7 +131,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     expect(performance.now() - start).toBeLessThan(1_000);
   });
 
-  test('messages that are none of ours are ignored', async () => {
+  test('ignores foreign messages', async () => {
     const channel = newChannel();
     const { queue } = openQueue(channel);
     await ready(queue);
@@ -142,7 +142,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
   });
 });
 
-test('a server that was never there fails nothing, and its password is not told', async () => {
+test('fails no call if the server was never reachable, and does not reveal its password', async () => {
   const connectionString = `postgres://user:secret@127.0.0.1:${await freePort()}/nothing`;
   const { queue, logger } = openQueue(newChannel(), { connectionString });
   const heard = listen(queue);

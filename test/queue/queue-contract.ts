@@ -3,30 +3,30 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DueJob, JobKind } from '../../src/model/job.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 
-/** A driver, and what of the contract depends on it. */
+/** A driver under test, and its capabilities. */
 export interface QueueUnderTest {
-  /** Queues of several processes on the same server that nobody else uses, all of them ready. */
+  /** Opens the queues of several processes on the same otherwise unused server, and waits until all are ready. */
   readonly open: (count: number) => Promise<WorkQueue[]>;
-  /** Whether other processes are woken up, too. */
+  /** Whether other processes are woken up too. */
   readonly isShared: boolean;
 }
 
-/** Jobs that are due; their numbers mean nothing. */
+/** Returns due jobs with arbitrary ids. */
 export const due = (kind: JobKind = 'derive', count = 1): DueJob[] =>
   Array.from({ length: count }, (_, id) => ({ id: id + 1, kind }));
 
-/** Listens, and counts its looks. */
+/** Registers a listener that counts its polls. */
 export function listen(queue: WorkQueue, kind: JobKind = 'derive') {
   const heard = { looks: 0, stop: () => undefined as void };
   heard.stop = queue.onWake(kind, () => Promise.resolve(void heard.looks++));
   return heard;
 }
 
-/** Nothing more comes after this time. */
+/** After this time, no more wake-ups arrive. */
 const quietMs = 400;
 const soon = { timeout: 1_000, interval: 5 };
 
-/** What every driver of the queue contract does. */
+/** The contract tests of every queue driver. */
 export function describeQueue(name: string, { open, isShared }: QueueUnderTest): void {
   async function openAll(count: number): Promise<WorkQueue[]> {
     const queues = await open(count);
@@ -41,7 +41,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
   }
 
   describe(`queue: ${name}`, () => {
-    test('a wake-up reaches a listener within 100 ms', async () => {
+    test('wakes a listener within 100 ms', async () => {
       const queue = await openOne();
       const { promise: woken, resolve } = Promise.withResolvers<void>();
       queue.onWake('derive', () => Promise.resolve(resolve()));
@@ -53,7 +53,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(queue.trouble()).toBeUndefined();
     });
 
-    test('only listeners of the kind are woken, and of two kinds both', async () => {
+    test('wakes only listeners of the job kind, or of both kinds', async () => {
       const queue = await openOne();
       const [derive, imports] = [listen(queue), listen(queue, 'import')];
       await sleep(quietMs);
@@ -65,7 +65,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => [derive.looks, imports.looks], soon).toEqual([1, 2]);
     });
 
-    test('every wake-up is heard, also of the same job again', async () => {
+    test('delivers every wake-up, even repeated ones of the same job', async () => {
       const queue = await openOne();
       const heard = listen(queue);
       await sleep(quietMs);
@@ -75,7 +75,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       }
     });
 
-    test('who no longer listens hears nothing', async () => {
+    test('does not wake removed listeners', async () => {
       const queue = await openOne();
       const heard = listen(queue);
       await sleep(quietMs);
@@ -86,7 +86,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(heard.looks).toBe(0);
     });
 
-    test('a wake-up for later comes when it is due', async () => {
+    test('delivers a delayed wake-up when it is due', async () => {
       const queue = await openOne();
       const heard = listen(queue);
       await sleep(quietMs);
@@ -97,7 +97,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(performance.now() - began).toBeLessThan(1_500);
     });
 
-    test('a wake-up for later does not hold up one for now', async () => {
+    test('delivers an immediate wake-up before a delayed one', async () => {
       const queue = await openOne();
       const heard = listen(queue);
       await sleep(quietMs);
@@ -106,7 +106,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => heard.looks, soon).toBe(1);
     });
 
-    test('a flood of wake-ups costs few looks', async () => {
+    test('coalesces a flood of wake-ups into few polls', async () => {
       const queue = await openOne();
       let looks = 0;
       queue.onWake('derive', async () => {
@@ -121,7 +121,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(looks).toBeLessThanOrEqual(200);
     });
 
-    test('what is announced during a look is followed by another look', async () => {
+    test('polls again after a wake-up during a poll', async () => {
       const queue = await openOne();
       const first = Promise.withResolvers<void>();
       let looks = 0;
@@ -136,7 +136,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => looks, soon).toBe(2);
     });
 
-    test('closing is quick, may be repeated, and then nothing is heard', async () => {
+    test('closes quickly and repeatedly, and delivers nothing afterwards', async () => {
       const queue = await openOne();
       const heard = listen(queue);
       await sleep(quietMs);
@@ -151,7 +151,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(heard.looks).toBe(0);
     });
 
-    test('closing waits for no listener', async () => {
+    test('does not wait for listeners when closing', async () => {
       const queue = await openOne();
       let looks = 0;
       queue.onWake('derive', () => {
@@ -168,7 +168,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
 
     if (!isShared) return;
 
-    test('an idle process is woken by another one', async () => {
+    test('wakes an idle process from another one', async () => {
       const [sender, idle] = await openAll(2);
       const heard = listen(idle!);
       await sleep(quietMs);
@@ -176,7 +176,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       await expect.poll(() => heard.looks, soon).toBe(1);
     });
 
-    test('a wake-up in the moment of a stop is heard by those who still listen, and by nobody else', async () => {
+    test('delivers a wake-up during a stop to the remaining listeners only', async () => {
       const [sender, leaving, staying] = await openAll(3);
       const left = listen(leaving!);
       await sleep(quietMs);
@@ -188,7 +188,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       expect(left.looks).toBe(0);
     });
 
-    test('a process that is full leaves wake-ups to an idle one', async () => {
+    test('leaves wake-ups to an idle process while another is busy', async () => {
       const [sender, full, idle] = await openAll(3);
       full!.onWake('derive', () => new Promise(() => undefined));
       const heard = listen(idle!);

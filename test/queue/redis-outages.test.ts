@@ -20,7 +20,7 @@ function openQueue(url: string) {
   return { queue, logger };
 }
 
-/** A queue on a Redis that runs, with a listener that has been woken once. */
+/** A queue on a running Redis, with a listener that has been woken once. */
 async function begin(redis: PrivateRedis) {
   await redis.start();
   const opened = openQueue(redis.url);
@@ -48,22 +48,22 @@ async function expectWoken(
 }
 
 const linesOf = (port: number) => ({
-  // And why, in brackets.
+  // Followed by the reason in parentheses.
   away: expect.stringContaining(
-    `Redis at 127.0.0.1:${port} cannot be used: nothing is lost, workers look for jobs every second; trying again (`,
+    `Redis at 127.0.0.1:${port} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting (`,
   ) as string,
-  back: `Redis at 127.0.0.1:${port} is used again`,
+  back: `Redis at 127.0.0.1:${port} is available again`,
 });
 
-describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
-  test('a Redis that is not there yet is used as soon as it comes', async () => {
+describe.skipIf(!hasRedisServer())('Redis outages', () => {
+  test('uses a Redis server as soon as it starts', async () => {
     const redis = await privateRedis();
     const { queue, logger } = openQueue(redis.url.replace('://', '://user:secret@'));
     const heard = listen(queue);
     queue.wake(due());
     await sleep(1_500);
     expect(queue.trouble()).toBe(
-      `Redis at 127.0.0.1:${redis.port} cannot be used now (ECONNREFUSED). Nothing is lost: workers look for jobs every second.`,
+      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). Nothing is lost: workers poll for jobs every second.`,
     );
     expect(logger.messages()).toEqual([linesOf(redis.port).away]);
     await redis.start();
@@ -73,7 +73,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('secret');
   });
 
-  test('a Redis that is killed and comes back empty is used again, with two lines in the log', async () => {
+  test('reconnects to a Redis that was killed and restarted empty, and logs two lines', async () => {
     const redis = await privateRedis();
     const { queue, logger, heard } = await begin(redis);
     await redis.kill();
@@ -82,13 +82,13 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, heard);
-    expect(logger.messages().filter((line) => !line.startsWith('a wake-up by'))).toEqual([
+    expect(logger.messages().filter((line) => !line.startsWith('reading a wake-up'))).toEqual([
       linesOf(redis.port).away,
       linesOf(redis.port).back,
     ]);
   });
 
-  test('emptying Redis loses wake-ups only: the next one is heard', async () => {
+  test('loses only wake-ups when Redis is flushed', async () => {
     const redis = await privateRedis();
     const { queue, heard, logger } = await begin(redis);
     for (let round = 0; round < 3; round++) {
@@ -98,7 +98,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(logger.messages('warn')).toEqual([]);
   });
 
-  test('emptying Redis in the middle of a look does no harm', async () => {
+  test('survives a flush of Redis during a poll', async () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
@@ -134,7 +134,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     await expectWoken(queue, heard, 15_000);
   });
 
-  test('a wrong password is told, and the password is not', async () => {
+  test('reports a wrong password without revealing it', async () => {
     const redis = await privateRedis('--requirepass', 'right');
     await redis.start();
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
@@ -145,7 +145,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
   });
 
-  test('a number of a database that the server does not have is told, and no other database is used', async () => {
+  test('reports a missing database number and uses no other database', async () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
@@ -156,7 +156,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(await redis.command('DBSIZE')).toBe(0);
   });
 
-  test('a Redis without memory is told of, until it takes wake-ups again', async () => {
+  test('reports a Redis out of memory until it accepts wake-ups again', async () => {
     const redis = await privateRedis();
     const { queue, heard, logger } = await begin(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
@@ -169,18 +169,18 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(logger.messages('warn')).toHaveLength(1);
   });
 
-  test('a Redis that may throw messages away is warned of, once', async () => {
+  test('warns once about a Redis that may evict messages', async () => {
     const redis = await privateRedis('--maxmemory-policy', 'allkeys-lru');
     const { queue, heard, logger } = await begin(redis);
     await redis.kill();
     await redis.start();
     await expectWoken(queue, heard);
     expect(logger.messages('warn').filter((line) => line.includes('maxmemory-policy'))).toEqual([
-      'Redis may throw wake-ups away when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
+      'Redis may evict wake-ups when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
     ]);
   });
 
-  test('a Redis that tells nothing about itself is used all the same', async () => {
+  test('uses a Redis that hides its version and configuration', async () => {
     const redis = await privateRedis();
     await redis.start();
     await redis.command('ACL', 'SETUSER', 'user', 'on', '>secret', '~*', '&*', '+@all', '-info', '-config');
@@ -189,7 +189,7 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(logger.messages('warn')).toEqual([]);
   });
 
-  test('messages that nobody takes stay few', async () => {
+  test('limits the number of unread messages', async () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
@@ -201,14 +201,14 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     expect(await redis.command('LLEN', 'bull:vitrine-test-derive:wait')).toBeLessThan(1_400);
   });
 
-  test.each(['that was never there', 'that runs', 'that went away'])(
-    'a process with a Redis %s closes at once and ends',
-    async (which) => {
+  test.each(['that was never reachable', 'that is running', 'that was lost'])(
+    'closes at once with a Redis %s, and the process exits',
+    async (state) => {
       const redis = await privateRedis();
-      if (which !== 'that was never there') await redis.start();
+      if (state !== 'that was never reachable') await redis.start();
       const child = spawn(process.execPath, [closer, redis.url], { stdio: ['ignore', 'pipe', 'inherit'] });
       const output = text(child.stdout);
-      if (which === 'that went away') {
+      if (state === 'that was lost') {
         await sleep(700);
         await redis.kill();
       }

@@ -8,7 +8,7 @@ import { describeQueue } from './queue-contract.ts';
 
 const url = services.redisUrl ?? '';
 
-/** The server belongs to others, too. */
+/** The server is shared with others. */
 async function removeQueues(name: string): Promise<void> {
   const client = new Redis(url);
   const keys = await client.keys(`bull:${name}-*`);

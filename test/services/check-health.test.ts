@@ -67,7 +67,7 @@ test('checks database, storage, queue and decoders independently', async () => {
   await writeFile(storage.stagingDirectory, 'a file in the place of the folder');
   expect(await check.ready()).toEqual([
     passed[0],
-    { name: 'storage', error: 'The storage did not do its work (ENOTDIR).' },
+    { name: 'storage', error: 'The storage failed (ENOTDIR).' },
     ...passed.slice(2),
   ]);
   await database.close();

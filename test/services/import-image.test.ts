@@ -137,7 +137,7 @@ test('retries when the server is overloaded or unreachable', async () => {
     delaySeconds: 4,
     error: {
       code: 'source_unavailable',
-      message: expect.stringMatching(/^No HTTP answer came from the server: /),
+      message: expect.stringMatching(/^No HTTP response came from the server: /),
     },
   });
   expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });

@@ -8,12 +8,12 @@ import { testFolder } from '../support/inner/folders.ts';
 
 const run = promisify(execFile);
 const traceable = spawnSync('strace', ['-f', 'true']).status === 0;
-// Needs strace and the right to trace: elsewhere the order of the system's calls cannot be seen.
+// Needs strace and permission to trace, to observe the order of system calls.
 const whereTraceable = traceable ? test : test.skip;
 const storageModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/local.ts')).href;
 const stagingModule = pathToFileURL(join(import.meta.dirname, '../../src/storage/staging.ts')).href;
 
-/** Receives and stores a file in a traced process; answers its calls on files, in order, by short names. */
+/** Receives and stores a file in a traced process. Returns its file system calls in order, by short names. */
 async function trace(root: string): Promise<string[]> {
   const output = join(root, 'trace');
   const program = `
@@ -58,7 +58,7 @@ whereTraceable('the file, its name and its folders are on the disk before the an
   await mkdir(join(root, 'store'));
   await writeFile(join(root, 'trace'), '');
   const calls = await trace(root);
-  // The file may be synced under either of its names; its folder only once it holds the name.
+  // The file may be synced under either name, but its folder only after the link.
   expect(calls.toSorted()).toEqual(
     ['answer', 'link', 'make folder', 'sync file', 'sync folder', 'sync parent'].toSorted(),
   );

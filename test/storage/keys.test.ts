@@ -3,14 +3,14 @@ import { assertKey, originalKey, parseKey, renditionKey } from '../../src/storag
 
 const hash = 'ab12'.repeat(16);
 
-test('keys name a tenant’s content, and are parsed back to it', () => {
+test('derives keys from tenant and content, and parses them', () => {
   for (const key of [originalKey(42, hash), renditionKey(42, hash, 'thumb', '0123456789')]) {
     expect(() => assertKey(key)).not.toThrow();
     expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
   }
 });
 
-test('tenants, presets and recipes have keys of their own', () => {
+test('gives tenants, presets and recipes different keys', () => {
   const keys = [
     originalKey(1, hash),
     originalKey(2, hash),
@@ -21,7 +21,7 @@ test('tenants, presets and recipes have keys of their own', () => {
   expect(new Set(keys).size).toBe(keys.length);
 });
 
-test('what a crash left in the middle of replacing a file belongs to the same content', () => {
+test('attributes the remains of an interrupted replacement to their content', () => {
   const key = `${originalKey(42, hash)}.0197b2a0-0000-4000-8000-000000000000`;
   expect(parseKey(key)).toEqual({ key, tenantId: 42, contentHash: hash });
 });
@@ -31,4 +31,4 @@ test.each([
   `originals/42/ab/${hash}x`,
   `originals/x/ab/${hash}`,
   `backup/originals/42/ab/${hash}`,
-])('a foreign file is not taken for ours: %s', (key) => expect(parseKey(key)).toBeUndefined());
+])('does not parse a foreign file: %s', (key) => expect(parseKey(key)).toBeUndefined());

@@ -16,7 +16,7 @@ const key = originalKey(7, 'ab'.repeat(32));
 const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 const nobody = 65_534;
 
-/** For root, permissions are no obstacle: then `work` runs as another user. */
+/** Runs `work` as another user if this one is root, whom permissions do not restrict. */
 async function withoutRoot<T>(work: () => Promise<T>): Promise<T> {
   if (process.geteuid?.() !== 0) return work();
   process.seteuid?.(nobody);
@@ -33,14 +33,14 @@ async function staged(folder: string): Promise<string> {
   return path;
 }
 
-test('a folder in the place of a file is no stored file', async () => {
+test('does not take a folder for a stored file', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await mkdir(join(root, key), { recursive: true });
   expect(await storage.stat(key)).toBeUndefined();
 });
 
-test('a folder that somebody removed meanwhile is made again', async () => {
+test('recreates a folder that was removed meanwhile', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await storage.store([{ path: await staged(root), key }], 'derived');
@@ -49,7 +49,7 @@ test('a folder that somebody removed meanwhile is made again', async () => {
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
-test('a store that cannot be written to is a failure of the storage, to be retried', async () => {
+test('reports an unwritable store as a transient storage failure', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const path = await staged(root);
@@ -60,7 +60,7 @@ test('a store that cannot be written to is a failure of the storage, to be retri
   expect((await storage.readAll(key)).toString()).toBe('x');
 });
 
-test('a store whose folder went away says so in its check and its free bytes', async () => {
+test('reports a missing root folder in its check and its free bytes', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   await rm(root, { recursive: true });
@@ -68,7 +68,7 @@ test('a store whose folder went away says so in its check and its free bytes', a
   await expect(storage.freeBytes()).rejects.toMatchObject(failed);
 });
 
-test('a folder without permission is a failure of the storage, and no file is lost', async () => {
+test('reports a folder without permission as a storage failure, not as a missing file', async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const path = await staged(root);
@@ -83,7 +83,7 @@ test('a folder without permission is a failure of the storage, and no file is lo
   expect(await readdir(join(root, '.staging'))).toHaveLength(1);
 });
 
-test('the system’s own words, which hold paths, stay out of the sentence', async () => {
+test("keeps the system's message, which contains paths, out of the error", async () => {
   const root = await testFolder();
   const storage = await makeLocalStorage(root);
   const error = await storage.readAll(key).catch((thrown: unknown) => thrown);

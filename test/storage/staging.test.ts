@@ -7,13 +7,13 @@ import { AppError } from '../../src/errors.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** A stream that gives `chunks` and then fails. */
+/** A stream that yields `chunks` and then fails. */
 function* failingAfter(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
   yield* chunks;
   throw error;
 }
 
-test('a received file has all bytes, their number, their hash and their beginning', async () => {
+test('receives a file with its size, hash and first bytes', async () => {
   const staging = makeStaging(await testFolder());
   const chunks = [randomBytes(3000), randomBytes(3000), randomBytes(100_000)];
   const bytes = Buffer.concat(chunks);
@@ -24,7 +24,7 @@ test('a received file has all bytes, their number, their hash and their beginnin
   expect(Buffer.from(received.head)).toEqual(bytes.subarray(0, 4100));
 });
 
-test('an empty and a tiny file are received as well', async () => {
+test('receives an empty and a tiny file', async () => {
   const staging = makeStaging(await testFolder());
   const empty = await staging.receive(Readable.from([]));
   expect(empty).toMatchObject({ bytes: 0, contentHash: createHash('sha256').digest('hex') });
@@ -32,7 +32,7 @@ test('an empty and a tiny file are received as well', async () => {
   expect(Buffer.from(tiny.head).toString()).toBe('x');
 });
 
-test('files that arrive at once do not mix', async () => {
+test('keeps concurrent files apart', async () => {
   const staging = makeStaging(await testFolder());
   const contents = Array.from({ length: 20 }, () => randomBytes(50_000));
   const received = await Promise.all(contents.map((bytes) => staging.receive(Readable.from([bytes]))));
@@ -40,7 +40,7 @@ test('files that arrive at once do not mix', async () => {
   for (const [index, { path }] of received.entries()) expect(await readFile(path)).toEqual(contents[index]);
 });
 
-test('a file whose sender fails half-way is removed, and the sender’s reason is kept', async () => {
+test("removes a file whose sender fails and rethrows the sender's error", async () => {
   const folder = await testFolder();
   const reason = new AppError('body_cut_short', 'The body ended too early.');
   const source = Readable.from(failingAfter([randomBytes(5000)], reason));
@@ -48,14 +48,14 @@ test('a file whose sender fails half-way is removed, and the sender’s reason i
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('a staging folder that went away is a failure of the storage and no missing picture', async () => {
+test('reports a missing staging folder as a storage failure, not as a missing picture', async () => {
   const folder = await testFolder();
   await rm(folder, { recursive: true });
   const receiving = makeStaging(folder).receive(Readable.from([Buffer.from('x')]));
   await expect(receiving).rejects.toMatchObject({ code: 'storage_failed', failureClass: 'transient' });
 });
 
-test('discarding a file twice is fine', async () => {
+test('discards a file, also if it does not exist', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const { path } = await staging.receive(Readable.from([Buffer.from('x')]));
@@ -64,7 +64,7 @@ test('discarding a file twice is fine', async () => {
   expect(await readdir(folder)).toEqual([]);
 });
 
-test('the sweep removes what is older than asked, and only that', async () => {
+test('sweeps only files older than requested', async () => {
   const folder = await testFolder();
   const staging = makeStaging(folder);
   const [old, young] = [

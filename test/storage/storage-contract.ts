@@ -3,7 +3,7 @@ import { testReading } from './contract/reading.ts';
 import { testStoring } from './contract/storing.ts';
 import type { StorageUnderTest } from './contract/support.ts';
 
-/** What every driver of the storage contract does. `makeStorage` makes an empty store for each test. */
+/** The contract tests of every storage driver. `makeStorage` creates an empty store for each test. */
 export function describeStorage(name: string, makeStorage: () => Promise<StorageUnderTest>): void {
   describe(`storage: ${name}`, () => {
     testReading(makeStorage);

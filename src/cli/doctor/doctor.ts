@@ -1,31 +1,82 @@
-import type { Config } from '../../config.ts';
-import type { Output } from '../output.ts';
-import { checkData } from './data-checks.ts';
-import { checkPrivacy } from './privacy-checks.ts';
-import { checkQueue } from './queue-checks.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openQueue } from '../../app/open-engines.ts';
+import { checkDatabase } from './database-checks.ts';
 import type { Finding } from './finding.ts';
-import { checkVersions } from './version-checks.ts';
+import { checkPrivacy, checkStorage } from './storage-checks.ts';
+import type { Output } from '../terminal.ts';
+import type { Config } from '../../config.ts';
+import { decoderFloor, installedDecoder } from '../../imaging/decoder-floor.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
+import { isAtLeast, version } from '../../version.ts';
 
-/** `vitrine doctor`: looks at everything that Vitrine needs and says what to do about what is wrong. */
+/** Runs `vitrine doctor`: checks everything that Vitrine needs and suggests fixes. Returns the exit code. */
 export async function diagnose(config: Config, output: Output): Promise<number> {
-  const data = await checkData(config);
-  // A database that cannot be reached is told once.
-  const isReached = !data.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
-  const queue = isReached || config.queue.kind === 'redis' ? await checkQueue(config) : [];
-  const findings = [...checkVersions(), ...checkPrivacy(config), ...data, ...queue];
-  for (const finding of findings) output.write(line(finding));
+  const storage = await checkStorage(config);
+  const database = await checkDatabase(config);
+  // An unreachable database server is reported once, not again as a broken queue.
+  const isReachable = !database.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
+  const queue = isReachable || config.queue.kind === 'redis' ? await checkQueue(config) : [];
+  const findings = [...checkVersions(), ...checkPrivacy(config), ...database, ...storage, ...queue];
+  for (const finding of findings) output.write(formatFinding(finding));
   for (const warning of [...config.exposureWarnings, ...config.warnings]) output.write(`note  ${warning}\n`);
   const failed = findings.filter(({ remedy, isWarning }) => remedy !== undefined && !isWarning).length;
   output.write(
     failed === 0
-      ? '\nAll is well.\n'
-      : `\n${failed === 1 ? 'One thing needs' : `${failed} things need`} attention.\n`,
+      ? '\nEverything is fine.\n'
+      : `\n${failed === 1 ? '1 problem' : `${failed} problems`} found.\n`,
   );
   return failed === 0 ? 0 : 1;
 }
 
-function line({ subject, state, remedy, isWarning = false }: Finding): string {
-  const failed = isWarning ? 'note' : 'FAIL';
-  const head = `${remedy === undefined ? 'ok  ' : failed}  ${subject.padEnd(12)} ${state}\n`;
+function formatFinding({ subject, state, remedy, isWarning = false }: Finding): string {
+  const level = isWarning ? 'note' : 'FAIL';
+  const head = `${remedy === undefined ? 'ok  ' : level}  ${subject.padEnd(12)} ${state}\n`;
   return remedy === undefined ? head : `${head}      → ${remedy}\n`;
+}
+
+/** Older versions of Node print warnings about type stripping, or do not support it. */
+const minNodeVersion = '24.12.0';
+
+/** Checks the versions of Vitrine, Node and the image library. */
+function checkVersions(): Finding[] {
+  const node = process.versions.node;
+  const decoder = installedDecoder();
+  return [
+    { subject: 'Vitrine', state: version },
+    {
+      subject: 'Node',
+      state: `${node} (needs ${minNodeVersion})`,
+      remedy: isAtLeast(node, minNodeVersion)
+        ? undefined
+        : 'Install a newer Node, or use the npm scripts, which use the Node in node_modules.',
+    },
+    {
+      subject: 'decoder',
+      state: `sharp ${decoder} (needs ${decoderFloor.version})`,
+      remedy: isAtLeast(decoder, decoderFloor.version) ? undefined : `Run npm ci: ${decoderFloor.reason}`,
+    },
+  ];
+}
+
+const queueNames = { redis: 'Redis', postgres: 'PostgreSQL' };
+
+/** How long to wait for the queue to connect. */
+const connectMs = 3_000;
+
+/** Checks the server that wakes workers up, if there is one. */
+async function checkQueue(config: Config): Promise<Finding[]> {
+  if (config.queue.kind === 'in-process') return [];
+  const queue = await openQueue(config, await makeLogger({ ...config.log, level: 'silent' }));
+  try {
+    for (let waited = 0; queue.trouble() !== undefined && waited < connectMs; waited += 100) await sleep(100);
+    const trouble = queue.trouble();
+    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server is running.`;
+    return [
+      trouble === undefined
+        ? { subject: 'queue', state: `${queueNames[config.queue.kind]} notifies workers of new jobs` }
+        : { subject: 'queue', state: trouble, remedy },
+    ];
+  } finally {
+    await queue.close();
+  }
 }

@@ -1,22 +1,22 @@
-/** Result of one check. */
+/** The result of one check. */
 export interface Finding {
   readonly subject: string;
   readonly state: string;
-  /** What to do; only when something is wrong. */
+  /** What to do; set only if the check failed. */
   readonly remedy?: string | undefined;
-  /** Information, not a failure. */
+  /** The problem does not count as a failure. */
   readonly isWarning?: boolean;
 }
 
-/** `state` when the work succeeds; else why it failed, and `remedy`. */
+/** Runs a check. Returns `state` if it succeeds, else the reason of the failure with `remedy`. */
 export async function attempt(
   subject: string,
   state: string,
   remedy: string,
-  work: () => Promise<unknown>,
+  check: () => Promise<unknown>,
 ): Promise<Finding> {
   try {
-    await work();
+    await check();
     return { subject, state };
   } catch (error) {
     return { subject, state: error instanceof Error ? error.message : String(error), remedy };

@@ -1,11 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 
-/** What was found under the files and folders that the caller named. */
+/** The result of scanning the given files and folders. */
 export interface FoundPictures {
-  /** Paths in the order in which they are to be uploaded, each once. */
+  /** Paths in upload order, without duplicates. */
   readonly files: readonly string[];
-  /** Files in folders that are no pictures by their name, and symbolic links. */
+  /** Number of files in folders without a picture extension, and of symbolic links. */
   readonly skipped: number;
   readonly problems: readonly { readonly file: string; readonly reason: string }[];
 }
@@ -16,17 +16,17 @@ const pictureExtensions = new Set(
   ),
 );
 
-/** Finds the pictures to import: files as named, folders with everything below them. */
+/** Finds the pictures to import: given files as they are, folders recursively. */
 export async function findPictures(inputs: readonly string[]): Promise<FoundPictures> {
-  const files = new Map<string, string>();
+  const paths = new Map<string, string>();
   const problems: { file: string; reason: string }[] = [];
   let skipped = 0;
 
   async function visitInput(path: string): Promise<void> {
     const info = await stat(path);
     if (info.isDirectory()) await visitFolder(path);
-    else if (info.isFile()) files.set(resolve(path), path);
-    else problems.push({ file: path, reason: 'This is neither a file nor a folder.' });
+    else if (info.isFile()) paths.set(resolve(path), path);
+    else problems.push({ file: path, reason: 'Not a file or a folder.' });
   }
 
   async function visitFolder(folder: string): Promise<void> {
@@ -34,41 +34,41 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith('.')) continue;
       const path = join(folder, entry.name);
-      if (entry.isDirectory()) await noting(path, visitFolder);
-      // A link leads out of the tree, into a loop, or to a file of the tree that is visited anyway.
-      else if (entry.isFile() && isPictureName(entry.name)) files.set(resolve(path), path);
+      if (entry.isDirectory()) await visitOrNote(path, visitFolder);
+      // A link leads out of the tree, into a loop, or to a file that is visited anyway.
+      else if (entry.isFile() && hasPictureExtension(entry.name)) paths.set(resolve(path), path);
       else skipped += 1;
     }
   }
 
-  /** One folder that cannot be read must not stop the others. */
-  async function noting(path: string, visit: (path: string) => Promise<void>): Promise<void> {
+  /** Notes an error and continues, so that an unreadable folder does not stop the import. */
+  async function visitOrNote(path: string, visit: (path: string) => Promise<void>): Promise<void> {
     try {
       await visit(path);
     } catch (error) {
-      problems.push({ file: path, reason: pathProblem(error) });
+      problems.push({ file: path, reason: describePathError(error) });
     }
   }
 
-  for (const input of inputs) await noting(input, visitInput);
-  return { files: [...files.values()], skipped, problems };
+  for (const input of inputs) await visitOrNote(input, visitInput);
+  return { files: [...paths.values()], skipped, problems };
 }
 
-function isPictureName(name: string): boolean {
+function hasPictureExtension(name: string): boolean {
   return pictureExtensions.has(extname(name).toLowerCase());
 }
 
-const pathSentences: Readonly<Record<string, string>> = {
-  ENOENT: 'There is no such file or folder.',
-  ENOTDIR: 'There is no such file or folder.',
-  EACCES: 'It may not be read by this user.',
-  EPERM: 'It may not be read by this user.',
+const pathErrorMessages: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or folder.',
+  ENOTDIR: 'No such file or folder.',
+  EACCES: 'Permission denied.',
+  EPERM: 'Permission denied.',
 };
 
-/** A sentence for an error of the file system. */
-export function pathProblem(error: unknown): string {
+/** Describes a file system error in a sentence. */
+export function describePathError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return (
-    pathSentences[code] ?? `It cannot be read (${error instanceof Error ? error.message : String(error)}).`
+    pathErrorMessages[code] ?? `Cannot be read (${error instanceof Error ? error.message : String(error)}).`
   );
 }

@@ -1,58 +1,56 @@
 import { basename } from 'node:path';
-import { type ApiClient, ServerFailure, type UploadAnswer, type UploadMode } from '../api-client.ts';
-import type { Output } from '../output.ts';
-import { findPictures, pathProblem } from './find-pictures.ts';
-import type { ImportSummary } from './import-summary.ts';
-import { type FileResult, makeImportTally } from './import-tally.ts';
-import { type Progress, startProgress } from './progress.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ApiClient, ServerFailure, type UploadResult, type UploadMode } from '../api-client.ts';
+import { findPictures, describePathError } from './find-pictures.ts';
+import { type FileResult, type ImportSummary, makeImportTally } from './import-summary.ts';
 import { runParallel } from './run-parallel.ts';
-import { waitUntilSettled } from './settle.ts';
+import { type Output, type Progress, startProgress } from '../terminal.ts';
+import type { JobState } from '../../model/job.ts';
 
-/** What to import, where to, and how. */
+/** What to import, and how. */
 export interface ImportOptions {
   /** Files and folders. */
   readonly inputs: readonly string[];
   readonly client: Pick<ApiClient, 'uploadFile' | 'getImage' | 'health'>;
   readonly tenant: string;
-  /** Uploads at the same time. */
+  /** Concurrent uploads. */
   readonly concurrency?: number;
-  /** `queued` hands everything over first and then waits for the workers; `inline` waits for each picture. */
+  /** `queued` uploads everything first and then waits for the workers; `inline` waits for each picture. */
   readonly mode?: UploadMode;
-  /** Where the progress is shown. */
+  /** Receives the progress. */
   readonly output: Output;
-  /** Stops the import; what was done stays done and is counted. */
+  /** Stops the import. Completed uploads remain and are counted. */
   readonly signal?: AbortSignal | undefined;
 }
 
-type Accepted = Exclude<UploadAnswer, { outcome: 'refused' }>;
+type Accepted = Exclude<UploadResult, { outcome: 'refused' }>;
 
-const standardConcurrency = 4;
+const defaultConcurrency = 4;
 
 /**
- * Uploads pictures and waits until each is finished. Safe to repeat: what the tenant has is counted as known.
- * Throws `ServerFailure` if there is no server to begin with.
+ * Uploads pictures and waits until all are processed. Safe to repeat: pictures that the tenant already has count as known.
+ * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {
-  const found = await findPictures(options.inputs);
-  const total = found.files.length + found.problems.length;
+  const { files, problems, skipped } = await findPictures(options.inputs);
   const run = makeImportRun(options);
-  for (const { file, reason } of found.problems) run.tally.add(file, failed('unreadable', reason));
-  if (found.files.length > 0) {
+  for (const { file, reason } of problems) run.tally.add(file, failed('unreadable', reason));
+  if (files.length > 0) {
     await options.client.health(options.signal);
-    await run.upload(found.files);
-    await run.settleAccepted();
+    await run.upload(files);
+    await run.waitForAccepted();
   }
-  return run.tally.summary({ found: total, skipped: found.skipped, stopped: run.stopped() });
+  return run.tally.summary({ found: files.length + problems.length, skipped, stopped: run.stopReason() });
 }
 
 function makeImportRun(options: ImportOptions) {
-  const { client, tenant, concurrency = standardConcurrency, mode = 'inline', output, signal } = options;
+  const { client, tenant, concurrency = defaultConcurrency, mode = 'inline', output, signal } = options;
   const tally = makeImportTally();
-  /** Uploaded, but the server still works on them: the usual case in queued mode, a rare one in inline mode. */
-  const unsettled: [file: string, accepted: Accepted][] = [];
+  /** Uploaded but not yet processed: the normal case in queued mode, a rare one in inline mode. */
+  const unfinished: [file: string, accepted: Accepted][] = [];
   const isStopped = () => signal?.aborted === true || tally.isServerLost();
 
-  async function inParallel<Item>(
+  async function runWithProgress<Item>(
     label: string,
     items: readonly Item[],
     work: (item: Item, progress: Progress) => Promise<void>,
@@ -65,44 +63,46 @@ function makeImportRun(options: ImportOptions) {
     }
   }
 
-  /** Runs one step for a file and counts how it ends; an interrupted file is not counted. */
-  async function tallied(file: string, step: () => Promise<FileResult | null>, progress: Progress) {
-    const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : failureOf(error)));
+  /** Runs one step for a file and counts its result. Interrupted files are not counted. */
+  async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: Progress) {
+    const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));
     if (result) tally.add(file, result);
     if (result !== undefined) progress.advance();
   }
 
   async function uploadOne(file: string): Promise<FileResult | null> {
-    const answer = await client.uploadFile({ path: file, filename: basename(file), tenant, mode, signal });
-    if (answer.outcome === 'refused') return answer;
-    if (answer.status === 'completed' || answer.status === 'failed') return resultOf(answer, answer);
-    unsettled.push([file, answer]);
+    const uploaded = await client.uploadFile({ path: file, filename: basename(file), tenant, mode, signal });
+    if (uploaded.outcome === 'refused') return uploaded;
+    if (isFinished(uploaded)) return toFileResult(uploaded, uploaded);
+    unfinished.push([file, uploaded]);
     return null;
   }
 
-  async function settleOne(accepted: Accepted): Promise<FileResult> {
-    return resultOf(accepted, await waitUntilSettled(client, accepted, signal));
+  async function waitForOne(accepted: Accepted): Promise<FileResult> {
+    return toFileResult(accepted, await waitUntilFinished(client, accepted, signal));
   }
 
   return {
     tally,
     upload: (files: readonly string[]) =>
-      inParallel('Importing', files, (file, progress) => tallied(file, () => uploadOne(file), progress)),
-    async settleAccepted() {
-      if (unsettled.length === 0 || isStopped()) return;
-      await inParallel('Finishing', unsettled, ([file, accepted], progress) =>
-        tallied(file, () => settleOne(accepted), progress),
+      runWithProgress('Importing', files, (file, progress) =>
+        tallyStep(file, () => uploadOne(file), progress),
+      ),
+    async waitForAccepted() {
+      if (unfinished.length === 0 || isStopped()) return;
+      await runWithProgress('Finishing', unfinished, ([file, accepted], progress) =>
+        tallyStep(file, () => waitForOne(accepted), progress),
       );
     },
-    stopped(): ImportSummary['stopped'] {
+    stopReason(): ImportSummary['stopped'] {
       if (signal?.aborted) return 'interrupted';
       return tally.isServerLost() ? 'server-lost' : null;
     },
   };
 }
 
-/** A picture that was taken in but could not be worked on is a refusal too, only a later one. */
-function resultOf(
+/** A picture that was accepted but could not be processed counts as refused too. */
+function toFileResult(
   { outcome }: Accepted,
   { status, error }: { status: string; error: string | null },
 ): FileResult {
@@ -114,11 +114,43 @@ function resultOf(
   };
 }
 
-function failureOf(error: unknown): FileResult {
+function toFailure(error: unknown): FileResult {
   if (error instanceof ServerFailure) return failed('server_failed', error.message);
-  return failed('unreadable', pathProblem(error));
+  return failed('unreadable', describePathError(error));
 }
 
 function failed(code: string, reason: string): FileResult {
   return { outcome: 'failed', code, reason };
+}
+
+/** The state of an uploaded image. */
+interface ImageState {
+  readonly id: number;
+  readonly status: JobState;
+  readonly error: string | null;
+}
+
+const minPollMs = 200;
+const maxPollMs = 2000;
+const maxWaitMs = 10 * 60_000;
+
+/** Polls until the image is `completed` or `failed`. Retries on the server can take up to a minute. */
+async function waitUntilFinished(
+  client: Pick<ApiClient, 'getImage'>,
+  uploaded: ImageState,
+  signal?: AbortSignal,
+): Promise<ImageState> {
+  const deadline = performance.now() + maxWaitMs;
+  let image = uploaded;
+  for (let wait = minPollMs; !isFinished(image); wait = Math.min(wait * 1.5, maxPollMs)) {
+    if (performance.now() > deadline)
+      throw new ServerFailure('The upload succeeded, but the server is still processing the picture.');
+    await sleep(wait, undefined, { signal });
+    image = await client.getImage(image.id, signal);
+  }
+  return image;
+}
+
+function isFinished({ status }: Pick<ImageState, 'status'>): boolean {
+  return status === 'completed' || status === 'failed';
 }

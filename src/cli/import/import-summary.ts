@@ -1,49 +1,51 @@
 /** A file that was not imported, and why. */
-export interface FileProblem {
+interface FileProblem {
   readonly file: string;
-  /** Machine-readable name of the reason, e.g. `not_a_picture`. */
+  /** Machine-readable reason, e.g. `not_a_picture`. */
   readonly code: string;
   readonly reason: string;
 }
 
-/** What an import did. */
+/** The result of an import. */
 export interface ImportSummary {
-  /** Pictures that the named files and folders hold. */
+  /** Pictures in the given files and folders. */
   readonly found: number;
   readonly new: number;
   /** Pictures that the tenant already had. */
   readonly known: number;
-  /** Files that the server does not want: repeating does not help. */
+  /** Files that the server refused. Repeating the import does not help. */
   readonly refused: readonly FileProblem[];
-  /** Files that could not be read or sent: repeating may help. */
+  /** Files that could not be read or sent. Repeating the import may help. */
   readonly failed: readonly FileProblem[];
-  /** Files in folders that are no pictures by their name, and symbolic links. */
+  /** Number of files in folders without a picture extension, and of symbolic links. */
   readonly skipped: number;
-  /** Pictures that were not sent, or not waited for, because the import stopped. */
+  /** Pictures that were not uploaded or not awaited because the import stopped. */
   readonly notFinished: number;
-  /** Why the import stopped before its end, or null. */
+  /** Why the import stopped early, or null. */
   readonly stopped: 'interrupted' | 'server-lost' | null;
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
 
-/** Exit code of an import: 0 if every picture is in, 130 after an interrupt as shells expect it, else 1. */
+/** Returns the exit code: 0 if all pictures were imported, 130 after an interrupt as shells expect, else 1. */
 export function importExitCode(summary: ImportSummary): number {
   if (summary.stopped === 'interrupted') return 130;
   return summary.refused.length + summary.failed.length + summary.notFinished > 0 ? 1 : 0;
 }
 
-const listedWithoutGroups = 10;
-const examplesOfGroup = 3;
+/** More problems than this are grouped by their code. */
+const maxListed = 10;
+const examplesPerGroup = 3;
 
-/** The summary as text for a person. */
+/** Formats the summary as text. */
 export function describeImport(summary: ImportSummary): string {
   const lines = [
     headline(summary),
     ...describeProblems('Refused', summary.refused),
     ...describeProblems('Failed', summary.failed),
   ];
-  if (summary.skipped > 0) lines.push(`Skipped: ${count(summary.skipped, 'file')} not named as a picture.`);
+  if (summary.skipped > 0)
+    lines.push(`Skipped: ${count(summary.skipped, 'file')} without a picture extension.`);
   if (summary.stopped) lines.push(describeStop(summary));
   return `${lines.join('\n')}\n`;
 }
@@ -61,15 +63,14 @@ function headline(summary: ImportSummary): string {
 }
 
 function describeStop({ stopped, notFinished }: ImportSummary): string {
-  const why =
-    stopped === 'interrupted' ? 'Stopped on request' : 'Stopped because the server no longer answers';
-  return `${why}; ${count(notFinished, 'picture')} not finished. Running the same import again goes on from here.`;
+  const reason = stopped === 'interrupted' ? 'Interrupted' : 'Stopped because the server no longer responds';
+  return `${reason}; ${count(notFinished, 'picture')} not finished. Run the same command again to continue.`;
 }
 
-/** A few problems are listed one by one; many are grouped, because the same reason a hundred times tells nothing. */
+/** Lists a few problems individually and groups many, because repeating one reason a hundred times is no help. */
 function describeProblems(title: string, problems: readonly FileProblem[]): string[] {
   if (problems.length === 0) return [];
-  if (problems.length <= listedWithoutGroups) {
+  if (problems.length <= maxListed) {
     return [`${title}:`, ...problems.map(describeProblem)];
   }
   const groups = Object.entries(Object.groupBy(problems, ({ code }) => code));
@@ -77,11 +78,11 @@ function describeProblems(title: string, problems: readonly FileProblem[]): stri
 }
 
 function describeGroup(code: string, group: readonly FileProblem[]): string[] {
-  const rest = group.length - examplesOfGroup;
+  const omitted = group.length - examplesPerGroup;
   return [
     `  ${group.length} × ${code}, for example`,
-    ...group.slice(0, examplesOfGroup).map((problem) => `  ${describeProblem(problem)}`),
-    ...(rest > 0 ? [`    … and ${rest} more; --json lists them all`] : []),
+    ...group.slice(0, examplesPerGroup).map((problem) => `  ${describeProblem(problem)}`),
+    ...(omitted > 0 ? [`    … and ${omitted} more; --json lists them all`] : []),
   ];
 }
 
@@ -91,4 +92,44 @@ function describeProblem({ file, reason }: FileProblem): string {
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** The result for one file. */
+export type FileResult =
+  | { readonly outcome: 'new' | 'known' }
+  | { readonly outcome: 'refused' | 'failed'; readonly code: string; readonly reason: string };
+
+/** Counts the results of an import. */
+interface ImportTally {
+  add(file: string, result: FileResult): void;
+  /** Whether so many uploads in a row failed that the server must be down. */
+  isServerLost(): boolean;
+  summary(facts: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
+}
+
+const maxFailuresInRow = 8;
+
+/** Creates an empty tally and starts its clock. */
+export function makeImportTally(): ImportTally {
+  const startedAt = performance.now();
+  const counts = { new: 0, known: 0 };
+  const problems: Record<'refused' | 'failed', FileProblem[]> = { refused: [], failed: [] };
+  let failuresInRow = 0;
+
+  return {
+    add(file, result) {
+      const isServerFailure = result.outcome === 'failed' && result.code === 'server_failed';
+      failuresInRow = isServerFailure ? failuresInRow + 1 : 0;
+      if ('reason' in result)
+        problems[result.outcome].push({ file, code: result.code, reason: result.reason });
+      else counts[result.outcome] += 1;
+    },
+    isServerLost: () => failuresInRow >= maxFailuresInRow,
+    summary(facts) {
+      const done = counts.new + counts.known + problems.refused.length + problems.failed.length;
+      const seconds = (performance.now() - startedAt) / 1000;
+      const imagesPerSecond = (counts.new + counts.known) / Math.max(seconds, 0.001);
+      return { ...facts, ...counts, ...problems, notFinished: facts.found - done, seconds, imagesPerSecond };
+    },
+  };
 }

@@ -1,11 +1,11 @@
-/** Runs `work` for every item, at most `concurrency` at a time, in order; begins no more once `isStopped()`. */
+/** Runs `work` for every item in order, at most `concurrency` at a time. Starts no more once `isStopped()` is true. */
 export async function runParallel<Item>(
   items: readonly Item[],
   concurrency: number,
   isStopped: () => boolean,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  // One iterator for all runners: each takes the next item that nobody has taken.
+  // All runners share one iterator, so each takes the next remaining item.
   const remaining = items.values();
   async function runner(): Promise<void> {
     for (const item of remaining) {

@@ -1,23 +1,23 @@
 import { z } from 'zod';
 import { type ApiClient, ServerFailure, ServerRefusal } from '../api-client.ts';
-import { describeNoServer } from '../import/import-command.ts';
-import type { Output } from '../output.ts';
-import { describePurge, purgeAsJson } from './purge-summary.ts';
+import { describeServerFailure } from '../import/import-command.ts';
+import type { Output } from '../terminal.ts';
+import { describePurge, formatPurgeJson } from './purge-summary.ts';
 
-/** What `vitrine purge` was asked for. */
+/** Options of `vitrine purge`. */
 export interface PurgeCommandOptions {
   readonly client: ApiClient;
   readonly scope: 'deleted' | 'unused';
   readonly tenant?: string | undefined;
   readonly days: number;
-  /** Without it, nothing is removed. */
+  /** If false, nothing is removed. */
   readonly confirm: boolean;
   readonly token?: string | undefined;
   readonly json?: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Takes the report. */
+  /** Receives the report. */
   readonly output: Output;
-  /** Takes progress and errors. */
+  /** Receives progress and errors. */
   readonly errorOutput: Output;
 }
 
@@ -35,56 +35,56 @@ const common = {
 const unusedReport = z.object({ ...common, candidates_total: z.int(), warnings: z.array(z.string()) });
 const deletedReport = z.object({ ...common, images_to_delete: z.int(), bytes_to_delete: z.int() });
 
-/** What the server said of one or several calls, added up. */
+/** The totals of one or several calls. */
 export interface PurgeReport {
   readonly dryRun: boolean;
-  /** Images that were found at the first call. */
+  /** Images found by the first call. */
   readonly found: number;
   readonly removed: number;
   readonly files: number;
-  /** Bytes that were freed. */
+  /** Bytes freed. */
   readonly bytes: number;
-  /** Bytes that the images found would free, where the server tells. */
+  /** Bytes that removing the found images would free, if the server reports it. */
   readonly bytesToDelete?: number;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
 }
 
-interface Answer extends PurgeReport {
+interface CallReport extends PurgeReport {
   readonly remaining: number;
 }
 
-/** Runs `vitrine purge`: dry unless confirmed; prints the report, answers the exit code. */
+/** Runs `vitrine purge`, as a dry run unless confirmed. Prints the report and returns the exit code. */
 export async function runPurgeCommand(options: PurgeCommandOptions): Promise<number> {
   try {
     const report = await purgeAll(options);
-    options.output.write(options.json ? purgeAsJson(report) : describePurge(report, options.scope));
+    options.output.write(options.json ? formatPurgeJson(report) : describePurge(report, options.scope));
     return report.errors.length > 0 ? 1 : 0;
   } catch (error) {
     if (options.signal?.aborted) return 130;
     if (error instanceof ServerRefusal) options.errorOutput.write(`${error.message}\n`);
     else if (error instanceof ServerFailure)
-      options.errorOutput.write(`${describeNoServer(error, options.client.baseUrl)}\n`);
+      options.errorOutput.write(`${describeServerFailure(error, options.client.baseUrl)}\n`);
     else throw error;
     return 1;
   }
 }
 
-/** One call takes a bounded time, so a large purge is several calls. */
+/** The server limits the time of a call, so a large purge takes several calls. */
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
-  let report: Answer = await callOnce(options);
+  let report: CallReport = await callOnce(options);
   while (!report.dryRun && report.remaining > 0) {
     options.errorOutput.write(`${report.removed} images removed, ${report.remaining} to go …\n`);
     const next = await callOnce(options);
-    const progressed = next.remaining < report.remaining;
+    const hasProgressed = next.remaining < report.remaining;
     report = addUp(report, next);
-    if (!progressed) break;
+    if (!hasProgressed) break;
   }
-  const { remaining: _left, ...total } = report;
+  const { remaining: _remaining, ...total } = report;
   return total;
 }
 
-function callOnce(options: PurgeCommandOptions): Promise<Answer> {
+function callOnce(options: PurgeCommandOptions): Promise<CallReport> {
   return options.scope === 'unused' ? purgeUnused(options) : purgeDeleted(options);
 }
 
@@ -95,46 +95,58 @@ async function purgeUnused({
   confirm,
   token,
   signal,
-}: PurgeCommandOptions): Promise<Answer> {
+}: PurgeCommandOptions): Promise<CallReport> {
   const body = { dry_run: !confirm, tenant, min_age_days: days };
-  const answer = await client.postJson('/v1/purge', body, unusedReport, signal, confirmation(confirm, token));
-  return { ...answerOf(answer), found: answer.candidates_total, warnings: answer.warnings };
+  const response = await client.postJson(
+    '/v1/purge',
+    body,
+    unusedReport,
+    signal,
+    confirmationHeader(confirm, token),
+  );
+  return { ...toReport(response), found: response.candidates_total, warnings: response.warnings };
 }
 
-async function purgeDeleted({ client, days, confirm, token, signal }: PurgeCommandOptions): Promise<Answer> {
-  const answer = await client.postJson(
+async function purgeDeleted({
+  client,
+  days,
+  confirm,
+  token,
+  signal,
+}: PurgeCommandOptions): Promise<CallReport> {
+  const response = await client.postJson(
     '/v1/purge/deleted',
     { dry_run: !confirm, days },
     deletedReport,
     signal,
-    confirmation(confirm, token),
+    confirmationHeader(confirm, token),
   );
   return {
-    ...answerOf(answer),
-    found: answer.images_to_delete,
-    bytesToDelete: answer.bytes_to_delete,
+    ...toReport(response),
+    found: response.images_to_delete,
+    bytesToDelete: response.bytes_to_delete,
     warnings: [],
   };
 }
 
-/** The header that confirms a purge; non-ASCII text is encoded as UTF-8. A dry run does not send the token. */
-function confirmation(confirm: boolean, token: string | undefined): Record<string, string> {
+/** Returns the header that confirms a purge, with non-ASCII text encoded as UTF-8. A dry run does not send the token. */
+function confirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };
 }
 
-function answerOf(answer: z.output<z.ZodObject<typeof common>>) {
+function toReport(response: z.output<z.ZodObject<typeof common>>) {
   return {
-    dryRun: answer.dry_run,
-    removed: answer.deleted_count,
-    files: answer.deleted_files,
-    bytes: answer.deleted_bytes,
-    remaining: answer.remaining,
-    errors: answer.errors,
+    dryRun: response.dry_run,
+    removed: response.deleted_count,
+    files: response.deleted_files,
+    bytes: response.deleted_bytes,
+    remaining: response.remaining,
+    errors: response.errors,
   };
 }
 
-function addUp(first: Answer, next: Answer): Answer {
+function addUp(first: CallReport, next: CallReport): CallReport {
   return {
     ...next,
     found: first.found,

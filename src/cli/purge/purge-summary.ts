@@ -1,6 +1,6 @@
 import type { PurgeReport } from './purge-command.ts';
 
-/** The report of a purge as lines for a person. */
+/** Formats the report as text. */
 export function describePurge(report: PurgeReport, scope: 'deleted' | 'unused'): string {
   const lines = [
     ...report.warnings.map((warning) => `Note: ${warning}`),
@@ -10,30 +10,30 @@ export function describePurge(report: PurgeReport, scope: 'deleted' | 'unused'):
   return `${lines.join('\n')}\n`;
 }
 
-/** The report for programs, in the words of the API. */
-export function purgeAsJson(report: PurgeReport): string {
-  const inApiWords = {
+/** Formats the report as JSON with the field names of the API. */
+export function formatPurgeJson(report: PurgeReport): string {
+  const fields = {
     dry_run: report.dryRun,
     found: report.found,
     deleted_count: report.removed,
     deleted_files: report.files,
     deleted_bytes: report.bytes,
-    // Left out of the JSON where the server does not tell.
+    // Omitted if the server does not report it.
     bytes_to_delete: report.bytesToDelete,
     warnings: report.warnings,
     errors: report.errors,
   };
-  return `${JSON.stringify(inApiWords, null, 2)}\n`;
+  return `${JSON.stringify(fields, null, 2)}\n`;
 }
 
 function describeDryRun({ found, bytesToDelete }: PurgeReport, scope: 'deleted' | 'unused'): string {
-  if (found === 0) return `There is no ${scope} image to remove.`;
-  const size = bytesToDelete === undefined ? '' : ` and free ${inWords(bytesToDelete)}`;
-  return `${images(found, scope)} would be removed${size}. Nothing was removed: add --confirm to do it.`;
+  if (found === 0) return `There are no ${scope} images to remove.`;
+  const size = bytesToDelete === undefined ? '' : ` and free ${formatBytes(bytesToDelete)}`;
+  return `${images(found, scope)} would be removed${size}. Nothing was removed: add --confirm to proceed.`;
 }
 
 function describeRun({ removed, files, bytes }: PurgeReport): string {
-  return `${images(removed)} removed; ${files === 1 ? 'one file' : `${files} files`} and ${inWords(bytes)} freed.`;
+  return `${images(removed)} removed; ${files === 1 ? 'one file' : `${files} files`} and ${formatBytes(bytes)} freed.`;
 }
 
 function images(count: number, scope?: string): string {
@@ -41,7 +41,7 @@ function images(count: number, scope?: string): string {
   return count === 1 ? `One ${what}image` : `${count} ${what}images`;
 }
 
-function inWords(bytes: number): string {
+function formatBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
   const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
   return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;

@@ -8,21 +8,21 @@ import { shoe } from './products/shoe.ts';
 import { watch } from './products/watch.ts';
 import { makeRandom, type Random } from './random.ts';
 
-/** A picture of the sample catalog, before it is drawn. */
+/** A picture of the sample catalog that is yet to be drawn. */
 export interface PlannedPicture {
   readonly filename: string;
   readonly kind: ProductKind;
   readonly colour: Colour;
   readonly view: View;
-  /** Seed of the product's form, the same for all its pictures. */
-  readonly formSeed: string;
-  /** Longer side in pixels. */
+  /** Seed of the product's shape, the same for all its pictures. */
+  readonly shapeSeed: string;
+  /** Length of the longer side, in pixels. */
   readonly longSide: number;
 }
 
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
-/** Plans the pictures of a catalog of `products` products: two or three colours each, from two or three sides. */
+/** Plans the pictures of `products` products: two or three colours each, with two or three views per colour. */
 export function planCatalog(products: number, seed: string): PlannedPicture[] {
   return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
 }
@@ -34,14 +34,14 @@ function planProduct(index: number, seed: string): PlannedPicture[] {
   const longSide = random.pick([1200, 1300, 1400, 1500, 1600]);
   const chosen = chooseColours(random, 2 + (index % 2));
   return chosen.flatMap((colour, position) => {
-    // Shops photograph the detail once: it looks the same in every colour.
+    // Shops photograph the detail only once, because it looks the same in every colour.
     const views: View[] = position === 0 ? ['main', 'back', 'detail'] : ['main', 'back'];
     return views.map((view) => ({
       filename: `${sku}-${colour.name}_${view}.jpg`,
       kind,
       colour,
       view,
-      formSeed: `${seed}/${sku}/form`,
+      shapeSeed: `${seed}/${sku}/form`,
       longSide,
     }));
   });

@@ -1,13 +1,13 @@
-/** A colour that products of the sample catalog come in. */
+/** A product colour of the sample catalog. */
 export interface Colour {
   readonly name: string;
   /** `#rrggbb` */
   readonly hex: string;
-  /** A colour for trims that goes with it. */
+  /** A matching colour for trims. */
   readonly accent: string;
 }
 
-/** Colours of the sample catalog. */
+/** All product colours of the sample catalog. */
 export const colours: readonly [Colour, ...Colour[]] = [
   { name: 'red', hex: '#b3262e', accent: '#f3e9dc' },
   { name: 'navy', hex: '#22345c', accent: '#d9a441' },
@@ -21,7 +21,7 @@ export const colours: readonly [Colour, ...Colour[]] = [
   { name: 'blue', hex: '#3b74b9', accent: '#f5f5f5' },
 ];
 
-/** The colour between two, `share` of the way from `from` to `to`. */
+/** Mixes two colours; `share` is that of `to`, from 0 to 1. */
 export function mix(from: string, to: string, share: number): string {
   const channel = (hex: string, index: number) =>
     Number.parseInt(hex.slice(1 + index * 2, 3 + index * 2), 16);
@@ -32,12 +32,12 @@ export function mix(from: string, to: string, share: number): string {
   return `#${mixed.join('')}`;
 }
 
-/** `hex` with some white in it. */
+/** Mixes `hex` with white. */
 export function lighter(hex: string, share: number): string {
   return mix(hex, '#ffffff', share);
 }
 
-/** `hex` with some near-black in it; shadows in a lit room are never quite black. */
+/** Mixes `hex` with near-black, because shadows in a lit room are never fully black. */
 export function darker(hex: string, share: number): string {
   return mix(hex, '#0b0b10', share);
 }

@@ -1,14 +1,14 @@
 import type { Sharp } from 'sharp';
 import type { PlannedPicture } from './catalog-plan.ts';
+import { blur, type Drawing, type ProductKind, type View } from './drawing.ts';
 import { makeRandom } from './random.ts';
-import { pictureSize, studioPicture } from './studio.ts';
 
 const jpegQuality = 90;
 
-/** Draws one picture of the catalog and answers the bytes of its JPEG file. */
+/** Draws one picture of the catalog and returns its JPEG file. */
 export async function drawPicture(planned: PlannedPicture): Promise<Buffer> {
-  const { kind, colour, view, formSeed, longSide } = planned;
-  const drawing = kind.draw(colour, view, makeRandom(formSeed));
+  const { kind, colour, view, shapeSeed, longSide } = planned;
+  const drawing = kind.draw(colour, view, makeRandom(shapeSeed));
   const svg = studioPicture(drawing, view, pictureSize(kind, view, longSide));
   return (await openImage(Buffer.from(svg)))
     .flatten({ background: '#ffffff' })
@@ -16,7 +16,7 @@ export async function drawPicture(planned: PlannedPicture): Promise<Buffer> {
     .toBuffer();
 }
 
-/** The same picture as another export would have it: half as large, compressed more strongly. */
+/** Re-encodes a picture like another export: half the width, stronger compression. */
 export async function reencode(jpeg: Buffer): Promise<Buffer> {
   const image = await openImage(jpeg);
   const { width } = await image.metadata();
@@ -26,8 +26,62 @@ export async function reencode(jpeg: Buffer): Promise<Buffer> {
     .toBuffer();
 }
 
-/** The image library is loaded when it is needed, so that other commands start without it. */
+/** Loads the image library on demand, so that other commands start without it. */
 async function openImage(bytes: Buffer): Promise<Sharp> {
   const { default: sharp } = await import('sharp');
   return sharp(bytes);
+}
+
+/** The size of a picture, in pixels. */
+interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Returns the picture size for a kind of product, with the given longer side. */
+function pictureSize(kind: ProductKind, view: View, longSide: number): PictureSize {
+  const aspect = view === 'detail' ? 1 : kind.aspect;
+  return {
+    width: Math.round(longSide * Math.min(1, aspect)),
+    height: Math.round(longSide / Math.max(1, aspect)),
+  };
+}
+
+const wholeCanvas = { x: 0, y: 0, size: 1000 };
+
+/** Returns the SVG of a product in a photo studio: near-white background, soft light, soft shadow. */
+function studioPicture(drawing: Drawing, view: View, { width, height }: PictureSize): string {
+  const area = view === 'detail' ? drawing.detail : wholeCanvas;
+  // The canvas is square. A wide picture crops its empty top and bottom, a tall one its empty sides.
+  const [cropWidth, cropHeight] = [
+    Math.min(1, width / height) * area.size,
+    Math.min(1, height / width) * area.size,
+  ];
+  const [x, y] = [area.x + (area.size - cropWidth) / 2, area.y + (area.size - cropHeight) / 2];
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${x} ${y} ${cropWidth} ${cropHeight}">` +
+    `${background}${drawing.stand ? withFloorShadow(drawing.body, drawing.stand) : withDropShadow(drawing.body)}</svg>`
+  );
+}
+
+const background =
+  '<defs><radialGradient id="studio" cx="0.45" cy="0.4" r="0.8"><stop offset="0" stop-color="#ffffff"/>' +
+  '<stop offset="0.6" stop-color="#f7f7f8"/><stop offset="1" stop-color="#e6e7ea"/></radialGradient></defs>' +
+  '<rect width="1000" height="1000" fill="url(#studio)"/>';
+
+/** Adds a narrow dark shadow where the product touches the floor, and a wide faint one away from the light. */
+function withFloorShadow(body: string, { x, y, radius }: NonNullable<Drawing['stand']>): string {
+  const ellipse = (dx: number, dy: number, share: number, height: number, opacity: number, filter: string) =>
+    `<ellipse cx="${x + dx}" cy="${y + dy}" rx="${radius * share}" ry="${height}" fill="#16161c" opacity="${opacity}" filter="url(#${filter})"/>`;
+  return (
+    blur('floor-wide', 30, { from: y - 120, to: y + 140 }) +
+    blur('floor-near', 9, { from: y - 50, to: y + 60 }) +
+    ellipse(40, 10, 1.15, 38, 0.2, 'floor-wide') +
+    ellipse(6, 8, 1, 17, 0.42, 'floor-near') +
+    body
+  );
+}
+
+function withDropShadow(body: string): string {
+  return `<defs><filter id="drop" x="-20%" y="-20%" width="140%" height="140%"><feDropShadow dx="12" dy="16" stdDeviation="15" flood-color="#16161c" flood-opacity="0.3"/></filter></defs><g filter="url(#drop)">${body}</g>`;
 }

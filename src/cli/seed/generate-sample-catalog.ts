@@ -5,27 +5,27 @@ import { runParallel } from '../import/run-parallel.ts';
 import { type PlannedPicture, planCatalog } from './catalog-plan.ts';
 import { drawPicture, reencode } from './draw-picture.ts';
 
-/** What to generate, and where. */
+/** Options of the generator. */
 export interface SampleCatalogOptions {
-  /** Folder for the files; it is made if it is not there. */
+  /** Folder for the files; created if missing. */
   readonly directory: string;
   readonly products: number;
-  /** The same seed makes the same files, byte for byte. */
+  /** The same seed produces the same files, byte for byte. */
   readonly seed: string;
   readonly onFile?: (filename: string) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was generated. Names are relative to the folder. */
+/** The generated files. Names are relative to the folder. */
 export interface SampleCatalog {
   readonly files: readonly string[];
   readonly exactDuplicates: readonly string[];
   readonly nearDuplicates: readonly string[];
-  /** The one file that a server has to refuse. */
+  /** The only file that a server must refuse. */
   readonly broken: string;
 }
 
-/** A further file made from the bytes of a picture. */
+/** An additional file derived from a picture. */
 interface Variant {
   readonly filename: string;
   readonly source: PlannedPicture;
@@ -34,7 +34,7 @@ interface Variant {
 
 const brokenFilename = 'broken-upload.jpg';
 
-/** Draws a catalog of product pictures, with the flaws of a real one: copies, re-exports and one broken file. */
+/** Draws a catalog of product pictures with realistic flaws: exact copies, re-exports and one broken file. */
 export async function generateSampleCatalog(options: SampleCatalogOptions): Promise<SampleCatalog> {
   const { directory, products, seed, onFile, signal } = options;
   const pictures = planCatalog(products, seed);
@@ -63,13 +63,13 @@ export async function generateSampleCatalog(options: SampleCatalogOptions): Prom
   return { ...variants.names, files: files.sort() };
 }
 
-/** Chooses pictures for the flaws, spread over the catalog. */
+/** Picks the pictures to copy, re-export or break, spread over the catalog. */
 function planVariants(pictures: readonly PlannedPicture[]) {
   const mainViews = pictures.filter(({ view }) => view === 'main');
   const sources = (from: number, step: number) => mainViews.filter((_, index) => index % step === from);
-  const exact = sources(0, 12).map(copyOf);
-  const near = sources(1, 9).map(webExportOf);
-  const broken = mainViews.slice(0, 1).map(cutInTheMiddle);
+  const exact = sources(0, 12).map(exactCopy);
+  const near = sources(1, 9).map(webExport);
+  const broken = mainViews.slice(0, 1).map(truncatedCopy);
   const names = {
     exactDuplicates: exact.map(({ filename }) => filename),
     nearDuplicates: near.map(({ filename }) => filename),
@@ -78,16 +78,16 @@ function planVariants(pictures: readonly PlannedPicture[]) {
   return { all: [...exact, ...near, ...broken], names };
 }
 
-function copyOf(source: PlannedPicture): Variant {
+function exactCopy(source: PlannedPicture): Variant {
   return { filename: `copy-of-${source.filename}`, source, make: (jpeg) => jpeg };
 }
 
-function webExportOf(source: PlannedPicture): Variant {
+function webExport(source: PlannedPicture): Variant {
   return { filename: source.filename.replace(/\.jpg$/, '_web.jpg'), source, make: reencode };
 }
 
-/** As an upload that was interrupted leaves it behind. */
-function cutInTheMiddle(source: PlannedPicture): Variant {
+/** A file as an interrupted upload leaves it. */
+function truncatedCopy(source: PlannedPicture): Variant {
   return {
     filename: brokenFilename,
     source,

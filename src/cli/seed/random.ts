@@ -1,13 +1,14 @@
-/** Pseudo-random choices that are the same for the same seed, on every machine. */
+/** Pseudo-random choices, reproducible from the seed on every machine. */
 export interface Random {
-  /** A number from `low` up to `high`. */
+  /** Returns a number from `low` (inclusive) to `high` (exclusive). */
   between(low: number, high: number): number;
-  /** One of `choices`. */
+  /** Returns one of `choices`. */
   pick<Choice>(choices: readonly [Choice, ...Choice[]]): Choice;
+  /** Returns true with the given probability. */
   chance(probability: number): boolean;
 }
 
-/** Makes a generator from a seed of any text; it is mulberry32 behind an FNV-1a hash, both small and well known. */
+/** Creates a generator from any text: mulberry32 seeded with an FNV-1a hash, both small and well known. */
 export function makeRandom(seed: string): Random {
   let state = fnv1a(seed);
   function next(): number {

@@ -1,23 +1,113 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { type ApiClient, ServerFailure } from '../api-client.ts';
-import type { Output } from '../output.ts';
-import { describeNoServer } from '../import/import-command.ts';
-import { seedCatalog, type SeedOptions } from './seed-catalog.ts';
+import { describeServerFailure } from '../import/import-command.ts';
+import { importFiles, type ImportOptions } from '../import/import-files.ts';
+import { describeImport, importExitCode, type ImportSummary } from '../import/import-summary.ts';
+import { planCatalog } from './catalog-plan.ts';
+import { generateSampleCatalog, type SampleCatalog } from './generate-sample-catalog.ts';
+import { type Output, startProgress } from '../terminal.ts';
 
-/** Options of the command `seed`. */
-export interface SeedCommandOptions extends Omit<SeedOptions, 'client' | 'errorOutput'> {
+/** Options of `vitrine seed`. */
+interface SeedCommandOptions extends Omit<SeedOptions, 'client' | 'errorOutput'> {
   readonly client: ApiClient;
-  /** Takes progress and errors. */
+  /** Receives progress and errors. */
   readonly errorOutput: Output;
 }
 
-/** Runs `vitrine seed`: generates, imports, prints the summary, answers the exit code. */
+/** Runs `vitrine seed`: generates and imports the catalog, prints the summary and returns the exit code. */
 export async function runSeedCommand(options: SeedCommandOptions): Promise<number> {
   try {
     return (await seedCatalog(options)).exitCode;
   } catch (error) {
     if (options.signal?.aborted) return 130;
     if (!(error instanceof ServerFailure)) throw error;
-    options.errorOutput.write(`${describeNoServer(error, options.client.baseUrl)}\n`);
+    options.errorOutput.write(`${describeServerFailure(error, options.client.baseUrl)}\n`);
     return 1;
   }
+}
+
+/** What to generate, and where to import it. */
+interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurrency' | 'signal'> {
+  readonly output: Output;
+  /** Receives progress; defaults to `output`. */
+  readonly errorOutput?: Output;
+  readonly products?: number;
+  readonly seed?: string;
+  /** Folder that keeps the generated files; by default, a temporary folder that is removed afterwards. */
+  readonly keepDirectory?: string | undefined;
+}
+
+/** The imported catalog, and the exit code. */
+interface SeedResult {
+  readonly catalog: SampleCatalog;
+  readonly summary: ImportSummary;
+  /** 0 if only the broken file was refused. */
+  readonly exitCode: number;
+}
+
+const defaultProducts = 12;
+const defaultSeed = '1';
+
+/** Generates the sample catalog and imports it. @throws {ServerFailure} if the server is unreachable. */
+async function seedCatalog(options: SeedOptions): Promise<SeedResult> {
+  const { client, output, keepDirectory, signal } = options;
+  // Checked first, because drawing takes a while.
+  await client.health(signal);
+  const directory = keepDirectory ?? (await mkdtemp(join(tmpdir(), 'vitrine-seed-')));
+  try {
+    const catalog = await generateWithProgress(directory, options);
+    const inputs = catalog.files.map((file) => join(directory, file));
+    const summary = await importFiles({ ...options, inputs, output: options.errorOutput ?? output });
+    const exitCode = seedExitCode(summary, catalog);
+    output.write(describeSeed(summary, catalog, exitCode, keepDirectory));
+    return { catalog, summary, exitCode };
+  } finally {
+    if (keepDirectory === undefined) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function generateWithProgress(directory: string, options: SeedOptions): Promise<SampleCatalog> {
+  const { products = defaultProducts, seed = defaultSeed, output, errorOutput = output, signal } = options;
+  // The few additional flawed files take too little time to count.
+  const pictures = planCatalog(products, seed);
+  const names = new Set(pictures.map(({ filename }) => filename));
+  const progress = startProgress('Drawing', pictures.length, errorOutput);
+  const onFile = (filename: string) => (names.has(filename) ? progress.advance() : undefined);
+  try {
+    return await generateSampleCatalog({ directory, products, seed, signal, onFile });
+  } finally {
+    progress.stop();
+  }
+}
+
+function isExpectedRefusal(file: string, catalog: SampleCatalog): boolean {
+  return basename(file) === catalog.broken;
+}
+
+function seedExitCode(summary: ImportSummary, catalog: SampleCatalog): number {
+  const unexpected = summary.refused.filter(({ file }) => !isExpectedRefusal(file, catalog));
+  const wasBrokenRefused = summary.refused.length - unexpected.length === 1;
+  if (!wasBrokenRefused) return importExitCode(summary) || 1;
+  return importExitCode({ ...summary, refused: unexpected });
+}
+
+function describeSeed(
+  summary: ImportSummary,
+  catalog: SampleCatalog,
+  exitCode: number,
+  keepDirectory: string | undefined,
+): string {
+  const lines = [describeImport(summary).trimEnd()];
+  if (summary.stopped === null) {
+    lines.push(
+      `Exact duplicates in the catalog: ${catalog.exactDuplicates.length}; near-duplicates: ${catalog.nearDuplicates.length}.`,
+      exitCode === 0
+        ? `${catalog.broken} was refused as intended: it is a truncated JPEG file.`
+        : `Only ${catalog.broken} should have been refused.`,
+    );
+  }
+  if (keepDirectory !== undefined) lines.push(`The files are in ${keepDirectory}.`);
+  return `${lines.join('\n')}\n`;
 }

@@ -1,45 +1,46 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
-import { isSilence, NoAnswerError } from './s3-errors.ts';
+import { assertKey } from '../keys.ts';
+import { isTimeout, StorageTimeout } from './s3-errors.ts';
 
-/** Where the bucket is, and how long to wait for it. */
+/** Address of the bucket, and timeouts. */
 export interface S3ClientSettings {
   readonly region: string;
-  /** `undefined`: AWS's own. */
+  /** `undefined` for AWS. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
-  /** Longest wait for a connection, for an answer, and between two packets, in milliseconds. */
+  /** Longest wait for a connection, for a response, and between two packets, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Two clients over the same connections: they differ in what they take for silence. */
-export interface S3Clients {
-  /** For calls with a small body or none: the answer begins within the time. */
+/** Two clients that share connections and differ in their timeouts. */
+interface S3Clients {
+  /** For calls with a small body or none: the response must start within the timeout. */
   readonly calls: S3Client;
-  /** For bodies that take long to send: bytes move within the time. */
+  /** For large request bodies: data must be transferred within each timeout. */
   readonly uploads: S3Client;
   close(): void;
 }
 
-/** Most connections to the store; further calls wait for one. */
+/** Maximum number of connections to the store. Further calls wait for a free one. */
 const maxSockets = 64;
 
-/** Tries of a call that meets an error 5xx, too many requests, or a broken connection. */
+/** Attempts per call, for 5xx errors, 429 and broken connections. */
 const maxAttempts = 3;
 
-/** Keys come from AWS's own variables, files or roles. Nothing is connected yet. */
+/** Creates the clients without connecting. Credentials come from the usual AWS variables, files or roles. */
 export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   const { timeoutMs } = settings;
   const agents = {
-    httpAgent: new HttpAgent({ keepAlive: true, maxSockets: maxSockets }),
-    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: maxSockets }),
+    httpAgent: new HttpAgent({ keepAlive: true, maxSockets }),
+    httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets }),
   };
   const connectionTimeout = timeoutMs;
   const common = commonConfig(settings);
   const calls = new S3Client({
     ...common,
-    // A socket timeout of the library would also end a body whose reader is slow.
+    // The SDK's socket timeout would also abort a response body whose reader is slow.
     requestHandler: {
       ...agents,
       connectionTimeout,
@@ -53,7 +54,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
     credentials: calls.config.credentials,
     requestHandler: { ...agents, connectionTimeout, requestTimeout: 0, socketTimeout: timeoutMs },
   });
-  for (const client of [calls, uploads]) giveUpOnSilence(client, timeoutMs);
+  for (const client of [calls, uploads]) failOnTimeout(client, timeoutMs);
   return {
     calls,
     uploads,
@@ -69,27 +70,58 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
     region,
     forcePathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
-    maxAttempts: maxAttempts,
-    // SHA-256 is sent with every file. Checksums beside it are not understood by each store.
+    maxAttempts,
+    // Every file is sent with its SHA-256. Not every store supports additional checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // A connection of its own for each large body would be the price.
+    // `Expect: 100-continue` would cost a separate connection for each large body.
     expectContinueHeader: false,
-    // The library would otherwise write to the console.
+    // By default, the SDK writes to the console.
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   };
 }
 
-/** A store that is silent is not asked again in the same call: the wait would be a multiple of the time given. */
-function giveUpOnSilence(client: S3Client, timeoutMs: number): void {
+/** Prevents retries after a timeout, because a call would then take a multiple of the timeout. */
+function failOnTimeout(client: S3Client, timeoutMs: number): void {
   client.middlewareStack.add(
     (next) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        throw isSilence(error) ? new NoAnswerError(timeoutMs) : error;
+        throw isTimeout(error) ? new StorageTimeout(timeoutMs) : error;
       }
     },
-    { step: 'deserialize', priority: 'high', name: 'giveUpOnSilence' },
+    { step: 'deserialize', priority: 'high', name: 'failOnTimeout' },
   );
+}
+
+/** The part of a bucket that belongs to this installation. */
+export interface Bucket {
+  readonly calls: S3Client;
+  readonly uploads: S3Client;
+  readonly name: string;
+  /** Empty, or ends with a slash. */
+  readonly prefix: string;
+  /** Longest wait between two packets of a body, in milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** The bucket and key parameters of commands. */
+export interface ObjectName {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** Creates a bucket from its clients and settings. */
+export function makeBucket(
+  { calls, uploads }: S3Clients,
+  config: { readonly bucket: string; readonly prefix: string; readonly timeoutMs: number },
+): Bucket {
+  return { calls, uploads, name: config.bucket, prefix: config.prefix, timeoutMs: config.timeoutMs };
+}
+
+/** Returns the command parameters for `key`. Throws if it is not a valid storage key. */
+export function objectName({ name, prefix }: Bucket, key: string): ObjectName {
+  assertKey(key);
+  return { Bucket: name, Key: `${prefix}${key}` };
 }

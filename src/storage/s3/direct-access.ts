@@ -1,18 +1,18 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import type { DirectAccess, DirectUpload, ReadAddressOptions, UploadAddress } from '../storage.ts';
-import { type Bucket, objectName } from './bucket.ts';
+import { type Bucket, objectName } from './client.ts';
 import { openObject } from './read-object.ts';
-import { namingErrors } from './s3-errors.ts';
+import { withStorageErrors } from './s3-errors.ts';
 
-/** What a client says of its file goes into this header, percent-encoded: a header is no place for every letter. */
+/** The header for the client's file name, which is percent-encoded because headers allow few characters. */
 const filenameHeader = 'x-amz-meta-filename';
 
-/** @param uploadSeconds how long an address for an upload works */
+/** Creates presigned URLs for `bucket`. @param uploadSeconds validity of upload URLs */
 export function makeDirectAccess(bucket: Bucket, uploadSeconds: number): DirectAccess {
   return {
-    readAddress: (key, options) => namingErrors(() => signRead(bucket, key, options)),
-    uploadAddress: (key, upload) => namingErrors(() => signUpload(bucket, key, upload, uploadSeconds)),
+    readAddress: (key, options) => withStorageErrors(() => signRead(bucket, key, options)),
+    uploadAddress: (key, upload) => withStorageErrors(() => signUpload(bucket, key, upload, uploadSeconds)),
     async openUpload(key) {
       const { body, metadata } = await openObject(bucket, key);
       return { body, filename: decodeFilename(metadata['filename']) };
@@ -28,13 +28,13 @@ function signRead(bucket: Bucket, key: string, options: ReadAddressOptions): Pro
     ResponseContentDisposition: contentDisposition,
     ResponseCacheControl: options.cacheControl,
   };
-  // The signature covers the method.
+  // The signature includes the method.
   return method === 'HEAD'
     ? getSignedUrl(bucket.calls, new HeadObjectCommand(input), { expiresIn: seconds })
     : getSignedUrl(bucket.calls, new GetObjectCommand(input), { expiresIn: seconds });
 }
 
-/** Length and name are signed as headers: the store refuses another length, and keeps the name. */
+/** Length and name are signed as headers: the store rejects any other length, and keeps the name. */
 async function signUpload(
   bucket: Bucket,
   key: string,
@@ -60,7 +60,7 @@ async function signUpload(
   return { url, headers, expiresAt };
 }
 
-/** A client may have sent what it likes. */
+/** Returns `undefined` for an invalid encoding, which a client can send. */
 function decodeFilename(encoded: string | undefined): string | undefined {
   try {
     return encoded === undefined ? undefined : decodeURIComponent(encoded);

@@ -1,30 +1,32 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { createHash } from 'node:crypto';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import type { Bucket } from './bucket.ts';
-import { describeObject, type Put } from './put.ts';
-import { putInParts } from './put-in-parts.ts';
-import { isPassing } from './s3-errors.ts';
+import { Upload } from '@aws-sdk/lib-storage';
+import { type Bucket, objectName } from './client.ts';
+import { isTransient } from './s3-errors.ts';
 
-/** Files above this size are sent in parts. */
+/** Files above this size are sent as multipart uploads. */
 const partsFromBytes = 16 * 2 ** 20;
 
-/** Tries of a body that is streamed; the library repeats small ones by itself. */
+/** Attempts for a streamed body. The SDK itself only retries bodies in memory. */
 const streamAttempts = 3;
 
 /**
- * Sends a file with its SHA-256, so that the store refuses what arrives damaged. The object is whole or not there.
- * @throws what the library throws
+ * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at all.
+ * @throws the errors of the SDK
  */
 export async function putObject(bucket: Bucket, put: Put): Promise<void> {
-  if (put.body.bytes > partsFromBytes) return putInParts(bucket, put);
+  if (put.body.bytes > partsFromBytes) return putMultipart(bucket, put);
   for (let attempt = 1; ; attempt++) {
     const content = put.body.open();
     try {
       return await putOnce(bucket, put, content);
     } catch (error) {
       const isStream = content instanceof Readable;
-      if (!isStream || attempt === streamAttempts || !isPassing(error)) throw error;
+      if (!isStream || attempt === streamAttempts || !isTransient(error)) throw error;
       await sleep(50 * 2 ** attempt);
     } finally {
       if (content instanceof Readable) content.destroy();
@@ -35,7 +37,7 @@ export async function putObject(bucket: Bucket, put: Put): Promise<void> {
 async function putOnce(bucket: Bucket, put: Put, content: Buffer | Readable): Promise<void> {
   const { sha256 } = put.body;
   const command = new PutObjectCommand({
-    ...describeObject(bucket, put),
+    ...uploadParameters(bucket, put),
     Body: content,
     ChecksumSHA256: sha256.toString('base64'),
   });
@@ -44,18 +46,18 @@ async function putOnce(bucket: Bucket, put: Put, content: Buffer | Readable): Pr
   else await bucket.calls.send(command);
 }
 
-/** A file that cannot be read any more ends the call; unheard, its error would end the process. */
+/** Aborts the call if the file becomes unreadable. Unhandled, that error would end the process. */
 async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Readable): Promise<void> {
-  const unreadable = new AbortController();
-  content.once('error', (error) => unreadable.abort(error));
+  const readFailure = new AbortController();
+  content.once('error', (error) => readFailure.abort(error));
   try {
-    await bucket.uploads.send(command, { abortSignal: unreadable.signal });
+    await bucket.uploads.send(command, { abortSignal: readFailure.signal });
   } catch (error) {
-    throw unreadable.signal.aborted ? unreadable.signal.reason : error;
+    throw readFailure.signal.aborted ? readFailure.signal.reason : error;
   }
 }
 
-/** The signature covers the bytes too: a store that knows no checksums refuses damage all the same. */
+/** Includes the bytes in the signature, so that even a store without checksum support rejects corrupted data. */
 function signPayload(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -65,4 +67,81 @@ function signPayload(command: PutObjectCommand, sha256: string): void {
     },
     { step: 'build', name: 'signPayload' },
   );
+}
+
+/** A file to upload. */
+interface Put {
+  readonly path: string;
+  readonly key: string;
+  readonly body: FileBody;
+  /** Fails with 412 if the object already exists. */
+  readonly onlyIfNew: boolean;
+}
+
+/** Returns the parameters shared by all upload commands. */
+function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: Put) {
+  return {
+    ...objectName(bucket, key),
+    ContentLength: body.bytes,
+    // For people who browse the bucket. Vitrine's own responses take the type from the database.
+    ContentType: key.endsWith('.jpg') ? 'image/jpeg' : 'application/octet-stream',
+    ...(onlyIfNew ? { IfNoneMatch: '*' } : {}),
+  };
+}
+
+const partBytes = 8 * 2 ** 20;
+
+/** Maximum number of parts that S3 allows. */
+const maxParts = 10_000;
+
+/** Maximum number of parts in memory at once. */
+const maxParallelParts = 2;
+
+/** Uploads a large file in parts, each with its SHA-256. Removes the parts if that fails. */
+async function putMultipart(bucket: Bucket, put: Put): Promise<void> {
+  const { path, body } = put;
+  const partSize = Math.max(partBytes, Math.ceil(body.bytes / maxParts));
+  const content = createReadStream(path, { highWaterMark: 2 ** 20 });
+  const upload = new Upload({
+    client: bucket.uploads,
+    // A condition is evaluated when the parts are assembled.
+    params: { ...uploadParameters(bucket, put), Body: content, ChecksumAlgorithm: 'SHA256' },
+    partSize,
+    queueSize: maxParallelParts,
+    leavePartsOnError: false,
+  });
+  try {
+    await upload.done();
+  } finally {
+    content.destroy();
+  }
+}
+
+/** A local file, ready to be uploaded. */
+export interface FileBody {
+  readonly bytes: number;
+  /** SHA-256 of the bytes. */
+  readonly sha256: Buffer;
+  /** Returns the bytes of a small file, else a new stream for each attempt. */
+  readonly open: () => Buffer | ReadStream;
+}
+
+/** Files up to this size are read into memory, which is faster than a stream. */
+const smallBytes = 256 * 1024;
+
+/** Hashes the file again, so that the store compares the upload with the file as it is on disk now. */
+export async function readFileBody(path: string): Promise<FileBody> {
+  const { size } = await stat(path);
+  if (size <= smallBytes) {
+    const content = await readFile(path);
+    const sha256 = createHash('sha256').update(content).digest();
+    return { bytes: content.length, sha256, open: () => content };
+  }
+  return { bytes: size, sha256: await hashFile(path), open: () => createReadStream(path) };
+}
+
+async function hashFile(path: string): Promise<Buffer> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest();
 }

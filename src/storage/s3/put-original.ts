@@ -1,86 +1,85 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HeadObjectCommand } from '@aws-sdk/client-s3';
 import type { StagedFile } from '../storage.ts';
-import { type Bucket, objectName } from './bucket.ts';
-import { type FileBody, readFileBody } from './file-body.ts';
-import { putObject } from './put-object.ts';
-import { nameOf, statusOf } from './s3-errors.ts';
+import { type Bucket, objectName } from './client.ts';
+import { type FileBody, putObject, readFileBody } from './put-object.ts';
+import { errorName, httpStatus } from './s3-errors.ts';
 
-/** Stores an original; whole and durable when this returns. */
+/** Stores an original. It is complete and durable when this returns. */
 export type PutOriginal = (file: StagedFile) => Promise<void>;
 
-/** How often a put is repeated that meets another one of the same key, or an object that goes away. */
-const maxRounds = 5;
+/** Attempts when a concurrent upload of the same key, or its removal, interferes. */
+const maxAttempts = 5;
 
-/** What a store answers that does not know the condition. */
-const unknownCondition = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
+/** Errors of stores that do not support conditional uploads. */
+const unsupportedCodes = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
 
 /**
- * Originals are put under the condition that nothing lies there: an original that is known is not sent again and never
- * overwritten, except when it proves to be damaged. A store that does not know the condition is remembered, and gets
- * originals without it. The key names the content, so that overwriting is harmless.
+ * Uploads originals on the condition that the object does not exist yet: an existing original is never overwritten unless it
+ * is damaged. If the store does not support the condition, all later originals are uploaded without it. That is harmless,
+ * because the key identifies the content.
  */
 export function makePutOriginal(bucket: Bucket): PutOriginal {
-  let knowsConditions = true;
+  let supportsConditions = true;
 
-  async function putWithoutCondition(file: StagedFile, body: FileBody): Promise<void> {
+  async function putUnconditionally(file: StagedFile, body: FileBody): Promise<void> {
     await putObject(bucket, { ...file, body, onlyIfNew: false });
   }
 
-  /** True when the object is there, false when the put is to be repeated. */
+  /** Returns whether the object exists now; otherwise the upload must be retried. */
   async function putIfNew(file: StagedFile, body: FileBody): Promise<boolean> {
     try {
       await putObject(bucket, { ...file, body, onlyIfNew: true });
       return true;
     } catch (error) {
-      if (statusOf(error) === 409) return false;
-      if (statusOf(error) === 412) return settleConflict(file, body);
-      if (!isUnknownCondition(error)) throw error;
-      await putWithoutCondition(file, body);
-      knowsConditions = false;
+      if (httpStatus(error) === 409) return false;
+      if (httpStatus(error) === 412) return resolveConflict(file, body);
+      if (!isUnsupportedCondition(error)) throw error;
+      await putUnconditionally(file, body);
+      supportsConditions = false;
       return true;
     }
   }
 
-  async function settleConflict(file: StagedFile, body: FileBody): Promise<boolean> {
-    const found = await compareStored(bucket, file.key, body);
-    if (found === 'damaged') await putWithoutCondition(file, body);
-    return found !== 'missing';
+  async function resolveConflict(file: StagedFile, body: FileBody): Promise<boolean> {
+    const state = await checkStored(bucket, file.key, body);
+    if (state === 'damaged') await putUnconditionally(file, body);
+    return state !== 'missing';
   }
 
   return async (file) => {
     const body = await readFileBody(file.path);
-    for (let round = 1; knowsConditions && round <= maxRounds; round++) {
+    for (let attempt = 1; supportsConditions && attempt <= maxAttempts; attempt++) {
       if (await putIfNew(file, body)) return;
-      await sleep(50 * round);
+      await sleep(50 * attempt);
     }
-    await putWithoutCondition(file, body);
+    await putUnconditionally(file, body);
   };
 }
 
-function isUnknownCondition(error: unknown): boolean {
-  const status = statusOf(error);
-  return status === 501 || (status === 400 && unknownCondition.has(nameOf(error)));
+function isUnsupportedCondition(error: unknown): boolean {
+  const status = httpStatus(error);
+  return status === 501 || (status === 400 && unsupportedCodes.has(errorName(error)));
 }
 
-/** What lies under the key, compared by size, and by its SHA-256 when the store tells one of the whole object. */
-async function compareStored(
+/** Compares the stored object with the file by size and, if the store reports it, by SHA-256. */
+async function checkStored(
   bucket: Bucket,
   key: string,
   { bytes, sha256 }: FileBody,
-): Promise<'same' | 'damaged' | 'missing'> {
+): Promise<'intact' | 'damaged' | 'missing'> {
   const command = new HeadObjectCommand({ ...objectName(bucket, key), ChecksumMode: 'ENABLED' });
-  const found = await bucket.calls.send(command).catch((error: unknown) => {
-    if (statusOf(error) === 404) return undefined;
+  const head = await bucket.calls.send(command).catch((error: unknown) => {
+    if (httpStatus(error) === 404) return undefined;
     throw error;
   });
-  if (!found) return 'missing';
-  if (found.ContentLength !== bytes) return 'damaged';
-  const told = wholeChecksum(found.ChecksumSHA256);
-  return told === undefined || told === sha256.toString('base64') ? 'same' : 'damaged';
+  if (!head) return 'missing';
+  if (head.ContentLength !== bytes) return 'damaged';
+  const stored = fullObjectChecksum(head.ChecksumSHA256);
+  return stored === undefined || stored === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 
-/** The checksum of an object in parts is one of checksums, and ends with their number. */
-export function wholeChecksum(told: string | undefined): string | undefined {
-  return told?.includes('-') ? undefined : told;
+/** Ignores the checksum of a multipart object: it is a checksum of checksums, marked with `-` and the number of parts. */
+export function fullObjectChecksum(checksum: string | undefined): string | undefined {
+  return checksum?.includes('-') ? undefined : checksum;
 }

@@ -6,72 +6,76 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { GetObjectCommand, type GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { AppError } from '../../errors.ts';
-import { unlinkIfThere } from '../storage-errors.ts';
+import { removeIfExists } from '../storage-errors.ts';
 import type { ByteRange, LocalCopy } from '../storage.ts';
-import { type Bucket, type ObjectName, objectName } from './bucket.ts';
-import { wholeChecksum } from './put-original.ts';
-import { namingErrors } from './s3-errors.ts';
-import { watchBody } from './watched-body.ts';
+import { type Bucket, type ObjectName, objectName } from './client.ts';
+import { fullObjectChecksum } from './put-original.ts';
+import { withStorageErrors } from './s3-errors.ts';
+import { verifyBody } from './verified-body.ts';
 
-/** An object whose bytes are on their way. */
+/** An object that is being read. */
 export interface OpenObject {
   readonly body: Readable;
-  /** What a client said of its file, by lower-case names. */
+  /** Metadata of the upload, by lower-case name. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The bytes of an object, or some of them, as they come. @throws {FileMissing} @throws {AppError} `storage_failed`. */
+/** Opens an object, or a range of it, as a stream. @throws {FileMissing} @throws {AppError} `storage_failed` */
 export function openObject(bucket: Bucket, key: string, range?: ByteRange): Promise<OpenObject> {
   const command = new GetObjectCommand({
     ...objectName(bucket, key),
     ...(range ? { Range: `bytes=${range.first}-${range.last}` } : {}),
   });
-  return namingErrors(async () => {
-    const answer = await bucket.calls.send(command);
-    return { body: watch(bucket, answer, undefined), metadata: answer.Metadata ?? {} };
+  return withStorageErrors(async () => {
+    const response = await bucket.calls.send(command);
+    return { body: verifiedBody(bucket, response, undefined), metadata: response.Metadata ?? {} };
   });
 }
 
-/** The whole object in memory, compared with its checksum when the store has one. @throws as `openObject` */
+/** Reads a whole object into memory and verifies its checksum, if the store has one. @throws as `openObject` */
 export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
   const name = objectName(bucket, key);
-  return namingErrors(async () => buffer(await openVerified(bucket, name)));
+  return withStorageErrors(async () => buffer(await openVerified(bucket, name)));
 }
 
-/** The object as a file in `folder`, compared with its checksum. @throws as `openObject`; `storage_full` */
+/** Copies an object to a file in `folder` and verifies its checksum. @throws as `openObject`; `storage_full` */
 export function copyObject(bucket: Bucket, key: string, folder: string): Promise<LocalCopy> {
   const name = objectName(bucket, key);
-  return namingErrors(async () => {
+  return withStorageErrors(async () => {
     const body = await openVerified(bucket, name);
     const path = join(folder, `copy-${randomUUID()}`);
     try {
       await pipeline(body, createWriteStream(path, { flags: 'wx' }));
     } catch (error) {
-      await unlinkIfThere(path);
+      await removeIfExists(path);
       throw error;
     }
-    return { path, release: () => unlinkIfThere(path) };
+    return { path, release: () => removeIfExists(path) };
   });
 }
 
 async function openVerified(bucket: Bucket, name: ObjectName): Promise<Readable> {
   const command = new GetObjectCommand(name);
-  // Asked for by hand: the library's own check leaves the connection open when its reader goes away.
+  // Requested by hand, because the SDK's own verification leaves the connection open if the reader stops.
   command.middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };
       headers['x-amz-checksum-mode'] = 'ENABLED';
       return next(args);
     },
-    { step: 'build', name: 'askForChecksum' },
+    { step: 'build', name: 'requestChecksum' },
   );
-  const answer = await bucket.calls.send(command);
-  return watch(bucket, answer, wholeChecksum(answer.ChecksumSHA256));
+  const response = await bucket.calls.send(command);
+  return verifiedBody(bucket, response, fullObjectChecksum(response.ChecksumSHA256));
 }
 
-function watch({ timeoutMs }: Bucket, answer: GetObjectCommandOutput, sha256: string | undefined): Readable {
-  if (!(answer.Body instanceof Readable)) {
-    throw new AppError('storage_failed', 'The storage answered without a body.');
+function verifiedBody(
+  { timeoutMs }: Bucket,
+  response: GetObjectCommandOutput,
+  sha256: string | undefined,
+): Readable {
+  if (!(response.Body instanceof Readable)) {
+    throw new AppError('storage_failed', 'The storage sent a response without a body.');
   }
-  return watchBody(answer.Body, timeoutMs, { bytes: answer.ContentLength, sha256 });
+  return verifyBody(response.Body, timeoutMs, { bytes: response.ContentLength, sha256 });
 }

@@ -1,12 +1,12 @@
 import { AppError, FileMissing } from '../../errors.ts';
-import { namedWriteError } from '../storage-errors.ts';
+import { toWriteError } from '../storage-errors.ts';
 
-/** The store was silent for longer than it may be. The library does not know this error, so it does not try again. */
-export class NoAnswerError extends Error {
-  override readonly name = 'NoAnswer';
+/** The store exceeded the timeout. The SDK does not know this error and therefore does not retry. */
+export class StorageTimeout extends Error {
+  override readonly name = 'StorageTimeout';
 
   constructor(timeoutMs: number) {
-    super(`The storage did not answer within ${timeoutMs / 1000} s.`);
+    super(`The storage did not respond within ${timeoutMs / 1000} s.`);
   }
 }
 
@@ -15,75 +15,75 @@ interface S3Error extends Error {
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
-/** Whether the library ended a call because nothing came. It gives broken connections the same name, with their code. */
-export function isSilence(error: unknown): boolean {
+/** Whether a call timed out. The SDK gives broken connections the same name, but with their error code. */
+export function isTimeout(error: unknown): boolean {
   const { name, code } = error as S3Error;
   return name === 'TimeoutError' && (code === undefined || code === 'ETIMEDOUT');
 }
 
-/** HTTP status that the store answered with, if it answered. */
-export function statusOf(error: unknown): number | undefined {
+/** Returns the HTTP status of the store's response, if there was one. */
+export function httpStatus(error: unknown): number | undefined {
   return (error as S3Error).$metadata?.httpStatusCode;
 }
 
-/** The store's name of its error, such as `NoSuchKey`; a system's code, such as `ECONNREFUSED`; else `Error`. */
-export function nameOf(error: unknown): string {
+/** Returns the store's error name, e.g. `NoSuchKey`, or a system error code, e.g. `ECONNREFUSED`; else `Error`. */
+export function errorName(error: unknown): string {
   const { name, code } = error as S3Error;
-  const given = typeof code === 'string' ? code : name;
-  // It goes into sentences, and the store may send what it likes.
-  return typeof given === 'string' && /^\w[\w.-]{0,60}$/.test(given) ? given : 'Error';
+  const raw = typeof code === 'string' ? code : name;
+  // It is used in messages, and a store may send anything.
+  return typeof raw === 'string' && /^\w[\w.-]{0,60}$/.test(raw) ? raw : 'Error';
 }
 
-/** Whether an answer says that there is no such object. An answer 404 of something that is no store does not. */
-export function isMissing(error: unknown): boolean {
-  return nameOf(error) === 'NoSuchKey';
+/** Whether an error says that the object does not exist. A 404 from something other than a store does not. */
+export function isMissingObject(error: unknown): boolean {
+  return errorName(error) === 'NoSuchKey';
 }
 
 /** Whether the same call may succeed a moment later. */
-export function isPassing(error: unknown): boolean {
-  if (error instanceof NoAnswerError) return false;
-  const status = statusOf(error);
+export function isTransient(error: unknown): boolean {
+  if (error instanceof StorageTimeout) return false;
+  const status = httpStatus(error);
   if (status !== undefined) return status === 429 || (status >= 500 && status !== 501 && status !== 507);
-  return ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT'].includes(nameOf(error));
+  return ['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ETIMEDOUT'].includes(errorName(error));
 }
 
-const full = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
+const fullErrors = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage']);
 
-/** What an operator looks at first. */
-const advice: Readonly<Record<string, string>> = {
-  NoSuchBucket: 'there is no such bucket; see S3_BUCKET and S3_REGION',
-  PermanentRedirect: 'the bucket is in another region; see S3_REGION',
-  AuthorizationHeaderMalformed: 'the bucket is in another region; see S3_REGION',
-  AccessDenied: 'the keys lack a right',
-  InvalidAccessKeyId: 'the access key is not known there',
-  SignatureDoesNotMatch: 'the secret key is not the right one',
-  ExpiredToken: 'the keys have expired',
-  CredentialsProviderError: 'no access key was found',
+/** What an operator should check first, by error name. */
+const hints: Readonly<Record<string, string>> = {
+  NoSuchBucket: 'the bucket does not exist; check S3_BUCKET and S3_REGION',
+  PermanentRedirect: 'the bucket is in another region; check S3_REGION',
+  AuthorizationHeaderMalformed: 'the bucket is in another region; check S3_REGION',
+  AccessDenied: 'the credentials lack a permission',
+  InvalidAccessKeyId: 'the access key does not exist',
+  SignatureDoesNotMatch: 'the secret key is wrong',
+  ExpiredToken: 'the credentials have expired',
+  CredentialsProviderError: 'no credentials were found',
   RequestTimeTooSkewed: 'the clock of this machine is wrong',
 };
 
-/** What a call met, as an error that Vitrine names. The sentence has no key, no address and no secret in it. */
-export function namedS3Error(error: unknown): unknown {
+/** Converts an error of a call. The message contains no key, address or secret. */
+export function toStorageError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
-  if (error instanceof NoAnswerError) return new AppError('storage_failed', error.message, { cause: error });
-  if (isMissing(error)) return new FileMissing({ cause: error });
-  const [name, cause] = [nameOf(error), withoutSecrets(error)];
-  if (full.has(name) || statusOf(error) === 507) {
-    return new AppError('storage_full', `The storage is full (${name}); nothing was kept of this upload.`, {
+  if (error instanceof StorageTimeout) return new AppError('storage_failed', error.message, { cause: error });
+  if (isMissingObject(error)) return new FileMissing({ cause: error });
+  const [name, cause] = [errorName(error), withoutSecrets(error)];
+  if (fullErrors.has(name) || httpStatus(error) === 507) {
+    return new AppError('storage_full', `The storage is full (${name}); nothing of this upload was kept.`, {
       cause,
     });
   }
-  if (statusOf(error) === undefined && isSystemError(error)) return namedWriteError(error);
-  const why = advice[name] === undefined ? name : `${name}: ${advice[name]}`;
-  return new AppError('storage_failed', `The storage did not do its work (${why}).`, { cause });
+  if (httpStatus(error) === undefined && isSystemError(error)) return toWriteError(error);
+  const reason = hints[name] === undefined ? name : `${name}: ${hints[name]}`;
+  return new AppError('storage_failed', `The storage failed (${reason}).`, { cause });
 }
 
-/** Of a file or of a connection. */
+/** Whether the error is one of a file or a connection. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
-/** A refused signature is answered with all that was signed. The log does not need it. */
+/** Removes the signed data that a store returns with a rejected signature, so that it is not logged. */
 function withoutSecrets(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   for (const field of Object.keys(error)) {
@@ -94,11 +94,11 @@ function withoutSecrets(error: unknown): unknown {
   return error;
 }
 
-/** Runs `work`; what it meets leaves it as `namedS3Error` names it. */
-export async function namingErrors<T>(work: () => Promise<T>): Promise<T> {
+/** Runs `work` and converts its errors with `toStorageError`. */
+export async function withStorageErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw namedS3Error(error);
+    throw toStorageError(error);
   }
 }

@@ -1,21 +1,20 @@
 import { AbortMultipartUploadCommand, ListMultipartUploadsCommand } from '@aws-sdk/client-s3';
-import type { Bucket } from './bucket.ts';
-import { listObjects } from './list-objects.ts';
-import { removeObject } from './remove-object.ts';
-import { namingErrors } from './s3-errors.ts';
+import type { Bucket } from './client.ts';
+import { listObjects, removeObject } from './objects.ts';
+import { withStorageErrors } from './s3-errors.ts';
 
-/** Folders of finished files. Others in the bucket may hold parts that are not ours. */
+/** Folders of finished files. Unfinished multipart uploads elsewhere in the bucket may not be Vitrine's. */
 export const storedFolders = ['originals/', 'renditions/'] as const;
 
-/** Folders of what is there for a while only: files that clients sent and nobody took in yet, and checks. */
-const passingFolders = ['incoming/', 'checks/'] as const;
+/** Folders of temporary files: direct uploads that are not ingested yet, and check files. */
+const temporaryFolders = ['incoming/', 'checks/'] as const;
 
-/** Removes parts of uploads that were never put together, and passing files, all older than `olderThanMs`. */
+/** Removes unfinished multipart uploads and temporary files older than `olderThanMs`. Returns how many. */
 export async function sweepUnfinished(bucket: Bucket, olderThanMs: number): Promise<number> {
   const before = new Date(Date.now() - olderThanMs);
   let removed = 0;
-  for (const folder of passingFolders) removed += await removeOld(bucket, folder, before);
-  // Last, because some stores do not know this call.
+  for (const folder of temporaryFolders) removed += await removeOld(bucket, folder, before);
+  // Last, because some stores do not support this call.
   for (const folder of storedFolders) removed += await abortUploads(bucket, folder, before);
   return removed;
 }
@@ -47,7 +46,7 @@ async function abortUploads(bucket: Bucket, folder: string, before: Date): Promi
   return aborted;
 }
 
-/** Where the next page of uploads begins. */
+/** Position of the next page of uploads. */
 interface Markers {
   readonly KeyMarker?: string | undefined;
   readonly UploadIdMarker?: string | undefined;
@@ -55,10 +54,10 @@ interface Markers {
 
 function listUploads({ calls, name, prefix }: Bucket, folder: string, markers: Markers) {
   const command = new ListMultipartUploadsCommand({ Bucket: name, Prefix: `${prefix}${folder}`, ...markers });
-  return namingErrors(() => calls.send(command));
+  return withStorageErrors(() => calls.send(command));
 }
 
 function abortUpload({ calls, name }: Bucket, key: string | undefined, uploadId: string | undefined) {
   const command = new AbortMultipartUploadCommand({ Bucket: name, Key: key, UploadId: uploadId });
-  return namingErrors(() => calls.send(command));
+  return withStorageErrors(() => calls.send(command));
 }

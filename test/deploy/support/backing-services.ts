@@ -11,15 +11,15 @@ import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts'
 import { services } from '../../support/services.ts';
 import type { Reached } from './container.ts';
 
-/** Any number that no lock of the product has: who uses the names of the deployments holds it. */
+/** The advisory lock of tests that use the names of the deployments. Differs from the locks of the product. */
 const namesLock = 7_239_101;
 
-/** Tells what these tests made from what others did. */
+/** Marks what these tests created. */
 const mark = 'made by tests of deployments';
 
 /**
- * A role and a database of the test server, under exactly these names, while one test runs. The role owns the database
- * and may do no more, or may do everything, as the first user of an image may.
+ * Creates a role and a database with exactly these names in the test server, for one test. The role is either only the
+ * owner of the database or a superuser, like the first user of a Docker image.
  */
 export async function useDatabase(
   names: { readonly user: string; readonly password: string; readonly database: string },
@@ -41,7 +41,7 @@ export async function useDatabase(
   onTestFinished(remove);
 }
 
-/** As an administrator: an owner may not, unless a host arranges it. */
+/** As an administrator, because an owner lacks the permission unless a host grants it. */
 async function createExtension(database: string): Promise<void> {
   const client = new Client({ connectionString: urlOfDatabase(database) });
   await client.connect();
@@ -49,7 +49,7 @@ async function createExtension(database: string): Promise<void> {
   await client.end();
 }
 
-/** One test at a time uses the names, be it of another run. */
+/** Only one test at a time may use the names, even across test runs. */
 async function holdNames(): Promise<void> {
   const client = new Client({ connectionString: services.databaseUrl });
   await client.connect();
@@ -65,7 +65,7 @@ async function refuseStrangers(database: string): Promise<void> {
     throw new Error(`The test server has a database "${database}" that is not of these tests.`);
 }
 
-/** A bucket of the test store under this name, while one test runs. */
+/** Creates a bucket with this name in the test store, for one test. */
 export async function useBucket(bucket: string): Promise<void> {
   await storeClient().send(new CreateBucketCommand({ Bucket: bucket }));
   removeBucketAfterwards(bucket);
@@ -80,7 +80,7 @@ function storeClient(): S3Client {
   });
 }
 
-/** Removes a bucket with all that it holds when the test ends. */
+/** Removes a bucket and its objects at the end of the test. */
 export function removeBucketAfterwards(bucket: string): void {
   const client = storeClient();
   onTestFinished(async () => {
@@ -94,13 +94,13 @@ export function removeBucketAfterwards(bucket: string): void {
   });
 }
 
-/** A port of this machine at which a service really answers. */
+/** The local port of a running service. */
 export function targetOf(address: string): Reached['target'] {
   const { hostname, port } = new URL(address);
   return { host: hostname, port: Number(port) };
 }
 
-/** The test server of PostgreSQL. */
+/** The PostgreSQL test server. */
 export const databaseTarget = () => targetOf(urlOfDatabase('postgres'));
 
 /** The test store. */

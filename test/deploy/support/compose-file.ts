@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 import { parse } from 'yaml';
 
-/** What tests read of a service. */
+/** The parts of a service that tests check. */
 export interface ComposeService {
   readonly image?: string;
   readonly build?: { readonly context: string };
@@ -18,7 +18,7 @@ export interface ComposeService {
   readonly deploy?: { readonly resources?: { readonly limits?: { readonly memory?: string } } };
 }
 
-/** compose.yaml, with the variables of an `.env` filled in. */
+/** compose.yaml with the variables of an `.env` file substituted. */
 export interface ComposeFile {
   readonly services: Readonly<Record<string, ComposeService>>;
   readonly configs: Readonly<Record<string, { readonly content: string }>>;
@@ -28,12 +28,12 @@ export interface ComposeFile {
 
 const folder = new URL('../../../deploy/compose/', import.meta.url);
 
-/** Variables of `.env.example`. */
+/** The variables of `.env.example`. */
 export async function readExample(): Promise<Record<string, string>> {
   return parseEnv(await readFile(new URL('.env.example', folder), 'utf8')) as Record<string, string>;
 }
 
-/** Reads compose.yaml; a variable that must be set and is not is an error, as for Compose itself. */
+/** Parses compose.yaml. Throws if a required variable is missing, like Compose itself. */
 export async function readComposeFile(variables: Readonly<Record<string, string>>): Promise<ComposeFile> {
   const text = await readFile(new URL('compose.yaml', folder), 'utf8');
   return fillIn(parse(text, { merge: true }), variables) as ComposeFile;

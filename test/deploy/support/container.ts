@@ -11,7 +11,7 @@ import { forward } from './forward.ts';
 import type { Order, Plan } from './inside.ts';
 import { copyApplication, productionPackages } from './installation.ts';
 
-/** Where a name and a port of a deployment really lead: a port of this machine. */
+/** Maps a name and a port of a deployment to a port of this machine. */
 export interface Reached {
   readonly name: string;
   readonly port: number;
@@ -20,19 +20,19 @@ export interface Reached {
 
 interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'folder'> {
   readonly isFirst?: boolean;
-  /** A folder that may be written to; `shared` lies there, for several at once. */
+  /** A writable folder; containers can share its subfolder `shared`. */
   readonly writable?: string;
   readonly shared?: string;
   readonly reached: readonly Reached[];
   readonly ports?: readonly number[];
 }
 
-/** A start command that runs as in a container: with its own network, root folder and names, and as no root. */
+/** A start command that runs like in a container: with its own network, root folder and names, and not as root. */
 export interface Container {
-  /** Address of a port inside. */
+  /** Returns the URL of an inner port. */
   url(port: number): string;
   log(): string;
-  /** Runs another command in the same place. */
+  /** Runs another command in the same container. */
   run(...command: string[]): Promise<{ readonly status: number; readonly stdout: string }>;
   /** Resolves with the exit code. */
   readonly ended: Promise<number>;
@@ -44,7 +44,7 @@ const enter = fileURLToPath(new URL('enter.sh', import.meta.url));
 const code = fileURLToPath(new URL('.', import.meta.url));
 const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
 
-/** Whether this machine lets tests make namespaces; says so when it does not. */
+/** Whether this machine allows tests to create namespaces. Prints a note if not. */
 export function canContain(): boolean {
   const probe = 'ip link set lo up && mount -t tmpfs tmpfs /mnt && setpriv --reuid=1000 true';
   const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', probe], { stdio: 'ignore' });
@@ -53,7 +53,7 @@ export function canContain(): boolean {
   return false;
 }
 
-/** Waits until what runs inside says on a port that it is healthy. */
+/** Waits until the process inside reports that it is healthy. */
 export async function untilHealthy(container: Container, port: number): Promise<void> {
   for (let tries = 0; tries < 150; tries++) {
     const isHealthy = await fetch(`${container.url(port)}/healthz`).then(
@@ -66,7 +66,7 @@ export async function untilHealthy(container: Container, port: number): Promise<
   throw new Error(`Not healthy within half a minute:\n${container.log().slice(-2_000)}`);
 }
 
-/** Starts a command of a deployment. Ended with the test. */
+/** Starts a command of a deployment and stops it at the end of the test. */
 export async function startContainer(options: ContainerOptions): Promise<Container> {
   const { reached, ports = [] } = options;
   const place = await preparePlace(options);
@@ -98,7 +98,7 @@ interface Place {
   readonly application: string;
 }
 
-/** Each name gets a loopback address of its own. */
+/** Gives each name its own loopback address. */
 const addressOf = (index: number) => `127.0.1.${index + 1}`;
 
 async function preparePlace({ reached }: ContainerOptions): Promise<Place> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 
-/** What tests read of the Dockerfile: its last stage, and how packages are installed. */
+/** The parts of the Dockerfile that tests check: its last stage, and how packages are installed. */
 export interface Dockerfile {
   readonly images: readonly string[];
   readonly copies: readonly { readonly sources: readonly string[]; readonly target: string }[];
@@ -14,7 +14,7 @@ export interface Dockerfile {
   readonly volume: string;
 }
 
-/** Reads the forms of instructions that the Dockerfile uses. */
+/** Parses the instructions that the Dockerfile uses. */
 export async function readDockerfile(): Promise<Dockerfile> {
   const text = await readFile(new URL('../../../Dockerfile', import.meta.url), 'utf8');
   const instructions = text

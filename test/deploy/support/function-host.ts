@@ -9,7 +9,7 @@ import { s3Environment } from '../../support/process/s3.ts';
 /** A host that calls a function for each request, as serverless hosts do. */
 export interface FunctionHost {
   readonly url: string;
-  /** Resolves when all work is done that was announced to go on after an answer. */
+  /** Resolves when all work passed to `waitUntil` has finished. */
   afterwards(): Promise<void>;
 }
 

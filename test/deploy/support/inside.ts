@@ -4,20 +4,20 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { forward } from './forward.ts';
 
-/** What is to run in a root folder and a network of its own. */
+/** A command to run in its own root folder and network namespace. */
 export interface Plan {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly folder: string;
-  /** As the only process tree that it sees, with the number 1. */
+  /** Whether it runs as process 1 of its own PID namespace. */
   readonly isFirst: boolean;
-  /** Addresses here that lead to sockets. */
+  /** Inner addresses that are forwarded to sockets. */
   readonly reached: readonly { readonly host: string; readonly port: number; readonly socket: string }[];
-  /** Sockets that lead to ports here. */
+  /** Sockets that are forwarded to inner ports. */
   readonly published: readonly { readonly port: number; readonly socket: string }[];
 }
 
-/** What is asked of it later, one line each. */
+/** Later requests, one per line. */
 export type Order = { readonly signal: NodeJS.Signals } | { readonly run: readonly string[] };
 
 const user = ['setpriv', '--reuid=1000', '--regid=1000', '--clear-groups'];
@@ -45,7 +45,7 @@ function obey(order: Order, plan: Plan, child: ChildProcess): void {
   void run(order.run, plan);
 }
 
-/** Tells the exit code and what was printed in one line. Connections go on through this process meanwhile. */
+/** Prints exit code and output as one line. This process keeps forwarding connections meanwhile. */
 async function run(command: readonly string[], { folder: cwd, environment: env }: Plan): Promise<void> {
   const [program = '', ...args] = [...user, ...command];
   const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] });

@@ -10,7 +10,7 @@ import { readDockerfile } from './dockerfile.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** Copies what the Dockerfile copies into an image. */
+/** Copies the files that the Dockerfile copies into an image. */
 export async function copyApplication(folder: string): Promise<void> {
   for (const { sources, target } of (await readDockerfile()).copies) {
     for (const source of sources) {
@@ -21,7 +21,7 @@ export async function copyApplication(folder: string): Promise<void> {
   await mkdir(join(folder, 'node_modules'));
 }
 
-/** A folder with the packages of a production, installed as the Dockerfile installs them. */
+/** A folder with the production packages, installed like in the Dockerfile. */
 export async function productionPackages(): Promise<string> {
   const files = ['package.json', 'package-lock.json'];
   const hash = createHash('sha256');
@@ -31,9 +31,9 @@ export async function productionPackages(): Promise<string> {
   const draft = await mkdtemp(join(tmpdir(), 'vitrine-test-packages-draft-'));
   for (const name of files) await cp(join(root, name), join(draft, name));
   const [program = '', ...args] = (await readDockerfile()).install;
-  // With this machine's own settings of npm: where it finds packages is no matter of the image.
+  // Uses this machine's npm configuration: the registry does not matter here.
   await promisify(execFile)(program, args, { cwd: draft });
-  // Another test file may have been quicker; its folder is as good.
+  // Another test file may have been faster. Its folder is just as good.
   await rename(draft, kept).catch(() => rm(draft, { recursive: true, force: true }));
   return kept;
 }

@@ -11,7 +11,7 @@ import { productionPackages } from './installation.ts';
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** What tests read of vercel.json. */
+/** The parts of vercel.json that tests check. */
 export interface VercelFile {
   readonly buildCommand: string;
   readonly outputDirectory: string;
@@ -31,14 +31,14 @@ export interface VercelFile {
   readonly crons: readonly { readonly path: string; readonly schedule: string }[];
 }
 
-/** @see VercelFile */
+/** Reads vercel.json. */
 export async function readVercelFile(): Promise<VercelFile> {
   return JSON.parse(await readFile(join(root, 'vercel.json'), 'utf8')) as VercelFile;
 }
 
 /**
- * A function as Vercel would upload it: built, then only the files that its tracer finds, and those that vercel.json
- * adds, without those that it leaves out. Answers the folder, and how many bytes it holds.
+ * Builds a function like Vercel and copies only the files that its tracer finds and vercel.json includes. Returns the folder
+ * and its size in bytes.
  */
 export async function makeBundle(): Promise<{ readonly folder: string; readonly bytes: number }> {
   const project = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
@@ -66,7 +66,7 @@ export async function makeBundle(): Promise<{ readonly folder: string; readonly 
   return { folder, bytes };
 }
 
-/** Builds with all packages, as Vercel does; traces with those of a production, which are the only ones needed. */
+/** Builds with all packages, like Vercel, and traces with the production packages, which must suffice. */
 async function buildIn(project: string): Promise<void> {
   const sources = ['src', 'scripts', 'api', 'deploy', 'package.json', 'tsconfig.json', 'tsconfig.build.json'];
   for (const name of sources) await cp(join(root, name), join(project, name), { recursive: true });

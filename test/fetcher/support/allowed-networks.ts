@@ -1,4 +1,4 @@
-/** Rules that open every port of these networks. */
+/** Returns rules that allow every port of these networks. */
 export function allow(...networks: readonly string[]) {
   return { allowedNetworks: networks.map((network) => ({ network, port: undefined })) };
 }

@@ -1,19 +1,19 @@
 import { serve } from './origin.ts';
 
-/** Servers that nothing may ever reach: they stand for what lies inside an operator's network. */
+/** Servers that no import may reach: they represent an operator's internal network. */
 export interface Canaries {
-  /** URLs of the canaries in many notations, and of addresses that the system takes for this machine. */
+  /** URLs of the canaries in many notations, and of addresses that the system maps to this machine. */
   readonly targets: readonly string[];
   /** Port of the canary on 127.0.0.2. */
   readonly port: number;
-  /** Connections that reached a canary. */
+  /** Number of connections to a canary. */
   connections(): number;
   close(): Promise<void>;
 }
 
 const picture = 'no picture must come from here';
 
-/** Canaries on 127.0.0.2 and, where the machine has it, on ::1. */
+/** Starts canaries on 127.0.0.2 and, if available, on ::1. */
 export async function serveCanaries(): Promise<Canaries> {
   const v4 = await serve((_request, response) => response.end(picture), '127.0.0.2');
   const v6 = await serve((_request, response) => response.end(picture), '::1').catch(() => undefined);

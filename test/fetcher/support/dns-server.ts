@@ -2,22 +2,22 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type Answer, decode, encode } from 'dns-packet';
 
-/** What a name answers: records, nothing at all, or an error code of DNS (3 is "no such name"). */
+/** The response for a name: records, none at all, or a DNS error code (3 is NXDOMAIN). */
 export type DnsReply = readonly Answer[] | 'silence' | number;
 
-/** Decides on the `nth` question (from 1) for one type of one name. */
+/** Returns the response to the `nth` query (from 1) of one type for one name. */
 export type DnsScript = (type: 'A' | 'AAAA', nth: number) => DnsReply;
 
-/** A name server on loopback. */
+/** A DNS server on loopback. */
 export interface DnsServer {
-  /** As a resolver takes it. */
+  /** The address in the format of a resolver. */
   readonly address: string;
-  /** How often `name` was asked for `type`. */
+  /** Number of queries for `name` and `type`. */
   asked(name: string, type: 'A' | 'AAAA'): number;
   close(): void;
 }
 
-/** Answers for the names of `scripts`, and "no such name" for all others. */
+/** Starts a server for the names in `scripts`; all other names get NXDOMAIN. */
 export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Promise<DnsServer> {
   const counts = new Map<string, number>();
   const socket = createSocket('udp4');
@@ -41,7 +41,7 @@ export async function serveDns(scripts: Readonly<Record<string, DnsScript>>): Pr
   };
 }
 
-/** A name with fixed addresses; IPv6 ones have a colon. */
+/** A name with fixed addresses, IPv4 or IPv6. */
 export function fixed(name: string, ...addresses: readonly string[]): DnsScript {
   return (type) =>
     addresses

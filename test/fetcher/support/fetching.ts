@@ -3,7 +3,7 @@ import { AppError } from '../../../src/errors.ts';
 import { type Fetcher, type FetcherOptions, makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
 import { allow } from './allowed-networks.ts';
 
-/** A downloader that may reach 127.0.0.1 and asks no name server unless it is given one. */
+/** Creates a downloader that may connect to 127.0.0.1 and queries no DNS server unless given one. */
 export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
   return makeFetcher({
     ...allow('127.0.0.1/32'),
@@ -14,13 +14,13 @@ export function testFetcher(options: Partial<FetcherOptions> = {}): Fetcher {
     idleMs: 5_000,
     totalMs: 10_000,
     userAgent: 'Vitrine test',
-    // Port 1 answers nothing; the machine's own name servers are never asked.
+    // Port 1 never responds, so that the machine's own name servers are not queried.
     dnsServers: ['127.0.0.1:1'],
     ...options,
   });
 }
 
-/** Downloads all of `url`. */
+/** Downloads `url` completely. */
 export async function download(fetcher: Fetcher, url: string, signal = new AbortController().signal) {
   const picture = await fetcher.fetch(url, signal);
   const chunks: Buffer[] = [];
@@ -28,7 +28,7 @@ export async function download(fetcher: Fetcher, url: string, signal = new Abort
   return { ...picture, bytes: Buffer.concat(chunks) };
 }
 
-/** The named error that downloading `url` ends with. */
+/** Returns the error of downloading `url`. */
 export async function refusal(fetcher: Fetcher, url: string): Promise<Pick<AppError, 'code' | 'message'>> {
   try {
     await download(fetcher, url);
@@ -39,7 +39,7 @@ export async function refusal(fetcher: Fetcher, url: string): Promise<Pick<AppEr
   throw new Error('The download was not refused.');
 }
 
-/** Waits until a server has no open connection; fails after two seconds. */
+/** Waits until a server has no open connections; fails after two seconds. */
 export async function allClosed(server: { open(): Promise<number> }): Promise<void> {
   const began = performance.now();
   while ((await server.open()) > 0) {

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-/** An address as one number. */
+/** Returns an address as a number. */
 function toNumber(bytes: readonly number[]): bigint {
   return bytes.reduce((number, byte) => number * 256n + BigInt(byte), 0n);
 }
@@ -9,7 +9,7 @@ function toBytes(number: bigint, length: number): number[] {
   return Array.from({ length }, (_, index) => Number((number >> BigInt(8 * (length - 1 - index))) & 255n));
 }
 
-/** The first, the middle and the last address of a range. */
+/** Returns the first, the middle and the last address of a range. */
 export function samples([first, last]: readonly [string, string]): string[] {
   const [low, high] = [first, last].map((text) => ipaddr.parse(text).toByteArray());
   const [from, to] = [toNumber(low ?? []), toNumber(high ?? [])];
@@ -19,7 +19,7 @@ export function samples([first, last]: readonly [string, string]): string[] {
   return [...new Set(all)];
 }
 
-/** Every way in which a URL may write one IPv4 address. */
+/** Returns every notation of an IPv4 address in a URL. */
 export function v4Notations(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const number = toNumber(bytes);
@@ -44,7 +44,7 @@ export function v4Notations(address: string): string[] {
   ];
 }
 
-/** Every way in which IPv6 carries one IPv4 address. */
+/** Returns every way to embed an IPv4 address in IPv6. */
 export function v6Embeddings(address: string): string[] {
   const bytes = ipaddr.IPv4.parse(address).toByteArray();
   const words = (of: readonly number[]) => {

@@ -5,29 +5,29 @@ import { type AddressInfo, createServer, type Server as TcpServer } from 'node:n
 /** A server on loopback. */
 interface Listening {
   readonly port: number;
-  /** Connections that were ever made. */
+  /** Total number of connections. */
   connections(): number;
-  /** Connections that are open now. */
+  /** Number of open connections. */
   open(): Promise<number>;
   close(): Promise<void>;
 }
 
-/** An HTTP server on `host`. */
+/** Starts an HTTP server on `host`. */
 export function serve(listener: RequestListener, host = '127.0.0.1'): Promise<Listening> {
   return listen(createHttpServer({ keepAliveTimeout: 60_000 }, listener), host);
 }
 
-/** A server that says `greeting`, if anything, to every connection and keeps it open. */
+/** A server that sends `greeting`, if given, on every connection and keeps it open. */
 export function serveRaw(greeting = '', host = '127.0.0.1'): Promise<Listening> {
   const server = createServer((socket) => {
-    // Read, else the end of the connection would never be seen.
+    // Without reading, the end of the connection would never be noticed.
     socket.on('error', () => {}).resume();
     if (greeting) socket.write(greeting);
   });
   return listen(server, host);
 }
 
-/** A server that answers each connection's first bytes with these, in pieces, and closes it. */
+/** A server that responds to the first bytes of each connection with these pieces, then closes it. */
 export function serveAnswer(pieces: readonly (string | Buffer)[], host = '127.0.0.1'): Promise<Listening> {
   const server = createServer((socket) => {
     socket
@@ -40,7 +40,7 @@ export function serveAnswer(pieces: readonly (string | Buffer)[], host = '127.0.
   return listen(server, host);
 }
 
-/** Makes `server` listen on a free port of `host`. */
+/** Starts `server` on a free port of `host`. */
 export async function listen(server: Server | TcpServer, host = '127.0.0.1'): Promise<Listening> {
   let made = 0;
   const sockets = new Set<{ destroy(): void }>();

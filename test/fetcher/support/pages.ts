@@ -6,7 +6,7 @@ import { serve } from './origin.ts';
 
 export const mebibyte = 1024 * 1024;
 
-/** Sends a byte at a time until the other side is gone. */
+/** Sends one byte at a time until the client disconnects. */
 async function drip(response: ServerResponse, pause: number): Promise<void> {
   while (!response.destroyed) {
     response.write('x');
@@ -53,7 +53,10 @@ const pages: Readonly<Record<string, RequestListener>> = {
   '/loop': (_request, response) => void response.writeHead(302, { location: '/loop' }).end(),
 };
 
-/** A server with good and bad pages; `/status/<n>` answers that status, `/redirects/<n>` leads to /a.jpg in so many. */
+/**
+ * Starts a server with valid and broken pages. `/status/<n>` responds with that status; `/redirects/<n>` reaches /a.jpg after
+ * n redirects.
+ */
 export async function servePages() {
   const requests: IncomingMessage[] = [];
   const server = await serve((request, response) => {
@@ -70,7 +73,7 @@ export async function servePages() {
     ...server,
     requests,
     at,
-    /** The error of a download under its own limits, with the proof that its connection is gone. */
+    /** Returns the error of a download with these limits, and checks that its connection is closed. */
     async refusal(path: string, options: Partial<FetcherOptions> = {}) {
       const error = await refusal(testFetcher(options), at(path));
       await allClosed(server);

@@ -30,7 +30,7 @@ export const specialV4: readonly (readonly [first: string, last: string])[] = [
 
 const ones = 'ffff:ffff:ffff:ffff';
 
-/** The same for IPv6, with what lies outside of 2000::/3. */
+/** The same for IPv6, including everything outside 2000::/3. */
 export const specialV6: readonly (readonly [first: string, last: string])[] = [
   ['::', '::'],
   ['::1', '::1'],
@@ -67,7 +67,7 @@ export const specialV6: readonly (readonly [first: string, last: string])[] = [
   ['ff00::', `ffff:ffff:ffff:ffff:${ones}`],
 ];
 
-/** Public addresses: well-known ones, and the neighbours of the ranges above. */
+/** Public addresses: well-known ones, and those adjacent to the ranges above. */
 export const publicAddresses: readonly string[] = [
   '1.0.0.0',
   '1.1.1.1',
@@ -126,7 +126,7 @@ export const publicAddresses: readonly string[] = [
   `3ffe:ffff:ffff:ffff:${ones}`,
   '3fff:1000::',
   `3fff:ffff:ffff:ffff:${ones}`,
-  // Near ISATAP, and not it.
+  // Similar to ISATAP.
   '2606:4700::1:5efe:808:808',
   '2606:4700::5eff:808:808',
 ];

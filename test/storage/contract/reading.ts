@@ -12,9 +12,9 @@ import { listAll, missing, nowhere, put, stage, type StorageUnderTest } from './
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What every driver gives back of what it holds, and refuses. */
+/** The contract tests of reading files. */
 export function testReading(makeStorage: () => Promise<StorageUnderTest>): void {
-  test('gives back the bytes that were stored, in every way of reading', async () => {
+  test('returns the stored bytes with every way of reading', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(5000);
     const key = await put(storage, bytes);
@@ -26,7 +26,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.readAll(key)).toEqual(bytes);
   });
 
-  test('tells the size and the time of a file without opening it', async () => {
+  test('returns size and time of a file without opening it', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(1234));
     const found = await storage.stat(key);
@@ -35,7 +35,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.stat(nowhere)).toBeUndefined();
   });
 
-  test('gives parts: first and last byte inclusive, one byte, the end', async () => {
+  test('reads ranges: both ends inclusive, a single byte, the end', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(1000);
     const key = await put(storage, bytes);
@@ -50,14 +50,14 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     }
   });
 
-  test('a file that is not there is a named error for every reader, before any byte is sent', async () => {
+  test('throws FileMissing before any byte is sent, with every way of reading', async () => {
     const { storage } = await makeStorage();
     await expect(storage.read(nowhere)).rejects.toMatchObject(missing);
     await expect(storage.readAll(nowhere)).rejects.toMatchObject(missing);
     await expect(storage.localCopy(nowhere)).rejects.toMatchObject(missing);
   });
 
-  test('the list has every stored file and nothing of staging', async () => {
+  test('lists every stored file, but not staging', async () => {
     const { storage } = await makeStorage();
     expect(await listAll(storage)).toEqual([]);
     const keys = [];
@@ -76,7 +76,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     'originals/.hidden',
     '',
     'x',
-  ])('the key %j is refused by every call', async (key) => {
+  ])('rejects the key %j in every call', async (key) => {
     const { storage } = await makeStorage();
     const path = await stage(storage, Buffer.from('x'));
     const refusal = /is not a storage key/;
@@ -88,7 +88,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     await expect((async () => storage.remove(key))()).rejects.toThrow(refusal);
   });
 
-  test('a large file is streamed: memory does not grow with it', async () => {
+  test('streams a large file in constant memory', async () => {
     const { storage } = await makeStorage();
     const size = 96 * 2 ** 20;
     const path = join(storage.stagingDirectory, 'large');
@@ -103,7 +103,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
       bytes += (chunk as Buffer).length;
       if (bytes < nextLook) continue;
       nextLook += size / 16;
-      // What was read and dropped is not held by the driver.
+      // The driver does not retain what was read.
       collectGarbage();
       most = Math.max(most, process.memoryUsage().arrayBuffers - before);
     }
@@ -111,7 +111,7 @@ export function testReading(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(most).toBeLessThan(size / 4);
   });
 
-  test('tells its free bytes, and its check leaves nothing behind', async () => {
+  test('reports its free bytes, and its check leaves no files behind', async () => {
     const { storage } = await makeStorage();
     expect(await storage.freeBytes()).toBeGreaterThan(0);
     await expect(storage.probe()).resolves.toBeUndefined();

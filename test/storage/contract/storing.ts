@@ -6,9 +6,9 @@ import { renditionKey } from '../../../src/storage/keys.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
 import { hashOf, keyOf, listAll, missing, nowhere, put, stage, type StorageUnderTest } from './support.ts';
 
-/** What every driver makes of files that are stored and removed. */
+/** The contract tests of storing and removing files. */
 export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void {
-  test('storing takes the staging file, or leaves it when it is to be kept', async () => {
+  test('moves derived staging files and keeps those of originals', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const [kept, taken] = [await stage(storage, bytes), await stage(storage, bytes)];
@@ -19,7 +19,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
 
-  test('a kept staging file can be removed, and the stored one stays', async () => {
+  test('keeps a stored original when its staging file is removed', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     const path = await stage(storage, bytes);
@@ -28,7 +28,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
   });
 
-  test.each(['original', 'derived'] as const)('storing twice changes nothing (%s)', async (kind) => {
+  test.each(['original', 'derived'] as const)('stores a file twice without a change (%s)', async (kind) => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(100);
     for (let i = 0; i < 2; i++) {
@@ -37,7 +37,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     expect(await listAll(storage)).toMatchObject([{ key: keyOf(bytes), bytes: 100 }]);
   });
 
-  test('one key stored by many at once is whole at every moment', async () => {
+  test('keeps a key complete while many store it at once', async () => {
     const { storage } = await makeStorage();
     const bytes = randomBytes(200_000);
     const key = await put(storage, bytes);
@@ -50,7 +50,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
   });
 
   test.each(['original', 'derived'] as const)(
-    'a cut file is healed by storing it again (%s)',
+    'repairs a truncated file by storing it again (%s)',
     async (kind) => {
       const { storage, cut } = await makeStorage();
       const bytes = randomBytes(1000);
@@ -62,7 +62,7 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
     },
   );
 
-  test('several files are stored in one call', async () => {
+  test('stores several files in one call', async () => {
     const { storage } = await makeStorage();
     const hash = hashOf(randomBytes(8));
     const presets = ['thumb', 'card', 'zoom'];
@@ -77,14 +77,14 @@ export function testStoring(makeStorage: () => Promise<StorageUnderTest>): void 
       expect((await storage.readAll(key)).toString()).toBe(presets[index]);
   });
 
-  test('with nothing unfinished there is nothing to sweep, and what is stored stays', async () => {
+  test('sweeps nothing if nothing is unfinished', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     expect(await storage.sweepUnfinished(-60_000)).toBe(0);
     expect(await listAll(storage)).toMatchObject([{ key, bytes: 10 }]);
   });
 
-  test('a removed file is gone, and removing it again is fine', async () => {
+  test('removes a file, also if it does not exist', async () => {
     const { storage } = await makeStorage();
     const key = await put(storage, randomBytes(10));
     await storage.remove(key);

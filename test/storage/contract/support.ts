@@ -4,10 +4,10 @@ import { originalKey } from '../../../src/storage/keys.ts';
 import type { Storage, StoredFile } from '../../../src/storage/storage.ts';
 import { makeStaging } from '../../../src/storage/staging.ts';
 
-/** An empty store for one test, and a way to damage what it holds. */
+/** An empty store for one test, and a way to damage its files. */
 export interface StorageUnderTest {
   readonly storage: Storage;
-  /** Replaces the file under `key` by its first `bytes` bytes, as a fault of the medium would. */
+  /** Truncates the file under `key` to `bytes` bytes, like a media fault. */
   readonly cut: (key: string, bytes: number) => Promise<void>;
 }
 
@@ -16,7 +16,7 @@ export const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).
 export const keyOf = (bytes: Uint8Array) => originalKey(1, hashOf(bytes));
 export const nowhere = originalKey(1, '0'.repeat(64));
 
-/** Puts bytes into staging; answers the path. */
+/** Writes bytes to staging and returns the path. */
 export async function stage(storage: Storage, bytes: Buffer): Promise<string> {
   return (await makeStaging(storage.stagingDirectory).receive(Readable.from([bytes]))).path;
 }

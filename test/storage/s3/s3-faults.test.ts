@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { makeBucket } from '../../../src/storage/s3/bucket.ts';
-import { makeS3Clients } from '../../../src/storage/s3/client.ts';
+import { makeBucket, makeS3Clients } from '../../../src/storage/s3/client.ts';
 import { putObject } from '../../../src/storage/s3/put-object.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import { services } from '../../support/services.ts';
@@ -17,7 +16,7 @@ import { type Fault, type Proxy, startProxy } from './support/proxy.ts';
 const failed = { name: 'AppError', code: 'storage_failed', failureClass: 'transient' };
 const timeoutMs = 500;
 
-/** A store with two files behind a proxy, one of them far larger than what fits into a connection. */
+/** A store behind a proxy with two files, one of them far larger than the buffers of a connection. */
 async function begin() {
   const proxy = await startProxy();
   const { storage, staging } = await testStorage({ endpoint: proxy.url, timeoutMs });
@@ -32,7 +31,7 @@ async function begin() {
   };
 }
 
-/** Every way of calling, each expected to fail; answers how long the slowest took. */
+/** Makes every kind of call, expects each to fail, and returns how long the slowest took. */
 async function failEach(storage: Storage, key: string): Promise<number> {
   const began = performance.now();
   const bytes = randomBytes(2_000);
@@ -61,8 +60,8 @@ async function worksAgain(storage: Storage, proxy: Proxy, key: string, bytes: Bu
   expect(await storage.readAll(keyOf(more))).toEqual(more);
 }
 
-describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
-  test('answers of 500 are tried three times, then every call fails; afterwards all is well', async () => {
+describe.skipIf(!services.s3Endpoint)('faults of a store', () => {
+  test('tries three times on status 500, then fails, and recovers', async () => {
     const { proxy, storage, small, bytes } = await begin();
     proxy.fault('error 500');
     const before = proxy.answered.length;
@@ -75,13 +74,13 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     await worksAgain(storage, proxy, small, bytes);
   });
 
-  test('one that is silent is given up after the time, once, and its connections are closed', async () => {
+  test('gives up on a silent store after one timeout and closes its connections', async () => {
     const { proxy, storage, small, bytes } = await begin();
     proxy.fault('silent');
-    // What is put takes its own time, and is removed in a check that fails: the time may pass twice.
+    // An upload has its own timeout, and a failing check also removes its file: the timeout may elapse twice.
     expect(await failEach(storage, small)).toBeLessThan(4 * timeoutMs);
     await expect(storage.stat(small)).rejects.toMatchObject({
-      message: `The storage did not answer within ${timeoutMs / 1000} s.`,
+      message: `The storage did not respond within ${timeoutMs / 1000} s.`,
     });
     await sleep(100);
     expect(proxy.sockets()).toBeLessThan(3);
@@ -107,7 +106,7 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     },
   );
 
-  test('one that goes away and comes back is used again at once', async () => {
+  test('uses a store again at once when it is back', async () => {
     const { proxy, storage, small, bytes } = await begin();
     await proxy.down();
     await failEach(storage, small);
@@ -115,7 +114,7 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     await worksAgain(storage, proxy, small, bytes);
   });
 
-  test('a reader that takes its time is waited for, longer than for the store', async () => {
+  test('waits for a slow reader longer than for the store', async () => {
     const { storage, large } = await begin();
     let bytes = 0;
     let pauses = 0;
@@ -129,20 +128,20 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     expect(pauses).toBeGreaterThan(1);
   });
 
-  test('a reader that goes away frees its connection', async () => {
+  test('frees the connection of a reader that stops', async () => {
     const { proxy, storage, large } = await begin();
     for (let round = 0; round < 70; round += 1) {
       const body = await storage.read(large);
       await body.iterator({ destroyOnReturn: true }).next();
       body.destroy();
     }
-    // There are 64 connections: a call would wait for one in vain.
+    // There are only 64 connections: leaked ones would block this call.
     expect(await storage.stat(large)).toBeDefined();
     await sleep(100);
     expect(proxy.sockets()).toBeLessThan(10);
   });
 
-  test('a file that cannot be read while it is sent fails its call, and nothing else', async () => {
+  test('fails only the call whose file cannot be read', async () => {
     const { proxy, storage, staging, small, bytes } = await begin();
     const settings = await testSettings({ endpoint: proxy.url, timeoutMs });
     const clients = makeS3Clients(settings);
@@ -158,7 +157,7 @@ describe.skipIf(!services.s3Endpoint)('a store in trouble', () => {
     await worksAgain(storage, proxy, small, bytes);
   });
 
-  test('memory does not grow with calls that fail', async () => {
+  test('leaks no memory in failing calls', async () => {
     const { proxy, storage, small, bytes } = await begin();
     proxy.fault('silent in the body', ({ method }) => method === 'GET');
     const failMany = () =>

@@ -25,7 +25,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
     (await client.send(new ListObjectsV2Command({ Bucket: bucketName, Prefix: prefix }))).Contents ?? [];
 
   describe('originals', () => {
-    test('one that is there already is not sent over it, also when two writers meet', async () => {
+    test('does not overwrite an existing original, even with two concurrent writers', async () => {
       const proxy = await startProxy();
       const first = await testStorage({ endpoint: proxy.url });
       const second = await testStorage({ endpoint: proxy.url, prefix: first.prefix });
@@ -43,7 +43,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(await first.storage.readAll(key)).toEqual(bytes);
     });
 
-    test('a store that is busy with the same key is asked again', async () => {
+    test('retries if the store is busy with the same key', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(100);
@@ -53,7 +53,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(await storage.readAll(keyOf(bytes))).toEqual(bytes);
     });
 
-    test('a store without conditional puts is remembered, and heals a cut file all the same', async () => {
+    test('remembers a store without conditional uploads and still repairs a truncated file', async () => {
       const proxy = await startProxy();
       proxy.fault('knows no conditions');
       const { storage, prefix } = await testStorage({ endpoint: proxy.url });
@@ -72,7 +72,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
   });
 
   describe('large files', () => {
-    test('one of 40 MiB is sent in parts and comes back the same; a second time changes nothing', async () => {
+    test('uploads 40 MiB in parts, returns the same bytes, and changes nothing the second time', async () => {
       const { storage, prefix } = await testStorage();
       const bytes = randomBytes(40 * 2 ** 20);
       const key = keyOf(bytes);
@@ -88,7 +88,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(await readdir(storage.stagingDirectory)).toHaveLength(1);
     });
 
-    test('one of more than 256 KiB is streamed, and tried again when the store stumbles', async () => {
+    test('streams more than 256 KiB and retries after a server error', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       const bytes = randomBytes(3 * 2 ** 20);
@@ -98,7 +98,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(hashOf(await storage.readAll(keyOf(bytes)))).toBe(hashOf(bytes));
     });
 
-    test('one that cannot be sent to its end leaves no parts and no object', async () => {
+    test('leaves neither parts nor an object after a failed upload', async () => {
       const proxy = await startProxy();
       const { storage, prefix } = await testStorage({ endpoint: proxy.url });
       const path = join(storage.stagingDirectory, 'large');
@@ -112,7 +112,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       expect(await readdir(storage.stagingDirectory)).toEqual(['large']);
     });
 
-    test('what a crash leaves of one is swept away once it is old', async () => {
+    test('sweeps old parts that a crash left', async () => {
       const { storage, prefix } = await testStorage();
       const name = { Bucket: bucketName, Key: `${prefix}${nowhere}` };
       await client.send(
@@ -120,7 +120,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       );
       const kept = await put(storage, randomBytes(10));
       expect(await storage.sweepUnfinished(60_000)).toBe(0);
-      // The store of these tests says that all uploads began years ago.
+      // The test store reports that all uploads began years ago.
       await client.send(new CreateMultipartUploadCommand(name));
       expect(await storage.sweepUnfinished(-60_000)).toBe(2);
       expect(await uploadsUnder(prefix)).toEqual([]);
@@ -128,7 +128,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
     });
   });
 
-  test('installations that share a bucket see nothing of each other, and nothing of strangers', async () => {
+  test('isolates installations that share a bucket from each other and from foreign objects', async () => {
     const [one, other] = [await testStorage(), await testStorage()];
     const bytes = randomBytes(10);
     const key = await put(one.storage, bytes);
@@ -144,7 +144,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
     expect(await one.storage.readAll(key)).toEqual(bytes);
   });
 
-  test('a list goes on where a page ends', async () => {
+  test('lists more than one page', async () => {
     const { storage, prefix } = await testStorage();
     const keys = Array.from({ length: 1_050 }, (_, index) => originalKey(1, hashOf(Buffer.from(`${index}`))));
     await Promise.all(
@@ -155,8 +155,8 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
     expect((await listAll(storage)).map(({ key }) => key).toSorted()).toEqual(keys.toSorted());
   });
 
-  describe('damage on the way', () => {
-    test('a store that checks what it gets refuses a damaged file', async () => {
+  describe('corrupted transfers', () => {
+    test('is rejected by a store that verifies checksums', async () => {
       const proxy = await startProxy();
       const { storage } = await testStorage({ endpoint: proxy.url });
       proxy.fault('damages bodies');
@@ -169,7 +169,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       }
     });
 
-    test('a damaged answer is refused where the whole file is read, and no copy of it stays', async () => {
+    test('is detected when a whole file is read, and leaves no copy behind', async () => {
       const proxy = await startProxy();
       const { storage, staging } = await testStorage({ endpoint: proxy.url });
       const key = await put(storage, randomBytes(400_000));
@@ -180,8 +180,8 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
     });
   });
 
-  describe('what an operator is told', () => {
-    test('a bucket that is not there is named as such by every call, and is no missing file', async () => {
+  describe('messages for operators', () => {
+    test('report a missing bucket as such, not as a missing file', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
       const told = { ...failed, message: expect.stringMatching(/NoSuchBucket.*S3_BUCKET/) };
       const bytes = randomBytes(10);
@@ -194,7 +194,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       await expect(listAll(storage)).rejects.toMatchObject(told);
     });
 
-    test('a store that is full', async () => {
+    test('report a full store', async () => {
       const proxy = await startProxy();
       proxy.fault('quota');
       const { storage } = await testStorage({ endpoint: proxy.url });
@@ -204,7 +204,7 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
       });
     });
 
-    test('sentences have neither keys nor addresses in them, and the cause is kept', async () => {
+    test('contain neither keys nor addresses, and keep the cause', async () => {
       const { storage } = await testStorage({ bucket: 'no-such-bucket-here' });
       const error = (await storage.readAll(nowhere).catch((thrown: unknown) => thrown)) as Error;
       expect(error.message).not.toMatch(/no-such-bucket-here|originals|127\.0\.0\.1/);
@@ -213,8 +213,8 @@ describe.skipIf(!services.s3Endpoint)('storage in a bucket', () => {
   });
 });
 
-describe('a store that is not there', () => {
-  test('says so within the time, by every call', async () => {
+describe('an unreachable store', () => {
+  test('fails every call within the timeout', async () => {
     const { storage } = await testStorage({ endpoint: 'http://127.0.0.1:9', timeoutMs: 2_000 });
     const began = performance.now();
     await expect(storage.check()).rejects.toMatchObject({

@@ -33,7 +33,7 @@ export async function startWorker(
     child.kill('SIGKILL');
     await exited;
   });
-  for (let waits = 0; !log.includes('worker takes jobs'); waits++) {
+  for (let waits = 0; !log.includes('worker started'); waits++) {
     if (waits > 1_000 || child.exitCode !== null) throw new Error(`The worker does not start:\n${log}`);
     await sleep(20);
   }

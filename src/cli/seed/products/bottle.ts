@@ -2,8 +2,8 @@ import { type Colour, darker, lighter } from '../colours.ts';
 import { blur, linearGradient, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface BottleForm {
-  /** Half the width of the body and of the neck. */
+interface BottleShape {
+  /** Half the width of the body and the neck. */
   readonly body: number;
   readonly neck: number;
   readonly shoulder: number;
@@ -22,16 +22,16 @@ export const bottle: ProductKind = {
   prefix: 'BTL',
   aspect: 0.8,
   draw(colour, view, random) {
-    const form = chooseForm(random);
+    const shape = chooseShape(random);
     return {
-      body: drawLoop(form) + drawBody(form, colour) + drawMark(form, colour, view) + drawCap(form),
+      body: drawLoop(shape) + drawBody(shape, colour) + drawMark(shape, colour, view) + drawCap(shape),
       detail: { x: 330, y: top - 60, size: 390 },
-      stand: { x: middle, y: floor, radius: form.body },
+      stand: { x: middle, y: floor, radius: shape.body },
     };
   },
 };
 
-function chooseForm(random: Random): BottleForm {
+function chooseShape(random: Random): BottleShape {
   const body = random.between(105, 155);
   return {
     body,
@@ -43,7 +43,7 @@ function chooseForm(random: Random): BottleForm {
   };
 }
 
-function drawBody({ body, neck, shoulder, capHeight }: BottleForm, colour: Colour): string {
+function drawBody({ body, neck, shoulder, capHeight }: BottleShape, colour: Colour): string {
   const neckY = top + capHeight;
   const [l, r, nl, nr] = [middle - body, middle + body, middle - neck, middle + neck];
   const outline =
@@ -63,12 +63,12 @@ function drawBody({ body, neck, shoulder, capHeight }: BottleForm, colour: Colou
   );
 }
 
-function drawMark({ body, mark }: BottleForm, colour: Colour, view: string): string {
+function drawMark({ body, mark }: BottleShape, colour: Colour, view: string): string {
   if (view === 'back') return drawScale(body, colour);
   const shading = roundShading('mark', colour.accent);
   const fill = 'fill="url(#mark)"';
   const [l, width] = [middle - body, body * 2];
-  const drawings: Record<BottleForm['mark'], () => string> = {
+  const drawings: Record<BottleShape['mark'], () => string> = {
     label: () =>
       `${shading}<path d="M ${l} 520 q ${body} 22 ${width} 0 v 190 q ${-body} 22 ${-width} 0 Z" ${fill}/>` +
       `<g fill="${darker(colour.hex, 0.2)}"><circle cx="${middle}" cy="590" r="34"/><rect x="${middle - 62}" y="648" width="124" height="12" rx="6"/><rect x="${middle - 40}" y="674" width="80" height="8" rx="4"/></g>`,
@@ -80,7 +80,7 @@ function drawMark({ body, mark }: BottleForm, colour: Colour, view: string): str
   return drawings[mark]();
 }
 
-/** The back shows how much is left: one line for each 100 ml. */
+/** Draws the scale on the back: one line per 100 ml. */
 function drawScale(body: number, colour: Colour): string {
   return Array.from({ length: 7 }, (_, line) => {
     const length = line % 2 === 0 ? 46 : 26;
@@ -88,7 +88,7 @@ function drawScale(body: number, colour: Colour): string {
   }).join('');
 }
 
-function drawCap({ neck, capHeight }: BottleForm): string {
+function drawCap({ neck, capHeight }: BottleShape): string {
   const [x, width] = [middle - neck - 8, neck * 2 + 16];
   const grooves = Array.from({ length: 15 }, (_, index) => {
     const across = middle + Math.sin(((index + 0.5) / 15 - 0.5) * Math.PI) * (neck + 6);
@@ -109,7 +109,7 @@ function drawCap({ neck, capHeight }: BottleForm): string {
   );
 }
 
-function drawLoop({ hasLoop, neck }: BottleForm): string {
+function drawLoop({ hasLoop, neck }: BottleShape): string {
   if (!hasLoop) return '';
   const path = `M ${middle - neck * 0.6} ${top + 14} C ${middle - neck} ${top - 80}, ${middle + neck} ${top - 80}, ${middle + neck * 0.6} ${top + 14}`;
   return (

@@ -2,8 +2,8 @@ import { type Colour, darker, lighter } from '../colours.ts';
 import { blur, linearGradient, mirrored, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface LampForm {
-  /** Half the width of the shade at its upper and lower edge. */
+interface LampShape {
+  /** Half the width of the shade at its upper and lower edges. */
   readonly upper: number;
   readonly lower: number;
   readonly shadeHeight: number;
@@ -22,21 +22,21 @@ export const lamp: ProductKind = {
   prefix: 'LMP',
   aspect: 0.8,
   draw(colour, view, random) {
-    const form = chooseForm(random);
+    const shape = chooseShape(random);
     const body =
-      (view === 'back' ? drawCable(form) : '') +
-      drawFoot(form, colour) +
-      drawStem(form, colour) +
-      drawShade(form, colour, view === 'back');
+      (view === 'back' ? drawCable(shape) : '') +
+      drawFoot(shape, colour) +
+      drawStem(shape, colour) +
+      drawShade(shape, colour, view === 'back');
     return {
       body: view === 'back' ? mirrored(body) : body,
-      detail: { x: 330, y: shadeTop + form.shadeHeight - 190, size: 400 },
-      stand: { x: middle, y: floor, radius: form.foot },
+      detail: { x: 330, y: shadeTop + shape.shadeHeight - 190, size: 400 },
+      stand: { x: middle, y: floor, radius: shape.foot },
     };
   },
 };
 
-function chooseForm(random: Random): LampForm {
+function chooseShape(random: Random): LampShape {
   const lower = random.between(215, 275);
   return {
     lower,
@@ -49,7 +49,7 @@ function chooseForm(random: Random): LampForm {
 }
 
 function drawShade(
-  { upper, lower, shadeHeight, hasTrim }: LampForm,
+  { upper, lower, shadeHeight, hasTrim }: LampShape,
   colour: Colour,
   isBack: boolean,
 ): string {
@@ -70,12 +70,12 @@ function drawShade(
   );
 }
 
-/** The back shows where the fabric is joined, and the light is off. */
+/** Draws the seam of the fabric, which is visible on the back. */
 function drawSeam(colour: Colour): string {
   return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darker(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
 }
 
-/** Fine upright threads, which make a flat area look like fabric. */
+/** Draws fine vertical threads, which make a flat area look like fabric. */
 function weave(lower: number): string {
   const count = 90;
   return Array.from({ length: count }, (_, index) => {
@@ -84,7 +84,7 @@ function weave(lower: number): string {
   }).join('');
 }
 
-function drawStem({ stem, shadeHeight }: LampForm, colour: Colour): string {
+function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
   const from = shadeTop + shadeHeight + 10;
   const height = floor - 34 - from;
   const shading =
@@ -108,7 +108,7 @@ function drawStem({ stem, shadeHeight }: LampForm, colour: Colour): string {
   return shading + rod + balls.join('');
 }
 
-function drawFoot({ foot }: LampForm, colour: Colour): string {
+function drawFoot({ foot }: LampShape, colour: Colour): string {
   const base = darker(colour.accent, 0.3);
   const plate = linearGradient('plate', [
     [0, darker(base, 0.2)],
@@ -122,7 +122,7 @@ function drawFoot({ foot }: LampForm, colour: Colour): string {
   );
 }
 
-function drawCable({ foot }: LampForm): string {
+function drawCable({ foot }: LampShape): string {
   const path = `M ${middle + foot - 20} ${floor} C ${middle + foot + 120} ${floor + 10}, ${middle + foot + 60} ${floor + 60}, ${middle + foot + 230} ${floor + 46}`;
   return `<path d="${path}" fill="none" stroke="#2b2b2e" stroke-width="11" stroke-linecap="round"/><path d="${path}" fill="none" stroke="#77787c" stroke-width="2.5"/>`;
 }

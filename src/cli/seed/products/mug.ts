@@ -2,8 +2,8 @@ import { type Colour, darker, lighter } from '../colours.ts';
 import { blur, linearGradient, mirrored, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface MugForm {
-  /** Half the width at the rim and at the foot. */
+interface MugShape {
+  /** Half the width at the rim and the foot. */
   readonly rim: number;
   readonly foot: number;
   readonly top: number;
@@ -20,17 +20,17 @@ export const mug: ProductKind = {
   prefix: 'MUG',
   aspect: 1,
   draw(colour, view, random) {
-    const form = chooseForm(random);
-    const body = drawHandle(form, colour) + drawCup(form, colour, view === 'back') + drawRim(form, colour);
+    const shape = chooseShape(random);
+    const body = drawHandle(shape, colour) + drawCup(shape, colour, view === 'back') + drawRim(shape, colour);
     return {
       body: view === 'back' ? mirrored(body) : body,
-      detail: { x: 520, y: form.top - 40, size: 430 },
-      stand: { x: view === 'back' ? 1000 - middle : middle, y: floor, radius: form.foot },
+      detail: { x: 520, y: shape.top - 40, size: 430 },
+      stand: { x: view === 'back' ? 1000 - middle : middle, y: floor, radius: shape.foot },
     };
   },
 };
 
-function chooseForm(random: Random): MugForm {
+function chooseShape(random: Random): MugShape {
   const rim = random.between(205, 250);
   return {
     rim,
@@ -41,7 +41,7 @@ function chooseForm(random: Random): MugForm {
   };
 }
 
-function drawHandle({ rim, top, handle }: MugForm, colour: Colour): string {
+function drawHandle({ rim, top, handle }: MugShape, colour: Colour): string {
   const x = middle + rim - 30;
   const y = top + 90;
   const loop = `M ${x} ${y} C ${x + handle * 1.5} ${y - 40}, ${x + handle * 1.5} ${y + 310}, ${x - 20} ${y + 270}`;
@@ -55,7 +55,7 @@ function drawHandle({ rim, top, handle }: MugForm, colour: Colour): string {
   );
 }
 
-function cupOutline({ rim, foot, top }: MugForm): string {
+function cupOutline({ rim, foot, top }: MugShape): string {
   const [left, right] = [middle - rim, middle + rim];
   const [footLeft, footRight] = [middle - foot, middle + foot];
   return (
@@ -65,26 +65,26 @@ function cupOutline({ rim, foot, top }: MugForm): string {
   );
 }
 
-function drawCup(form: MugForm, colour: Colour, isBack: boolean): string {
-  const outline = cupOutline(form);
-  const shine = `M ${middle - form.rim * 0.52} ${form.top + 90} Q ${middle - form.foot * 0.56} ${floor - 200}, ${middle - form.foot * 0.5} ${floor - 90}`;
+function drawCup(shape: MugShape, colour: Colour, isBack: boolean): string {
+  const outline = cupOutline(shape);
+  const shine = `M ${middle - shape.rim * 0.52} ${shape.top + 90} Q ${middle - shape.foot * 0.56} ${floor - 200}, ${middle - shape.foot * 0.5} ${floor - 90}`;
   return (
     roundShading('cup', colour.hex) +
     roundShading('glaze', colour.accent) +
     blur('shine', 12) +
     `<defs><clipPath id="cup-clip"><path d="${outline}"/></clipPath></defs><path d="${outline}" fill="url(#cup)"/>` +
-    `<g clip-path="url(#cup-clip)">${drawPattern(form, isBack)}` +
-    `<ellipse cx="${middle}" cy="${floor + 34}" rx="${form.foot * 1.1}" ry="60" fill="#000" opacity="0.28" filter="url(#shine)"/></g>` +
+    `<g clip-path="url(#cup-clip)">${drawPattern(shape, isBack)}` +
+    `<ellipse cx="${middle}" cy="${floor + 34}" rx="${shape.foot * 1.1}" ry="60" fill="#000" opacity="0.28" filter="url(#shine)"/></g>` +
     softStrokes('shine', [[shine, '#ffffff', 22, 0.5]])
   );
 }
 
-function drawPattern({ pattern, rim, top }: MugForm, isBack: boolean): string {
+function drawPattern({ pattern, rim, top }: MugShape, isBack: boolean): string {
   const left = middle - rim;
-  /** Bands sag like the rim does, because the cup is seen from a little above. */
+  /** Bands curve like the rim, because the mug is seen from slightly above. */
   const band = (y: number, height: number) =>
     `<path d="M ${left} ${y} Q ${middle} ${y + 62}, ${left + rim * 2} ${y} v ${height} Q ${middle} ${y + height + 62}, ${left} ${y + height} Z" fill="url(#glaze)"/>`;
-  const drawings: Record<MugForm['pattern'], () => string> = {
+  const drawings: Record<MugShape['pattern'], () => string> = {
     plain: () => (isBack ? '' : band(top + 175, 120)),
     bands: () => band(top + 120, 34) + band(top + 180, 12) + (isBack ? '' : band(floor - 170, 34)),
     dipped: () => band(floor - (isBack ? 120 : 210), 300),
@@ -96,14 +96,14 @@ function drawPattern({ pattern, rim, top }: MugForm, isBack: boolean): string {
 function dots(top: number, rim: number, rows: number): string {
   return Array.from({ length: rows * 6 }, (_, index) => {
     const [row, column] = [Math.floor(index / 6), index % 6];
-    // Dots crowd towards the edges of a round wall.
+    // On a round wall, dots are closer together towards the edges.
     const angle = ((column + (row % 2) / 2) / 6) * Math.PI - Math.PI / 2 + 0.12;
     const [x, y] = [middle + Math.sin(angle) * rim * 0.94, top + 120 + row * 78 + Math.cos(angle) * 28];
     return `<ellipse cx="${x}" cy="${y}" rx="${4 + 16 * Math.cos(angle)}" ry="19" fill="url(#glaze)"/>`;
   }).join('');
 }
 
-function drawRim({ rim, top }: MugForm, colour: Colour): string {
+function drawRim({ rim, top }: MugShape, colour: Colour): string {
   const ellipse = (shrink: number, fill: string) =>
     `<ellipse cx="${middle}" cy="${top}" rx="${rim - shrink}" ry="${46 - shrink * 0.7}" fill="${fill}"/>`;
   const inside = linearGradient('inside', [

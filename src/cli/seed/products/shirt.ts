@@ -11,7 +11,7 @@ import {
 } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface ShirtForm {
+interface ShirtShape {
   /** Half the width of the body. */
   readonly half: number;
   readonly sleeve: 'short' | 'long';
@@ -23,33 +23,33 @@ const top = 150;
 const hem = 890;
 const middle = 500;
 
-/** T-shirts, polo shirts and long-sleeved shirts as a studio photographs them: laid out flat. */
+/** T-shirts, polo shirts and long-sleeved shirts, laid out flat as in a studio. */
 export const shirt: ProductKind = {
   name: 'shirt',
   prefix: 'SHT',
   aspect: 0.85,
   draw(colour, view, random) {
-    const form = chooseForm(random);
+    const shape = chooseShape(random);
     return {
-      body: drawSleeves(form, colour) + drawBody(form, colour, view) + drawNeck(form, colour, view),
+      body: drawSleeves(shape, colour) + drawBody(shape, colour, view) + drawNeck(shape, colour, view),
       detail: { x: 310, y: 120, size: 400 },
     };
   },
 };
 
-function chooseForm(random: Random): ShirtForm {
-  const neck = random.pick<ShirtForm['neck']>(['round', 'round', 'polo']);
-  const print = random.pick<ShirtForm['print']>(['sun', 'stripes', 'peaks', 'none']);
+function chooseShape(random: Random): ShirtShape {
+  const neck = random.pick<ShirtShape['neck']>(['round', 'round', 'polo']);
+  const print = random.pick<ShirtShape['print']>(['sun', 'stripes', 'peaks', 'none']);
   return {
     half: random.between(215, 250),
     sleeve: random.pick(['short', 'short', 'long']),
     neck,
-    // The buttons of a polo shirt would cut through a print.
+    // A polo shirt has no print, because its buttons would cut through it.
     print: neck === 'polo' ? 'none' : print,
   };
 }
 
-function bodyOutline({ half }: ShirtForm): string {
+function bodyOutline({ half }: ShirtShape): string {
   const [l, r] = [middle - half, middle + half];
   return (
     `M ${middle - 105} ${top} Q ${middle} ${top + 34}, ${middle + 105} ${top} L ${r - 6} ${top + 58} Q ${r - 20} ${top + 170}, ${r} ${top + 240} ` +
@@ -57,7 +57,7 @@ function bodyOutline({ half }: ShirtForm): string {
   );
 }
 
-function drawSleeves(form: ShirtForm, colour: Colour): string {
+function drawSleeves(shape: ShirtShape, colour: Colour): string {
   return (
     linearGradient(
       'sleeve',
@@ -68,12 +68,12 @@ function drawSleeves(form: ShirtForm, colour: Colour): string {
       'down',
     ) +
     blur('sleeve-blur', 9) +
-    drawSleeve(form, colour) +
-    `<g transform="translate(1000 0) scale(-1 1)">${drawSleeve(form, colour)}</g>`
+    drawSleeve(shape, colour) +
+    `<g transform="translate(1000 0) scale(-1 1)">${drawSleeve(shape, colour)}</g>`
   );
 }
 
-function drawSleeve({ half, sleeve }: ShirtForm, colour: Colour): string {
+function drawSleeve({ half, sleeve }: ShirtShape, colour: Colour): string {
   const x = middle - half;
   const outline =
     sleeve === 'short'
@@ -87,9 +87,9 @@ function drawSleeve({ half, sleeve }: ShirtForm, colour: Colour): string {
   return `<path d="${outline}" fill="url(#sleeve)"/>${softStrokes('sleeve-blur', [[fold, '#000', 22, 0.22]])}${stitching(cuff, darker(colour.hex, 0.4))}`;
 }
 
-function drawBody(form: ShirtForm, colour: Colour, view: View): string {
-  const outline = bodyOutline(form);
-  const { half } = form;
+function drawBody(shape: ShirtShape, colour: Colour, view: View): string {
+  const outline = bodyOutline(shape);
+  const { half } = shape;
   const folds = [
     [
       `M ${middle - half + 10} ${top + 230} Q ${middle - 120} ${top + 330}, ${middle - 150} ${hem - 120}`,
@@ -131,13 +131,13 @@ function drawBody(form: ShirtForm, colour: Colour, view: View): string {
   ]);
   const soft = softStrokes('fold', folds);
   const hemline = `M ${middle - half} ${hem - 36} Q ${middle} ${hem - 12}, ${middle + half} ${hem - 36}`;
-  const print = view === 'back' ? '' : drawPrint(form, colour);
+  const print = view === 'back' ? '' : drawPrint(shape, colour);
   return `${shade}${blur('fold', 14)}<path d="${outline}" fill="url(#cloth)"/>${clipped('shirt-clip', outline, print + soft + stitching(hemline, darker(colour.hex, 0.4)))}`;
 }
 
-function drawPrint({ print, half }: ShirtForm, colour: Colour): string {
+function drawPrint({ print, half }: ShirtShape, colour: Colour): string {
   const ink = colour.accent;
-  const drawings: Record<ShirtForm['print'], () => string> = {
+  const drawings: Record<ShirtShape['print'], () => string> = {
     none: () =>
       `<rect x="${middle + 60}" y="330" width="112" height="124" rx="8" fill="${darker(colour.hex, 0.1)}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>`,
     sun: () =>
@@ -155,7 +155,7 @@ function drawPrint({ print, half }: ShirtForm, colour: Colour): string {
   return drawings[print]();
 }
 
-function drawNeck({ neck }: ShirtForm, colour: Colour, view: View): string {
+function drawNeck({ neck }: ShirtShape, colour: Colour, view: View): string {
   const depth = view === 'back' ? 34 : 96;
   const opening = `M ${middle - 105} ${top} Q ${middle} ${top + depth * 2}, ${middle + 105} ${top} Q ${middle} ${top + 30}, ${middle - 105} ${top} Z`;
   const inside =

@@ -11,8 +11,8 @@ import {
 } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface ShoeForm {
-  /** Upper edge of the ankle: smaller is higher. */
+interface ShoeShape {
+  /** Y coordinate of the upper edge at the ankle. */
   readonly ankle: number;
   readonly sole: number;
   readonly soleColour: string;
@@ -22,23 +22,23 @@ interface ShoeForm {
 
 const floor = 740;
 
-/** Sneakers from the side, toe to the left. */
+/** Sneakers seen from the side, toe to the left. */
 export const shoe: ProductKind = {
   name: 'shoe',
   prefix: 'SHO',
   aspect: 4 / 3,
   draw(colour, view, random) {
-    const form = chooseForm(random);
-    const body = drawUpper(form, colour, view) + drawSole(form, colour);
+    const shape = chooseShape(random);
+    const body = drawUpper(shape, colour, view) + drawSole(shape, colour);
     return {
       body: view === 'back' ? mirrored(body) : body,
-      detail: { x: 400, y: form.ankle - 20, size: 400 },
+      detail: { x: 400, y: shape.ankle - 20, size: 400 },
       stand: { x: 500, y: floor, radius: 385 },
     };
   },
 };
 
-function chooseForm(random: Random): ShoeForm {
+function chooseShape(random: Random): ShoeShape {
   return {
     ankle: random.pick([random.between(275, 310), random.between(385, 410)]),
     sole: random.between(56, 84),
@@ -48,7 +48,7 @@ function chooseForm(random: Random): ShoeForm {
   };
 }
 
-function upperOutline({ ankle, sole }: ShoeForm): string {
+function upperOutline({ ankle, sole }: ShoeShape): string {
   const base = floor - sole + 14;
   return (
     `M 130 ${base} C 112 ${base - 70}, 150 ${base - 112}, 232 ${base - 128} C 330 ${base - 146}, 400 ${base - 190}, 470 ${ankle + 62} ` +
@@ -57,9 +57,9 @@ function upperOutline({ ankle, sole }: ShoeForm): string {
   );
 }
 
-function drawUpper(form: ShoeForm, colour: Colour, view: View): string {
-  const outline = upperOutline(form);
-  const base = floor - form.sole + 14;
+function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
+  const outline = upperOutline(shape);
+  const base = floor - shape.sole + 14;
   const cloth = linearGradient(
     'upper',
     [
@@ -69,38 +69,38 @@ function drawUpper(form: ShoeForm, colour: Colour, view: View): string {
     ],
     'down',
   );
-  const toe = form.hasToeCap
-    ? `<path d="M 100 ${base} V ${base - 150} H 235 Q 300 ${base - 80}, 262 ${base} Z" fill="${lighter(form.soleColour, 0.15)}"/>${stitching(`M 236 ${base - 128} Q 300 ${base - 70}, 264 ${base}`, darker(colour.hex, 0.3))}`
+  const toe = shape.hasToeCap
+    ? `<path d="M 100 ${base} V ${base - 150} H 235 Q 300 ${base - 80}, 262 ${base} Z" fill="${lighter(shape.soleColour, 0.15)}"/>${stitching(`M 236 ${base - 128} Q 300 ${base - 70}, 264 ${base}`, darker(colour.hex, 0.3))}`
     : `<path d="M 100 ${base} V ${base - 120} Q 240 ${base - 110}, 330 ${base} Z" fill="${darker(colour.hex, 0.16)}"/>`;
   const shading = softStrokes('upper-blur', [
     [`M 150 ${base - 8} H 860`, '#000', 26, 0.35],
-    [`M 190 ${base - 105} C 330 ${base - 125}, 400 ${base - 165}, 470 ${form.ankle + 90}`, '#fff', 20, 0.3],
-    [`M 856 ${form.ankle + 60} L 876 ${base}`, '#000', 40, 0.35],
+    [`M 190 ${base - 105} C 330 ${base - 125}, 400 ${base - 165}, 470 ${shape.ankle + 90}`, '#fff', 20, 0.3],
+    [`M 856 ${shape.ankle + 60} L 876 ${base}`, '#000', 40, 0.35],
   ]);
   return (
     cloth +
     blur('upper-blur', 13) +
-    drawOpening(form, colour) +
+    drawOpening(shape, colour) +
     `<path d="${outline}" fill="url(#upper)"/>` +
-    clipped('upper-clip', outline, toe + drawHeel(form, colour) + drawSide(form, colour, view) + shading) +
-    drawLaces(form, colour)
+    clipped('upper-clip', outline, toe + drawHeel(shape, colour) + drawSide(shape, colour, view) + shading) +
+    drawLaces(shape, colour)
   );
 }
 
-function drawOpening({ ankle }: ShoeForm, colour: Colour): string {
+function drawOpening({ ankle }: ShoeShape, colour: Colour): string {
   return (
     `<path d="M 470 ${ankle + 66} C 490 ${ankle - 10}, 520 ${ankle - 52}, 572 ${ankle - 46} L 604 ${ankle + 50} Z" fill="${lighter(colour.hex, 0.1)}" stroke="${darker(colour.hex, 0.3)}" stroke-width="3"/>` +
     `<path d="M 556 ${ankle + 4} C 600 ${ankle - 22}, 720 ${ankle - 20}, 790 ${ankle + 4} L 780 ${ankle + 60} H 580 Z" fill="${darker(colour.hex, 0.6)}"/>`
   );
 }
 
-function drawHeel({ ankle, sole }: ShoeForm, colour: Colour): string {
+function drawHeel({ ankle, sole }: ShoeShape, colour: Colour): string {
   const base = floor - sole + 14;
   const path = `M 768 ${ankle - 20} Q 742 ${ankle + 110}, 722 ${base} H 900 V ${ankle - 20} Z`;
   return `<path d="${path}" fill="${darker(colour.hex, 0.22)}"/>${stitching(`M 758 ${ankle + 20} Q 734 ${ankle + 120}, 712 ${base}`, colour.accent)}<rect x="790" y="${ankle + 26}" width="64" height="54" rx="8" fill="${colour.accent}"/>`;
 }
 
-function drawSide({ side, sole }: ShoeForm, colour: Colour, view: View): string {
+function drawSide({ side, sole }: ShoeShape, colour: Colour, view: View): string {
   const base = floor - sole + 14;
   if (view === 'back') {
     return [0, 1, 2, 3]
@@ -111,7 +111,7 @@ function drawSide({ side, sole }: ShoeForm, colour: Colour, view: View): string 
       .join('');
   }
   const ink = colour.accent;
-  const drawings: Record<ShoeForm['side'], () => string> = {
+  const drawings: Record<ShoeShape['side'], () => string> = {
     bands: () =>
       `<path d="M 452 ${base} L 566 ${base - 200} h 62 L 530 ${base} Z" fill="${ink}"/><path d="M 556 ${base} L 652 ${base - 200} h 18 L 580 ${base} Z" fill="${ink}"/>`,
     chevrons: () =>
@@ -127,7 +127,7 @@ function drawSide({ side, sole }: ShoeForm, colour: Colour, view: View): string 
   return drawings[side]();
 }
 
-function drawLaces({ ankle, sole }: ShoeForm, colour: Colour): string {
+function drawLaces({ ankle, sole }: ShoeShape, colour: Colour): string {
   const from = { x: 318, y: floor - sole - 132 };
   const to = { x: 500, y: ankle + 40 };
   const count = ankle < 350 ? 7 : 5;
@@ -144,7 +144,7 @@ function drawLaces({ ankle, sole }: ShoeForm, colour: Colour): string {
   }).join('');
 }
 
-function drawSole({ sole, soleColour }: ShoeForm, colour: Colour): string {
+function drawSole({ sole, soleColour }: ShoeShape, colour: Colour): string {
   const y = floor - sole;
   const outline = `M 116 ${y + 18} Q 500 ${y - 6}, 884 ${y + 4} Q 902 ${y + 40}, 884 ${floor} H 170 Q 92 ${floor - 8}, 116 ${y + 18} Z`;
   const treads = Array.from(

@@ -2,7 +2,7 @@ import { type Colour, darker, lighter } from '../colours.ts';
 import { blur, linearGradient, type ProductKind, roundShading, stitching, type View } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
-interface WatchForm {
+interface WatchShape {
   readonly radius: number;
   /** Half the width of the strap. */
   readonly strap: number;
@@ -15,22 +15,22 @@ interface WatchForm {
 const metals = { steel: '#b9bdc3', gold: '#c9a052', black: '#3b3c40' } as const;
 const middle = 500;
 
-/** Wrist watches on a leather strap. */
+/** Wristwatches with a leather strap. */
 export const watch: ProductKind = {
   name: 'watch',
   prefix: 'WCH',
   aspect: 0.8,
   draw(colour, view, random) {
-    const form = chooseForm(random);
-    const face = view === 'back' ? drawCaseBack(form) : drawDial(form, colour);
+    const shape = chooseShape(random);
+    const face = view === 'back' ? drawCaseBack(shape) : drawDial(shape, colour);
     return {
-      body: drawStrap(form, colour, view) + drawCase(form) + face,
+      body: drawStrap(shape, colour, view) + drawCase(shape) + face,
       detail: { x: 480, y: 300, size: 330 },
     };
   },
 };
 
-function chooseForm(random: Random): WatchForm {
+function chooseShape(random: Random): WatchShape {
   const radius = random.between(165, 205);
   return {
     radius,
@@ -42,7 +42,7 @@ function chooseForm(random: Random): WatchForm {
   };
 }
 
-function drawStrap({ strap, radius, metal }: WatchForm, colour: Colour, view: View): string {
+function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: View): string {
   const hex = view === 'back' ? lighter(darker(colour.hex, 0.15), 0.18) : colour.hex;
   const [l, r, narrow] = [middle - strap, middle + strap, strap * 0.8];
   const upper = `M ${l} ${500 - radius * 0.8} L ${middle - narrow} 70 Q ${middle} 40, ${middle + narrow} 70 L ${r} ${500 - radius * 0.8} Z`;
@@ -63,7 +63,7 @@ function drawStrap({ strap, radius, metal }: WatchForm, colour: Colour, view: Vi
   return `${roundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${seam(-1)}${seam(1)}${holes.join('')}${buckle}`;
 }
 
-function drawCase({ radius, strap, metal }: WatchForm): string {
+function drawCase({ radius, strap, metal }: WatchShape): string {
   const hex = metals[metal];
   const lugs = [-1, 1].map(
     (side) =>
@@ -93,10 +93,10 @@ function drawCase({ radius, strap, metal }: WatchForm): string {
   );
 }
 
-function drawDial(form: WatchForm, colour: Colour): string {
-  const hex = { light: '#f4f2ec', dark: '#24262b', colour: darker(colour.hex, 0.25) }[form.dial];
-  const ink = form.dial === 'light' ? '#26282c' : '#f2efe8';
-  const dial = form.radius - 20;
+function drawDial(shape: WatchShape, colour: Colour): string {
+  const hex = { light: '#f4f2ec', dark: '#24262b', colour: darker(colour.hex, 0.25) }[shape.dial];
+  const ink = shape.dial === 'light' ? '#26282c' : '#f2efe8';
+  const dial = shape.radius - 20;
   const shading = linearGradient(
     'dial',
     [
@@ -107,8 +107,8 @@ function drawDial(form: WatchForm, colour: Colour): string {
   );
   const subDial = `<circle cx="${middle}" cy="${500 + dial * 0.5}" r="${dial * 0.24}" fill="none" stroke="${ink}" stroke-width="2.5" opacity="0.75"/>${hand(180, dial * 0.18, 3, ink, 500 + dial * 0.5)}`;
   return (
-    `${shading}${blur('glass', 14)}<circle cx="${middle}" cy="500" r="${dial}" fill="url(#dial)"/>${drawMarks(form, dial, ink)}` +
-    (form.hasSubDial
+    `${shading}${blur('glass', 14)}<circle cx="${middle}" cy="500" r="${dial}" fill="url(#dial)"/>${drawMarks(shape, dial, ink)}` +
+    (shape.hasSubDial
       ? subDial
       : `<rect x="${middle + dial * 0.5}" y="482" width="44" height="36" rx="4" fill="#fff" stroke="${ink}" stroke-width="2"/>`) +
     `${hand(305, dial * 0.52, 11, ink)}${hand(58, dial * 0.78, 8, ink)}${hand(200, dial * 0.82, 2.5, '#d1462f')}` +
@@ -117,7 +117,7 @@ function drawDial(form: WatchForm, colour: Colour): string {
   );
 }
 
-function drawMarks({ marks }: WatchForm, dial: number, ink: string): string {
+function drawMarks({ marks }: WatchShape, dial: number, ink: string): string {
   return Array.from({ length: 60 }, (_, minute) => {
     const isHour = minute % 5 === 0;
     const turn = `transform="rotate(${minute * 6} ${middle} 500)"`;
@@ -135,7 +135,7 @@ function hand(degrees: number, length: number, width: number, colour: string, y 
   return `<g transform="rotate(${degrees} ${middle} ${y})">${bar(4, '#000', 0.25)}${bar(0, colour, 1)}</g>`;
 }
 
-function drawCaseBack({ radius, metal }: WatchForm): string {
+function drawCaseBack({ radius, metal }: WatchShape): string {
   const hex = metals[metal];
   const ring = (r: number) =>
     `<circle cx="${middle}" cy="500" r="${r}" fill="none" stroke="${darker(hex, 0.35)}" stroke-width="2.5" opacity="0.8"/>`;

@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { services } from '../../../support/services.ts';
 
-/** What stands between Vitrine and the store does to a request. */
+/** What the proxy does to a request. */
 export type Fault =
   | 'none'
   | 'error 500'
@@ -18,22 +18,22 @@ export type Fault =
   | 'damages bodies'
   | 'quota';
 
-/** A store in which faults happen when a test says so. */
+/** A proxy that injects faults on demand. */
 export interface Proxy {
   readonly url: string;
-  /** Answers seen so far: method and status. */
+  /** Responses so far, as method and status. */
   readonly answered: string[];
-  /** Requests that came with a condition. */
+  /** Conditional requests. */
   readonly conditions: () => number;
   readonly sockets: () => number;
-  /** From now on; `when` narrows it to some requests, `times` to the next ones. */
+  /** Injects a fault from now on; `when` limits it to some requests, `times` to the next ones. */
   fault(kind: Fault, when?: (request: IncomingMessage) => boolean, times?: number): void;
   /** Refuses connections, until `up`. */
   down(): Promise<void>;
   up(): Promise<void>;
 }
 
-/** A proxy before the store of these tests, for one test. */
+/** Starts a proxy in front of the test store, for one test. */
 export async function startProxy(): Promise<Proxy> {
   let [kind, left]: [Fault, number] = ['none', Number.POSITIVE_INFINITY];
   let applies: (request: IncomingMessage) => boolean = () => true;
@@ -129,7 +129,7 @@ function damage(body: Buffer): void {
   if (body.length > 0) body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
 }
 
-/** What a store looks at before it keeps a body. */
+/** The headers that a store checks before it keeps a body. */
 function isSound({ headers }: IncomingMessage, body: Buffer): boolean {
   const told = headers['x-amz-checksum-sha256'];
   return told === undefined || told === sha256(body);

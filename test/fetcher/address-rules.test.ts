@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { classifyAddress } from '../../src/fetcher/address-class.ts';
-import type { AddressRules } from '../../src/fetcher/address-rules.ts';
+import { type AddressRules, classifyAddress } from '../../src/fetcher/address-rules.ts';
 import { hostOf, parseImportUrl } from '../../src/fetcher/import-url.ts';
 import { allow } from './support/allowed-networks.ts';
 import { samples, v4Notations, v6Embeddings } from './support/notations.ts';
@@ -19,7 +18,7 @@ const written = [
 
 const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** The host that a URL parser makes of a notation. */
+/** The host that a URL parser returns for a notation. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {
@@ -44,7 +43,7 @@ describe('special addresses', () => {
     expect(passed).toEqual([]);
   });
 
-  test('stay denied when they carry a public address', () => {
+  test('stay denied when they embed a public address', () => {
     const [, , , ...others] = v6Embeddings('8.8.8.8');
     expect(others.filter((address) => kindOf(address) !== 'denied')).toEqual([]);
   });
@@ -58,7 +57,7 @@ describe('public addresses', () => {
   });
 });
 
-describe('what is no address is denied', () => {
+describe('denies invalid addresses', () => {
   test.each([
     'fe80::1%eth0',
     '2606:4700::1%eth0',
@@ -80,7 +79,7 @@ describe('what is no address is denied', () => {
 });
 
 describe('allowed networks', () => {
-  test('127.0.0.1/32 opens 127.0.0.1 in every notation of it', () => {
+  test('127.0.0.1/32 allows 127.0.0.1 in every notation', () => {
     const hosts = [...v4Notations('127.0.0.1'), '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'];
     for (const host of hosts) {
       expect(classifyAddress(parsedHost(host), 9000, onlyLoopback)).toEqual({
@@ -90,7 +89,7 @@ describe('allowed networks', () => {
     }
   });
 
-  test('127.0.0.1/32 opens nothing else', () => {
+  test('127.0.0.1/32 allows nothing else', () => {
     const others = written.filter((host) => kindOf(parsedHost(host), onlyLoopback) !== 'denied');
     expect(others).toEqual([]);
     const embedded = v6Embeddings('127.0.0.1').filter(
@@ -109,14 +108,14 @@ describe('allowed networks', () => {
     }
   });
 
-  test('a network of IPv6 opens no IPv4 inside IPv6', () => {
+  test('an IPv6 network allows no IPv4 embedded in IPv6', () => {
     const rules = allow('::/0');
     expect(kindOf('::ffff:127.0.0.1', rules)).toBe('denied');
     expect(kindOf('::1', rules)).toBe('exempt');
     expect(kindOf('127.0.0.1', rules)).toBe('denied');
   });
 
-  test('a wide network opens what lies in it', () => {
+  test('a wide network allows all its addresses', () => {
     const rules = allow('10.1.0.0/16', 'fd00::/8');
     expect(kindOf('10.1.255.255', rules)).toBe('exempt');
     expect(kindOf('10.2.0.0', rules)).toBe('denied');
@@ -130,7 +129,7 @@ describe('ports', () => {
   const kindAt = (address: string, port: number, network: string, open?: number) =>
     classifyAddress(address, port, { allowedNetworks: [{ network, port: open }] }).kind;
 
-  test('a network with a port opens that port alone', () => {
+  test('a network with a port allows only that port', () => {
     for (const [address, network] of [
       ['10.1.2.3', '10.1.2.3/32'],
       ['::ffff:10.1.2.3', '10.1.2.0/24'],
@@ -142,11 +141,11 @@ describe('ports', () => {
     expect(kindAt('10.1.2.4', 9000, '10.1.2.3/32', 9000)).toBe('denied');
   });
 
-  test('a network without a port opens them all', () => {
+  test('a network without a port allows all ports', () => {
     expect([1, 80, 9000].map((port) => kindAt('10.1.2.3', port, '10.1.2.3/32'))).not.toContain('denied');
   });
 
-  test('a public address stays public on 80 and 443, whatever else is opened', () => {
+  test('a public address stays public on 80 and 443 if other ports are allowed', () => {
     const kinds = [80, 443, 8080, 22].map((port) => kindAt('8.8.8.8', port, '8.8.8.0/24', 8080));
     expect(kinds).toEqual(['public', 'public', 'exempt', 'denied']);
   });
@@ -154,10 +153,10 @@ describe('ports', () => {
 
 test.each([
   ['10.0.0.5', 'a private network (10.0.0.0/8)'],
-  ['169.254.169.254', 'the addresses of metadata services of clouds (169.254.169.254/32)'],
-  ['::ffff:10.0.0.5', 'the IPv4 addresses inside IPv6 (::ffff:0:0/96)'],
-  ['2606:4700::5efe:a00:5', 'the IPv4 addresses inside IPv6 (ISATAP)'],
-  ['4000::1', 'a network that is not public (outside of 2000::/3)'],
-])('%s is denied with its rule', (address, rule) => {
+  ['169.254.169.254', 'the metadata services of clouds (169.254.169.254/32)'],
+  ['::ffff:10.0.0.5', 'the IPv4 addresses embedded in IPv6 (::ffff:0:0/96)'],
+  ['2606:4700::5efe:a00:5', 'the IPv4 addresses embedded in IPv6 (ISATAP)'],
+  ['4000::1', 'a non-public network (outside 2000::/3)'],
+])('names the violated rule for %s', (address, rule) => {
   expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', rule });
 });

@@ -1,27 +1,33 @@
 import cliProgress from 'cli-progress';
-import type { Output } from '../output.ts';
 
-/** Shows how far an import is. */
+/** A stream that a command prints to. */
+export interface Output {
+  write(text: string): void;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** A progress display. */
 export interface Progress {
   advance(): void;
   stop(): void;
 }
 
-const plainLineMs = 2000;
-const longestBar = 30;
+const lineIntervalMs = 2000;
+const maxBarWidth = 30;
 
-/** Starts to show progress towards `total`: a bar on a terminal, else a line now and then. */
+/** Shows progress towards `total`: as a bar on a terminal, else as a line every two seconds. */
 export function startProgress(label: string, total: number, output: Output): Progress {
   const startedAt = performance.now();
   const text = (done: number) => progressText(label, done, total, (performance.now() - startedAt) / 1000);
   return output.isTTY ? startBar(total, output, text) : startLines(output, text);
 }
 
-/** Done and total, rate and remaining time, e.g. `Importing 40/100  12.5 images/s  5 s left`. */
+/** Formats count, rate and remaining time, e.g. `Importing 40/100  12.5 images/s  5 s left`. */
 export function progressText(label: string, done: number, total: number, seconds: number): string {
   const rate = seconds > 0 ? done / seconds : 0;
-  const rest = rate > 0 ? `${formatDuration((total - done) / rate)} left` : 'starting';
-  return `${label} ${done}/${total}  ${rate.toFixed(1)} images/s  ${done === total ? 'done' : rest}`;
+  const remaining = rate > 0 ? `${formatDuration((total - done) / rate)} left` : 'starting';
+  return `${label} ${done}/${total}  ${rate.toFixed(1)} images/s  ${done === total ? 'done' : remaining}`;
 }
 
 function formatDuration(seconds: number): string {
@@ -34,17 +40,17 @@ function formatDuration(seconds: number): string {
 function startBar(total: number, output: Output, text: (done: number) => string): Progress {
   const bar = new cliProgress.SingleBar(
     {
-      // The bar only writes text and escape sequences, which is all that Output promises.
+      // The bar only writes text and escape sequences, which every Output supports.
       stream: output as NodeJS.WritableStream,
       format: (options, { progress, value }) => {
         const line = text(value);
-        const room = Math.min(longestBar, (output.columns || 80) - line.length - 3);
-        if (room < 5) return line;
-        const barsize = Math.floor(room);
+        const width = Math.min(maxBarWidth, (output.columns || 80) - line.length - 3);
+        if (width < 5) return line;
+        const barsize = Math.floor(width);
         return `${cliProgress.Format.BarFormat(progress, { ...options, barsize })}  ${line}`;
       },
       hideCursor: true,
-      // The caller handles interrupts; two handlers would fight over the terminal.
+      // The caller handles interrupts. Two handlers would conflict.
       gracefulExit: false,
     },
     cliProgress.Presets.shades_classic,
@@ -55,7 +61,7 @@ function startBar(total: number, output: Output, text: (done: number) => string)
 
 function startLines(output: Output, text: (done: number) => string): Progress {
   let done = 0;
-  const timer = setInterval(() => output.write(`${text(done)}\n`), plainLineMs);
+  const timer = setInterval(() => output.write(`${text(done)}\n`), lineIntervalMs);
   return {
     advance: () => {
       done += 1;

@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { openStorage } from '../../app/open-engines.ts';
+import { attempt, type Finding } from './finding.ts';
+import type { Config } from '../../config.ts';
+import {
+  describeMissingModes,
+  describeOpenPictureFolder,
+  hasModes,
+  mayBePrivate,
+  modeIfOpen,
+} from '../../data-folder/private-folder.ts';
+import { makeAssertFreeSpace } from '../../storage/free-space.ts';
+import type { Storage } from '../../storage/storage.ts';
+
+/** Checks that the storage is readable and writable and has free space. */
+export async function checkStorage(config: Config): Promise<Finding[]> {
+  const location = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
+  const opening = openStorage(config);
+  const access = await attempt(
+    'storage',
+    `${location} is readable and writable`,
+    config.storage.kind === 'local'
+      ? 'Check the owner and permissions of the folder.'
+      : 'Check the S3_ and AWS_ settings, and that the bucket exists.',
+    async () => (await opening).check(),
+  );
+  const storage = await opening.catch(() => undefined);
+  if (!storage) return [access];
+  try {
+    return [access, await checkDisk(storage, config.storage.minFreeBytes)];
+  } finally {
+    await storage.close();
+  }
+}
+
+async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
+  const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
+  return attempt(
+    'disk',
+    `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
+    'Free up space, or purge deleted images.',
+    makeAssertFreeSpace(storage, minFreeBytes),
+  );
+}
+
+/** Checks whether other users of this machine can read Vitrine's files. Changes nothing: startup fixes the modes. */
+export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
+  const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
+  return [
+    checkDataFolder(dataDir),
+    pictureWarning
+      ? warn(pictureWarning, 'Keep this only if a web server or a backup must read the pictures.')
+      : [],
+  ].flat();
+}
+
+function checkDataFolder(folder: string): Finding {
+  if (!existsSync(folder))
+    return { subject: 'privacy', state: `${folder} does not exist yet; it will be private` };
+  if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
+  const mode = modeIfOpen(folder);
+  if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
+  return warn(
+    `other users of this machine can access ${folder} (mode ${mode})`,
+    mayBePrivate(folder)
+      ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
+      : 'Set DATA_DIR to a folder that no other user needs.',
+  );
+}
+
+function warn(state: string, remedy: string): Finding {
+  return { subject: 'privacy', state, remedy, isWarning: true };
+}

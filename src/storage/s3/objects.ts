@@ -1,0 +1,77 @@
+import {
+  DeleteObjectCommand,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+} from '@aws-sdk/client-s3';
+import { AppError } from '../../errors.ts';
+import { isKey } from '../keys.ts';
+import { type Bucket, objectName } from './client.ts';
+import { isMissingObject, withStorageErrors, httpStatus } from './s3-errors.ts';
+import type { StoredFile } from '../storage.ts';
+
+/** Returns size and time of an object, or `undefined` if it does not exist. @throws {AppError} `storage_failed` */
+export function statObject(bucket: Bucket, key: string): Promise<StoredFile | undefined> {
+  const command = new HeadObjectCommand(objectName(bucket, key));
+  return withStorageErrors(async () => {
+    try {
+      const head = await bucket.calls.send(command);
+      return { key, bytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date() };
+    } catch (error) {
+      if (httpStatus(error) !== 404) throw error;
+      await assertBucketExists(bucket);
+      return undefined;
+    }
+  });
+}
+
+/**
+ * Checks that the bucket exists. The 404 of a HEAD request does not say what is missing: without this check, a wrong bucket
+ * name would look like the loss of all pictures.
+ */
+async function assertBucketExists({ calls, name }: Bucket): Promise<void> {
+  try {
+    await calls.send(new HeadBucketCommand({ Bucket: name }));
+  } catch (error) {
+    if (httpStatus(error) !== 404) throw error;
+    throw new AppError(
+      'storage_failed',
+      'The storage failed (NoSuchBucket: the bucket does not exist; check S3_BUCKET and S3_REGION).',
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Iterates over all objects in a folder, page by page: there may be millions. Objects that cannot be Vitrine's are skipped.
+ * @param folder ends with a slash
+ */
+export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {
+  let token: string | undefined;
+  do {
+    const page = await withStorageErrors(() => listPage(bucket, folder, token));
+    for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
+      const key = Key.slice(bucket.prefix.length);
+      if (isKey(key)) yield { key, bytes: Size, modifiedAt: LastModified ?? new Date() };
+    }
+    token = page.NextContinuationToken;
+  } while (token !== undefined);
+}
+
+function listPage({ calls, name, prefix }: Bucket, folder: string, token: string | undefined) {
+  return calls.send(
+    new ListObjectsV2Command({ Bucket: name, Prefix: `${prefix}${folder}`, ContinuationToken: token }),
+  );
+}
+
+/** Removes an object, if it exists. @throws {AppError} `storage_failed` */
+export function removeObject(bucket: Bucket, key: string): Promise<void> {
+  const command = new DeleteObjectCommand(objectName(bucket, key));
+  return withStorageErrors(async () => {
+    try {
+      await bucket.calls.send(command);
+    } catch (error) {
+      if (!isMissingObject(error)) throw error;
+    }
+  });
+}
