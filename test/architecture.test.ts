@@ -76,8 +76,8 @@ const rules: Readonly<Record<string, Rule>> = {
 /** What services may import of the drivers: pure functions. Everything else is injected by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
-  'imaging/compare-thumbnails.ts',
-  'imaging/format.ts',
+  'imaging/formats/identify-format.ts',
+  'imaging/recognition/compare-thumbnails.ts',
   'storage/keys.ts',
 ];
 
@@ -197,7 +197,7 @@ describe('drivers that are not used are not loaded', () => {
 describe('native decoders stay in the children', () => {
   test('only image code and the drawing of samples import the image library', () => {
     const strangers = [...importersOf(/^sharp$/)].filter(
-      (file) => !/^imaging\/[^/]+$/.test(file) && !file.startsWith('cli/seed/'),
+      (file) => !/^imaging\/(?!pool\/)/.test(file) && !file.startsWith('cli/seed/'),
     );
     expect(strangers).toEqual([]);
   });
@@ -216,7 +216,7 @@ describe('native decoders stay in the children', () => {
   );
 
   test('a decoder child does', () => {
-    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/native-library.ts');
+    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 

@@ -3,8 +3,7 @@ import type { Size } from '../imaging/geometry.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import type { Rendition } from '../model/rendition.ts';
-import type { RenditionMatch } from '../model/sameness.ts';
+import type { Rendition, RenditionMatch } from '../model/rendition.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { NearMatch } from './find-near-duplicates.ts';
 

@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
-import { compareThumbnails } from '../imaging/compare-thumbnails.ts';
+import { compareThumbnails } from '../imaging/recognition/compare-thumbnails.ts';
 import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';

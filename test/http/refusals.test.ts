@@ -30,7 +30,7 @@ test.each([
     'random bytes',
     Uint8Array.from({ length: 999 }, (_, i) => (i * i) % 251),
     'not_a_picture',
-    /takes JPEG, PNG/,
+    /accepts JPEG, PNG/,
   ],
 ])('%s is refused with what it is and what is taken', async (_name, bytes, code, words) => {
   expect(expectProblem(await postFile(bytes), 400, code)).toMatch(words);

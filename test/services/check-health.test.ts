@@ -19,7 +19,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
-const stillborn = fileURLToPath(new URL('../imaging/fixtures/stillborn-child.ts', import.meta.url));
+const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
 /** Health checks over parts that a test can break. */
 async function makeHealth(
@@ -79,7 +79,7 @@ test('checks database, storage, queue and decoders independently', async () => {
 });
 
 test('reports decoders that cannot be kept alive, and nothing else', async () => {
-  const { check } = await makeHealth(stillborn);
+  const { check } = await makeHealth(exitingChild);
   const broken = 'No decoder process can be kept alive; the log has the details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
