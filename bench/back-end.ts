@@ -27,7 +27,7 @@ export async function makeBackEnd(): Promise<BackEnd> {
   return {
     environment,
     async open() {
-      const opened = await openDatabase({ ...loadConfig(environment) }, silent);
+      const opened = await openDatabase(loadConfig(environment), silent, () => process.exit(1));
       await migrate(opened);
       return opened;
     },

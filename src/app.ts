@@ -1,178 +1,106 @@
-import { join } from 'node:path';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
-import { openDatabase, openQueue, openStorage } from './app/open-engines.ts';
-import { whenClaimed } from './app/when-claimed.ts';
+import { isOnlyProcess, largeFoldersInside, openResources, type Resources } from './app/open-resources.ts';
 import type { Config } from './config.ts';
 import { type DataFolderLock, lockDataFolder } from './data-folder/lock.ts';
-import {
-  describeOpenPictureFolder,
-  isBelow,
-  makePrivate,
-  protectDataFolder,
-} from './data-folder/private-folder.ts';
-import { migrate } from './db/engine/migrate.ts';
-import { makeQueries } from './db/queries.ts';
-import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
+import { protectDataFolder } from './data-folder/private-folder.ts';
 import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
 import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedDecoder } from './imaging/library-version.ts';
-import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
 import { jobKinds } from './model/job.ts';
-import { makeClaimStorage } from './services/claim-storage.ts';
-import { composeServices, type ServiceSettings } from './services/compose-services.ts';
+import { whenClaimed } from './services/claim-storage.ts';
+import { composeServices } from './services/compose-services.ts';
 import { makeStorageHealth } from './services/storage-health.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
 import { makeAssertFreeSpace } from './storage/free-space.ts';
-import { localStagingName, makeStaging } from './storage/staging.ts';
 import { makeMetrics } from './telemetry/metrics.ts';
 import { version } from './version.ts';
 import { makeWorkOff } from './worker/work-off.ts';
 import { makeWorker } from './worker/worker.ts';
 
-/** All parts of a running Vitrine. */
+/** A running Vitrine. */
 export interface App {
-  /** Listens for requests; answers the address. */
+  /** Starts the HTTP server. Returns its address. */
   listen(): Promise<string>;
-  /** Takes jobs. */
+  /** Starts workers and the sweeper. */
   work(): Promise<void>;
-  /** Listens on `port` for those that watch a worker: health and figures only. Answers the address. */
-  listenForWatchers(port: number): Promise<string>;
-  /** Answers one request that came in elsewhere, without listening. */
+  /** Serves health and metrics of a worker on `port`. Returns the address. */
+  listenForProbes(port: number): Promise<string>;
+  /** Handles a request that a serverless host has received. */
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Works on due jobs until none is left or the time is over, in place of `work`. Downloads end with the time. */
+  /** Runs due jobs until none is left, for at most `milliseconds`; instead of `work`. */
   workFor(milliseconds: number): Promise<void>;
-  /** Makes the sweeps that are due, in place of those that `work` makes on a timetable. */
+  /** Runs the sweeps that are due; instead of the schedule of `work`. */
   sweep(which: 'frequent' | 'all'): Promise<void>;
-  /** Ends in reverse order: no new requests and jobs, what runs may finish, the rest is handed back. Safe to repeat. */
+  /** Stops accepting requests and jobs, lets running ones finish, and hands back the rest. Safe to repeat. */
   close(): Promise<void>;
 }
 
-/** Composition root. With the embedded database, holds the data folder from here on. */
-export async function makeApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
-  const lock = config.database.kind === 'embedded' ? lockDataFolder(config.dataDir) : undefined;
-  const repair = protectDataFolder(config.dataDir, foldersInside(config), logger);
+/**
+ * The composition root. With the embedded database, the app holds the data folder until it is closed.
+ * @param exitOnFailure called after a failure that only a restart can repair; it is logged before
+ */
+export async function makeApp(
+  config: Config,
+  logger: FastifyBaseLogger,
+  exitOnFailure: () => void,
+): Promise<App> {
+  const lock = isOnlyProcess(config) ? lockDataFolder(config.dataDir) : undefined;
+  const repair = protectDataFolder(config.dataDir, largeFoldersInside(config), logger);
   const unlock = (): void => {
     repair.stop();
     lock?.release();
   };
   try {
-    const parts = await openParts(config, logger);
-    return startable(config, parts, compose(config, parts), { lock, unlock });
+    const resources = await openResources(config, logger, exitOnFailure);
+    const components = composeComponents(config, logger, resources);
+    return makeLifecycle({ config, logger, resources, components, lock, unlock, exitOnFailure });
   } catch (error) {
     unlock();
     throw error;
   }
 }
 
-/** Subfolders of the data folder that hold many files. The database's files are made private once it is open. */
-function foldersInside({ dataDir, storage }: Config): string[] {
-  const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
-  return isBelow(path, dataDir) ? [path] : [];
-}
-
-/** The parts that hold something open: children, files, the database. */
-async function openParts(config: Config, logger: FastifyBaseLogger) {
-  const opened = new AsyncDisposableStack();
-  try {
-    const decoders = makeDecoderPool({
-      size: config.worker.concurrency,
-      ...config.decoder,
-      logger,
-      workDirectory: decoderDirectory(config),
-      isAlone: isAlone(config),
-    });
-    opened.defer(() => decoders.close());
-    // The children load their library while the database opens.
-    await decoders.start();
-    const storage = await openStorage(config);
-    warnOfPicturesElsewhere(config, logger);
-    opened.defer(() => storage.close());
-    const staging = makeStaging(storage.stagingDirectory);
-    // Nobody else holds the folder, so whatever lies in staging was left behind by a crash.
-    if (isAlone(config)) await staging.sweep(0);
-    const { database, queries } = await openMigrated(config, logger);
-    opened.defer(() => database.close());
-    const claimStorage = makeClaimStorage({ ...queries, storage, staging, logger });
-    await claimStorage();
-    const queue = await openQueue(config, logger);
-    const fetcher = openFetcher(config);
-    return { decoders, storage, staging, database, queries, queue, fetcher, logger, claimStorage };
-  } catch (error) {
-    // What is left open holds the process up; and why the start failed is told, whatever happens meanwhile.
-    await opened.disposeAsync().catch(() => undefined);
-    throw error;
-  }
-}
-
-/** In staging, so that inputs and originals are on one file system and an input needs only a hard link. */
-function decoderDirectory({ storage }: Config): string {
-  const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
-  return join(staging, 'decoders');
-}
-
-/** With the embedded database this process is the only one; else others may work on the same data. */
-function isAlone({ database }: Config): boolean {
-  return database.kind === 'embedded';
-}
-
-async function openMigrated(config: Config, logger: FastifyBaseLogger) {
-  const database = await openDatabase(config, logger);
-  try {
-    const { vectors } = await migrate(database);
-    // The engine sets file modes itself, overriding the umask of the process.
-    if (config.database.kind === 'embedded') makePrivate(config.database.path);
-    if (!vectors.isAvailable) {
-      logger.warn({}, `${vectors.reason}. Until then similar images cannot be searched; all else works.`);
-    }
-    return { database, queries: makeQueries(database, vectors) };
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
-}
-
-function warnOfPicturesElsewhere({ storage, dataDir }: Config, logger: FastifyBaseLogger): void {
-  if (storage.kind !== 'local') return;
-  const warning = describeOpenPictureFolder(storage.path, dataDir);
-  if (warning !== undefined) logger.warn({}, warning);
-}
-
-type Parts = Awaited<ReturnType<typeof openParts>>;
-
-function openFetcher({ imports, uploads }: Config): Fetcher {
-  return makeFetcher({
-    ...imports,
-    maxBytes: uploads.maxBytes,
-    headersMs: imports.idleMs,
-    userAgent: `Vitrine/${version}`,
-  });
-}
-
-/** Services over the parts, and who calls them. */
-function compose(config: Config, parts: Parts) {
-  const { decoders, storage, staging, queue, queries, logger } = parts;
-  const { leaseSeconds } = config.worker;
-  const metrics = makeMetrics({ usage: queries.usage, reports: queries.reports, decoders, storage });
+/** Wires the services, and the servers and workers that call them. */
+function composeComponents(config: Config, logger: FastifyBaseLogger, resources: Resources) {
+  const { decoders, storage, staging, queue, queries, fetcher } = resources;
+  const { usage, reports, jobs } = queries;
+  const metrics = makeMetrics({ usage, reports, decoders, storage });
   const assertFreeSpace = makeAssertFreeSpace(storage, config.storage.minFreeBytes);
   const storageHealth = makeStorageHealth({ storage });
   const { services, runJob, leases } = composeServices(
-    { ...parts, fetchPicture: parts.fetcher.fetch, assertFreeSpace, metrics, storageHealth },
-    serviceSettings(config),
+    {
+      queries,
+      decoders,
+      storage,
+      storageHealth,
+      staging,
+      queue,
+      fetchPicture: fetcher.fetch,
+      assertFreeSpace,
+      metrics,
+      logger,
+      versions: { vitrine: version, node: process.versions.node, sharp: installedDecoder() },
+    },
+    config,
   );
-  const {
-    retention,
-    storage: { orphanBrake: brake },
-  } = config;
-  const sweeping = { queries, storage, staging, queue, brake, retention, logger };
-  const { sweeper, takeOverLostLeases } = composeSweeper(sweeping);
-  const hand = { jobs: queries.jobs, queue, runJob, leaseSeconds, logger };
-  // Twice as many jobs as decoders: while one picture is stored and recorded, the next is decoded.
+  const { sweeper, takeOverLostLeases } = composeSweeper({
+    queries,
+    storage,
+    staging,
+    queue,
+    config,
+    logger,
+  });
+  // Twice as many jobs as decoders: while one picture is stored and recorded, the next one is decoded.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
-  const workers = jobKinds.map((kind) => makeWorker({ ...hand, kind, capacity: capacities[kind] }));
-  const workOff = makeWorkOff({ ...hand, capacities });
+  const { leaseSeconds } = config.worker;
+  const workers = jobKinds.map((kind) =>
+    makeWorker({ kind, capacity: capacities[kind], jobs, queue, runJob, leaseSeconds, logger }),
+  );
+  const workOff = makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger });
   const receiveUploadForm = makeReceiveUploadForm({
     staging,
     assertFreeSpace,
@@ -180,69 +108,46 @@ function compose(config: Config, parts: Parts) {
     idleMs: config.server.bodyIdleMs,
   });
   const http = makeHttpServer(config, logger, { services, receiveUploadForm, metrics });
-  const watchers = makeWorkerServer(config.server, logger, { services, metrics });
-  return { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth };
+  const workerServer = makeWorkerServer(config.server, logger, { services, metrics });
+  return { http, workerServer, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth };
 }
 
-function serviceSettings({
-  server,
-  exposureWarnings,
-  storage,
-  worker,
-  uploads,
-  presets,
-  imports,
-  similarity,
-  purge,
-}: Config): ServiceSettings {
-  return {
-    presets,
-    limits: uploads.picture,
-    maxUploadBytes: uploads.maxBytes,
-    redirectSeconds: storage.kind === 's3' ? storage.redirectSeconds : undefined,
-    leaseSeconds: worker.leaseSeconds,
-    inlineMs: server.inlineMs,
-    readCacheBytes: server.readCacheBytes,
-    nearDuplicates: similarity.nearDuplicates,
-    hashThreshold: similarity.hashThreshold,
-    duplicateHandling: imports.duplicateHandling,
-    allowedNetworks: imports.allowedNetworks,
-    confirmToken: purge.confirmToken,
-    isExposed: server.isExposed,
-    exposureWarnings,
-    versions: { vitrine: version, node: process.versions.node, sharp: installedDecoder() },
-  };
+interface LifecycleParts {
+  readonly config: Config;
+  readonly logger: FastifyBaseLogger;
+  readonly resources: Resources;
+  readonly components: ReturnType<typeof composeComponents>;
+  readonly lock: DataFolderLock | undefined;
+  readonly unlock: () => void;
+  readonly exitOnFailure: () => void;
 }
 
-function startable(
-  config: Config,
-  parts: Parts,
-  composed: ReturnType<typeof compose>,
-  { lock, unlock }: { lock: DataFolderLock | undefined; unlock: () => void },
-): App {
-  const { http, watchers, workers, workOff, sweeper, leases, takeOverLostLeases } = composed;
-  const { storageHealth } = composed;
+/** Starts and stops the components in the right order. */
+function makeLifecycle(parts: LifecycleParts): App {
+  const { config, logger, resources, components, lock, unlock, exitOnFailure } = parts;
+  const { http, workerServer, workers, workOff, sweeper, leases, takeOverLostLeases, storageHealth } =
+    components;
   let closing: Promise<void> | undefined;
-  let stopWaiting = (): void => undefined;
+  let stopWaitingForStorage = (): void => undefined;
 
-  /** Requests and jobs may finish; what takes too long is handed back. */
+  /** Lets requests and jobs finish within `shutdownMs`, and hands back the jobs that do not. */
   async function drain(): Promise<void> {
-    stopWaiting();
+    stopWaitingForStorage();
     storageHealth.stop();
     const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
-    // A download waits for a stranger's server, and no stop waits with it. Whoever takes it over begins it anew.
+    // Downloads depend on foreign servers, so a stop does not wait for them. Another worker starts them again.
     await leases.handBack('import');
-    const inTime = await Promise.race([
+    const isDrained = await Promise.race([
       drained.then(() => true),
       sleep(config.server.shutdownMs, false, { ref: false }),
     ]);
     await leases.handBack();
-    if (!inTime) http.server.closeAllConnections();
+    if (!isDrained) http.server.closeAllConnections();
   }
 
-  /** Downloads that outlast the time are begun anew by whoever takes them over. */
+  /** Hands back downloads that take longer than `milliseconds`. */
   async function workFor(milliseconds: number): Promise<void> {
-    if (!(await parts.claimStorage())) return;
+    if (!(await resources.claimStorage())) return;
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
     await workOff(milliseconds);
     clearTimeout(timer);
@@ -251,12 +156,12 @@ function startable(
   async function close(): Promise<void> {
     await drain();
     leases.stop();
-    await watchers.close();
-    await parts.fetcher.close();
-    await parts.decoders.close();
-    await parts.queue.close();
-    await parts.database.close();
-    await parts.storage.close();
+    await workerServer.close();
+    await resources.fetcher.close();
+    await resources.decoders.close();
+    await resources.queue.close();
+    await resources.database.close();
+    await resources.storage.close();
     unlock();
   }
 
@@ -273,26 +178,33 @@ function startable(
       return url;
     },
     async work() {
-      // Nobody else works on this data, so every lease is that of a dead process.
-      if (isAlone(config)) await takeOverLostLeases(true);
-      stopWaiting = whenClaimed(parts.claimStorage, parts.logger, () => {
-        for (const worker of workers) worker.start();
-        sweeper.start();
-      });
+      // No other process uses this data, so every lease belongs to a process that has crashed.
+      if (isOnlyProcess(config)) await takeOverLostLeases(true);
+      stopWaitingForStorage = whenClaimed(
+        resources.claimStorage,
+        () => {
+          for (const worker of workers) worker.start();
+          sweeper.start();
+        },
+        (error) => {
+          logger.error({}, `this process exits: ${error.message}`);
+          exitOnFailure();
+        },
+      );
     },
-    listenForWatchers(port) {
+    listenForProbes(port) {
       storageHealth.start();
-      return watchers.listen({
+      return workerServer.listen({
         host: config.server.host,
         port,
         listenTextResolver: (address) =>
-          `health and figures of this worker: ${address}/healthz and ${address}/metrics`,
+          `health and metrics of this worker: ${address}/healthz and ${address}/metrics`,
       });
     },
     answer: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
-      if (await parts.claimStorage()) await sweeper.once(which);
+      if (await resources.claimStorage()) await sweeper.once(which);
     },
     close: () => (closing ??= close()),
   };

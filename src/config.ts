@@ -16,86 +16,29 @@ import {
   type Exposure,
   exposureWarnings,
 } from './config/exposure.ts';
-import { type LogLevel, readYesNo } from './config/readers.ts';
-import type { Setting } from './config/setting.ts';
+import { readYesNo } from './config/readers.ts';
+import type { Section, Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
-import type { AllowedNetwork } from './model/allowed-network.ts';
-import type { DuplicateHandling, NearDuplicateHandling } from './model/duplicates.ts';
-import type { PictureLimits } from './model/picture.ts';
 import type { Preset } from './model/preset.ts';
 
-/** The configuration of one process, read once; each part receives its own section only. */
-export interface Config {
+/** Sections that are used as the settings table defines them. */
+type PlainSections = Omit<SettingValues, 'data' | 'database' | 'queue' | 'storage' | 'renditions'>;
+
+/** The configuration of a process, read once. Each part receives only the sections it needs. */
+export interface Config extends PlainSections {
   readonly dataDir: string;
-  readonly server: {
-    readonly host: string;
-    readonly port: number;
-    readonly maxConnections: number;
-    readonly maxConnectionsPerAddress: number;
-    readonly requestMs: number;
-    readonly bodyIdleMs: number;
-    readonly responseStallMs: number;
-    readonly inlineMs: number;
-    readonly shutdownMs: number;
-    readonly readCacheBytes: number;
-    readonly corsOrigins: readonly string[] | '*';
-    /** Networks in CIDR notation. */
-    readonly trustedProxies: readonly string[];
-  } & Exposure;
+  readonly server: SettingValues['server'] & Exposure;
   readonly database: DatabaseConfig;
   readonly queue: QueueConfig;
   readonly storage: StorageConfig;
-  readonly worker: {
-    readonly enabled: boolean;
-    readonly concurrency: number;
-    readonly leaseSeconds: number;
-    /** Where a process that serves no requests answers those that watch it. */
-    readonly port: number | undefined;
-  };
-  readonly decoder: {
-    readonly timeoutMs: number;
-    readonly probeTimeoutMs: number;
-    readonly memoryMb: number;
-    readonly recycleAfterJobs: number;
-    /** Program and arguments in front of a child's Node; empty for none. */
-    readonly launcher: readonly string[];
-  };
-  readonly uploads: { readonly maxBytes: number; readonly picture: PictureLimits };
-  readonly imports: {
-    readonly allowedNetworks: readonly AllowedNetwork[];
-    readonly maxRedirects: number;
-    readonly duplicateHandling: DuplicateHandling;
-    readonly concurrency: number;
-    readonly connectMs: number;
-    readonly idleMs: number;
-    readonly totalMs: number;
-  };
   readonly presets: readonly Preset[];
-  readonly similarity: {
-    readonly nearDuplicates: NearDuplicateHandling;
-    /** Largest distance of near-duplicates' hashes, of 64 bits. */
-    readonly hashThreshold: number;
-    /** Least score of a similar image, where a request names none. */
-    readonly threshold: number;
-    /** Most similar images, where a request names no limit. */
-    readonly maxResults: number;
-  };
-  /** Retention of rows that nothing needs any more, in days. */
-  readonly retention: {
-    readonly completedJobDays: number;
-    readonly failedJobDays: number;
-    readonly importDays: number;
-    readonly emptyTenantDays: number;
-  };
-  readonly purge: { readonly days: number; readonly confirmToken: string | undefined };
-  /** Sentences on settings that have no effect. */
+  /** Warnings about settings that have no effect, one sentence each. */
   readonly warnings: readonly string[];
-  /** Warnings about what a server with these settings exposes to others. */
+  /** Warnings about what the server exposes to other machines, one sentence each. */
   readonly exposureWarnings: readonly string[];
-  readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'text' };
 }
 
-/** Thrown when variables are not understood: one sentence for each, all of them together. */
+/** Thrown when settings are invalid. Reports all problems together, one sentence each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -108,25 +51,33 @@ export class ConfigError extends Error {
   }
 }
 
-/** Variables by name, as `process.env` holds them. */
+/** Variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} that names every variable which is not understood, and what it accepts.
+ * @throws {ConfigError} that names every invalid variable and what it accepts.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];
-  const values = Object.fromEntries(
-    Object.entries(settings).map(([key, setting]) => [key, readSetting(env, setting, problems)]),
-  ) as SettingValues;
+  const values = readSettings(env, problems);
   problems.push(...engineProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return composeConfig(values);
 }
 
+/** Adds a sentence to `problems` for each invalid variable, whose value is then `undefined`. */
+function readSettings(env: Environment, problems: string[]): SettingValues {
+  const readSection = (section: Section) =>
+    Object.entries(section).map(([key, setting]) => [key, readSetting(env, setting, problems)]);
+  const sections = Object.entries<Section>(settings);
+  return Object.fromEntries(
+    sections.map(([key, section]) => [key, Object.fromEntries(readSection(section))]),
+  ) as SettingValues;
+}
+
 function readSetting(env: Environment, setting: Setting<unknown>, problems: string[]): unknown {
-  const name = nameInUse(env, setting);
+  const name = [setting.name, ...setting.aliases].find((candidate) => env[candidate]?.trim());
   const text = (name && env[name]) ?? setting.fallback;
   if (text === undefined) return undefined;
   try {
@@ -139,90 +90,37 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   }
 }
 
-/** The name under which a setting is set, its own or an older one. */
-function nameInUse(env: Environment, { name, aliases }: Setting<unknown>): string | undefined {
-  return [name, ...aliases].find((candidate) => env[candidate]?.trim());
-}
-
 function composeConfig(values: SettingValues): Config {
+  const { worker, decoder, uploads, imports, similarity, retention, server, purge, log } = values;
   const database = composeDatabase(values);
   const exposure = composeExposure(values);
   return {
-    dataDir: resolve(values.dataDir),
-    server: {
-      host: values.host,
-      port: values.port,
-      maxConnections: values.maxConnections,
-      maxConnectionsPerAddress: values.maxConnectionsPerAddress,
-      requestMs: values.requestSeconds * 1000,
-      bodyIdleMs: values.bodyIdleSeconds * 1000,
-      responseStallMs: values.responseStallSeconds * 1000,
-      inlineMs: values.inlineSeconds * 1000,
-      shutdownMs: values.shutdownSeconds * 1000,
-      readCacheBytes: values.readCacheMb * 2 ** 20,
-      corsOrigins: values.corsOrigins,
-      trustedProxies: values.trustedProxies,
-      ...exposure,
-    },
+    worker,
+    decoder,
+    uploads,
+    imports,
+    similarity,
+    retention,
+    dataDir: resolve(values.data.dir),
+    server: { ...server, ...exposure },
     database,
     queue: composeQueue(values, database),
     storage: composeStorage(values),
-    worker: {
-      enabled: values.enableWorker,
-      concurrency: values.workerConcurrency,
-      leaseSeconds: values.leaseSeconds,
-      port: values.workerPort,
-    },
-    decoder: {
-      timeoutMs: values.decodeTimeoutMs,
-      probeTimeoutMs: values.probeTimeoutMs,
-      memoryMb: values.decodeMemoryMb,
-      recycleAfterJobs: values.poolRecycleJobs,
-      launcher: values.decoderLauncher ?? [],
-    },
-    uploads: {
-      maxBytes: values.maxUploadBytes,
-      picture: {
-        maxPixels: values.maxPixels,
-        maxAvifPixels: values.maxAvifPixels,
-        maxFrames: values.maxFrames,
-        allowedFormats: values.allowedFormats,
-      },
-    },
-    imports: {
-      allowedNetworks: values.importAllowedNetworks,
-      maxRedirects: values.importMaxRedirects,
-      duplicateHandling: values.duplicateHandling,
-      concurrency: values.importConcurrency,
-      connectMs: values.importConnectSeconds * 1000,
-      idleMs: values.importIdleSeconds * 1000,
-      totalMs: values.importTotalSeconds * 1000,
-    },
-    presets: withThumbnailSize(values),
-    similarity: {
-      nearDuplicates: values.nearDuplicates,
-      hashThreshold: values.hashThreshold,
-      threshold: values.similarityThreshold,
-      maxResults: values.maxSimilarResults,
-    },
-    retention: {
-      completedJobDays: values.jobsKeepDays,
-      failedJobDays: values.failedJobsKeepDays,
-      importDays: values.importsKeepDays,
-      emptyTenantDays: values.emptyTenantsKeepDays,
-    },
-    purge: { days: values.purgeDays, confirmToken: composeConfirmToken(values, exposure) },
+    presets: withThumbnailSize(values.renditions),
+    purge: { ...purge, confirmToken: composeConfirmToken(values, exposure) },
+    log: { ...log, level: readYesNo(log.debug ?? '') ? 'debug' : log.level },
     warnings: engineWarnings(values),
-    exposureWarnings: exposureWarnings(values),
-    log: {
-      level: readYesNo(values.debug ?? '') ? 'debug' : values.logLevel,
-      format: values.logFormat,
-    },
+    exposureWarnings: exposureWarnings(values, exposure),
   };
 }
 
-/** The same configuration for a server that one command starts for itself, on a free port that this machine alone reaches. */
-export function forThisMachineAlone(config: Config): Config {
+function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions']): readonly Preset[] {
+  if (!thumbnailSize) return presets;
+  return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
+}
+
+/** Returns the configuration for a server that a command starts for itself, on a free port of the loopback address. */
+export function onLoopbackOnly(config: Config): Config {
   const { confirmToken = documentedConfirmToken } = config.purge;
   return {
     ...config,
@@ -238,9 +136,4 @@ export function forThisMachineAlone(config: Config): Config {
     purge: { ...config.purge, confirmToken },
     exposureWarnings: [],
   };
-}
-
-function withThumbnailSize({ presets, thumbnailSize }: SettingValues): readonly Preset[] {
-  if (!thumbnailSize) return presets;
-  return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
 }

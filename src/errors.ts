@@ -1,8 +1,8 @@
 import type { FailureClass } from './model/job.ts';
 
 /**
- * Every error that Vitrine names: its code, the HTTP status it answers with, a title, and how a job that meets it
- * goes on. This table is the only place where a code meets a status.
+ * All error codes, each with its HTTP status, its title, and the class that decides whether a job is retried. No other
+ * place maps codes to statuses.
  */
 export const errorTable = {
   invalid_request: { status: 400, title: 'The request is not valid', failureClass: 'permanent' },
@@ -42,22 +42,22 @@ export const errorTable = {
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
-  // The only code for a picture that cannot be decoded in earlier versions: stored records still have it.
+  // Earlier versions used only this code for pictures that cannot be decoded. Stored records still contain it.
   picture_damaged: {
     status: 400,
     title: 'The picture cannot be decoded',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
-  decoder_crashed: { status: 400, title: 'The picture stopped the decoder', failureClass: 'crash' },
+  decoder_crashed: { status: 400, title: 'The picture crashed the decoder', failureClass: 'crash' },
   worker_lost: {
     status: 400,
-    title: 'The picture lost its worker again and again',
+    title: 'The picture repeatedly lost its worker',
     failureClass: 'lease-lost',
   },
   invalid_url: { status: 400, title: 'The URL cannot be imported', failureClass: 'permanent' },
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
-  source_refused: { status: 400, title: 'The source gave no picture', failureClass: 'permanent' },
+  source_refused: { status: 400, title: 'The source returned no picture', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source is not available', failureClass: 'transient' },
   purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
   origin_not_allowed: {
@@ -72,37 +72,37 @@ export const errorTable = {
   upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
     status: 404,
-    title: 'The fingerprint of the image is not there',
+    title: 'The fingerprint of the image is not ready',
     failureClass: 'transient',
   },
-  rendition_not_ready: { status: 404, title: 'The rendition is not there', failureClass: 'transient' },
+  rendition_not_ready: { status: 404, title: 'The rendition is not ready', failureClass: 'transient' },
   route_not_found: { status: 404, title: 'There is no such address', failureClass: 'permanent' },
   original_missing: { status: 404, title: 'The original is missing from storage', failureClass: 'permanent' },
   method_not_allowed: {
     status: 405,
-    title: 'The address does not take this method',
+    title: 'The method is not allowed',
     failureClass: 'permanent',
   },
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
   image_deleted: { status: 409, title: 'The image was deleted meanwhile', failureClass: 'transient' },
-  import_active: { status: 409, title: 'The URL is being imported', failureClass: 'transient' },
+  import_active: { status: 409, title: 'The URL is already being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
   upload_not_offered: {
     status: 409,
-    title: 'The storage takes no presigned uploads',
+    title: 'The storage does not support presigned uploads',
     failureClass: 'permanent',
   },
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,
-    title: 'The body has another type than this address takes',
+    title: 'The type of the body is not supported',
     failureClass: 'permanent',
   },
-  range_not_satisfiable: { status: 416, title: 'The range lies outside the file', failureClass: 'permanent' },
+  range_not_satisfiable: { status: 416, title: 'The range is outside the file', failureClass: 'permanent' },
   host_not_allowed: {
     status: 421,
-    title: 'The server does not answer to this host',
+    title: 'The host is not allowed',
     failureClass: 'permanent',
   },
   too_many_connections: {
@@ -112,13 +112,13 @@ export const errorTable = {
   },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
   internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
-  unavailable: { status: 503, title: 'The service cannot do this now', failureClass: 'transient' },
+  unavailable: { status: 503, title: 'The service is temporarily unavailable', failureClass: 'transient' },
   database_unavailable: {
     status: 503,
-    title: 'The database does not answer',
+    title: 'The database is unavailable',
     failureClass: 'transient',
   },
-  storage_failed: { status: 503, title: 'The storage did not answer', failureClass: 'transient' },
+  storage_failed: { status: 503, title: 'The storage failed', failureClass: 'transient' },
   similarity_unavailable: {
     status: 501,
     title: 'Similar images cannot be searched',
@@ -131,34 +131,34 @@ interface ErrorRow {
   readonly status: number;
   readonly title: string;
   readonly failureClass: FailureClass;
-  /** The code that earlier versions used for this error and related ones. */
+  /** The code of earlier versions for a group of errors that this one belongs to. */
   readonly family?: ErrorFamily;
 }
 
-/** A code that was split: clients that check for it find it in a separate field. */
+/** A code that was split into several. Clients that check for it find it in a separate field. */
 export type ErrorFamily = 'picture_damaged';
 
-/** Machine-readable name of an error. */
+/** The machine-readable code of an error. */
 export type ErrorCode = keyof typeof errorTable;
 
-/** The family of a code, recorded or answered; `null` for a code without one. */
+/** Returns the family of a code; `null` if it has none or is unknown. */
 export function familyOf(code: string | null): ErrorFamily | null {
   if (code === null || !Object.hasOwn(errorTable, code)) return null;
   const row: ErrorRow = errorTable[code as ErrorCode];
   return row.family ?? null;
 }
 
-/** The codes selected by a filter `code`: all codes of a family, or the code itself. */
+/** Expands a filter `code`: to all codes of a family, or to the code itself. */
 export function codesOf(code: string): string[] {
-  const members = Object.keys(errorTable).filter((member) => familyOf(member) === code);
-  return members.length > 0 ? members : [code];
+  const family = Object.keys(errorTable).filter((member) => familyOf(member) === code);
+  return family.length > 0 ? family : [code];
 }
 
-/** An error that Vitrine names. `message` is the public sentence: what was wrong, the limit and the value. */
+/** An error with a code. `message` is public: a sentence with the cause, the limit and the value. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   override readonly name = 'AppError';
-  /** Further members of the answer, for programs. */
+  /** Additional fields of the response, for programs. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
 
   constructor(
@@ -171,23 +171,23 @@ export class AppError extends Error {
     this.details = options?.details;
   }
 
-  /** HTTP status of this error. */
+  /** The HTTP status of the code. */
   get status(): number {
     return errorTable[this.code].status;
   }
 
-  /** Title of this error, the same for every instance of its code. */
+  /** The title of the code. */
   get title(): string {
     return errorTable[this.code].title;
   }
 
-  /** How a job that meets this error goes on. */
+  /** Decides whether a job that fails with this error is retried. */
   get failureClass(): FailureClass {
     return errorTable[this.code].failureClass;
   }
 }
 
-/** Thrown by the storage for a key that has no file. Callers decide what that means. */
+/** Thrown by the storage if a key has no file. Callers translate it into an error of their own. */
 export class FileMissing extends Error {
   override readonly name = 'FileMissing';
 
@@ -196,12 +196,12 @@ export class FileMissing extends Error {
   }
 }
 
-/** What keeps a process from starting; the message says why, and what to do. */
+/** Thrown if the process must not start. The message says why, and what to do about it. */
 export class StartRefused extends Error {
   override readonly name: string = 'StartRefused';
 }
 
-/** `error` itself when it is named, else `internal_error` around it; its details stay in the log. */
+/** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, whose details only the log has. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   return new AppError('internal_error', 'Something went wrong on our side; the log has the details.', {

@@ -4,14 +4,14 @@ import { problemsOf } from './support/inner/config-problems.ts';
 
 const databaseOf = (env: Record<string, string>) => loadConfig(env).database;
 
-test('without any setting everything is embedded', () => {
+test('uses embedded engines without any setting', () => {
   const { database, queue, storage } = loadConfig({ DATA_DIR: '/srv/vitrine' });
   expect(database).toEqual({ kind: 'embedded', path: '/srv/vitrine/db' });
   expect(queue).toEqual({ kind: 'in-process' });
   expect(storage).toMatchObject({ kind: 'local', path: '/srv/vitrine/storage' });
 });
 
-test('the address of a server is read in every way that older services wrote it', () => {
+test('accepts the address of a server in all forms of older services', () => {
   const plain = 'postgres://shop:secret@db:5433/pictures';
   for (const scheme of [
     'postgres',
@@ -28,7 +28,7 @@ test('the address of a server is read in every way that older services wrote it'
       });
 });
 
-test('TLS words of other drivers are put into those of libpq', () => {
+test('translates TLS parameters of other drivers to those of libpq', () => {
   const urlOf = (query: string) => {
     const database = databaseOf({ DATABASE_URL: `postgresql+asyncpg://db/x?${query}` });
     return database.kind === 'postgres' ? new URL(database.url).searchParams.toString() : '';
@@ -40,7 +40,7 @@ test('TLS words of other drivers are put into those of libpq', () => {
   expect(urlOf('application_name=shop')).toBe('application_name=shop');
 });
 
-test('the parts of an address count when a host is among them', () => {
+test('uses the parts of an address only if they include a host', () => {
   const parts = {
     POSTGRES_USER: 'shop',
     POSTGRES_PASSWORD: 'p@ss/word',
@@ -57,16 +57,16 @@ test('the parts of an address count when a host is among them', () => {
   });
 });
 
-test('SQLite is refused with a sentence that says what to do, under the name that was used', () => {
+test('rejects SQLite with a remedy, under the name that was used', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
-        `^${name}: its value names SQLite, which is not used here: left unset, an embedded`,
+        `^${name}: its value names SQLite, which is not supported: leave it unset for an embedded`,
       ),
     ]);
 });
 
-test('a password is never repeated', () => {
+test('never repeats a password', () => {
   const urls = [
     'hunter2',
     'hunter2:x@db',
@@ -82,7 +82,7 @@ test('a password is never repeated', () => {
     }
 });
 
-test('Redis wakes workers up beside a database server only', () => {
+test('uses Redis only with a database server', () => {
   const REDIS_URL = 'redis://:secret@cache:6379/2';
   expect(loadConfig({ REDIS_URL }).queue).toEqual({ kind: 'in-process' });
   const DATABASE_URL = 'postgres://db/x';
@@ -94,7 +94,7 @@ test('Redis wakes workers up beside a database server only', () => {
   });
 });
 
-test('S3 needs a bucket, and takes a prefix in any of the usual spellings', () => {
+test('requires a bucket for S3, and accepts a prefix in the usual spellings', () => {
   expect(problemsOf({ STORAGE_TYPE: 's3' })).toEqual([expect.stringMatching(/^S3_BUCKET: is not set/)]);
   const storageOf = (env: Record<string, string>) =>
     loadConfig({ STORAGE_TYPE: 'S3', S3_BUCKET: 'pictures', ...env }).storage;
@@ -115,10 +115,10 @@ test('S3 needs a bucket, and takes a prefix in any of the usual spellings', () =
     forcePathStyle: true,
     redirectSeconds: 300,
   });
-  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is no http/);
+  expect(problemsOf({ S3_ENDPOINT: 'ftp://store' })[0]).toMatch(/^S3_ENDPOINT: .*is not an http/);
 });
 
-test('settings that have no effect because of others are told', () => {
+test('warns about settings that have no effect because of others', () => {
   const warningsOf = (env: Record<string, string>) => loadConfig(env).warnings;
   expect(warningsOf({})).toEqual([]);
   expect(warningsOf({ POSTGRES_PASSWORD: 'x' })).toEqual([expect.stringMatching(/without POSTGRES_HOST/)]);
@@ -129,11 +129,11 @@ test('settings that have no effect because of others are told', () => {
   expect(warningsOf({ POSTGRES_HOST: 'db', POSTGRES_PASSWORD: 'x', REDIS_URL: 'redis://cache' })).toEqual([]);
 });
 
-test('an address that a password has broken is refused before it becomes a host name', () => {
+test('rejects an address that an unescaped password breaks', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
-    expect.stringMatching(/^DATABASE_URL: its value holds more than one @: write @ as %40/),
+    expect.stringMatching(/^DATABASE_URL: its value contains more than one @: write @ as %40/),
   ]);
   expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([
-    expect.stringMatching(/stands in quotes/),
+    expect.stringMatching(/is in quotes/),
   ]);
 });

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../src/config.ts';
+import type { Section } from '../src/config/setting.ts';
 import { settings } from '../src/config/settings.ts';
 import { errorTable } from '../src/errors.ts';
 import { makeHttpServer } from '../src/http/server.ts';
@@ -68,7 +69,11 @@ describe('configuration', () => {
   });
 
   test('every variable that a document names is a setting', () => {
-    const known = new Set(Object.values(settings).flatMap(({ name, aliases }) => [name, ...aliases]));
+    const known = new Set(
+      Object.values<Section>(settings)
+        .flatMap((section) => Object.values(section))
+        .flatMap(({ name, aliases }) => [name, ...aliases]),
+    );
     for (const word of foreignWords) known.add(word);
     const unknown = documents.flatMap((document) =>
       Array.from(read(document).matchAll(/`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)`/g), ([, name = '']) => name)
@@ -80,26 +85,23 @@ describe('configuration', () => {
 
   test('docs/limits.md gives the defaults that are in force', () => {
     const limits = read('docs/limits.md').replaceAll(',', '');
-    const { maxConnections, maxUploadBytes, maxPixels, maxAvifPixels, maxFrames } = settings;
-    const { leaseSeconds, poolRecycleJobs } = settings;
-    const { importConcurrency, importConnectSeconds, importIdleSeconds, importTotalSeconds } = settings;
-    const { hashThreshold, maxSimilarResults, similarityThreshold, purgeDays } = settings;
+    const { server, uploads, worker, decoder, imports, similarity, purge } = settings;
     for (const { name, fallback } of [
-      maxConnections,
-      maxUploadBytes,
-      maxPixels,
-      maxAvifPixels,
-      maxFrames,
-      leaseSeconds,
-      poolRecycleJobs,
-      importConcurrency,
-      importConnectSeconds,
-      importIdleSeconds,
-      importTotalSeconds,
-      hashThreshold,
-      maxSimilarResults,
-      similarityThreshold,
-      purgeDays,
+      server.maxConnections,
+      uploads.maxBytes,
+      uploads.maxPixels,
+      uploads.maxAvifPixels,
+      uploads.maxFrames,
+      worker.leaseSeconds,
+      decoder.recycleAfterJobs,
+      imports.concurrency,
+      imports.connectMs,
+      imports.idleMs,
+      imports.totalMs,
+      similarity.hashThreshold,
+      similarity.maxResults,
+      similarity.threshold,
+      purge.days,
     ]) {
       const rows = limits.split('\n').filter((line) => line.includes(`| \`${name}\` |`));
       expect(rows.length, name).toBeGreaterThan(0);

@@ -7,31 +7,39 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /**
- * The only file that names drivers: which database, queue and storage a configuration means. Each is loaded when it is
- * used: the ones that are not would take a start longer than all else together.
+ * Chooses the drivers of the database, the queue and the storage. This is the only file that imports drivers, each when
+ * it is used: loading all of them would make a start several times slower.
  */
 
-/** Opens the database; its schema may be old or missing. */
-export async function openDatabase({ database }: Config, logger: Logger): Promise<Database> {
+/**
+ * Opens the database. Its schema may be old or missing.
+ * @param onBroken called if the embedded database breaks down; it is logged, and the process should exit
+ */
+export async function openDatabase(
+  { database }: Pick<Config, 'database'>,
+  logger: Logger,
+  onBroken: () => void,
+): Promise<Database> {
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
-    return openEmbeddedDatabase(database.path, (error) => endBroken(logger, error));
+    return openEmbeddedDatabase(database.path, (error) => {
+      // It responds to nothing any more, even when there is free space again. Only a restart helps.
+      logger.error(
+        { err: error },
+        `the embedded database broke down, and this process exits: ${error.message}. Nothing that was acknowledged is lost; free space on the disk of DATA_DIR, and start again`,
+      );
+      onBroken();
+    });
   }
   const { openPostgresDatabase } = await import('../db/engine/postgres.ts');
   return openPostgresDatabase(database, logger);
 }
 
-/** Each request would wait for ever, also when there is space again: a process that ends can be started anew. */
-function endBroken(logger: Logger, error: Error): void {
-  logger.error(
-    { err: error },
-    `the embedded database broke down, and this process ends: ${error.message}. Nothing that was acknowledged is lost; see to free space on the disk of DATA_DIR, and start again`,
-  );
-  process.exit(1);
-}
-
-/** Opens what wakes workers up. A server that is away is no failure: work goes on by polling. */
-export async function openQueue({ queue, database }: Config, logger: Logger): Promise<WorkQueue> {
+/** Opens the queue. A server that does not respond is no failure: workers poll meanwhile. */
+export async function openQueue(
+  { queue, database }: Pick<Config, 'queue' | 'database'>,
+  logger: Logger,
+): Promise<WorkQueue> {
   if (queue.kind === 'redis') {
     const { makeRedisQueue } = await import('../queue/redis.ts');
     return makeRedisQueue({ ...queue, logger });
@@ -45,12 +53,15 @@ export async function openQueue({ queue, database }: Config, logger: Logger): Pr
   return makePostgresQueue({ connection, logger });
 }
 
-/** Opens the storage and its staging folder. */
-export async function openStorage({ storage, dataDir }: Config): Promise<Storage> {
+/** Opens the storage and creates its staging folder. */
+export async function openStorage({
+  storage,
+  dataDir,
+}: Pick<Config, 'storage' | 'dataDir'>): Promise<Storage> {
   if (storage.kind === 'local') {
     const { makeLocalStorage } = await import('../storage/local.ts');
-    // Pictures below DATA_DIR are private. Elsewhere they inherit the permissions of their folder, which may allow a
-    // web server.
+    // Pictures inside DATA_DIR are private. Elsewhere they get the permissions of their folder, so that a web server
+    // may read them.
     return makeLocalStorage(storage.path, { followsRoot: !isBelow(storage.path, dataDir) });
   }
   await mkdir(storage.stagingPath, { recursive: true });
@@ -58,7 +69,7 @@ export async function openStorage({ storage, dataDir }: Config): Promise<Storage
   return makeS3Storage(storage);
 }
 
-/** Where everything lies, for logs: without any password. */
+/** Describes the engines for the log, without any password. */
 export function describeEngines({ database, queue, storage }: Config): string {
   const rows = database.kind === 'embedded' ? `embedded in ${database.path}` : hostOf(database.url);
   const wakes = { 'in-process': 'in this process', postgres: 'by the database' };

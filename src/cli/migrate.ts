@@ -4,6 +4,7 @@ import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';
 import { migrate } from '../db/engine/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { exitOnFailure } from './stop-signals.ts';
 import type { Output } from './terminal.ts';
 
 /** Runs `vitrine migrate`: migrates the database to the latest schema. A running server has already done so. */
@@ -23,7 +24,11 @@ export async function migrateDatabase(config: Config, output: Output): Promise<n
 }
 
 async function migrateNow(config: Config, output: Output): Promise<number> {
-  const database = await openDatabase(config, await makeLogger({ ...config.log, level: 'warn' }));
+  const database = await openDatabase(
+    config,
+    await makeLogger({ ...config.log, level: 'warn' }),
+    exitOnFailure,
+  );
   try {
     const { version, applied, vectors } = await migrate(database);
     if (config.database.kind === 'embedded') makePrivate(config.database.path);

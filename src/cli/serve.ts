@@ -1,6 +1,6 @@
 import { type App, makeApp } from '../app.ts';
 import { describeEngines } from '../app/open-engines.ts';
-import { untilStopped } from './stop-signals.ts';
+import { exitOnFailure, untilStopped } from './stop-signals.ts';
 import type { Config } from '../config.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 
@@ -42,7 +42,7 @@ export async function startApp(
   stopped: Promise<NodeJS.Signals>,
 ): Promise<App> {
   for (const warning of config.warnings) logger.warn({}, warning);
-  const starting = makeApp(config, logger);
+  const starting = makeApp(config, logger, exitOnFailure);
   if (config.database.kind === 'embedded') return starting;
   const result = await Promise.race([starting, stopped]);
   if (typeof result !== 'string') return result;

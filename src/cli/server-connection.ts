@@ -1,7 +1,8 @@
-import { type Config, forThisMachineAlone } from '../config.ts';
+import { type Config, onLoopbackOnly } from '../config.ts';
 import { findHolder } from '../data-folder/lock.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { type ApiClient, makeApiClient } from './api-client.ts';
+import { exitOnFailure } from './stop-signals.ts';
 import type { Output } from './terminal.ts';
 
 /** The server that a command uses. `close` stops it if it was started for the command. */
@@ -37,8 +38,8 @@ export async function connectToServer(
   const { makeApp } = await import('../app.ts');
   // The command prints its own progress, so the server logs only errors.
   const level = config.log.level === 'info' ? 'error' : config.log.level;
-  const localConfig = forThisMachineAlone(config);
-  const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }));
+  const localConfig = onLoopbackOnly(config);
+  const app = await makeApp(localConfig, await makeLogger({ ...config.log, level }), exitOnFailure);
   const baseUrl = await app.listen();
   await app.work();
   const { confirmToken } = localConfig.purge;

@@ -24,3 +24,8 @@ export function abortOnInterrupt(): AbortSignal {
   void untilStopped().then((signal) => controller.abort(signal));
   return controller.signal;
 }
+
+/** Ends the process after a failure that only a restart can repair. */
+export function exitOnFailure(): void {
+  process.exit(1);
+}

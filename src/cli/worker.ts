@@ -26,7 +26,7 @@ export async function work(config: Config): Promise<void> {
 /** Starts the worker. If the port is in use, the app is closed, so that no process keeps jobs leased. */
 async function start(app: App, config: Config): Promise<void> {
   try {
-    if (config.worker.port !== undefined) await app.listenForWatchers(config.worker.port);
+    if (config.worker.port !== undefined) await app.listenForProbes(config.worker.port);
     await app.work();
   } catch (error) {
     await app.close();

@@ -3,8 +3,8 @@ import type { Reader } from './readers.ts';
 const postgresScheme = /^postgres(?:ql)?(?:\+[a-z0-9]+)?:\/\//i;
 
 /**
- * The address of a PostgreSQL server. Older services wrote the driver into the scheme and its words for TLS into the
- * query; both are put into the words of libpq, whose meaning `sslmode` then has: `require` encrypts and checks no name.
+ * The address of a PostgreSQL server. Accepts the driver names and TLS parameters of SQLAlchemy and translates them to
+ * those of libpq, where `sslmode=require` encrypts without verifying the host name.
  */
 export const databaseUrl: Reader<string> = {
   accepts: '`postgres://user:password@host:5432/database`, also `postgresql://` and `postgresql+asyncpg://`',
@@ -12,11 +12,10 @@ export const databaseUrl: Reader<string> = {
     const trimmed = text.trim();
     if (/^sqlite/i.test(trimmed))
       throw new Error(
-        'names SQLite, which is not used here: left unset, an embedded PostgreSQL lies in DATA_DIR',
+        'names SQLite, which is not supported: leave it unset for an embedded PostgreSQL in DATA_DIR',
       );
     assertPlainAddress(trimmed);
-    if (!postgresScheme.test(trimmed))
-      throw new Error('does not begin like the address of a PostgreSQL server');
+    if (!postgresScheme.test(trimmed)) throw new Error('is not the address of a PostgreSQL server');
     const url = parseUrl(trimmed.replace(postgresScheme, 'postgres://'));
     const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
     url.searchParams.delete('ssl');
@@ -50,15 +49,15 @@ export const s3Endpoint: Reader<string> = {
   accepts: 'an address such as `https://s3.example.com` or `http://127.0.0.1:9000`',
   read(text) {
     const url = parseUrl(text.trim());
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is no http(s) address');
-    if (url.username || url.password) throw new Error('holds a user or a password');
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is not an http(s) address');
+    if (url.username || url.password) throw new Error('contains a user name or a password');
     return url.href.replace(/\/$/, '');
   },
 };
 
-/** The beginning of every key: empty, or with a slash at its end. */
+/** The prefix of all keys: empty, or ending in a slash. */
 export const s3Prefix: Reader<string> = {
-  accepts: "letters, digits and `!_.*'()-`, in parts divided by `/`",
+  accepts: "letters, digits and `!_.*'()-`, in segments separated by `/`",
   read(text) {
     const prefix = text.trim().replace(/^\/+|\/+$/g, '');
     if (prefix === '') return '';
@@ -67,20 +66,38 @@ export const s3Prefix: Reader<string> = {
       !/^[A-Za-z0-9!_.*'()-]+(?:\/[A-Za-z0-9!_.*'()-]+)*$/.test(prefix) ||
       /(?:^|\/)\.{1,2}(?:\/|$)/.test(prefix)
     )
-      throw new Error('has other characters');
+      throw new Error('contains other characters');
     return `${prefix}/`;
   },
 };
 
-/** With a bare @ in it, the end of a password would be taken for the host, and errors name the host. */
+/** An unescaped @ in a password would make its end part of the host name, which appears in error messages. */
 function assertPlainAddress(text: string): void {
-  if (/^["'`]/.test(text)) throw new Error('stands in quotes: leave them out');
+  if (/^["'`]/.test(text)) throw new Error('is in quotes: remove them');
   if (text.split('@').length > 2)
-    throw new Error('holds more than one @: write @ as %40, and / as %2F, in a password');
+    throw new Error('contains more than one @: write @ as %40, and / as %2F, in a password');
 }
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url?.hostname) throw new Error('is no address with a host');
+  if (!url?.hostname) throw new Error('is not an address with a host');
   return url;
 }
+
+/** A share of all items, between 0 and 1, and a number of items. */
+export interface ShareAndCount {
+  readonly share: number;
+  readonly count: number;
+}
+
+/** @see ShareAndCount */
+export const shareAndCount: Reader<ShareAndCount> = {
+  accepts: 'a share and a number, `5%/10000`',
+  read(text) {
+    const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
+    const share = Number(match?.[1]) / 100;
+    const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
+    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a share and a number');
+    return { share, count };
+  },
+};

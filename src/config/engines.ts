@@ -1,128 +1,98 @@
 import { join, resolve } from 'node:path';
-import type { OrphanBrake } from './picture-readers.ts';
 import type { SettingValues } from './settings.ts';
 
-/** Where rows lie: in the data folder, or on a server. */
+/** A PostgreSQL server. `url` contains the user and the password: never log it. */
+export type PostgresConfig = { readonly kind: 'postgres'; readonly url: string } & Pick<
+  SettingValues['database'],
+  'poolSize' | 'connectMs' | 'statementMs' | 'waitMs'
+>;
+
+/** The database: embedded in the data folder, or on a server. */
 export type DatabaseConfig = { readonly kind: 'embedded'; readonly path: string } | PostgresConfig;
 
-/** A PostgreSQL server. */
-export interface PostgresConfig {
-  readonly kind: 'postgres';
-  /** With user and password: never to be logged. */
-  readonly url: string;
-  readonly poolSize: number;
-  readonly connectMs: number;
-  readonly statementMs: number;
-  /** How long a start waits for the server. */
-  readonly waitMs: number;
-}
-
-/** What wakes workers up, beside polling: the process itself, the database server, or Redis. */
+/** What wakes workers up, in addition to polling. */
 export type QueueConfig =
   | { readonly kind: 'in-process' | 'postgres' }
   | { readonly kind: 'redis'; readonly url: string; readonly name: string };
 
-/** Where pictures lie. */
-export type StorageConfig = (LocalStorageConfig | S3Config) & {
-  readonly minFreeBytes: number;
-  readonly orphanBrake: OrphanBrake;
-};
+/** Where pictures are stored. */
+export type StorageConfig = LocalStorageConfig | S3Config;
 
-interface LocalStorageConfig {
-  readonly kind: 'local';
-  readonly path: string;
-}
+type LocalStorageConfig = { readonly kind: 'local'; readonly path: string } & AnyStorageConfig;
+
+type AnyStorageConfig = Pick<SettingValues['storage'], 'minFreeBytes' | 'sweepLimit'>;
 
 /** A bucket of an S3-compatible store. */
-export interface S3Config {
+export interface S3Config
+  extends AnyStorageConfig,
+    Pick<SettingValues['storage'], 'region' | 'endpoint' | 'prefix' | 'timeoutMs' | 'presignSeconds'> {
   readonly kind: 's3';
   readonly bucket: string;
-  readonly region: string;
-  /** `undefined`: AWS's own. */
-  readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
-  /** Empty, or with a slash at its end. */
-  readonly prefix: string;
-  readonly timeoutMs: number;
-  /** Presigned addresses in place of bytes, and how long they work; `undefined`: bytes. */
+  /** How long the presigned addresses of redirects are valid. `undefined`: files are streamed. */
   readonly redirectSeconds: number | undefined;
-  /** How long a presigned address for an upload works. */
-  readonly presignSeconds: number;
-  /** Folder on this machine for files that are on their way. */
+  /** Local folder of staging files. */
   readonly stagingPath: string;
 }
 
 /** @see DatabaseConfig */
-export function composeDatabase(values: SettingValues): DatabaseConfig {
-  const url = values.databaseUrl ?? urlOfParts(values);
-  if (url === undefined) return { kind: 'embedded', path: join(resolve(values.dataDir), 'db') };
-  return {
-    kind: 'postgres',
-    url,
-    poolSize: values.databasePoolSize,
-    connectMs: values.databaseConnectSeconds * 1000,
-    statementMs: values.databaseStatementSeconds * 1000,
-    waitMs: values.databaseWaitSeconds * 1000,
-  };
+export function composeDatabase({ database, data }: SettingValues): DatabaseConfig {
+  const { url = urlOfParts(database), poolSize, connectMs, statementMs, waitMs } = database;
+  if (url === undefined) return { kind: 'embedded', path: join(resolve(data.dir), 'db') };
+  return { kind: 'postgres', url, poolSize, connectMs, statementMs, waitMs };
 }
 
-function urlOfParts(values: SettingValues): string | undefined {
-  const { postgresHost: host, postgresUser: user, postgresPassword: password } = values;
+function urlOfParts({ host, port, user, password, name }: SettingValues['database']): string | undefined {
   if (host === undefined) return undefined;
   const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
-  const database = encodeURIComponent(values.postgresDb ?? user);
-  return `postgres://${encodeURIComponent(user)}${secret}@${host.trim()}:${values.postgresPort}/${database}`;
+  const database = encodeURIComponent(name ?? user);
+  return `postgres://${encodeURIComponent(user)}${secret}@${host.trim()}:${port}/${database}`;
 }
 
 /** @see QueueConfig */
-export function composeQueue(values: SettingValues, database: DatabaseConfig): QueueConfig {
+export function composeQueue({ queue }: SettingValues, database: DatabaseConfig): QueueConfig {
   if (database.kind === 'embedded') return { kind: 'in-process' };
-  if (values.redisUrl === undefined) return { kind: 'postgres' };
-  return { kind: 'redis', url: values.redisUrl, name: values.queueName };
+  if (queue.redisUrl === undefined) return { kind: 'postgres' };
+  return { kind: 'redis', url: queue.redisUrl, name: queue.name };
 }
 
 /** @see StorageConfig */
-export function composeStorage(values: SettingValues): StorageConfig {
-  const dataDir = resolve(values.dataDir);
-  const common = { minFreeBytes: values.minFreeDiskMb * 2 ** 20, orphanBrake: values.orphanBrake };
-  if (values.storageType === 'local') {
-    const path = values.storagePath ? resolve(values.storagePath) : join(dataDir, 'storage');
-    return { ...common, kind: 'local', path };
+export function composeStorage({ storage, data }: SettingValues): StorageConfig {
+  const { type, path, bucket, delivery, ...common } = storage;
+  const dataDir = resolve(data.dir);
+  if (type === 'local') {
+    const { minFreeBytes, sweepLimit } = common;
+    return { kind: 'local', path: path ? resolve(path) : join(dataDir, 'storage'), minFreeBytes, sweepLimit };
   }
   return {
     ...common,
     kind: 's3',
-    bucket: values.s3Bucket ?? '',
-    region: values.s3Region,
-    endpoint: values.s3Endpoint,
-    forcePathStyle: values.s3ForcePathStyle ?? values.s3Endpoint !== undefined,
-    prefix: values.s3Prefix,
-    timeoutMs: values.s3TimeoutSeconds * 1000,
-    redirectSeconds: values.s3Delivery === 'redirect' ? values.s3PresignSeconds : undefined,
-    presignSeconds: values.s3PresignSeconds,
+    bucket: bucket ?? '',
+    forcePathStyle: common.forcePathStyle ?? common.endpoint !== undefined,
+    redirectSeconds: delivery === 'redirect' ? common.presignSeconds : undefined,
     stagingPath: join(dataDir, 'staging'),
   };
 }
 
-/** What several settings together get wrong. */
-export function engineProblems(values: SettingValues): string[] {
-  const needsBucket = values.storageType === 's3' && !values.s3Bucket;
+/** Returns errors in the combination of settings, one sentence each. */
+export function engineProblems({ storage }: SettingValues): string[] {
+  const needsBucket = storage.type === 's3' && !storage.bucket;
   return needsBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 needs the name of a bucket.'] : [];
 }
 
-/** Settings that were set and count for nothing, because of others: whoever set them believes otherwise. */
-export function engineWarnings(values: SettingValues): string[] {
-  const { databaseUrl, postgresHost, postgresPassword, postgresDb, redisUrl } = values;
-  const { storageType, s3Bucket, s3Endpoint } = values;
-  const isEmbedded = databaseUrl === undefined && postgresHost === undefined;
+/** Returns a warning for each group of settings that is set but has no effect because of other settings. */
+export function engineWarnings({ database, queue, storage }: SettingValues): string[] {
+  const isEmbedded = database.url === undefined && database.host === undefined;
   const warnings: string[] = [];
-  if (isEmbedded && (postgresPassword ?? postgresDb) !== undefined)
+  if (isEmbedded && (database.password ?? database.name) !== undefined)
     warnings.push(
       'POSTGRES_ settings have no effect without POSTGRES_HOST: the database is the embedded one.',
     );
-  if (isEmbedded && redisUrl !== undefined)
+  if (isEmbedded && queue.redisUrl !== undefined)
     warnings.push('REDIS_URL has no effect without DATABASE_URL: the embedded database serves one process.');
-  if (storageType === 'local' && (s3Bucket ?? s3Endpoint) !== undefined)
-    warnings.push('S3_ settings have no effect without STORAGE_TYPE=s3: pictures lie on the local disk.');
+  if (storage.type === 'local' && (storage.bucket ?? storage.endpoint) !== undefined)
+    warnings.push(
+      'S3_ settings have no effect without STORAGE_TYPE=s3: pictures are stored on the local disk.',
+    );
   return warnings;
 }

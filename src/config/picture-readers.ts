@@ -19,14 +19,14 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
   dib: 'bmp',
 };
 
-/** Formats named by file extensions: what counts later is a file's content, not its name. */
+/** Picture formats, named by file extensions. */
 export const formatList: Reader<readonly PictureFormat[]> = {
-  accepts: `extensions with commas between them, of ${Object.keys(extensions).join(', ')}`,
+  accepts: `comma-separated extensions, of ${Object.keys(extensions).join(', ')}`,
   read(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
     const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
     const unknown = named.filter((word) => !Object.hasOwn(extensions, word));
-    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine does not read`);
+    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine cannot read`);
     if (named.length === 0) throw new Error('names no format');
     return pictureFormats.filter((format) => named.some((word) => extensions[word] === format));
   },
@@ -45,16 +45,16 @@ const presetsSchema = z
   .refine((presets) => Object.keys(presets).length <= 16, 'there may be 16 presets at most')
   .refine((presets) => !('original' in presets), '`original` is the name of the original');
 
-/** JPEG quality of a preset that names none. */
+/** JPEG quality of a preset that sets none. */
 export const defaultQuality = 85;
 
 export const presetList: Reader<readonly Preset[]> = {
   accepts:
-    'JSON, a name for each preset: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+    'JSON, with a value for each preset name: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
   read(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success)
-      throw new Error(`is not understood: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
+      throw new Error(`is invalid: ${z.prettifyError(result.error).replaceAll('\n', ' ')}`);
     return Object.entries(result.data).map(([name, { width, height, quality }]) => ({
       name,
       width,
@@ -72,7 +72,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Edge of a square box, written `200` or `200x200`, as older installations have it. */
+/** A box, written `200` or `200x200`. */
 export const thumbnailSize: Reader<{ width: number; height: number }> = {
   accepts: 'a size in pixels, `100` or `100x100`',
   read(text) {
@@ -82,23 +82,5 @@ export const thumbnailSize: Reader<{ width: number; height: number }> = {
     if (!match || width < 1 || height < 1 || width > 16_383 || height > 16_383)
       throw new Error('is not a size');
     return { width, height };
-  },
-};
-
-/** How much may look orphaned before a sweep stops: a share of all files, and a number. */
-export interface OrphanBrake {
-  /** Between 0 and 1. */
-  readonly share: number;
-  readonly count: number;
-}
-
-export const orphanBrake: Reader<OrphanBrake> = {
-  accepts: 'a share and a number, `5%/10000`',
-  read(text) {
-    const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
-    const share = Number(match?.[1]) / 100;
-    const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
-    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a share and a number');
-    return { share, count };
   },
 };

@@ -1,6 +1,6 @@
-/** Turns the text of a variable into a value; throws a sentence that says what was wrong. */
+/** Parses the text of a variable. Throws an error whose message says what is wrong with the text. */
 export interface Reader<T> {
-  /** What the variable accepts, in words: printed in errors and in the documentation. */
+  /** What the variable accepts, for error messages and the documentation. */
   readonly accepts: string;
   read(text: string): T;
 }
@@ -8,7 +8,7 @@ export interface Reader<T> {
 const yes = new Set(['1', 'true', 'yes', 'on', 'y', 't']);
 const no = new Set(['0', 'false', 'no', 'off', 'n', 'f']);
 
-/** Whether `text` is a yes or a no in any of the usual words; `undefined` when it is neither. */
+/** Parses a boolean in any of the usual spellings. Returns `undefined` for other text. */
 export function readYesNo(text: string): boolean | undefined {
   const word = text.trim().toLowerCase();
   if (yes.has(word)) return true;
@@ -24,7 +24,7 @@ export const yesNo: Reader<boolean> = {
   },
 };
 
-/** A whole number between `min` and `max`; `50e6` and `1_000` are numbers too. */
+/** A whole number from `min` to `max`. Accepts `50e6` and `1_000`, too. */
 export function wholeNumber(min: number, max: number): Reader<number> {
   return {
     accepts: `a whole number from ${min} to ${max}`,
@@ -35,6 +35,16 @@ export function wholeNumber(min: number, max: number): Reader<number> {
       return value;
     },
   };
+}
+
+/** A whole number of seconds between `min` and `max`; the value is in milliseconds. */
+export const seconds = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 1000);
+
+/** A whole number of MiB between `min` and `max`; the value is in bytes. */
+export const mebibytes = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 2 ** 20);
+
+function scaled(reader: Reader<number>, factor: number): Reader<number> {
+  return { accepts: reader.accepts, read: (text) => reader.read(text) * factor };
 }
 
 /** A number from 0 to 1. */
@@ -48,7 +58,7 @@ export const fraction: Reader<number> = {
   },
 };
 
-/** One of `words`, in any case. */
+/** One of `words`, case-insensitive. */
 export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   return {
     accepts: words.map((word) => `\`${word}\``).join(', '),
@@ -60,7 +70,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
   };
 }
 
-/** Single-line text, so that a header can carry it; surrounding spaces are ignored. */
+/** Text that fits into an HTTP header. Surrounding spaces are ignored. */
 export const printableText: Reader<string> = {
   accepts: 'text without control characters',
   read(text) {
@@ -73,14 +83,11 @@ export const anyText: Reader<string> = { accepts: 'text', read: (text) => text }
 
 const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
-/**
- * A program and its arguments. Quotes group words that contain spaces; nothing else is special, and no shell is
- * involved.
- */
+/** A program and its arguments. Quotes group words with spaces; there is no other shell syntax. */
 export const commandWords: Reader<readonly string[]> = {
   accepts: 'a program and its arguments; quotes keep spaces together',
   read(text) {
-    if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('has a quote without its end');
+    if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('has an unclosed quote');
     const words = text.match(word) ?? [];
     return words.map((each) => each.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   },
@@ -99,7 +106,7 @@ const levels = {
   silent: 'silent',
 } as const;
 
-/** Level of the log, in the words of Node's and of Python's world. */
+/** Log level of pino. The setting accepts the names that Python uses, too. */
 export type LogLevel = (typeof levels)[keyof typeof levels];
 
 export const logLevel: Reader<LogLevel> = {

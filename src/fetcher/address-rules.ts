@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { AppError } from '../errors.ts';
-import type { AllowedNetwork } from '../model/allowed-network.ts';
+import type { AllowedNetwork } from '../model/import.ts';
 import { specialNetworks } from './special-networks.ts';
 
 /** What the operator allows in addition to the public internet. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { AppError } from '../errors.ts';
-import type { AllowedNetwork } from '../model/allowed-network.ts';
+import type { AllowedNetwork } from '../model/import.ts';
 import { startDownload } from './download.ts';
 import { makeHostResolver } from './resolve-host.ts';
 import { filenameOf } from './import-url.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
-import type { Metrics } from '../model/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 
 /** Label of requests without a matching route. */

@@ -1,9 +1,9 @@
-/** What may precede and follow the colon of `host:port`; never user names, paths or queries. */
+/** Excludes user names, paths and queries. */
 const authority = /^[^\s/?#@\\]+$/;
 
 /**
- * The host of `text`, which is `host` or `host:port`, as browsers spell it: lower case, IPv4 addresses in four decimal
- * parts, IPv6 addresses shortened and without brackets, no final dot. `undefined` when it is no host.
+ * Parses `host` or `host:port`. Returns the host as browsers write it: in lower case, IPv4 addresses in four decimal
+ * parts, IPv6 addresses shortened and without brackets, no trailing dot. Returns `undefined` for other text.
  */
 export function parseHost(text: string): string | undefined {
   if (!authority.test(text)) return undefined;
@@ -11,18 +11,18 @@ export function parseHost(text: string): string | undefined {
   return url?.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '');
 }
 
-/** How the URL standard writes every IPv4 address; a name never ends in a number. */
+/** The URL standard writes all IPv4 addresses in this form, and no host name ends in a number. */
 const ipv4 = /^\d+\.\d+\.\d+\.\d+$/;
 
-/** Whether a host of `parseHost` is an IP address. */
+/** @param host as `parseHost` returns it */
 export function isAddress(host: string): boolean {
   return host.includes(':') || ipv4.test(host);
 }
 
-/** Whether a host of `parseHost` names this machine alone, by name or by address. */
+/** Whether a host is a loopback name or address. @param host as `parseHost` returns it */
 export function isLoopbackHost(host: string): boolean {
   if (ipv4.test(host)) return host.startsWith('127.');
-  // The last one is IPv4 loopback inside IPv6.
+  // The last one is an IPv4-mapped loopback address.
   return (
     host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('::ffff:7f')
   );

@@ -1,20 +1,40 @@
 import type { JobState } from './job.ts';
 
-/** What became of one line of an import: an image of its own, one that was there, one in work, or a refusal. */
+/** How to handle a URL that was imported before. */
+export const duplicateHandlings = ['reuse-completed', 'allow-retry', 'reject-active'] as const;
+
+/**
+ * How to handle a URL that was imported before:
+ * - `reuse-completed`: return its image if that is completed or in progress; start a new run after a failure.
+ * - `allow-retry`: always start a new run.
+ * - `reject-active`: refuse while a run is in progress, else start a new run.
+ */
+export type DuplicateHandling = (typeof duplicateHandlings)[number];
+
+/** A network that imports may reach although it is not public. */
+export interface AllowedNetwork {
+  /** CIDR notation. */
+  readonly network: string;
+  /** The only allowed port; `undefined` for every port. */
+  readonly port: number | undefined;
+}
+
+/** The outcome of a line: a new image, one that existed, one that is in progress, or a refusal. */
 export type ImportOutcome = 'new' | 'known' | 'active' | 'refused';
 
-/** One line of an import, as it was taken in. */
+/** A line of an import, as it was recorded. */
 export interface ImportLine {
-  /** Its place in the import, from 1. */
+  /** Position in the import, from 1. */
   readonly line: number;
   readonly url: string;
   readonly tenant: string;
-  /** Who uses the image, when the line says so. */
+  /** Reference to add to the image. */
   readonly reference: string | null;
   readonly outcome: ImportOutcome;
   readonly imageId: number | null;
+  /** Error code of a refusal. */
   readonly code: string | null;
-  /** Why it was refused, as a sentence. */
+  /** Reason of a refusal, as a sentence. */
   readonly error: string | null;
 }
 
@@ -25,12 +45,12 @@ export interface ImportReport {
   readonly createdAt: Date;
   readonly total: number;
   readonly refused: number;
-  /** Lines that led to an image, by its state now; lines whose image was deleted do not count. */
+  /** Lines with an image, by the current status of that image. Lines whose image was deleted are not counted. */
   readonly images: Readonly<Record<JobState, number>>;
-  /** Lines that came to nothing, in the order of the import: refused ones, and ones whose image failed. */
+  /** Refused lines, and lines whose image failed, in the order of the import. */
   readonly failures: readonly ImportLine[];
   readonly failuresTotal: number;
 }
 
-/** How a caller names an import: by its number or by its UUID. */
+/** The id or the UUID of an import. */
 export type ImportReference = { readonly id: number } | { readonly uuid: string };

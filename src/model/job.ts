@@ -1,34 +1,44 @@
-/** Life of a job, and of an image: the words are the same everywhere, in the database, over HTTP and in logs. */
+/** States of a job and of an image. The database, HTTP and logs use the same words. */
 export const jobStates = ['pending', 'processing', 'completed', 'failed'] as const;
 
-/** One of the four states of a job. */
+/** @see jobStates */
 export type JobState = (typeof jobStates)[number];
 
 /**
- * Why work failed, which decides what happens next:
- * - `permanent`: the input is bad or over a limit; fails now, no retry.
- * - `transient`: a timeout, the network, storage or the database; retried after 2, 4 and 8 s.
- * - `crash`: the decoder child died or was killed; a budget of two tries.
- * - `lease-lost`: the worker itself died; taken over by another, no retry spent, ten times at most.
+ * Why a job failed, which decides whether it is retried:
+ * - `permanent`: the input is invalid or exceeds a limit. No retry.
+ * - `transient`: a timeout, or a failure of the network, the storage or the database. Retried after 2, 4 and 8 s.
+ * - `crash`: the decoder process crashed or was killed. Two attempts.
+ * - `lease-lost`: the worker crashed. Another one takes the job over, up to ten times.
  */
 export type FailureClass = 'permanent' | 'transient' | 'crash' | 'lease-lost';
 
-/** One failed try of a job, as kept in its history. */
+/** A failed attempt in the history of a job. */
 export interface FailedAttempt {
   readonly at: string;
   readonly failureClass: FailureClass;
-  /** Step of the journey where it failed, e.g. `decode` or `store`. */
+  /** The step that failed, such as `decode` or `store`. */
   readonly stage: string;
   readonly code: string;
-  /** A sentence that a shop's editor understands. */
+  /** A sentence for users. */
   readonly error: string;
 }
 
-/** What a job is about: making the renditions of an image, or fetching its original from a URL before. */
+/** Kinds of jobs: make the renditions of an image, or download its original from a URL first. */
 export const jobKinds = ['derive', 'import'] as const;
 
-/** One of the kinds of jobs. */
+/** @see jobKinds */
 export type JobKind = (typeof jobKinds)[number];
+
+/** Order of jobs, and of pictures that wait for a decoder. Lower numbers go first. */
+export const priorities = {
+  /** A client waits for the response. */
+  inline: 10,
+  /** A single upload or import. */
+  single: 50,
+  /** One of many imports. */
+  batch: 100,
+} as const;
 
 /** A job that waits for a worker. */
 export interface DueJob {
@@ -36,21 +46,21 @@ export interface DueJob {
   readonly kind: JobKind;
 }
 
-/** A job as its holder sees it: claimed under a lease, fenced by a token. */
+/** A job that a worker holds under a lease. */
 export interface ClaimedJob {
   readonly id: number;
   readonly kind: JobKind;
   readonly imageId: number;
   readonly tenantId: number;
-  /** Original that it works on; `null` when the image has none yet, or none any more. */
+  /** The original to process; `null` if the image has none. */
   readonly original: { readonly key: string; readonly contentHash: string } | null;
-  /** Where an import fetches its original. */
+  /** URL of the original of an import. */
   readonly sourceUrl: string | null;
-  /** Whether its image has never been finished before. */
+  /** Whether the image has never been completed. */
   readonly isFirstRun: boolean;
-  /** Fencing token: every write of the holder names it, so that a holder whose lease was taken over changes nothing. */
+  /** Fencing token: every write of the holder checks it, so that a holder that lost its lease writes nothing. */
   readonly leaseToken: number;
-  /** Lower goes first. */
+  /** @see priorities */
   readonly priority: number;
   readonly retries: number;
   readonly crashes: number;
@@ -73,10 +83,10 @@ export interface JobReport {
   readonly failureStage: string | null;
   readonly errorCode: string | null;
   readonly error: string | null;
-  /** Failed tries, oldest first. */
+  /** Failed attempts, oldest first. */
   readonly history: readonly FailedAttempt[];
   readonly createdAt: Date;
-  /** When its next try is due, while it is pending. */
+  /** When the next attempt is due, while the job is pending. */
   readonly runAt: Date;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;

@@ -1,16 +1,16 @@
-/** Which part of a list is wanted. `cursor` continues after the last entry of a page, and wins over `offset`. */
+/** The requested part of a list. */
 export interface PageRequest {
   readonly limit: number;
   readonly offset: number;
-  /** Number of the last entry that was seen. */
+  /** Id of the last item of the previous page. Takes precedence over `offset`. */
   readonly after?: number | undefined;
 }
 
 /** One page of a list. */
 export interface Page<Item> {
   readonly items: readonly Item[];
-  /** Entries of the whole list. */
+  /** Number of items in the whole list. */
   readonly total: number;
-  /** What the next page continues after; `undefined` on the last one. */
+  /** `after` for the next page; `undefined` on the last page. */
   readonly next: number | undefined;
 }

@@ -1,38 +1,38 @@
-/** What a caller may do. */
+/** A permission of a caller. */
 export type Right = 'read' | 'write' | 'purge' | 'operate';
 
-/** Where a call came from, for logs. */
+/** The origin of a request, for logs. */
 export interface Caller {
-  /** Remote address of the connection: the client's, or a proxy's. */
+  /** Remote address of the connection: of the client, or of a proxy. */
   readonly address: string;
   /** The client's address as reported by a trusted proxy. */
   readonly forwardedFor?: string;
 }
 
 /**
- * Who calls: every service and every query takes it, so that access control is a rule and not a rewrite.
- * In open mode everyone is `openPrincipal`.
+ * The caller of a service. All services and queries take it, so that access control can be added without changing them.
+ * Today, all requests use `openPrincipal`.
  */
 export interface Principal {
   readonly subject: string;
-  /** The only tenant whose data the caller sees; `null` means every tenant. */
+  /** The only tenant that the caller can access; `null` for all tenants. */
   readonly tenantId: number | null;
   readonly rights: ReadonlySet<Right>;
-  /** Absent if the call does not come from a request. */
+  /** Absent if there is no request. */
   readonly caller?: Caller;
 }
 
-/** The caller of an installation without access control: every right, every tenant. */
+/** A caller with all rights on all tenants: there is no access control. */
 export const openPrincipal: Principal = {
   subject: 'open',
   tenantId: null,
   rights: new Set<Right>(['read', 'write', 'purge', 'operate']),
 };
 
-/** The service itself: sweepers and workers act on every tenant. */
+/** Vitrine itself: workers and sweepers act on all tenants. */
 export const systemPrincipal: Principal = { ...openPrincipal, subject: 'system' };
 
-/** The caller's fields of a log line: no secrets, and only known values. */
+/** Returns the log fields of a caller. They contain no secrets. */
 export function whoCalled({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };
 }

@@ -1,27 +1,27 @@
 import type { JobState } from './job.ts';
 
-/** An image that a purge would remove. */
+/** An image that a purge may remove. */
 export interface PurgeCandidate {
   readonly id: number;
   readonly uuid: string;
   readonly tenantId: number;
   readonly tenant: string;
   readonly status: JobState;
-  /** `null` when it never got any content. */
+  /** `null` if it never had an original. */
   readonly contentHash: string | null;
   readonly originalBytes: number;
   readonly createdAt: Date;
   readonly deletedAt: Date | null;
 }
 
-/** What a purge removed. */
+/** Totals of a purge. */
 export interface PurgeTally {
   readonly images: number;
   readonly renditions: number;
-  /** Files that no image needed any more: originals and renditions. */
+  /** Originals and renditions that no other image used. */
   readonly files: number;
   /** Bytes of those files. */
   readonly bytes: number;
-  /** What could not be removed, a sentence each; the rest was removed all the same. */
+  /** Images and files that could not be removed, one sentence each. */
   readonly errors: readonly string[];
 }

@@ -10,9 +10,7 @@ const secretNames =
 /** The same inside longer names, such as `X-Amz-Security-Token` and `client_secret`. */
 const secretWords = /signature|token|secret|passw|credential|apikey|accesskey|privatekey|sessionkey/;
 
-/**
- * The beginning of a parameter, with its name; also within a parameter that holds a whole URL, escaped once or more.
- */
+/** Start of a parameter, up to its `=`. Also matches within a parameter that contains a URL, escaped any number of times. */
 const parameter =
   /(?:[?&;#]|%(?:25)*(?:3f|26|3b|23))((?:[^=&;#?%\s"]|%(?!(?:25)*(?:3d|26|3f|3b|23))[\da-f]{2}){1,100})(=|%(?:25)*3d)/gi;
 
@@ -20,8 +18,8 @@ const parameter =
 const userInfo = /([a-z][a-z\d+.-]{1,20}:[/\\]{1,4}|https?:)[^/\\?#\s"']{0,500}@/gi;
 
 /**
- * `text` with the credentials in its URLs redacted: signatures, tokens and passwords. For everything that shows the URL
- * of an import to people or in logs; the whole URL is stored and fetched.
+ * Redacts signatures, tokens and passwords in the URLs of a text. Use it wherever the URL of an import is logged or shown;
+ * only the download needs the whole URL.
  */
 export function redactSecrets(text: string): string {
   if (!/[@=]|%(?:25)*3d/i.test(text)) return text;
@@ -29,19 +27,19 @@ export function redactSecrets(text: string): string {
 }
 
 function redactParameters(text: string): string {
-  let shown = '';
+  let redacted = '';
   let from = 0;
   for (const match of text.matchAll(parameter)) {
     const start = match.index + match[0].length;
-    // Part of a value that is already redacted.
+    // Within a value that is already redacted.
     if (match.index < from) continue;
-    // Checks a bounded prefix of the value: its end is searched for only if it is redacted.
+    // The check needs only a prefix. The end of the value is searched for only if it is secret.
     if (!isSecret(match[1] ?? '', text.slice(start, start + 100))) continue;
     const end = endOfValue(text, start, match[2] !== '=');
-    shown += text.slice(from, start) + hidden;
+    redacted += text.slice(from, start) + hidden;
     from = end;
   }
-  return shown + text.slice(from);
+  return redacted + text.slice(from);
 }
 
 function endOfValue(text: string, start: number, isEscaped: boolean): number {
@@ -50,13 +48,13 @@ function endOfValue(text: string, start: number, isEscaped: boolean): number {
   return end.exec(text)?.index ?? text.length;
 }
 
-/** @param value the beginning of the value, and possibly what follows it */
+/** @param value a prefix of the value, possibly with text that follows it */
 function isSecret(name: string, value: string): boolean {
   const plain = unescaped(name)
     .toLowerCase()
     .replaceAll(/[^a-z\d]/g, '');
   if (secretNames.test(plain) || secretWords.test(plain)) return /^[^&#\s"]/.test(value);
-  // The signature of imgix; and signed tokens (JWT), whatever the parameter is called.
+  // Signatures of imgix, and JWTs in any parameter.
   return plain === 's' ? /^[\da-f]{32}(?![\da-z])/i.test(value) : /^eyJ[\w-]{8,}\.[\w-]+/.test(value);
 }
 

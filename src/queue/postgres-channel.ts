@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, type ClientConfig } from 'pg';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   readonly connection: ClientConfig;
@@ -64,7 +64,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
   async function sendHeartbeats(client: Client): Promise<never> {
     for (;;) {
       await sleep(heartbeatMs, undefined, { ref: false });
-      await inTime(query(client, 'SELECT 1'), heartbeatMs / 2);
+      await withTimeout(query(client, 'SELECT 1'), heartbeatMs / 2);
     }
   }
 
@@ -81,7 +81,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       client.on('error', reject);
       client.on('end', () => reject(new Error('the connection was closed')));
     });
-    await Promise.race([inTime(connect(client), connectMs), lost]);
+    await Promise.race([withTimeout(connect(client), connectMs), lost]);
     connectedClient = client;
     lastQuery = Promise.resolve();
     pauseMs = minPauseMs;
@@ -112,7 +112,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     },
     async close() {
       stopping.abort();
-      await inTime(connectedClient?.end() ?? Promise.resolve(), disconnectMs).catch(() => undefined);
+      await withTimeout(connectedClient?.end() ?? Promise.resolve(), disconnectMs).catch(() => undefined);
       socket?.destroy();
       await running;
     },

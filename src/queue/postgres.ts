@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientConfig } from 'pg';
 import { type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
+import { makeAvailabilityLog } from '../availability-log.ts';
 import { kindsOf, makeDelays, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
 import { reasonOf, type WorkQueue } from './queue.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   /** Contains credentials: must not appear in logs and messages. */
@@ -32,11 +32,10 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
   const listeners = makeListeners();
   const delays = makeDelays();
-  const outage = makeOutage(logger, {
+  const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    began:
-      'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting',
-    ended: 'PostgreSQL notifies other processes of new jobs again',
+    lost: 'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting',
+    restored: 'PostgreSQL notifies other processes of new jobs again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
@@ -46,13 +45,13 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     heartbeatMs,
     onMessage: (message) => jobKinds.filter((kind) => kind === message).forEach(listeners.wake),
     onUp() {
-      outage.ended();
+      availability.restored();
       listeners.wakeAll();
       outbox.flush();
     },
     onDown(error) {
       reason = reasonOf(error);
-      outage.began(error);
+      availability.lost(error);
     },
   });
   const outbox = makeOutbox(channel);
@@ -109,6 +108,6 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
       flush();
     },
     flush,
-    finish: () => inTime(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
+    finish: () => withTimeout(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
   };
 }

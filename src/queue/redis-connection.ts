@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
-import { inTime } from '../model/time-limit.ts';
+import { makeAvailabilityLog } from '../availability-log.ts';
+import { withTimeout } from '../timeout.ts';
 import { reasonOf } from './queue.ts';
 
 /** The connection on which messages are sent, and the state of its server. */
@@ -23,10 +23,10 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   const { host } = new URL(url);
   // Without a connection a message fails at once. It is not kept, because it would be useless later.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
-  const outage = makeOutage(logger, {
+  const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    began: `Redis at ${host} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting`,
-    ended: `Redis at ${host} is available again`,
+    lost: `Redis at ${host} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting`,
+    restored: `Redis at ${host} is available again`,
   });
   const { promise: reached, resolve } = Promise.withResolvers<RedisServerInfo>();
   const loggedWarnings = new Set<string>();
@@ -35,14 +35,14 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
 
   function succeed(): void {
     isAvailable = true;
-    outage.ended();
+    availability.restored();
   }
 
   function fail(failure: string): void {
     isAvailable = false;
     reason = failure;
     // The client's errors contain what was sent to the server, including passwords: only the reason is logged.
-    outage.began(failure);
+    availability.lost(failure);
   }
 
   async function onReady(): Promise<void> {
@@ -105,7 +105,7 @@ export function openRedisClient(url: string, options: RedisOptions): Redis {
 
 async function sendHeartbeat(client: Redis): Promise<void> {
   if (client.status !== 'ready') return;
-  await inTime(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
+  await withTimeout(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
 /** Reconnects a client whose server accepts the connection but never responds: no other timeout covers that. */

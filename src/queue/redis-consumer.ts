@@ -3,7 +3,7 @@ import { type Job, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisServerInfo, watchHandshake } from './redis-connection.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 import { reasonOf } from './queue.ts';
 
 interface Dependencies {
@@ -72,7 +72,7 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
       void watching?.then((stop) => stop?.());
       // A graceful close would wait for an unreachable server without end.
       const isGraceful = client.status === 'ready';
-      await inTime(worker.close(!isGraceful), closeMs).catch(() => worker.disconnect());
+      await withTimeout(worker.close(!isGraceful), closeMs).catch(() => worker.disconnect());
     },
   };
 }

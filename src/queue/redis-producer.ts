@@ -1,7 +1,7 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { DueJob } from '../model/job.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   readonly client: Redis;
@@ -56,7 +56,7 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Depe
     while (unsent.length > 0) {
       const batch = unsent;
       unsent = [];
-      await inTime(deliver(batch), sendMs).catch(() => undefined);
+      await withTimeout(deliver(batch), sendMs).catch(() => undefined);
     }
   }
 

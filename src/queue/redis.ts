@@ -5,7 +5,7 @@ import type { WorkQueue } from './queue.ts';
 import { openRedisClient, openRedisConnection, type RedisConnection } from './redis-connection.ts';
 import { type RedisConsumer, startRedisConsumer } from './redis-consumer.ts';
 import { makeRedisProducer } from './redis-producer.ts';
-import { inTime } from '../model/time-limit.ts';
+import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
   /** Contains the password: must not appear in logs and messages. */
@@ -30,7 +30,7 @@ export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
-    await inTime(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
+    await withTimeout(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
     connection.close();
     consumers.disconnect();
   }

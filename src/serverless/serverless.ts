@@ -112,7 +112,8 @@ async function open(environment: Environment): Promise<App> {
       {},
       'The secrets of this function remain in its environment, which decoder processes can read.',
     );
-    return await makeApp(config, logger);
+    // The host replaces a function that has exited.
+    return await makeApp(config, logger, () => process.exit(1));
   } catch (error) {
     const logger = await makeLogger({ level: 'info', format: 'json' });
     logger.error(error instanceof ConfigError ? {} : { err: error }, describeStartFailure(error));

@@ -4,9 +4,9 @@ import type { InstallationQueries } from '../db/installation.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
-import { inTime, OutOfTime } from '../model/time-limit.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
+import { TimedOut, withTimeout } from '../timeout.ts';
 import type { StorageHealth } from './storage-health.ts';
 
 interface Dependencies {
@@ -24,14 +24,14 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Result of one check: `undefined` error means that it passed. A warning tells what does not work, and is no failure. */
+/** Result of a check. It passed if `error` is `undefined`, even with a warning. */
 export interface HealthCheck {
   readonly name: 'database' | 'storage' | 'queue' | 'decoders';
   readonly error: string | undefined;
   readonly warning?: string | undefined;
 }
 
-/** Everything that health tells, beyond whether the checks passed. */
+/** The checks with details of each part. Details that could not be determined are `undefined`. */
 export interface HealthDetails {
   readonly checks: readonly HealthCheck[];
   readonly database:
@@ -43,9 +43,9 @@ export interface HealthDetails {
         readonly pending: number;
         readonly processing: number;
         readonly failed: number;
-        /** Age of the oldest job that waits, in seconds; `null` when none waits. */
+        /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
-        /** Why it wakes no workers up now; `null` when it does. Work goes on by polling meanwhile. */
+        /** Why it cannot wake workers up, which then only poll; `null` if it works. */
         readonly trouble: string | null;
       }
     | undefined;
@@ -60,11 +60,11 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Runs a small check of every part; checks that write are not repeated for every request. Never fails. */
+/** Runs a quick check of every part. Does not write to the storage for each request. Never rejects. */
 export interface CheckHealth {
-  /** The checks alone: what decides whether this process may get requests. */
+  /** The checks that decide whether this process should get requests. */
   ready(): Promise<readonly HealthCheck[]>;
-  /** The checks and their figures; what could not be asked is `undefined`. */
+  /** The checks with details. */
   detailed(): Promise<HealthDetails>;
 }
 
@@ -86,12 +86,15 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
 
   async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
-      await inTime(Promise.resolve(work()), checkMs);
+      await withTimeout(Promise.resolve(work()), checkMs);
       return { name, error: undefined };
     } catch (error) {
       logger.error({ err: error }, `the ${name} is not healthy`);
-      const isLate = error instanceof OutOfTime;
-      return { name, error: isLate ? `The ${name} gave ${error.message}.` : asAppError(error).message };
+      const isLate = error instanceof TimedOut;
+      return {
+        name,
+        error: isLate ? `The ${name} did not respond within ${checkMs} ms.` : asAppError(error).message,
+      };
     }
   }
 
@@ -104,7 +107,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       check('decoders', () => assertDecoding(decoders)),
     ]);
     const warning = [queue.trouble(), ...depth.map(describeIdleness)].filter(Boolean).join(' ');
-    return checks.map((made) => (made.name === 'queue' && warning ? { ...made, warning } : made));
+    return checks.map((result) => (result.name === 'queue' && warning ? { ...result, warning } : result));
   };
 
   return {
@@ -137,13 +140,13 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   };
 }
 
-/** Whoever asks for health wants an answer, also while a server has fallen silent. */
+/** Keeps responses quick while a server does not respond. */
 const checkMs = 5_000;
 
-/** Due jobs that nobody has begun after this time: a worker looks every second. */
-const longestWaitSeconds = 60;
+/** A running worker starts due jobs well within this time, since it polls every second. */
+const maxWaitSeconds = 60;
 
-/** A sentence when jobs of a kind wait and nobody works on any: no worker runs, or none can reach the database. */
+/** Returns a warning if jobs of a kind wait but none is being processed: no worker is running, or none reaches the database. */
 export function describeIdleness({
   kind,
   pending,
@@ -151,18 +154,18 @@ export function describeIdleness({
   oldestPendingSeconds,
 }: QueueDepth): string | undefined {
   const waited = oldestPendingSeconds ?? 0;
-  if (processing > 0 || waited <= longestWaitSeconds) return undefined;
-  return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has begun any: is one running?`;
+  if (processing > 0 || waited <= maxWaitSeconds) return undefined;
+  return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has started any: is one running?`;
 }
 
 function assertDecoding(decoders: Dependencies['decoders']): void {
   if (!decoders.stats().isBroken) return;
-  throw new AppError('unavailable', 'No decoder child can be kept alive; the log has the details.');
+  throw new AppError('unavailable', 'No decoder process can be kept alive; the log has the details.');
 }
 
-/** What cannot be asked is left out: the checks say why. */
-async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
-  return inTime(asked, checkMs).catch(() => undefined);
+/** Returns `undefined` on failure: the checks report the reason. */
+async function orUndefined<T>(detail: Promise<T>): Promise<T | undefined> {
+  return withTimeout(detail, checkMs).catch(() => undefined);
 }
 
 function addUp(depth: readonly QueueDepth[]) {

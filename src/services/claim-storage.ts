@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeAvailabilityLog } from '../availability-log.ts';
 import type { InstallationQueries } from '../db/installation.ts';
 import { AppError, FileMissing, StartRefused } from '../errors.ts';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
 import { installationKey } from '../storage/keys.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
@@ -10,24 +11,25 @@ import type { Storage } from '../storage/storage.ts';
 interface Dependencies {
   readonly installation: InstallationQueries;
   readonly storage: Pick<Storage, 'readAll' | 'store'>;
-  readonly staging: Staging;
+  readonly staging: Pick<Staging, 'receive' | 'discard'>;
   readonly logger: Logger;
 }
 
 /**
- * Makes sure that database and storage belong together, before anything is written. With another folder, bucket or prefix,
- * or a disk that is not mounted, every picture would look lost; and with the storage of another database, every file of
- * that one would look orphaned. False: the storage does not answer, so ask again; true is for good.
- * @throws {StartRefused} when they do not belong together.
+ * Checks that database and storage belong together, by a marker file in the storage. A new storage gets one. With a wrong
+ * folder, bucket or prefix, or a disk that is not mounted, every picture would seem to be missing; with the storage of
+ * another database, all its files would seem to be orphaned.
+ * @returns false while the storage does not respond: call again. True is final.
+ * @throws {StartRefused} if they do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
 
 /** @see ClaimStorage */
 export function makeClaimStorage(deps: Dependencies): ClaimStorage {
-  const outage = makeOutage(deps.logger, {
+  const availability = makeAvailabilityLog(deps.logger, {
     level: 'warn',
-    began: 'the storage does not answer: jobs and sweeps wait until it is known to be the right one',
-    ended: 'the storage answers, and is the right one',
+    lost: 'the storage does not respond: jobs and sweeps wait until it has been checked',
+    restored: 'the storage responds, and belongs to this database',
   });
   let isClaimed = false;
   return async () => {
@@ -35,35 +37,36 @@ export function makeClaimStorage(deps: Dependencies): ClaimStorage {
     try {
       await claim(deps);
       isClaimed = true;
-      outage.ended();
+      availability.restored();
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      outage.began(error.message);
+      availability.lost(error.message);
     }
     return isClaimed;
   };
 }
 
-/** Why a start with this storage would be refused, and what to do. */
+/** Why a start with this storage would be refused, and what to do about it. */
 export interface StorageMismatch {
   readonly what: string;
   readonly remedy: string;
 }
 
-/** Looks whether database and storage belong together, and changes nothing. @throws when one of them does not answer. */
+/** Checks that database and storage belong together, without writing. @throws if one of them does not respond. */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
 ): Promise<StorageMismatch | undefined> {
   const { id, isStorageMarked } = await deps.installation.find();
-  const found = await readMarker(deps);
-  return found === undefined && !isStorageMarked ? undefined : compare(found, id);
+  const markedId = await readMarker(deps);
+  return markedId === undefined && !isStorageMarked ? undefined : compare(markedId, id);
 }
 
 async function claim(deps: Dependencies): Promise<void> {
   const { installation } = deps;
   const { id, isStorageMarked } = await installation.find();
-  const found = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
-  assertOurs(found, id);
+  const markedId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
+  const mismatch = compare(markedId, id);
+  if (mismatch) throw new StartRefused(`${mismatch.what} ${mismatch.remedy}`);
   if (!isStorageMarked) await installation.noteStorageMarked();
 }
 
@@ -76,7 +79,7 @@ async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<s
   }
 }
 
-/** What is there afterwards: another process may have been faster. */
+/** Returns the marker that is there afterwards: another process may have written one first. */
 async function writeMarker(deps: Dependencies, id: string): Promise<string | undefined> {
   const { path } = await deps.staging.receive(Readable.from([Buffer.from(id)]));
   try {
@@ -87,20 +90,51 @@ async function writeMarker(deps: Dependencies, id: string): Promise<string | und
   return readMarker(deps);
 }
 
-function assertOurs(found: string | undefined, id: string): void {
-  const mismatch = compare(found, id);
-  if (mismatch) throw new StartRefused(`${mismatch.what} ${mismatch.remedy}`);
-}
-
-function compare(found: string | undefined, id: string): StorageMismatch | undefined {
-  if (found === id) return undefined;
-  if (found === undefined)
+function compare(markedId: string | undefined, id: string): StorageMismatch | undefined {
+  if (markedId === id) return undefined;
+  if (markedId === undefined)
     return {
       what: `The storage does not hold the pictures of this database: its file ${installationKey} is missing.`,
       remedy: `Are STORAGE_PATH, S3_BUCKET and S3_PREFIX right, and is the disk mounted? If the pictures were moved here without that file, write the line ${id} into it.`,
     };
   return {
     what: `The storage belongs to another database: its file ${installationKey} names another installation.`,
-    remedy: `Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database is gone for good, write the line ${id} into that file.`,
+    remedy: `Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database no longer exists, write the line ${id} into that file.`,
   };
+}
+
+/** Interval between two attempts to claim a storage that does not respond. */
+const retryMs = 500;
+
+/**
+ * Calls `begin` once the storage is claimed: at once, or when it responds.
+ * @param refuse called if the storage turns out to belong to another database
+ * @returns a function that stops waiting
+ */
+export function whenClaimed(
+  claimStorage: ClaimStorage,
+  begin: () => void,
+  refuse: (error: StartRefused) => void,
+): () => void {
+  const stopping = new AbortController();
+
+  async function wait(): Promise<void> {
+    while (!(await isClaimed())) await sleep(retryMs, undefined, stopping);
+    if (!stopping.signal.aborted) begin();
+  }
+
+  async function isClaimed(): Promise<boolean> {
+    try {
+      return await claimStorage();
+    } catch (error) {
+      // Other errors mean that the database does not respond, either.
+      if (!(error instanceof StartRefused)) return false;
+      stopping.abort();
+      refuse(error);
+      return false;
+    }
+  }
+
+  void wait().catch(() => undefined);
+  return () => stopping.abort();
 }

@@ -1,14 +1,15 @@
 import { FileMissing } from '../errors.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { ImageRef, ImageWithRenditions } from '../model/image.ts';
+import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
 import type { PictureComparison } from '../model/quality.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
+import { noOriginal } from './image-errors.ts';
 import type { InspectPicture } from './inspect-picture.ts';
-import { priorities } from './priorities.ts';
-import { noOriginal, type RetrieveImage } from './retrieve-image.ts';
+import type { RetrieveImage } from './retrieve-image.ts';
 
 interface Dependencies {
   readonly retrieve: Pick<RetrieveImage, 'find'>;
@@ -19,21 +20,22 @@ interface Dependencies {
   readonly limits: PictureLimits;
 }
 
-/** How one stored picture differs from the uploaded one. */
+/** Comparison of a stored picture with the uploaded one. */
 export interface StoredComparison extends PictureComparison {
   /** Size of the stored file. */
   readonly bytes: number;
 }
 
-/** An image, and how its original and its renditions differ from a picture. */
+/** Comparisons of an image's original and renditions with the uploaded picture. */
 export interface ImageComparison {
   readonly image: ImageWithRenditions;
   readonly comparisons: readonly StoredComparison[];
 }
 
 /**
- * Compares a picture with an image's original and with those renditions that are there. The received file is removed.
- * @throws {AppError} `image_not_found`, `rendition_not_ready` while the image has no original, and those of a bad file.
+ * Compares an uploaded picture with an image's original and renditions. Discards the received file.
+ * @throws {AppError} `image_not_found`, `rendition_not_ready` if the image has no original, and the errors of
+ *   `InspectPicture`.
  */
 export type CompareWithImage = (
   principal: Principal,
@@ -41,7 +43,7 @@ export type CompareWithImage = (
   file: ReceivedFile,
 ) => Promise<ImageComparison>;
 
-/** A stored file of the image, on this machine. */
+/** A local copy of a stored file of the image. */
 interface StoredPicture {
   readonly name: string;
   readonly bytes: number;
@@ -51,17 +53,17 @@ interface StoredPicture {
 /** @see CompareWithImage */
 export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
   return async (principal, reference, file) => {
-    const opened: StoredPicture[] = [];
+    const stored: StoredPicture[] = [];
     try {
       const image = await deps.retrieve.find(principal, reference);
       await deps.inspectPicture(file, image.tenantId);
       for (const { name, key, bytes } of picturesOf(image)) {
-        const copy = await openIfThere(deps.storage, key);
-        if (copy) opened.push({ name, bytes, copy });
+        const copy = await openIfStored(deps.storage, key);
+        if (copy) stored.push({ name, bytes, copy });
       }
-      return { image, comparisons: await compare(deps, file, opened, image.tenantId) };
+      return { image, comparisons: await compare(deps, file, stored, image.tenantId) };
     } finally {
-      await Promise.all(opened.map(({ copy }) => copy.release()));
+      await Promise.all(stored.map(({ copy }) => copy.release()));
       await deps.staging.discard(file.path);
     }
   };
@@ -76,8 +78,8 @@ function picturesOf(image: ImageWithRenditions) {
   ];
 }
 
-/** A file that is missing is left out: a read of it has it made again, or marks the image as damaged. */
-async function openIfThere(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
+/** Returns `undefined` for a missing file. The next read of it handles that. */
+async function openIfStored(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
   try {
     return await storage.localCopy(key);
   } catch (error) {

@@ -1,53 +1,47 @@
+import type { Config } from '../config.ts';
 import type { Queries } from '../db/queries.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
-import type { AllowedNetwork } from '../model/allowed-network.ts';
-import type { DuplicateHandling, NearDuplicateHandling } from '../model/duplicates.ts';
 import { embeddingDimension, embeddingSpace } from '../model/fingerprint.ts';
 import type { Logger } from '../model/logger.ts';
-import type { Metrics } from '../model/metrics.ts';
-import type { PictureLimits } from '../model/picture.ts';
-import type { Preset } from '../model/preset.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import type { Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { makeCheckHealth } from './check-health.ts';
 import { makeCompareWithImage } from './compare-with-image.ts';
-import { makeDeleteImage } from './delete-image.ts';
+import { makeDeleteImage, makeRestoreImage } from './delete-image.ts';
 import { makeDeriveImage } from './derive-image.ts';
 import { makeFindDonor } from './find-donor.ts';
 import { makeFindDuplicates } from './find-duplicates.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
 import { makeFindSimilar } from './find-similar.ts';
-import { makeBindToTenant } from './find-tenant.ts';
 import { makeImportImage } from './import-image.ts';
 import { makeIngestUpload } from './ingest-upload.ts';
-import { makeIngestUrls } from './ingest-urls.ts';
+import { makeFindImport, makeIngestUrls } from './ingest-urls.ts';
 import { makeInspectPicture } from './inspect-picture.ts';
-import { type LeaseKeeper, makeLeaseKeeper } from './lease-keeper.ts';
-import { makeOfferUpload } from './offer-upload.ts';
+import { makeJobs } from './jobs.ts';
+import { type LeaseKeeper, makeLeaseKeeper } from './leases.ts';
+import { makeIngestPresigned, makePresignUpload } from './presigned-uploads.ts';
 import { makeConfirmPurge } from './purge/confirm-purge.ts';
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
 import { makeReferences } from './references.ts';
 import { makeRenditionCache } from './rendition-cache.ts';
-import { makeRestoreImage } from './restore-image.ts';
 import { makeRetrieveImage } from './retrieve-image.ts';
-import { makeRetryJobs } from './retry-jobs.ts';
 import { makeRunJob, type RunJob } from './run-job.ts';
 import { makeSearchByPicture } from './search-by-picture.ts';
 import type { Services } from './services.ts';
-import { makeCompletionEvents } from './completion-events.ts';
 import type { StorageHealth } from './storage-health.ts';
-import { makeTakeInUpload } from './take-in-upload.ts';
+import { makeBindToTenant, makeUsage } from './tenants.ts';
 import { makeTryPresets } from './try-presets.ts';
-import { makeWaitForImage } from './wait-for-image.ts';
+import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wait-for-image.ts';
 
-/** What services are made of: drivers, by their contracts. */
-interface ServiceParts {
-  readonly queries: Queries;
+/** What services are built on. */
+export interface ServiceParts {
+  readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
   readonly decoders: DecoderPool;
   readonly storage: Storage;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
@@ -57,127 +51,232 @@ interface ServiceParts {
   readonly assertFreeSpace: AssertFreeSpace;
   readonly metrics: Pick<Metrics, 'jobEnded'>;
   readonly logger: Logger;
-}
-
-/** What the configuration says to services. */
-export interface ServiceSettings {
-  readonly presets: readonly Preset[];
-  readonly limits: PictureLimits;
-  readonly leaseSeconds: number;
-  readonly inlineMs: number;
-  readonly readCacheBytes: number;
-  readonly nearDuplicates: NearDuplicateHandling;
-  readonly hashThreshold: number;
-  readonly duplicateHandling: DuplicateHandling;
-  readonly allowedNetworks: readonly AllowedNetwork[];
-  readonly confirmToken: string | undefined;
-  /** Whether others than this machine may reach the API. */
-  readonly isExposed: boolean;
-  /** Largest file that is taken in past this process. */
-  readonly maxUploadBytes: number;
-  /** How long an address of the store works that pictures are redirected to; `undefined`: no redirects. */
-  readonly redirectSeconds: number | undefined;
+  /** Versions to report in health checks, by name. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Warnings about the configuration. */
-  readonly exposureWarnings: readonly string[];
 }
 
-/** Services for the API, and what a worker needs to run jobs. */
+/** The sections of the configuration that services use. */
+export type ServiceConfig = Pick<
+  Config,
+  'presets' | 'uploads' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
+> & {
+  readonly server: Pick<Config['server'], 'inlineMs' | 'readCacheBytes' | 'isExposed'>;
+};
+
+/** Services for the API, and what workers need to run jobs. */
 export interface ComposedServices {
   readonly services: Services;
   readonly runJob: RunJob;
+  readonly waitForImage: WaitForImage;
   readonly leases: LeaseKeeper;
 }
 
-/** Wires all services over their parts. */
-export function composeServices(parts: ServiceParts, settings: ServiceSettings): ComposedServices {
-  const shared = composeShared(parts, settings);
-  const { runJob, leases } = composeWork(parts, settings, shared);
-  return { services: composeApi(parts, settings, shared, runJob), runJob, leases };
+/** Wires all services. */
+export function composeServices(parts: ServiceParts, config: ServiceConfig): ComposedServices {
+  const shared = composeShared(parts, config);
+  const { runJob, leases } = composeJobs(parts, config, shared);
+  const services = composeApi(parts, config, shared, runJob);
+  return { services, runJob, waitForImage: shared.waitForImage, leases };
 }
 
 type Shared = ReturnType<typeof composeShared>;
 
-/** What several services use. */
-function composeShared(parts: ServiceParts, settings: ServiceSettings) {
-  const { queries, decoders } = parts;
-  const { presets, limits, nearDuplicates: handling, hashThreshold: threshold, readCacheBytes } = settings;
-  const { redirectSeconds } = settings;
-  const names = presets.map(({ name }) => name);
-  const cache = makeRenditionCache(readCacheBytes, names);
+/** Services that other services use. */
+function composeShared(
+  { queries, decoders, storage, queue, logger }: ServiceParts,
+  { presets, uploads, similarity, server, storage: storageConfig }: ServiceConfig,
+) {
+  const { images, jobs, fingerprints } = queries;
+  const cache = makeRenditionCache(
+    server.readCacheBytes,
+    presets.map(({ name }) => name),
+  );
+  const completionEvents = makeCompletionEvents();
   return {
     cache,
-    completionEvents: makeCompletionEvents(),
-    inspectPicture: makeInspectPicture({ decoders, limits }),
-    findNearDuplicates: makeFindNearDuplicates({ ...queries, handling, threshold }),
-    retrieve: makeRetrieveImage({ ...parts, ...queries, cache, presets, redirectSeconds }),
+    completionEvents,
+    waitForImage: makeWaitForImage({ images, completionEvents }),
+    inspectPicture: makeInspectPicture({ decoders, limits: uploads }),
+    findNearDuplicates: makeFindNearDuplicates({ fingerprints, similarity }),
+    retrieve: makeRetrieveImage({
+      images,
+      jobs,
+      queue,
+      logger,
+      storage,
+      cache,
+      presets,
+      redirectSeconds: storageConfig.kind === 's3' ? storageConfig.redirectSeconds : undefined,
+    }),
   };
 }
 
-function composeWork(parts: ServiceParts, settings: ServiceSettings, shared: Shared) {
-  const { queries, logger, queue, metrics } = parts;
-  const { leaseSeconds } = settings;
-  const leases = makeLeaseKeeper({ ...queries, queue, leaseSeconds, logger });
-  const findDonor = makeFindDonor(parts);
-  const deriveImage = makeDeriveImage({ ...queries, ...parts, ...settings, ...shared, findDonor });
-  const importImage = makeImportImage({ ...queries, ...parts, ...shared, deriveImage });
-  const work = { derive: deriveImage, import: importImage };
-  const { completionEvents } = shared;
+/** What runs jobs, in workers and for inline uploads. */
+function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared) {
+  const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
+    parts;
+  const { images, jobs, fingerprints } = queries;
+  const { inspectPicture, findNearDuplicates, completionEvents } = shared;
+  const { leaseSeconds } = config.worker;
+  const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
+  const deriveImage = makeDeriveImage({
+    images,
+    jobs,
+    fingerprints,
+    findNearDuplicates,
+    findDonor: makeFindDonor({ decoders, storage, logger }),
+    nearDuplicates: config.similarity.nearDuplicates,
+    storage,
+    staging,
+    decoders,
+    limits: config.uploads,
+    presets: config.presets,
+  });
+  const importImage = makeImportImage({
+    fetchPicture,
+    images,
+    jobs,
+    inspectPicture,
+    deriveImage,
+    storage,
+    staging,
+    assertFreeSpace,
+  });
   const runJob = makeRunJob({
-    ...queries,
-    work,
+    jobs,
+    storage,
+    work: { derive: deriveImage, import: importImage },
+    metrics,
     leases,
-    leaseSeconds,
     completionEvents,
     queue,
-    metrics,
+    leaseSeconds,
     logger,
   });
   return { runJob, leases };
 }
 
-function composeApi(
-  parts: ServiceParts,
-  settings: ServiceSettings,
-  shared: Shared,
-  runJob: RunJob,
-): Services {
-  const { queries, decoders, logger } = parts;
-  const { retrieve, completionEvents } = shared;
-  const { images, imports, reports, usage } = queries;
-  const all = { ...queries, ...parts, ...settings, ...shared, runJob };
-  const purges = { ...all, removeImages: makeRemoveImages(all), confirmPurge: makeConfirmPurge(all) };
+function composeApi(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob): Services {
+  const { queries, queue } = parts;
+  const { images, imports, references, reports, tenants, usage, embeddings, jobs } = queries;
+  return {
+    ...composeIngestion(parts, config, shared, runJob),
+    ...composePictureTools(parts, config, shared),
+    ...composeDeletion(parts, config, shared),
+    bindToTenant: makeBindToTenant({ tenants }),
+    retrieve: shared.retrieve,
+    references: makeReferences({ images, references }),
+    listImages: (principal, filter, page) => images.list(principal, filter, page),
+    findImport: makeFindImport({ imports }),
+    findSimilar: makeFindSimilar({ images, embeddings, jobs, queue, space: embeddingSpace }),
+    findDuplicates: makeFindDuplicates({ images }),
+    jobs: makeJobs({ jobs, reports, queue }),
+    usage: makeUsage({ usage }),
+    checkHealth: composeHealth(parts, config),
+  };
+}
+
+function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Shared, runJob: RunJob) {
+  const { queries, storage, staging, queue, assertFreeSpace, logger } = parts;
+  const { tenants, images, jobs, imports } = queries;
+  const { inspectPicture, waitForImage } = shared;
+  const maxUploadBytes = config.uploads.maxBytes;
   const ingestUpload = makeIngestUpload({
-    ...all,
-    waitForImage: makeWaitForImage({ images, completionEvents }),
+    tenants,
+    images,
+    jobs,
+    storage,
+    staging,
+    inspectPicture,
+    queue,
+    runJob,
+    waitForImage,
+    leaseSeconds: config.worker.leaseSeconds,
+    inlineMs: config.server.inlineMs,
   });
   return {
-    bindToTenant: makeBindToTenant(queries.tenants),
     ingestUpload,
-    offerUpload: makeOfferUpload(all),
-    takeInUpload: makeTakeInUpload({ ...all, ingestUpload }),
-    ingestUrls: makeIngestUrls({ ...all, addressRules: settings, handling: settings.duplicateHandling }),
-    findImport: (principal, reference, page) => imports.find(principal, reference, page),
-    retrieve,
-    deleteImage: makeDeleteImage(all),
-    restoreImage: makeRestoreImage(all),
-    references: makeReferences(all),
-    listImages: (principal, filter, page) => images.list(principal, filter, page),
-    compareWithImage: makeCompareWithImage(all),
-    tryPresets: makeTryPresets(all),
-    findSimilar: makeFindSimilar({ ...all, space: embeddingSpace }),
-    findDuplicates: makeFindDuplicates(all),
-    searchByPicture: makeSearchByPicture(all),
-    purgeUnused: makePurgeUnused(purges),
-    purgeDeleted: makePurgeDeleted(purges),
-    jobs: reports,
-    retryJobs: makeRetryJobs(all),
-    usage,
-    checkHealth: makeCheckHealth({
-      ...all,
-      decoders,
-      space: { name: embeddingSpace, dimension: embeddingDimension },
+    presignUpload: makePresignUpload({ tenants, storage, maxUploadBytes }),
+    ingestPresigned: makeIngestPresigned({
+      tenants,
+      storage,
+      staging,
+      assertFreeSpace,
+      ingestUpload,
+      maxUploadBytes,
       logger,
     }),
+    ingestUrls: makeIngestUrls({
+      tenants,
+      images,
+      jobs,
+      imports,
+      queue,
+      assertFreeSpace,
+      config: config.imports,
+    }),
   };
+}
+
+/** Services that look into an uploaded picture without storing it. */
+function composePictureTools(
+  { queries, decoders, storage, staging }: ServiceParts,
+  { uploads: limits, presets }: ServiceConfig,
+  { inspectPicture, findNearDuplicates, retrieve }: Shared,
+) {
+  const { tenants, images, embeddings } = queries;
+  return {
+    compareWithImage: makeCompareWithImage({ retrieve, inspectPicture, decoders, storage, staging, limits }),
+    tryPresets: makeTryPresets({ inspectPicture, decoders, staging, limits, presets }),
+    searchByPicture: makeSearchByPicture({
+      tenants,
+      images,
+      embeddings,
+      findNearDuplicates,
+      inspectPicture,
+      decoders,
+      staging,
+      limits,
+    }),
+  };
+}
+
+function composeDeletion(
+  { queries, storage, logger }: ServiceParts,
+  { purge, server }: ServiceConfig,
+  { cache, retrieve }: Shared,
+) {
+  const { deletion, purging, storedFiles, tenants } = queries;
+  const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
+  const confirmPurge = makeConfirmPurge({
+    confirmToken: purge.confirmToken,
+    isExposed: server.isExposed,
+    logger,
+  });
+  return {
+    deleteImage: makeDeleteImage({ deletion, cache, logger }),
+    restoreImage: makeRestoreImage({ deletion, retrieve, logger }),
+    purgeUnused: makePurgeUnused({ purging, tenants, removeImages, confirmPurge, logger }),
+    purgeDeleted: makePurgeDeleted({ purging, removeImages, confirmPurge, logger }),
+  };
+}
+
+function composeHealth(
+  { queries, storage, storageHealth, queue, decoders, versions, logger }: ServiceParts,
+  { exposureWarnings }: ServiceConfig,
+) {
+  const { installation, reports, embeddings } = queries;
+  return makeCheckHealth({
+    installation,
+    reports,
+    embeddings,
+    storage,
+    storageHealth,
+    queue,
+    decoders,
+    space: { name: embeddingSpace, dimension: embeddingDimension },
+    versions,
+    exposureWarnings,
+    logger,
+  });
 }

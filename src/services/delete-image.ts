@@ -1,20 +1,21 @@
 import type { DeletionQueries } from '../db/images/deletion.ts';
 import { AppError } from '../errors.ts';
-import type { Image, ImageRef } from '../model/image.ts';
+import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
 import { type Principal, whoCalled } from '../model/principal.ts';
+import { imageNotFound } from './image-errors.ts';
 import type { RenditionCache } from './rendition-cache.ts';
-import { notFound } from './retrieve-image.ts';
+import type { RetrieveImage } from './retrieve-image.ts';
 
-interface Dependencies {
+interface DeleteDependencies {
   readonly deletion: Pick<DeletionQueries, 'softDelete'>;
-  readonly cache: RenditionCache;
+  readonly cache: Pick<RenditionCache, 'forget'>;
   readonly logger: Logger;
 }
 
 /**
- * Phase one of deleting: the image is hidden at once, on every address; its files stay until a purge.
- * @throws {AppError} `image_not_found`; `image_in_use` when somebody uses it and `force` is not set.
+ * Deletes an image (soft): no address serves it any more, and its files stay until a purge.
+ * @throws {AppError} `image_not_found`; `image_in_use` if it has references and `force` is not set.
  */
 export type DeleteImage = (
   principal: Principal,
@@ -23,10 +24,10 @@ export type DeleteImage = (
 ) => Promise<Image>;
 
 /** @see DeleteImage */
-export function makeDeleteImage({ deletion, cache, logger }: Dependencies): DeleteImage {
+export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies): DeleteImage {
   return async (principal, reference, { force }) => {
     const result = await deletion.softDelete(principal, reference, force);
-    if (result.outcome === 'not-found') throw notFound(reference);
+    if (result.outcome === 'not-found') throw imageNotFound(reference);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
     cache.forget(result.image);
     const { id, uuid, tenant } = result.image;
@@ -46,4 +47,27 @@ function inUse({ id, inUseCount }: Image, references: readonly string[]): AppErr
     `Image ${id} is used by ${named.join(', ')}${more}; remove these references first, or delete it with \`force\` in /v1.`,
     { details: { in_use_count: inUseCount, references } },
   );
+}
+
+interface RestoreDependencies {
+  readonly deletion: Pick<DeletionQueries, 'restore'>;
+  readonly retrieve: Pick<RetrieveImage, 'find'>;
+  readonly logger: Logger;
+}
+
+/** Restores a deleted image. An image that is not deleted is returned unchanged. @throws {AppError} `image_not_found`. */
+export type RestoreImage = (principal: Principal, reference: ImageRef) => Promise<ImageWithRenditions>;
+
+/** @see RestoreImage */
+export function makeRestoreImage({ deletion, retrieve, logger }: RestoreDependencies): RestoreImage {
+  return async (principal, reference) => {
+    if (!(await deletion.restore(principal, reference))) throw imageNotFound(reference);
+    const image = await retrieve.find(principal, reference);
+    const { id, uuid, tenant } = image;
+    logger.info(
+      { image: id, uuid, tenant, count: 1, ...whoCalled(principal) },
+      `image ${id} of the tenant ${tenant} was restored`,
+    );
+    return image;
+  };
 }

@@ -4,9 +4,8 @@ import type { DerivedFacts } from '../db/jobs/complete.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
-import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
-import type { ImageWithRenditions, NearDuplicate } from '../model/image.ts';
+import type { ImageWithRenditions, NearDuplicate, NearDuplicateHandling } from '../model/image.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
@@ -16,7 +15,7 @@ import type { Staging } from '../storage/staging.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import type { DonorSearch, FindDonor } from './find-donor.ts';
 import type { FindNearDuplicates, NearMatch } from './find-near-duplicates.ts';
-import { atStage } from './stages.ts';
+import { atStage } from './job-failures.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
@@ -25,19 +24,20 @@ interface Dependencies {
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
   readonly nearDuplicates: NearDuplicateHandling;
-  readonly storage: Storage;
-  readonly staging: Staging;
+  readonly storage: Pick<Storage, 'localCopy' | 'store'>;
+  readonly staging: Pick<Staging, 'directory' | 'discard'>;
   readonly decoders: Pick<DecoderPool, 'derive'>;
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
 }
 
-/** The finished image, or why nothing was written: the image is gone, or another worker holds the job. */
+/** The finished image, or why nothing was recorded: the image was removed, or another worker holds the job. */
 export type DerivationOutcome = ImageWithRenditions | 'image-gone' | 'lease-lost';
 
 /**
- * Makes the renditions and the fingerprints of an image: decode once, store the files, then one commit that shows all.
- * @param localPath the original on this machine, when the caller has it at hand.
+ * Makes the renditions and the fingerprint of an image: decodes once, stores the files, and records everything in one
+ * commit.
+ * @param localPath the original on this machine, if the caller has it
  */
 export type DeriveImage = (
   job: ClaimedJob,
@@ -78,7 +78,7 @@ async function decode(
   }
 }
 
-/** A missing original is damage: the row is marked and stays. */
+/** Marks the image as damaged if its original is missing. @throws {AppError} `original_missing`. */
 async function openOriginal(
   { storage, images }: Dependencies,
   job: ClaimedJob,
@@ -93,7 +93,7 @@ async function openOriginal(
   }
 }
 
-/** Records what was derived; files that are not stored are discarded, whatever happens. */
+/** Stores and records the derived files, or the renditions of a donor instead. Discards files that are not stored. */
 async function finish(
   deps: Dependencies,
   job: ClaimedJob,
@@ -109,52 +109,49 @@ async function finish(
     const facts = factsOf(derived, matches);
     const shared = donor && (await shareRenditions(deps, job, donor, facts));
     if (typeof shared === 'string') return shared;
-    if (shared) return await lookAgain(deps, shared, derived.fingerprint, near.proposed);
+    if (shared) return await addLateMatches(deps, shared, derived.fingerprint, near.candidates);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
-    return image ? await lookAgain(deps, image, derived.fingerprint, near.proposed) : 'lease-lost';
+    return image ? await addLateMatches(deps, image, derived.fingerprint, near.candidates) : 'lease-lost';
   } finally {
-    // Storing moves files, so that nothing is left behind.
+    // Stored files have been moved out of staging.
     if (!isStored) await Promise.all(derived.renditions.map(({ path }) => staging.discard(path)));
   }
 }
 
 /**
- * Two near-duplicates that are derived at the same moment do not see each other before they are recorded. Each looks once
- * more afterwards, and whichever was recorded last finds the other.
+ * Searches again after the commit. Two near-duplicates that are derived at the same time do not see each other before
+ * they are recorded; this search of the one that is recorded last finds the other.
+ * @param exceptImages ids of the candidates of the first search
  */
-async function lookAgain(
+async function addLateMatches(
   { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
-  proposed: readonly number[],
+  exceptImages: readonly number[],
 ): Promise<ImageWithRenditions> {
-  const { matches } = await findNearDuplicates(
-    image.tenantId,
-    fingerprint,
-    image.contentHash ?? '',
-    proposed,
-  );
+  const { tenantId, contentHash } = image;
+  const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', exceptImages);
   if (matches.length === 0) return image;
-  const late = matches.map(withoutRenditions);
+  const late = matches.map(toNearDuplicate);
   await fingerprints.addNearDuplicates(image.id, late);
   return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
 }
 
-function withoutRenditions({ renditions: _lent, hasAlpha: _alpha, ...match }: NearMatch): NearDuplicate {
+function toNearDuplicate({
+  renditions: _renditions,
+  hasAlpha: _hasAlpha,
+  ...match
+}: NearMatch): NearDuplicate {
   return match;
 }
 
 function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly NearMatch[]): DerivedFacts {
-  return {
-    fingerprint,
-    embedding,
-    nearDuplicates: matches.map(withoutRenditions),
-  };
+  return { fingerprint, embedding, nearDuplicates: matches.map(toNearDuplicate) };
 }
 
-/** A repeated derivation never shares: the donor's files may be the ones that are missing. */
+/** A repeated derivation never shares renditions: the donor's files may be the missing ones. */
 async function findDonorIfWanted(
   { findDonor, nearDuplicates }: Dependencies,
   job: ClaimedJob,
@@ -166,17 +163,14 @@ async function findDonorIfWanted(
   return findDonor(job, derived, matches, signal);
 }
 
-/**
- * Records a near-duplicate's renditions for the image; `undefined` if that near-duplicate was deleted or changed
- * meanwhile.
- */
+/** Records the donor's renditions for the image. Returns `undefined` if the donor was deleted or changed meanwhile. */
 async function shareRenditions(
   { jobs }: Dependencies,
   job: ClaimedJob,
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
 ): Promise<DerivationOutcome | undefined> {
-  const compared = pairs.map(({ lent: { preset, storageKey, contentHash } }) => ({
+  const compared = pairs.map(({ donated: { preset, storageKey, contentHash } }) => ({
     preset,
     storageKey,
     contentHash,
@@ -191,12 +185,17 @@ async function storeRenditions(
   contentHash: string,
   derived: DerivedPicture,
 ): Promise<NewRendition[]> {
-  const qualities = new Map(presets.map((preset) => [preset.name, preset.quality]));
-  const stored = derived.renditions.map(({ sha256, path, ...made }) => ({
+  const qualities = new Map(presets.map(({ name, quality }) => [name, quality]));
+  const files = derived.renditions.map(({ sha256, path, ...rendition }) => ({
     path,
-    key: renditionKey(job.tenantId, contentHash, made.preset, made.recipe),
-    made: { ...made, contentHash: sha256, quality: qualities.get(made.preset) ?? 0, format: 'jpeg' as const },
+    key: renditionKey(job.tenantId, contentHash, rendition.preset, rendition.recipe),
+    rendition: {
+      ...rendition,
+      contentHash: sha256,
+      quality: qualities.get(rendition.preset) ?? 0,
+      format: 'jpeg' as const,
+    },
   }));
-  await storage.store(stored, 'derived');
-  return stored.map(({ key, made }) => ({ ...made, storageKey: key }));
+  await storage.store(files, 'derived');
+  return files.map(({ key, rendition }) => ({ ...rendition, storageKey: key }));
 }

@@ -1,10 +1,10 @@
 import { AppError, FileMissing } from '../errors.ts';
+import type { Size } from '../imaging/geometry.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import type { RenditionMatch } from '../model/rendition.ts';
+import type { Rendition, RenditionMatch } from '../model/rendition.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
-import { type PossibleDonor, possibleDonors } from './choose-donor.ts';
 import type { NearMatch } from './find-near-duplicates.ts';
 
 interface Dependencies {
@@ -13,22 +13,44 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
+/** A new rendition of the image itself. */
+type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
+
+/** The image that needs renditions. */
+export interface OwnPicture<Own extends OwnRendition> {
+  readonly imageId: number;
+  readonly hasAlpha: boolean;
+  readonly renditions: readonly Own[];
+}
+
+/** A rendition of the image, and the donor's rendition that could replace it. */
+export interface SharablePair<Own extends OwnRendition> {
+  readonly own: Own;
+  readonly donated: Rendition;
+}
+
+/** A near-duplicate that could provide all renditions of an image, if the pixels are the same. */
+export interface PossibleDonor<Own extends OwnRendition> {
+  readonly match: NearMatch;
+  readonly pairs: readonly SharablePair<Own>[];
+}
+
 type Donor = PossibleDonor<DerivedPicture['renditions'][number]>;
 
-/** Result of the search for a donor. */
+/** The result of the search for a donor. */
 export interface DonorSearch {
   readonly donor: Donor | undefined;
-  /** The given matches; those whose renditions differ include the position. */
+  /** The given matches. The reason of those whose renditions differ says where they differ. */
   readonly matches: readonly NearMatch[];
 }
 
-/** A comparison costs as much as a small derivation; a tenant may have many similar pictures. */
+/** A comparison costs as much as a small derivation, and a tenant may have many similar pictures. */
 const maxCompared = 4;
 
 /**
- * Finds the near-duplicate whose renditions have the same pixels as the new ones, by comparing the renditions
- * themselves. Without evidence (a missing or damaged file, a comparison that takes too long), nothing is shared: an
- * extra rendition costs space, a wrong one shows another product.
+ * Finds a near-duplicate whose renditions have the same pixels as the new ones. Compares the renditions themselves. If
+ * that fails or takes too long, nothing is shared: an additional rendition costs space, but a wrong one shows another
+ * product.
  */
 export type FindDonor = (
   job: ClaimedJob,
@@ -42,16 +64,47 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
   return async (job, derived, matches, signal) => {
     const { renditions, facts } = derived;
     const own = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
-    const differences = new Map<NearMatch, string>();
-    const explained = () =>
-      matches.map((match) => ({ ...match, reason: differences.get(match) ?? match.reason }));
+    const reasons = new Map<NearMatch, string>();
+    const withReasons = () =>
+      matches.map((match) => ({ ...match, reason: reasons.get(match) ?? match.reason }));
     for (const donor of possibleDonors(matches, own).slice(0, maxCompared)) {
       const result = await compare(deps, job, donor, signal);
-      if (result.verdict === 'same') return { donor, matches: explained() };
-      if (result.verdict === 'different') differences.set(donor.match, reasonOf(result));
+      if (result.verdict === 'same') return { donor, matches: withReasons() };
+      if (result.verdict === 'different') reasons.set(donor.match, reasonOf(result));
     }
-    return { donor: undefined, matches: explained() };
+    return { donor: undefined, matches: withReasons() };
   };
+}
+
+/** Sizes of the same rendition may differ by this many pixels, because of rounding. */
+const tolerance = 1;
+
+/**
+ * Returns the near-duplicates that could provide all renditions of an image, according to their records: same recipes
+ * and sizes, and an original that has an alpha channel if and only if the image's own has. Compares no pixels.
+ */
+export function possibleDonors<Own extends OwnRendition>(
+  matches: readonly NearMatch[],
+  { imageId, hasAlpha, renditions }: OwnPicture<Own>,
+): PossibleDonor<Own>[] {
+  return matches.flatMap((match) => {
+    // Only older images: if two images used each other's renditions, neither would have files.
+    if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
+    const pairs = renditions.flatMap((own) => {
+      const donated = match.renditions.find((rendition) => replaces(rendition, own));
+      return donated ? [{ own, donated }] : [];
+    });
+    return pairs.length > 0 && pairs.length === renditions.length ? [{ match, pairs }] : [];
+  });
+}
+
+function replaces(donated: Rendition, own: OwnRendition): boolean {
+  return (
+    donated.preset === own.preset &&
+    donated.recipe === own.recipe &&
+    Math.abs(donated.width - own.width) <= tolerance &&
+    Math.abs(donated.height - own.height) <= tolerance
+  );
 }
 
 function reasonOf({ channel, left, top }: RenditionMatch & { verdict: 'different' }): string {
@@ -64,14 +117,14 @@ async function compare(
   { match, pairs }: Donor,
   signal: AbortSignal,
 ): Promise<RenditionMatch> {
-  const opened: LocalCopy[] = [];
+  const copies: LocalCopy[] = [];
   try {
     const files = [];
-    for (const { own, lent } of pairs) {
-      const copy = await storage.localCopy(lent.storageKey);
-      opened.push(copy);
+    for (const { own, donated } of pairs) {
+      const copy = await storage.localCopy(donated.storageKey);
+      copies.push(copy);
       const { preset, path, width, height } = own;
-      files.push({ preset, path, width, height, storedPath: copy.path, storedSha256: lent.contentHash });
+      files.push({ preset, path, width, height, storedPath: copy.path, storedSha256: donated.contentHash });
     }
     return await decoders.matchRenditions({ pairs: files, priority, tenant, signal });
   } catch (error) {
@@ -83,6 +136,6 @@ async function compare(
     );
     return { verdict: 'unknown' };
   } finally {
-    await Promise.all(opened.map((copy) => copy.release()));
+    await Promise.all(copies.map((copy) => copy.release()));
   }
 }

@@ -2,7 +2,7 @@ import type { ImageQueries } from '../db/images/images.ts';
 import type { Image, ImageRef, NearDuplicate } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Duplicate } from '../model/similarity.ts';
-import { notFound } from './retrieve-image.ts';
+import { imageNotFound } from './image-errors.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'listByContent' | 'listByIds'>;
@@ -18,27 +18,28 @@ export type FindDuplicates = (
 export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
   return async (principal, reference) => {
     const image = await images.find(principal, reference);
-    if (!image) throw notFound(reference);
+    if (!image) throw imageNotFound(reference);
     const copies = image.contentHash ? await images.listByContent(image.tenantId, image.contentHash) : [];
-    const near = await showNear(images, principal, image.nearDuplicates);
-    return { image, duplicates: [...copies.filter(({ id }) => id !== image.id).map(exactCopy), ...near] };
+    const others = copies.filter(({ id }) => id !== image.id);
+    const near = await loadNearDuplicates(images, principal, image.nearDuplicates);
+    return { image, duplicates: [...others.map(exactCopy), ...near] };
   };
 }
 
-/** An image with the same bytes. */
+/** Describes an image with the same bytes. */
 export function exactCopy(image: Image): Duplicate {
   return { image, kind: 'exact', distance: 0, difference: 0, reason: 'the same bytes' };
 }
 
-/** Near-duplicates as images. */
-export async function showNear(
+/** Loads the images of near-duplicates. Leaves out those that are deleted, or that the caller may not see. */
+export async function loadNearDuplicates(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
-  found: readonly NearDuplicate[],
+  matches: readonly NearDuplicate[],
 ): Promise<Duplicate[]> {
-  const byId = new Map(found.map((match) => [match.id, match]));
-  const shown = await images.listByIds(principal, [...byId.keys()]);
-  return shown.flatMap((image) => {
+  const byId = new Map(matches.map((match) => [match.id, match]));
+  const found = await images.listByIds(principal, [...byId.keys()]);
+  return found.flatMap((image) => {
     const match = byId.get(image.id);
     if (!match) return [];
     const { distance, difference, reason } = match;

@@ -1,66 +1,67 @@
+import type { Config } from '../config.ts';
 import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
 import { compareThumbnails } from '../imaging/recognition/compare-thumbnails.ts';
-import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';
 
 interface Dependencies {
   readonly fingerprints: Pick<FingerprintQueries, 'neighbours'>;
-  readonly handling: NearDuplicateHandling;
-  /** Largest distance of the hashes, of 64 bits. */
-  readonly threshold: number;
+  readonly similarity: Pick<Config['similarity'], 'nearDuplicates' | 'hashThreshold'>;
 }
 
-/** A near-duplicate with what it could lend. */
+/** A near-duplicate with the renditions that it could donate. */
 export interface NearMatch extends NearDuplicate {
-  /** Whether its original has an alpha channel. */
+  /** Whether its original has an alpha channel; `null` if unknown. */
   readonly hasAlpha: boolean | null;
   readonly renditions: readonly Rendition[];
 }
 
-/** A hash of a picture with less structure stands for any plain picture, and proposes nothing. */
+/** Below this quality the hash says nothing: all plain pictures have similar ones. */
 const minQuality = 50;
 
 /**
- * Finds images of a tenant that show nearly the same picture, nearest first: hashes find candidates, a comparison of
- * thumbnails in colour decides, because a product in another colour has the same hash. Images with the content
- * `exceptContent` are no near-duplicates: they are exact copies.
+ * Finds images of a tenant that show nearly the same picture. Hashes find candidates. A comparison of colour thumbnails
+ * decides, because a product in another colour has the same hash.
+ * @param exceptContent SHA-256 of the picture: images with this content are exact copies and are left out
  */
 export type FindNearDuplicates = (
   tenantId: number,
   fingerprint: Fingerprint,
   exceptContent: string,
-  /** Images that were looked at before. */
+  /** Ids of images to leave out. */
   exceptImages?: readonly number[],
 ) => Promise<NearMatches>;
 
-/** What a look for near-duplicates gave. */
+/** The result of a search for near-duplicates. */
 export interface NearMatches {
   /** Nearest first. */
   readonly matches: readonly NearMatch[];
-  /** Images whose hashes were near, also those that the comparison turned down. */
-  readonly proposed: readonly number[];
+  /** Ids of all images with similar hashes, including those that are no matches. */
+  readonly candidates: readonly number[];
 }
 
 /** @see FindNearDuplicates */
-export function makeFindNearDuplicates({
-  fingerprints,
-  handling,
-  threshold,
-}: Dependencies): FindNearDuplicates {
+export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencies): FindNearDuplicates {
+  const { nearDuplicates, hashThreshold } = similarity;
   return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
-    if (handling === 'off' || fingerprint.quality < minQuality) return { matches: [], proposed: [] };
-    const bits = threshold * 4;
-    const found = await fingerprints.neighbours(tenantId, fingerprint, bits, exceptContent, exceptImages);
-    const matches = found
-      .flatMap((candidate) => judge(candidate, fingerprint))
+    if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
+    const bits = hashThreshold * 4;
+    const neighbours = await fingerprints.neighbours(
+      tenantId,
+      fingerprint,
+      bits,
+      exceptContent,
+      exceptImages,
+    );
+    const matches = neighbours
+      .flatMap((candidate) => matchOf(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
-    return { matches, proposed: found.map(({ id }) => id) };
+    return { matches, candidates: neighbours.map(({ id }) => id) };
   };
 }
 
-function judge(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
+function matchOf(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
   const { id, uuid, hasAlpha, renditions } = candidate;
   const { same, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);

@@ -4,13 +4,13 @@ import { AppError } from '../errors.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import { cleanFilename } from '../model/filename.ts';
 import type { ClaimedJob } from '../model/job.ts';
-import { originalKey } from '../storage/keys.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DerivationOutcome, DeriveImage } from './derive-image.ts';
 import type { InspectPicture } from './inspect-picture.ts';
-import { atStage } from './stages.ts';
+import { atStage } from './job-failures.ts';
+import { storeOriginal } from './store-original.ts';
 
 interface Dependencies {
   readonly fetchPicture: FetchPicture;
@@ -18,14 +18,14 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'attachContent' | 'completeAsDuplicate'>;
   readonly inspectPicture: InspectPicture;
   readonly deriveImage: DeriveImage;
-  readonly storage: Storage;
-  readonly staging: Staging;
+  readonly storage: Pick<Storage, 'store' | 'stat'>;
+  readonly staging: Pick<Staging, 'receive' | 'discard'>;
   readonly assertFreeSpace: AssertFreeSpace;
 }
 
 /**
- * Fetches the original of an image from its URL, and derives it. Content that the tenant has already is shared and not
- * derived again. A try after the original was stored does not fetch it again.
+ * Downloads the original of an image from its URL and derives its renditions. If the tenant has the content already, the
+ * image shares its files instead. A retry after the original was stored does not download it again.
  */
 export type ImportImage = (job: ClaimedJob, signal: AbortSignal) => Promise<DerivationOutcome>;
 
@@ -42,7 +42,7 @@ export function makeImportImage(deps: Dependencies): ImportImage {
     if (sourceUrl === null) return 'image-gone';
     const download = await atStage('fetch', () => fetchFile(deps, sourceUrl, signal));
     try {
-      return (await shareKnown(deps, job, download)) ?? (await takeIn(deps, job, download, signal));
+      return (await shareKnown(deps, job, download)) ?? (await ingest(deps, job, download, signal));
     } finally {
       await deps.staging.discard(download.file.path);
     }
@@ -59,10 +59,10 @@ async function fetchFile(
   const file = await staging.receive(body);
   if (file.bytes > 0) return { file, filename: cleanFilename(filename ?? 'unnamed') };
   await staging.discard(file.path);
-  throw new AppError('empty_file', 'The URL gave an empty file: it has 0 bytes.');
+  throw new AppError('empty_file', 'The URL returned an empty file: it has 0 bytes.');
 }
 
-/** `undefined` when the content is new to the tenant, or its first image goes away at this moment. */
+/** Returns `undefined` if the content is new to the tenant, or if the image that has it is being deleted. */
 async function shareKnown(
   { images, jobs }: Dependencies,
   job: ClaimedJob,
@@ -74,8 +74,8 @@ async function shareKnown(
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
-/** The way of an upload: inspect, store, record, derive. */
-async function takeIn(
+/** Inspects, stores and derives new content, as for an upload. */
+async function ingest(
   deps: Dependencies,
   job: ClaimedJob,
   { file, filename }: Download,
@@ -84,22 +84,25 @@ async function takeIn(
   const { storage, jobs, deriveImage } = deps;
   const { contentHash, bytes } = file;
   const facts = await atStage('inspect', () => inspect(deps, file, job.tenantId));
-  const original = { key: originalKey(job.tenantId, contentHash), contentHash };
-  const staged = { path: file.path, key: original.key };
-  await atStage('store', () => storage.store([staged], 'original'));
-  const content = { contentHash, originalKey: original.key, bytes, filename, facts };
-  if (!(await jobs.attachContent(job, content))) return 'lease-lost';
-  // The same content was perhaps removed just before the row was there; from now on the row protects the file.
-  if (!(await storage.stat(staged.key))) await storage.store([staged], 'original');
-  return deriveImage({ ...job, original }, signal, file.path);
+  const original = await storeOriginal(storage, job.tenantId, file, async (key) => {
+    const isAttached = await jobs.attachContent(job, {
+      contentHash,
+      originalKey: key,
+      bytes,
+      filename,
+      facts,
+    });
+    return isAttached ? { key, contentHash } : undefined;
+  });
+  return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';
 }
 
-/** Whoever gave the URL never saw the file: the sentence says where it came from. */
+/** The client that gave the URL never saw the file, so the error says where it came from. */
 async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);
   } catch (error) {
     if (!(error instanceof AppError) || error.status >= 500) throw error;
-    throw new AppError(error.code, `The URL gave no usable image. ${error.message}`, { cause: error });
+    throw new AppError(error.code, `The URL returned no usable image. ${error.message}`, { cause: error });
   }
 }

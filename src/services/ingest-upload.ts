@@ -5,223 +5,216 @@ import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
-import type { ClaimedJob } from '../model/job.ts';
+import { type ClaimedJob, priorities } from '../model/job.ts';
 import type { PictureFacts } from '../model/picture.ts';
 import { type Principal, systemPrincipal } from '../model/principal.ts';
-import type { Tenant } from '../model/tenant.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import { originalKey } from '../storage/keys.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { Storage } from '../storage/storage.ts';
-import { ensureTenant } from './find-tenant.ts';
+import { assertNotDeleted, imageDeleted } from './image-errors.ts';
 import type { InspectPicture } from './inspect-picture.ts';
-import { priorities } from './priorities.ts';
 import type { JobOutcome, RunJob } from './run-job.ts';
-import { imageDeleted, type WaitForImage } from './wait-for-image.ts';
+import { storeOriginal } from './store-original.ts';
+import { ensureTenant } from './tenants.ts';
+import type { WaitForImage } from './wait-for-image.ts';
 
 interface Dependencies {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'acknowledge' | 'clearDamaged'>;
-  readonly jobs: Pick<JobQueries, 'enqueueUpload' | 'withdraw'>;
-  readonly storage: Storage;
-  readonly staging: Staging;
+  readonly jobs: Pick<JobQueries, 'enqueueUpload'>;
+  readonly storage: Pick<Storage, 'store' | 'stat'>;
+  readonly staging: Pick<Staging, 'discard'>;
   readonly inspectPicture: InspectPicture;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly runJob: RunJob;
   readonly waitForImage: WaitForImage;
   readonly leaseSeconds: number;
+  /** Time limit of an inline upload. */
   readonly inlineMs: number;
 }
 
-/** A file that arrived, and what its sender wants done with it. */
+/** A received file, and how to ingest it. */
 export interface Upload {
   readonly file: ReceivedFile;
   readonly filename: string;
   readonly tenantName: string;
-  /** `inline`: answer when the renditions are there. `queued`: answer at once, a worker makes them. */
+  /** `inline`: respond when the renditions are ready. `queued`: respond at once, and let a worker make them. */
   readonly mode: 'inline' | 'queued';
 }
 
-/** What an upload led to. */
+/** The image of an upload. */
 export interface Ingested {
-  /** `known`: the tenant has this content already. `again`: it had failed and is tried again. */
+  /** `known`: the tenant has this content already. `again`: the image had failed and is tried again. */
   readonly outcome: 'new' | 'again' | 'known';
   readonly image: ImageWithRenditions;
   readonly jobId: number | undefined;
 }
 
 /**
- * Takes an upload in: file first, then one commit, then the wake-up, then the answer. Safe to repeat: the same bytes of
- * the same tenant lead to the same image. The received file is removed, whatever happens.
- * @throws {AppError} with what is wrong with the file; nothing of it is kept, unless the same image was returned to
- *   another client. `image_deleted` if the image was deleted before this could return.
+ * Ingests an upload: stores the original, commits the image with its job, and runs the job or wakes a worker. Safe to
+ * repeat: the same bytes of the same tenant lead to the same image. Discards the received file in any case.
+ * @throws {AppError} if the file is not a valid picture; nothing of it is kept, unless another client has received the
+ *   same image. `image_deleted` if the image was deleted before this returned.
  */
 export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
 
 /**
- * Attempts to ingest an upload as new after its known image was removed meanwhile. Each process that receives the same
- * broken picture concurrently may cost the others an attempt.
+ * Attempts to ingest an upload whose known image keeps being removed. Each process that receives the same broken picture
+ * concurrently may cost the others an attempt.
  */
-const ingestTries = 20;
+const maxAttempts = 20;
+
+/** An upload whose job may still be running. */
+interface StartedUpload extends Omit<Ingested, 'image'> {
+  readonly image: ImageWithRenditions | Promise<ImageWithRenditions>;
+  /** Resolves when nothing reads the received file any more. `undefined`: nothing does. */
+  readonly finished?: Promise<unknown>;
+}
 
 /** @see IngestUpload */
 export function makeIngestUpload(deps: Dependencies): IngestUpload {
   return async (principal, upload) => {
-    const readers: Promise<unknown>[] = [];
+    let started: StartedUpload | undefined;
     try {
-      const tenant = await ensureTenant(deps.tenants, principal, upload.tenantName);
-      for (let tries = 0; tries < ingestTries; tries++) {
-        const ingested = await ingestOnce({ ...deps, readers }, upload, tenant);
-        if (ingested) return ingested;
-      }
-      throw new AppError(
-        'unavailable',
-        'Images with these bytes went away again and again while this upload waited for them: they were deleted, or could not be decoded. Send it once more.',
-      );
+      started = await startUpload(deps, principal, upload);
+      const { outcome, jobId } = started;
+      return { outcome, jobId, image: await started.image };
     } finally {
-      // A job that is slower than its answer still reads the file. What is left over a stop is swept from staging.
-      const discarded = Promise.allSettled(readers).then(() => deps.staging.discard(upload.file.path));
-      if (readers.length === 0) await discarded;
-      else discarded.catch(() => undefined);
+      await discardFile(deps, upload.file, started?.finished);
     }
   };
 }
 
-/** `undefined` when the image that had this content went away in the middle: then the way is free. */
-async function ingestOnce(deps: Reading, upload: Upload, tenant: Tenant): Promise<Ingested | undefined> {
-  const known = await deps.images.findByContent(tenant.id, upload.file.contentHash);
-  if (known && known.status !== 'failed' && !known.damaged) return answerKnown(deps, upload, known.id);
-  const facts = await deps.inspectPicture(upload.file, tenant.id);
-  return ingestNew(deps, upload, tenant, facts);
+/** A job that takes longer than the response still reads the file. Files left by a stop are swept from staging. */
+async function discardFile(
+  { staging }: Dependencies,
+  { path }: ReceivedFile,
+  finished: Promise<unknown> | undefined,
+): Promise<void> {
+  if (!finished) return staging.discard(path);
+  void finished.then(() => staging.discard(path)).catch(() => undefined);
 }
 
-/** With the jobs that read the received file. */
-type Reading = Dependencies & { readonly readers: Promise<unknown>[] };
-
-async function ingestNew(
-  deps: Reading,
-  upload: Upload,
-  tenant: Tenant,
-  facts: PictureFacts,
-): Promise<Ingested | undefined> {
-  const recorded = await storeAndRecord(deps, upload, tenant, facts);
-  if (recorded.outcome === 'known') {
-    await deps.images.clearDamaged(recorded.imageId);
-    return answerKnown(deps, upload, recorded.imageId);
+async function startUpload(deps: Dependencies, principal: Principal, upload: Upload): Promise<StartedUpload> {
+  const { id: tenantId } = await ensureTenant(deps.tenants, principal, upload.tenantName);
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const started = await tryUpload(deps, upload, tenantId);
+    if (started) return started;
   }
-  const { outcome, job } = recorded;
-  return upload.mode === 'inline' ? runInline(deps, upload, outcome, job) : enqueue(deps, outcome, job);
+  throw new AppError(
+    'unavailable',
+    'Images with these bytes were repeatedly deleted, or failed, while this upload waited for them. Send it again.',
+  );
 }
 
-async function storeAndRecord(
+/** Returns `undefined` if the image that had this content was removed meanwhile, so that it can be ingested as new. */
+async function tryUpload(
   deps: Dependencies,
   upload: Upload,
-  tenant: Tenant,
+  tenantId: number,
+): Promise<StartedUpload | undefined> {
+  const known = await deps.images.findByContent(tenantId, upload.file.contentHash);
+  if (known && known.status !== 'failed' && !known.damaged) return returnKnown(deps, upload, known.id);
+  const facts = await deps.inspectPicture(upload.file, tenantId);
+  const enqueued = await storeOriginal(deps.storage, tenantId, upload.file, (originalKey) =>
+    enqueue(deps, upload, tenantId, originalKey, facts),
+  );
+  if (enqueued.outcome === 'known') {
+    await deps.images.clearDamaged(enqueued.imageId);
+    return returnKnown(deps, upload, enqueued.imageId);
+  }
+  const { outcome, job } = enqueued;
+  if (upload.mode === 'inline')
+    return { outcome, jobId: job.id, ...runInline(deps, upload.file, job, outcome === 'new') };
+  deps.queue.wake([job]);
+  return { outcome, jobId: job.id, image: await loadImage(deps, job.imageId) };
+}
+
+function enqueue(
+  { jobs, leaseSeconds }: Dependencies,
+  { file, filename, mode }: Upload,
+  tenantId: number,
+  originalKey: string,
   facts: PictureFacts,
 ): Promise<EnqueuedUpload> {
-  const { storage, jobs, leaseSeconds } = deps;
-  const { file, filename, mode } = upload;
-  const staged = { path: file.path, key: originalKey(tenant.id, file.contentHash) };
-  await storage.store([staged], 'original');
-  const recorded = await jobs.enqueueUpload({
-    tenantId: tenant.id,
+  return jobs.enqueueUpload({
+    tenantId,
     contentHash: file.contentHash,
     filename: cleanFilename(filename),
-    originalKey: staged.key,
+    originalKey,
     bytes: file.bytes,
     facts,
     priority: mode === 'inline' ? priorities.inline : priorities.single,
     leaseSeconds: mode === 'inline' ? leaseSeconds : undefined,
   });
-  // The same content was perhaps removed just before the row was there; from now on the row protects the file.
-  if (!(await storage.stat(staged.key))) await storage.store([staged], 'original');
-  return recorded;
 }
-
-async function loadImage(images: Dependencies['images'], imageId: number): Promise<ImageWithRenditions> {
-  const image = await images.find(systemPrincipal, { id: imageId });
-  if (!image) throw imageDeleted(imageId);
-  return image;
-}
-
-const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
 
 /**
- * An inline response is complete: it waits for the process that makes the renditions. An image that is returned
- * unfinished is acknowledged first, so that it stays in any case.
+ * Returns a known image; for an inline upload, after the process that makes its renditions has finished. An image that
+ * is returned unfinished is acknowledged first, so that it is kept whatever happens.
  */
-async function answerKnown(
+async function returnKnown(
   deps: Dependencies,
   { mode }: Upload,
   imageId: number,
-): Promise<Ingested | undefined> {
+): Promise<StartedUpload | undefined> {
   const known = await deps.images.find(systemPrincipal, { id: imageId });
   if (!known) return undefined;
-  const image = isBusy(known) && mode === 'inline' ? await waitForKnown(deps, imageId) : known;
+  const image =
+    isBusy(known) && mode === 'inline'
+      ? await undefinedIfDeleted(deps.waitForImage(imageId, deps.inlineMs))
+      : known;
   if (!image) return undefined;
   if (isBusy(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
 }
 
-/** `undefined` if the image was removed: the bytes are available and can be inspected again. */
-async function waitForKnown(
-  { waitForImage, inlineMs }: Dependencies,
+/** Starts the job of an upload in this process. A new image whose job fails for good is removed. */
+function runInline(deps: Dependencies, { path }: ReceivedFile, job: ClaimedJob, isNew: boolean) {
+  const run = deps.runJob(job, { localPath: path, discardOnFailure: isNew });
+  return { image: imageOfRun(deps, job.imageId, run), finished: run };
+}
+
+/**
+ * Waits for the image of a run, for at most `inlineMs`; then the image is returned unfinished, and the run goes on.
+ * @throws {AppError} the reason if the run failed; `image_deleted` if the image was deleted meanwhile.
+ */
+async function imageOfRun(
+  deps: Dependencies,
   imageId: number,
+  run: Promise<JobOutcome>,
+): Promise<ImageWithRenditions> {
+  // Ends at the time limit, notices a deletion, and waits for the worker that takes the job over if this run loses it.
+  const waiting = deps.waitForImage(imageId, deps.inlineMs);
+  const result = run.then((outcome) => {
+    if (outcome.state === 'completed') return assertNotDeleted(outcome.image);
+    if (outcome.state === 'failed') throw outcome.error;
+    return waiting;
+  });
+  const image = await undefinedIfDeleted(Promise.race([result, waiting]));
+  if (image && !isBusy(image)) return image;
+  const state = await deps.images.acknowledge(imageId);
+  if (state === 'acknowledged') return image ?? loadImage(deps, imageId);
+  // Either this run has failed and removed the row, or a purge has.
+  const outcome = state === 'missing' ? await run : undefined;
+  throw outcome?.state === 'failed' ? outcome.error : imageDeleted(imageId);
+}
+
+const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
+
+async function undefinedIfDeleted(
+  image: Promise<ImageWithRenditions>,
 ): Promise<ImageWithRenditions | undefined> {
   try {
-    return await waitForImage(imageId, inlineMs);
+    return await image;
   } catch (error) {
-    if (isDeleted(error)) return undefined;
+    if (error instanceof AppError && error.code === 'image_deleted') return undefined;
     throw error;
   }
 }
 
-function isDeleted(error: unknown): boolean {
-  return error instanceof AppError && error.code === 'image_deleted';
-}
-
-async function enqueue(deps: Dependencies, outcome: 'new' | 'again', job: ClaimedJob): Promise<Ingested> {
-  deps.queue.wake([job]);
-  return { outcome, image: await loadImage(deps.images, job.imageId), jobId: job.id };
-}
-
-/**
- * Runs the job in this request. A picture that cannot be decoded leaves no image, unless it is visible to others; if
- * the job takes longer than `inlineMs` for any other reason, the image is returned unfinished, and a worker completes
- * it.
- */
-async function runInline(
-  deps: Reading,
-  upload: Upload,
-  outcome: 'new' | 'again',
-  job: ClaimedJob,
-): Promise<Ingested> {
-  const { runJob, storage, jobs, inlineMs, readers } = deps;
-  const { contentHash, path } = upload.file;
-  const key = originalKey(job.tenantId, contentHash);
-  const takeBack = () => jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
-  const waiting = deps.waitForImage(job.imageId, inlineMs);
-  const onFinalFailure = outcome === 'new' ? { onFinalFailure: takeBack } : {};
-  const run = runJob(job, { localPath: path, ...onFinalFailure });
-  readers.push(run);
-  return { outcome, image: await settle(deps, job.imageId, waiting, run), jobId: job.id };
-}
-
-/** The image after the wait, or the reason why there is none. */
-async function settle(
-  deps: Dependencies,
-  imageId: number,
-  waiting: Promise<ImageWithRenditions>,
-  run: Promise<JobOutcome>,
-): Promise<ImageWithRenditions> {
-  const image = await waiting.catch((error: unknown) => {
-    if (isDeleted(error)) return undefined;
-    throw error;
-  });
-  if (image && !isBusy(image)) return image;
-  const found = await deps.images.acknowledge(imageId);
-  if (found === 'acknowledged') return image ?? loadImage(deps.images, imageId);
-  // A missing row was either withdrawn, by this run, which then fails with the reason, or purged.
-  const ended = found === 'missing' ? await run : undefined;
-  throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);
+async function loadImage({ images }: Dependencies, imageId: number): Promise<ImageWithRenditions> {
+  const image = await images.find(systemPrincipal, { id: imageId });
+  if (!image) throw imageDeleted(imageId);
+  return image;
 }

@@ -1,23 +1,21 @@
+import type { Config } from '../config.ts';
 import type { ImportQueries } from '../db/imports.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { EnqueuedUrl, UrlLine } from '../db/jobs/enqueue-urls.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
-import type { AddressRules } from '../fetcher/address-rules.ts';
 import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
-import type { DuplicateHandling } from '../model/duplicates.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
-import type { ImportLine } from '../model/import.ts';
-import type { DueJob } from '../model/job.ts';
+import type { ImportLine, ImportReference, ImportReport } from '../model/import.ts';
+import { type DueJob, priorities } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
-import { ensureTenant } from './find-tenant.ts';
-import { priorities } from './priorities.ts';
-import { imageDeleted } from './wait-for-image.ts';
-import { newReference } from './reference-name.ts';
+import { imageDeleted } from './image-errors.ts';
+import { newReference } from './references.ts';
+import { ensureTenant } from './tenants.ts';
 
 interface Dependencies {
   readonly tenants: TenantQueries;
@@ -26,21 +24,20 @@ interface Dependencies {
   readonly imports: Pick<ImportQueries, 'record'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly assertFreeSpace: AssertFreeSpace;
-  readonly addressRules: AddressRules;
-  readonly handling: DuplicateHandling;
+  readonly config: Pick<Config['imports'], 'allowedNetworks' | 'duplicateHandling'>;
 }
 
-/** A URL to import, and for whom. */
+/** A URL to import for a tenant. */
 export interface UrlToImport {
   readonly url: string;
   readonly tenantName: string;
-  /** Who uses the image: becomes a reference of it. */
+  /** Reference to add to the image. */
   readonly reference?: string | undefined;
-  /** Why the line cannot be read, as a clause: it is refused with this reason. */
+  /** Why the line cannot be parsed, as a clause. It is then refused with this reason. */
   readonly fault?: string | undefined;
 }
 
-/** What an import of many URLs led to, line by line. */
+/** The recorded lines of an import. */
 export interface ImportReceipt {
   readonly id: number;
   readonly uuid: string;
@@ -48,10 +45,10 @@ export interface ImportReceipt {
   readonly lines: readonly ImportLine[];
 }
 
-/** Takes URLs in: image and job are there when this answers; a worker fetches the pictures. */
+/** Records images with their jobs for URLs. A worker downloads the pictures later. */
 export interface IngestUrls {
   /**
-   * `known`: the image is completed. `active`: it is in work already. `new`: a run has begun.
+   * `known`: the image is completed. `active`: its import is in progress. `new`: a job was queued.
    * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`,
    *   `storage_full`.
    */
@@ -59,23 +56,24 @@ export interface IngestUrls {
     principal: Principal,
     line: UrlToImport,
   ): Promise<{ readonly outcome: 'new' | 'known' | 'active'; readonly image: ImageWithRenditions }>;
-  /** Up to 1,000 lines. A bad line is refused by itself, with its sentence in the answer. */
+  /** Imports up to 1,000 URLs. A bad line is refused with its reason in the result; the others are imported. */
   many(principal: Principal, lines: readonly UrlToImport[]): Promise<ImportReceipt>;
 }
 
 /** @see IngestUrls */
 export function makeIngestUrls(deps: Dependencies): IngestUrls {
-  // What is full already could not keep the picture; the rows of the embedded database lie there, too.
-  const { images, jobs, imports, queue, handling, assertFreeSpace } = deps;
+  const { images, jobs, imports, queue, assertFreeSpace } = deps;
+  const { duplicateHandling } = deps.config;
   return {
     async one(principal, toImport) {
+      // A full disk could not store the picture, nor the rows of an embedded database.
       await assertFreeSpace();
-      const line = await readLine(deps, principal, toImport);
-      const [recorded] = await jobs.enqueueUrls([line], handling, priorities.single);
-      if (!recorded) throw new Error('One URL leads to one image.');
-      const { outcome, imageId } = recorded;
+      const line = await parseLine(deps, principal, toImport);
+      const [enqueued] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
+      if (!enqueued) throw new Error('A URL must lead to one image.');
+      const { outcome, imageId } = enqueued;
       if (outcome === 'refused') throw alreadyActive(imageId);
-      queue.wake(jobsOf([recorded]));
+      queue.wake(jobsOf([enqueued]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw imageDeleted(imageId);
       return { outcome, image };
@@ -83,39 +81,40 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
 
     async many(principal, toImport) {
       await assertFreeSpace();
-      const read = await Promise.all(toImport.map((line) => tryLine(deps, principal, line)));
-      const good = read.filter((line): line is UrlLine => !(line instanceof AppError));
-      const recorded = good.length > 0 ? await jobs.enqueueUrls(good, handling, priorities.batch) : [];
-      const outcomes = new Map(good.map((line, index) => [line, recorded[index]]));
-      const lines = read.map((line, index) =>
+      const parsed = await Promise.all(toImport.map((line) => tryParseLine(deps, principal, line)));
+      const accepted = parsed.filter((line): line is UrlLine => !(line instanceof AppError));
+      const enqueued =
+        accepted.length > 0 ? await jobs.enqueueUrls(accepted, duplicateHandling, priorities.batch) : [];
+      const outcomes = new Map(accepted.map((line, index) => [line, enqueued[index]]));
+      const lines = parsed.map((line, index) =>
         receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
       );
-      queue.wake(jobsOf(recorded));
+      queue.wake(jobsOf(enqueued));
       return { ...(await imports.record(principal, lines)), lines };
     },
   };
 }
 
-async function readLine(
-  { tenants, addressRules }: Dependencies,
+async function parseLine(
+  { tenants, config }: Dependencies,
   principal: Principal,
   { url, tenantName, reference, fault }: UrlToImport,
 ): Promise<UrlLine> {
-  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be read: ${fault}.`);
-  const { href, hash } = parseImportUrl(url, addressRules);
+  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be parsed: ${fault}.`);
+  const { href, hash } = parseImportUrl(url, config);
   const name = reference === undefined ? undefined : newReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
   return { tenantId: tenant.id, url: href, urlHash: hash, reference: name };
 }
 
-/** A bad line is no reason to refuse the others; a database that is away is. */
-async function tryLine(
+/** Returns the error of a bad line. Other failures, such as a lost database connection, fail the whole import. */
+async function tryParseLine(
   deps: Dependencies,
   principal: Principal,
   line: UrlToImport,
 ): Promise<UrlLine | AppError> {
   try {
-    return await readLine(deps, principal, line);
+    return await parseLine(deps, principal, line);
   } catch (error) {
     const named = asAppError(error);
     if (named.status >= 500) throw error;
@@ -123,9 +122,8 @@ async function tryLine(
   }
 }
 
-/** The jobs that these lines have begun. */
-function jobsOf(recorded: readonly EnqueuedUrl[]): DueJob[] {
-  return recorded.flatMap(({ job }) => job ?? []);
+function jobsOf(enqueued: readonly EnqueuedUrl[]): DueJob[] {
+  return enqueued.flatMap(({ job }) => job ?? []);
 }
 
 function receiptLine(
@@ -136,10 +134,10 @@ function receiptLine(
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
     line,
-    // The image stores the fetched URL; a report needs no signatures.
+    // Only the image needs the signatures in the URL, to download it.
     url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
-    tenant: excerpt(source?.tenantName ?? '', longestEcho),
-    reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
+    tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
+    reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
     outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
@@ -147,28 +145,45 @@ function receiptLine(
   };
 }
 
-/** Maximum stored length of a refused line's tenant and reference, in characters; longer values are cut. */
-const longestEcho = 200;
+/** Maximum length of the tenant and the reference of a line in a report, in characters. */
+const maxEchoLength = 200;
 
 /**
- * The beginning of a text, without bidirectional control characters: a refused line is limited in size and cannot
- * garble its surroundings.
+ * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Refused lines
+ * are stored, too, and may contain anything.
  */
-function excerpt(whole: string, longest: number): string {
+function excerpt(whole: string, maxLength: number): string {
   const text = whole.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
-  if (text.length <= longest) return text;
-  const characters = Array.from(text.slice(0, 2 * longest + 2));
-  return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
+  if (text.length <= maxLength) return text;
+  const characters = Array.from(text.slice(0, 2 * maxLength + 2));
+  return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function refusalOf(recorded: EnqueuedUrl | undefined): AppError | undefined {
-  return recorded?.outcome === 'refused' ? alreadyActive(recorded.imageId) : undefined;
+function refusalOf(enqueued: EnqueuedUrl | undefined): AppError | undefined {
+  return enqueued?.outcome === 'refused' ? alreadyActive(enqueued.imageId) : undefined;
 }
 
 function alreadyActive(imageId: number): AppError {
   return new AppError(
     'import_active',
-    `This URL is being imported as image ${imageId}; try again when that has ended.`,
+    `This URL is being imported as image ${imageId}; try again when that has finished.`,
     { details: { image_id: imageId } },
   );
+}
+
+/** Returns the progress of an import and a page of its failures. @throws {AppError} `import_not_found`. */
+export type FindImport = (
+  principal: Principal,
+  reference: ImportReference,
+  page: { readonly limit: number; readonly offset: number },
+) => Promise<ImportReport>;
+
+/** @see FindImport */
+export function makeFindImport({ imports }: { readonly imports: Pick<ImportQueries, 'find'> }): FindImport {
+  return async (principal, reference, page) => {
+    const report = await imports.find(principal, reference, page);
+    if (report) return report;
+    const id = 'id' in reference ? reference.id : reference.uuid;
+    throw new AppError('import_not_found', `There is no import ${id}.`);
+  };
 }

@@ -9,8 +9,8 @@ interface Dependencies {
 }
 
 /**
- * Facts of a received file: the first bytes give its format, then a decoder child reads the header.
- * @param tenantId whose file it is; `undefined` for a picture that belongs to no tenant.
+ * Detects the format of a received file from its first bytes, then has a decoder process read its header.
+ * @param tenantId the owner, for fair scheduling; `undefined` for a picture that belongs to no tenant
  * @throws {AppError} that says what is wrong with the file.
  */
 export type InspectPicture = (file: ReceivedFile, tenantId: number | undefined) => Promise<PictureFacts>;

@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { Image } from '../model/image.ts';
+import { priorities } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import { priorities } from './priorities.ts';
 
 interface Dependencies {
   readonly jobs: Pick<JobQueries, 'requeue'>;
@@ -12,44 +12,44 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Has a rendition made that is not there. Fails always: with the sentence for whoever asked for it. */
+/** Requeues the job of an image that lacks a rendition. Always throws `rendition_not_ready`. */
 export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
-/** A run that did not bring the rendition is not repeated for this long. */
-const restMs = 60_000;
+/** After a run that did not make the rendition, no further run is started for this long. */
+const pauseMs = 60_000;
 const maxRemembered = 1_000;
 
 /**
- * A rendition that is missing or cut in storage is no loss: its original makes it, once more or for the first time. It may
- * be the worker that lacks the preset or sees another storage; then each read would have it work in vain.
+ * A rendition that is missing or truncated in storage is made again from its original. If a run does not make it, its
+ * worker probably has other presets or another storage, and starting a run on every read would keep it busy for nothing.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** Renditions that were asked for, with the run that was the image's last one then. */
-  const asked = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: restMs });
+  /** The last run of the image at the time when a rendition was requested. */
+  const requested = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: pauseMs });
 
   return async (image, preset) => {
     const name = `${image.id}/${preset}`;
     const lastRun = image.processedAt?.getTime() ?? 0;
-    const before = asked.get(name);
-    if (before && before.lastRun !== lastRun) throw stillMissing(image, preset);
-    if (!before) asked.set(name, { lastRun });
+    const earlier = requested.get(name);
+    if (earlier && earlier.lastRun !== lastRun) throw stillMissing(image, preset);
+    if (!earlier) requested.set(name, { lastRun });
     const job = await jobs.requeue(image.id, priorities.single);
     if (job) queue.wake([job]);
     throw new AppError(
       'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is not there; it is being made from the original.`,
+      `The rendition "${preset}" of image ${image.id} is missing; it is being made from the original.`,
     );
   };
 
   function stillMissing({ id }: Image, preset: string): AppError {
-    const sentence = `The rendition "${preset}" of image ${id} is not there, also after a run that was to make it`;
+    const sentence = `The rendition "${preset}" of image ${id} is still missing after a run that should have made it`;
     logger.warn(
       { image: id, preset },
       `${sentence}: do all processes have the same PRESETS and the same storage?`,
     );
     return new AppError(
       'rendition_not_ready',
-      `${sentence}; it is tried again ${restMs / 1000} s after that. Perhaps a worker has other PRESETS or another storage than this process.`,
+      `${sentence}; the next attempt is possible ${pauseMs / 1000} s after it. A worker may have other PRESETS or another storage than this process.`,
     );
   }
 }

@@ -5,44 +5,42 @@ import type { Image } from '../model/image.ts';
 export interface CachedRendition {
   readonly body: Buffer;
   readonly recipe: string;
-  /** Strong ETag with its quotes. */
+  /** Strong ETag, including its quotes. */
   readonly etag: string;
   readonly imageId: number;
   readonly tenantId: number;
 }
 
-/** Renditions that are read often, in bounded memory. */
+/** Caches small renditions in a bounded amount of memory. The least recently used are evicted. */
 export interface RenditionCache {
-  /** Largest file that is kept; larger ones are streamed. */
+  /** Larger files are not cached. */
   readonly maxFileBytes: number;
-  get(reference: string, preset: string): CachedRendition | undefined;
+  /** @param image the id or UUID, as in the request */
+  get(image: string, preset: string): CachedRendition | undefined;
   /**
-   * To be called before a rendition is looked up: the answered function keeps what was found, unless an image was
-   * forgotten in the meantime. It would otherwise bring back what was just deleted.
+   * Call this before loading a rendition. The returned function caches it, unless any image was forgotten since: the
+   * cache would otherwise bring back an image that was just deleted.
    */
-  keeper(): (reference: string, preset: string, rendition: CachedRendition) => void;
-  /** Forgets every rendition of an image, under both of its names. */
+  keeper(): (image: string, preset: string, rendition: CachedRendition) => void;
+  /** Evicts every rendition of an image, under its id and its UUID. */
   forget(image: Pick<Image, 'id' | 'uuid'>): void;
 }
 
-/**
- * An entry is believed for this long. In this process a deletion is seen at once by `forget`; one by another process is
- * seen after this time at the latest.
- */
-const believedMs = 1_000;
+/** Bounds how long this process serves an image that another process has deleted. Its own deletions call `forget`. */
+const lifetimeMs = 1_000;
 
-/** @param maxBytes memory for all files together; `0` keeps none. */
+/** @param maxBytes memory for all files together; `0` disables the cache */
 export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
   let forgotten = 0;
   return {
     maxFileBytes,
-    get: (reference, preset) => cache?.get(`${reference}/${preset}`),
+    get: (image, preset) => cache?.get(`${image}/${preset}`),
     keeper() {
-      const before = forgotten;
-      return (reference, preset, rendition) => {
-        if (forgotten === before) cache?.set(`${reference}/${preset}`, rendition);
+      const forgottenBefore = forgotten;
+      return (image, preset, rendition) => {
+        if (forgotten === forgottenBefore) cache?.set(`${image}/${preset}`, rendition);
       };
     },
     forget(image) {
@@ -59,6 +57,6 @@ function makeLru(maxBytes: number): LRUCache<string, CachedRendition> {
   return new LRUCache({
     maxSize: maxBytes,
     sizeCalculation: ({ body }) => body.length + 512,
-    ttl: believedMs,
+    ttl: lifetimeMs,
   });
 }

@@ -8,8 +8,8 @@ import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import type { ByteRange, Storage } from '../storage/storage.ts';
-import { makeRedirectToStorage, type Redirect } from './redirect-to-storage.ts';
+import type { ByteRange, DirectAccess, ReadAddressOptions, Storage } from '../storage/storage.ts';
+import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
 import { makeRemakeRendition } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
@@ -18,14 +18,24 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
-  readonly storage: Storage;
+  readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'direct'>;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
-  /** How long an address of the store works; `undefined`: files are given by this process. */
+  /** How long presigned addresses of the store are valid. `undefined`: this process sends the files. */
   readonly redirectSeconds?: number | undefined;
 }
 
-/** A rendition to send: from memory, by the store, or as a stream. */
+/** A file that the store serves itself, at a presigned address. */
+export interface Redirect {
+  /** How long the redirect may be cached. Its address is valid for at least as long again. */
+  readonly maxAgeSeconds: number;
+  /** Makes the address, without checking that the file exists. */
+  address(
+    options: Pick<ReadAddressOptions, 'method' | 'contentType' | 'contentDisposition'>,
+  ): Promise<string>;
+}
+
+/** A rendition to send: from memory, as a redirect, or as a stream. */
 export type RetrievedRendition =
   | CachedRendition
   | { readonly redirect: Redirect }
@@ -37,36 +47,55 @@ export interface RetrievedOriginal {
   readonly bytes: number;
   readonly etag: string;
   readonly open: (range?: ByteRange) => Promise<Readable>;
-  /** `undefined`: it is given by this process. */
+  /** Set if the store sends the file. */
   readonly redirect: Redirect | undefined;
 }
 
-/** Giving pictures back. */
-export type RetrieveImage = ReturnType<typeof makeRetrieveImage>;
+/** Retrieves images, renditions and originals. */
+export interface RetrieveImage {
+  /** @throws {AppError} `image_not_found`. */
+  find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
+  /**
+   * Returns the rendition if it is in memory. Synchronous, because this is the most frequent read.
+   * @param image the id or UUID, spelled as in the address
+   */
+  cached(principal: Principal, image: string, preset: string): CachedRendition | undefined;
+  /**
+   * Loads a rendition, and caches it if it is small. One that is missing in storage is made again.
+   * @throws {AppError} `image_not_found`, `unknown_preset`, `rendition_not_ready`.
+   */
+  rendition(principal: Principal, image: ImageRef, preset: string): Promise<RetrievedRendition>;
+  /**
+   * Checks that the original is whole, and marks the image as damaged if it is not.
+   * @throws {AppError} `image_not_found`, `rendition_not_ready`, `original_missing`.
+   */
+  original(principal: Principal, image: ImageRef): Promise<RetrievedOriginal>;
+}
 
-/** Giving pictures back: records, originals and renditions. */
-export function makeRetrieveImage(deps: Dependencies) {
+/** @see RetrieveImage */
+export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
   const remake = makeRemakeRendition(deps);
-  const redirectTo = makeRedirectToStorage(storage.direct, deps.redirectSeconds);
+  const redirectTo = makeRedirects(storage.direct, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
   async function find(principal: Principal, reference: ImageRef): Promise<ImageWithRenditions> {
     const image = await images.find(principal, reference);
-    if (!image) throw notFound(reference);
+    if (!image) throw imageNotFound(reference);
     return image;
   }
 
-  /** A rendition whose preset was taken out of the configuration is still given: its address may be in use. */
+  /** Also finds renditions of presets that were removed from the configuration: their addresses may be in use. */
   async function findForPreset(
     principal: Principal,
     reference: ImageRef,
     preset: string,
   ): Promise<ImageWithRenditions> {
-    const known = presetNames.includes(preset);
+    const isConfigured = presetNames.includes(preset);
     const image = await images.find(principal, reference);
-    if (image && (known || image.renditions.some((rendition) => rendition.preset === preset))) return image;
-    if (known) throw notFound(reference);
+    if (image && (isConfigured || image.renditions.some((rendition) => rendition.preset === preset)))
+      return image;
+    if (isConfigured) throw imageNotFound(reference);
     throw new AppError(
       'unknown_preset',
       `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
@@ -80,24 +109,20 @@ export function makeRetrieveImage(deps: Dependencies) {
   ): Promise<RetrievedRendition> {
     const image = await findForPreset(principal, reference, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // A preset that is newer than the image: its recipe was unknown when the renditions were made.
+    // The preset was added after the renditions of this image were made.
     if (!rendition && image.status === 'completed') return remake(image, preset);
-    if (!rendition) throw notReady(image, preset);
-    // Whether the file is there is not looked at: that would cost as much as giving it.
+    if (!rendition) throw noRendition(image, preset);
+    // Checking that the file exists would cost as much as sending it.
     const redirect = redirectTo(rendition.storageKey);
     if (redirect) return { redirect };
     const etag = `"${rendition.contentHash.slice(0, 32)}"`;
-    const read = async <T>(reading: Promise<T>): Promise<T> => {
-      try {
-        return await reading;
-      } catch (error) {
-        if (error instanceof FileMissing) return remake(image, preset);
-        throw error;
-      }
+    const remakeIfMissing = (error: unknown): Promise<never> => {
+      if (error instanceof FileMissing) return remake(image, preset);
+      throw error;
     };
     if (rendition.bytes > cache.maxFileBytes)
-      return { rendition, etag, open: () => read(storage.read(rendition.storageKey)) };
-    const body = await read(storage.readAll(rendition.storageKey));
+      return { rendition, etag, open: () => storage.read(rendition.storageKey).catch(remakeIfMissing) };
+    const body = await storage.readAll(rendition.storageKey).catch(remakeIfMissing);
     if (body.length !== rendition.bytes) await remake(image, preset);
     return { body, recipe: rendition.recipe, etag, imageId: image.id, tenantId: image.tenantId };
   }
@@ -105,22 +130,21 @@ export function makeRetrieveImage(deps: Dependencies) {
   return {
     find,
 
-    /** The rendition if it is in memory: the hot path, without a promise. `reference` as it stands in the address. */
-    cached(principal: Principal, reference: string, preset: string): CachedRendition | undefined {
+    cached(principal, reference, preset) {
       const hit = cache.get(reference, preset);
       return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
     },
 
-    async rendition(principal: Principal, reference: ImageRef, preset: string): Promise<RetrievedRendition> {
+    async rendition(principal, reference, preset) {
       const keep = cache.keeper();
-      const found = await load(principal, reference, preset);
-      if ('body' in found) keep(String('id' in reference ? reference.id : reference.uuid), preset, found);
-      return found;
+      const loaded = await load(principal, reference, preset);
+      if ('body' in loaded) keep(String('id' in reference ? reference.id : reference.uuid), preset, loaded);
+      return loaded;
     },
 
-    async original(principal: Principal, reference: ImageRef): Promise<RetrievedOriginal> {
+    async original(principal, reference) {
       const image = await images.findBare(principal, reference);
-      if (!image) throw notFound(reference);
+      if (!image) throw imageNotFound(reference);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
       const stored = await storage.stat(key);
@@ -132,7 +156,7 @@ export function makeRetrieveImage(deps: Dependencies) {
           `The original of image ${image.id} ${what}; the image is marked as damaged.`,
         );
       }
-      // Somebody brought it back.
+      // The file was restored.
       if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,
@@ -145,36 +169,23 @@ export function makeRetrieveImage(deps: Dependencies) {
   };
 }
 
-/** The file was removed after it was looked at. */
+/** The file was removed after it was checked. */
 function originalMissing(error: unknown): never {
   throw error instanceof FileMissing
     ? new AppError('original_missing', error.message, { cause: error })
     : error;
 }
 
-/** The answer for an image that is not there, or not for this caller: the two look alike. */
-export function notFound(reference: ImageRef): AppError {
-  return new AppError(
-    'image_not_found',
-    `There is no image ${'id' in reference ? reference.id : reference.uuid}.`,
-  );
-}
-
-/** The refusal to show an image that has no original: not yet, or never. */
-export function noOriginal(image: Image): AppError {
-  const what = image.status === 'failed' ? 'no original' : 'no original yet';
-  return new AppError('rendition_not_ready', `Image ${image.id} has ${what}: ${describeState(image)}`);
-}
-
-function notReady(image: Image, preset: string): AppError {
-  return new AppError(
-    'rendition_not_ready',
-    `Image ${image.id} has no rendition "${preset}": ${describeState(image)}`,
-  );
-}
-
-/** The end of a sentence that says why an image has less than was asked for, with its full stop. */
-export function describeState({ status, error }: Pick<Image, 'status' | 'error'>): string {
-  if (status !== 'failed') return `it is ${status}.`;
-  return `its processing failed: ${(error ?? 'no reason is known').replace(/\.?$/, '.')}`;
+/** Returns a function that makes the redirect to a stored file, or `undefined` if this process sends the files. */
+function makeRedirects(
+  direct: DirectAccess | undefined,
+  seconds: number | undefined,
+): (key: string) => Redirect | undefined {
+  if (!direct || seconds === undefined) return () => undefined;
+  const maxAgeSeconds = Math.floor(seconds / 2);
+  const cacheControl = `private, max-age=${maxAgeSeconds}`;
+  return (key) => ({
+    maxAgeSeconds,
+    address: (options) => direct.readAddress(key, { ...options, seconds, cacheControl }),
+  });
 }

@@ -1,48 +1,49 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { type AppError, asAppError } from '../errors.ts';
+import type { ImageWithRenditions } from '../model/image.ts';
 import type { ClaimedJob, FailureClass, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import type { Metrics } from '../model/metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
+import type { Storage } from '../storage/storage.ts';
 import type { DerivationOutcome } from './derive-image.ts';
-import { decideNext, type Verdict } from './failure-policy.ts';
-import type { LeaseKeeper } from './lease-keeper.ts';
-import type { CompletionEvents } from './completion-events.ts';
-import { stageOf } from './stages.ts';
-import { untilRecorded } from './until-recorded.ts';
-import { imageDeleted } from './wait-for-image.ts';
+import { decideNext, stageOf, type Verdict } from './job-failures.ts';
+import type { LeaseKeeper } from './leases.ts';
+import type { CompletionEvents } from './wait-for-image.ts';
 
 interface Dependencies {
-  readonly jobs: Pick<JobQueries, 'recordFailure'>;
-  /** What each kind of job does. */
+  readonly jobs: Pick<JobQueries, 'recordFailure' | 'withdraw'>;
+  readonly storage: Pick<Storage, 'remove'>;
+  /** The work of each kind of job. */
   readonly work: Readonly<
     Record<JobKind, (job: ClaimedJob, signal: AbortSignal, localPath?: string) => Promise<DerivationOutcome>>
   >;
   readonly metrics: Pick<Metrics, 'jobEnded'>;
   readonly leases: LeaseKeeper;
-  readonly completionEvents: CompletionEvents;
+  readonly completionEvents: Pick<CompletionEvents, 'publish'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly leaseSeconds: number;
   readonly logger: Logger;
 }
 
-/** How one run of a job ended. */
+/** How a run of a job ended. */
 export type JobOutcome =
-  | { readonly state: 'completed' }
+  | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** Another holder has it, or nobody needs it: whatever this run did was not written. */
+  /** The lease was lost or handed back, or the image is gone: this run wrote nothing. */
   | { readonly state: 'dropped' };
 
-/** Settings of one run. */
+/** Options of a run. */
 export interface RunOptions {
-  /** The original on this machine, when the caller has it at hand. */
+  /** Path of the original on this machine, if the caller has it. */
   readonly localPath?: string;
-  /** Asked instead of recording a final failure: an inline upload is taken back and not kept as failed. */
-  readonly onFinalFailure?: (error: AppError) => Promise<boolean>;
+  /** Removes the image on a final failure instead of keeping it as failed, unless others can already see it. */
+  readonly discardOnFailure?: boolean;
 }
 
-/** Runs a claimed job once, under its lease, and records how it ended. Never fails. */
+/** Runs a claimed job once under its lease and records the outcome. Never rejects. */
 export type RunJob = (job: ClaimedJob, options?: RunOptions) => Promise<JobOutcome>;
 
 /** @see RunJob */
@@ -62,18 +63,15 @@ async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions)
   const lease = leases.hold(job);
   const started = performance.now();
   try {
-    const outcome = await work[job.kind](job, lease.signal, options.localPath);
-    if (typeof outcome === 'string') return dropped(logger, job, outcome);
+    const image = await work[job.kind](job, lease.signal, options.localPath);
+    if (typeof image === 'string') return dropped(logger, job, image);
     const ms = Math.round(performance.now() - started);
     logger.info(
       { job: job.id, image: job.imageId, ms },
       `job ${job.id} (image ${job.imageId}) completed in ${ms} ms`,
     );
-    completionEvents.announce(
-      job.imageId,
-      outcome.deletedAt ? { error: imageDeleted(job.imageId) } : { image: outcome },
-    );
-    return { state: 'completed' };
+    completionEvents.publish(job.imageId, { image });
+    return { state: 'completed', image };
   } catch (error) {
     if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
     return await fail(deps, job, error, lease.signal, options);
@@ -87,7 +85,7 @@ function dropped(logger: Logger, job: ClaimedJob, why: string): JobOutcome {
   return { state: 'dropped' };
 }
 
-/** A database that is away must not cost the lease: recording is tried until it works, or another holder has the job. */
+/** Records a failure, then wakes a worker for the retry or publishes the final failure. */
 async function fail(
   deps: Dependencies,
   job: ClaimedJob,
@@ -98,30 +96,32 @@ async function fail(
   const error = asAppError(cause);
   const verdict = decideNext(job, classOf(error));
   logFailure(deps.logger, job, error, verdict);
-  const recorded = await untilRecorded(() => recordFailure(deps, job, cause, verdict, options), {
-    forSeconds: deps.leaseSeconds,
+  const isRecorded = await retryUntilRecorded(
+    deps,
+    job,
+    () => recordFailure(deps, job, cause, verdict, options),
     signal,
-    onFailure: (failure) =>
-      deps.logger.error(
-        { job: job.id, image: job.imageId, err: failure, cause },
-        `job ${job.id}: its failure could not be recorded; trying again`,
-      ),
-  });
-  if (!recorded) return { state: 'dropped' };
-  return follow(deps, job, error, verdict);
+  );
+  if (!isRecorded) return { state: 'dropped' };
+  if (verdict.next === 'give-up') {
+    deps.completionEvents.publish(job.imageId, { error });
+    return { state: 'failed', error };
+  }
+  deps.queue.wake([job], verdict.delaySeconds * 1000);
+  return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
 function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
 
-/** False when the lease was lost. */
+/** Returns false if the lease was lost. */
 async function recordFailure(
-  { jobs }: Dependencies,
+  deps: Dependencies,
   job: ClaimedJob,
   cause: unknown,
   verdict: Verdict,
-  { onFinalFailure }: RunOptions,
+  { discardOnFailure }: RunOptions,
 ): Promise<boolean> {
   const error = asAppError(cause);
   const attempt = {
@@ -130,25 +130,53 @@ async function recordFailure(
     code: error.code,
     error: error.message,
   };
-  if (verdict.next === 'give-up')
-    return (await onFinalFailure?.(error)) || jobs.recordFailure(job, attempt, { state: 'failed' });
+  if (verdict.next === 'give-up') {
+    if (discardOnFailure && (await discardImage(deps, job))) return true;
+    return deps.jobs.recordFailure(job, attempt, { state: 'failed' });
+  }
   const { delaySeconds, spend } = verdict;
-  return jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend });
+  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend });
 }
 
-/** Tells those who wait, once it is recorded. */
-function follow(
-  { queue, completionEvents }: Dependencies,
+/** Removes the image, its job and its original. Returns false if the lease was lost or others can see the image. */
+async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
+  const { original } = job;
+  if (!original) return false;
+  const { key, contentHash } = original;
+  return jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
+}
+
+/** Short, so that processing continues soon after a restart of the database. */
+const recordRetryMs = 500;
+
+/**
+ * Calls `record` until it succeeds, because a lost database connection must not cost the lease. Stops after the time of
+ * one lease, or when `signal` aborts; another worker then takes the job over.
+ * @returns the result of `record`; `undefined` if it never succeeded
+ */
+async function retryUntilRecorded<T>(
+  { leaseSeconds, logger }: Dependencies,
   job: ClaimedJob,
-  error: AppError,
-  verdict: Verdict,
-): JobOutcome {
-  if (verdict.next === 'give-up') {
-    completionEvents.announce(job.imageId, { error });
-    return { state: 'failed', error };
+  record: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  const deadline = performance.now() + leaseSeconds * 1000;
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    try {
+      return await record();
+    } catch (error) {
+      if (attempt === 1) {
+        logger.error(
+          { job: job.id, image: job.imageId, err: error },
+          `job ${job.id}: its failure could not be recorded; trying again`,
+        );
+      }
+      if (performance.now() + recordRetryMs > deadline) return undefined;
+    }
+    // Resolves early when the signal aborts; the loop condition then ends the loop.
+    await sleep(recordRetryMs, undefined, { signal }).catch(() => undefined);
   }
-  queue.wake([job], verdict.delaySeconds * 1000);
-  return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
+  return undefined;
 }
 
 function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: Verdict): void {
@@ -170,7 +198,7 @@ function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: V
   }
   const after =
     verdict.tries > 0 ? ` after ${verdict.tries} ${verdict.tries === 1 ? 'retry' : 'retries'}` : '';
-  // A bad picture is its sender's concern; a picture that stops the decoder, or work that cannot be done, is ours.
+  // A bad picture is the sender's concern. A crashed decoder, or work that cannot be done, is the operator's.
   const log = error.failureClass === 'permanent' ? logger.warn : logger.error;
   log.call(logger, fields, `${subject} failed permanently${after}: ${error.message}`);
 }

@@ -2,16 +2,16 @@ import type { EmbeddingQueries } from '../db/images/embeddings.ts';
 import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
+import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Duplicate, SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
-import { exactCopy, showNear } from './find-duplicates.ts';
+import { exactCopy, loadNearDuplicates } from './find-duplicates.ts';
 import type { FindNearDuplicates } from './find-near-duplicates.ts';
-import { showSimilar } from './find-similar.ts';
-import { findTenant } from './find-tenant.ts';
+import { loadSimilar } from './find-similar.ts';
 import type { InspectPicture } from './inspect-picture.ts';
-import { priorities } from './priorities.ts';
+import { findTenant } from './tenants.ts';
 
 interface Dependencies {
   readonly tenants: Pick<TenantQueries, 'find'>;
@@ -24,15 +24,15 @@ interface Dependencies {
   readonly limits: PictureLimits;
 }
 
-/** What a tenant has that looks like a picture. */
+/** Images of a tenant that resemble a picture. */
 export interface PictureSearch extends SimilaritySearch {
-  /** Exact copies and near-duplicates, nearest first. */
+  /** Exact copies, then near-duplicates, nearest first. */
   readonly duplicates: readonly Duplicate[];
 }
 
 /**
- * Searches a tenant's images by a picture that is not stored. The received file is removed.
- * @throws {AppError} `tenant_not_found`, `invalid_tenant`, and those of a bad file.
+ * Searches a tenant's images for a picture that is not stored. Discards the received file.
+ * @throws {AppError} `tenant_not_found`, `invalid_tenant`, and the errors of `InspectPicture`.
  */
 export type SearchByPicture = (
   principal: Principal,
@@ -50,10 +50,10 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const { fingerprint, embedding } = await describe(deps, file, tenantId);
       const copies = await images.listByContent(tenantId, file.contentHash);
       const { matches } = await findNearDuplicates(tenantId, fingerprint, file.contentHash);
-      const others = await showNear(images, principal, matches);
+      const near = await loadNearDuplicates(images, principal, matches);
       const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
-      const search = await showSimilar(images, principal, rows);
-      return { ...search, duplicates: [...copies.map(exactCopy), ...others] };
+      const search = await loadSimilar(images, principal, rows);
+      return { ...search, duplicates: [...copies.map(exactCopy), ...near] };
     } finally {
       await staging.discard(file.path);
     }

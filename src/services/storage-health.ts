@@ -5,12 +5,13 @@ interface Dependencies {
   readonly times?: StorageHealthTimes;
 }
 
-/** How long results stay valid, in milliseconds. */
+/** How long results are reused, in milliseconds. */
 export interface StorageHealthTimes {
-  /** Lifetime of a read-only check of the storage. */
+  /** Lifetime of a read-only check. */
   readonly probeMs: number;
-  /** Interval between write checks, and the interval after a failed one. */
+  /** Interval between write checks. */
   readonly writeMs: number;
+  /** Interval after a failed write check. */
   readonly writeAgainMs: number;
 }
 
@@ -18,13 +19,13 @@ export interface StorageHealthTimes {
 const usualTimes: StorageHealthTimes = { probeMs: 1_000, writeMs: 30_000, writeAgainMs: 5_000 };
 
 /**
- * Whether the storage works. Anyone may request health, at any rate: a request checks the storage at most once a second
- * and writes nothing. Writes are tested on a schedule, and the latest result is returned.
+ * Checks whether the storage works. Anyone may request health at any rate, so requests only read, at most once a second.
+ * Writes are checked on a schedule.
  */
 export interface StorageHealth {
-  /** @throws {AppError} with the reason if it does not work. */
+  /** @throws {AppError} the reason, if the storage does not work. */
   assert(): Promise<void>;
-  /** Starts the schedule. Without it, short-lived processes run a write check when the result has expired. */
+  /** Starts the schedule. Without one, as in a serverless function, `assert` writes when the last result has expired. */
   start(): void;
   stop(): void;
 }
@@ -33,7 +34,7 @@ export interface StorageHealth {
 export function makeStorageHealth({ storage, times = usualTimes }: Dependencies): StorageHealth {
   const { probeMs, writeMs, writeAgainMs } = times;
   const probe = makeRecent(storage.probe, () => probeMs);
-  // Twice the interval: a slow check should not trigger another one.
+  // Outlives the interval, so that a request does not start another check while a scheduled one is slow.
   const write = makeRecent(storage.check, (failed) => (failed ? writeAgainMs : 2 * writeMs));
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
@@ -58,7 +59,7 @@ export function makeStorageHealth({ storage, times = usualTimes }: Dependencies)
   };
 }
 
-/** The latest result of `work`; concurrent callers share one run. `lifetime` is in milliseconds. */
+/** Reuses the last result of `work`; concurrent callers share one run. `lifetime` is in milliseconds. */
 function makeRecent(work: () => Promise<void>, lifetime: (failed: boolean) => number) {
   let running: Promise<void> | undefined;
   let last: { readonly result: Promise<void>; readonly until: number } | undefined;

@@ -1,10 +1,10 @@
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
+import { priorities } from '../model/job.ts';
 import type { PictureLimits } from '../model/picture.ts';
 import type { Preset } from '../model/preset.ts';
 import type { PresetTrial } from '../model/quality.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
 import type { InspectPicture } from './inspect-picture.ts';
-import { priorities } from './priorities.ts';
 
 interface Dependencies {
   readonly inspectPicture: InspectPicture;
@@ -14,17 +14,17 @@ interface Dependencies {
   readonly presets: readonly Preset[];
 }
 
-/** Every preset tried on a picture. */
+/** Results of all presets for a picture. */
 export interface PresetTrials {
   readonly results: readonly PresetTrial[];
-  /** The smallest preset with a quality of 0.95 or more, else the best one. */
+  /** Name of the preset with the smallest file of good quality; if there is none, of the best quality. */
   readonly recommended: string;
 }
 
-/** Tries every preset on a picture that is not kept. The received file is removed. @throws {AppError} for a bad file. */
+/** Tries every preset on an uploaded picture. Discards the received file. @throws the errors of `InspectPicture`. */
 export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
 
-/** A rendition of this quality is hard to tell from its source. */
+/** From this SSIM on, a rendition is hard to tell from its source. */
 const goodQuality = 0.95;
 
 /** @see TryPresets */
@@ -46,7 +46,6 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
   };
 }
 
-/** The fewest bytes among those that are good enough; else the best, and of equally good ones the smallest. */
 function recommend(results: readonly PresetTrial[]): string {
   const good = results.filter(({ quality }) => quality >= goodQuality);
   const [chosen] =

@@ -3,14 +3,46 @@ import type { ImageQueries } from '../db/images/images.ts';
 import { AppError, type ErrorCode, errorTable } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { systemPrincipal } from '../model/principal.ts';
-import type { CompletionEvents } from './completion-events.ts';
+import { assertNotDeleted, imageDeleted } from './image-errors.ts';
 
-/** How often the row is looked at: another process may settle it, and then nobody announces it here. */
-const lookMs = 500;
+/** The result of a job: the finished image, or why it failed. */
+export type Completion = { readonly image: ImageWithRenditions } | { readonly error: AppError };
+
+/** Publishes the results of this process's jobs to requests that wait for the same image. */
+export interface CompletionEvents {
+  publish(imageId: number, completion: Completion): void;
+  /** Subscribes to the next result of an image. `completion` never rejects. Call `stop` to unsubscribe. */
+  listen(imageId: number): { readonly completion: Promise<Completion>; readonly stop: () => void };
+}
+
+/** @see CompletionEvents */
+export function makeCompletionEvents(): CompletionEvents {
+  const listenersByImage = new Map<number, Set<(completion: Completion) => void>>();
+  return {
+    publish(imageId, completion) {
+      for (const notify of listenersByImage.get(imageId) ?? []) notify(completion);
+      listenersByImage.delete(imageId);
+    },
+    listen(imageId) {
+      const { promise, resolve } = Promise.withResolvers<Completion>();
+      const listeners = listenersByImage.get(imageId) ?? new Set();
+      listenersByImage.set(imageId, listeners.add(resolve));
+      const stop = () => {
+        listeners.delete(resolve);
+        if (listeners.size === 0 && listenersByImage.get(imageId) === listeners)
+          listenersByImage.delete(imageId);
+      };
+      return { completion: promise, stop };
+    },
+  };
+}
+
+/** Interval between two reads of the row. Jobs of other processes publish nothing here. */
+const pollMs = 500;
 
 /**
- * Waits until work on an image has ended, or `timeoutMs` are over, and returns the image as it stands then.
- * @throws {AppError} the reason, when work on it failed; `image_deleted` when the image is gone.
+ * Waits until the jobs of an image have ended, for at most `timeoutMs`, and returns the image in its state at that time.
+ * @throws {AppError} the reason if the job failed; `image_deleted` if the image was deleted or removed.
  */
 export type WaitForImage = (imageId: number, timeoutMs: number) => Promise<ImageWithRenditions>;
 
@@ -23,20 +55,19 @@ interface Dependencies {
 export function makeWaitForImage({ images, completionEvents }: Dependencies): WaitForImage {
   return async (imageId, timeoutMs) => {
     const deadline = performance.now() + timeoutMs;
-    const { settled, stop } = completionEvents.listen(imageId);
+    const { completion, stop } = completionEvents.listen(imageId);
     try {
       for (;;) {
-        const left = deadline - performance.now();
-        const completion = await Promise.race([
-          settled,
-          sleep(Math.max(0, Math.min(lookMs, left)), undefined, { ref: false }),
+        const remainingMs = deadline - performance.now();
+        const result = await Promise.race([
+          completion,
+          sleep(Math.max(0, Math.min(pollMs, remainingMs)), undefined, { ref: false }),
         ]);
-        if (completion && 'error' in completion) throw completion.error;
-        if (completion) return completion.image;
+        if (result) return imageOf(result);
         const image = await images.find(systemPrincipal, { id: imageId });
         if (!image) throw imageDeleted(imageId);
-        if (isSettled(image)) return image;
-        if (left <= lookMs) return image;
+        if (image.status === 'failed') throw recordedError(image);
+        if (image.status === 'completed' || remainingMs <= pollMs) return image;
       }
     } finally {
       stop();
@@ -44,23 +75,16 @@ export function makeWaitForImage({ images, completionEvents }: Dependencies): Wa
   };
 }
 
-function isSettled(image: ImageWithRenditions): boolean {
-  if (image.status === 'failed')
-    throw new AppError(codeOf(image.errorCode), image.error ?? 'The picture could not be decoded.');
-  return image.status === 'completed';
+function imageOf(completion: Completion): ImageWithRenditions {
+  if ('error' in completion) throw completion.error;
+  return assertNotDeleted(completion.image);
 }
 
-/** The code under which a failure was recorded, if it is one that can be answered. */
-function codeOf(recorded: string | null): ErrorCode {
-  return recorded !== null && Object.hasOwn(errorTable, recorded)
-    ? (recorded as ErrorCode)
-    : 'picture_damaged';
-}
-
-/** The error of an upload whose image was removed before the response: the picture itself may be valid. */
-export function imageDeleted(imageId: number): AppError {
+/** The error that a failed image was recorded with. Codes that this version does not know become `picture_damaged`. */
+function recordedError({ errorCode, error }: ImageWithRenditions): AppError {
+  const isKnown = errorCode !== null && Object.hasOwn(errorTable, errorCode);
   return new AppError(
-    'image_deleted',
-    `Image ${imageId} was deleted while it was being processed; send the picture again if it is still wanted.`,
+    isKnown ? (errorCode as ErrorCode) : 'picture_damaged',
+    error ?? 'The picture could not be decoded.',
   );
 }

@@ -6,7 +6,10 @@ import { redactSecrets } from '../model/redact-url.ts';
  * Creates the logger of the process. It writes to standard output: one JSON object per line for log collectors, or
  * coloured text for a terminal.
  */
-export async function makeLogger({ level, format }: Config['log']): Promise<PinoLogger> {
+export async function makeLogger({
+  level,
+  format,
+}: Pick<Config['log'], 'level' | 'format'>): Promise<PinoLogger> {
   const asText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
   const options = {
     level,

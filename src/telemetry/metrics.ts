@@ -1,8 +1,24 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Metrics } from '../model/metrics.ts';
+import type { JobKind } from '../model/job.ts';
 import { version } from '../version.ts';
 import { makeRequestTimes } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
+
+/** Counts requests and jobs. Never throws. */
+export interface Metrics {
+  /** @param request `route` is the pattern of its address, such as `/v1/images/:id` */
+  requestEnded(request: {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly seconds: number;
+  }): void;
+  jobEnded(job: {
+    readonly kind: JobKind;
+    readonly outcome: 'completed' | 'retrying' | 'failed' | 'dropped';
+    readonly seconds: number;
+  }): void;
+}
 
 /** The metrics of a process, with their text format. */
 export interface ServedMetrics extends Metrics {

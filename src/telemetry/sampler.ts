@@ -4,7 +4,7 @@ import type { UsageQueries } from '../db/usage/usage.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import { jobKinds } from '../model/job.ts';
 import { systemPrincipal } from '../model/principal.ts';
-import type { OverallUsage } from '../model/usage.ts';
+import type { OverallUsage } from '../model/tenant.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /** The sources queried on each scrape. If one fails or is too slow, the others are still reported. */

@@ -5,7 +5,7 @@ import type { Logger } from '../model/logger.ts';
 import type { RunJob } from '../services/run-job.ts';
 
 interface Dependencies {
-  /** Jobs in hand at once, of each kind. */
+  /** Maximum number of concurrent jobs of each kind. */
   readonly capacities: Readonly<Record<JobKind, number>>;
   readonly jobs: Pick<JobQueries, 'claimDue'>;
   readonly runJob: RunJob;
@@ -14,19 +14,19 @@ interface Dependencies {
 }
 
 /**
- * Works on due jobs until none is left or the time is over, for a process that is not always there. Jobs that are due
- * again within the time are waited for. Calls at the same moment share their places. Never fails.
+ * Runs due jobs in a short-lived process until none is left or the time is over, and waits for retries that become due
+ * within that time. Concurrent calls share the capacities. Never rejects.
  */
 export type WorkOff = (milliseconds: number) => Promise<void>;
 
-/** After a claim that failed, and before a look for others' work while some is in hand here. */
-const pauseMs = 500;
+/** Pause after a claim that failed. */
+const retryMs = 500;
 
 /** @see WorkOff */
 export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): WorkOff {
   const running = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
-  /** When jobs that failed here are due again. */
+  /** When retries of jobs that failed here are due. */
   let retries: number[] = [];
 
   function launch(job: ClaimedJob): void {
@@ -43,7 +43,7 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
     for (const job of await jobs.claimDue(kind, free, leaseSeconds)) launch(job);
   }
 
-  /** False when jobs could not be claimed. */
+  /** Returns false if jobs could not be claimed. */
   async function claimAll(): Promise<boolean> {
     try {
       for (const kind of kinds) await claim(kind);
@@ -54,9 +54,9 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
     }
   }
 
-  /** Waits for what may change the next look: a job that ends, or one that is due again. */
-  async function pause(deadline: number, worked: boolean): Promise<void> {
-    const next = Math.min(...retries, worked ? Number.POSITIVE_INFINITY : performance.now() + pauseMs);
+  /** Waits until a job ends, a retry is due, or a failed claim should be repeated. */
+  async function pause(deadline: number, hasClaimed: boolean): Promise<void> {
+    const next = Math.min(...retries, hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs);
     const milliseconds = Math.max(0, Math.min(deadline, next) - performance.now());
     await Promise.race([sleep(milliseconds), ...running.keys()]);
     retries = retries.filter((at) => at > performance.now());
@@ -65,10 +65,10 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
   return async (milliseconds) => {
     const deadline = performance.now() + milliseconds;
     while (performance.now() < deadline) {
-      const worked = await claimAll();
-      const isDueLater = retries.some((at) => at < deadline);
-      if (worked && running.size === 0 && !isDueLater) return;
-      await pause(deadline, worked);
+      const hasClaimed = await claimAll();
+      const hasRetry = retries.some((at) => at < deadline);
+      if (hasClaimed && running.size === 0 && !hasRetry) return;
+      await pause(deadline, hasClaimed);
     }
     await Promise.all(running.keys());
   };

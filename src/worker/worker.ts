@@ -1,7 +1,7 @@
+import { makeAvailabilityLog } from '../availability-log.ts';
 import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import { makeOutage } from '../model/outage.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { RunJob } from '../services/run-job.ts';
 
@@ -10,40 +10,43 @@ interface Dependencies {
   readonly jobs: Pick<JobQueries, 'claimDue'>;
   readonly queue: Pick<WorkQueue, 'onWake'>;
   readonly runJob: RunJob;
-  /** Jobs in hand at once. */
+  /** Maximum number of concurrent jobs. */
   readonly capacity: number;
   readonly leaseSeconds: number;
   readonly logger: Logger;
 }
 
-/** Takes due jobs of one kind and runs them: each kind has its own places, so that slow downloads hold up no upload. */
+/**
+ * Claims and runs due jobs of one kind. Each kind has a worker with a capacity of its own, so that slow downloads do not
+ * block uploads.
+ */
 export interface Worker {
   start(): void;
-  /** Takes no more jobs; resolves when those in hand have ended. */
+  /** Stops claiming. Resolves when running jobs have ended. */
   stop(): Promise<void>;
 }
 
-/** Due jobs are looked for at least this often even if no wake-up comes. */
+/** Maximum interval between two claims, if no wake-up arrives. */
 const pollMs = 1_000;
 
-/** Up to this share of the pause is left out at random, so that many workers do not all ask at the same moment. */
+/** The interval is shortened by a random part of this share, so that many workers do not poll at the same time. */
 const pollJitter = 0.2;
 
 /** @see Worker */
 export function makeWorker(deps: Dependencies): Worker {
   const { kind, jobs, queue, runJob, capacity, leaseSeconds, logger } = deps;
   const running = new Set<Promise<unknown>>();
-  const outage = makeOutage(logger, {
+  const availability = makeAvailabilityLog(logger, {
     level: 'error',
-    began: 'jobs could not be claimed; trying again',
-    ended: 'jobs are claimed again',
+    lost: 'jobs could not be claimed; trying again',
+    restored: 'jobs are claimed again',
   });
-  let stopped = true;
+  let isStopped = true;
   let claiming: Promise<void> | undefined;
-  /** Something came while a claim ran that this claim may have missed: a wake-up, or a place that is free now. */
-  let again = false;
-  /** Whoever waits for a look: answered by the next claim that begins from now on and works. */
-  let waiting: (() => void)[] = [];
+  /** Set when a wake-up arrives, or a job ends, during a claim that may have missed it. */
+  let claimAgain = false;
+  /** Resolve wake-ups. Called by the next claim that starts from now on and succeeds. */
+  let wakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;
 
@@ -58,32 +61,33 @@ export function makeWorker(deps: Dependencies): Worker {
 
   async function claim(): Promise<void> {
     const free = capacity - running.size;
-    if (stopped || free <= 0) return;
-    const answered = waiting.splice(0);
+    if (isStopped || free <= 0) return;
+    const handled = wakeUps.splice(0);
     try {
       for (const job of await jobs.claimDue(kind, free, leaseSeconds)) launch(job);
-      for (const answer of answered) answer();
-      outage.ended();
+      for (const resolve of handled) resolve();
+      availability.restored();
     } catch (error) {
-      // They wait for a claim that works, and so do the wake-ups behind them: none is used up while the database is away.
-      waiting.push(...answered);
-      outage.began(error);
+      // Unresolved wake-ups hold back the ones behind them, so that none is used up while the database is unavailable.
+      wakeUps.push(...handled);
+      availability.lost(error);
     }
   }
 
+  /** Claims jobs for the free capacity: now, or once more after the current claim. */
   function fill(): void {
-    again = claiming !== undefined;
+    claimAgain = claiming !== undefined;
     claiming ??= claim().finally(() => {
       claiming = undefined;
-      if (again && !stopped) fill();
+      if (claimAgain && !isStopped) fill();
     });
   }
 
-  /** Resolves when there was a free place and due jobs were claimed, or none was found. */
-  function look(): Promise<void> {
-    if (stopped) return Promise.resolve();
+  /** Handles a wake-up. Resolves when this worker had free capacity and has claimed the due jobs, if any. */
+  function onWake(): Promise<void> {
+    if (isStopped) return Promise.resolve();
     return new Promise((resolve) => {
-      waiting.push(resolve);
+      wakeUps.push(resolve);
       fill();
     });
   }
@@ -95,17 +99,17 @@ export function makeWorker(deps: Dependencies): Worker {
 
   return {
     start() {
-      stopped = false;
-      unsubscribe = queue.onWake(kind, look);
+      isStopped = false;
+      unsubscribe = queue.onWake(kind, onWake);
       poll();
     },
     async stop() {
-      stopped = true;
+      isStopped = true;
       unsubscribe();
       clearTimeout(timer);
-      // What a claim under way brings is in hand, too.
+      // This claim may still launch jobs.
       await claiming;
-      for (const answer of waiting.splice(0)) answer();
+      for (const resolve of wakeUps.splice(0)) resolve();
       while (running.size > 0) await Promise.all(running);
     },
   };

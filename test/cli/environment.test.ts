@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
 import { findSecrets } from '../../src/cli/environment.ts';
-import type { Setting } from '../../src/config/setting.ts';
+import type { Section } from '../../src/config/setting.ts';
 import { settings } from '../../src/config/settings.ts';
 
-const secretSettings = Object.values<Setting<unknown>>(settings).filter(({ isSecret }) => isSecret);
+const secretSettings = Object.values<Section>(settings)
+  .flatMap((section) => Object.values(section))
+  .filter(({ isSecret }) => isSecret);
 
 test('recognises every secret setting by each of its names', () => {
   expect(secretSettings.length).toBeGreaterThan(2);

@@ -173,9 +173,9 @@ describe.runIf(missing.length === 0)('nginx in front of a server', () => {
 describe('vitrine.conf', () => {
   test('has higher limits than Vitrine', () => {
     const most = Number(/client_max_body_size (\d+)m;/.exec(source)?.[1]) * 2 ** 20;
-    expect(most).toBeGreaterThan(Number(settings.maxUploadBytes.fallback));
+    expect(most).toBeGreaterThan(Number(settings.uploads.maxBytes.fallback));
     const reads = Number(/proxy_read_timeout (\d+)s;/.exec(source)?.[1]);
-    expect(reads).toBeGreaterThan(Number(settings.inlineSeconds.fallback));
+    expect(reads).toBeGreaterThan(Number(settings.server.inlineMs.fallback));
     expect(source).toContain('proxy_request_buffering off;');
   });
 });

@@ -68,7 +68,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 
     const repeated = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
     expect(expectProblem(repeated, 404, 'upload_not_found')).toContain(
-      'was taken in already, or has expired',
+      'was already ingested, or has expired',
     );
     const same = await send(bytes, { tenant: 'shop' });
     const known = await post<ImageRecord>('/v1/images', { upload: same.id, tenant: 'shop' });

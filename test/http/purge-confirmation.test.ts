@@ -138,7 +138,7 @@ test('logs deletions, restores and purges with count, tenant and caller', async 
   const image = { image: id, tenant: 'ledger', count: 1 };
   const expected = [
     { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was deleted` },
-    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger is there after a restore` },
+    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was restored` },
     {
       ...image,
       forwardedFor: `unknown ${'x'.repeat(56)}`,

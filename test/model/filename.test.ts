@@ -6,14 +6,14 @@ test.each([
   ['vase.jpg', 'vase.jpg'],
   [' Küche № 4 😀.png ', 'Küche № 4 😀.png'],
   ['שלום\u200F.jpg', 'שלום\u200F.jpg'],
-  // Shown as "photoexe.jpg" with its end turned round.
+  // Displayed as "photoexe.jpg".
   ['photo\u202Egpj.exe', 'photogpj.exe'],
   ['\uFEFFa\u2066b\u2069\u2028c\u0000\u0085.jpg', 'abc.jpg'],
   ['K\uFFFDche.jpg', 'K_che.jpg'],
   ['half \ud83d.jpg', 'half .jpg'],
   ['\u202E', 'unnamed'],
   ['', 'unnamed'],
-])('the name %j is kept as %j', (name, kept) => {
+])('cleans the name %j to %j', (name, kept) => {
   expect(cleanFilename(name)).toBe(kept);
 });
 
@@ -28,11 +28,11 @@ test.each([
   [`a${'\u0301'.repeat(300)}.webp`, `a${'\u0301'.repeat(249)}.webp`],
   [`n.${'x'.repeat(300)}`, `n.${'x'.repeat(253)}`],
   [`.${'x'.repeat(300)}`, `.${'x'.repeat(254)}`],
-])('a name that is too long keeps its extension and whole characters', (name, kept) => {
+])('keeps the extension and whole characters of a name that is too long', (name, kept) => {
   expect(cleanFilename(name)).toBe(kept);
 });
 
-test('a kept name is well-formed, no longer than 255 characters, and kept as it is', () => {
+test('returns a well-formed name of at most 255 characters, and is idempotent', () => {
   const unit = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('😀', 'u\u0308', '.jpg', '\ud83d'));
   const names = fc.array(unit, { maxLength: 400 }).map((units) => units.join(''));
   fc.assert(

@@ -3,7 +3,7 @@ import { redactSecrets } from '../../src/model/redact-url.ts';
 
 const secret = 'S3cr3t-Value_0123456789';
 
-describe('what lets the bearer in is hidden', () => {
+describe('redactSecrets', () => {
   test.each([
     `https://b.s3.amazonaws.com/a.jpg?X-Amz-Date=20261127T000000Z&X-Amz-Signature=${secret}&X-Amz-Expires=900`,
     `https://b.s3.amazonaws.com/a.jpg?x-amz-security-token=${secret}%2B%2F%3D%3D`,
@@ -42,7 +42,7 @@ describe('what lets the bearer in is hidden', () => {
     expect(redactSecrets(shown)).toBe(shown);
   });
 
-  test('and nothing else', () => {
+  test('keeps everything else', () => {
     expect(redactSecrets(`https://a.example/b.jpg?w=1&sig=${secret}&h=2#top`)).toBe(
       'https://a.example/b.jpg?w=1&sig=[hidden]&h=2#top',
     );
@@ -54,7 +54,7 @@ describe('what lets the bearer in is hidden', () => {
     );
   });
 
-  test('the signature of imgix, and no size of the same name', () => {
+  test('redacts the signature of imgix, but not a size with the same name', () => {
     for (const name of ['__gda__', 'verify', 'md5', 'st'])
       expect(redactSecrets(`https://a.example/b.jpg?${name}=0a1b2c`)).toBe(
         `https://a.example/b.jpg?${name}=[hidden]`,
@@ -74,11 +74,11 @@ test.each([
   'https://a.example/b.jpg?signature=',
   'https://a.example/tokens/b.jpg',
   'a sentence, with a = b and an e-mail: info@shop.example',
-])('%s stays as it is', (text) => {
+])('keeps %s unchanged', (text) => {
   expect(redactSecrets(text)).toBe(text);
 });
 
-test('a hostile text costs no time', () => {
+test('is fast for hostile text', () => {
   const began = performance.now();
   for (const text of ['http:', '?a=', '?token', 'a@', '%25', '?sig=%26', 'eyJ'])
     redactSecrets(text.repeat(20_000));

@@ -38,7 +38,7 @@ async function withStoreAway() {
   return { api, proxy, through };
 }
 
-const waits = 'jobs and sweeps wait until it is known to be the right one';
+const waits = 'jobs and sweeps wait until it has been checked';
 
 test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachable store', async () => {
   const { api, proxy, through } = await withStoreAway();
@@ -49,7 +49,7 @@ test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachab
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
   expect(await settled(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
-  expect(worker.log()).toContain('the storage answers, and is the right one');
+  expect(worker.log()).toContain('the storage responds, and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });
 
@@ -61,7 +61,7 @@ test.runIf(services.s3Endpoint)(
     const { body } = await uploadQueued(api.url, await freshPicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
-    expect(worker.log()).toMatch(/this process ends: The storage does not hold the pictures/);
+    expect(worker.log()).toMatch(/this process exits: The storage does not hold the pictures/);
     expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
       body: { status: 'pending' },
     });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeBindToTenant } from '../../src/services/find-tenant.ts';
+import { makeBindToTenant } from '../../src/services/tenants.ts';
 
 const known = new Map([['shop', { id: 7, name: 'shop' }]]);
 const bindToTenant = makeBindToTenant({ find: (name) => Promise.resolve(known.get(name)) });

@@ -21,7 +21,7 @@ import { copyTemplate } from '../support/inner/template-database.ts';
 
 const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
-/** Health of parts that a test may break. */
+/** Health checks over parts that a test can break. */
 async function makeHealth(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'trouble'> = makeInProcessQueue(),
@@ -60,7 +60,7 @@ async function makeHealth(
 
 const passed = ['database', 'storage', 'queue', 'decoders'].map((name) => ({ name, error: undefined }));
 
-test('health is that of database, storage, queue and decoders, each by itself', async () => {
+test('checks database, storage, queue and decoders independently', async () => {
   const { check, database, storage, logger } = await makeHealth();
   expect(await check.ready()).toEqual(passed);
   await rm(storage.stagingDirectory, { recursive: true });
@@ -78,15 +78,15 @@ test('health is that of database, storage, queue and decoders, each by itself', 
   expect(logger.messages('error')).toContain('the database is not healthy');
 });
 
-test('decoders that cannot be kept alive are not healthy, and all else is', async () => {
+test('reports decoders that cannot be kept alive, and nothing else', async () => {
   const { check } = await makeHealth(exitingChild);
-  const broken = 'No decoder child can be kept alive; the log has the details.';
+  const broken = 'No decoder process can be kept alive; the log has the details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
     .toEqual([undefined, undefined, undefined, broken]);
 });
 
-test('details count the queue, the descriptors and the free bytes, and name versions', async () => {
+test('includes the queue, embeddings, free space and versions in the details', async () => {
   const { check, database, tenants, jobs } = await makeHealth();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
@@ -112,7 +112,7 @@ test('details count the queue, the descriptors and the free bytes, and name vers
   expect(details.storage?.freeBytes).toBeGreaterThan(0);
 });
 
-test('an empty queue has no oldest job', async () => {
+test('reports no oldest job for an empty queue', async () => {
   const { check } = await makeHealth();
   expect((await check.detailed()).queue).toEqual({
     kind: 'in-process',
@@ -124,7 +124,7 @@ test('an empty queue has no oldest job', async () => {
   });
 });
 
-test('details of a part that is away are left out, and the check says why', async () => {
+test('leaves out details of an unavailable part, and reports the reason in its check', async () => {
   const { check, database } = await makeHealth();
   await database.close();
   const details = await check.detailed();
@@ -133,7 +133,7 @@ test('details of a part that is away are left out, and the check says why', asyn
   expect(details.checks[0]?.error).toBeDefined();
 });
 
-test('a queue that wakes nobody up is a warning and no failure', async () => {
+test('warns, without failing, if the queue wakes no workers', async () => {
   const url = `redis://127.0.0.1:${await freePort()}`;
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: keepingLogger() });
   onTestFinished(() => queue.close());
@@ -145,7 +145,7 @@ test('a queue that wakes nobody up is a warning and no failure', async () => {
   expect(details.checks).toEqual(checks);
 });
 
-test('jobs that wait while nobody works are a warning: perhaps no worker runs', async () => {
+test('warns about waiting jobs if no worker seems to run', async () => {
   const { check, database, tenants } = await makeHealth();
   const shop = await tenants.ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
@@ -153,8 +153,10 @@ test('jobs that wait while nobody works are a warning: perhaps no worker runs', 
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(/^1 derive job waits, the oldest for 9\d s, and no worker has begun any: /);
-  // One that works is enough, however long the queue is.
+  expect(queue?.warning).toMatch(
+    /^1 derive job waits, the oldest for 9\d s, and no worker has started any: /,
+  );
+  // One running job is enough, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s'`);

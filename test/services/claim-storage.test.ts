@@ -26,7 +26,7 @@ async function start(folder: string, on: Database = database): Promise<void> {
   })();
 }
 
-test('the first start marks the storage, and each one after it finds the mark', async () => {
+test('marks the storage at the first start, and finds the mark at later ones', async () => {
   const folder = await testFolder();
   await start(folder);
   await start(folder);
@@ -34,13 +34,13 @@ test('the first start marks the storage, and each one after it finds the mark', 
   expect((await (await makeLocalStorage(folder)).readAll('installation/id')).toString()).toBe(id);
 });
 
-test('many processes that start at once mark it once', async () => {
+test('marks the storage once when many processes start together', async () => {
   const folder = await testFolder();
   await Promise.all(Array.from({ length: 10 }, () => start(folder)));
   await start(folder);
 });
 
-test('another folder, or one that is not mounted, is refused with what to look at', async () => {
+test('refuses another or an unmounted folder, with a remedy', async () => {
   const folder = await testFolder();
   await start(folder);
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
@@ -50,7 +50,7 @@ test('another folder, or one that is not mounted, is refused with what to look a
   );
 });
 
-test('the storage of another database is refused: its files would look orphaned here', async () => {
+test('refuses the storage of another database, whose files would seem to be orphaned', async () => {
   const folder = await testFolder();
   await start(folder);
   const other = await openEmptyDatabase();

@@ -2,31 +2,25 @@ import { readdir, rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
-import { makeCompareWithImage } from '../../src/services/compare-with-image.ts';
-import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
-import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
-import { makeTryPresets } from '../../src/services/try-presets.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { productPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one finished product, and the service that compares. */
+/** A rig with one finished image, and the service that compares pictures with it. */
 async function begin() {
   const rig = await makeRig(engines);
-  const retrieve = makeRetrieveImage({ ...rig, cache: makeRenditionCache(0, []) });
-  const compare = makeCompareWithImage({ ...rig, retrieve });
   const { image } = await rig.upload(await productPicture());
   return {
     rig,
     image,
     compareWith: async (bytes: Buffer, id = image.id, principal = openPrincipal) =>
-      compare(principal, { id }, await rig.receive(bytes)),
+      rig.services.compareWithImage(principal, { id }, await rig.receive(bytes)),
   };
 }
 
-test('the same picture is identical to the original, and close to the renditions', async () => {
+test('finds the same picture identical to the original and close to the renditions', async () => {
   const { rig, image, compareWith } = await begin();
   const { comparisons } = await compareWith(await productPicture());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card']);
@@ -45,7 +39,7 @@ test('the same picture is identical to the original, and close to the renditions
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('another picture is further away than a re-encoded one', async () => {
+test('rates another picture worse than a re-encoded one', async () => {
   const { compareWith } = await begin();
   const near = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
   const far = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
@@ -54,14 +48,14 @@ test('another picture is further away than a re-encoded one', async () => {
   expect(near.hashDistance).toBeLessThan(far.hashDistance);
 });
 
-test('a file that is missing in storage is left out', async () => {
+test('leaves out a file that is missing from storage', async () => {
   const { rig, image, compareWith } = await begin();
   await rm(rig.pathOf(image.renditions[0]!.storageKey));
   const { comparisons } = await compareWith(await productPicture());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'card']);
 });
 
-test('an image without an original yet, one that is not there and a bad file are refused, and nothing is kept', async () => {
+test('rejects an unknown image, an image without an original, and a bad file, and stores nothing', async () => {
   const { rig, image, compareWith } = await begin();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
@@ -80,9 +74,8 @@ test('an image without an original yet, one that is not there and a bad file are
 
 /** Tries presets on a drawn product. */
 async function tryOn(presets: readonly Preset[], bytes?: Buffer) {
-  const rig = await makeRig(engines);
-  const tryPresets = makeTryPresets({ ...rig, presets });
-  const trials = await tryPresets(await rig.receive(bytes ?? (await productPicture())));
+  const rig = await makeRig(engines, { presets });
+  const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));
   expect(await readdir(rig.staging.directory)).toEqual([]);
   expect(await rig.storedKeys()).toEqual([]);
   return trials;
@@ -95,7 +88,7 @@ const preset = (name: string, side: number, quality = 85): Preset => ({
   quality,
 });
 
-test('each preset is tried in its order, and the smallest that is good enough is recommended', async () => {
+test('tries the presets in order and recommends the smallest one of good quality', async () => {
   const { results, recommended } = await tryOn([
     preset('zoom', 600, 95),
     preset('card', 500),
@@ -111,16 +104,15 @@ test('each preset is tried in its order, and the smallest that is good enough is
   expect(recommended).toBe('card');
 });
 
-test('when none is good enough, the best one is recommended', async () => {
+test('recommends the best preset if none is of good quality', async () => {
   const { results, recommended } = await tryOn([preset('tiny', 16), preset('small', 80)]);
   expect(results.every(({ quality }) => quality < 0.95)).toBe(true);
   expect(recommended).toBe('small');
 });
 
-test('a file that is no picture is tried with no preset, and not kept', async () => {
+test('rejects a file that is not a picture, and stores nothing', async () => {
   const rig = await makeRig(engines);
-  const tryPresets = makeTryPresets(rig);
   const file = await rig.receive(Buffer.from('no picture'));
-  await expect(tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
+  await expect(rig.services.tryPresets(file)).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

@@ -16,19 +16,19 @@ async function begin(options?: RigOptions) {
   return { rig: await makeRig(engines, options), origin: await startOrigin() };
 }
 
-/** Takes a URL in and runs its job once. */
+/** Imports a URL and runs its job once. */
 async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName });
   const outcome = await rig.runJob(await claim());
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
 
-test('a picture is fetched, stored and derived, and named after the last part of its URL', async () => {
+test('downloads, stores and derives a picture, and names it after the last part of its URL', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
   const { image, outcome } = await importOnce(rig, url);
-  expect(outcome).toEqual({ state: 'completed' });
+  expect(outcome).toMatchObject({ state: 'completed' });
   expect(image).toMatchObject({
     status: 'completed',
     url,
@@ -47,17 +47,17 @@ test('a picture is fetched, stored and derived, and named after the last part of
   expect(rig.endedRuns).toEqual(['import completed']);
 });
 
-test('content that the tenant has is shared and not derived again', async () => {
+test('shares content that the tenant has already, without deriving it again', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const first = (await rig.upload(bytes)).image;
   const stored = await rig.storedKeys();
-  // No decoder could work on it now: its renditions have nowhere to go.
+  // A derivation would fail, because renditions cannot be stored.
   await rm(rig.pathOf('renditions'), { recursive: true });
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   await rm(rig.pathOf('renditions'));
-  expect(outcome).toEqual({ state: 'completed' });
+  expect(outcome).toMatchObject({ state: 'completed' });
   expect(image).toMatchObject({ duplicateOf: first.id, originalKey: first.originalKey, width: 160 });
   expect(image.renditions.map(({ storageKey }) => storageKey)).toEqual(
     first.renditions.map(({ storageKey }) => storageKey),
@@ -65,7 +65,7 @@ test('content that the tenant has is shared and not derived again', async () => 
   expect(stored).toContain(image.originalKey);
 });
 
-test('the same content of another tenant is not shared', async () => {
+test('does not share content across tenants', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   const mine = (await rig.upload(bytes)).image;
@@ -74,7 +74,7 @@ test('the same content of another tenant is not shared', async () => {
   expect(image.originalKey).not.toBe(mine.originalKey);
 });
 
-test('a try after the original was stored does not fetch it again', async () => {
+test('does not download again once the original is stored', async () => {
   const { rig, origin } = await begin();
   const bytes = await freshPicture();
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
@@ -85,15 +85,15 @@ test('a try after the original was stored does not fetch it again', async () => 
   await origin.close();
   const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
-  expect(await rig.runJob(await claim())).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claim())).toMatchObject({ state: 'completed' });
   expect(origin.asked('/vase.jpg')).toBe(1);
   expect(await rig.image(id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
   ['an address without a file', () => 404, 'source_refused', 'The server answered 404 instead of a picture.'],
-  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL gave an empty file: it has 0 bytes.'],
-  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL gave no usable image. '],
+  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
+  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL returned no usable image. '],
   [
     'a picture that cannot be decoded',
     brokenPicture,
@@ -108,8 +108,8 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
   ],
 ];
 
-test.each(permanent)('%s fails at once and for good, with a sentence', async (name, make, code, sentence) => {
-  const { rig, origin } = await begin(name.includes('too large') ? { maxBytes: 2500 } : {});
+test.each(permanent)('fails permanently for %s', async (name, make, code, sentence) => {
+  const { rig, origin } = await begin(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
   expect(outcome).toMatchObject({ state: 'failed' });
   expect(image).toMatchObject({ status: 'failed', errorCode: code });
@@ -119,7 +119,7 @@ test.each(permanent)('%s fails at once and for good, with a sentence', async (na
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a server that is overloaded, or gone, is asked again later', async () => {
+test('retries when the server is overloaded or unreachable', async () => {
   const { rig, origin } = await begin();
   const url = origin.put('/vase.jpg', 503);
   const { id, outcome } = await importOnce(rig, url);
@@ -143,7 +143,7 @@ test('a server that is overloaded, or gone, is asked again later', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });
 });
 
-test('an image that is deleted before its import ran gets no second life', async () => {
+test('does not restore an image that was deleted before its import ran', async () => {
   const { rig, origin } = await begin();
   const url = origin.put('/vase.jpg', await freshPicture());
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });

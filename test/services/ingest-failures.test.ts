@@ -21,7 +21,7 @@ async function expectNothingKept(rig: Rig): Promise<void> {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 }
 
-test('a picture that cannot be decoded is refused inline, and nothing of it is kept', async () => {
+test('rejects an undecodable picture inline, and keeps nothing', async () => {
   const rig = await makeRig(engines);
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
@@ -31,7 +31,7 @@ test('a picture that cannot be decoded is refused inline, and nothing of it is k
   await expectNothingKept(rig);
 });
 
-test('many who send the same broken picture at once are all refused, and nothing is kept', async () => {
+test('rejects all concurrent uploads of the same broken picture, and keeps nothing', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
   const answers = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
@@ -42,7 +42,7 @@ test('many who send the same broken picture at once are all refused, and nothing
   await expectNothingKept(rig);
 });
 
-test('what is no picture is refused before anything is stored', async () => {
+test('rejects a file that is not a picture before storing anything', async () => {
   const rig = await makeRig(engines);
   for (const mode of ['inline', 'queued'] as const) {
     const upload = rig.upload(Buffer.from('Dear shop, please find attached …'), { mode });
@@ -51,7 +51,7 @@ test('what is no picture is refused before anything is stored', async () => {
   await expectNothingKept(rig);
 });
 
-test('a queued picture that cannot be decoded stays as failed with its reason, and is tried again when sent again', async () => {
+test('keeps an undecodable queued picture as failed, and tries it again when it is sent again', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
@@ -64,13 +64,13 @@ test('a queued picture that cannot be decoded stays as failed with its reason, a
     image: { id: first.image.id, status: 'pending', error: null },
   });
   expect(again.jobId).not.toBe(first.jobId);
-  // Inline, too: the image was there before this request, so its failure is kept and not taken back.
+  // Also inline: the image is older than this request, so its failure is kept.
   await rig.runJob(await claimOne(database));
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_cut', message: error });
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
 });
 
-test('a store that is away refuses an upload with a reason that asks to come again', async () => {
+test('rejects an upload as retryable while the storage fails', async () => {
   const rig = await makeRig(engines);
   await writeFile(rig.pathOf('originals'), 'a file in the place of the folder');
   const bytes = await freshPicture();
@@ -80,7 +80,7 @@ test('a store that is away refuses an upload with a reason that asks to come aga
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
-test('an upload of the same bytes heals an original that was found missing or cut', async () => {
+test('repairs a missing or truncated original with another upload of the same bytes', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes);
@@ -94,7 +94,7 @@ test('an upload of the same bytes heals an original that was found missing or cu
   }
 });
 
-test('an image that failed because its original was missing is whole again after another upload', async () => {
+test('completes an image whose original was missing after another upload', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes, queued);

@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
@@ -20,7 +19,7 @@ const counts = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
-test('an inline upload is answered with its renditions, its file stored under its content', async () => {
+test('returns an inline upload with its renditions, and stores its original by content', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
@@ -39,7 +38,7 @@ test('an inline upload is answered with its renditions, its file stored under it
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a queued upload is answered at once, wakes a worker, and waits for it', async () => {
+test('returns a queued upload at once, and wakes a worker', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
   const { outcome, image, jobId } = await rig.upload(await freshPicture(), queued);
@@ -53,7 +52,7 @@ test('a queued upload is answered at once, wakes a worker, and waits for it', as
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('somebody who waits goes before a queued upload', async () => {
+test('gives inline uploads a higher priority than queued ones', async () => {
   const rig = await makeRig(engines, { inlineMs: 0 });
   await rig.upload(await freshPicture(), queued);
   const { image } = await rig.upload(await freshPicture());
@@ -65,7 +64,7 @@ test('somebody who waits goes before a queued upload', async () => {
   await rig.waitForImage(image.id, 10_000);
 });
 
-test('known bytes are answered with the image that has them, whatever their name and mode', async () => {
+test('returns the existing image for known bytes, whatever their name and mode', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes);
@@ -77,7 +76,7 @@ test('known bytes are answered with the image that has them, whatever their name
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('forty uploads of the same bytes at once lead to one image with its renditions, for all of them', async () => {
+test('makes one image for forty concurrent uploads of the same bytes', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture('slow');
   const answers = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
@@ -91,7 +90,7 @@ test('forty uploads of the same bytes at once lead to one image with its renditi
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
-test('the same bytes of two tenants are two images with files of their own', async () => {
+test('makes separate images and files for the same bytes of two tenants', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const [mine, theirs] = [await rig.upload(bytes), await rig.upload(bytes, { tenantName: 'other' })];
@@ -100,7 +99,7 @@ test('the same bytes of two tenants are two images with files of their own', asy
   expect(await rig.storedKeys()).toHaveLength(6);
 });
 
-test('bytes of a deleted image come back as a new image', async () => {
+test('makes a new image for the bytes of a deleted one', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);
@@ -110,9 +109,20 @@ test('bytes of a deleted image come back as a new image', async () => {
   expect(after.image.id).not.toBe(before.image.id);
 });
 
-test('an image that is deleted while the same bytes are being uploaded comes back as a new one', async () => {
-  const remove = (id: number) => makeDeletionQueries(database).softDelete(openPrincipal, { id }, false);
-  const rig = await makeRig(engines, { onKnown: remove });
+test('makes a new image if the known one is deleted during the upload', async () => {
+  const rig = await makeRig(engines, {
+    replaceQueries: (queries) => ({
+      ...queries,
+      images: {
+        ...queries.images,
+        async findByContent(tenantId, contentHash) {
+          const known = await queries.images.findByContent(tenantId, contentHash);
+          if (known) await queries.deletion.softDelete(openPrincipal, { id: known.id }, false);
+          return known;
+        },
+      },
+    }),
+  });
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);
   const after = await rig.upload(bytes);
@@ -120,14 +130,14 @@ test('an image that is deleted while the same bytes are being uploaded comes bac
   expect(after.image.id).not.toBe(before.image.id);
 });
 
-test('an inline upload that takes too long is answered as it stands, and finished afterwards', async () => {
+test('returns an inline upload unfinished at the time limit, and completes it afterwards', async () => {
   const rig = await makeRig(engines, { inlineMs: 100 });
   const { image } = await rig.upload(await freshPicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });
   await expect.poll(async () => (await rig.image(image.id))?.status, { timeout: 5_000 }).toBe('completed');
 });
 
-test('a tenant’s name that is none is refused, and nothing is kept', async () => {
+test('rejects an invalid tenant name, and stores nothing', async () => {
   const rig = await makeRig(engines);
   for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
     await expect(rig.upload(await freshPicture(), { tenantName })).rejects.toMatchObject({

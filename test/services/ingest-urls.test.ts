@@ -11,7 +11,7 @@ const engines = await useEngines();
 const vase = 'https://example.com/vase.jpg';
 const page = { limit: 50, offset: 0 };
 
-test('a URL is taken in at once: an image that waits, a job, and a worker that is woken', async () => {
+test('records a pending image and a job for a URL, and wakes a worker', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
   const { outcome, image } = await rig.ingestUrls.one(openPrincipal, {
@@ -25,7 +25,7 @@ test('a URL is taken in at once: an image that waits, a job, and a worker that i
   expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 
-test('the same URL is answered with its image, in work or completed, however it is spelt', async () => {
+test('returns the image of a known URL, active or completed, in any spelling', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await freshPicture());
@@ -43,12 +43,12 @@ test('the same URL is answered with its image, in work or completed, however it 
   expect(origin.asked('/vase.jpg')).toBe(1);
 });
 
-test('under reject-active a URL in work is refused, with the image that it is', async () => {
-  const rig = await makeRig(engines, { handling: 'reject-active' });
+test('refuses an active URL and names its image with DUPLICATE_HANDLING=reject-active', async () => {
+  const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
   const { image } = await rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' });
   await expect(rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' })).rejects.toMatchObject({
     code: 'import_active',
-    message: `This URL is being imported as image ${image.id}; try again when that has ended.`,
+    message: `This URL is being imported as image ${image.id}; try again when that has finished.`,
     details: { image_id: image.id },
   });
 });
@@ -58,7 +58,7 @@ test.each([
   ['another scheme', 'ftp://example.com/vase.jpg', 'invalid_url'],
   ['a private address', 'http://10.0.0.1/vase.jpg', 'address_not_allowed'],
   ['another address of this machine', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
-])('%s is refused, and nothing is kept', async (_what, url, code) => {
+])('refuses %s, and records nothing', async (_what, url, code) => {
   const rig = await makeRig(engines);
   await expect(rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
     code,
@@ -70,13 +70,13 @@ test.each([
   ['empty', ''],
   ['too long', 'x'.repeat(201)],
   ['with a control character', 'page\u0007'],
-])('a reference that is %s is refused', async (_what, reference) => {
+])('refuses a reference that is %s', async (_what, reference) => {
   const rig = await makeRig(engines);
   const line = { url: vase, tenantName: 'shop', reference };
   await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject({ code: 'invalid_request' });
 });
 
-test('of many lines each bad one is refused by itself, with its sentence, and the others are taken in', async () => {
+test('refuses each bad line with its reason, and records the others', async () => {
   const rig = await makeRig(engines);
   const receipt = await rig.ingestUrls.many(openPrincipal, [
     { url: vase, tenantName: 'shop', reference: 'page 1' },
@@ -111,13 +111,13 @@ test('of many lines each bad one is refused by itself, with its sentence, and th
   expect(report?.failures.map(({ line }) => line)).toEqual([2, 4, 5]);
 });
 
-test('an import without a good line is recorded all the same', async () => {
+test('records an import whose lines are all refused', async () => {
   const rig = await makeRig(engines);
   const { id } = await rig.ingestUrls.many(openPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
   expect(await rig.imports.find(openPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
-test('the report follows the images: completed, failed with their reasons, deleted', async () => {
+test('reports completed, failed and deleted images of an import', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await freshPicture()), origin.put('/b.jpg', 404), `${vase}?c`];
@@ -137,7 +137,7 @@ test('the report follows the images: completed, failed with their reasons, delet
   });
 });
 
-test('an import is seen by nobody who is bound to a tenant, unless it is theirs', async () => {
+test('hides an import from callers of other tenants', async () => {
   const rig = await makeRig(engines);
   const shop = await rig.tenants.ensure('shop');
   const bound = { ...openPrincipal, tenantId: shop.id };
@@ -152,7 +152,7 @@ test('an import is seen by nobody who is bound to a tenant, unless it is theirs'
   expect(foreign.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 
-test('URLs are refused while the disk is nearly full, and nothing of them is recorded', async () => {
+test('refuses URLs while the disk is nearly full, and records nothing', async () => {
   const rig = await makeRig(engines, { minFreeBytes: 2 ** 60 });
   const line = { url: 'http://127.0.0.1/a.jpg', tenantName: 'shop' };
   const full = { code: 'storage_full', status: 507 };

@@ -10,7 +10,7 @@ import { countWakes } from '../support/inner/wakes.ts';
 const engines = await useEngines();
 const { database } = engines;
 
-/** A slow picture, and the job on it. */
+/** Uploads a slow picture and claims its job. */
 async function claimSlow(rig: Rig) {
   const { image } = await rig.upload(await freshPicture('slow'), { mode: 'queued' });
   return { image, job: await claimOne(database) };
@@ -22,8 +22,8 @@ const everything = async () => ({
   renditions: await rowsOf(database, 'SELECT * FROM renditions'),
 });
 
-test('a worker that wakes up past its lease changes nothing: its successor has the job', async () => {
-  // No beat comes before the work is done: this worker cannot know that its job was taken over.
+test('writes nothing after its lease was taken over', async () => {
+  // There is no heartbeat during the job, so this worker does not notice the takeover.
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   const { image, job } = await claimSlow(rig);
   const late = rig.runJob(job);
@@ -33,11 +33,11 @@ test('a worker that wakes up past its lease changes nothing: its successor has t
   expect(await late).toEqual({ state: 'dropped' });
   expect(await everything()).toEqual(before);
   expect(rig.logger.messages('warn')).toEqual([`job ${job.id} (image ${image.id}) dropped: lease-lost`]);
-  expect(await rig.runJob(successor)).toEqual({ state: 'completed' });
+  expect(await rig.runJob(successor)).toMatchObject({ state: 'completed' });
   expect((await rig.image(image.id))?.renditions).toHaveLength(2);
 });
 
-test('a worker that failed past its lease records nothing either', async () => {
+test('records no failure after its lease was taken over', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   await rig.upload(await freshPicture('crash'), { mode: 'queued' });
   const late = rig.runJob(await claimOne(database));
@@ -47,7 +47,7 @@ test('a worker that failed past its lease records nothing either', async () => {
   expect(await everything()).toEqual(before);
 });
 
-test('a worker that learns of the loss stops its decoder at once', async () => {
+test('stops decoding as soon as it notices the lost lease', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { image, job } = await claimSlow(rig);
   const began = performance.now();
@@ -61,7 +61,7 @@ test('a worker that learns of the loss stops its decoder at once', async () => {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a worker learns of the loss also when it has the same job in hand a second time', async () => {
+test('notices a lost lease although the same worker has claimed the job again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { job } = await claimSlow(rig);
   const began = performance.now();
@@ -70,19 +70,19 @@ test('a worker learns of the loss also when it has the same job in hand a second
   const again = rig.runJob(await claimOne(database, 60));
   expect(await late).toEqual({ state: 'dropped' });
   expect(performance.now() - began).toBeLessThan(900);
-  expect(await again).toEqual({ state: 'completed' });
+  expect(await again).toMatchObject({ state: 'completed' });
 });
 
-test('a worker at work keeps its lease, however often it would have run out', async () => {
+test('renews the lease of a job that takes longer', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   await rig.upload(await freshPicture('slow'), { mode: 'queued' });
   const running = rig.runJob(await claimOne(database, 0.6));
   await sleep(750);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
-  expect(await running).toEqual({ state: 'completed' });
+  expect(await running).toMatchObject({ state: 'completed' });
 });
 
-test('work that is handed back ends at once, is due for others with nothing spent, and wakes them', async () => {
+test('aborts a job that is handed back, makes it due without spending retries, and wakes workers', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
   const { job } = await claimSlow(rig);
@@ -94,7 +94,7 @@ test('work that is handed back ends at once, is due for others with nothing spen
   expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
 });
 
-test('leases that cannot be renewed for a while are told of twice: at the beginning and at the end', async () => {
+test('logs once when leases cannot be renewed, and once when they can again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.4 });
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
@@ -108,7 +108,7 @@ test('leases that cannot be renewed for a while are told of twice: at the beginn
   ]);
 });
 
-test('a stop does not fail when the database is away: leases end by themselves', async () => {
+test('stops although the database is unavailable, and leaves the leases to expire', async () => {
   const rig = await makeRig(engines);
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
@@ -117,6 +117,6 @@ test('a stop does not fail when the database is away: leases end by themselves',
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   expect(await running).toEqual({ state: 'dropped' });
   expect(rig.logger.messages('warn')).toContain(
-    'jobs could not be handed back; others take them when their leases end',
+    'jobs could not be handed back; other workers take them over when their leases expire',
   );
 });

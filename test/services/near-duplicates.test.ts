@@ -7,12 +7,12 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** Uploads a drawn product, and gives the finished image. */
+/** Uploads a drawn product and returns the finished image. */
 const add = async (rig: Rig, look?: ProductLook) => (await rig.upload(await productPicture(look))).image;
 const keysOf = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
-test('a re-encoded copy is found, and shows the renditions of the first one', async () => {
+test('finds a re-encoded copy and shares the renditions of the first image', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const stored = await rig.storedKeys();
@@ -21,11 +21,11 @@ test('a re-encoded copy is found, and shows the renditions of the first one', as
   expect(copy.nearDuplicates).toMatchObject([{ id: first.id, uuid: first.uuid }]);
   expect(keysOf(copy)).toEqual(keysOf(first));
   expect(await rig.storedKeys()).toEqual([...stored, copy.originalKey!].toSorted());
-  // The pair is seen from both sides.
+  // Both images list the pair.
   expect((await rig.image(first.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
 });
 
-test('near-duplicates that are derived at the same moment find each other', async () => {
+test('finds near-duplicates that are derived at the same time', async () => {
   const rig = await makeRig(engines);
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
@@ -35,7 +35,7 @@ test('near-duplicates that are derived at the same moment find each other', asyn
   }
 });
 
-test('a copy of a borrower names the image whose files it shows', async () => {
+test('names the original donor when a copy matches an image with shared renditions', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const second = await add(rig, { quality: 60 });
@@ -44,18 +44,18 @@ test('a copy of a borrower names the image whose files it shows', async () => {
   expect(keysOf(third)).toEqual(keysOf(first));
 });
 
-test('copies of another size make renditions of their own', async () => {
+test('makes separate renditions for copies of another size', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const large = await add(rig, { width: 500 });
   const small = await add(rig, { width: 250 });
   expect(small.nearDuplicates).toMatchObject([{ id: large.id }]);
   expect(small.renditionsReusedFrom).toBeNull();
   expect([large.renditions[0]?.height, small.renditions[0]?.height]).toEqual([400, 300]);
-  // Both fill the preset: what is shared is of one size again.
+  // Both fill the preset's box, so the renditions have the same size again.
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(large.id);
 });
 
-/** Large enough that print can be read. */
+/** Large enough to make print legible. */
 const large = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
@@ -70,7 +70,7 @@ test.each([
     /(lightness|colour) differs [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'a product with another %s is named with the difference, and has pictures of its own',
+  'reports where a product with another %s differs, and does not share renditions',
   async (_, look, why) => {
     const rig = await makeRig(engines, { presets: large });
     const first = await addLabel(rig);
@@ -80,7 +80,7 @@ test.each([
     ]);
     expect(other.renditionsReusedFrom).toBeNull();
     expect(keysOf(other)).not.toEqual(keysOf(first));
-    // A copy of the second finds it behind the first.
+    // A copy of the second image finds that one after the first.
     const copy = await addLabel(rig, look, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(other.id);
@@ -90,7 +90,7 @@ test.each([
 test.each([
   ['missing', (path: string) => rm(path)],
   ['cut', (path: string) => truncate(path, 300)],
-] as const)('a donor whose rendition is %s lends nothing', async (_, spoil) => {
+] as const)('does not share renditions if one of the donor is %s', async (_, spoil) => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   await spoil(rig.pathOf(first.renditions.find(({ preset }) => preset === 'card')!.storageKey));
@@ -101,7 +101,7 @@ test.each([
   expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: null });
 });
 
-test('the same pixels in another container share; with an alpha channel on one side they do not', async () => {
+test('shares renditions across file formats, but not if only one original has an alpha channel', async () => {
   const rig = await makeRig(engines, { presets: large });
   const lossless = (picture: ReturnType<typeof labelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
@@ -113,7 +113,7 @@ test('the same pixels in another container share; with an alpha channel on one s
   expect(clear.renditionsReusedFrom).toBeNull();
 });
 
-test('a product in another colour, or of another shape, is no near-duplicate', async () => {
+test('does not match a product in another colour or of another shape', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   for (const look of [{ body: '#b23a48' }, { shape: 'mug' }] as const) {
@@ -123,20 +123,20 @@ test('a product in another colour, or of another shape, is no near-duplicate', a
   }
 });
 
-test('pictures without structure are nobody’s near-duplicates, however alike they are', async () => {
+test('does not match pictures without structure, however similar they are', async () => {
   const rig = await makeRig(engines);
   await rig.upload(await freshPicture());
   expect((await rig.upload(await freshPicture())).image.nearDuplicates).toEqual([]);
 });
 
-test('the pictures of another tenant are never compared', async () => {
+test('never compares pictures of different tenants', async () => {
   const rig = await makeRig(engines);
   await add(rig);
   const { image } = await rig.upload(await productPicture({ quality: 60 }), { tenantName: 'other' });
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('under flag a near-duplicate is named and has files of its own', async () => {
+test('only reports near-duplicates with NEAR_DUPLICATES=flag', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'flag' });
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -145,13 +145,13 @@ test('under flag a near-duplicate is named and has files of its own', async () =
   expect(keysOf(copy)).not.toEqual(keysOf(first));
 });
 
-test('under off nothing is looked for', async () => {
+test('does not search with NEAR_DUPLICATES=off', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'off' });
   await add(rig);
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('work that is done again makes files of its own, also when its first try fails', async () => {
+test('makes separate files in a repeated derivation, also when its first attempt fails', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -164,14 +164,14 @@ test('work that is done again makes files of its own, also when its first try fa
   } as const;
   const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
   await rig.jobs.recordFailure(await claimOne(engines.database), attempt, next);
-  expect(await rig.runJob(await claimOne(engines.database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
   const again = (await rig.image(copy.id))!;
   expect(again.renditionsReusedFrom).toBeNull();
   expect(keysOf(again)).not.toEqual(keysOf(first));
   for (const key of keysOf(again)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
-test('when the donor is purged, what shares its renditions keeps them, readable', async () => {
+test('keeps shared renditions readable when their donor is purged', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -186,7 +186,7 @@ test('when the donor is purged, what shares its renditions keeps them, readable'
   }
 });
 
-test('a deleted near-duplicate is neither named nor borrowed from', async () => {
+test('neither reports nor shares renditions of a deleted near-duplicate', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });

@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeDeleteImage } from '../../src/services/delete-image.ts';
-import { makeReferences } from '../../src/services/references.ts';
-import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
-import { makeRestoreImage } from '../../src/services/restore-image.ts';
-import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
@@ -13,22 +8,21 @@ const engines = await useEngines();
 const stranger = { ...openPrincipal, tenantId: 999_999 };
 const page = { limit: 50, offset: 0 };
 
-/** A rig with one image, and the services around its use. */
+/** A rig with one image, and the services that manage its references. */
 async function begin() {
   const rig = await makeRig(engines);
-  const cache = makeRenditionCache(0, []);
   const { image } = await rig.upload(await freshPicture());
   return {
     rig,
     image,
     id: { id: image.id },
-    references: makeReferences(rig),
-    remove: makeDeleteImage({ ...rig, cache }),
-    restore: makeRestoreImage({ ...rig, retrieve: makeRetrieveImage({ ...rig, cache }) }),
+    references: rig.services.references,
+    remove: rig.services.deleteImage,
+    restore: rig.services.restoreImage,
   };
 }
 
-test('a reference is added once, counted, listed by name and removed', async () => {
+test('adds a reference once, counts it, lists it by name and removes it', async () => {
   const { rig, image, id, references } = await begin();
   expect(await references.add(openPrincipal, id, 'page 2')).toEqual({
     reference: 'page 2',
@@ -52,7 +46,7 @@ test('a reference is added once, counted, listed by name and removed', async () 
   expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
 });
 
-test('the spellings of one name are one reference, on every way in and out', async () => {
+test('treats all encodings of a name as one reference', async () => {
   const { rig, id, references } = await begin();
   const [composed, decomposed] = ['Küche-42', 'Ku\u0308che-42'];
   expect(await references.add(openPrincipal, id, decomposed)).toMatchObject({
@@ -72,7 +66,7 @@ test('the spellings of one name are one reference, on every way in and out', asy
   expect(await references.remove(openPrincipal, id, decomposed)).toEqual({ count: 0 });
 });
 
-test('a name with lost or invisible text is not added, and an older one can be removed', async () => {
+test('does not add a name with lost or invisible characters, but removes an older one', async () => {
   const { rig, id, references } = await begin();
   for (const [name, sentence] of [
     ['K\uFFFDche', /U\+FFFD, which stands for text that was lost/],
@@ -85,7 +79,7 @@ test('a name with lost or invisible text is not added, and an older one can be r
   }
 });
 
-test('pages of references go on where the page before ended', async () => {
+test('continues a page where the previous one ended', async () => {
   const { id, references } = await begin();
   const names = Array.from({ length: 7 }, (_, n) => `page ${n}`);
   for (const name of names.toReversed()) await references.add(openPrincipal, id, name);
@@ -102,7 +96,7 @@ test('pages of references go on where the page before ended', async () => {
   expect(offset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
 });
 
-test('thirty changes at once leave the counter and the list in accord', async () => {
+test('keeps the counter consistent over thirty concurrent changes', async () => {
   const { rig, image, id, references } = await begin();
   await Promise.all(
     Array.from({ length: 30 }, (_, n) =>
@@ -118,7 +112,7 @@ test('thirty changes at once leave the counter and the list in accord', async ()
   expect((await rig.image(image.id))?.inUseCount).toBe(count);
 });
 
-test('a name that is none is refused; 200 characters of any script are fine', async () => {
+test('rejects invalid names, and accepts 200 characters of any script', async () => {
   const { id, references } = await begin();
   for (const name of ['', 'x'.repeat(201), 'a\nb']) {
     await expect(references.add(openPrincipal, id, name)).rejects.toMatchObject({
@@ -129,7 +123,7 @@ test('a name that is none is refused; 200 characters of any script are fine', as
   expect(await references.add(openPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
 });
 
-test('an image that is not there, deleted or of another tenant has no references', async () => {
+test('reports unknown, deleted and foreign images as not found', async () => {
   const { rig, id, references } = await begin();
   const notFound = { code: 'image_not_found' };
   await expect(references.add(stranger, id, 'page')).rejects.toMatchObject(notFound);
@@ -139,7 +133,7 @@ test('an image that is not there, deleted or of another tenant has no references
   await expect(references.remove(openPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 
-test('an image in use is deleted only by force, and the refusal names its users', async () => {
+test('deletes an image in use only by force, and names its references in the refusal', async () => {
   const { image, id, references, remove } = await begin();
   for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(openPrincipal, id, name);
   await expect(remove(openPrincipal, id, { force: false })).rejects.toMatchObject({
@@ -151,7 +145,7 @@ test('an image in use is deleted only by force, and the refusal names its users'
   expect(await remove(openPrincipal, id, { force: true })).toMatchObject({ id: image.id });
 });
 
-test('a deleted image is restored with its renditions, one that is not there is not found', async () => {
+test('restores a deleted image with its renditions, and reports an unknown one', async () => {
   const { rig, image, id, remove, restore } = await begin();
   await remove(openPrincipal, id, { force: false });
   expect(await rig.image(image.id)).toBeUndefined();

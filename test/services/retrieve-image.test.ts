@@ -3,23 +3,17 @@ import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
-import { makeDeleteImage } from '../../src/services/delete-image.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
-import { makeRig, presets, useEngines } from '../support/inner/rig.ts';
+import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one finished image, and the services that give it back. */
-async function withImage(cacheBytes = 2 ** 20) {
-  const rig = await makeRig(engines);
-  const cache = makeRenditionCache(
-    cacheBytes,
-    presets.map(({ name }) => name),
-  );
-  const retrieve = makeRetrieveImage({ ...rig, cache, presets });
-  const remove = makeDeleteImage({ ...rig, cache });
+/** A rig with one finished image, and the services that read and delete it. */
+async function withImage(readCacheBytes = 2 ** 20) {
+  const rig = await makeRig(engines, { readCacheBytes });
+  const { retrieve, deleteImage: remove } = rig.services;
   const bytes = await freshPicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
@@ -28,7 +22,7 @@ async function withImage(cacheBytes = 2 ** 20) {
 
 const stranger: Principal = { ...openPrincipal, subject: 'stranger', tenantId: 999_999 };
 
-test('a rendition is read once and then comes from memory, under the name that was asked for', async () => {
+test('reads a rendition once and then returns it from memory, under the requested name', async () => {
   const { rig, retrieve, image, id, thumb } = await withImage();
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
   const found = await retrieve.rendition(openPrincipal, id, 'thumb');
@@ -39,7 +33,7 @@ test('a rendition is read once and then comes from memory, under the name that w
   expect(retrieve.cached(openPrincipal, String(image.id), 'card')).toBeUndefined();
 });
 
-test('a rendition in memory is not given to another tenant', async () => {
+test('does not return a cached rendition to another tenant', async () => {
   const { retrieve, image, id } = await withImage();
   await retrieve.rendition(openPrincipal, id, 'thumb');
   expect(retrieve.cached(stranger, String(image.id), 'thumb')).toBeUndefined();
@@ -47,7 +41,7 @@ test('a rendition in memory is not given to another tenant', async () => {
   await expect(retrieve.original(stranger, id)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
-test('what does not fit into memory is streamed', async () => {
+test('streams a rendition that does not fit into the cache', async () => {
   const { rig, retrieve, image, id, thumb } = await withImage(0);
   const found = await retrieve.rendition(openPrincipal, id, 'thumb');
   if (!('open' in found)) throw new Error('It was kept in memory.');
@@ -55,7 +49,7 @@ test('what does not fit into memory is streamed', async () => {
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('a deleted image is gone at once under both of its names, also from memory', async () => {
+test('no longer returns a deleted image under its id or UUID, not even from memory', async () => {
   const { retrieve, remove, image, id } = await withImage();
   const names = [id, { uuid: image.uuid }];
   for (const name of names) await retrieve.rendition(openPrincipal, name, 'thumb');
@@ -71,10 +65,10 @@ test('a deleted image is gone at once under both of its names, also from memory'
   }
 });
 
-test('a read that was under way while its image was deleted does not bring it back into memory', async () => {
+test('does not cache a rendition whose image was deleted while it was read', async () => {
   const { rig, retrieve, remove, image, id, thumb } = await withImage();
   const path = rig.pathOf(thumb.storageKey);
-  // A pipe in the place of the file: the read waits until something is written.
+  // Replaces the file by a pipe, so that the read waits for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
   const reading = retrieve.rendition(openPrincipal, id, 'thumb');
@@ -84,7 +78,7 @@ test('a read that was under way while its image was deleted does not bring it ba
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('an original is given back as it came, whole and in parts', async () => {
+test('returns an original byte for byte, whole or in part', async () => {
   const { retrieve, bytes, image, id } = await withImage();
   const original = await retrieve.original(openPrincipal, id);
   expect(original).toMatchObject({ bytes: bytes.length, etag: `"${image.contentHash?.slice(0, 32)}"` });
@@ -92,7 +86,7 @@ test('an original is given back as it came, whole and in parts', async () => {
   expect(await buffer(await original.open({ first: 5, last: 9 }))).toEqual(bytes.subarray(5, 10));
 });
 
-test('an original that is missing is an error of its own, and its image is marked as damaged', async () => {
+test('reports a missing original and marks its image as damaged', async () => {
   const { rig, retrieve, image, id } = await withImage();
   await rm(rig.pathOf(image.originalKey!));
   await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({
@@ -103,7 +97,7 @@ test('an original that is missing is an error of its own, and its image is marke
   expect(await retrieve.find(openPrincipal, id)).toMatchObject({ status: 'completed' });
 });
 
-test('an original that was put back is given again, and takes the mark away', async () => {
+test('returns an original that was restored, and clears the damage mark', async () => {
   const { rig, retrieve, image, id } = await withImage();
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
@@ -114,14 +108,14 @@ test('an original that was put back is given again, and takes the mark away', as
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
 });
 
-test('an original that was cut is not given out as if it were whole', async () => {
+test('does not return a truncated original', async () => {
   const { rig, retrieve, image, id } = await withImage();
   await truncate(rig.pathOf(image.originalKey!), 10);
   await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
 });
 
-test('what cannot be given says why', async () => {
+test('says why an original or a rendition is not available', async () => {
   const { rig, retrieve, id } = await withImage();
   await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
@@ -139,7 +133,7 @@ test('what cannot be given says why', async () => {
 });
 
 test.each(['missing', 'cut'])(
-  'a rendition that is %s in storage is made again, with the same bytes',
+  'makes a rendition again that is %s in storage, with the same bytes',
   async (fault) => {
     const { rig, retrieve, id, thumb } = await withImage();
     const path = rig.pathOf(thumb.storageKey);
@@ -155,12 +149,12 @@ test.each(['missing', 'cut'])(
       claimed.map(({ imageId }) => imageId),
       'one job, however often it is asked for',
     ).toEqual([id.id]);
-    expect(await rig.runJob(claimed[0]!)).toEqual({ state: 'completed' });
+    expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
     expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toMatchObject({ body: before });
   },
 );
 
-test('a preset that is newer than the image is made when it is asked for; one that was taken out is still given', async () => {
+test('makes a rendition of a new preset on request, and still returns one of a removed preset', async () => {
   const { rig, image, id } = await withImage();
   const cache = makeRenditionCache(0, []);
   const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
@@ -171,13 +165,15 @@ test('a preset that is newer than the image is made when it is asked for; one th
   const claimed = await rig.jobs.claimDue('derive', 10, 60);
   expect(claimed.map(({ imageId }) => imageId)).toEqual([image.id]);
 
-  // This worker does not know the preset: it is not set to work on it by every read.
-  expect(await rig.runJob(claimed[0]!)).toEqual({ state: 'completed' });
+  // This worker does not know the preset, so further reads start no further runs.
+  expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
   rig.logger.lines.length = 0;
   for (let read = 0; read < 2; read++)
     await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
       code: 'rendition_not_ready',
-      message: expect.stringMatching(/also after a run .* Perhaps a worker has other PRESETS/) as string,
+      message: expect.stringMatching(
+        /still missing after a run .* A worker may have other PRESETS/,
+      ) as string,
     });
   expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
   expect(rig.logger.messages('warn')[0]).toMatch(/do all processes have the same PRESETS/);

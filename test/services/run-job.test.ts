@@ -11,11 +11,11 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-test('a job that succeeds shows renditions, files and a line in the log', async () => {
+test('records renditions, stores files and logs a completed job', async () => {
   const rig = await makeRig(engines);
   const bytes = await freshPicture();
   const { image, jobId } = await rig.upload(bytes, queued);
-  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   const done = await rig.image(image.id);
   expect(done).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
   const sizes = done?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
@@ -31,7 +31,7 @@ test('a job that succeeds shows renditions, files and a line in the log', async 
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a broken picture fails at once, for good, with a sentence for its editor', async () => {
+test('fails permanently for a broken picture, with a sentence for users', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
@@ -49,7 +49,7 @@ test('a broken picture fails at once, for good, with a sentence for its editor',
   ]);
 });
 
-test('a store that is away is tried again after 2, 4 and 8 s, and then given up', async () => {
+test('retries after 2, 4 and 8 s while the storage fails, and then gives up', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await freshPicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
@@ -82,7 +82,7 @@ test('a store that is away is tried again after 2, 4 and 8 s, and then given up'
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('a store that comes back completes the job at its next try, and wakes a worker when that is due', async () => {
+test('wakes a worker for the retry, which completes the job once the storage works', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture(), queued);
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
@@ -93,11 +93,11 @@ test('a store that comes back completes the job at its next try, and wakes a wor
   await rm(rig.pathOf('renditions'));
   await woken.promise;
   expect(performance.now() - began).toBeGreaterThan(1_800);
-  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
 });
 
-test('an original that is missing is damage: the image is marked, fails, and its row stays', async () => {
+test('marks an image without its original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await freshPicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
@@ -108,7 +108,7 @@ test('an original that is missing is damage: the image is marked, fails, and its
   expect(await rig.report(jobId!)).toMatchObject({ state: 'failed', failureClass: 'permanent' });
 });
 
-test('a picture that stops the decoder has two tries, and no decoder opens it again', async () => {
+test('gives up after a picture has crashed the decoder twice', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await freshPicture('crash'), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
@@ -127,18 +127,26 @@ test('a picture that stops the decoder has two tries, and no decoder opens it ag
   expect(outcome).toBe('new');
 });
 
-/** The rig's runner over a database that does not take the first `times` records of a failure. */
+/** A rig whose first `times` attempts to record a failure fail. */
 async function makeForgetful(times: number, leaseSeconds = 60) {
-  const rig = await makeRig(engines, { leaseSeconds });
   let tries = 0;
-  const recordFailure: typeof rig.jobs.recordFailure = async (...record) => {
-    if (++tries <= times) throw new Error('the database is away');
-    return rig.jobs.recordFailure(...record);
-  };
-  return { rig, runJob: rig.runnerOver({ recordFailure }), tries: () => tries };
+  const rig = await makeRig(engines, {
+    leaseSeconds,
+    replaceQueries: (queries) => ({
+      ...queries,
+      jobs: {
+        ...queries.jobs,
+        recordFailure: async (...record) => {
+          if (++tries <= times) throw new Error('the database is unavailable');
+          return queries.jobs.recordFailure(...record);
+        },
+      },
+    }),
+  });
+  return { rig, runJob: rig.runJob, tries: () => tries };
 }
 
-test('a failure that the database does not take is recorded as soon as it does, and told of once', async () => {
+test('records a failure as soon as the database works again, and logs the problem once', async () => {
   const { rig, runJob } = await makeForgetful(2);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   const job = await claimOne(database);
@@ -150,7 +158,7 @@ test('a failure that the database does not take is recorded as soon as it does, 
   expect(rig.logger.messages('warn')).toHaveLength(1);
 });
 
-test('a failure that cannot be recorded in the time of a lease is left to others', async () => {
+test('drops the job if its failure cannot be recorded within a lease', async () => {
   const { rig, runJob, tries } = await makeForgetful(99, 1.2);
   await rig.upload(await brokenPicture(), queued);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
@@ -158,7 +166,7 @@ test('a failure that cannot be recorded in the time of a lease is left to others
   expect(tries()).toBeLessThan(5);
 });
 
-test('a process that stops waits for no record', async () => {
+test('does not wait to record a failure when the process stops', async () => {
   const { rig, runJob, tries } = await makeForgetful(99);
   await rig.upload(await brokenPicture(), queued);
   const running = runJob(await claimOne(database));

@@ -1,10 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeFindDuplicates } from '../../src/services/find-duplicates.ts';
-import { makeFindSimilar } from '../../src/services/find-similar.ts';
-import { makeSearchByPicture } from '../../src/services/search-by-picture.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
@@ -14,25 +10,24 @@ const engines = await useEngines();
 const all = { limit: 10, threshold: 0 };
 const stranger = { ...openPrincipal, tenantId: 999_999 };
 
-/** A rig with the services that look for alike pictures. */
+/** A rig with the services that find similar images. */
 async function begin(options?: RigOptions) {
   const rig = await makeRig(engines, options);
   const add = async (look?: ProductLook, tenantName = 'shop') =>
     (await rig.upload(await productPicture(look), { tenantName })).image;
-  const findSimilar = makeFindSimilar({ ...rig, space: embeddingSpace });
-  const search = makeSearchByPicture(rig);
+  const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
     rig,
     add,
     findSimilar: (id: number, wanted = all) => findSimilar(openPrincipal, { id }, wanted),
-    findDuplicates: makeFindDuplicates(rig),
+    findDuplicates,
     search: async (look: ProductLook, wanted = all, tenant = 'shop') =>
-      search(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
-    searchAs: search,
+      searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
+    searchByPicture,
   };
 }
 
-test('similar images come best first, without the image itself and without other tenants', async () => {
+test('returns similar images of the tenant, best first, without the image itself', async () => {
   const { add, findSimilar } = await begin();
   const vase = await add();
   const red = await add({ body: '#b23a48' });
@@ -50,7 +45,7 @@ test('similar images come best first, without the image itself and without other
   expect((await findSimilar(vase.id, { limit: 10, threshold })).similar).toHaveLength(1);
 });
 
-test('the score of two images is the same from both sides, and nearly 1 for a re-encoded copy', async () => {
+test('scores two images the same in both directions, and a re-encoded copy nearly 1', async () => {
   const { add, findSimilar } = await begin();
   const [vase, copy] = [await add(), await add({ quality: 70 })];
   const [there, back] = [await findSimilar(vase.id), await findSimilar(copy.id)];
@@ -58,19 +53,19 @@ test('the score of two images is the same from both sides, and nearly 1 for a re
   expect(back.similar[0]?.score).toBeCloseTo(there.similar[0]!.score, 6);
 });
 
-test('deleted images are not similar to anything', async () => {
+test('leaves out deleted images', async () => {
   const { rig, add, findSimilar } = await begin();
   const [vase, gone] = [await add(), await add({ shape: 'mug' })];
   await rig.hide({ id: gone.id });
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 
-test('an image without a descriptor says why there is none, and is described if that is possible', async () => {
+test('says why an image has no embedding, and makes one if possible', async () => {
   const { rig, add, findSimilar } = await begin();
   const waiting = await rig.upload(await productPicture(), { mode: 'queued' });
   await expect(findSimilar(waiting.image.id)).rejects.toMatchObject({
     code: 'fingerprint_not_ready',
-    message: `Image ${waiting.image.id} has no descriptor: it is pending.`,
+    message: `Image ${waiting.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(engines.database));
   const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
@@ -87,7 +82,7 @@ test('an image without a descriptor says why there is none, and is described if 
   await expect(findSimilar(424_242)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
-test('duplicates of an image are its exact copies, then its near-duplicates', async () => {
+test('returns exact copies before near-duplicates', async () => {
   const { rig, add, findDuplicates } = await begin();
   const vase = await add();
   const near = await add({ quality: 60 });
@@ -105,7 +100,7 @@ test('duplicates of an image are its exact copies, then its near-duplicates', as
   await expect(findDuplicates(stranger, { id: vase.id })).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
-test('a search by a picture finds its copies and what is similar, and keeps nothing', async () => {
+test('finds copies and similar images of a picture without storing it', async () => {
   const { rig, add, search } = await begin();
   const vase = await add();
   const mug = await add({ shape: 'mug' });
@@ -120,22 +115,24 @@ test('a search by a picture finds its copies and what is similar, and keeps noth
   expect(await rig.storedKeys()).toHaveLength(9);
 });
 
-test('a search with a bad picture, or for a tenant that is not there, is refused and keeps nothing', async () => {
-  const { rig, add, searchAs } = await begin();
+test('rejects a search with a bad picture or an unknown tenant, and stores nothing', async () => {
+  const { rig, add, searchByPicture } = await begin();
   await add();
   const received = async (bytes: Buffer) => rig.receive(bytes);
   await expect(
-    searchAs(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
+    searchByPicture(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchAs(openPrincipal, 'shop', await received(await brokenPicture()), all),
+    searchByPicture(openPrincipal, 'shop', await received(await brokenPicture()), all),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
     [openPrincipal, 'nobody'],
     [stranger, 'shop'],
   ] as const) {
     const file = await received(await productPicture());
-    await expect(searchAs(principal, name, file, all)).rejects.toMatchObject({ code: 'tenant_not_found' });
+    await expect(searchByPicture(principal, name, file, all)).rejects.toMatchObject({
+      code: 'tenant_not_found',
+    });
   }
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });

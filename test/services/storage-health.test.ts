@@ -5,7 +5,7 @@ import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/s
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** A real storage that counts what is asked of it, and that a test may break. */
+/** A real storage that counts calls and that a test can break. */
 async function begin(times: Partial<StorageHealthTimes> = {}) {
   const storage = await makeLocalStorage(await testFolder());
   const counts = { probes: 0, writes: 0 };
@@ -31,7 +31,7 @@ async function begin(times: Partial<StorageHealthTimes> = {}) {
   return { storage, counts, health, fail };
 }
 
-test('a thousand who ask for health cost one write and one look', async () => {
+test('writes once and reads once for a thousand concurrent requests', async () => {
   const { counts, health, storage } = await begin();
   await Promise.all(Array.from({ length: 1_000 }, () => health.assert()));
   await health.assert();
@@ -39,7 +39,7 @@ test('a thousand who ask for health cost one write and one look', async () => {
   expect(await readdir(storage.stagingDirectory)).toEqual([]);
 });
 
-test('with a timetable asking never writes; a full storage is noticed without anybody asking', async () => {
+test('writes only on the schedule once it is started, and notices a full storage without requests', async () => {
   const { counts, health, fail } = await begin({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
   health.start();
   await health.assert();
@@ -52,7 +52,7 @@ test('with a timetable asking never writes; a full storage is noticed without an
   expect(counts.writes).toBeGreaterThan(2);
 });
 
-test('a failure is believed for a shorter time than a success', async () => {
+test('repeats a check sooner after a failure than after a success', async () => {
   const { counts, health, fail } = await begin({ writeAgainMs: 1 });
   fail('The disk is full.');
   await expect(health.assert()).rejects.toThrow('The disk is full.');
@@ -62,10 +62,10 @@ test('a failure is believed for a shorter time than a success', async () => {
   expect(counts.writes).toBe(2);
 });
 
-test('a staging folder that cannot be used is seen by a look', async () => {
+test('detects an unusable staging folder without writing', async () => {
   const { health, storage } = await begin({ probeMs: 0 });
   await health.assert();
-  // Not by its mode: an administrator may write everywhere.
+  // Not by its mode: root may write anywhere.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);
   await writeFile(storage.stagingDirectory, '');
   await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });

@@ -4,12 +4,12 @@ import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
-/** What others do to an image while the upload that brought it is being worked on. */
+/** Concurrent changes to an image while its upload is being processed. */
 
 const engines = await useEngines();
 const { database } = engines;
 
-/** A rig whose decoders wait, after they have begun, until they are let go. */
+/** A rig whose derivations start, and then wait until they are released. */
 async function makeHeldRig(options: RigOptions = {}) {
   const begun = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ const onlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images')
 const reasonOfFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queued = { mode: 'queued' } as const;
 
-test('a broken picture that a second sender was acknowledged for fails with its reason, and keeps its reference', async () => {
+test('keeps a broken picture as failed, with its reference, once another client has received it', async () => {
   const { rig, begun, release } = await makeHeldRig();
   const bytes = await brokenPicture();
   const first = expect(rig.upload(bytes)).rejects.toMatchObject(reasonOfFailure);
@@ -45,7 +45,7 @@ test('a broken picture that a second sender was acknowledged for fails with its 
   expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
 });
 
-test('a broken picture that somebody refers to is not withdrawn', async () => {
+test('keeps a broken picture that has a reference', async () => {
   const { rig, begun, release } = await makeHeldRig();
   const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(reasonOfFailure);
   await begun;
@@ -56,7 +56,7 @@ test('a broken picture that somebody refers to is not withdrawn', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
-test('a broken picture that its own sender was answered with before it was finished is not withdrawn', async () => {
+test('keeps a broken picture that was returned unfinished to its own client', async () => {
   const { rig, begun, release } = await makeHeldRig({ inlineMs: 50 });
   const answered = rig.upload(await brokenPicture());
   await begun;
@@ -66,14 +66,14 @@ test('a broken picture that its own sender was answered with before it was finis
   await expect.poll(() => rig.image(image.id), { timeout: 10_000 }).toMatchObject({ status: 'failed' });
 });
 
-test('a broken picture that was deleted meanwhile is no less refused with its reason, and can be restored', async () => {
+test('rejects a broken picture that is deleted during its upload, and it can be restored', async () => {
   const { rig, begun, release } = await makeHeldRig();
   const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
   await begun;
   const { id } = await onlyImage();
   await rig.hide({ id });
   release();
-  // Whichever is noticed first: both are true.
+  // Depends on which is noticed first.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
   await expect
     .poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'"), { timeout: 10_000 })
@@ -96,7 +96,7 @@ const deleted = {
   message: expect.stringMatching(/^Image \d+ was deleted while it was being processed; send/) as string,
 };
 
-test('a sound picture that is deleted while its upload waits is refused with the truth, and is taken the next time', async () => {
+test('reports image_deleted for an image that is deleted during its upload, and accepts it the next time', async () => {
   const bytes = await freshPicture();
   const { rig, upload, release } = await uploadDeleted(bytes, (on, id) => on.hide({ id }));
   expect(await upload).toMatchObject(deleted);
@@ -104,13 +104,13 @@ test('a sound picture that is deleted while its upload waits is refused with the
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
-test('a sound picture that is deleted, and finished before its upload has noticed, is refused just so', async () => {
+test('reports image_deleted also if the job finishes before the deletion is noticed', async () => {
   const { upload, release } = await uploadDeleted(await freshPicture(), (on, id) => on.hide({ id }));
   release();
   expect(await upload).toMatchObject(deleted);
 });
 
-test('an upload that waits for the same bytes of another sender, whose image is deleted, is taken in as new', async () => {
+test('ingests an upload as new if the image that it waits for is deleted', async () => {
   const bytes = await freshPicture();
   const { rig, begun, release } = await makeHeldRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);
@@ -123,7 +123,7 @@ test('an upload that waits for the same bytes of another sender, whose image is 
   expect(await first).toMatchObject(deleted);
 });
 
-test('an upload that waits for the same broken bytes of another process is refused with its reason', async () => {
+test('rejects uploads that wait for the same broken bytes in another process, with the reason', async () => {
   const bytes = await brokenPicture();
   const { rig, begun, release } = await makeHeldRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);

@@ -1,8 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
-import { makeCompletionEvents } from '../../src/services/completion-events.ts';
-import { makeWaitForImage } from '../../src/services/wait-for-image.ts';
+import { describe, expect, test } from 'vitest';
+import { AppError } from '../../src/errors.ts';
+import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
 import { freshPicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
@@ -14,11 +14,11 @@ async function pending(rig: Rig): Promise<number> {
   return (await rig.upload(await freshPicture(), { mode: 'queued' })).image.id;
 }
 
-/** Waits as another process would: nobody tells it anything, it has to look. */
+/** Waits like another process: without events, by polling only. */
 const elsewhere = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
-test('an image that is not ready in time is answered as it stands', async () => {
+test('returns an unfinished image at the time limit', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   const began = performance.now();
@@ -28,7 +28,7 @@ test('an image that is not ready in time is answered as it stands', async () => 
   expect(took).toBeLessThan(2_000);
 });
 
-test('the wait ends as soon as the work does', async () => {
+test('resolves as soon as the job ends', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   const waiting = rig.waitForImage(id, 20_000);
@@ -38,7 +38,7 @@ test('the wait ends as soon as the work does', async () => {
   expect(performance.now() - looked).toBeLessThan(200);
 });
 
-test('work of another process is seen as well', async () => {
+test('notices a job that another process has finished', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   const waiting = elsewhere(rig)(id, 20_000);
@@ -46,7 +46,7 @@ test('work of another process is seen as well', async () => {
   expect(await waiting).toMatchObject({ id, status: 'completed' });
 });
 
-test('a failure has the same code and reason wherever the work was done', async () => {
+test('reports the same code and reason whichever process ran the job', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
@@ -67,18 +67,54 @@ test('a failure has the same code and reason wherever the work was done', async 
   await rm(rig.pathOf('renditions'));
 });
 
-test('a failure without a code of ours is still a failure with its reason', async () => {
+test('reports the reason of a failure with an unknown code', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   await rig.jobs.recordFailure(await claimOne(database), attemptOf('lease-lost'), { state: 'failed' });
   await expect(elsewhere(rig)(id, 20_000)).rejects.toMatchObject({ message: 'A lease-lost failure.' });
 });
 
-test('an image that goes away ends the wait', async () => {
+test('rejects when the image is deleted', async () => {
   const rig = await makeRig(engines);
   const id = await pending(rig);
   const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
   await rig.hide({ id });
   await waiting;
+});
+
+describe('completion events', () => {
+  const error = new AppError('picture_damaged', 'No.');
+
+  test('notifies all listeners of an image, and no others', async () => {
+    const completionEvents = makeCompletionEvents();
+    const [first, second, other] = [
+      completionEvents.listen(1),
+      completionEvents.listen(1),
+      completionEvents.listen(2),
+    ];
+    completionEvents.publish(1, { error });
+    expect(await Promise.all([first.completion, second.completion])).toEqual([{ error }, { error }]);
+    expect(await Promise.race([other.completion, Promise.resolve('nothing')])).toBe('nothing');
+  });
+
+  test('does not notify listeners that came too late or have stopped', async () => {
+    const completionEvents = makeCompletionEvents();
+    const stopped = completionEvents.listen(1);
+    stopped.stop();
+    completionEvents.publish(1, { error });
+    const late = completionEvents.listen(1);
+    for (const { completion } of [stopped, late]) {
+      expect(await Promise.race([completion, Promise.resolve('nothing')])).toBe('nothing');
+    }
+  });
+
+  test('keeps notifying the other listeners when one stops', async () => {
+    const completionEvents = makeCompletionEvents();
+    const [leaving, staying] = [completionEvents.listen(1), completionEvents.listen(1)];
+    leaving.stop();
+    leaving.stop();
+    completionEvents.publish(1, { error });
+    expect(await staying.completion).toEqual({ error });
+  });
 });

@@ -12,7 +12,7 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 const engines = await useEngines();
 const queued = { mode: 'queued' } as const;
 
-/** A worker over the rig's parts, stopped when the test ends. */
+/** A worker over a rig, stopped after the test. */
 function workerOf(rig: Rig, capacity = 2, kind: JobKind = 'derive') {
   const worker = makeWorker({ ...rig, kind, capacity, leaseSeconds: 60 });
   onTestFinished(() => worker.stop());
@@ -27,7 +27,7 @@ async function uploadSlow(rig: Rig, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await rig.upload(await freshPicture('slow'), queued);
 }
 
-test('due jobs are taken at the start and all of them are done', async () => {
+test('runs all due jobs at the start', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 7; i++) await rig.upload(await freshPicture(), queued);
   workerOf(rig).start();
@@ -35,7 +35,7 @@ test('due jobs are taken at the start and all of them are done', async () => {
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
 });
 
-test('a worker takes jobs of its own kind only', async () => {
+test('claims only jobs of its own kind', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await freshPicture());
@@ -49,7 +49,7 @@ test('a worker takes jobs of its own kind only', async () => {
   await expect.poll(async () => (await rig.image(image.id))?.status, { timeout: 5_000 }).toBe('completed');
 });
 
-test('no more jobs are in hand at once than the worker’s capacity', async () => {
+test('runs no more jobs at once than its capacity', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 5);
   workerOf(rig, 2).start();
@@ -61,7 +61,7 @@ test('no more jobs are in hand at once than the worker’s capacity', async () =
   expect(most).toBe(2);
 });
 
-test('a wake-up is followed at once, before the next poll', async () => {
+test('claims at once on a wake-up, before the next poll', async () => {
   const rig = await makeRig(engines);
   workerOf(rig).start();
   await sleep(50);
@@ -71,17 +71,17 @@ test('a wake-up is followed at once, before the next poll', async () => {
   expect(performance.now() - began).toBeLessThan(800);
 });
 
-test('a job that nobody announced is found by polling', async () => {
+test('finds a job by polling if there was no wake-up', async () => {
   const rig = await makeRig(engines);
   const other = await makeRig(engines);
   workerOf(rig).start();
   await sleep(50);
-  // Another process wakes its own workers only.
+  // The queue in this process does not receive wake-ups of another one.
   await other.upload(await freshPicture(), queued);
   await expect.poll(() => inState('pending'), { timeout: 3_000 }).toBe(0);
 });
 
-test('stopping waits for the jobs in hand and takes no more', async () => {
+test('waits for running jobs and claims no more when it stops', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 4);
   const worker = workerOf(rig, 2);
@@ -99,7 +99,7 @@ test('stopping waits for the jobs in hand and takes no more', async () => {
   expect(await inState('pending')).toBe(2);
 });
 
-test('stopping in the middle of a claim leaves no job in hand', async () => {
+test('leaves no job running when it stops during a claim', async () => {
   const rig = await makeRig(engines);
   await uploadSlow(rig, 2);
   const worker = workerOf(rig, 2);
@@ -108,7 +108,7 @@ test('stopping in the middle of a claim leaves no job in hand', async () => {
   expect(await inState('processing')).toBe(0);
 });
 
-test('a database that is away for a while costs nothing but time, and two lines in the log', async () => {
+test('continues after the database was unavailable, and logs two lines', async () => {
   const rig = await makeRig(engines);
   await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
   workerOf(rig).start();
@@ -122,7 +122,7 @@ test('a database that is away for a while costs nothing but time, and two lines 
   await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
 });
 
-test('two workers on the same jobs do each of them once', async () => {
+test('runs each job once with two workers', async () => {
   const [one, two] = [await makeRig(engines), await makeRig(engines)];
   const shared = { ...two, storage: one.storage, runJob: one.runJob };
   for (let i = 0; i < 10; i++) await one.upload(await freshPicture(), queued);
@@ -133,7 +133,7 @@ test('two workers on the same jobs do each of them once', async () => {
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });
 
-/** A worker whose wake-ups the test makes itself. */
+/** A worker that the test wakes up itself. */
 function wokenByHand(rig: Rig, capacity = 1) {
   let look = () => Promise.resolve();
   const queue: Pick<WorkQueue, 'onWake'> = {
@@ -151,7 +151,7 @@ function wokenByHand(rig: Rig, capacity = 1) {
 const isPending = async (promise: Promise<void>): Promise<boolean> =>
   Promise.race([promise.then(() => false), sleep(20).then(() => true)]);
 
-test('a look ends when jobs were claimed or none was found, and with no free place not before there is one', async () => {
+test('resolves a wake-up after a claim, and not before there is free capacity', async () => {
   const rig = await makeRig(engines);
   const { look } = wokenByHand(rig);
   await look();
@@ -166,7 +166,7 @@ test('a look ends when jobs were claimed or none was found, and with no free pla
   expect(await inState('pending')).toBe(0);
 });
 
-test('looks that come during a claim are answered by a later one', async () => {
+test('resolves wake-ups that arrive during a claim after a later one', async () => {
   const rig = await makeRig(engines);
   const { look } = wokenByHand(rig);
   const first = look();
@@ -175,7 +175,7 @@ test('looks that come during a claim are answered by a later one', async () => {
   expect(await inState('pending')).toBe(0);
 });
 
-test('looks wait while the database is away, and end when the worker stops', async () => {
+test('holds wake-ups while the database is unavailable, and resolves them when it stops', async () => {
   const rig = await makeRig(engines);
   const { worker, look } = wokenByHand(rig);
   await look();

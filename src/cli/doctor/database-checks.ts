@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { openDatabase, openStorage } from '../../app/open-engines.ts';
 import { makeApiClient } from '../api-client.ts';
+import { exitOnFailure } from '../stop-signals.ts';
 import { attempt, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
@@ -9,8 +10,7 @@ import type { Database } from '../../db/database.ts';
 import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
 import { makeInstallationQueries } from '../../db/installation.ts';
 import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
-import { migrate } from '../../db/engine/migrate.ts';
-import { readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
+import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
 import { describeIdleness } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
@@ -80,7 +80,11 @@ const unreachableRemedy =
 /** Checks server, schema, permissions and pgvector. Does not migrate: a check must not change a database in use. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
   const withoutWaiting = { ...config, database: { ...config.database, waitMs: 0 } };
-  const opening = openDatabase(withoutWaiting, await makeLogger({ ...config.log, level: 'silent' }));
+  const opening = openDatabase(
+    withoutWaiting,
+    await makeLogger({ ...config.log, level: 'silent' }),
+    exitOnFailure,
+  );
   const database = await opening.catch(() => undefined);
   if (!database) return [await attempt('database', '', unreachableRemedy, () => opening)];
   try {

@@ -6,9 +6,8 @@ import { checkPrivacy, checkStorage } from './storage-checks.ts';
 import type { Output } from '../terminal.ts';
 import type { Config } from '../../config.ts';
 import { decoderFloor, installedDecoder } from '../../imaging/library-version.ts';
-import { isAtLeast } from '../../model/versions.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
-import { version } from '../../version.ts';
+import { isAtLeast, version } from '../../version.ts';
 
 /** Runs `vitrine doctor`: checks everything that Vitrine needs and suggests fixes. Returns the exit code. */
 export async function diagnose(config: Config, output: Output): Promise<number> {

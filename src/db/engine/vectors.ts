@@ -1,4 +1,4 @@
-import { isAtLeast } from '../../model/versions.ts';
+import { isAtLeast } from '../../version.ts';
 import type { RunScript } from '../database.ts';
 import { codeOf } from './database-errors.ts';
 

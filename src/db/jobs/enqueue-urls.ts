@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { DuplicateHandling } from '../../model/duplicates.ts';
+import type { DuplicateHandling } from '../../model/import.ts';
 import type { ImportOutcome } from '../../model/import.ts';
 import type { DueJob, JobState } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { JobState } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
-import type { TenantUsage, OverallUsage } from '../../model/usage.ts';
+import type { TenantUsage, OverallUsage } from '../../model/tenant.ts';
 import type { Database } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 

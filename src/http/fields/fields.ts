@@ -3,7 +3,7 @@ import { AppError } from '../../errors.ts';
 import { type ImageRef, parseImageReference, referenceForm } from '../../model/image.ts';
 import type { SimilarityOptions } from '../../model/similarity.ts';
 import { defaultTenant, isTenantName, tenantName } from '../../model/tenant.ts';
-import { describeReferenceFault, newReferenceName, referenceName } from '../../services/reference-name.ts';
+import { describeReferenceFault, newReferenceName, referenceName } from '../../services/references.ts';
 import type { HttpConfig } from '../surface.ts';
 import { quoteValue } from './validation.ts';
 

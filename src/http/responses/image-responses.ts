@@ -4,9 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import parseRange from 'range-parser';
 import { AppError } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
-import type { Redirect } from '../../services/redirect-to-storage.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
-import type { RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
+import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
 /** For addresses with the current recipe version: their content never changes. */
 const immutable = 'public, max-age=31536000, immutable';

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { AppError } from '../../errors.ts';
 import { parseImageReference, referenceForm } from '../../model/image.ts';
 import { tenantField } from '../fields/fields.ts';
 import { offsetPageFields } from '../fields/pages.ts';
@@ -78,9 +77,7 @@ export const importRoutes: Surface = (app, { services }) => {
     async (request) => {
       const { id } = request.params;
       const page = { limit: request.query.limit ?? pageSize, offset: request.query.offset ?? 0 };
-      const report = await services.findImport(principalOf(request), id, page);
-      if (report) return progressRecord(report, page);
-      throw new AppError('import_not_found', `There is no import ${'id' in id ? id.id : id.uuid}.`);
+      return progressRecord(await services.findImport(principalOf(request), id, page), page);
     },
   );
 };

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { AppError } from '../../errors.ts';
 import { jobKinds, jobStates } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { ImageRef } from '../../model/image.ts';
@@ -92,10 +91,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       },
     },
     async (request) => {
-      const { id } = request.params;
-      const job = await services.jobs.find(principalOf(request), id);
-      if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
-      return jobWithHistoryRecord(job);
+      return jobWithHistoryRecord(await services.jobs.find(principalOf(request), request.params.id));
     },
   );
 
@@ -117,7 +113,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       },
     },
     async (request) =>
-      jobWithHistoryRecord(await services.retryJobs.one(principalOf(request), request.params.id)),
+      jobWithHistoryRecord(await services.jobs.retry(principalOf(request), request.params.id)),
   );
 
   app.post(
@@ -137,7 +133,7 @@ export const jobRoutes: Surface = (app, { services }) => {
     },
     async (request) => {
       const { code, failure_class: failureClass, tenant } = readJsonBody(request, filterBody);
-      return { retried: await services.retryJobs.all(principalOf(request), { code, failureClass, tenant }) };
+      return { retried: await services.jobs.retryAll(principalOf(request), { code, failureClass, tenant }) };
     },
   );
 };

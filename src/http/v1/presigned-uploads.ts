@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
-import type { UploadOffer } from '../../services/offer-upload.ts';
+import type { PresignedUpload } from '../../services/presigned-uploads.ts';
 import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
@@ -62,14 +62,24 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const { size_bytes: bytes, filename, tenant } = readJsonBody(request, offerBody);
-      const offer = await services.offerUpload(principalOf(request), { bytes, filename, tenantName: tenant });
+      const offer = await services.presignUpload(principalOf(request), {
+        bytes,
+        filename,
+        tenantName: tenant,
+      });
       // Anyone who knows the URL can upload a file.
       return reply.code(201).header('cache-control', 'no-store').send(offerRecord(offer));
     },
   );
 };
 
-function offerRecord({ id, url, headers, expiresAt, maxBytes }: UploadOffer): z.output<typeof offerSchema> {
+function offerRecord({
+  id,
+  url,
+  headers,
+  expiresAt,
+  maxBytes,
+}: PresignedUpload): z.output<typeof offerSchema> {
   return {
     id,
     url,

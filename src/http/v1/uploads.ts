@@ -105,7 +105,7 @@ async function addPresigned({ services }: SurfaceParts, request: PictureRequest,
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.takeInUpload(principalOf(request), upload));
+  return sendIngested(reply, await services.ingestPresigned(principalOf(request), upload));
 }
 
 async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { OverallUsage, TenantUsage } from '../../model/usage.ts';
+import type { OverallUsage, TenantUsage } from '../../model/tenant.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
-import { tenantUsage } from '../tenant-usage.ts';
 import { usageExample } from './examples.ts';
 
 /** Schema of image counts by status. */
@@ -71,8 +70,7 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
         ),
       },
     },
-    async (request) =>
-      tenantUsageRecord(await tenantUsage(usage, principalOf(request), request.params.tenant)),
+    async (request) => tenantUsageRecord(await usage.tenant(principalOf(request), request.params.tenant)),
   );
 };
 

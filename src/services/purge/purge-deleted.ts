@@ -12,37 +12,37 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** What is to be purged. */
+/** Selects deleted images to purge. */
 export interface DeletedPurge {
   readonly dryRun: boolean;
-  /** Tokens that confirm it, if required; a dry run needs none. */
+  /** Tokens that confirm the purge. A dry run needs none. */
   readonly confirmTokens?: readonly string[];
-  /** Images that were deleted at least this long ago. */
+  /** Minimum time since the deletion. */
   readonly days: number;
 }
 
-/** What a purge of deleted images would remove, or removed. */
+/** What a purge of deleted images removed; for a dry run, what it would remove. */
 export interface DeletedPurgeReport extends PurgeTally {
   readonly dryRun: boolean;
   readonly cutoff: Date;
-  /** Renditions that are older than the cutoff, of living images too. */
+  /** Renditions made before the cutoff, including those of images that are not deleted. */
   readonly renditionsFound: number;
-  /** Of these, those whose image was deleted before the cutoff. */
+  /** Those among them whose image was deleted before the cutoff. */
   readonly renditionsToDelete: number;
   readonly imagesToDelete: number;
-  /** What removing all of them would free, as it was found before. */
+  /** Disk space that the purge would free, calculated before it starts. */
   readonly bytesToDelete: number;
-  /** Deleted images that are left because the time of one call was over; call again. */
+  /** Images that were not purged because the time limit of a call was reached. Call again for these. */
   readonly remaining: number;
 }
 
 /**
- * Phase two of deletion: removes images that were deleted long enough ago, with the files that no other image uses.
- * @throws {AppError} `purge_refused` if confirmation is required and missing
+ * Purges (hard) images that were deleted long enough ago, and the files that no other image uses.
+ * @throws {AppError} `purge_refused` if confirmation is required and missing.
  */
 export type PurgeDeleted = (principal: Principal, purge: DeletedPurge) => Promise<DeletedPurgeReport>;
 
-/** Candidates that are looked up at once while they are removed. */
+/** Candidates per query. */
 const pageSize = 200;
 
 /** @see PurgeDeleted */
@@ -56,8 +56,8 @@ export function makePurgeDeleted({
     if (!dryRun) confirmPurge(principal, { scope: 'deleted', tokens: confirmTokens });
     const { tenantId } = principal;
     const { images, bytes, ...figures } = await purging.deletedFigures(tenantId, days);
-    const found = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
-    if (dryRun) return { ...found, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
+    const planned = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
+    if (dryRun) return { ...planned, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
       (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },
@@ -67,6 +67,6 @@ export function makePurgeDeleted({
       `a purge removed ${tally.images} deleted images`,
     );
     const remaining = isComplete ? 0 : (await purging.deletedFigures(tenantId, days)).images;
-    return { ...found, ...tally, remaining };
+    return { ...planned, ...tally, remaining };
   };
 }

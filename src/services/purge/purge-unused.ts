@@ -3,7 +3,7 @@ import type { TenantQueries } from '../../db/tenants.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, whoCalled } from '../../model/principal.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
-import { findTenant } from '../find-tenant.ts';
+import { findTenant } from '../tenants.ts';
 import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
@@ -15,40 +15,40 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** What is to be purged. */
+/** Selects unused images to purge. */
 export interface UnusedPurge {
   readonly dryRun: boolean;
-  /** Tokens that confirm it; a dry run needs none. */
+  /** Tokens that confirm the purge. A dry run needs none. */
   readonly confirmTokens?: readonly string[];
-  /** One tenant's images only. */
+  /** Restricts the purge to one tenant. */
   readonly tenantName?: string | undefined;
-  /** Images that are younger stay. */
+  /** Younger images are kept. */
   readonly minAgeDays: number;
 }
 
-/** What a purge of unused images would remove, or removed. */
+/** What a purge of unused images removed; for a dry run, what it would remove. */
 export interface UnusedPurgeReport extends PurgeTally {
   readonly dryRun: boolean;
   /** At most 1,000. */
   readonly candidates: readonly PurgeCandidate[];
   readonly candidatesTotal: number;
-  /** Candidates that are left because the time of one call was over; call again. */
+  /** Candidates that were not purged because the time limit of a call was reached. Call again for these. */
   readonly remaining: number;
-  /** Sentences, such as that a tenant has never used references. */
+  /** Sentences, such as that a tenant has never added references. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Removes images that nobody uses, with their files: completed and failed ones without a reference. Images in work are
- * never taken, nor imports that never got an original: they hold no file. Each is looked at again at the moment of its removal.
+ * Purges (hard) completed and failed images without references, and their files. Skips images that are being processed,
+ * and imports without an original, which have no files. Each image is checked again in the transaction that removes it.
  * @throws {AppError} `purge_refused` unless it is confirmed; `tenant_not_found`.
  */
 export type PurgeUnused = (principal: Principal, purge: UnusedPurge) => Promise<UnusedPurgeReport>;
 
-/** Candidates that a report lists. */
-const listedCandidates = 1_000;
+/** Maximum number of candidates in a report. */
+const maxListed = 1_000;
 
-/** Candidates that are looked up at once while they are removed. */
+/** Candidates per query. */
 const pageSize = 200;
 
 /** @see PurgeUnused */
@@ -56,15 +56,15 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
   const { purging, removeImages, logger } = deps;
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
     if (!dryRun) deps.confirmPurge(principal, { scope: 'unused', tokens: confirmTokens });
-    const filter = { tenantId: await scopeOf(deps, principal, tenantName), minAgeDays };
-    const candidates = await purging.unused(filter, { limit: listedCandidates });
-    const found = {
+    const filter = { tenantId: await tenantIdOf(deps, principal, tenantName), minAgeDays };
+    const candidates = await purging.unused(filter, { limit: maxListed });
+    const planned = {
       dryRun,
       candidates,
       candidatesTotal: await purging.countUnused(filter),
-      warnings: await warn(deps, filter),
+      warnings: await warningsOf(deps, filter),
     };
-    if (dryRun) return { ...found, ...nothing, remaining: 0 };
+    if (dryRun) return { ...planned, ...nothing, remaining: 0 };
     const removal = await removeImages((after) => purging.unused(filter, { limit: pageSize, after }), {
       unusedForDays: minAgeDays,
     });
@@ -73,13 +73,14 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
       { ...tally, tenant: tenantName ?? 'all', ...whoCalled(principal) },
       `a purge removed ${tally.images} unused images`,
     );
-    return { ...found, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
+    return { ...planned, ...tally, remaining: isComplete ? 0 : await purging.countUnused(filter) };
   };
 }
 
 const nothing: PurgeTally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] };
 
-async function scopeOf(
+/** Returns `null` for all tenants. */
+async function tenantIdOf(
   { tenants }: Dependencies,
   principal: Principal,
   tenantName: string | undefined,
@@ -88,7 +89,7 @@ async function scopeOf(
   return (await findTenant(tenants, principal, tenantName)).id;
 }
 
-async function warn({ purging }: Dependencies, { tenantId }: UnusedFilter): Promise<string[]> {
+async function warningsOf({ purging }: Dependencies, { tenantId }: UnusedFilter): Promise<string[]> {
   const names = await purging.tenantsWithoutReferences(tenantId);
   return names.map(
     (name) =>

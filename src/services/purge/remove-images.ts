@@ -14,30 +14,31 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** The next candidates after one that was handled; an empty page is the end. */
+/** Returns the candidates after the given one. An empty page is the end. */
 type NextPage = (after: PurgeCandidate | undefined) => Promise<readonly PurgeCandidate[]>;
 
-/** What a run of removals did; `isComplete` is false when its time was over before the candidates were. */
+/** The result of a removal. */
 export interface Removal extends PurgeTally {
+  /** False if the time limit was reached before the last candidate. */
   readonly isComplete: boolean;
 }
 
-/** A request that takes longer is cut by proxies, and its report is lost: the caller asks again for the rest. */
-const timeOfOneCallMs = 45_000;
+/** Proxies would cut a longer request, and its report would be lost. The caller calls again for the rest. */
+const timeLimitMs = 45_000;
 
-/** Errors that a report names; all of them stand in the log. */
-const reportedErrors = 100;
+/** Maximum number of errors in a report. The log has all of them. */
+const maxErrors = 100;
 
 /**
- * Removes images for one reason: rows first, in a transaction that looks at the reason again, then the files that no row
- * names any more. A failure is reported, and the rest goes on.
+ * Removes images: first the rows, in a transaction that checks the reason again, then the files that no row names any more.
+ * Failures are reported and do not stop the removal.
  */
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 
 /** @see RemoveImages */
 export function makeRemoveImages(deps: Dependencies): RemoveImages {
   return async (nextPage, reason) => {
-    const deadline = performance.now() + timeOfOneCallMs;
+    const deadline = performance.now() + timeLimitMs;
     const tally = { images: 0, renditions: 0, files: 0, bytes: 0, errors: [] as string[] };
     let last: PurgeCandidate | undefined;
     for (;;) {
@@ -68,11 +69,11 @@ async function removeImage(
     deps.cache.forget(candidate);
     for (const file of removed.files) await removeFile(deps, file, tally);
   } catch (error) {
-    note(deps, tally, `Image ${candidate.id} could not be removed; it stays as it was.`, error);
+    addError(deps, tally, `Image ${candidate.id} could not be removed; it is unchanged.`, error);
   }
 }
 
-/** Nobody can record the file's content while it goes; one that was recorded again in the meantime stays. */
+/** Holds the lock of the content, so that an upload cannot record it meanwhile. Keeps a file that was recorded again. */
 async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
   const file = parseKey(key);
   if (!file) return;
@@ -81,7 +82,7 @@ async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally
     tally.files++;
     tally.bytes += bytes;
   } catch (error) {
-    note(
+    addError(
       deps,
       tally,
       `The file ${key} could not be removed; the sweep for orphaned files tries again.`,
@@ -90,7 +91,7 @@ async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally
   }
 }
 
-function note({ logger }: Dependencies, tally: Tally, sentence: string, error: unknown): void {
+function addError({ logger }: Dependencies, tally: Tally, sentence: string, error: unknown): void {
   logger.error({ err: error }, sentence);
-  if (tally.errors.length < reportedErrors) tally.errors.push(sentence);
+  if (tally.errors.length < maxErrors) tally.errors.push(sentence);
 }

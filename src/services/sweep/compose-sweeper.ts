@@ -1,13 +1,12 @@
+import type { Config } from '../../config.ts';
 import type { Queries } from '../../db/queries.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { Brake } from './brake.ts';
-import { makeForgetRows, type Retention } from './forget-rows.ts';
-import { makeTakeOverLostLeases, type TakeOverLostLeases } from './lost-leases.ts';
-import { makeFindMissingOriginals } from './missing-originals.ts';
-import { makeSweepOrphans } from './orphans.ts';
+import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
+import { makeForgetRows } from './forget-rows.ts';
+import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
 
@@ -19,32 +18,28 @@ interface Dependencies {
   readonly storage: Storage;
   readonly staging: Staging;
   readonly queue: WorkQueue;
-  readonly brake: Brake;
-  readonly retention: Retention;
+  readonly config: {
+    readonly storage: Pick<Config['storage'], 'sweepLimit'>;
+    readonly retention: Config['retention'];
+  };
   readonly logger: Logger;
 }
 
-/** The sweeper with all of its passes, and the pass that a start makes at once. */
-export function composeSweeper({
-  queries,
-  storage,
-  staging,
-  queue,
-  brake,
-  retention,
-  logger,
-}: Dependencies): {
+/** Wires the sweeper and its passes. `takeOverLostLeases` is also called once at start. */
+export function composeSweeper({ queries, storage, staging, queue, config, logger }: Dependencies): {
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
   const { expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
+  const { retention } = config;
+  const { sweepLimit } = config.storage;
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
     forgetRows: makeForgetRows({ expiredRows, retention, logger }),
-    sweepOrphans: makeSweepOrphans({ storedFiles, storage, brake, logger }),
+    sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
-    findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, brake, logger }),
+    findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),
     installation,
     usage,
     staging,

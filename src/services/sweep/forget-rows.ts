@@ -1,21 +1,14 @@
+import type { Config } from '../../config.ts';
 import type { ExpiredRowQueries } from '../../db/purge/expired-rows.ts';
 import type { Logger } from '../../model/logger.ts';
 
-/** Retention of rows that nothing needs any more, in days. */
-export interface Retention {
-  readonly completedJobDays: number;
-  readonly failedJobDays: number;
-  readonly importDays: number;
-  readonly emptyTenantDays: number;
-}
-
 interface Dependencies {
   readonly expiredRows: ExpiredRowQueries;
-  readonly retention: Retention;
+  readonly retention: Config['retention'];
   readonly logger: Logger;
 }
 
-/** Removes expired rows: finished jobs, imports with the images that never received a picture, and empty tenants. */
+/** Removes expired rows: finished jobs, imports and their images without a picture, and empty tenants. */
 export interface ForgetRows {
   jobs(): Promise<void>;
   imports(): Promise<void>;
@@ -24,8 +17,8 @@ export interface ForgetRows {
 
 /** @see ForgetRows */
 export function makeForgetRows({ expiredRows, retention, logger }: Dependencies): ForgetRows {
-  const report = (forgotten: number, what: string, days: number) => {
-    if (forgotten > 0) logger.info({ forgotten }, `${forgotten} ${what} were forgotten after ${days} days`);
+  const report = (removed: number, what: string, days: number) => {
+    if (removed > 0) logger.info({ removed }, `${removed} ${what} were removed after ${days} days`);
   };
   return {
     async jobs() {

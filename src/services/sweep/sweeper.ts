@@ -4,10 +4,9 @@ import type { UsageQueries } from '../../db/usage/usage.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { TakeOverLostLeases } from '../leases.ts';
 import type { ForgetRows } from './forget-rows.ts';
-import type { TakeOverLostLeases } from './lost-leases.ts';
-import type { FindMissingOriginals } from './missing-originals.ts';
-import type { SweepOrphans } from './orphans.ts';
+import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
 import type { CorrectUsage } from './usage-drift.ts';
 
 interface Dependencies {
@@ -23,21 +22,21 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Repairs what crashes leave behind, on a timetable. */
+/** Removes expired data and repairs what crashes leave behind, on a schedule. */
 export interface Sweeper {
   start(): void;
-  /** Makes each pass that is due now, or the frequent ones only, for a process that is not always there. Never fails. */
+  /** Runs the frequent passes, or all passes that are due, for a short-lived process. Never rejects. */
   once(which: 'frequent' | 'all'): Promise<void>;
-  /** Stops the timetable and waits for a pass that runs. */
+  /** Stops the schedule and waits for running passes. */
   stop(): Promise<void>;
 }
 
 interface Pass {
   readonly name: string;
-  /** Pause before the first pass; short enough that a server which starts anew each night still makes it. */
+  /** Delay of the first pass. Short enough for a server that restarts every night. */
   readonly firstMs: number;
   readonly everyMs: number;
-  /** Looks at all data: of several processes one makes it. */
+  /** Only one of several processes runs it: it reads all data. */
   readonly isShared?: boolean;
   readonly run: () => Promise<unknown>;
 }
@@ -46,10 +45,10 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Passes with a shorter pause are frequent: they cost a query when there is nothing to do. */
+/** Passes with a shorter interval are frequent: they cost a query when there is nothing to do. */
 const frequentMs = 60 * second;
 
-/** Longer than any upload may take to arrive, here or in the store. */
+/** No upload takes longer to arrive, here or in the store. */
 const uploadAgeMs = day;
 
 const daily = { firstMs: hour, everyMs: day, isShared: true };
@@ -59,7 +58,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
   const passes: readonly Pass[] = [
     {
       name: 'lost leases',
-      // At once: whoever starts may take the place of the one that was lost.
+      // At once: this process may replace one that crashed.
       firstMs: second / 2,
       everyMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
@@ -89,11 +88,11 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       if (isShared && !(await deps.installation.beginPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
-      deps.logger.error({ err: error }, `the sweep for ${name} failed; it is tried again later`);
+      deps.logger.error({ err: error }, `the sweep for ${name} failed; it runs again later`);
     }
   }
 
-  /** A pass begins a full pause after the one before has ended, so slow ones never pile up. */
+  /** A pass starts a full interval after the previous one has ended, so slow passes never overlap. */
   async function repeat(pass: Pass): Promise<void> {
     let ready = await pause(pass.firstMs, stopping.signal);
     while (ready) {
@@ -118,7 +117,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
   };
 }
 
-/** Waits; false when the wait was ended early. */
+/** Waits for `milliseconds`. Returns false if `signal` aborts. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<boolean> {
   try {
     await sleep(milliseconds, undefined, { signal, ref: false });

@@ -7,7 +7,7 @@ interface Dependencies {
 }
 
 /**
- * Recounts usage from the rows, tenant by tenant, and corrects and reports counters that differ, which is always a bug.
+ * Recounts the usage of every tenant from the rows. Corrects and reports counters that differ, which is always a bug.
  * Returns the number of wrong counters.
  */
 export type CorrectUsage = () => Promise<number>;
@@ -23,12 +23,12 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
       const tenants = await recounting.tenantsAfter(last, pageSize);
       for (const { id, name } of tenants) {
         last = id;
-        // Owners first: the bytes of a file are counted with its owner.
+        // Owners first: the bytes of a file are counted for its owner.
         const images = await recounting.assignOwnersOf(id);
         if (images > 0)
           logger.error(
             { tenant: name, images },
-            `${images} images of the tenant ${name} showed a file that not exactly one image owned; repaired`,
+            `${images} images of the tenant ${name} used a file that did not have exactly one owner; repaired`,
           );
         for (const drift of await recounting.correctUsage(id)) {
           corrected++;
@@ -44,6 +44,6 @@ function report(logger: Logger, tenant: string, { kind, preset, counted, real }:
   const what = kind === 'image' ? 'images' : `renditions "${preset}"`;
   logger.error(
     { tenant, kind, preset, counted, real },
-    `the usage of the tenant ${tenant} counted ${counted.count} ${what} of ${counted.bytes} bytes, and there are ${real.count} of ${real.bytes}; corrected`,
+    `the usage of the tenant ${tenant} was ${counted.count} ${what} with ${counted.bytes} bytes instead of ${real.count} with ${real.bytes}; corrected`,
   );
 }

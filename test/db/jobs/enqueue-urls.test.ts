@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
-import { type DuplicateHandling, duplicateHandlings } from '../../../src/model/duplicates.ts';
+import { type DuplicateHandling, duplicateHandlings } from '../../../src/model/import.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { hashOf } from '../../support/inner/records.ts';

@@ -15,7 +15,7 @@ const rowIds = async () =>
 const bytesOf = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
   image.renditions.reduce((sum, made) => sum + made.bytes, image.originalBytes ?? 0);
 
-test('a dry run tells what a purge would remove, and removes nothing', async () => {
+test('reports what a purge would remove in a dry run, without removing anything', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [gone, living] = [await add(), await add()];
   await rig.hide({ id: gone.id });
@@ -37,7 +37,7 @@ test('a dry run tells what a purge would remove, and removes nothing', async () 
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
-test('a purge removes what the dry run told, and leaves what lives', async () => {
+test('removes what the dry run reported, and keeps images that are not deleted', async () => {
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
   const [gone, living] = [await add(), await add()];
   await rig.hide({ id: gone.id });
@@ -58,7 +58,7 @@ test('a purge removes what the dry run told, and leaves what lives', async () =>
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ imagesToDelete: 0, images: 0, bytes: 0 });
 });
 
-test('what was deleted not long enough ago stays, and can be restored', async () => {
+test('keeps images that were deleted too recently, and they can be restored', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [old, young] = [await add(), await add()];
   for (const { id } of [old, young]) await rig.hide({ id });
@@ -71,7 +71,7 @@ test('what was deleted not long enough ago stays, and can be restored', async ()
   expect(await rig.image(young.id)).toMatchObject({ renditions: young.renditions });
 });
 
-test('an image in use that was deleted by force is purged like any other', async () => {
+test('purges an image in use that was deleted by force', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const { id } = await add();
   await rig.references.add(id, 'page');
@@ -80,7 +80,7 @@ test('an image in use that was deleted by force is purged like any other', async
   expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
-test('a deleted image in work stays until its job has ended', async () => {
+test('keeps a deleted image until its job has ended', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
   const { image } = await rig.upload(await freshPicture(), { mode: 'queued' });
   await rig.hide({ id: image.id });
@@ -90,7 +90,7 @@ test('a deleted image in work stays until its job has ended', async () => {
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('files that a living image shows stay, readable, until that is purged too', async () => {
+test('keeps files that another image shares until that image is purged, too', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurges(engines);
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
@@ -111,7 +111,7 @@ test('files that a living image shows stay, readable, until that is purged too',
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('content that was uploaded again keeps its files when the deleted image is purged', async () => {
+test('keeps the files of content that was uploaded again after the deletion', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
   const bytes = await freshPicture();
   await rig.hide({ id: (await rig.upload(bytes)).image.id });
@@ -121,7 +121,7 @@ test('content that was uploaded again keeps its files when the deleted image is 
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
-test('a caller that is bound to a tenant purges and counts its own images only', async () => {
+test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
   for (const { id } of [mine, theirs]) await rig.hide({ id });
@@ -130,7 +130,7 @@ test('a caller that is bound to a tenant purges and counts its own images only',
   expect(await rowIds()).toEqual([theirs.id]);
 });
 
-test('a file that cannot be removed is reported, and the rest goes on', async () => {
+test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [stuck, fine] = [await add(), await add()];
   for (const { id } of [stuck, fine]) await rig.hide({ id });

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../../src/model/principal.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
 import { useEngines } from '../../support/inner/rig.ts';
@@ -15,10 +15,10 @@ const rowIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 
 test.each([
-  ['without the token', token, undefined, 'A purge has to be confirmed'],
+  ['without the token', token, undefined, 'A purge must be confirmed'],
   ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
   ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
-])('a purge %s is refused, and removes nothing', async (_how, expected, given, sentence) => {
+])('refuses a purge %s, and removes nothing', async (_how, expected, given, sentence) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
   const { id } = await add();
   const stored = await rig.storedKeys();
@@ -33,7 +33,7 @@ test.each([
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
-test('a dry run needs no token, names the candidates and removes nothing', async () => {
+test('lists the candidates of a dry run, without a token and without removing anything', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: null });
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
@@ -52,7 +52,7 @@ test('a dry run needs no token, names the candidates and removes nothing', async
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
-test('a purge removes rows and files of what nobody uses, and reports them', async () => {
+test('removes rows and files of unused images, and reports them', async () => {
   const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
@@ -80,7 +80,7 @@ test('a purge removes rows and files of what nobody uses, and reports them', asy
   expect(rig.logger.messages('info')).toContain('a purge removed 1 unused images');
 });
 
-test('a purge is narrowed to a tenant and to an age, and warns of tenants without references', async () => {
+test('filters by tenant and age, and warns about tenants without references', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
   expect(await purgeUnused(openPrincipal, { ...real, minAgeDays: 1 })).toMatchObject({ images: 0 });
@@ -97,7 +97,7 @@ test('a purge is narrowed to a tenant and to an age, and warns of tenants withou
   });
 });
 
-test('a caller that is bound to a tenant purges nothing of another', async () => {
+test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
   const bound = { ...openPrincipal, tenantId: mine.tenantId };
@@ -108,7 +108,7 @@ test('a caller that is bound to a tenant purges nothing of another', async () =>
   expect(await rowIds()).toEqual([theirs.id]);
 });
 
-test('a file that cannot be removed is reported, the rest goes on, and the sweep removes it later', async () => {
+test('reports a file that cannot be removed, continues, and leaves it to the sweep', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines);
   const [stuck, fine] = [await add(), await add()];
   const path = rig.pathOf(stuck.originalKey!);
@@ -125,20 +125,20 @@ test('a file that cannot be removed is reported, the rest goes on, and the sweep
   expect(rig.logger.messages('error')).toEqual(report.errors);
 });
 
-test('a stop between rows and files leaves orphans, which the sweep removes', async () => {
+test('leaves orphans to the sweep if it stops between rows and files', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
   const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
-  // The rows are gone and the process is, too.
+  // The process stops after removing the rows.
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
-  const sweep = makeSweepOrphans({ ...rig, brake: { share: 1, count: 100 } });
+  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 100 } });
   expect(await sweep(new Date(Date.now() + 2 * 86_400_000))).toMatchObject({ orphans: 3, removed: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('more images than fit on a page are all removed in one call', async () => {
+test('removes several pages of images in one call', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const { tenantId } = await add();
   await engines.database.runScript(`

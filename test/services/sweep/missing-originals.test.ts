@@ -1,13 +1,13 @@
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
+import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
 import { rowOf } from '../../support/inner/database.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-test('missing and cut originals are marked and reported, whole ones are not, and no row is removed', async () => {
+test('marks and reports missing and truncated originals, and removes no row', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await freshPicture())).image);
@@ -15,7 +15,7 @@ test('missing and cut originals are marked and reported, whole ones are not, and
   await rm(rig.pathOf(missing!.originalKey!));
   await truncate(rig.pathOf(cut!.originalKey!), 10);
   rig.logger.lines.length = 0;
-  const find = makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } });
+  const find = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
   expect(await find()).toBe(2);
   expect((await rig.image(missing!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(cut!.id))?.damagedAt).toBeInstanceOf(Date);
@@ -25,49 +25,49 @@ test('missing and cut originals are marked and reported, whole ones are not, and
     `the original of image ${missing!.id} is missing; the image is marked as damaged`,
     `the original of image ${cut!.id} is cut short; the image is marked as damaged`,
   ]);
-  // What is known to be damaged is reported once.
+  // Known damage is not reported again.
   expect(await find()).toBe(0);
   expect(await rig.storage.stat(cut!.originalKey!)).toBeDefined();
 });
 
-test('an original that is back takes its mark away, and the next sweep is silent about it', async () => {
+test('clears the mark of a restored original, and reports it once', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
-  const find = makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } });
+  const find = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
   expect(await find()).toBe(1);
   await writeFile(path, bytes);
   rig.logger.lines.length = 0;
   expect(await find()).toBe(0);
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
   expect(rig.logger.messages('info')).toEqual([
-    `the original of image ${image.id} is back; the image is not damaged any more`,
+    `the original of image ${image.id} was restored; the image is no longer damaged`,
   ]);
   expect(await find()).toBe(0);
   expect(rig.logger.messages('info')).toHaveLength(1);
 });
 
-test('more rows than fit on a page are all looked at', async () => {
+test('checks several pages of rows', async () => {
   const rig = await makeRig(engines);
   await rig.upload(await freshPicture(), { mode: 'queued' });
   await engines.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
     SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
     FROM images, generate_series(1, 1100) AS n`);
-  const brake = { share: 1, count: 10_000 };
-  expect(await makeFindMissingOriginals({ ...rig, brake })()).toBe(1100);
+  const sweepLimit = { share: 1, count: 10_000 };
+  expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
-test('a storage that is not mounted marks nothing: so much cannot be missing', async () => {
+test('marks nothing if the storage is not mounted', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 22; i++)
     images.push((await rig.upload(await freshPicture(), { mode: 'queued' })).image);
   for (const { originalKey } of images) await rm(rig.pathOf(originalKey!));
   rig.logger.lines.length = 0;
-  await makeFindMissingOriginals({ ...rig, brake: { share: 0.05, count: 10_000 } })();
+  await makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } })();
   expect((await rig.image(images[0]!.id))?.damagedAt).toBeNull();
   expect(rig.logger.messages('error')).toEqual([expect.stringContaining('no image was marked')]);
 });

@@ -2,7 +2,7 @@ import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { originalKey, renditionKey } from '../../../src/storage/keys.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
@@ -11,10 +11,10 @@ import { makeRig, type Rig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 const shop = await makeTenantQueries(engines.database).ensure('shop');
-const brake = { share: 0.05, count: 10_000 };
+const sweepLimit = { share: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-/** Puts a file into the store that no row names, `days` old. */
+/** Stores a file without a row, `days` old. */
 async function leave(rig: Rig, key: string, days = 2): Promise<string> {
   const path = rig.pathOf(key);
   await mkdir(dirname(path), { recursive: true });
@@ -25,20 +25,20 @@ async function leave(rig: Rig, key: string, days = 2): Promise<string> {
 const orphan = (rig: Rig, name: string, days?: number) =>
   leave(rig, originalKey(shop.id, hashOf(name)), days);
 
-test('a file that no row names is removed, once it is older than any upload takes', async () => {
+test('removes a file without a row once it is older than any upload', async () => {
   const rig = await makeRig(engines);
   const young = await orphan(rig, 'young', 0.9);
   const rendition = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
   await orphan(rig, 'old', 1.1);
   await leave(rig, rendition);
   await leave(rig, `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`);
-  const report = await makeSweepOrphans({ ...rig, brake })();
+  const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
   expect(await rig.storedKeys()).toEqual([young]);
   expect(rig.logger.messages()).toEqual(['3 orphaned files were removed']);
 });
 
-test('a file of a row is never removed, however old: not of a waiting, a finished or a deleted image', async () => {
+test('never removes a file of a pending, completed or deleted image', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   await rig.upload(await freshPicture(), { mode: 'queued' });
@@ -47,38 +47,38 @@ test('a file of a row is never removed, however old: not of a waiting, a finishe
   const before = await rig.storedKeys();
   expect(before).toHaveLength(7);
   const inAYear = new Date(Date.now() + 365 * 86_400_000);
-  const report = await makeSweepOrphans({ ...rig, brake })(inAYear);
+  const report = await makeSweepOrphans({ ...rig, sweepLimit })(inAYear);
   expect(report).toEqual({ files: 7, orphans: 0, removed: 0, stopped: false });
   expect(await rig.storedKeys()).toEqual(before);
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('a file that was made by another recipe than the row’s is an orphan, its original is not', async () => {
+test('removes a rendition made by another recipe than the recorded one, but not its original', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   const before = await rig.storedKeys();
   await leave(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ removed: 1 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
   expect(await rig.storedKeys()).toEqual(before);
 });
 
-test('the same content of another tenant protects nothing', async () => {
+test('removes an orphan although another tenant has the same content', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await freshPicture());
   const foreign = await leave(rig, originalKey(image.tenantId + 1, image.contentHash!));
-  await makeSweepOrphans({ ...rig, brake })();
+  await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(await rig.storedKeys()).not.toContain(foreign);
   expect(await rig.storedKeys()).toContain(image.originalKey);
 });
 
-test('a file that Vitrine did not put there is left alone', async () => {
+test("keeps files that are not Vitrine's", async () => {
   const rig = await makeRig(engines);
   const foreign = await leave(rig, 'notes/readme.txt');
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ orphans: 0 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 0 });
   expect(await rig.storedKeys()).toEqual([foreign]);
 });
 
-test('a file that is recorded between the listing and the removal stays', async () => {
+test('keeps a file that is recorded between the listing and the removal', async () => {
   const rig = await makeRig(engines);
   const key = await orphan(rig, 'late');
   // The upload of the same content arrives just before its removal: everything else is the real sweep.
@@ -86,17 +86,17 @@ test('a file that is recorded between the listing and the removal stays', async 
     await recordPending(engines.database, shop.id, 'late');
     return rig.storedFiles.removeUnused(file, remove);
   };
-  const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, brake });
+  const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, sweepLimit });
   expect(await sweep()).toEqual({ files: 1, orphans: 1, removed: 0, stopped: false });
   expect(await rig.storedKeys()).toEqual([key]);
 });
 
-test('a rendition that a job is about to record stays', async () => {
+test('keeps a rendition that a job is about to record', async () => {
   const rig = await makeRig(engines);
   const key = renditionKey(shop.id, hashOf('working'), 'thumb', '0123456789');
   await leave(rig, key);
   await recordPending(engines.database, shop.id, 'working', { leaseSeconds: 60 });
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ orphans: 1, removed: 0 });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 1, removed: 0 });
   expect(await rig.storedKeys()).toEqual([key]);
 });
 
@@ -104,11 +104,11 @@ test.each([
   ['share', { share: 0.05, count: 10_000 }, 21],
   ['number', { share: 1, count: 3 }, 4],
 ])(
-  'too large a %s of orphans stops the sweep: nothing is removed, and the alarm says why',
+  'removes nothing and logs the reason if the %s of orphans exceeds the safety limit',
   async (_by, limit, count) => {
     const rig = await makeRig(engines);
     for (let i = 0; i < count; i++) await orphan(rig, `lost ${i}`);
-    expect(await makeSweepOrphans({ ...rig, brake: limit })()).toEqual({
+    expect(await makeSweepOrphans({ ...rig, sweepLimit: limit })()).toEqual({
       files: count,
       orphans: count,
       removed: 0,
@@ -121,8 +121,8 @@ test.each([
   },
 );
 
-test('a few orphans are removed whatever their share: one file of two is half', async () => {
+test('removes a few orphans whatever their share', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 20; i++) await orphan(rig, `few ${i}`);
-  expect(await makeSweepOrphans({ ...rig, brake })()).toMatchObject({ removed: 20, stopped: false });
+  expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });
 });

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { makeForgetRows } from '../../../src/services/sweep/forget-rows.ts';
-import { makeTakeOverLostLeases } from '../../../src/services/sweep/lost-leases.ts';
-import { makeFindMissingOriginals } from '../../../src/services/sweep/missing-originals.ts';
-import { makeSweepOrphans } from '../../../src/services/sweep/orphans.ts';
+import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
+import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
+import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { makeCorrectUsage } from '../../../src/services/sweep/usage-drift.ts';
 import { makeSweeper } from '../../../src/services/sweep/sweeper.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
@@ -13,7 +13,7 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const engines = await useEngines();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('taking leases over wakes the workers and says so; with nothing lost it is silent', async () => {
+test('wakes workers and logs when it takes over leases, and is silent otherwise', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
@@ -27,15 +27,15 @@ test('taking leases over wakes the workers and says so; with nothing lost it is 
   expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
 });
 
-test('a running sweeper gives a dead worker’s job to others within seconds, and stops at once', async () => {
+test('makes the job of a crashed worker due within seconds, and stops at once', async () => {
   const rig = await makeRig(engines);
   const sweeper = makeSweeper({
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
     forgetRows: makeForgetRows({ ...rig, retention }),
-    sweepOrphans: makeSweepOrphans({ ...rig, brake: { share: 1, count: 9 } }),
+    sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 9 } }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
-    findMissingOriginals: makeFindMissingOriginals({ ...rig, brake: { share: 1, count: 9 } }),
+    findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { share: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());
   const { jobId } = await rig.upload(await freshPicture(), { mode: 'queued' });

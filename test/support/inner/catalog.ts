@@ -2,7 +2,7 @@ import type { Database } from '../../../src/db/database.ts';
 import type { PurgeReason, RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
-import type { DuplicateHandling } from '../../../src/model/duplicates.ts';
+import type { DuplicateHandling } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';

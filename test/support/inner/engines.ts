@@ -2,7 +2,6 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
-import { pictureFormats } from '../../../src/model/picture.ts';
 import { useDatabase } from './database.ts';
 import { keepingLogger } from './logger.ts';
 
@@ -10,12 +9,6 @@ export const presets = [
   { name: 'thumb', width: 20, height: 20, quality: 85 },
   { name: 'card', width: 40, height: 40, quality: 85 },
 ];
-export const limits = {
-  maxPixels: 70e6,
-  maxAvifPixels: 24e6,
-  maxFrames: 1000,
-  allowedFormats: pictureFormats,
-};
 const markedChild = fileURLToPath(new URL('./marked-child.ts', import.meta.url));
 
 /** A database and a pool of real decoder children. */

@@ -4,7 +4,7 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import type { ClaimedJob, FailedAttempt, FailureClass, JobKind } from '../../../src/model/job.ts';
 import { uploadOf } from './records.ts';
 
-/** Records a pending image with its job; answers their numbers. */
+/** Records a pending image with its job. Returns their ids. */
 export async function recordPending(
   database: Database,
   tenantId: number,
@@ -16,7 +16,7 @@ export async function recordPending(
   return { jobId: recorded.job.id, imageId: recorded.imageId };
 }
 
-/** Claims the one job that is due. */
+/** Claims the only due job. */
 export async function claimOne(
   database: Database,
   leaseSeconds = 60,
@@ -27,12 +27,12 @@ export async function claimOne(
   return job;
 }
 
-/** A failed try, in the words of its class. */
+/** A failed attempt of a class. */
 export function attemptOf(failureClass: FailureClass): Omit<FailedAttempt, 'at'> {
   return { failureClass, stage: 'decode', code: `${failureClass}_code`, error: `A ${failureClass} failure.` };
 }
 
-/** Lets the pause before a job's next try be over. */
+/** Makes the next attempt of a job due now. */
 export async function makeDue(database: Database, jobId: number): Promise<void> {
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
 }

@@ -1,7 +1,7 @@
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { Database } from '../../../src/db/database.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
-import type { TenantUsage } from '../../../src/model/usage.ts';
+import type { TenantUsage } from '../../../src/model/tenant.ts';
 import { rowsOf } from './database.ts';
 
 /** What the counters of usage say, for every tenant. */

@@ -1,29 +1,21 @@
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { onTestFinished } from 'vitest';
-import { makeQueries } from '../../../src/db/queries.ts';
+import { loadConfig } from '../../../src/config.ts';
+import { makeQueries, type Queries } from '../../../src/db/queries.ts';
 import { makeFetcher } from '../../../src/fetcher/fetch-picture.ts';
-import type { DuplicateHandling, NearDuplicateHandling } from '../../../src/model/duplicates.ts';
-import type { ImageRef, ImageWithRenditions } from '../../../src/model/image.ts';
+import type { ImageRef, ImageWithRenditions, NearDuplicateHandling } from '../../../src/model/image.ts';
+import type { DuplicateHandling } from '../../../src/model/import.ts';
 import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
-import { makeDeriveImage } from '../../../src/services/derive-image.ts';
-import { makeFindDonor } from '../../../src/services/find-donor.ts';
-import { makeFindNearDuplicates } from '../../../src/services/find-near-duplicates.ts';
-import { makeImportImage } from '../../../src/services/import-image.ts';
-import { makeIngestUpload, type Upload } from '../../../src/services/ingest-upload.ts';
-import { makeIngestUrls } from '../../../src/services/ingest-urls.ts';
-import { makeInspectPicture } from '../../../src/services/inspect-picture.ts';
-import { makeLeaseKeeper } from '../../../src/services/lease-keeper.ts';
-import { makeRunJob } from '../../../src/services/run-job.ts';
-import { makeCompletionEvents } from '../../../src/services/completion-events.ts';
-import { makeWaitForImage } from '../../../src/services/wait-for-image.ts';
+import { composeServices, type ServiceConfig } from '../../../src/services/compose-services.ts';
+import type { Upload } from '../../../src/services/ingest-upload.ts';
 import { makeAssertFreeSpace } from '../../../src/storage/free-space.ts';
 import { makeLocalStorage } from '../../../src/storage/local.ts';
 import { makeStaging, type ReceivedFile } from '../../../src/storage/staging.ts';
-import { type Engines, limits, presets as usualPresets } from './engines.ts';
+import { type Engines, presets as usualPresets } from './engines.ts';
 import { testFolder } from './folders.ts';
 import { keepingLogger } from './logger.ts';
 
@@ -33,113 +25,92 @@ export { presets, useEngines } from './engines.ts';
 export interface RigOptions {
   readonly leaseSeconds?: number;
   readonly inlineMs?: number;
+  readonly readCacheBytes?: number;
   readonly presets?: readonly Preset[];
   readonly nearDuplicates?: NearDuplicateHandling;
-  readonly handling?: DuplicateHandling;
-  /** Largest file that an import takes. */
-  readonly maxBytes?: number;
-  /** Free bytes below which URLs are refused. */
+  readonly duplicateHandling?: DuplicateHandling;
+  readonly confirmToken?: string | undefined;
+  readonly isExposed?: boolean;
+  /** Maximum size of a downloaded file. */
+  readonly maxDownloadBytes?: number;
+  /** Free disk space below which uploads and imports are refused. */
   readonly minFreeBytes?: number;
-  /** What happens elsewhere just after an upload has found an image with its content. */
-  readonly onKnown?: (imageId: number) => Promise<unknown>;
+  /** Replaces queries, to fail or to act in between. */
+  readonly replaceQueries?: (queries: Queries) => Queries;
 }
 
-/** All parts of a Vitrine behind its doors, over an empty store: what a test may need of them. */
+/** The services of a Vitrine over an empty store, and what tests need to look behind them. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
-/** A rig for one test. */
+/** Makes a rig for one test. */
 export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
-  const { leaseSeconds = 60, inlineMs = 10_000, onKnown, presets = usualPresets } = options;
-  const { nearDuplicates = 'reuse', handling = 'reuse-completed', maxBytes = 2 ** 20 } = options;
-  const { minFreeBytes = 0 } = options;
+  const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
+  const config = configOf(options);
+  const { presets } = config;
   const root = await testFolder();
   const logger = keepingLogger();
   const storage = await makeLocalStorage(root);
   const staging = makeStaging(storage.stagingDirectory);
   const queue = makeInProcessQueue();
-  const queries = makeQueries(database);
-  const { images, jobs, tenants } = queries;
-  const completionEvents = makeCompletionEvents();
-  const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
-  onTestFinished(() => leases.stop());
-  const fetcher = openFetcher(maxBytes);
-  const inspectPicture = makeInspectPicture({ decoders, limits });
-  const findNearDuplicates = makeFindNearDuplicates({
-    fingerprints: queries.fingerprints,
-    handling: nearDuplicates,
-    threshold: 5,
-  });
-  const parts = { ...queries, storage, staging, decoders, limits, presets, inspectPicture, queue, logger };
-  const findDonor = makeFindDonor(parts);
-  const deriveImage = makeDeriveImage({ ...parts, findNearDuplicates, nearDuplicates, findDonor });
-  const importImage = makeImportImage({
-    ...parts,
-    fetchPicture: fetcher.fetch,
-    deriveImage,
-    assertFreeSpace: makeAssertFreeSpace(storage, 0),
-  });
-  /** Runs that have ended, as the metrics were told of them. */
+  const queries = replaceQueries(makeQueries(database));
+  const { images, deletion, reports } = queries;
+  /** Ended runs as `kind outcome`, as reported to the metrics. */
   const endedRuns: string[] = [];
-  const metrics = {
-    jobEnded: (run: { kind: string; outcome: string }) => void endedRuns.push(`${run.kind} ${run.outcome}`),
-  };
-  const work = { derive: deriveImage, import: importImage };
-  const runner = { jobs, work, metrics, leases, leaseSeconds, completionEvents, queue, logger };
-  const runJob = makeRunJob(runner);
-  const waitForImage = makeWaitForImage({ images, completionEvents });
-  const findByContent: typeof images.findByContent = async (tenantId, contentHash) => {
-    const known = await images.findByContent(tenantId, contentHash);
-    if (known) await onKnown?.(known.id);
-    return known;
-  };
-  const ingest = makeIngestUpload({
-    ...parts,
-    images: { ...images, findByContent },
-    runJob,
-    waitForImage,
-    leaseSeconds,
-    inlineMs,
-  });
-  const ingestUrls = makeIngestUrls({
-    tenants,
-    images,
-    jobs,
-    imports: queries.imports,
-    queue,
-    assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
-    addressRules: loopback,
-    handling,
-  });
+  const { services, runJob, waitForImage, leases } = composeServices(
+    {
+      queries,
+      decoders,
+      storage,
+      storageHealth: { assert: () => storage.probe() },
+      staging,
+      queue,
+      fetchPicture: openFetcher(config, maxDownloadBytes).fetch,
+      assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
+      metrics: { jobEnded: ({ kind, outcome }) => void endedRuns.push(`${kind} ${outcome}`) },
+      logger,
+      versions: {},
+    },
+    config,
+  );
+  onTestFinished(() => leases.stop());
 
-  /** A file that has arrived and is not stored. */
+  /** Puts bytes into staging. */
   const receive = (bytes: Buffer): Promise<ReceivedFile> => staging.receive(Readable.from([bytes]));
 
-  /** Sends bytes as an upload. */
+  /** Ingests bytes as an upload; inline, unless `more` says otherwise. */
   async function upload(bytes: Buffer, more: Partial<Omit<Upload, 'file'>> = {}) {
     const file = await receive(bytes);
-    return ingest(openPrincipal, { file, filename: 'vase.jpg', tenantName: 'shop', mode: 'inline', ...more });
+    return services.ingestUpload(openPrincipal, {
+      file,
+      filename: 'vase.jpg',
+      tenantName: 'shop',
+      mode: 'inline',
+      ...more,
+    });
   }
 
   return {
-    ...parts,
+    ...queries,
+    services,
     database,
+    storage,
+    staging,
+    decoders,
+    queue,
+    logger,
+    presets,
     root,
-    completionEvents,
     leases,
-    findNearDuplicates,
     runJob,
-    /** The same over another way to record failures. */
-    runnerOver: (other: Pick<typeof jobs, 'recordFailure'>) => makeRunJob({ ...runner, jobs: other }),
-    endedRuns,
     waitForImage,
-    ingestUrls,
+    endedRuns,
+    ingestUrls: services.ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageRef, force = false) =>
-      queries.deletion.softDelete(openPrincipal, reference, force),
+    hide: (reference: ImageRef, force = false) => deletion.softDelete(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
-    report: (jobId: number): Promise<JobReport | undefined> => queries.reports.find(openPrincipal, jobId),
-    /** Where a stored file lies on the disk. */
+    report: (jobId: number): Promise<JobReport | undefined> => reports.find(openPrincipal, jobId),
+    /** Path of a stored file on the disk. */
     pathOf: (key: string) => join(root, key),
     async storedKeys(): Promise<string[]> {
       const keys: string[] = [];
@@ -149,12 +120,27 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   };
 }
 
-const loopback = { allowedNetworks: [{ network: '127.0.0.1/32', port: undefined }] };
+/** The default configuration with the options of a rig. */
+function configOf(options: RigOptions): ServiceConfig {
+  const config = loadConfig({});
+  const { leaseSeconds = 60, inlineMs = 10_000, readCacheBytes = 0, presets = usualPresets } = options;
+  const { nearDuplicates = 'reuse', duplicateHandling = 'reuse-completed', isExposed = false } = options;
+  const allowedNetworks = [{ network: '127.0.0.1/32', port: undefined }];
+  return {
+    ...config,
+    presets,
+    server: { ...config.server, inlineMs, readCacheBytes, isExposed },
+    worker: { ...config.worker, leaseSeconds },
+    similarity: { ...config.similarity, nearDuplicates },
+    imports: { ...config.imports, duplicateHandling, allowedNetworks },
+    purge: { ...config.purge, confirmToken: options.confirmToken },
+  };
+}
 
-/** A real downloader that may reach this machine, and asks no name server. */
-function openFetcher(maxBytes: number) {
+/** A real downloader that may reach this machine, and has no name server. */
+function openFetcher({ imports }: ServiceConfig, maxBytes: number) {
   const fetcher = makeFetcher({
-    ...loopback,
+    allowedNetworks: imports.allowedNetworks,
     maxRedirects: 5,
     maxBytes,
     connectMs: 1_000,

@@ -6,7 +6,6 @@ import { responses, json } from '../../openapi/responses.ts';
 import { jsonBody } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import type { Surface } from '../../surface.ts';
-import { tenantUsage } from '../../tenant-usage.ts';
 import { purgeRecord, purgeSchema, tenantUsageRecord, tenantUsageSchema } from './records.ts';
 
 const tenantParams = z.object({ tenant_name: z.string().describe('Name of a tenant.') });
@@ -45,7 +44,7 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
       },
     },
     async (request) =>
-      tenantUsageRecord(await tenantUsage(services.usage, principalOf(request), request.params.tenant_name)),
+      tenantUsageRecord(await services.usage.tenant(principalOf(request), request.params.tenant_name)),
   );
 
   app.post(

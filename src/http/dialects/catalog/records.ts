@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ImageWithRenditions } from '../../../model/image.ts';
-import type { TenantUsage } from '../../../model/usage.ts';
+import type { TenantUsage } from '../../../model/tenant.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { Ingested } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';

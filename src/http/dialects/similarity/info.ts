@@ -40,7 +40,7 @@ export const infoRoutes: Surface = (app, { config }) => {
 };
 
 function infoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
-  const { allowedFormats, maxPixels, maxFrames } = uploads.picture;
+  const { allowedFormats, maxPixels, maxFrames } = uploads;
   return {
     name: 'Vitrine',
     version,

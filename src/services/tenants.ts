@@ -1,11 +1,12 @@
 import type { TenantQueries } from '../db/tenants.ts';
+import type { UsageQueries } from '../db/usage/usage.ts';
 import { AppError } from '../errors.ts';
 import type { Principal } from '../model/principal.ts';
-import { isTenantName, type Tenant } from '../model/tenant.ts';
+import { isTenantName, type OverallUsage, type Tenant, type TenantUsage } from '../model/tenant.ts';
 
 /**
- * The tenant of this name, created when it is new. A caller that is bound to a tenant neither writes for another nor
- * learns whether there is one.
+ * Returns the tenant with this name; creates it if it is new. A caller that is bound to one tenant cannot create
+ * others, nor find out whether they exist.
  * @throws {AppError} `invalid_tenant`, `tenant_not_found`.
  */
 export async function ensureTenant(
@@ -17,7 +18,7 @@ export async function ensureTenant(
   return principal.tenantId === null ? tenants.ensure(name) : findTenant(tenants, principal, name);
 }
 
-/** The tenant of this name. @throws {AppError} `invalid_tenant`, `tenant_not_found`. */
+/** Returns the tenant with this name. @throws {AppError} `invalid_tenant`, `tenant_not_found`. */
 export async function findTenant(
   tenants: Pick<TenantQueries, 'find'>,
   principal: Principal,
@@ -39,7 +40,11 @@ export type BindToTenant = (principal: Principal, name: string) => Promise<Princ
 const noTenantId = 0;
 
 /** @see BindToTenant */
-export function makeBindToTenant(tenants: Pick<TenantQueries, 'find'>): BindToTenant {
+export function makeBindToTenant({
+  tenants,
+}: {
+  readonly tenants: Pick<TenantQueries, 'find'>;
+}): BindToTenant {
   return async (principal, name) => {
     if (principal.tenantId !== null) await findTenant(tenants, principal, name);
     const tenant = await tenants.find(name);
@@ -53,4 +58,27 @@ function assertTenantName(name: string): void {
     'invalid_tenant',
     `A tenant name is 1 to 64 letters, digits, dots, underscores or hyphens; this one is ${JSON.stringify(name.slice(0, 80))}.`,
   );
+}
+
+/** Storage usage of the tenants that a caller may see. */
+export interface Usage {
+  /** Usage of each tenant, ordered by name. */
+  tenants(principal: Principal): Promise<TenantUsage[]>;
+  /** @throws {AppError} `tenant_not_found`, also for an invalid name. */
+  tenant(principal: Principal, name: string): Promise<TenantUsage>;
+  /** Usage of all tenants together. */
+  overall(principal: Principal): Promise<OverallUsage>;
+}
+
+/** @see Usage */
+export function makeUsage({ usage }: { readonly usage: UsageQueries }): Usage {
+  return {
+    tenants: (principal) => usage.tenants(principal),
+    overall: (principal) => usage.overall(principal),
+    async tenant(principal, name) {
+      const found = isTenantName(name) ? await usage.tenant(principal, name) : undefined;
+      if (found) return found;
+      throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name.slice(0, 80))}.`);
+    },
+  };
 }

@@ -1,7 +1,6 @@
 import { rename } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { makeRetryJobs } from '../../src/services/retry-jobs.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
@@ -12,71 +11,71 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-/** A rig with the service, and a count of wake-ups. */
+/** A rig, its service for operators, and a count of wake-ups. */
 async function begin() {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
-  return { rig, woken, retry: makeRetryJobs(rig) };
+  return { rig, woken, jobs: rig.services.jobs };
 }
 
-test('a job that failed for a reason that has passed is retried and completes its image', async () => {
-  const { rig, woken, retry } = await begin();
+test('retries a failed job, which completes its image', async () => {
+  const { rig, woken, jobs } = await begin();
   const { image, jobId } = await rig.upload(await freshPicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   await rename(rig.pathOf('elsewhere'), rig.pathOf('originals'));
   woken.count = 0;
-  expect(await retry.one(openPrincipal, jobId!)).toMatchObject({ id: jobId, state: 'pending', error: null });
+  expect(await jobs.retry(openPrincipal, jobId!)).toMatchObject({ id: jobId, state: 'pending', error: null });
   expect(woken.count).toBe(1);
-  expect(await rig.runJob(await claimOne(database))).toEqual({ state: 'completed' });
+  expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null });
   expect((await rig.report(jobId!))?.history).toHaveLength(1);
 });
 
-test('an import that failed is fetched again', async () => {
-  const { rig, retry } = await begin();
+test('downloads again when a failed import is retried', async () => {
+  const { rig, jobs } = await begin();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 404);
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
   const job = await claimOne(database, 60, 'import');
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed' });
   origin.put('/vase.jpg', await freshPicture());
-  await retry.one(openPrincipal, job.id);
-  expect(await rig.runJob(await claimOne(database, 60, 'import'))).toEqual({ state: 'completed' });
+  await jobs.retry(openPrincipal, job.id);
+  expect(await rig.runJob(await claimOne(database, 60, 'import'))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
-test('what cannot be retried says why', async () => {
-  const { rig, woken, retry } = await begin();
+test('says why a job cannot be retried', async () => {
+  const { rig, woken, jobs } = await begin();
   const { jobId, image } = await rig.upload(await brokenPicture(), queued);
-  await expect(retry.one(openPrincipal, jobId!)).rejects.toMatchObject({
+  await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
   });
   await rig.runJob(await claimOne(database));
   await rig.hide({ id: image.id });
   woken.count = 0;
-  await expect(retry.one(openPrincipal, jobId!)).rejects.toMatchObject({
+  await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} has failed, but its image was deleted or has had another run since.`,
   });
-  await expect(retry.one(openPrincipal, 424_242)).rejects.toMatchObject({
+  await expect(jobs.retry(openPrincipal, 424_242)).rejects.toMatchObject({
     code: 'job_not_found',
     message: 'There is no job 424242.',
   });
   expect(woken.count).toBe(0);
 });
 
-test('all failures with one cause are retried at once, and workers are woken when there are any', async () => {
-  const { rig, woken, retry } = await begin();
+test('retries all failed jobs with one cause, and wakes workers if there are any', async () => {
+  const { rig, woken, jobs } = await begin();
   for (let i = 0; i < 3; i++) {
     await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
     await rig.runJob(await claimOne(database));
   }
   woken.count = 0;
-  expect(await retry.all(openPrincipal, { code: 'storage_failed' })).toBe(0);
+  expect(await jobs.retryAll(openPrincipal, { code: 'storage_failed' })).toBe(0);
   expect(woken.count).toBe(0);
-  expect(await retry.all(openPrincipal, { code: 'picture_damaged', tenant: 'shop' })).toBe(2);
+  expect(await jobs.retryAll(openPrincipal, { code: 'picture_damaged', tenant: 'shop' })).toBe(2);
   expect(woken.count).toBe(1);
-  expect(await retry.all(openPrincipal, { failureClass: 'permanent' })).toBe(1);
+  expect(await jobs.retryAll(openPrincipal, { failureClass: 'permanent' })).toBe(1);
 });

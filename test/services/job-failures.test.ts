@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decideNext } from '../../src/services/failure-policy.ts';
+import { decideNext } from '../../src/services/job-failures.ts';
 
 const giveUp = (tries: number) => ({ next: 'give-up', tries });
 const retryAfter = (delaySeconds: number, attempt: number) => ({
@@ -15,7 +15,7 @@ test.each([
   { retries: 1, crashes: 0, failureClass: 'transient', verdict: retryAfter(4, 2) },
   { retries: 2, crashes: 0, failureClass: 'transient', verdict: retryAfter(8, 3) },
   { retries: 3, crashes: 0, failureClass: 'transient', verdict: giveUp(3) },
-  // A crash before does not use up retries, nor a retry the budget of crashes.
+  // Crashes and retries have separate budgets.
   { retries: 0, crashes: 1, failureClass: 'transient', verdict: retryAfter(2, 1) },
   {
     retries: 3,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { possibleDonors } from '../../src/services/choose-donor.ts';
+import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { renditionOf } from '../support/inner/records.ts';
 
@@ -12,7 +12,7 @@ const made = (preset: string, width: number, height: number, recipe = 'r1') => (
 });
 const own = [made('thumb', 100, 80), made('card', 400, 320)];
 
-/** An older image with these renditions. */
+/** A match with these renditions. */
 const match = (id: number, renditions = own): NearMatch => ({
   id,
   uuid: `uuid-${id}`,
@@ -26,17 +26,17 @@ const match = (id: number, renditions = own): NearMatch => ({
 const donorsOf = (matches: readonly NearMatch[], hasAlpha = false) =>
   possibleDonors(matches, { imageId: 9, hasAlpha, renditions: own }).map(({ match: { id } }) => id);
 
-test('matches that have every rendition may lend them, in their order', () => {
+test('returns matches that have every rendition, in order', () => {
   expect(donorsOf([match(3), match(2)])).toEqual([3, 2]);
   expect(donorsOf([])).toEqual([]);
 });
 
-test('a newer image lends nothing: two that borrow from each other would have no files', () => {
+test("excludes newer images, because two that share each other's renditions would have no files", () => {
   expect(donorsOf([match(10), match(9)])).toEqual([]);
   expect(donorsOf([match(10), match(4)])).toEqual([4]);
 });
 
-test('a transparent original lends nothing to an opaque one, nor the other way round', () => {
+test('excludes a transparent original for an opaque image, and vice versa', () => {
   expect(donorsOf([{ ...match(1), hasAlpha: true }])).toEqual([]);
   expect(donorsOf([match(1)], true)).toEqual([]);
   expect(donorsOf([{ ...match(1), hasAlpha: null }])).toEqual([]);
@@ -49,15 +49,15 @@ test.each([
   ['it is narrower', [made('thumb', 100, 80), made('card', 398, 320)]],
   ['it is lower', [made('thumb', 100, 78), made('card', 400, 320)]],
   ['it is larger', [made('thumb', 100, 80), made('card', 800, 640)]],
-])('a match lends nothing when %s', (_why, renditions) => {
+])('excludes a match if %s', (_why, renditions) => {
   expect(donorsOf([match(1, renditions)])).toEqual([]);
 });
 
-test('roundings do not count, and of a donor with more presets those of the image are paired', () => {
-  const lent = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
-  const [donor] = possibleDonors([match(1, lent)], { imageId: 9, hasAlpha: false, renditions: own });
+test('tolerates rounding, and pairs only the presets of the image', () => {
+  const donated = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
+  const [donor] = possibleDonors([match(1, donated)], { imageId: 9, hasAlpha: false, renditions: own });
   expect(donor?.pairs).toEqual([
-    { own: own[0], lent: lent[2] },
-    { own: own[1], lent: lent[1] },
+    { own: own[0], donated: donated[2] },
+    { own: own[1], donated: donated[1] },
   ]);
 });

@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import type { Config } from '../config.ts';
+import { isBelow, describeOpenPictureFolder, makePrivate } from '../data-folder/private-folder.ts';
+import { migrate } from '../db/engine/migrate.ts';
+import { makeQueries } from '../db/queries.ts';
+import { makeFetcher } from '../fetcher/fetch-picture.ts';
+import { makeDecoderPool } from '../imaging/pool/decoder-pool.ts';
+import type { Logger } from '../model/logger.ts';
+import { makeClaimStorage } from '../services/claim-storage.ts';
+import { localStagingName, makeStaging } from '../storage/staging.ts';
+import { version } from '../version.ts';
+import { openDatabase, openQueue, openStorage } from './open-engines.ts';
+
+/** What a running app holds open: child processes, files, and connections. */
+export type Resources = Awaited<ReturnType<typeof openResources>>;
+
+/**
+ * Opens all resources, and migrates the database. Closes those that are open if one fails.
+ * @param onBroken called if the embedded database breaks down
+ */
+export async function openResources(config: Config, logger: Logger, onBroken: () => void) {
+  const opened = new AsyncDisposableStack();
+  try {
+    const decoders = makeDecoderPool({
+      size: config.worker.concurrency,
+      ...config.decoder,
+      logger,
+      workDirectory: decoderDirectory(config),
+      isAlone: isOnlyProcess(config),
+    });
+    opened.defer(() => decoders.close());
+    // The decoder processes load their library while the database opens.
+    await decoders.start();
+    const storage = await openStorage(config);
+    warnAboutPicturesElsewhere(config, logger);
+    opened.defer(() => storage.close());
+    const staging = makeStaging(storage.stagingDirectory);
+    // No other process uses the folder, so a crash has left these files.
+    if (isOnlyProcess(config)) await staging.sweep(0);
+    const { database, queries } = await openMigrated(config, logger, onBroken);
+    opened.defer(() => database.close());
+    const { installation } = queries;
+    const claimStorage = makeClaimStorage({ installation, storage, staging, logger });
+    await claimStorage();
+    const queue = await openQueue(config, logger);
+    const fetcher = makeFetcher({
+      ...config.imports,
+      maxBytes: config.uploads.maxBytes,
+      headersMs: config.imports.idleMs,
+      userAgent: `Vitrine/${version}`,
+    });
+    return { decoders, storage, staging, database, queries, queue, fetcher, claimStorage };
+  } catch (error) {
+    // Open resources would keep the process running. The error of the start matters more than one of closing.
+    await opened.disposeAsync().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Whether no other process can use the same data, because the embedded database belongs to one process. */
+export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
+  return database.kind === 'embedded';
+}
+
+/** In staging, so that inputs are on the same file system as originals and can be hard-linked. */
+function decoderDirectory({ storage }: Config): string {
+  const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
+  return join(staging, 'decoders');
+}
+
+async function openMigrated(config: Config, logger: Logger, onBroken: () => void) {
+  const database = await openDatabase(config, logger, onBroken);
+  try {
+    const { vectors } = await migrate(database);
+    // The embedded database sets file modes itself and ignores the umask of the process.
+    if (config.database.kind === 'embedded') makePrivate(config.database.path);
+    if (!vectors.isAvailable) {
+      logger.warn(
+        {},
+        `${vectors.reason}. Until then similar images cannot be searched; everything else works.`,
+      );
+    }
+    return { database, queries: makeQueries(database, vectors) };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function warnAboutPicturesElsewhere({ storage, dataDir }: Config, logger: Logger): void {
+  if (storage.kind !== 'local') return;
+  const warning = describeOpenPictureFolder(storage.path, dataDir);
+  if (warning !== undefined) logger.warn({}, warning);
+}
+
+/** Subfolders of the data folder that contain many files. The database's files are made private once it is open. */
+export function largeFoldersInside({ dataDir, storage }: Config): string[] {
+  const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
+  return isBelow(path, dataDir) ? [path] : [];
+}

@@ -1,0 +1,32 @@
+import type { Logger } from './model/logger.ts';
+
+/** Logs once when a dependency becomes unavailable, and once when it is available again. */
+export interface AvailabilityLog {
+  /** Call this on every failure. Only the first one in a row is logged. */
+  readonly lost: (error: unknown) => void;
+  /** Call this on every success. Only the first one after a failure is logged. */
+  restored(): void;
+  isLost(): boolean;
+}
+
+/** @see AvailabilityLog */
+export function makeAvailabilityLog(
+  logger: Pick<Logger, 'info' | 'warn' | 'error'>,
+  messages: { readonly level: 'warn' | 'error'; readonly lost: string; readonly restored: string },
+): AvailabilityLog {
+  let isLost = false;
+  return {
+    lost(error) {
+      if (isLost) return;
+      isLost = true;
+      const why = typeof error === 'string' ? ` (${error})` : '';
+      logger[messages.level]({ err: error }, `${messages.lost}${why}`);
+    },
+    restored() {
+      if (!isLost) return;
+      isLost = false;
+      logger.info({}, messages.restored);
+    },
+    isLost: () => isLost,
+  };
+}

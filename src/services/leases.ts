@@ -1,0 +1,104 @@
+import { makeAvailabilityLog } from '../availability-log.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { ClaimedJob, JobKind } from '../model/job.ts';
+import type { Logger } from '../model/logger.ts';
+import type { WorkQueue } from '../queue/queue.ts';
+import { maxLeaseLosses } from './job-failures.ts';
+
+interface Dependencies {
+  readonly jobs: Pick<JobQueries, 'renewLeases' | 'handBack'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly leaseSeconds: number;
+  readonly logger: Logger;
+}
+
+/** The lease of a job that this process is running. */
+interface HeldLease {
+  /** Aborts when the lease is lost or handed back. */
+  readonly signal: AbortSignal;
+  release(): void;
+}
+
+/** Renews the leases of the jobs that this process is running. */
+export interface LeaseKeeper {
+  /** Renews the lease of `job` until it is released. */
+  hold(job: ClaimedJob): HeldLease;
+  /** Aborts running jobs, of all kinds or of one, and makes them due again, so that other processes take them over. */
+  handBack(kind?: JobKind): Promise<void>;
+  stop(): void;
+}
+
+/** Three heartbeats may fail before another worker takes over. */
+const heartbeatsPerLease = 4;
+
+/** @see LeaseKeeper */
+export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependencies): LeaseKeeper {
+  const held = new Map<ClaimedJob, AbortController>();
+  const availability = makeAvailabilityLog(logger, {
+    level: 'warn',
+    lost: 'leases could not be renewed; trying again',
+    restored: 'leases are renewed again',
+  });
+
+  async function renew(): Promise<void> {
+    const running = [...held.keys()];
+    if (running.length === 0) return;
+    const renewed = await jobs.renewLeases(running, leaseSeconds);
+    availability.restored();
+    for (const job of running) if (!renewed.has(job)) held.get(job)?.abort('its lease was lost');
+  }
+
+  const intervalMs = (leaseSeconds * 1000) / heartbeatsPerLease;
+  const timer = setInterval(() => void renew().catch(availability.lost), intervalMs);
+  timer.unref();
+
+  return {
+    hold(job) {
+      const controller = new AbortController();
+      held.set(job, controller);
+      return { signal: controller.signal, release: () => held.delete(job) };
+    },
+    async handBack(kind) {
+      const running = [...held.keys()].filter((job) => kind === undefined || job.kind === kind);
+      for (const job of running) held.get(job)?.abort('the process stops');
+      if (running.length === 0) return;
+      try {
+        await jobs.handBack(running);
+        queue.wake(running);
+      } catch (error) {
+        logger.warn(
+          { err: error },
+          'jobs could not be handed back; other workers take them over when their leases expire',
+        );
+      }
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+interface TakeOverDependencies {
+  readonly jobs: Pick<JobQueries, 'takeOverLostLeases'>;
+  readonly queue: Pick<WorkQueue, 'wake'>;
+  readonly logger: Logger;
+}
+
+/**
+ * Makes jobs due again whose worker has crashed. A job that keeps losing its worker fails.
+ * @param includeUnexpired also takes over leases that have not expired: no other process is running
+ */
+export type TakeOverLostLeases = (includeUnexpired: boolean) => Promise<void>;
+
+/** @see TakeOverLostLeases */
+export function makeTakeOverLostLeases({ jobs, queue, logger }: TakeOverDependencies): TakeOverLostLeases {
+  return async (includeUnexpired) => {
+    const { requeued, failed } = await jobs.takeOverLostLeases(maxLeaseLosses, includeUnexpired);
+    if (failed > 0)
+      logger.error({ failed }, `${failed} jobs failed: they lost their worker ${maxLeaseLosses} times`);
+    if (requeued.length === 0) return;
+    logger.warn(
+      { requeued: requeued.length },
+      `${requeued.length} jobs had lost their worker and are tried again`,
+    );
+    queue.wake(requeued);
+  };
+}
