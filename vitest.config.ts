@@ -17,7 +17,7 @@ const postgres = {
   test: {
     name: 'postgres',
     include: [...onServer, ...onEveryDatabase],
-    exclude: ['test/db/embedded.test.ts'],
+    exclude: ['test/db/engine/embedded.test.ts'],
     env: { TEST_ENGINE: 'postgres' },
   },
 };

@@ -6,7 +6,7 @@ import { Client } from 'pg';
 import { loadConfig } from '../src/config.ts';
 import { openDatabase } from '../src/app/open-engines.ts';
 import type { Database } from '../src/db/database.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { migrate } from '../src/db/engine/migrate.ts';
 
 /** A data folder and database for a benchmark, and the environment of a server that uses them. */
 export interface BackEnd {

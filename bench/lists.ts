@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openEmbeddedDatabase } from '../src/db/embedded.ts';
-import { migrate } from '../src/db/migrate.ts';
+import { openEmbeddedDatabase } from '../src/db/engine/embedded.ts';
+import { migrate } from '../src/db/engine/migrate.ts';
 import { makeQueries } from '../src/db/queries.ts';
 import { fillImages } from './fill-images.ts';
 import { startVitrine } from './programs.ts';
@@ -68,7 +68,7 @@ async function fill(directory: string): Promise<void> {
   const database = await openEmbeddedDatabase(directory);
   await migrate(database);
   await fillImages(database, count);
-  await makeQueries(database).sweeping.foldUsage();
+  await makeQueries(database).usage.fold();
   await database.close();
 }
 

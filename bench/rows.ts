@@ -44,7 +44,7 @@ async function main(): Promise<number> {
     console.log(`Filling a database with ${present} images …`);
     await fillImages(database, present);
     const queries = makeQueries(database);
-    await queries.sweeping.foldUsage();
+    await queries.usage.fold();
     console.log(benchDatabaseUrl === undefined ? 'embedded database' : 'PostgreSQL server');
     await reportSizes(database);
     await reportSearch(queries);
@@ -113,7 +113,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   const bytes = createHash('sha256').update(content).digest();
   const contentHash = bytes.toString('hex');
   await queries.images.findByContent(tenantId, contentHash);
-  const recorded = await queries.intake.record({
+  const recorded = await queries.jobs.enqueueUpload({
     tenantId,
     contentHash,
     filename: 'bench.jpg',
@@ -133,7 +133,7 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
   };
   await queries.fingerprints.neighbours(tenantId, fingerprint, 20, contentHash);
   const vector = Array.from({ length: embeddingDimension }, (_, index) => (bytes[index % 32] ?? 0) / 255);
-  await queries.completion.complete(recorded.job, renditions(tenantId, contentHash), {
+  await queries.jobs.complete(recorded.job, renditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     nearDuplicates: [],

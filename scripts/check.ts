@@ -8,6 +8,7 @@ const steps = [
   ['dead code', 'knip'],
   ['dead code in production', 'knip', '--production'],
   ['lockfile', 'node', 'scripts/complete-lockfile.ts', '--check'],
+  ['generated row types', 'node', 'scripts/schema-types.ts', '--check'],
   ['generated documentation', 'node', 'scripts/configuration-docs.ts', '--check'],
   ['generated OpenAPI document', 'node', 'scripts/openapi-docs.ts', '--check'],
 ] as const;

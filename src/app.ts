@@ -12,14 +12,13 @@ import {
   makePrivate,
   protectDataFolder,
 } from './data-folder/private-folder.ts';
-import { migrate } from './db/migrate.ts';
+import { migrate } from './db/engine/migrate.ts';
 import { makeQueries } from './db/queries.ts';
 import { type Fetcher, makeFetcher } from './fetcher/fetch-picture.ts';
-import { answerRequest } from './http/answer-request.ts';
-import { makeReceiveUploadForm } from './http/multipart.ts';
-import { makeHttpServer } from './http/server.ts';
+import { makeReceiveUploadForm } from './http/bodies/upload-form.ts';
+import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
-import { installedVersion } from './imaging/installed-version.ts';
+import { installedDecoder } from './imaging/library-version.ts';
 import { makeDecoderPool } from './imaging/pool/decoder-pool.ts';
 import { jobKinds } from './model/job.ts';
 import { makeClaimStorage } from './services/claim-storage.ts';
@@ -211,7 +210,7 @@ function serviceSettings({
     confirmToken: purge.confirmToken,
     isExposed: server.isExposed,
     exposureWarnings,
-    versions: { vitrine: version, node: process.versions.node, sharp: installedVersion('sharp') },
+    versions: { vitrine: version, node: process.versions.node, sharp: installedDecoder() },
   };
 }
 
@@ -290,7 +289,7 @@ function startable(
           `health and figures of this worker: ${address}/healthz and ${address}/metrics`,
       });
     },
-    answer: (request, response) => answerRequest(http, request, response),
+    answer: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
       if (await parts.claimStorage()) await sweeper.once(which);

@@ -70,8 +70,8 @@ const rules: Readonly<Record<string, Rule>> = {
 /** What services may use of the image code and of storage: pure functions. All else they get handed by `app.ts`. */
 const pureModules = [
   'fetcher/import-url.ts',
-  'imaging/compare-thumbnails.ts',
-  'imaging/format.ts',
+  'imaging/formats/identify-format.ts',
+  'imaging/recognition/compare-thumbnails.ts',
   'storage/keys.ts',
 ];
 
@@ -142,7 +142,7 @@ test('the scan finds the imports', () => {
   expect(imports.length).toBeGreaterThan(200);
   expect(imports).toContainEqual({ from: 'main.ts', to: 'cli/run.ts', isOurs: true, kind: 'on demand' });
   expect(imports).toContainEqual({ from: 'app.ts', to: 'config.ts', isOurs: true, kind: 'types' });
-  expect(imports).toContainEqual({ from: 'app.ts', to: 'db/migrate.ts', isOurs: true, kind: 'code' });
+  expect(imports).toContainEqual({ from: 'app.ts', to: 'db/engine/migrate.ts', isOurs: true, kind: 'code' });
   const driver = { from: 'app/open-engines.ts', to: 'storage/local.ts', isOurs: true };
   expect(imports).toContainEqual({ ...driver, kind: 'on demand' });
 });
@@ -191,7 +191,7 @@ describe('drivers that are not used are not loaded', () => {
 describe('native decoders stay in the children', () => {
   test('only image code and the drawing of samples import the image library', () => {
     const strangers = [...importersOf(/^sharp$/)].filter(
-      (file) => !/^imaging\/[^/]+$/.test(file) && !file.startsWith('cli/seed/'),
+      (file) => !/^imaging\/(?!pool\/)/.test(file) && !file.startsWith('cli/seed/'),
     );
     expect(strangers).toEqual([]);
   });
@@ -210,7 +210,7 @@ describe('native decoders stay in the children', () => {
   );
 
   test('a decoder child does', () => {
-    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/native-library.ts');
+    expect(loadedWith('imaging/pool/child.ts')).toContain('imaging/decoding/native-library.ts');
   });
 });
 
@@ -231,6 +231,22 @@ describe('each thing in its place', () => {
     );
     // Wake-ups have a connection of their own.
     expect(strangers.filter((file) => !file.startsWith('queue/postgres'))).toEqual([]);
+  });
+
+  test('folders of db/ import in one direction', () => {
+    const below: Readonly<Record<string, readonly string[]>> = {
+      engine: [],
+      images: ['engine'],
+      jobs: ['engine', 'images'],
+      purge: ['engine', 'images'],
+      usage: ['engine', 'images'],
+    };
+    const folderOf = (path: string) => /^db\/([^/]+)\//.exec(path)?.[1];
+    const broken = imports.filter(({ from, to }) => {
+      const [folder, target] = [folderOf(from), folderOf(to)];
+      return folder && target && folder !== target && !below[folder]?.includes(target);
+    });
+    expect(broken).toEqual([]);
   });
 
   test('HTTP is spoken in http/; the composition root knows its types', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AppError, codesOf, familyOf } from '../src/errors.ts';
-import { problemOf } from '../src/http/problems.ts';
+import { problemOf } from '../src/http/responses/problems.ts';
 
 const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
 

@@ -14,10 +14,10 @@ import type { Storage } from '../storage/storage.ts';
 /** Opens the database; its schema may be old or missing. */
 export async function openDatabase({ database }: Config, logger: Logger): Promise<Database> {
   if (database.kind === 'embedded') {
-    const { openEmbeddedDatabase } = await import('../db/embedded.ts');
+    const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
     return openEmbeddedDatabase(database.path, (error) => endBroken(logger, error));
   }
-  const { openPostgresDatabase } = await import('../db/postgres.ts');
+  const { openPostgresDatabase } = await import('../db/engine/postgres.ts');
   return openPostgresDatabase(database, logger);
 }
 

@@ -2,7 +2,7 @@ import { openDatabase } from '../app/open-engines.ts';
 import type { Config } from '../config.ts';
 import { findHolder, lockDataFolder } from '../data-folder/lock.ts';
 import { makePrivate } from '../data-folder/private-folder.ts';
-import { migrate } from '../db/migrate.ts';
+import { migrate } from '../db/engine/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import type { Output } from './terminal.ts';
 

@@ -1,19 +1,19 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Runs a script of any number of statements without parameters; answers the rows of its last one. */
+/** Runs a script of statements without parameters. Returns the rows of its last statement. */
 export type RunScript = (script: string) => Promise<Record<string, unknown>[]>;
 
-/** An open database. Only files of `db/` use `sql`. */
+/** An open database. All statements are written in `db/`, as SQL in `sql` templates. */
 export interface Database {
   readonly kind: 'embedded' | 'postgres';
   readonly sql: Kysely<Schema>;
-  /** Runs scripts one after the other on one connection, so that they may share a transaction. */
+  /** Runs scripts one after the other on one connection, so that they can share a transaction. */
   session<T>(work: (run: RunScript) => Promise<T>): Promise<T>;
   /** Runs one script on any connection. */
   runScript(script: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The database, or a transaction on it: what a query runs on. */
+/** Executes queries: the database, or a transaction on it. */
 export type Queryable = Kysely<Schema> | Transaction<Schema>;

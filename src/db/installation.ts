@@ -1,26 +1,57 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** Queries on what this database is. */
+/** Queries on the database as a whole: its identity, its server, its upkeep. */
 export type InstallationQueries = ReturnType<typeof makeInstallationQueries>;
 
 /** @see InstallationQueries */
-export function makeInstallationQueries({ sql: db }: Database) {
+export function makeInstallationQueries({ sql: db, kind }: Database) {
   return {
-    /** The id of this installation, and whether its storage carries it. */
+    /** Returns the id of this installation, and whether the storage is marked with it. */
     async find(): Promise<{ readonly id: string; readonly isStorageMarked: boolean }> {
       const { rows } = await sql<{ id: string; isStorageMarked: boolean }>`
         SELECT id, storage_marked_at IS NOT NULL AS "isStorageMarked" FROM installation`.execute(db);
       const [row] = rows;
-      if (!row) throw new Error('The table of the installation has no row.');
+      if (!row) throw new Error('The installation table is empty.');
       return row;
     },
 
-    /** From now on a storage without the id is a wrong one. */
+    /** Records that the storage is marked: from now on, a storage without the mark is the wrong one. */
     async noteStorageMarked(): Promise<void> {
       await sql`UPDATE installation SET storage_marked_at = now() WHERE storage_marked_at IS NULL`.execute(
         db,
       );
+    },
+
+    /** Throws if the database does not respond. */
+    async ping(): Promise<void> {
+      await sql`SELECT 1`.execute(db);
+    },
+
+    /** Returns the kind of the database and its versions, for health reports. */
+    async describe(): Promise<{ kind: string; version: string; pgvector: string | null }> {
+      const { rows } = await sql<{ version: string; pgvector: string | null }>`
+        SELECT current_setting('server_version') AS version,
+          (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS pgvector`.execute(db);
+      return { kind, version: rows[0]?.version ?? '', pgvector: rows[0]?.pgvector ?? null };
+    },
+
+    /**
+     * Claims a sweep pass over all data for this process. Returns false if a process began the pass less than 0.9 ×
+     * `everySeconds` ago: timers are not exact, so a pass that is slightly early is not skipped.
+     */
+    async beginPass(name: string, everySeconds: number): Promise<boolean> {
+      const { rows } = await sql`
+        INSERT INTO sweep_passes (name) VALUES (${name})
+        ON CONFLICT (name) DO UPDATE SET begun_at = now()
+        WHERE sweep_passes.begun_at < now() - make_interval(secs => ${0.9 * everySeconds})
+        RETURNING name`.execute(db);
+      return rows.length > 0;
+    },
+
+    /** Vacuums and analyzes the embedded database, which has no autovacuum. Does nothing on a server. */
+    async vacuum(): Promise<void> {
+      if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);
     },
   };
 }

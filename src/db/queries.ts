@@ -1,47 +1,41 @@
-import { makeCompletionQueries } from './completion.ts';
 import type { Database } from './database.ts';
-import { makeDeletionQueries } from './deletion.ts';
-import { makeEmbeddingQueries } from './embeddings.ts';
-import { makeFingerprintQueries } from './fingerprints.ts';
-import { makeForgetQueries } from './forgetting.ts';
-import { makeImageQueries } from './images.ts';
+import type { VectorSupport } from './engine/vectors.ts';
+import { makeDeletionQueries } from './images/deletion.ts';
+import { makeEmbeddingQueries } from './images/embeddings.ts';
+import { makeFingerprintQueries } from './images/fingerprints.ts';
+import { makeImageQueries } from './images/images.ts';
+import { makeReferenceQueries } from './images/references.ts';
+import { makeStoredFileQueries } from './images/stored-files.ts';
 import { makeImportQueries } from './imports.ts';
 import { makeInstallationQueries } from './installation.ts';
-import { makeIntakeQueries } from './intake.ts';
-import { makeJobReportQueries } from './job-reports.ts';
-import { makeJobQueries } from './jobs.ts';
-import { makePurgeQueries } from './purging.ts';
-import { makeRecountQueries } from './recounting.ts';
-import { makeReferenceQueries } from './references.ts';
-import { makeSweepQueries } from './sweeping.ts';
+import { makeJobQueries } from './jobs/job-queries.ts';
+import { makeJobReportQueries } from './jobs/job-reports.ts';
+import { makeExpiredRowQueries } from './purge/expired-rows.ts';
+import { makePurgeQueries } from './purge/purging.ts';
 import { makeTenantQueries } from './tenants.ts';
-import { makeUrlIntakeQueries } from './url-intake.ts';
-import { makeUsageQueries } from './usage.ts';
-import type { VectorSupport } from './vectors.ts';
+import { makeRecountQueries } from './usage/recounting.ts';
+import { makeUsageQueries } from './usage/usage.ts';
 
 /** All queries on one database, by subject. */
 export type Queries = ReturnType<typeof makeQueries>;
 
-/** @param vectors whether the database keeps descriptors, as `migrate` found it. */
+/** @param vectors whether the database can store embeddings, as `migrate` reports it. */
 export function makeQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {
-    completion: makeCompletionQueries(database, vectors),
     deletion: makeDeletionQueries(database),
     embeddings: makeEmbeddingQueries(database, vectors),
+    storedFiles: makeStoredFileQueries(database),
     fingerprints: makeFingerprintQueries(database),
-    forgetting: makeForgetQueries(database, vectors),
+    expiredRows: makeExpiredRowQueries(database, vectors),
     images: makeImageQueries(database),
     imports: makeImportQueries(database),
     installation: makeInstallationQueries(database),
-    intake: makeIntakeQueries(database),
-    jobs: makeJobQueries(database),
+    jobs: makeJobQueries(database, vectors),
     purging: makePurgeQueries(database, vectors),
     recounting: makeRecountQueries(database),
     references: makeReferenceQueries(database),
     reports: makeJobReportQueries(database),
-    sweeping: makeSweepQueries(database),
     tenants: makeTenantQueries(database),
-    urlIntake: makeUrlIntakeQueries(database),
     usage: makeUsageQueries(database),
   };
 }

@@ -1,81 +1,89 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
-import { allowOrigins } from './cors.ts';
+import { serveApiPages } from './api-pages/pages.ts';
+import { refusesBody, unsupportedBody } from './bodies/body-type.ts';
+import { closeUnreadBodies } from './bodies/drain-body.ts';
+import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
 import { similarityDialect } from './dialects/similarity/similarity.ts';
-import { closeUnreadBodies } from './drain-body.ts';
-import { frontDoor } from './front-door.ts';
-import { guardRequests } from './request-gate.ts';
-import { acceptJson, maxBodyBytes } from './json-body.ts';
-import { boundConnections } from './connections-per-address.ts';
-import { collectAddresses } from './known-addresses.ts';
+import { validatorCompiler } from './fields/validation.ts';
+import {
+  type AddressTest,
+  limitConnectionsPerAddress,
+  makeIsTrusted,
+} from './guard/connections-per-address.ts';
+import { allowOrigins } from './guard/cors.ts';
+import { guardRequests, refuseSeveralHosts } from './guard/request-gate.ts';
+import { closeStalledResponses } from './guard/stalled-responses.ts';
+import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
-import { serveDocumentation } from './openapi/pages.ts';
-import { answerErrorsAsProblems, answerFrameworkError, answerMissingRoutes, problemOf } from './problems.ts';
-import { countRequests } from './request-metrics.ts';
-import { closeStalledResponses } from './stalled-responses.ts';
-import { refuseSeveralHosts } from './single-host.ts';
+import { operationRoutes } from './operations.ts';
+import { collectRoutes } from './responses/missing-routes.ts';
+import { handleErrors, handleFrameworkError, handleMissingRoutes, problemOf } from './responses/problems.ts';
 import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
-import { addressesIn, loopbackNetworks } from './trusted-proxies.ts';
-import { refusesBodies, unsupportedBody } from './unsupported-body.ts';
 import { v1 } from './v1/v1.ts';
-import { validatorCompiler } from './validation.ts';
 
-/** Limits of a request before any route sees it. */
+/** Limits that apply before routing. */
 const requestLimits = {
   headerBytes: 16 * 1024,
   headers: 100,
   headersMs: 10_000,
-  /** In UTF-16: a reference may have 200 characters of two units each. */
+  /** In UTF-16 code units: a reference may have 200 characters of two units each. */
   urlParameter: 400,
 };
 
-/** Time for the client of a malformed request to read the error. */
+/** How long the client of a malformed request has to read the error. */
 const lingerMs = 1_000;
 
-/** Connections that wait for the next request are kept this long. */
+/** How long idle connections are kept open. */
 const keepAliveMs = 65_000;
 
-/** The HTTP server with all API surfaces; it does not listen yet. */
+/** Returns the HTTP server with all API surfaces. It does not listen yet. */
 export function makeHttpServer(
   config: HttpConfig,
   logger: FastifyBaseLogger,
   parts: HttpParts,
 ): FastifyInstance {
-  const app = makeServer(config.server, logger);
-  const nameMissingRoute = collectAddresses(app);
-  answerErrorsAsProblems(app);
-  // Before all other hooks: a refused request costs nothing more.
+  const isTrusted = makeIsTrusted(config.server.trustedProxies);
+  const app = makeServer(config.server, isTrusted, logger);
+  const explainMissingRoute = collectRoutes(app);
+  handleErrors(app);
+  // Before all other hooks, so that a refused request costs nothing more.
   refuseSeveralHosts(app);
   guardRequests(app, config.server);
   countRequests(app, parts.metrics);
   closeUnreadBodies(app);
   acceptJson(app);
   acceptForms(app);
-  closeConnectionsAsTheyFallIdle(app);
+  closeIdleConnectionsOnShutdown(app);
   closeStalledResponses(app, config.server.responseStallMs);
-  boundConnections(app, {
-    most: config.server.maxConnectionsPerAddress,
-    isExempt: addressesIn([...loopbackNetworks, ...config.server.trustedProxies]),
+  limitConnectionsPerAddress(app, {
+    maxConnections: config.server.maxConnectionsPerAddress,
+    isExempt: isTrusted,
   });
   allowOrigins(app, config.server);
-  keepAnswersPlain(app);
+  addDefaultHeaders(app);
   describeRoutes(app);
-  // After the above: an error too goes to pages of other origins.
-  app.after(() => answerMissingRoutes(app, nameMissingRoute));
+  // After the hooks above, so that pages of other origins can read a 404, too.
+  app.after(() => handleMissingRoutes(app, explainMissingRoute));
   addSurfaces(app, { ...parts, config });
   return app;
 }
 
-function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): FastifyInstance {
+function makeServer(
+  config: HttpConfig['server'],
+  isTrusted: AddressTest,
+  logger: FastifyBaseLogger,
+): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
-    // Proxies whose X-Forwarded-For is trusted: any client can send that header.
-    trustProxy: addressesIn([...loopbackNetworks, ...config.trustedProxies]),
+    // Any client can send X-Forwarded-For; only that of trusted proxies counts.
+    trustProxy: isTrusted,
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
@@ -83,19 +91,19 @@ function makeServer(config: HttpConfig['server'], logger: FastifyBaseLogger): Fa
     http: {
       maxHeaderSize: requestLimits.headerBytes,
       headersTimeout: Math.min(requestLimits.headersMs, config.requestMs),
-      // Node looks for slow requests every 30 s by default, so that a limit of 10 s would mean up to 40.
+      // Node checks for slow requests every 30 s by default: a limit of 10 s would take up to 40 s.
       connectionsCheckingInterval: 1_000,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameter },
-    clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: answerFrameworkError,
+    clientErrorHandler: handleMalformedRequest,
+    frameworkErrors: handleFrameworkError,
   });
   app.server.maxConnections = config.maxConnections;
   app.server.maxHeadersCount = requestLimits.headers;
   app.setValidatorCompiler(validatorCompiler);
-  // Answers are written as they are. Their schemas document them, and tests hold them to it; an answer that differs is
-  // still of more use than an error 500 in its place.
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  // Response schemas are documentation, checked by tests. A response that violates its schema still helps the client more
+  // than a 500.
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   return app;
 }
 
@@ -108,21 +116,21 @@ function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
       },
       { prefix },
     );
-  add(frontDoor);
+  add(operationRoutes);
   add(v1, '/v1');
   add(catalogDialect);
   add(similarityDialect);
   app.register((pages, _options, done) => {
-    serveDocumentation(pages);
+    serveApiPages(pages);
     done();
   });
 }
 
 /**
- * No answer is taken for another type than it says, nor kept by a proxy unless it says so: what a record tells may be
- * over a moment later. Those written past Fastify say both themselves.
+ * Adds headers against MIME sniffing and, unless the route sets its own, against caching without revalidation. Responses
+ * that bypass Fastify set both themselves.
  */
-function keepAnswersPlain(app: FastifyInstance): void {
+function addDefaultHeaders(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
     void reply.header('x-content-type-options', 'nosniff');
     if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-cache');
@@ -130,21 +138,21 @@ function keepAnswersPlain(app: FastifyInstance): void {
   });
 }
 
-/** Routes read forms from the raw request, so that a file never lies in memory. */
+/** Leaves forms unparsed: routes stream them from the raw request, so that files are never held in memory. */
 function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
-    if (refusesBodies(request)) done(unsupportedBody(request));
+    if (refusesBody(request)) done(unsupportedBody(request));
     else done(null, undefined);
   });
   app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBody(request)));
 }
 
 /**
- * A server that closes ends its idle connections once; those that are busy at that moment would then stay open for the
- * whole keep-alive time and hold the process up. Nor does it count those as idle that have never sent anything, as
- * browsers open them to be quick later.
+ * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are busy
+ * at that moment would keep the process alive for the whole keep-alive time. Node also does not count connections as
+ * idle that never sent a request, which browsers open in advance.
  */
-function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
+function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
   const open = new Set<Socket>();
   app.server.on('connection', (socket: Socket) => {
     open.add(socket);
@@ -160,14 +168,14 @@ function closeConnectionsAsTheyFallIdle(app: FastifyInstance): void {
   });
 }
 
-/** Answers what is no proper HTTP request; no route has seen it. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  // A response is already being sent: no error can be inserted into it.
+/** Responds to requests that Node cannot parse; Fastify never sees them. */
+function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  // An error cannot be inserted into a response that is already being sent.
   if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;
   }
-  const problem = nameBrokenRequest(error.code);
+  const problem = malformedRequestError(error.code);
   const body = JSON.stringify(problemOf(problem));
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -176,20 +184,36 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   socket.setTimeout(lingerMs);
 }
 
-function nameBrokenRequest(code: string | undefined): AppError {
+function malformedRequestError(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new AppError(
       'headers_too_large',
-      `The request has more than ${requestLimits.headers} headers, or more than ${requestLimits.headerBytes} bytes of them.`,
+      `The request has more than ${requestLimits.headers} headers or more than ${requestLimits.headerBytes} bytes of headers.`,
     );
   }
   if (code === 'HPE_INVALID_URL') {
     return new AppError(
       'invalid_request',
-      'The address has characters that no address may have; write them as percent escapes of UTF-8.',
+      'The URL contains invalid characters; percent-encode them as UTF-8.',
     );
   }
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
     return new AppError('request_timeout', 'The request took too long to arrive.');
-  return new AppError('invalid_request', 'This is not a proper HTTP request.');
+  return new AppError('invalid_request', 'This is not a valid HTTP request.');
+}
+
+/**
+ * Handles one request outside a listening server, for hosts that call a function for each request. Resolves when the
+ * response was sent or the connection was closed.
+ */
+export async function handleRequest(
+  app: FastifyInstance,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  await app.ready();
+  const ended = Promise.withResolvers<void>();
+  response.once('close', ended.resolve).once('finish', ended.resolve);
+  app.routing(request, response);
+  await ended.promise;
 }

@@ -9,24 +9,24 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Config } from '../config.ts';
 import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
-import type { ReceiveUploadForm } from './multipart.ts';
+import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
-/** Sections of the configuration that HTTP needs: its own, and those whose values are defaults or told to clients. */
+/** Configuration that HTTP needs: its own section, and those with defaults and limits that clients see. */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 
-/** What the HTTP server is made of. */
+/** Dependencies of the HTTP server. */
 export interface HttpParts {
   readonly services: Services;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;
 }
 
-/** What every API surface is made of: the same services, so that no rule is written twice. */
+/** Dependencies of every API surface. They share the services, so that no rule is written twice. */
 export interface SurfaceParts extends HttpParts {
   readonly config: HttpConfig;
 }
 
-/** A Fastify instance whose schemas are Zod's. */
+/** A Fastify instance with Zod schemas. */
 export type ZodFastify = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
@@ -35,5 +35,5 @@ export type ZodFastify = FastifyInstance<
   ZodTypeProvider
 >;
 
-/** Adds routes to an encapsulated instance. A surface holds no SQL, no image library and no rule. */
+/** Adds routes to an encapsulated instance. A surface contains no SQL, image processing or business rules. */
 export type Surface = (app: ZodFastify, parts: SurfaceParts) => void;

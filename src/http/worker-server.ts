@@ -1,17 +1,17 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { AppError } from '../errors.ts';
-import { checksRecord, isHealthy } from './health.ts';
-import { answerErrorsAsProblems, answerMissingRoutes } from './problems.ts';
-import { replyMetricsText } from './prometheus.ts';
-import { closeStalledResponses } from './stalled-responses.ts';
-import { guardRequests } from './request-gate.ts';
+import { guardRequests } from './guard/request-gate.ts';
+import { closeStalledResponses } from './guard/stalled-responses.ts';
+import { sendPrometheus } from './metrics.ts';
+import { checksRecord, isHealthy } from './operations.ts';
+import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
 import type { HttpConfig, HttpParts } from './surface.ts';
 
-/** A worker takes no requests of clients: those that watch it need little, and not for long. */
+/** Only probes and scrapers connect to a worker: they are few, and their requests are short. */
 const requestMs = 10_000;
 const maxConnections = 64;
 
-/** What a worker answers to those that watch it: `/healthz`, and `/metrics` for Prometheus. It does not listen yet. */
+/** Returns the HTTP server of a worker, with `/healthz` and `/metrics` only. It does not listen yet. */
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
@@ -26,9 +26,9 @@ export function makeWorkerServer(
   });
   app.server.maxConnections = maxConnections;
   closeStalledResponses(app, requestMs);
-  answerErrorsAsProblems(app);
+  handleErrors(app);
   guardRequests(app, config);
-  answerMissingRoutes(app, () => ({ error: nothingHere(), allow: [] }));
+  handleMissingRoutes(app, () => ({ error: routeNotFound(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);
@@ -37,13 +37,13 @@ export function makeWorkerServer(
       .header('cache-control', 'no-cache')
       .send({ status: healthy ? 'healthy' : 'unhealthy', checks: checksRecord(checks) });
   });
-  app.get('/metrics', (_request, reply) => replyMetricsText(reply, metrics));
+  app.get('/metrics', (_request, reply) => sendPrometheus(reply, metrics));
   return app;
 }
 
-function nothingHere(): AppError {
+function routeNotFound(): AppError {
   return new AppError(
     'route_not_found',
-    'This is a worker: it answers GET /healthz and GET /metrics. The API and the console are served by vitrine serve.',
+    'This is a worker: it only serves GET /healthz and GET /metrics. The API and the console are served by vitrine serve.',
   );
 }

@@ -4,16 +4,16 @@ export interface Size {
   readonly height: number;
 }
 
-/** A part of a picture, in pixels. */
+/** A rectangle in a picture, in pixels. */
 export interface Frame extends Size {
   readonly left: number;
   readonly top: number;
 }
 
 /**
- * Size of `source` made to fit inside `box`: proportions kept, never enlarged, each side at least 1 pixel and never
- * larger than the box. Each side is rounded to the nearest pixel, so it lies within 1 px of the exact value, except
- * where a side would vanish. Larger boxes never give smaller sizes, on either side.
+ * Returns the largest size with the proportions of `source` that fits inside `box` and does not enlarge it. Each side
+ * is rounded to the nearest pixel, but is at least 1 and at most that of the box. A larger box never yields a shorter
+ * side.
  */
 export function fitInside(source: Size, box: Size): Size {
   const scale = Math.min(1, box.width / source.width, box.height / source.height);
@@ -23,11 +23,11 @@ export function fitInside(source: Size, box: Size): Size {
   };
 }
 
-function scaledSide(side: number, scale: number, most: number): number {
-  return Math.max(1, Math.min(Math.round(side * scale), most));
+function scaledSide(side: number, scale: number, max: number): number {
+  return Math.max(1, Math.min(Math.round(side * scale), max));
 }
 
-/** Whether `large` is at least `factor` times as wide and as high as `small`. */
+/** Returns whether `large` is at least `factor` times as wide and as high as `small`. */
 export function isAsLargeAs(large: Size, small: Size, factor = 1): boolean {
   return large.width >= small.width * factor && large.height >= small.height * factor;
 }

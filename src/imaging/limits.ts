@@ -1,12 +1,12 @@
 import { AppError } from '../errors.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 
-/** Longest side of a picture in pixels; what lies beyond is no product picture, and few decoders are tested there. */
+/** Maximum side of a picture in pixels. No product picture is larger, and few decoders are tested beyond it. */
 export const maxSide = 16_383;
 
 /**
- * Checks the values declared in a header before any pixel is decoded. Pixels are those of the frame that is used; other
- * frames are only counted, since they are not decoded.
+ * Checks the values declared in a header before any pixel is decoded. The size is that of the frame that is used. Other
+ * frames only count towards `maxFrames`: they are not decoded.
  * @throws AppError `picture_too_large`, with the limit and the value.
  */
 export function checkLimits(

@@ -1,14 +1,14 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
-import { readBmpHeader } from './bmp-header.ts';
+import { readBmpHeader } from './containers/bmp.ts';
 import { gifOfFrame } from './containers/gif.ts';
-import { explainRefusal } from './explain-failure.ts';
-import { refuseForeignInside, sniffFormat } from './format.ts';
-import { type Interpretation, interpret } from './interpretation.ts';
+import { explainRefusal } from './damage/explain-failure.ts';
+import { rejectUnsupportedContent, sniffFormat } from './formats/identify-format.ts';
+import { type Interpretation, interpret } from './decoding/interpretation.ts';
 import { checkLimits } from './limits.ts';
-import { sharp } from './native-library.ts';
-import { asRgb } from './tiff-channels.ts';
-import { findUsedFrame, type UsedFrame } from './used-frame.ts';
+import { sharp } from './decoding/native-library.ts';
+import { asRgb } from './decoding/tiff-channels.ts';
+import { findUsedFrame, type UsedFrame } from './containers/used-frame.ts';
 
 const bitsOfDepth: Readonly<Record<string, number>> = {
   uchar: 8,
@@ -23,8 +23,8 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 };
 
 /**
- * Facts of a picture by its header alone; no pixel is decoded. Width and height are those of the upright picture.
- * Limits are checked against the container before the image library gets the file.
+ * Reads the facts of a picture from its header, without decoding pixels. Width and height are those of the upright
+ * picture. Checks the limits against the container before the image library receives the file.
  * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
  *   `picture_damaged`.
  */
@@ -40,19 +40,19 @@ async function libraryFacts(
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
-  refuseForeignInside(bytes, format, limits.allowedFormats);
+  rejectUnsupportedContent(bytes, format, limits.allowedFormats);
   const frame = findUsedFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
   const metadata = await readMetadata(
-    { ...frame, bytes: readableBytes(frame.bytes, interpretation) },
+    { ...frame, bytes: openableBytes(frame.bytes, interpretation) },
     format,
   );
   const hasAlpha = hasRealAlpha(metadata, interpretation);
   const size = interpretation.by === 'screen' ? interpretation.screen : metadata.autoOrient;
   return {
     format,
-    // The orientation flag of JPEG, PNG, WebP and TIFF is applied here; AVIF is turned by its decoder.
+    // `autoOrient` applies the orientation flag of JPEG, PNG, WebP and TIFF; the AVIF decoder rotates by itself.
     width: size.width,
     height: size.height,
     frames: frame.frames,
@@ -63,24 +63,25 @@ async function libraryFacts(
 }
 
 /**
- * A form of the file that the library opens with the correct size: it rejects 8-bit Lab and enlarges some GIF screens.
+ * Returns a version of the file that the library opens with the correct size: it rejects 8-bit Lab, and enlarges some
+ * GIFs.
  */
-function readableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
+function openableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
   if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
   return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
 }
 
-async function readMetadata({ bytes, place }: UsedFrame, format: PictureFormat): Promise<Metadata> {
+async function readMetadata({ bytes, position }: UsedFrame, format: PictureFormat): Promise<Metadata> {
   try {
     // A readable header is enough: damage after it is reported when the pixels are decoded.
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
-    return await sharp(bytes, { ...options, ...place }).metadata();
+    return await sharp(bytes, { ...options, ...position }).metadata();
   } catch (error) {
     throw await explainRefusal(error, bytes, format);
   }
 }
 
-/** Whether pictures can be transparent: the library treats every extra channel of a TIFF as alpha. */
+/** Returns whether there is an alpha channel: the library reports every extra channel of a TIFF as one. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
   return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
 }

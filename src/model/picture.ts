@@ -1,10 +1,10 @@
-/** Formats that Vitrine takes in. A format is told by a file's content, never by its name. */
+/** Supported picture formats. A format is identified by a file's content, never by its name. */
 export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bmp'] as const;
 
-/** One of the formats that Vitrine takes in. */
+/** One of the supported formats. */
 export type PictureFormat = (typeof pictureFormats)[number];
 
-/** Names of the formats as people write them. */
+/** Display names of the formats. */
 export const formatNames: Readonly<Record<PictureFormat, string>> = {
   jpeg: 'JPEG',
   png: 'PNG',
@@ -15,7 +15,7 @@ export const formatNames: Readonly<Record<PictureFormat, string>> = {
   bmp: 'BMP',
 };
 
-/** Media type of each format, as sent with an original. */
+/** Media type of each format. */
 export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   jpeg: 'image/jpeg',
   png: 'image/png',
@@ -26,16 +26,16 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   bmp: 'image/bmp',
 };
 
-/** Bytes of a file's beginning that are enough to tell its format. */
+/** Number of bytes at the start of a file that are sufficient to identify its format. */
 export const headBytes = 4100;
 
-/** Colour spaces of source files, in the names that older clients use. */
+/** Colour spaces of originals, by the names that older clients use. */
 export const colorSpaces = ['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB'] as const;
 
-/** Colour space of a source file. */
+/** Colour space of an original. */
 export type ColorSpace = (typeof colorSpaces)[number];
 
-/** What a picture's header tells. Width and height are those of the upright picture (orientation applied). */
+/** Facts from a picture's header. Width and height are those of the upright picture (orientation applied). */
 export interface PictureFacts {
   readonly format: PictureFormat;
   readonly width: number;
@@ -43,13 +43,13 @@ export interface PictureFacts {
   readonly frames: number;
   readonly colorSpace: ColorSpace;
   readonly hasAlpha: boolean;
-  /** Bits for each channel in the source file: 1, 8, 16 … */
+  /** Bits per channel in the original: 1, 8, 16 … */
   readonly bitDepth: number;
 }
 
-/** Limits that a picture must keep before its pixels are decoded. */
+/** Limits that are checked before a picture is decoded. */
 export interface PictureLimits {
-  /** Most pixels of the frame that is used: width × height. */
+  /** Maximum pixels of the frame that is used: width × height. */
   readonly maxPixels: number;
   /** The same for AVIF, whose decoder is the slowest per pixel. */
   readonly maxAvifPixels: number;

@@ -1,23 +1,23 @@
-/** How close one picture comes to another one. */
+/** Quality of a picture compared with another one. */
 export interface PictureQuality {
-  /** Peak signal-to-noise ratio over red, green and blue, in dB; at most 100, which identical pixels get. */
+  /** Peak signal-to-noise ratio over red, green and blue, in dB; 100 for identical pixels. */
   readonly psnr: number;
-  /** Structural similarity of the luma, at most 1, which identical pixels get; may be slightly negative. */
+  /** Structural similarity of the luma; 1 for identical pixels, may be slightly negative. */
   readonly ssim: number;
-  /** Distance of the perceptual hashes on the 64-bit scale, 0–64. */
+  /** Distance of the perceptual hashes on the scale of 64-bit hashes, 0–64. */
   readonly hashDistance: number;
 }
 
-/** How another picture compares with a source. */
+/** Quality of another picture compared with a source. */
 export interface PictureComparison extends PictureQuality {
-  /** What the caller calls the other picture. */
+  /** Name that the caller gave to the other picture. */
   readonly name: string;
-  /** Size of the other picture itself, in pixels, upright. */
+  /** Upright size of the other picture, in pixels. */
   readonly width: number;
   readonly height: number;
 }
 
-/** What a preset would make of a picture. */
+/** The rendition that a preset would yield for a picture. */
 export interface PresetTrial {
   /** Name of the preset. */
   readonly preset: string;
@@ -25,6 +25,6 @@ export interface PresetTrial {
   readonly height: number;
   /** Length of the encoded rendition. */
   readonly bytes: number;
-  /** SSIM of the rendition, enlarged again, with the source at 1200 px at most; 1 is best. */
+  /** SSIM of the enlarged rendition and the source, at most 1200 px wide or high; 1 is best. */
   readonly quality: number;
 }

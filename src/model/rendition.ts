@@ -1,8 +1,8 @@
-/** A standard version of an image, made by a recipe. */
+/** A file made from an image's original by a preset. */
 export interface Rendition {
   readonly id: number;
   readonly preset: string;
-  /** Version of the recipe that made it: the same bytes and the same recipe give the same rendition. */
+  /** Identifies how it was made. The same original and recipe yield the same bytes. */
   readonly recipe: string;
   readonly storageKey: string;
   /** SHA-256 of the rendition's file, hexadecimal. */
@@ -14,5 +14,22 @@ export interface Rendition {
   readonly format: 'jpeg';
 }
 
-/** A rendition that lies in storage and is not in the database yet. */
+/** A rendition in storage that has not been recorded in the database yet. */
 export type NewRendition = Omit<Rendition, 'id'>;
+
+/**
+ * Whether two images' renditions have the same pixels, apart from re-encoding. `unknown` if a rendition is damaged, so
+ * that there is no evidence.
+ */
+export type RenditionMatch =
+  | { readonly verdict: 'same' | 'unknown' }
+  | {
+      readonly verdict: 'different';
+      /** Preset of the first rendition that differs. */
+      readonly preset: string;
+      /** The channel with the largest difference. */
+      readonly channel: 'lightness' | 'colour';
+      /** Position of the largest difference, in percent of the width and the height. */
+      readonly left: number;
+      readonly top: number;
+    };

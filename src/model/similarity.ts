@@ -1,29 +1,31 @@
 import type { Image, NearDuplicate } from './image.ts';
 
-/** An image that looks similar to the one that was asked about. */
+/** An image that resembles the one in the query. */
 export interface SimilarImage {
   readonly image: Image;
-  /** Cosine of the two descriptors: 0 nothing in common, 1 the same. */
+  /** Cosine similarity of the embeddings: 0 for unrelated images, 1 for identical ones. */
   readonly score: number;
 }
 
-/** Result of a search by similarity. */
+/** Result of a similarity search. */
 export interface SimilaritySearch {
   /** Best first. */
   readonly similar: readonly SimilarImage[];
-  /** Pictures that were compared. */
+  /** Number of images that were compared. */
   readonly searched: number;
-  /** Whether every picture was compared; an index may leave some out. */
+  /** Whether all images were compared; an index may omit some. */
   readonly exact: boolean;
 }
 
-/** How many results are wanted, and from which score on. */
+/** Options of a similarity search. */
 export interface SimilarityOptions {
+  /** Maximum number of results. */
   readonly limit: number;
+  /** Minimum score. */
   readonly threshold: number;
 }
 
-/** An image that shows the same picture, byte for byte or nearly. */
+/** An image with the same picture, byte for byte or nearly. */
 export interface Duplicate extends Pick<NearDuplicate, 'distance' | 'difference' | 'reason'> {
   readonly image: Image;
   readonly kind: 'exact' | 'near';

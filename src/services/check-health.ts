@@ -1,6 +1,6 @@
-import type { EmbeddingQueries } from '../db/embeddings.ts';
-import type { JobReportQueries, QueueDepth } from '../db/job-reports.ts';
-import type { SweepQueries } from '../db/sweeping.ts';
+import type { EmbeddingQueries } from '../db/images/embeddings.ts';
+import type { JobReportQueries, QueueDepth } from '../db/jobs/job-reports.ts';
+import type { InstallationQueries } from '../db/installation.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import type { Logger } from '../model/logger.ts';
@@ -10,7 +10,7 @@ import type { Storage } from '../storage/storage.ts';
 import type { StorageHealth } from './storage-health.ts';
 
 interface Dependencies {
-  readonly sweeping: Pick<SweepQueries, 'isAlive' | 'describeDatabase'>;
+  readonly installation: Pick<InstallationQueries, 'ping' | 'describe'>;
   readonly reports: Pick<JobReportQueries, 'depth' | 'countFailed'>;
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
   readonly storage: Pick<Storage, 'freeBytes' | 'kind'>;
@@ -71,7 +71,7 @@ export interface CheckHealth {
 /** @see CheckHealth */
 export function makeCheckHealth(deps: Dependencies): CheckHealth {
   const {
-    sweeping,
+    installation,
     reports,
     embeddings,
     storage,
@@ -98,7 +98,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   const ready = async () => {
     let depth: readonly QueueDepth[] = [];
     const checks = await Promise.all([
-      check('database', sweeping.isAlive),
+      check('database', installation.ping),
       check('storage', storageHealth.assert),
       check('queue', async () => (depth = await reports.depth())),
       check('decoders', () => assertDecoding(decoders)),
@@ -112,7 +112,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     async detailed() {
       const [checks, database, depth, failed, freeBytes, count] = await Promise.all([
         ready(),
-        orUndefined(sweeping.describeDatabase()),
+        orUndefined(installation.describe()),
         orUndefined(reports.depth()),
         orUndefined(reports.countFailed()),
         orUndefined(storage.freeBytes()),

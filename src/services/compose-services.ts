@@ -20,6 +20,7 @@ import { makeFindDonor } from './find-donor.ts';
 import { makeFindDuplicates } from './find-duplicates.ts';
 import { makeFindNearDuplicates } from './find-near-duplicates.ts';
 import { makeFindSimilar } from './find-similar.ts';
+import { makeBindToTenant } from './find-tenant.ts';
 import { makeImportImage } from './import-image.ts';
 import { makeIngestUpload } from './ingest-upload.ts';
 import { makeIngestUrls } from './ingest-urls.ts';
@@ -151,6 +152,7 @@ function composeApi(
     waitForImage: makeWaitForImage({ images, completionEvents }),
   });
   return {
+    bindToTenant: makeBindToTenant(queries.tenants),
     ingestUpload,
     offerUpload: makeOfferUpload(all),
     takeInUpload: makeTakeInUpload({ ...all, ingestUpload }),

@@ -1,4 +1,4 @@
-import type { DeletionQueries } from '../db/deletion.ts';
+import type { DeletionQueries } from '../db/images/deletion.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
@@ -7,7 +7,7 @@ import type { RenditionCache } from './rendition-cache.ts';
 import { notFound } from './retrieve-image.ts';
 
 interface Dependencies {
-  readonly deletion: Pick<DeletionQueries, 'hide'>;
+  readonly deletion: Pick<DeletionQueries, 'softDelete'>;
   readonly cache: RenditionCache;
   readonly logger: Logger;
 }
@@ -25,7 +25,7 @@ export type DeleteImage = (
 /** @see DeleteImage */
 export function makeDeleteImage({ deletion, cache, logger }: Dependencies): DeleteImage {
   return async (principal, reference, { force }) => {
-    const result = await deletion.hide(principal, reference, force);
+    const result = await deletion.softDelete(principal, reference, force);
     if (result.outcome === 'not-found') throw notFound(reference);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
     cache.forget(result.image);

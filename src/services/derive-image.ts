@@ -1,5 +1,7 @@
-import type { CompletionQueries, DerivedFacts } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { FingerprintQueries } from '../db/images/fingerprints.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { DerivedFacts } from '../db/jobs/complete.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
@@ -18,7 +20,8 @@ import { atStage } from './stages.ts';
 
 interface Dependencies {
   readonly images: Pick<ImageQueries, 'markDamaged'>;
-  readonly completion: Pick<CompletionQueries, 'complete' | 'completeSharing' | 'addNearDuplicates'>;
+  readonly jobs: Pick<JobQueries, 'complete' | 'completeSharing'>;
+  readonly fingerprints: Pick<FingerprintQueries, 'addNearDuplicates'>;
   readonly findNearDuplicates: FindNearDuplicates;
   readonly findDonor: FindDonor;
   readonly nearDuplicates: NearDuplicateHandling;
@@ -98,7 +101,7 @@ async function finish(
   derived: DerivedPicture,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { completion, staging } = deps;
+  const { jobs, staging } = deps;
   let isStored = false;
   try {
     const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
@@ -109,7 +112,7 @@ async function finish(
     if (shared) return await lookAgain(deps, shared, derived.fingerprint, near.proposed);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
-    const image = await completion.complete(job, renditions, facts);
+    const image = await jobs.complete(job, renditions, facts);
     return image ? await lookAgain(deps, image, derived.fingerprint, near.proposed) : 'lease-lost';
   } finally {
     // Storing moves files, so that nothing is left behind.
@@ -122,7 +125,7 @@ async function finish(
  * more afterwards, and whichever was recorded last finds the other.
  */
 async function lookAgain(
-  { findNearDuplicates, completion }: Dependencies,
+  { findNearDuplicates, fingerprints }: Dependencies,
   image: ImageWithRenditions,
   fingerprint: Fingerprint,
   proposed: readonly number[],
@@ -135,7 +138,7 @@ async function lookAgain(
   );
   if (matches.length === 0) return image;
   const late = matches.map(withoutRenditions);
-  await completion.addNearDuplicates(image.id, late);
+  await fingerprints.addNearDuplicates(image.id, late);
   return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
 }
 
@@ -168,7 +171,7 @@ async function findDonorIfWanted(
  * meanwhile.
  */
 async function shareRenditions(
-  { completion }: Dependencies,
+  { jobs }: Dependencies,
   job: ClaimedJob,
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
@@ -178,8 +181,8 @@ async function shareRenditions(
     storageKey,
     contentHash,
   }));
-  const shared = await completion.completeSharing(job, match.id, compared, facts);
-  return shared === 'donor-gone' ? undefined : (shared ?? 'lease-lost');
+  const shared = await jobs.completeSharing(job, match.id, compared, facts);
+  return shared === 'donor-unavailable' ? undefined : (shared ?? 'lease-lost');
 }
 
 async function storeRenditions(

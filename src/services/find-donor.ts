@@ -2,7 +2,7 @@ import { AppError, FileMissing } from '../errors.ts';
 import type { DecoderPool, DerivedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { ClaimedJob } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
-import type { RenditionMatch } from '../model/sameness.ts';
+import type { RenditionMatch } from '../model/rendition.ts';
 import type { LocalCopy, Storage } from '../storage/storage.ts';
 import { type PossibleDonor, possibleDonors } from './choose-donor.ts';
 import type { NearMatch } from './find-near-duplicates.ts';

@@ -1,4 +1,4 @@
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { Image, ImageRef, NearDuplicate } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Duplicate } from '../model/similarity.ts';

@@ -1,5 +1,5 @@
-import type { FingerprintQueries, HashNeighbour } from '../db/fingerprints.ts';
-import { compareThumbnails } from '../imaging/compare-thumbnails.ts';
+import type { FingerprintQueries, HashNeighbour } from '../db/images/fingerprints.ts';
+import { compareThumbnails } from '../imaging/recognition/compare-thumbnails.ts';
 import type { NearDuplicateHandling } from '../model/duplicates.ts';
 import { type Fingerprint, hashDistance } from '../model/fingerprint.ts';
 import type { NearDuplicate } from '../model/image.ts';

@@ -1,6 +1,6 @@
-import type { EmbeddingQueries, SimilarRows } from '../db/embeddings.ts';
-import type { ImageQueries } from '../db/images.ts';
-import type { JobQueries } from '../db/jobs.ts';
+import type { EmbeddingQueries, SimilarRows } from '../db/images/embeddings.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 import type { Principal } from '../model/principal.ts';

@@ -29,6 +29,24 @@ export async function findTenant(
   throw new AppError('tenant_not_found', `There is no tenant ${JSON.stringify(name)}.`);
 }
 
+/**
+ * Restricts a principal to one tenant. If the tenant does not exist yet, the result sees no data.
+ * @throws {AppError} `tenant_not_found` if the principal is bound to another tenant.
+ */
+export type BindToTenant = (principal: Principal, name: string) => Promise<Principal>;
+
+/** Matches no tenant: ids start at 1. */
+const noTenantId = 0;
+
+/** @see BindToTenant */
+export function makeBindToTenant(tenants: Pick<TenantQueries, 'find'>): BindToTenant {
+  return async (principal, name) => {
+    if (principal.tenantId !== null) await findTenant(tenants, principal, name);
+    const tenant = await tenants.find(name);
+    return { ...principal, tenantId: tenant?.id ?? noTenantId };
+  };
+}
+
 function assertTenantName(name: string): void {
   if (isTenantName(name)) return;
   throw new AppError(

@@ -1,6 +1,5 @@
-import type { CompletionQueries } from '../db/completion.ts';
-import type { ImageQueries } from '../db/images.ts';
-import type { UrlIntakeQueries } from '../db/url-intake.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { FetchPicture } from '../fetcher/fetch-picture.ts';
 import { cleanFilename } from '../model/filename.ts';
@@ -16,8 +15,7 @@ import { atStage } from './stages.ts';
 interface Dependencies {
   readonly fetchPicture: FetchPicture;
   readonly images: Pick<ImageQueries, 'findByContent'>;
-  readonly urlIntake: Pick<UrlIntakeQueries, 'attach'>;
-  readonly completion: Pick<CompletionQueries, 'completeAsDuplicate'>;
+  readonly jobs: Pick<JobQueries, 'attachContent' | 'completeAsDuplicate'>;
   readonly inspectPicture: InspectPicture;
   readonly deriveImage: DeriveImage;
   readonly storage: Storage;
@@ -66,14 +64,14 @@ async function fetchFile(
 
 /** `undefined` when the content is new to the tenant, or its first image goes away at this moment. */
 async function shareKnown(
-  { images, completion }: Dependencies,
+  { images, jobs }: Dependencies,
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
   const known = await images.findByContent(job.tenantId, contentHash);
   if (known?.status !== 'completed' || known.damaged) return undefined;
-  const image = await completion.completeAsDuplicate(job, { contentHash, filename });
-  return image === 'first-gone' ? undefined : (image ?? 'lease-lost');
+  const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
+  return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
 /** The way of an upload: inspect, store, record, derive. */
@@ -83,14 +81,14 @@ async function takeIn(
   { file, filename }: Download,
   signal: AbortSignal,
 ): Promise<DerivationOutcome> {
-  const { storage, urlIntake, deriveImage } = deps;
+  const { storage, jobs, deriveImage } = deps;
   const { contentHash, bytes } = file;
   const facts = await atStage('inspect', () => inspect(deps, file, job.tenantId));
   const original = { key: originalKey(job.tenantId, contentHash), contentHash };
   const staged = { path: file.path, key: original.key };
   await atStage('store', () => storage.store([staged], 'original'));
   const content = { contentHash, originalKey: original.key, bytes, filename, facts };
-  if (!(await urlIntake.attach(job, content))) return 'lease-lost';
+  if (!(await jobs.attachContent(job, content))) return 'lease-lost';
   // The same content was perhaps removed just before the row was there; from now on the row protects the file.
   if (!(await storage.stat(staged.key))) await storage.store([staged], 'original');
   return deriveImage({ ...job, original }, signal, file.path);

@@ -1,5 +1,6 @@
-import type { ImageQueries } from '../db/images.ts';
-import type { IntakeQueries, Recorded } from '../db/intake.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { EnqueuedUpload } from '../db/jobs/enqueue.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import { AppError } from '../errors.ts';
 import { cleanFilename } from '../model/filename.ts';
@@ -20,8 +21,8 @@ import { imageDeleted, type WaitForImage } from './wait-for-image.ts';
 
 interface Dependencies {
   readonly tenants: TenantQueries;
-  readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'clearDamaged'>;
-  readonly intake: IntakeQueries;
+  readonly images: Pick<ImageQueries, 'find' | 'findByContent' | 'acknowledge' | 'clearDamaged'>;
+  readonly jobs: Pick<JobQueries, 'enqueueUpload' | 'withdraw'>;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly inspectPicture: InspectPicture;
@@ -117,12 +118,12 @@ async function storeAndRecord(
   upload: Upload,
   tenant: Tenant,
   facts: PictureFacts,
-): Promise<Recorded> {
-  const { storage, intake, leaseSeconds } = deps;
+): Promise<EnqueuedUpload> {
+  const { storage, jobs, leaseSeconds } = deps;
   const { file, filename, mode } = upload;
   const staged = { path: file.path, key: originalKey(tenant.id, file.contentHash) };
   await storage.store([staged], 'original');
-  const recorded = await intake.record({
+  const recorded = await jobs.enqueueUpload({
     tenantId: tenant.id,
     contentHash: file.contentHash,
     filename: cleanFilename(filename),
@@ -158,7 +159,7 @@ async function answerKnown(
   if (!known) return undefined;
   const image = isBusy(known) && mode === 'inline' ? await waitForKnown(deps, imageId) : known;
   if (!image) return undefined;
-  if (isBusy(image) && (await deps.intake.acknowledge(imageId)) !== 'acknowledged') return undefined;
+  if (isBusy(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
 }
 
@@ -195,10 +196,10 @@ async function runInline(
   outcome: 'new' | 'again',
   job: ClaimedJob,
 ): Promise<Ingested> {
-  const { runJob, storage, intake, inlineMs, readers } = deps;
+  const { runJob, storage, jobs, inlineMs, readers } = deps;
   const { contentHash, path } = upload.file;
   const key = originalKey(job.tenantId, contentHash);
-  const takeBack = () => intake.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
+  const takeBack = () => jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
   const waiting = deps.waitForImage(job.imageId, inlineMs);
   const onFinalFailure = outcome === 'new' ? { onFinalFailure: takeBack } : {};
   const run = runJob(job, { localPath: path, ...onFinalFailure });
@@ -218,9 +219,9 @@ async function settle(
     throw error;
   });
   if (image && !isBusy(image)) return image;
-  const found = await deps.intake.acknowledge(imageId);
+  const found = await deps.images.acknowledge(imageId);
   if (found === 'acknowledged') return image ?? loadImage(deps.images, imageId);
   // A missing row was either withdrawn, by this run, which then fails with the reason, or purged.
-  const ended = found === 'gone' ? await run : undefined;
+  const ended = found === 'missing' ? await run : undefined;
   throw ended?.state === 'failed' ? ended.error : imageDeleted(imageId);
 }

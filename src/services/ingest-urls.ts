@@ -1,7 +1,8 @@
 import type { ImportQueries } from '../db/imports.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
-import type { RecordedUrl, UrlIntakeQueries, UrlLine } from '../db/url-intake.ts';
+import type { EnqueuedUrl, UrlLine } from '../db/jobs/enqueue-urls.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
 import type { AddressRules } from '../fetcher/address-rules.ts';
 import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
@@ -21,7 +22,7 @@ import { newReference } from './reference-name.ts';
 interface Dependencies {
   readonly tenants: TenantQueries;
   readonly images: Pick<ImageQueries, 'find'>;
-  readonly urlIntake: Pick<UrlIntakeQueries, 'record'>;
+  readonly jobs: Pick<JobQueries, 'enqueueUrls'>;
   readonly imports: Pick<ImportQueries, 'record'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly assertFreeSpace: AssertFreeSpace;
@@ -65,12 +66,12 @@ export interface IngestUrls {
 /** @see IngestUrls */
 export function makeIngestUrls(deps: Dependencies): IngestUrls {
   // What is full already could not keep the picture; the rows of the embedded database lie there, too.
-  const { images, urlIntake, imports, queue, handling, assertFreeSpace } = deps;
+  const { images, jobs, imports, queue, handling, assertFreeSpace } = deps;
   return {
     async one(principal, toImport) {
       await assertFreeSpace();
       const line = await readLine(deps, principal, toImport);
-      const [recorded] = await urlIntake.record([line], handling, priorities.single);
+      const [recorded] = await jobs.enqueueUrls([line], handling, priorities.single);
       if (!recorded) throw new Error('One URL leads to one image.');
       const { outcome, imageId } = recorded;
       if (outcome === 'refused') throw alreadyActive(imageId);
@@ -84,7 +85,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       await assertFreeSpace();
       const read = await Promise.all(toImport.map((line) => tryLine(deps, principal, line)));
       const good = read.filter((line): line is UrlLine => !(line instanceof AppError));
-      const recorded = good.length > 0 ? await urlIntake.record(good, handling, priorities.batch) : [];
+      const recorded = good.length > 0 ? await jobs.enqueueUrls(good, handling, priorities.batch) : [];
       const outcomes = new Map(good.map((line, index) => [line, recorded[index]]));
       const lines = read.map((line, index) =>
         receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
@@ -123,14 +124,14 @@ async function tryLine(
 }
 
 /** The jobs that these lines have begun. */
-function jobsOf(recorded: readonly RecordedUrl[]): DueJob[] {
+function jobsOf(recorded: readonly EnqueuedUrl[]): DueJob[] {
   return recorded.flatMap(({ job }) => job ?? []);
 }
 
 function receiptLine(
   line: number,
   source: UrlToImport | undefined,
-  result: RecordedUrl | AppError | undefined,
+  result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
   const error = result instanceof AppError ? result : refusalOf(result);
   return {
@@ -139,7 +140,7 @@ function receiptLine(
     url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', longestEcho),
     reference: source?.reference === undefined ? null : excerpt(source.reference, longestEcho),
-    outcome: error ? 'refused' : (result as RecordedUrl).outcome,
+    outcome: error ? 'refused' : (result as EnqueuedUrl).outcome,
     imageId: result instanceof AppError ? null : (result?.imageId ?? null),
     code: error?.code ?? null,
     error: error?.message ?? null,
@@ -160,7 +161,7 @@ function excerpt(whole: string, longest: number): string {
   return characters.length <= longest ? text : `${characters.slice(0, longest - 1).join('')}…`;
 }
 
-function refusalOf(recorded: RecordedUrl | undefined): AppError | undefined {
+function refusalOf(recorded: EnqueuedUrl | undefined): AppError | undefined {
   return recorded?.outcome === 'refused' ? alreadyActive(recorded.imageId) : undefined;
 }
 

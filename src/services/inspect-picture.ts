@@ -1,4 +1,4 @@
-import { sniffFormat } from '../imaging/format.ts';
+import { sniffFormat } from '../imaging/formats/identify-format.ts';
 import type { DecoderPool } from '../imaging/pool/decoder-pool.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 import type { ReceivedFile } from '../storage/staging.ts';

@@ -1,4 +1,4 @@
-import type { JobQueries } from '../db/jobs.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeOutage } from '../model/outage.ts';

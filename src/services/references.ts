@@ -1,5 +1,5 @@
-import type { ImageQueries } from '../db/images.ts';
-import type { ReferenceQueries } from '../db/references.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { ReferenceQueries } from '../db/images/references.ts';
 import type { Image, ImageRef } from '../model/image.ts';
 import type { Page, PageRequest } from '../model/page.ts';
 import type { Principal } from '../model/principal.ts';

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { JobQueries } from '../db/jobs.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError } from '../errors.ts';
 import type { Image } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';

@@ -1,4 +1,4 @@
-import type { DeletionQueries } from '../db/deletion.ts';
+import type { DeletionQueries } from '../db/images/deletion.ts';
 import type { ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
 import { type Principal, whoCalled } from '../model/principal.ts';

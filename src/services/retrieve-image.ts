@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
-import type { ImageQueries } from '../db/images.ts';
-import type { JobQueries } from '../db/jobs.ts';
+import type { ImageQueries } from '../db/images/images.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, FileMissing } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';

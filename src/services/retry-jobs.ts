@@ -1,11 +1,13 @@
-import type { JobReportQueries } from '../db/job-reports.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
+import type { JobReportQueries } from '../db/jobs/job-reports.ts';
 import { AppError } from '../errors.ts';
 import type { FailureClass, JobReport } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 
 interface Dependencies {
-  readonly reports: Pick<JobReportQueries, 'find' | 'retry' | 'retryAll'>;
+  readonly jobs: Pick<JobQueries, 'retry' | 'retryAll'>;
+  readonly reports: Pick<JobReportQueries, 'find'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
 }
 
@@ -25,10 +27,10 @@ export interface RetryJobs {
 }
 
 /** @see RetryJobs */
-export function makeRetryJobs({ reports, queue }: Dependencies): RetryJobs {
+export function makeRetryJobs({ jobs, reports, queue }: Dependencies): RetryJobs {
   return {
     async one(principal, id) {
-      const outcome = await reports.retry(principal, id);
+      const outcome = await jobs.retry(principal, id);
       const job = outcome === 'not-found' ? undefined : await reports.find(principal, id);
       if (!job) throw new AppError('job_not_found', `There is no job ${id}.`);
       if (outcome === 'unfit') throw notFailed(job);
@@ -36,7 +38,7 @@ export function makeRetryJobs({ reports, queue }: Dependencies): RetryJobs {
       return job;
     },
     async all(principal, cause) {
-      const retried = await reports.retryAll(principal, cause);
+      const retried = await jobs.retryAll(principal, cause);
       queue.wake(retried);
       return retried.length;
     },

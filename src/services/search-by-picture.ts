@@ -1,5 +1,5 @@
-import type { EmbeddingQueries } from '../db/embeddings.ts';
-import type { ImageQueries } from '../db/images.ts';
+import type { EmbeddingQueries } from '../db/images/embeddings.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { TenantQueries } from '../db/tenants.ts';
 import type { DecoderPool, DescribedPicture } from '../imaging/pool/decoder-pool.ts';
 import type { PictureLimits } from '../model/picture.ts';

@@ -1,11 +1,12 @@
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import type { ImportQueries } from '../db/imports.ts';
-import type { JobReportQueries } from '../db/job-reports.ts';
-import type { UsageQueries } from '../db/usage.ts';
+import type { JobReportQueries } from '../db/jobs/job-reports.ts';
+import type { UsageQueries } from '../db/usage/usage.ts';
 import type { CheckHealth } from './check-health.ts';
 import type { CompareWithImage } from './compare-with-image.ts';
 import type { DeleteImage } from './delete-image.ts';
 import type { FindDuplicates } from './find-duplicates.ts';
+import type { BindToTenant } from './find-tenant.ts';
 import type { IngestUpload } from './ingest-upload.ts';
 import type { IngestUrls } from './ingest-urls.ts';
 import type { OfferUpload } from './offer-upload.ts';
@@ -22,6 +23,7 @@ import type { TryPresets } from './try-presets.ts';
 
 /** The use cases that the API surfaces offer. */
 export interface Services {
+  readonly bindToTenant: BindToTenant;
   readonly ingestUpload: IngestUpload;
   readonly ingestUrls: IngestUrls;
   readonly offerUpload: OfferUpload;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ImageQueries } from '../db/images.ts';
+import type { ImageQueries } from '../db/images/images.ts';
 import { AppError, type ErrorCode, errorTable } from '../errors.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
 import { systemPrincipal } from '../model/principal.ts';

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { JobReportQueries, QueueDepth } from '../db/job-reports.ts';
-import type { UsageQueries } from '../db/usage.ts';
+import type { JobReportQueries, QueueDepth } from '../db/jobs/job-reports.ts';
+import type { UsageQueries } from '../db/usage/usage.ts';
 import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool.ts';
 import { jobKinds } from '../model/job.ts';
 import { systemPrincipal } from '../model/principal.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JobQueries } from '../db/jobs.ts';
+import type { JobQueries } from '../db/jobs/job-queries.ts';
 import type { ClaimedJob, JobKind } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import type { RunJob } from '../services/run-job.ts';

@@ -10,8 +10,8 @@ import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
 const filled = await openDatabase();
 const { database, plansOf } = watchDatabase(filled);
 const queries = makeQueries(database);
-const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, sweeping } = queries;
-const { tenants, urlIntake, intake, deletion, completion, recounting, forgetting } = queries;
+const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
+const { tenants, deletion, recounting, expiredRows } = queries;
 const small: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
@@ -32,27 +32,27 @@ const asked: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(openPrincipal, {}, page),
   'a later page': () => images.list(openPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list': () => images.list(openPrincipal, { tenant: 'tenant-7' }, page),
-  'a bound caller’s list': () => images.list(small, {}, page),
+  'a list for a tenant’s principal': () => images.list(small, {}, page),
   'a list by state': () => images.list(openPrincipal, { status: 'failed' }, page),
   'a tenant’s list by state': () => images.list(small, { status: 'pending' }, page),
-  'a tenant’s list of finished ones': () => images.list(small, { status: 'completed' }, page),
+  'a tenant’s list of completed images': () => images.list(small, { status: 'completed' }, page),
   'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
   'an image': () => images.find(openPrincipal, vase),
   'an image by its content': () => images.findByContent(1, hashOf('x')),
-  'copies of a content': () => images.listByContent(1, hashOf('x')),
-  'images by their numbers': () => images.listByIds(openPrincipal, [1, 2, 3]),
+  'images with a content': () => images.listByContent(1, hashOf('x')),
+  'images by their ids': () => images.listByIds(openPrincipal, [1, 2, 3]),
   'unused images': () => purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
-  'a number of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
+  'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
   'a tenant’s unused images': () => purging.unused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
   'tenants without references': () => purging.tenantsWithoutReferences(null),
   'deleted images': () => purging.deleted(null, hourAgo, { limit: 200 }),
-  'figures of a purge': () => purging.deletedFigures(null, 30),
-  'a tenant’s figures of a purge': () => purging.deletedFigures(5, 0),
+  'the figures of a purge': () => purging.deletedFigures(null, 30),
+  'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
     const [first] = await purging.unused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(first!, { unusedForDays: 0 });
   },
-  'usage of all': () => usage.overall(openPrincipal),
+  'overall usage': () => usage.overall(openPrincipal),
   'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
   neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'similar pictures of a small tenant': () =>
@@ -65,41 +65,41 @@ const asked: Record<string, () => Promise<unknown>> = {
   'jobs by error': () => reports.list(openPrincipal, { code: 'picture_damaged' }, page),
   'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
   'depth of the queue': () => reports.depth(),
-  'a number of failed jobs': () => reports.countFailed(),
-  'a retry': () => reports.retry(openPrincipal, 3),
+  'a count of failed jobs': () => reports.countFailed(),
+  'a retry': () => jobs.retry(openPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
-  'renditions asked for anew': () => jobs.requeue(vase.id, 50),
-  'an upload': () => intake.record(uploadOf(1, 'new', { leaseSeconds: 60 })),
+  'a requeue': () => jobs.requeue(vase.id, 50),
+  'an upload': () => jobs.enqueueUpload(uploadOf(1, 'new', { leaseSeconds: 60 })),
   'an import': () =>
-    urlIntake.record(
+    jobs.enqueueUrls(
       [{ tenantId: 1, url: 'u', urlHash: hashOf('u'), reference: 'page' }],
       'reuse-completed',
       50,
     ),
   'a completion': async () => {
-    const recorded = await intake.record(uploadOf(1, 'done', { leaseSeconds: 60 }));
-    if ('job' in recorded) await completion.complete(recorded.job, [], derivedFactsOf('done'));
+    const recorded = await jobs.enqueueUpload(uploadOf(1, 'done', { leaseSeconds: 60 }));
+    if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
   },
   'a reference': () => references.add(vase.id, 'page'),
-  'a deletion': () => deletion.hide(openPrincipal, { id: 4_001 }, true),
+  'a deletion': () => deletion.softDelete(openPrincipal, { id: 4_001 }, true),
   'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
-  'lost leases': () => sweeping.takeOverLostLeases(10, false),
-  'old jobs': () => forgetting.jobs('completed', 7),
-  'old imports': () => forgetting.imports(90),
-  'images without content': () => forgetting.imagesWithoutContent(90),
-  'tenants without images': () => forgetting.tenants(30),
-  'originals to check': () => sweeping.originalsAfter(10_000, 500),
+  'lost leases': () => jobs.takeOverLostLeases(10, false),
+  'old jobs': () => expiredRows.removeJobs('completed', 7),
+  'old imports': () => expiredRows.removeImports(90),
+  'images without content': () => expiredRows.removeImagesWithoutContent(90),
+  'tenants without images': () => expiredRows.removeTenants(30),
+  'originals to check': () => storedFiles.originalsAfter(10_000, 500),
   'files to check': () =>
-    sweeping.unnamedFiles([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
+    storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'owners of a tenant’s files': () => recounting.settleOwnersOf(5),
+  'the owners of a tenant’s files': () => recounting.assignOwnersOf(5),
   'tenants to recount': () => recounting.tenantsAfter(0, 500),
   'a withdrawal': async () => {
-    const recorded = await intake.record(uploadOf(1, 'broken', { leaseSeconds: 60 }));
-    if (!('job' in recorded)) throw new Error('It was known.');
+    const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
+    if (!('job' in recorded)) throw new Error('The content is known.');
     const removeOriginal = () => Promise.resolve();
-    await intake.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
+    await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
     const [first] = await purging.deleted(null, hourAgo, { limit: 1 });
@@ -108,7 +108,7 @@ const asked: Record<string, () => Promise<unknown>> = {
   'a tenant': () => tenants.find('tenant-9'),
 };
 
-test.each(Object.entries(asked))('%s: no large table is read from end to end', async (_name, ask) => {
+test.each(Object.entries(asked))('scans no large table for %s', async (_name, ask) => {
   const plans = await plansOf(ask);
   expect(plans.length).toBeGreaterThan(0);
   for (const plan of plans) {
@@ -119,7 +119,7 @@ test.each(Object.entries(asked))('%s: no large table is read from end to end', a
   }
 });
 
-test('a plan that reads a whole table would be noticed', async () => {
+test('notices a plan that scans a table', async () => {
   const [plan] = await plansOf(() =>
     database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
   );

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bareServer } from './support/bare-server.ts';
 
-test('a method that an address does not take is 405, and the answer says what it takes', async () => {
+test('responds 405 to an unsupported method and lists the allowed ones', async () => {
   const app = await bareServer();
   for (const [method, url, allow] of [
     ['PATCH', '/v1/images', 'GET, HEAD, POST'],
@@ -10,14 +10,14 @@ test('a method that an address does not take is 405, and the answer says what it
     ['POST', '/v1/images/1/references/a%2Fb', 'DELETE, PUT'],
     ['DELETE', '/', 'GET, HEAD'],
   ] as const) {
-    const answer = await app.inject({ method, url, headers: { 'content-type': 'text/weird' }, body: 'x' });
-    expect([answer.statusCode, answer.headers['allow']], url).toEqual([405, allow]);
-    expect(answer.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
-    expect(answer.json().detail).toContain(method);
+    const response = await app.inject({ method, url, headers: { 'content-type': 'text/weird' }, body: 'x' });
+    expect([response.statusCode, response.headers['allow']], url).toEqual([405, allow]);
+    expect(response.json()).toMatchObject({ code: 'method_not_allowed', status: 405 });
+    expect(response.json().detail).toContain(method);
   }
 });
 
-test('an address that is not there is 404 for every method, with any body', async () => {
+test('responds 404 at an unknown address to every method and body', async () => {
   const app = await bareServer();
   for (const url of [
     '/v1',
@@ -28,14 +28,20 @@ test('an address that is not there is 404 for every method, with any body', asyn
     '/v1images',
   ]) {
     for (const method of ['GET', 'POST', 'DELETE', 'PATCH'] as const) {
-      const answer = await app.inject({ method, url, headers: { 'content-type': 'text/weird' }, body: 'x' });
-      if (url.startsWith('/docs') && method !== 'GET') expect(answer.statusCode).toBe(405);
-      else expect(answer.json(), `${method} ${url}`).toMatchObject({ code: 'route_not_found', status: 404 });
+      const response = await app.inject({
+        method,
+        url,
+        headers: { 'content-type': 'text/weird' },
+        body: 'x',
+      });
+      if (url.startsWith('/docs') && method !== 'GET') expect(response.statusCode).toBe(405);
+      else
+        expect(response.json(), `${method} ${url}`).toMatchObject({ code: 'route_not_found', status: 404 });
     }
   }
 });
 
-test('the front door leads to all other doors', async () => {
+test('lists the entry points at /', async () => {
   const app = await bareServer({}, { services: { checkHealth: { ready: () => Promise.resolve([]) } } });
   const door: Record<string, string> = (await app.inject('/')).json();
   for (const name of ['docs', 'reference', 'openapi', 'health'])

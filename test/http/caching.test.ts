@@ -3,7 +3,7 @@ import { call, type ImageRecord, upload } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** `card` is larger than what is kept in memory, so that both ways of sending are met. */
+/** `card` is too large for the cache, so that both ways of sending are covered. */
 const server = useServer({
   READ_CACHE_MB: '1',
   PRESETS: '{"thumb":100,"card":{"width":1600,"height":1600,"quality":100}}',
@@ -21,9 +21,9 @@ beforeAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
   call(server().url + path, { headers, method });
 
-test('every picture has a strong tag, its type, its length and the rule not to guess', async () => {
+test('sends a strong ETag, type, length and nosniff with every picture', async () => {
   for (const path of paths) {
-    // Twice: from storage, then perhaps from memory.
+    // Twice: from storage, then possibly from the cache.
     for (const { status, headers, bytes } of [await get(path), await get(path)]) {
       expect(status, path).toBe(200);
       expect(headers.get('etag'), path).toMatch(/^"[0-9a-f]{32}"$/);
@@ -35,14 +35,14 @@ test('every picture has a strong tag, its type, its length and the rule not to g
   }
 });
 
-test('an address that names two versions names none', async () => {
+test('ignores a repeated version parameter', async () => {
   for (const { url } of image.renditions) {
     const { status, headers } = await get(`${url}&v=x`);
     expect([status, headers.get('cache-control')], url).toEqual([200, 'public, no-cache']);
   }
 });
 
-test('who has the picture already is told so, however the tag is written', async () => {
+test('responds 304 to every form of a matching If-None-Match', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
@@ -54,7 +54,7 @@ test('who has the picture already is told so, however the tag is written', async
   }
 });
 
-test('a tag of another picture, or of no form at all, gives the picture', async () => {
+test('sends the picture for a different or malformed If-None-Match', async () => {
   const original = `/v1/images/${image.id}/original`;
   const etag = (await get(original)).headers.get('etag') ?? '';
   for (const header of ['"other"', '', ',', etag.replaceAll('"', ''), `${etag.slice(0, -1)}0"`, 'W/"*"']) {
@@ -63,7 +63,7 @@ test('a tag of another picture, or of no form at all, gives the picture', async 
   }
 });
 
-test('an address that names the recipe may be kept for ever, every other must be asked about', async () => {
+test('marks only addresses with the current recipe as immutable', async () => {
   for (const path of paths) {
     const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
     expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
@@ -75,7 +75,7 @@ test('an address that names the recipe may be kept for ever, every other must be
     );
 });
 
-test('HEAD tells the same as GET, without the picture', async () => {
+test('responds to HEAD with the headers of GET and no body', async () => {
   for (const path of paths) {
     const [whole, head] = [await get(path), await get(path, {}, 'HEAD')];
     expect([head.status, head.bytes.length], path).toEqual([200, 0]);
@@ -84,7 +84,7 @@ test('HEAD tells the same as GET, without the picture', async () => {
   }
 });
 
-test('two images with the same rendition have the same tag, another picture has another', async () => {
+test('gives equal renditions the same ETag, and different ones different ETags', async () => {
   const other = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
   const same = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
   const [mine, twins, others] = await Promise.all(

@@ -2,17 +2,21 @@ import { Agent, request } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import Fastify from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { boundConnections, clientOf } from '../../src/http/connections-per-address.ts';
-import { answerErrorsAsProblems } from '../../src/http/problems.ts';
-import { type AddressTest, addressesIn } from '../../src/http/trusted-proxies.ts';
+import {
+  addressesIn,
+  addressKey,
+  type AddressTest,
+  limitConnectionsPerAddress,
+} from '../../src/http/guard/connections-per-address.ts';
+import { handleErrors } from '../../src/http/responses/problems.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** A server that counts loopback addresses too, and clients that come from any of them. */
-async function bounded(most: number, isExempt: AddressTest = () => false) {
+/** Starts a server that also counts loopback addresses. Returns clients that connect from any of them. */
+async function bounded(maxConnections: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
-  boundConnections(app, { most, isExempt });
-  answerErrorsAsProblems(app);
+  limitConnectionsPerAddress(app, { maxConnections, isExempt });
+  handleErrors(app);
   app.get('/', () => 'hello');
   await app.listen({ host: '127.0.0.1', port: 0 });
   const { port } = app.server.address() as AddressInfo;
@@ -22,7 +26,7 @@ async function bounded(most: number, isExempt: AddressTest = () => false) {
     await app.close();
   });
 
-  /** Opens a connection that stays open; answers the status, or the code of its failure. */
+  /** Opens a connection and keeps it open. Returns the response, or the error code of the connection. */
   function visit(
     localAddress: string,
   ): Promise<{ status: number | string; body: string; close: () => Promise<void> }> {
@@ -56,27 +60,27 @@ async function bounded(most: number, isExempt: AddressTest = () => false) {
 const open = (app: { server: { getConnections(take: (error: unknown, count: number) => void): void } }) =>
   new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 
-describe('connections of one address', () => {
-  test('are bounded, beside those of others, and come free again', async () => {
+describe('connections per address', () => {
+  test('are limited independently of other addresses, and freed when closed', async () => {
     const { app, visit } = await bounded(3);
-    const kept = [await visit('127.0.0.2'), await visit('127.0.0.2'), await visit('127.0.0.2')];
-    expect(kept.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const connections = [await visit('127.0.0.2'), await visit('127.0.0.2'), await visit('127.0.0.2')];
+    expect(connections.map(({ status }) => status)).toEqual([200, 200, 200]);
     const refused = await visit('127.0.0.2');
     expect(refused.status).toBe(429);
     expect(JSON.parse(refused.body)).toMatchObject({
       code: 'too_many_connections',
-      detail: expect.stringContaining('more than 3 connections open'),
+      detail: expect.stringContaining('more than 3 open connections'),
     });
     expect((await visit('127.0.0.3')).status).toBe(200);
-    await kept[0]?.close();
+    await connections[0]?.close();
     await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(3);
     expect((await visit('127.0.0.2')).status).toBe(200);
     expect((await visit('127.0.0.2')).status).toBe(429);
   });
 
-  test('far beyond the bound are closed without a word', async () => {
+  test('far beyond the limit are closed without a response', async () => {
     const { app, port } = await bounded(1);
-    // They send nothing, so that none of them is answered and gone before the last one comes.
+    // They send nothing, so that none is answered and closed before the last one connects.
     const sockets = Array.from({ length: 30 }, () =>
       connect({ port, host: '127.0.0.1', localAddress: '127.0.0.4' }),
     );
@@ -88,7 +92,7 @@ describe('connections of one address', () => {
     await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(0);
   });
 
-  test('of trusted proxies are not counted', async () => {
+  test('from trusted proxies are not counted', async () => {
     const { visit } = await bounded(1, addressesIn(['127.0.0.5/32']));
     expect([(await visit('127.0.0.5')).status, (await visit('127.0.0.5')).status]).toEqual([200, 200]);
     expect([(await visit('127.0.0.6')).status, (await visit('127.0.0.6')).status]).toEqual([200, 429]);
@@ -98,9 +102,9 @@ describe('connections of one address', () => {
 describe('a running server', () => {
   const server = useServer({ MAX_CONNECTIONS_PER_ADDRESS: '1' });
 
-  test('does not count this machine', async () => {
-    const answers = await Promise.all(Array.from({ length: 5 }, () => call(`${server().url}/healthz`)));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+  test('does not count loopback connections', async () => {
+    const responses = await Promise.all(Array.from({ length: 5 }, () => call(`${server().url}/healthz`)));
+    expect(responses.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
   });
 });
 
@@ -112,10 +116,10 @@ test.each([
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
 ])('%s counts as %s', (address, client) => {
-  expect(clientOf(address)).toBe(client);
+  expect(addressKey(address)).toBe(client);
 });
 
-test('addresses are found in networks of both families', () => {
+test('matches addresses in IPv4 and IPv6 networks', () => {
   const isProxy = addressesIn(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
   const found = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
   expect(found).toEqual([true, true, true, true]);

@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 import { document, expectDocumented } from './support/documented.ts';
 import { useOrigin } from './support/origin.ts';
 
-/** Every answer of every call is held to the document: its status, its type and all of its fields. */
+/** Checks every response of every call against the OpenAPI document: status, type and all fields. */
 
 const server = useServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', PURGE_CONFIRM_TOKEN: 'yes' });
 const origin = useOrigin(async () => ({
@@ -15,7 +15,7 @@ const origin = useOrigin(async () => ({
 }));
 const called = new Set<string>();
 
-/** Calls `path`, which the document knows as `template`, and holds the answer to it. */
+/** Calls `path`, which is `template` in the document, and checks the response against it. */
 async function ask<Body = Record<string, unknown>>(
   method: string,
   template: string,
@@ -72,7 +72,7 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/images', undefined, { body: 'x' })).status).toBe(415);
   });
 
-  test('pages follow their cursor to the end, and meet every image once', async () => {
+  test('cursors lead through every image once', async () => {
     const whole = (await ask<{ items: { id: number }[] }>('GET', '/v1/images', '/v1/images?limit=100')).body
       .items;
     const seen: number[] = [];
@@ -110,7 +110,7 @@ describe('/v1', () => {
     await ask('GET', '/v1/images/{id}/thumbnail', `/v1/images/${image.id}/thumbnail`);
   });
 
-  test('references guard an image until they are gone, or it is forced; then it can be brought back', async () => {
+  test('references prevent deletion until they are removed or it is forced; a deleted image can be restored', async () => {
     const template = '/v1/images/{id}/references/{ref}';
     const name = 'Überwurf / № 42 🪑';
     const path = `/v1/images/${image.id}/references/${encodeURIComponent(name)}`;
@@ -139,12 +139,17 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/images/{id}/restore', '/v1/images/99999/restore')).status).toBe(404);
   });
 
-  test('imports by JSON and CSV, and their progress', async () => {
+  test('imports from JSON and CSV, and their progress', async () => {
     const one = await ask<ImageRecord>('POST', '/v1/images', undefined, json({ url: `${origin()}/a.jpg` }));
     expect(one.status).toBe(202);
     expect(await settled(server().url, one.body.id)).toMatchObject({ status: 'completed' });
-    const again = await ask<ImageRecord>('POST', '/v1/images', undefined, json({ url: `${origin()}/a.jpg` }));
-    expect([again.status, again.body.id]).toEqual([200, one.body.id]);
+    const repeated = await ask<ImageRecord>(
+      'POST',
+      '/v1/images',
+      undefined,
+      json({ url: `${origin()}/a.jpg` }),
+    );
+    expect([repeated.status, repeated.body.id]).toEqual([200, one.body.id]);
 
     const csv = `reference,url,tenant\r\nproduct-1,${origin()}/a.jpg,csv\r\n,ftp://x/y,csv\r\n,${origin()}/broken.jpg,csv\r\n,${origin()}/none.jpg,\r\n,${origin()}/b.jpg,a b\r\n`;
     const headers = { 'content-type': 'text/csv; charset=utf-8' };
@@ -181,7 +186,7 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/imports', undefined, { body: 'x' })).status).toBe(415);
   });
 
-  test('jobs, their history, and another try', async () => {
+  test('jobs, their history and retries', async () => {
     const failed = await ask<{ items: { id: number; code: string }[] }>(
       'GET',
       '/v1/jobs',
@@ -241,13 +246,13 @@ describe('/v1', () => {
       psnr_db: 100,
       note: 'identical pixels; identical picture',
     });
-    const gone = await ask(
+    const missing = await ask(
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
       await file('first'),
     );
-    expect(gone.status).toBe(404);
+    expect(missing.status).toBe(404);
     expect((await ask('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
   });
 
@@ -255,11 +260,11 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/purge')).body).toMatchObject({ dry_run: true, deleted_count: 0 });
     const refused = await ask('POST', '/v1/purge', undefined, json({ dry_run: false, confirm_token: 'no' }));
     expect(refused.status).toBe(403);
-    const gone = (await upload(server().url, await jpeg('gone'), 'purged')).body;
+    const image = (await upload(server().url, await jpeg('gone'), 'purged')).body;
     const some = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
     expect((await ask('POST', '/v1/purge', undefined, some)).body).toMatchObject({
       deleted_count: 1,
-      candidates: [gone.content_hash],
+      candidates: [image.content_hash],
     });
     expect((await ask('POST', '/v1/purge', undefined, json({ tenant: 'nobody' }))).status).toBe(404);
     expect((await ask('POST', '/v1/purge', undefined, json({ dry_run: 'no' }))).status).toBe(400);
@@ -268,7 +273,7 @@ describe('/v1', () => {
     expect((await ask('POST', '/v1/purge/deleted', undefined, json({ days: -1 }))).status).toBe(400);
   });
 
-  test('figures and health', async () => {
+  test('usage and health', async () => {
     await ask('GET', '/');
     await ask('GET', '/v1/usage');
     await ask('GET', '/v1/usage/{tenant}', '/v1/usage/shop');
@@ -307,7 +312,7 @@ describe('the catalog dialect', () => {
     expect((await ask('POST', '/purge', '/purge/?days=-1')).status).toBe(400);
   });
 
-  test('its purge is a dry run unless that is plainly denied', async () => {
+  test('purges only if dry_run is false', async () => {
     for (const query of [
       '',
       '?dry_run=true',
@@ -347,7 +352,7 @@ describe('the similarity dialect', () => {
     expect((await ask('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
   });
 
-  test('images of other tenants are not there, and an image in use is not deleted', async () => {
+  test('hides images of other tenants and does not delete an image in use', async () => {
     const other = (await upload(server().url, await jpeg('theirs'), 'other')).body;
     const path = `/api/v1/images/${other.uuid}`;
     expect((await ask('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
@@ -361,7 +366,7 @@ describe('the similarity dialect', () => {
   });
 });
 
-test('every documented call was made, and every answer of success was met but those of trouble', () => {
+test('covers every documented call and every success response, except those of failures', () => {
   const missing = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { responses }]) =>
       Object.keys(responses)
@@ -369,7 +374,7 @@ test('every documented call was made, and every answer of success was met but th
         .map((status) => `${method.toUpperCase()} ${path} ${status}`),
     ),
   );
-  // A store that clients reach by themselves gives these; they are met in the tests of such a store.
+  // Redirects need a store that clients can reach; its own tests cover them.
   const isOfStore = (one: string) => one.endsWith(' 302') || one === 'POST /v1/uploads 201';
   const others = missing.filter((one) => !one.endsWith(' 304') && !isOfStore(one));
   expect(others.filter((one) => !called.has(one))).toEqual([]);

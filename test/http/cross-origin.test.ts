@@ -9,7 +9,7 @@ const stranger = 'https://evil.example';
 const allowed = 'access-control-allow-origin';
 const info = (origin: string) => ({ url: '/info', headers: { origin } });
 
-test('only configured origins get the header; caches are told', async () => {
+test('sends CORS headers to configured origins only, with Vary', async () => {
   const app = await bareServer({ CORS_ORIGINS: `${shop},http://localhost:3000` });
   expect((await app.inject(info(shop))).headers).toMatchObject({ [allowed]: shop, vary: 'Origin' });
   const strange = await app.inject(info(stranger));
@@ -19,12 +19,12 @@ test('only configured origins get the header; caches are told', async () => {
     expect((await app.inject(info(near))).headers, near).not.toHaveProperty(allowed);
 });
 
-test('a star lets everyone in', async () => {
+test('allows every origin to read with a wildcard', async () => {
   const app = await bareServer({ CORS_ORIGINS: '*' });
   expect((await app.inject(info(stranger))).headers).toMatchObject({ [allowed]: '*' });
 });
 
-test('a preflight is answered for configured origins, with what they may send', async () => {
+test('responds to preflights of configured origins with the allowed methods', async () => {
   const app = await bareServer({ CORS_ORIGINS: shop });
   const ask = (origin: string) =>
     app.inject({
@@ -44,17 +44,17 @@ test('a preflight is answered for configured origins, with what they may send', 
   expect((await ask(stranger)).headers).not.toHaveProperty(allowed);
 });
 
-test('errors can be read by pages of configured origins too', async () => {
+test('lets pages of configured origins read errors', async () => {
   const retrieve = { cached: () => undefined };
   const app = await bareServer({ CORS_ORIGINS: shop }, { services: { retrieve } });
   for (const url of ['/v1/nothing', '/v1/images/abc', '/v1/images/abc/thumbnail', '/v1/images?limit=x']) {
-    const answer = await app.inject({ url, headers: { origin: shop } });
-    expect(answer.statusCode, url).toBeGreaterThanOrEqual(400);
-    expect(answer.headers[allowed], url).toBe(shop);
+    const response = await app.inject({ url, headers: { origin: shop } });
+    expect(response.statusCode, url).toBeGreaterThanOrEqual(400);
+    expect(response.headers[allowed], url).toBe(shop);
   }
 });
 
-test('pictures carry the same headers, from memory or not, on both surfaces', async () => {
+test('sends the same CORS headers with cached and uncached pictures on both surfaces', async () => {
   const { url } = await startServer({ CORS_ORIGINS: shop });
   const { id } = (await upload(url, await jpeg('shared'))).body;
   for (const address of [

@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-/** A PNG whose header tells the truth and whose pixels cannot be read. */
+/** A PNG with a valid header and unreadable pixels. */
 async function brokenPng(seed: string): Promise<Buffer> {
   const bytes = await drawing(seed).png().toBuffer();
   bytes.fill(0xa5, Math.floor(bytes.length / 3), Math.floor(bytes.length / 2));
@@ -14,7 +14,7 @@ async function brokenPng(seed: string): Promise<Buffer> {
 
 const total = async () => (await call(`${server().url}/v1/images`)).body['total'];
 
-test('an inline upload that cannot be decoded is refused, and nothing is kept of it', async () => {
+test('refuses an inline upload that cannot be decoded and leaves nothing behind', async () => {
   const before = await total();
   for (const [code, bytes] of [
     ['picture_cut', await brokenJpeg('inline')],
@@ -27,14 +27,14 @@ test('an inline upload that cannot be decoded is refused, and nothing is kept of
   expect((await call(`${server().url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ default: 0 });
 });
 
-test('the same damaged bytes sent twenty times at once are refused twenty times', async () => {
+test('refuses twenty concurrent uploads of the same damaged bytes', async () => {
   const bytes = await brokenJpeg('crowd');
-  const answers = await Promise.all(Array.from({ length: 20 }, () => upload(server().url, bytes, 'crowd')));
-  for (const { status } of answers) expect(status).toBe(400);
+  const responses = await Promise.all(Array.from({ length: 20 }, () => upload(server().url, bytes, 'crowd')));
+  for (const { status } of responses) expect(status).toBe(400);
   expect(await total()).toBe(0);
 });
 
-test('a queued upload that cannot be decoded fails with a reason, which every address tells', async () => {
+test('fails a queued upload that cannot be decoded, with the reason at every address', async () => {
   const { url } = server();
   const { status, body } = await uploadQueued(url, await brokenPng('queued'));
   expect(status).toBe(200);
@@ -47,31 +47,31 @@ test('a queued upload that cannot be decoded fails with a reason, which every ad
   expect(image.error).toMatch(/^[A-Z].{15,}\.$/);
   const reason = image.error ?? 'no reason';
   for (const path of [`/retrieve/rendition/${image.id}/thumb`, `/v1/images/${image.uuid}/thumbnail`]) {
-    const answer = await call(url + path);
-    expect(expectProblem(answer, 404, 'rendition_not_ready'), path).toContain(reason.replace(/\.$/, ''));
+    const response = await call(url + path);
+    expect(expectProblem(response, 404, 'rendition_not_ready'), path).toContain(reason.replace(/\.$/, ''));
   }
   const failed = await call(`${url}/v1/images?status=failed`);
   expect(failed.body).toMatchObject({ total: 1, items: [{ id: image.id, error: reason }] });
   expect((await call(`${url}/v1/images/${image.id}/original`)).status).toBe(200);
 });
 
-test('a failed picture is tried again when it is sent again, as the same image', async () => {
+test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
   const bytes = await brokenPng('again');
   const first = (await uploadQueued(url, bytes)).body;
   expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
-  const again = (await uploadQueued(url, bytes)).body;
-  expect(again).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
-  expect(again.job_id).toEqual(expect.any(Number));
+  const retried = (await uploadQueued(url, bytes)).body;
+  expect(retried).toMatchObject({ asset_id: first.asset_id, status: 'uploaded' });
+  expect(retried.job_id).toEqual(expect.any(Number));
   expect(await settled(url, first.asset_id)).toMatchObject({ status: 'failed' });
 });
 
-test('an inline repetition of a failed picture is refused, and the failed image stays', async () => {
+test('refuses an inline upload of a failed picture and keeps the failed image', async () => {
   const { url } = server();
   const bytes = await brokenJpeg('both ways');
   const { asset_id } = (await uploadQueued(url, bytes)).body;
   await settled(url, asset_id);
-  const answer = await upload(url, bytes);
-  expect([answer.status, answer.body]).toMatchObject([400, { code: 'picture_cut' }]);
+  const response = await upload(url, bytes);
+  expect([response.status, response.body]).toMatchObject([400, { code: 'picture_cut' }]);
   expect(await settled(url, asset_id)).toMatchObject({ status: 'failed' });
 });

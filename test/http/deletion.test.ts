@@ -12,10 +12,10 @@ function addressesOf(id: number, uuid: string): string[] {
   return [...own, `/retrieve/asset/${id}`, `/retrieve/original/${id}`, `/retrieve/rendition/${id}/zoom`];
 }
 
-test('a deleted image is gone at once on every address, also from memory', async () => {
+test('responds 404 at every address of a deleted image, even if it was cached', async () => {
   const { url } = server();
   const { id, uuid } = (await upload(url, await jpeg('gone'), 'gone')).body;
-  // Read twice, so that whatever is kept in memory is there.
+  // Read twice, so that the cache is filled.
   for (const path of [...addressesOf(id, uuid), ...addressesOf(id, uuid)])
     expect((await call(url + path)).status, path).toBe(200);
   const deleted = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });
@@ -29,7 +29,7 @@ test('a deleted image is gone at once on every address, also from memory', async
   expect((await call(`${url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ gone: 0 });
 });
 
-test('the same bytes make a new image after a deletion, with the same pictures', async () => {
+test('creates a new image with the same pictures from the bytes of a deleted one', async () => {
   const { url } = server();
   const bytes = await jpeg('back again');
   const first = (await upload(url, bytes)).body;
@@ -43,7 +43,7 @@ test('the same bytes make a new image after a deletion, with the same pictures',
   expectProblem(await call(`${url}/v1/images/${first.id}`), 404, 'image_not_found');
 });
 
-test('an image that is deleted while its job waits or runs stays deleted', async () => {
+test('keeps an image deleted that was deleted while its job was pending or running', async () => {
   const { url } = server();
   const pictures = await Promise.all(Array.from({ length: 12 }, (_, i) => jpeg(`queued ${i}`, 1500, 1000)));
   const assets = await Promise.all(pictures.map((bytes) => uploadQueued(url, bytes, 'queue')));
@@ -53,27 +53,27 @@ test('an image that is deleted while its job waits or runs stays deleted', async
     doomed.map((id) => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
-  const kept = await Promise.all(ids.filter((id) => !doomed.includes(id)).map((id) => settled(url, id)));
-  expect(kept.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
+  const remaining = await Promise.all(ids.filter((id) => !doomed.includes(id)).map((id) => settled(url, id)));
+  expect(remaining.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
     true,
   );
   for (const id of doomed) expect((await call(`${url}/v1/images/${id}`)).status).toBe(404);
   expect((await call(`${url}/v1/images?tenant=queue`)).body).toMatchObject({ total: 6 });
 });
 
-test('of many deletions at once exactly one is told that it deleted', async () => {
+test('confirms exactly one of many concurrent deletions', async () => {
   const { url } = server();
   const { id } = (await upload(url, await jpeg('many deletions'))).body;
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Array.from({ length: 10 }, () => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
   );
-  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+  expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
     204,
     ...Array.from({ length: 9 }, () => 404),
   ]);
 });
 
-test('deletions and uploads of the same bytes at once end in one image or none, complete', async () => {
+test('ends concurrent deletions and uploads of the same bytes with one complete image or none', async () => {
   const { url } = server();
   const bytes = await jpeg('to and fro');
   for (let round = 0; round < 5; round += 1) {

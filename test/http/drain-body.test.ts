@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { drainBody } from '../../src/http/drain-body.ts';
+import { drainBody } from '../../src/http/bodies/drain-body.ts';
 import { chunk, connectRaw } from '../support/process/socket.ts';
 
-/** A server that answers whether it drained the body of a request, after so many bytes or milliseconds. */
+/** Starts a server that responds whether it drained the body of a request within the given bytes and milliseconds. */
 async function begin(milliseconds: number, maximum?: number): Promise<string> {
   const server = createServer((request, response) => {
     void drainBody(request, milliseconds, maximum).then((drained) => response.end(`drained: ${drained}`));
@@ -21,12 +21,12 @@ async function begin(milliseconds: number, maximum?: number): Promise<string> {
 
 const head = 'POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n';
 
-test('a body is drained to its end', async () => {
+test('drains a body to its end', async () => {
   const answer = await fetch(await begin(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });
   expect(await answer.text()).toBe('drained: true');
 });
 
-test('a body without end is given up after its bytes, long before its time', async () => {
+test('stops draining an endless body at the byte limit, before the time limit', async () => {
   const connection = await connectRaw(await begin(60_000, 2 ** 20));
   await connection.write(head);
   void connection.write(chunk(Buffer.alloc(2 ** 20 + 1)));
@@ -34,7 +34,7 @@ test('a body without end is given up after its bytes, long before its time', asy
   connection.socket.destroy();
 });
 
-test('a body that stands still is given up after its time', async () => {
+test('stops draining a stalled body at the time limit', async () => {
   const connection = await connectRaw(await begin(50));
   await connection.write(head + String(chunk('x')));
   expect(await connection.until(/drained/, 5_000)).toContain('drained: false');

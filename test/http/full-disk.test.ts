@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { AppError, asAppError } from '../../src/errors.ts';
-import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';
 
-/** A staging folder on a disk that takes a part of the file; what was begun is then removed, which takes a moment. */
+/** Staging on a disk that fills up in the middle of a file; removing the partial file takes a moment. */
 async function fullStaging() {
   return {
     ...makeStaging(await testFolder()),
@@ -21,7 +21,7 @@ async function fullStaging() {
   };
 }
 
-test('a disk that fills up in the middle of a file is no form that was cut', async () => {
+test('reports a full disk in the middle of a file as such, not as a truncated form', async () => {
   const receive = makeReceiveUploadForm({
     staging: await fullStaging(),
     assertFreeSpace: () => Promise.resolve(),

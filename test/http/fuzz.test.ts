@@ -7,7 +7,7 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
-/** A generator with a seed, so that what failed can be sent again. */
+/** A seeded generator, so that failures can be reproduced. */
 function makeRandom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -29,7 +29,7 @@ const paths = [
   '*',
 ];
 
-/** A request that is nearly right, with random bytes put over a few of its own. */
+/** A nearly valid request with a few bytes overwritten at random. */
 function makeRequest(random: (below: number) => number): Buffer {
   const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
@@ -43,13 +43,13 @@ function makeRequest(random: (below: number) => number): Buffer {
   return bytes;
 }
 
-test('three hundred requests of nearly random bytes never meet a 5xx, and the server lives', async () => {
+test('survives three hundred corrupted requests without a 5xx', async () => {
   const { url } = server();
   await upload(url, await jpeg('victim'));
   const seed = randomBytes(4).readUInt32LE();
   const random = makeRandom(seed);
   const requests = Array.from({ length: 300 }, () => makeRequest(random));
-  const answers: string[] = [];
+  const responses: string[] = [];
   const connections = requests.values();
   await Promise.all(
     Array.from({ length: 30 }, async () => {
@@ -58,20 +58,20 @@ test('three hundred requests of nearly random bytes never meet a 5xx, and the se
         await connection.write(bytes);
         connection.socket.end();
         await connection.closed(8_000);
-        answers.push(connection.received());
+        responses.push(connection.received());
       }
     }),
   );
-  expect(answers).toHaveLength(300);
-  const failures = answers.filter((answer) => /^HTTP\/1\.1 5/m.test(answer));
+  expect(responses).toHaveLength(300);
+  const failures = responses.filter((response) => /^HTTP\/1\.1 5/m.test(response));
   expect(failures, `seed ${seed}`).toEqual([]);
-  expect(answers.filter((answer) => answer.startsWith('HTTP/1.1 4')).length).toBeGreaterThan(50);
+  expect(responses.filter((response) => response.startsWith('HTTP/1.1 4')).length).toBeGreaterThan(50);
   expect((await call(`${url}/healthz`)).status).toBe(200);
   expect((await upload(url, await jpeg('after'))).status).toBe(201);
   expect(server().log()).not.toContain('"level":"error"');
 });
 
-test('odd but proper addresses never meet a 5xx', async () => {
+test('responds to odd but valid addresses without a 5xx', async () => {
   const { url } = server();
   const tails = [
     '/v1/images/%2e%2e%2f',

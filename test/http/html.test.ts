@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { html, prose } from '../../src/http/openapi/html.ts';
+import { html, prose } from '../../src/http/api-pages/html.ts';
 
-test('texts are escaped, HTML is not escaped twice, and what is missing is nothing', () => {
+test('escapes text, does not escape HTML twice and omits missing values', () => {
   const evil = `<img src=x onerror="alert('1')">&`;
   const safe = '&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;';
   expect(html`<p title="${evil}">${evil}</p>`.html).toBe(`<p title="${safe}">${safe}</p>`);
@@ -11,7 +11,7 @@ test('texts are escaped, HTML is not escaped twice, and what is missing is nothi
   expect(html`a${undefined}b${false}c`.html).toBe('abc');
 });
 
-test('words between backticks are code', () => {
+test('renders text in backticks as code', () => {
   expect(prose('Take `<b>` or `x`, not <b>.').html).toBe(
     'Take <code>&lt;b&gt;</code> or <code>x</code>, not &lt;b&gt;.',
   );

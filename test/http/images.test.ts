@@ -4,7 +4,7 @@ import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
-const made: ImageRecord[] = [];
+const images: ImageRecord[] = [];
 
 interface List {
   readonly items: readonly ImageRecord[];
@@ -14,11 +14,11 @@ const list = (query: string) => call<List>(`${server().url}/v1/images?${query}`)
 
 beforeAll(async () => {
   for (const seed of ['a', 'b', 'c', 'd', 'e'])
-    made.push((await upload(server().url, await jpeg(seed), seed < 'd' ? 'left' : 'right')).body);
+    images.push((await upload(server().url, await jpeg(seed), seed < 'd' ? 'left' : 'right')).body);
 });
 
-test('an image is found by its number and by its UUID, in any case', async () => {
-  const [image] = made;
+test('finds an image by id and by UUID in any case', async () => {
+  const [image] = images;
   for (const name of [image?.id, image?.uuid, image?.uuid.toUpperCase()])
     expect((await call(`${server().url}/v1/images/${name}`)).body, String(name)).toEqual(image);
   for (const path of ['original', 'thumbnail', 'renditions/card']) {
@@ -30,18 +30,18 @@ test('an image is found by its number and by its UUID, in any case', async () =>
   }
 });
 
-test('what is no reference at all is a bad request on every address of an image', async () => {
+test('responds 400 to an invalid id at every address of an image', async () => {
   const tails = ['', '/original', '/thumbnail', '/renditions/thumb'];
   for (const reference of ['abc', '1.5', '-1', '0x1', "1'--", '%00', '9'.repeat(40)]) {
     for (const tail of tails) {
-      const answer = await call(`${server().url}/v1/images/${reference}${tail}`);
-      expectProblem(answer, 400, 'invalid_request');
+      const response = await call(`${server().url}/v1/images/${reference}${tail}`);
+      expectProblem(response, 400, 'invalid_request');
     }
     expectProblem(await call(`${server().url}/retrieve/asset/${reference}`), 400, 'invalid_request');
   }
 });
 
-test('an image that is not there is a 404 with its number', async () => {
+test('responds 404 with the id of a missing image', async () => {
   const unknown = ['999999', '0', '999999999999999', '00000000-0000-7000-8000-000000000000'];
   for (const reference of unknown) {
     for (const path of [
@@ -54,17 +54,17 @@ test('an image that is not there is a 404 with its number', async () => {
   expectProblem(await call(`${server().url}/v1/images/999999`, { method: 'DELETE' }), 404, 'image_not_found');
 });
 
-test('an unknown preset is a bad request that names the presets', async () => {
+test('responds 400 to an unknown preset and lists the presets', async () => {
   for (const path of [
-    `/v1/images/${made[0]?.id}/renditions/poster`,
-    `/retrieve/rendition/${made[0]?.id}/poster`,
+    `/v1/images/${images[0]?.id}/renditions/poster`,
+    `/retrieve/rendition/${images[0]?.id}/poster`,
   ])
     expect(expectProblem(await call(server().url + path), 400, 'unknown_preset')).toMatch(
       /thumb, card, zoom/,
     );
 });
 
-test('the list is filtered by tenant, status and time', async () => {
+test('filters the list by tenant, status and time', async () => {
   expect((await list('tenant=left')).body.total).toBe(3);
   expect((await list('tenant=nobody')).body).toMatchObject({ total: 0, items: [] });
   expect((await list('tenant=right&status=completed')).body.total).toBe(2);
@@ -74,12 +74,12 @@ test('the list is filtered by tenant, status and time', async () => {
   expect((await list('created_before=2020-01-01T00:00:00Z')).body.total).toBe(0);
 });
 
-test('the pages of the list hold every image once', async () => {
+test('lists every image on exactly one page', async () => {
   const pages = await Promise.all([0, 2, 4, 6].map((offset) => list(`limit=2&offset=${offset}`)));
   expect(pages.map(({ body }) => body.items.length)).toEqual([2, 2, 1, 0]);
   expect(pages.every(({ body }) => body.total === 5)).toBe(true);
   const ids = pages.flatMap(({ body }) => body.items.map(({ id }) => id));
-  expect(new Set(ids)).toEqual(new Set(made.map(({ id }) => id)));
+  expect(new Set(ids)).toEqual(new Set(images.map(({ id }) => id)));
 });
 
 test.each([
@@ -90,7 +90,7 @@ test.each([
   'status=done',
   'created_after=yesterday',
   'limit=1&limit=2',
-])('the list refuses %s and names the parameter', async (query) => {
+])('refuses %s in the list and names the parameter', async (query) => {
   const detail = expectProblem(await call(`${server().url}/v1/images?${query}`), 400, 'invalid_request');
   expect(detail).toContain(query.split('=')[0]);
 });

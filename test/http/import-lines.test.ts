@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { call, expectProblem } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-// Nobody fetches: these addresses are nobody's.
+// Never fetched: these addresses are reserved.
 const server = useServer({ ENABLE_WORKER: 'false' });
 
 interface Receipt {
@@ -31,7 +31,7 @@ const postJson = (body: unknown, query?: string) => post(JSON.stringify(body), '
 const sentence = async (body: string, type = 'text/csv', status = 400, code = 'invalid_request') =>
   expectProblem(await post<Record<string, unknown>>(body, type), status, code);
 
-test('lines of CSV without a URL, or with too many cells, are refused by themselves', async () => {
+test('refuses single CSV lines without a URL or with too many cells', async () => {
   const { status, body } = await postCsv(
     'url,tenant,reference\n,shop,a\nhttps://a.example/1.jpg\nhttps://a.example/2.jpg,shop,b,c\n,,\n\nhttps://a.example/3.jpg,shop,b\n',
   );
@@ -44,10 +44,10 @@ test('lines of CSV without a URL, or with too many cells, are refused by themsel
     [5, 'new', null],
   ]);
   expect(body.lines[0]?.error).toMatch(/^The URL is empty: /);
-  expect(body.lines[2]?.error).toContain('the line has 4 cells, its header 3');
+  expect(body.lines[2]?.error).toContain('the line has 4 cells but the header has 3');
 });
 
-test('items of JSON that are no lines are refused by themselves', async () => {
+test('refuses single JSON items of the wrong form', async () => {
   const url = 'https://a.example/4.jpg';
   const items = [
     { url },
@@ -67,7 +67,7 @@ test('items of JSON that are no lines are refused by themselves', async () => {
   const { status, body } = await postJson({ items, tenant: 'shop' });
   expect([status, body.accepted, body.refused]).toEqual([202, 1, items.length - 1]);
   expect(body.lines.map(({ line }) => line)).toEqual(items.map((_, index) => index + 1));
-  expect(body.lines[4]?.error).toContain('its tenant is no text: 5');
+  expect(body.lines[4]?.error).toContain('its tenant is not text: 5');
   expect(body.lines[6]).toMatchObject({ code: 'invalid_request' });
   expect(body.lines[7]?.error).toContain('unknown field');
   const progress = await call<Receipt>(server().url + body.url);
@@ -78,9 +78,9 @@ test('items of JSON that are no lines are refused by themselves', async () => {
   });
 });
 
-test('the tenant of the address stands for lines that name none', async () => {
-  const tenants = async (answer: ReturnType<typeof postCsv>) =>
-    (await answer).body.lines.map(({ tenant }) => tenant);
+test('uses the tenant of the query for lines without one', async () => {
+  const tenants = async (response: ReturnType<typeof postCsv>) =>
+    (await response).body.lines.map(({ tenant }) => tenant);
   const csv = 'url\ttenant\nhttps://b.example/1.jpg\t\nhttps://b.example/2.jpg\tother\n';
   expect(await tenants(postCsv(csv, '?tenant=shop'))).toEqual(['shop', 'other']);
   const urls = ['https://b.example/3.jpg'];
@@ -89,17 +89,17 @@ test('the tenant of the address stands for lines that name none', async () => {
   expect((await postCsv(csv, '?tenant=a%20b')).status).toBe(400);
 });
 
-test('a CSV that is bad as a whole is told why in one sentence', async () => {
+test('explains in one sentence why a whole CSV is refused', async () => {
   expect(await sentence('https://a.example/a.jpg\nhttps://a.example/b.jpg\n')).toBe(
     'The CSV must begin with a header line such as "url,tenant,reference"; its first line is "https://a.example/a.jpg".',
   );
   expect(await sentence('')).toContain('it is empty');
-  expect(await sentence('url,tenant\n')).toContain('no line below its header');
+  expect(await sentence('url,tenant\n')).toContain('no lines below its header');
   expect(await sentence('url,Tenant,tenant\na,b,c\n')).toBe(
     'The CSV has the column "tenant" more than once.',
   );
   expect(await sentence('url,colour\na,red\n')).toContain(
-    'unknown column "colour"; it takes url, tenant, reference.',
+    'unknown column "colour"; allowed: url, tenant, reference.',
   );
   expect(await sentence(`url\n${'x\n'.repeat(1_001)}`)).toContain('more than 1,000 lines');
   expect(await sentence('x', 'text/plain', 415, 'unsupported_body')).toBe(
@@ -107,14 +107,14 @@ test('a CSV that is bad as a whole is told why in one sentence', async () => {
   );
 });
 
-test('a body that is too large is told the limit and its size', async () => {
+test('reports the limit and the size of a body that is too large', async () => {
   const body = JSON.stringify({ urls: ['x'.repeat(2 ** 20)] });
   expect(await sentence(body, 'application/json', 413, 'body_too_large')).toBe(
     `The body has ${body.length} bytes; the limit is 1048576 bytes (1 MiB).`,
   );
 });
 
-test('a call that takes no body says so', async () => {
+test('refuses a body on calls without one', async () => {
   const restore = (type: string, body: string) =>
     call(`${server().url}/v1/images/1/restore`, { method: 'POST', body, headers: { 'content-type': type } });
   for (const type of [

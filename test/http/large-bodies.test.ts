@@ -13,7 +13,7 @@ const mib = (number: number) => number * 2 ** 20;
 
 const staged = (at: Server) => stagedFiles(join(at.dataDir, 'storage', '.staging'));
 
-test('a file of exactly the limit is read, one byte more is refused with the limit in both units', async () => {
+test('accepts a file of exactly the limit and refuses one byte more', async () => {
   const { url } = server();
   const picture = await jpeg('limit');
   const padded = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
@@ -27,7 +27,7 @@ test('a file of exactly the limit is read, one byte more is refused with the lim
   expect(detail).toMatch(/1048576 bytes \(1 MiB\)/);
 });
 
-test('a body whose length says that it is too large is refused before it is read', async () => {
+test('refuses a body by its Content-Length before reading it', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images', mib(30)));
   const answer = await connection.until(/"code":"body_too_large"/, 2_500);
@@ -35,7 +35,7 @@ test('a body whose length says that it is too large is refused before it is read
   expect(await connection.closed(1_500)).toBeLessThan(1_500);
 });
 
-test('a body without a length is refused as soon as it is too large', async () => {
+test('refuses a body without a length as soon as it exceeds the limit', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/upload/'));
   await connection.write(chunk(partHead));
@@ -44,14 +44,14 @@ test('a body without a length is refused as soon as it is too large', async () =
   connection.socket.destroy();
 });
 
-test('a client that goes on sending 30 MB sees the answer, and its connection is closed soon', async () => {
+test('lets a client that keeps sending 30 MB see the response, then closes the connection', async () => {
   for (const length of [mib(30), undefined]) {
     const connection = await connectRaw(server().url);
     const began = performance.now();
     await connection.write(formHead('/v1/images', length));
     const piece = Buffer.alloc(mib(0.25));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
-    // At the pace of a usual line, so that the sender is still at it when the answer comes.
+    // At the speed of a typical connection, so that the client is still sending when the response arrives.
     for (let sent = 0; sent < 120 && !connection.socket.destroyed; sent += 1) {
       await connection.write(length === undefined ? chunk(piece) : piece);
       await sleep(40);
@@ -62,10 +62,10 @@ test('a client that goes on sending 30 MB sees the answer, and its connection is
   }
 });
 
-test('a client that sends all of its 30 MB before it reads anything finds the answer', async () => {
+test('keeps the response for a client that sends 30 MB before it reads', async () => {
   for (const length of [mib(30) + partHead.length, undefined]) {
     const connection = await connectRaw(server().url);
-    // A reset in the middle of the sending would take the answer away before it is read.
+    // A reset while the client sends would discard the response before it is read.
     connection.socket.pause();
     await connection.write(formHead('/v1/images', length));
     const piece = Buffer.alloc(mib(1));
@@ -78,7 +78,7 @@ test('a client that sends all of its 30 MB before it reads anything finds the an
   }
 });
 
-test('a connection whose refused body came completely is used again', async () => {
+test('reuses a connection after a refused body was received completely', async () => {
   const connection = await connectRaw(server().url);
   const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mib(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
@@ -89,11 +89,11 @@ test('a connection whose refused body came completely is used again', async () =
   connection.socket.destroy();
 });
 
-test('nothing of a refused body stays in staging', async () => {
+test('leaves nothing of a refused body in staging', async () => {
   expect(await staged(server())).toEqual([]);
 });
 
-test('uploads are refused with 507 while the disk has less room than it must keep free', async () => {
+test('refuses uploads with 507 while the disk is nearly full', async () => {
   const { url, ...full } = await startServer({ MIN_FREE_DISK_MB: '1000000' });
   const body = form(['file', await jpeg('no room')]);
   const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
@@ -107,29 +107,29 @@ function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Sends a file of `size` MiB that begins like a PNG; answers the most memory that the server had meanwhile. */
+/** Sends a file of `size` MiB that begins like a PNG. Returns the peak memory of the server meanwhile. */
 async function sendLarge(url: string, pid: number, size: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
   await connection.write(formHead('/v1/images', head.length + mib(size) + formEnd.length));
   await connection.write(head);
   const piece = Buffer.alloc(mib(1), boundary);
-  let most = 0;
+  let peak = 0;
   for (let sent = 0; sent < size; sent += 1) {
     await connection.write(piece);
-    most = Math.max(most, residentMib(pid));
+    peak = Math.max(peak, residentMib(pid));
   }
   await connection.write(formEnd);
   expect(await connection.until(/"code":"[a-z_]+"/, 20_000)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
   connection.socket.destroy();
-  return Math.max(most, residentMib(pid));
+  return Math.max(peak, residentMib(pid));
 }
 
-test.runIf(process.platform === 'linux')('memory does not grow with the size of a file', async () => {
+test.runIf(process.platform === 'linux')('uses memory independent of the file size', async () => {
   const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
-  // What the start left in memory is given back meanwhile.
+  // Lets the server release memory from its start.
   await sendLarge(url, pid, 100);
   const small = await sendLarge(url, pid, 40);
-  // A server that kept the file would grow by 250 MiB; the collector of garbage may be late by a hundred.
+  // A server that buffered the file would grow by 250 MiB; garbage collection may lag by 100 MiB.
   expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
 });

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { asAppError } from '../../src/errors.ts';
-import { makeReceiveUploadForm } from '../../src/http/multipart.ts';
+import { makeReceiveUploadForm } from '../../src/http/bodies/upload-form.ts';
 import { makeStaging, type Staging } from '../../src/storage/staging.ts';
 import { fileFolder } from '../support/inner/folders.ts';
 import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../support/process/socket.ts';
@@ -58,7 +58,7 @@ interface Outcome {
 }
 type Part = [head: string | Buffer, body: string | Buffer];
 
-/** Sends parts; what stands in them goes out byte by byte. */
+/** Sends parts unchanged, byte by byte. */
 async function send(parts: readonly Part[], [before, after] = ['', '']): Promise<Outcome> {
   const body = parts.flatMap(([head, bytes]) => [
     Buffer.from(`--${boundary}\r\n`),
@@ -92,7 +92,7 @@ test.each([
   [`; filename*=utf-8'de'K%C3%BCche.jpg`, 'Küche.jpg'],
   [`; filename*=ISO-8859-1''K%FCche.jpg`, 'Küche.jpg'],
   [`; filename*="UTF-8''K%C3%BCche.jpg"`, 'Küche.jpg'],
-  // What cannot be decoded gives way to the plain name.
+  // The plain name is used if the extended one cannot be decoded.
   [`; filename="foto.jpg"; filename*=UTF-8''K%FCche.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=cp850''K%81che.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=K%C3%BCche.jpg`, 'foto.jpg'],
@@ -102,19 +102,19 @@ test.each([
   ['; filename=".."', ''],
   ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
   [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
-])('the part file%s is a file', async (rest, filename) => {
+])('accepts the part file%s as a file', async (rest, filename) => {
   expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isWhole: true });
 });
 
 test.each<[string, Part[], string, RegExp]>([
   [
-    'a name that is no UTF-8',
+    'a file name that is not UTF-8',
     [[latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture]],
     'invalid_request',
     /^The file name is not valid UTF-8 \(byte 2 is 0xFC\)\. .*_charset_/,
   ],
   [
-    'an extended name alone that is no UTF-8',
+    'an invalid extended file name only',
     [file(`; filename*=UTF-8''K%FCche.jpg`)],
     'invalid_request',
     /not valid UTF-8/,
@@ -123,16 +123,16 @@ test.each<[string, Part[], string, RegExp]>([
     'two names',
     [file('; filename="a.jpg"; filename="b.jpg"')],
     'invalid_request',
-    /two different values of filename\./,
+    /two different values for filename\./,
   ],
   [
-    'base64',
+    'base64 content',
     [file('\r\nContent-Transfer-Encoding: base64')],
     'invalid_request',
-    /encoded as base64; send its bytes/,
+    /transfer encoding base64; send its bytes/,
   ],
   [
-    'a field that is no UTF-8',
+    'a field that is not UTF-8',
     [file(''), [`${disposition}name="tenant"`, latin1('Küche')]],
     'invalid_request',
     /^The form field "tenant" is not valid UTF-8 \(byte 2 is 0xFC\)/,
@@ -141,7 +141,7 @@ test.each<[string, Part[], string, RegExp]>([
     'a field of an unknown charset',
     [file(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
     'invalid_request',
-    /"cp850", which is not known/,
+    /"cp850", which is not supported/,
   ],
   [
     'two values of a field',
@@ -159,16 +159,16 @@ test.each<[string, Part[], string, RegExp]>([
     'bytes in another field',
     [[`${disposition}name="image"`, picture]],
     'invalid_request',
-    /"image" is longer than 8192 bytes; a picture belongs into the field "file"/,
+    /"image" is longer than 8192 bytes; send the picture in the field "file"/,
   ],
   [
-    'text in the place of the file',
+    'text instead of a file',
     [[`${disposition}name="file"`, 'photo.jpg']],
     'missing_file',
-    /"file" of the form has text in the place of a file\.$/,
+    /"file" of the form contains text instead of a file\.$/,
   ],
-  ['no bytes in the file', [[`${disposition}name="file"; filename=""`, '']], 'empty_file', /0 bytes/],
-  ['no bytes in a nameless file', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
+  ['an empty file', [[`${disposition}name="file"; filename=""`, '']], 'empty_file', /0 bytes/],
+  ['an empty file without a name', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
   [
     'too many fields',
     Array.from({ length: 21 }, (_, at): Part => [`${disposition}name="field ${at}"`, 'x']),
@@ -177,13 +177,13 @@ test.each<[string, Part[], string, RegExp]>([
   ],
   ['two files', [file(''), file('; filename="a.jpg"')], 'invalid_request', /more than one file/],
   ['a part without a name', [['X-Nothing: 1', picture]], 'missing_file', /no file in the field "file"\.$/],
-])('a form with %s is refused', async (_what, parts, code, sentence) => {
+])('refuses a form with %s', async (_what, parts, code, sentence) => {
   const outcome = await send(parts);
   expect(outcome.code).toBe(code);
   expect(outcome.message).toMatch(sentence);
 });
 
-test('the charset that a form declares holds for its fields and its file name, also after the file', async () => {
+test('applies the charset of a form to fields and file name, even if declared after the file', async () => {
   const declared: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
   const named: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
   expect(await send([named, [`${disposition}name="tenant"`, latin1('Küche')], declared])).toMatchObject({
@@ -197,7 +197,7 @@ test('the charset that a form declares holds for its fields and its file name, a
   expect(await send([own, file('')])).toMatchObject({ tenant: 'Küche' });
 });
 
-test('fields that no caller reads may hold anything, any number of times', async () => {
+test('ignores the content and repetition of fields that are not requested', async () => {
   const note = (text: string): Part => [`${disposition}name="note"`, latin1(text)];
   const twice: Part = [`${disposition}name="tenant"`, 'shop'];
   expect(await send([note('Küche'), note('x'), file(''), twice, twice])).toMatchObject({
@@ -206,12 +206,12 @@ test('fields that no caller reads may hold anything, any number of times', async
   });
 });
 
-test('what comes before the first boundary and after the last is skipped, and counts', async () => {
+test('skips bytes outside the boundaries but counts them', async () => {
   expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isWhole: true });
-  const most = 'x'.repeat(2 ** 20 + 2 ** 18);
+  const largestPadding = 'x'.repeat(2 ** 20 + 2 ** 18);
   for (const around of [
-    [`${most}\r\n`, ''],
-    ['', most],
+    [`${largestPadding}\r\n`, ''],
+    ['', largestPadding],
   ])
     expect(await send([file('')], around as [string, string])).toMatchObject({ code: 'body_too_large' });
 });
@@ -219,11 +219,11 @@ test('what comes before the first boundary and after the last is skipped, and co
 test.each([
   ['after the closing boundary', [partHead, 'x', formEnd]],
   ['before the first boundary', []],
-])('a body without a length that never ends %s is refused', async (_where, sent) => {
+])('refuses an endless body without a length %s', async (_where, sent) => {
   const connection = await connectRaw(url);
   await connection.write(formHead('/'));
   for (const part of sent) await connection.write(chunk(part));
   for (let at = 0; at < 21; at += 1) await connection.write(chunk(Buffer.alloc(2 ** 16)));
-  expect(await connection.until(/body_too_large/, 2_000)).toMatch(/more than 1310720 bytes, its parts/);
+  expect(await connection.until(/body_too_large/, 2_000)).toMatch(/larger than 1310720 bytes, including/);
   connection.socket.destroy();
 });

@@ -11,7 +11,7 @@ const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
 );
 
 describe('the document', () => {
-  test('docs/openapi.json is what the routes give, whatever the environment says', () => {
+  test('docs/openapi.json matches the routes, independent of the environment', () => {
     const env = { ...process.env, PORT: '4242', PURGE_DAYS: '7', MAX_SIMILAR_RESULTS: '3' };
     const checked = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
       cwd: root,
@@ -22,7 +22,7 @@ describe('the document', () => {
     expect(checked.status).toBe(0);
   });
 
-  test('every call has a summary, a tag and at least one answer of success, described', () => {
+  test('every call has a summary, a tag and a described success response', () => {
     expect(calls.length).toBeGreaterThan(40);
     for (const { path, method, operation } of calls) {
       expect(operation.summary, `${method} ${path}`).toMatch(/^.{4,}[^.]$/);
@@ -33,7 +33,7 @@ describe('the document', () => {
     }
   });
 
-  test('the addresses of all surfaces are there, with the names of their parameters', () => {
+  test('contains the addresses of all surfaces with the names of their parameters', () => {
     const paths = Object.keys(document.paths);
     for (const path of [
       '/upload',
@@ -54,7 +54,7 @@ describe('the document', () => {
     expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
   });
 
-  test('every example is what its schema says, and every reference leads somewhere', () => {
+  test('every example matches its schema, and every $ref resolves', () => {
     for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
       for (const example of examples) expectSchema(['components', 'schemas', name], example);
     for (const { path, method, operation } of calls) {
@@ -73,7 +73,7 @@ describe('the document', () => {
 });
 
 describe('the pages', () => {
-  test('the document is served, and the page to try calls loads nothing from elsewhere', async () => {
+  test('/docs loads nothing from other hosts, and the document is served', async () => {
     const app = await bareServer();
     const served = await app.inject('/api/v1/openapi.json');
     expect(served.json()).toEqual(document);
@@ -91,7 +91,7 @@ describe('the pages', () => {
     }
   });
 
-  test('the page to read has every call and schema, no script, and the one style of its policy', async () => {
+  test('/redoc has every call and schema, no scripts, and only the style that its policy allows', async () => {
     const page = await (await bareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);

@@ -5,9 +5,9 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-test('figures count what is there, by tenant, preset and status', async () => {
+test('counts images by tenant, preset and status', async () => {
   const { url } = server();
-  const made = [
+  const uploads = [
     (await upload(url, await jpeg('a'), 'left')).body,
     (await upload(url, await jpeg('b'), 'left')).body,
     (await upload(url, await jpeg('c'), 'right')).body,
@@ -19,13 +19,13 @@ test('figures count what is there, by tenant, preset and status', async () => {
     tenant_counts: { left: 2, right: 2 },
     status_counts: { completed: 3, failed: 1 },
   });
-  const thumbs = made.map(
+  const thumbs = uploads.map(
     ({ renditions }) => renditions.find(({ preset }) => preset === 'thumb')?.size_bytes ?? 0,
   );
   expect(body['bytes_per_preset']).toMatchObject({ thumb: thumbs.reduce((sum, bytes) => sum + bytes, 0) });
 });
 
-test('the catalog dialect tells the figures of one tenant and of all', async () => {
+test('reports usage of one tenant and of all in the catalog dialect', async () => {
   const { url } = server();
   const left = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
   const { body } = await call(`${url}/metrics/tenant/left`);
@@ -38,7 +38,7 @@ test('the catalog dialect tells the figures of one tenant and of all', async () 
     expectProblem(await call(`${url}/metrics/tenant/${name}`), 404, 'tenant_not_found');
 });
 
-test('both health addresses say that all is well', async () => {
+test('reports a healthy server at both health addresses', async () => {
   expect((await call(`${server().url}/healthz`)).body).toEqual({ status: 'healthy' });
   const { body } = await call(`${server().url}/v1/healthz`);
   expect(body).toMatchObject({
@@ -47,7 +47,7 @@ test('both health addresses say that all is well', async () => {
   });
 });
 
-test('the catalog dialect describes an asset in its own words', async () => {
+test('describes an asset in the format of the catalog dialect', async () => {
   const image = (await upload(server().url, await jpeg('described'))).body;
   const { body } = await call(`${server().url}/retrieve/asset/${image.id}`);
   expect(body).toMatchObject({

@@ -23,48 +23,48 @@ async function uploadNamed(filename: string, content: Buffer): Promise<ImageReco
 const get = (headers: Record<string, string>, method = 'GET') =>
   Promise.all(paths.map((path) => call(server().url + path, { headers, method })));
 
-test('an original comes back byte for byte and says that parts of it can be asked for', async () => {
-  for (const answer of await get({})) {
-    expect([answer.status, answer.headers.get('accept-ranges')]).toEqual([200, 'bytes']);
-    expect(answer.bytes.equals(bytes)).toBe(true);
+test('sends an original byte for byte with Accept-Ranges', async () => {
+  for (const response of await get({})) {
+    expect([response.status, response.headers.get('accept-ranges')]).toEqual([200, 'bytes']);
+    expect(response.bytes.equals(bytes)).toBe(true);
   }
 });
 
 test.each([
-  ['first bytes', 'bytes=0-99', (size: number) => [0, 99, size]],
+  ['the first bytes', 'bytes=0-99', (size: number) => [0, 99, size]],
   ['one byte', 'bytes=7-7', () => [7, 7]],
   ['a part from the middle', 'bytes=1000-1999', () => [1000, 1999]],
-  ['an open end', 'bytes=500-', (size: number) => [500, size - 1]],
+  ['an open-ended one', 'bytes=500-', (size: number) => [500, size - 1]],
   ['the last bytes', 'bytes=-300', (size: number) => [size - 300, size - 1]],
-  ['more of the last bytes than there are', 'bytes=-99999999', (size: number) => [0, size - 1]],
+  ['a suffix longer than the file', 'bytes=-99999999', (size: number) => [0, size - 1]],
   ['an end beyond the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
-])('a range can be %s', async (_what, range, limits) => {
+])('sends the range: %s', async (_what, range, limits) => {
   const [first = 0, last = 0] = limits(bytes.length);
-  for (const answer of await get({ range })) {
-    expect(answer.status).toBe(206);
-    expect(answer.headers.get('content-range')).toBe(`bytes ${first}-${last}/${bytes.length}`);
-    expect(answer.headers.get('content-length')).toBe(String(last - first + 1));
-    expect(answer.bytes.equals(bytes.subarray(first, last + 1))).toBe(true);
+  for (const response of await get({ range })) {
+    expect(response.status).toBe(206);
+    expect(response.headers.get('content-range')).toBe(`bytes ${first}-${last}/${bytes.length}`);
+    expect(response.headers.get('content-length')).toBe(String(last - first + 1));
+    expect(response.bytes.equals(bytes.subarray(first, last + 1))).toBe(true);
   }
 });
 
-test('a range outside the file is refused, and the size is told', async () => {
+test('refuses a range outside the file and reports its size', async () => {
   for (const range of [`bytes=${bytes.length}-`, 'bytes=99999999-99999999', 'bytes=-0']) {
-    for (const answer of await get({ range })) {
-      expect(expectProblem(answer, 416, 'range_not_satisfiable')).toContain(String(bytes.length));
-      expect(answer.headers.get('content-range'), range).toBe(`bytes */${bytes.length}`);
+    for (const response of await get({ range })) {
+      expect(expectProblem(response, 416, 'range_not_satisfiable')).toContain(String(bytes.length));
+      expect(response.headers.get('content-range'), range).toBe(`bytes */${bytes.length}`);
     }
   }
 });
 
-test('several ranges, or a form that is none, give the whole file', async () => {
+test('sends the whole file for multiple or malformed ranges', async () => {
   for (const range of ['bytes=0-1,50-60', 'lines=1-2', 'bytes=a-b', 'bytes', 'bytes=', 'bytes=5-2x']) {
-    for (const answer of await get({ range }))
-      expect([answer.status, answer.bytes.length], range).toEqual([200, bytes.length]);
+    for (const response of await get({ range }))
+      expect([response.status, response.bytes.length], range).toEqual([200, bytes.length]);
   }
 });
 
-test('a range counts only while the tag of If-Range is that of the file', async () => {
+test('ignores a range if If-Range does not match the ETag', async () => {
   const range = 'bytes=0-9';
   const statuses = async (header: string) =>
     (await get({ range, 'if-range': header })).map(({ status }) => status);
@@ -73,10 +73,10 @@ test('a range counts only while the tag of If-Range is that of the file', async 
     expect(await statuses(header), header).toEqual([200, 200, 200]);
 });
 
-test('HEAD of an original tells its size and sends nothing', async () => {
-  for (const answer of await get({}, 'HEAD')) {
-    expect([answer.status, answer.bytes.length]).toEqual([200, 0]);
-    expect(answer.headers.get('content-length')).toBe(String(bytes.length));
+test('responds to HEAD of an original with its size and no body', async () => {
+  for (const response of await get({}, 'HEAD')) {
+    expect([response.status, response.bytes.length]).toEqual([200, 0]);
+    expect(response.headers.get('content-length')).toBe(String(bytes.length));
   }
 });
 
@@ -92,9 +92,9 @@ test.each([
   async (name, expected, kept) => {
     const image = await uploadNamed(name, await jpeg(`named ${name}`));
     expect(image.original_filename).toBe(kept);
-    const answer = await call(`${server().url}/v1/images/${image.id}/original`);
-    expect(answer.headers.get('content-disposition')).toContain(expected);
-    // A header is bytes: nothing in it may be beyond Latin-1, or break the line.
-    expect(answer.headers.get('content-disposition')).toMatch(/^[\x20-\x7e\xa0-\xff]+$/);
+    const response = await call(`${server().url}/v1/images/${image.id}/original`);
+    expect(response.headers.get('content-disposition')).toContain(expected);
+    // A header must be Latin-1 without line breaks.
+    expect(response.headers.get('content-disposition')).toMatch(/^[\x20-\x7e\xa0-\xff]+$/);
   },
 );

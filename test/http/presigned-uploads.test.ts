@@ -25,16 +25,16 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 
   async function post<Body = Record<string, unknown>>(path: string, body: unknown) {
     const headers = { 'content-type': 'application/json' };
-    const answer = await call<Body>(server().url + path, {
+    const response = await call<Body>(server().url + path, {
       method: 'POST',
       headers,
       body: JSON.stringify(body),
     });
-    expectDocumented('POST', path.split('?')[0] ?? '', answer);
-    return answer;
+    expectDocumented('POST', path.split('?')[0] ?? '', response);
+    return response;
   }
 
-  /** Asks for a place and puts bytes there; the store of these tests looks at no size. */
+  /** Requests a presigned URL and uploads bytes to it; the store of these tests does not check sizes. */
   async function send(bytes: Buffer, more: Record<string, string> = {}, size = bytes.length): Promise<Offer> {
     const { status, body, headers } = await post<Offer>('/v1/uploads', { size_bytes: size, ...more });
     expect([status, headers.get('cache-control')]).toEqual([201, 'no-store']);
@@ -45,7 +45,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     return body;
   }
 
-  test('a file that was put into the store is taken in like any other, once', async () => {
+  test('ingests an uploaded file once, like any other', async () => {
     const bytes = await jpeg('sent past the server', 300, 200);
     const offer = await send(bytes, { tenant: 'shop', filename: 'große Tasse.jpg' });
     expect(offer.max_bytes).toBe(maxBytes);
@@ -54,43 +54,45 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(searchParams.get('X-Amz-SignedHeaders')).toBe('content-length;host;x-amz-meta-filename');
     expect(searchParams.get('X-Amz-Expires')).toBe('60');
 
-    const taken = await post<ImageRecord>('/v1/images', { upload: offer.id, tenant: 'shop' });
-    expect(taken.status).toBe(201);
-    expect(taken.headers.get('location')).toBe(`/v1/images/${taken.body.id}`);
-    expect(taken.body).toMatchObject({
+    const completed = await post<ImageRecord>('/v1/images', { upload: offer.id, tenant: 'shop' });
+    expect(completed.status).toBe(201);
+    expect(completed.headers.get('location')).toBe(`/v1/images/${completed.body.id}`);
+    expect(completed.body).toMatchObject({
       status: 'completed',
       tenant: 'shop',
       original_filename: 'große Tasse.jpg',
       original_width: 300,
     });
-    const original = await call(`${server().url}/v1/images/${taken.body.id}/original`);
+    const original = await call(`${server().url}/v1/images/${completed.body.id}/original`);
     expect(original.bytes.equals(bytes)).toBe(true);
 
-    const again = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
-    expect(expectProblem(again, 404, 'upload_not_found')).toContain('was taken in already, or has expired');
+    const repeated = await post('/v1/images', { upload: offer.id, tenant: 'shop' });
+    expect(expectProblem(repeated, 404, 'upload_not_found')).toContain(
+      'was taken in already, or has expired',
+    );
     const same = await send(bytes, { tenant: 'shop' });
     const known = await post<ImageRecord>('/v1/images', { upload: same.id, tenant: 'shop' });
-    expect([known.status, known.body.id]).toEqual([200, taken.body.id]);
+    expect([known.status, known.body.id]).toEqual([200, completed.body.id]);
   });
 
-  test('a worker may do the rest, and the name may be given at the end', async () => {
+  test('accepts mode=queued and a file name when the upload is completed', async () => {
     const { id } = await send(await jpeg('queued past the server'));
-    const answer = await post<ImageRecord>('/v1/images?mode=queued', {
+    const response = await post<ImageRecord>('/v1/images?mode=queued', {
       upload: id.toUpperCase(),
       filename: 'late.jpg',
     });
-    expect([answer.status, answer.body.original_filename]).toEqual([202, 'late.jpg']);
-    expect((await settled(server().url, answer.body.id)).status).toBe('completed');
+    expect([response.status, response.body.original_filename]).toEqual([202, 'late.jpg']);
+    expect((await settled(server().url, response.body.id)).status).toBe('completed');
   });
 
-  test('two that take in the same file at once get the same image', async () => {
+  test('returns the same image to two concurrent requests for the same upload', async () => {
     const { id } = await send(await jpeg('taken twice'));
     const both = await Promise.all([1, 2].map(() => post<ImageRecord>('/v1/images', { upload: id })));
     expect(both.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 201]);
     expect(both[0]?.body.id).toBe(both[1]?.body.id);
   });
 
-  test('nobody reaches the file of another tenant, or any other object', async () => {
+  test('refuses the upload of another tenant and other objects', async () => {
     const { id } = await send(await jpeg('mine'), { tenant: 'mine' });
     await send(await jpeg('theirs'), { tenant: 'theirs' });
     expectProblem(await post('/v1/images', { upload: id, tenant: 'theirs' }), 404, 'upload_not_found');
@@ -102,9 +104,9 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect((await post('/v1/images', { upload: id, tenant: 'mine' })).status).toBe(201);
   });
 
-  test('what is too large is refused before it is sent, and once more when it is taken in', async () => {
-    const answer = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
-    expect(expectProblem(answer, 413, 'body_too_large')).toBe(
+  test('refuses a file that is too large, both before the upload and after it', async () => {
+    const response = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
+    expect(expectProblem(response, 413, 'body_too_large')).toBe(
       `The file has ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
     );
     const { id } = await send(Buffer.alloc(3 * maxBytes), {}, 1_000);
@@ -112,7 +114,7 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
-  test('what is no picture is refused, each time', async () => {
+  test('refuses a file that is not a picture, every time', async () => {
     const { id } = await send(Buffer.from('no picture at all'));
     for (let round = 0; round < 2; round += 1)
       expectProblem(await post('/v1/images', { upload: id }), 400, 'not_a_picture');
@@ -127,11 +129,11 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     { size_bytes: 1.5 },
     { size_bytes: '10' },
     { size_bytes: 1, x: 1 },
-  ])('the wish %j is not valid', async (wish) => {
+  ])('refuses the request %j', async (wish) => {
     expectProblem(await post('/v1/uploads', wish), 400, 'invalid_request');
   });
 
-  test('a tenant whose name is none is refused', async () => {
+  test('refuses an invalid tenant name', async () => {
     expectProblem(await post('/v1/uploads', { size_bytes: 1, tenant: 'a b' }), 400, 'invalid_tenant');
   });
 });
@@ -139,13 +141,13 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
 describe('presigned uploads with pictures on local disk', () => {
   const server = useServer();
 
-  test('are not offered, and the client is told what to do', async () => {
-    const answer = await call(`${server().url}/v1/uploads`, {
+  test('are refused with advice', async () => {
+    const response = await call(`${server().url}/v1/uploads`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: '{"size_bytes":1}',
     });
-    expect(expectProblem(answer, 409, 'upload_not_offered')).toBe(
+    expect(expectProblem(response, 409, 'upload_not_offered')).toBe(
       'Presigned uploads need STORAGE_TYPE=s3; send the file to POST /v1/images.',
     );
   });

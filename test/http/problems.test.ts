@@ -1,11 +1,11 @@
 import fastify from 'fastify';
 import { expect, test } from 'vitest';
 import { AppError, type ErrorCode, errorTable } from '../../src/errors.ts';
-import { answerErrorsAsProblems } from '../../src/http/problems.ts';
+import { handleErrors } from '../../src/http/responses/problems.ts';
 
-test('answers that are over in a moment say when to come again, and no others do', async () => {
+test('sends Retry-After with temporary errors only', async () => {
   const app = fastify();
-  answerErrorsAsProblems(app);
+  handleErrors(app);
   app.get<{ Params: { code: ErrorCode } }>('/:code', ({ params: { code } }) => {
     throw new AppError(code, 'A sentence.');
   });

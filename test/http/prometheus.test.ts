@@ -34,7 +34,7 @@ const refuse = () => {
   throw new Error('not today');
 };
 
-test('every figure is written, and those of failed or late sources are left out', async () => {
+test('writes every metric and omits those of failed or slow sources', async () => {
   const { text, contentType } = await makeMetrics(sources).render();
   expect(contentType).toMatch(/^text\/plain; version=0\.0\.4/);
   for (const line of [
@@ -65,7 +65,7 @@ test('every figure is written, and those of failed or late sources are left out'
   );
 });
 
-test('a figure follows its source, and is gone when that fails', async () => {
+test('updates a metric with its source and removes it when the source fails', async () => {
   let free: () => Promise<number> = () => Promise.resolve(1);
   const metrics = makeMetrics({ ...sources, storage: { freeBytes: () => free() } });
   const line = async () => /^vitrine_storage_free_bytes\{.*$/m.exec((await metrics.render()).text)?.[0];
@@ -78,13 +78,13 @@ test('a figure follows its source, and is gone when that fails', async () => {
   expect(await line()).toBeUndefined();
 });
 
-test('counters of children do not count twice when they are read twice, also at once', async () => {
+test('does not count counters of decoder processes twice when they are read concurrently', async () => {
   const metrics = makeMetrics(sources);
   const texts = await Promise.all(Array.from({ length: 5 }, () => metrics.render()));
   for (const { text } of texts) expect(text).toContain('vitrine_decoder_ends_total{reason="crash"} 6');
 });
 
-test('requests are counted by pattern, method and status, with the time they took', async () => {
+test('counts requests by pattern, method and status, with their duration', async () => {
   const metrics = makeMetrics(sources);
   const app = await bareServer({}, { metrics, services: { usage: { tenants: () => Promise.resolve([]) } } });
   for (const url of ['/info', '/info/', '/v1/images/abc', '/v1/images/def', '/nothing', '/nothing/else'])
@@ -103,7 +103,7 @@ test('requests are counted by pattern, method and status, with the time they too
   expect(body).not.toContain('abc');
 });
 
-test('times fall into the bucket of their upper bound', async () => {
+test('counts a duration in the bucket of its upper bound', async () => {
   const metrics = makeMetrics(sources);
   for (const seconds of [0, 0.001, 0.0011, 0.3, 31])
     metrics.requestEnded({ method: 'GET', route: '/x', status: 200, seconds });
@@ -124,7 +124,7 @@ test('times fall into the bucket of their upper bound', async () => {
   expect(text).toContain('vitrine_job_runs_total{kind="derive",outcome="completed"} 1');
 });
 
-test('scrapers get text, everybody else the JSON of the dialect', async () => {
+test('sends text to scrapers and the JSON of the dialect to other clients', async () => {
   const app = await bareServer(
     {},
     { metrics: makeMetrics(sources), services: { usage: { tenants: () => Promise.resolve([]) } } },
@@ -140,9 +140,9 @@ test('scrapers get text, everybody else the JSON of the dialect', async () => {
     'TEXT/PLAIN',
     'application/json;q=0.5, text/plain',
   ]) {
-    const answer = await app.inject({ url: '/metrics', headers: { accept } });
-    expect(answer.headers['content-type'], accept).toMatch(/^text\/plain; version=0\.0\.4/);
-    expect(answer.body).toMatch(/^# HELP /m);
+    const response = await app.inject({ url: '/metrics', headers: { accept } });
+    expect(response.headers['content-type'], accept).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(response.body).toMatch(/^# HELP /m);
   }
   const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8';
   for (const accept of [
@@ -156,8 +156,8 @@ test('scrapers get text, everybody else the JSON of the dialect', async () => {
     'nonsense',
     ';;,,q=',
   ]) {
-    const answer = await app.inject({ url: '/metrics', headers: accept === undefined ? {} : { accept } });
-    expect(answer.json(), accept).toEqual({ tenants: [] });
-    expect(answer.headers['vary']).toBe('Origin, Accept');
+    const response = await app.inject({ url: '/metrics', headers: accept === undefined ? {} : { accept } });
+    expect(response.json(), accept).toEqual({ tenants: [] });
+    expect(response.headers['vary']).toBe('Origin, Accept');
   }
 });

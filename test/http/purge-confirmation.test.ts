@@ -5,11 +5,11 @@ import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
 
 const token = 'öffne dich';
-/** As clients put text beyond ASCII into a header. */
+/** Encodes non-ASCII text in a header as clients do. */
 const asHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
 const exposed = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
-/** Every call that removes files, in earnest. */
+/** Every call that removes files, without a dry run. */
 const purges = [
   { path: '/v1/purge', body: { dry_run: false } },
   { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },
@@ -23,7 +23,7 @@ const post = (url: string, value: object, headers: Record<string, string> = {}) 
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-/** Whether an image can still be brought back. */
+/** Whether an image can still be restored. */
 async function isThere(base: string, id: number): Promise<boolean> {
   return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
 }
@@ -34,8 +34,8 @@ async function deletedImage(base: string, name: string): Promise<number> {
   return id;
 }
 
-describe('a server that others reach', () => {
-  test.each(purges)('asks for the token on $path', async ({ path, body }) => {
+describe('a server that other machines can reach', () => {
+  test.each(purges)('requires the token at $path', async ({ path, body }) => {
     const base = exposed().url;
     const id = await deletedImage(base, path);
     const refused = [
@@ -46,8 +46,8 @@ describe('a server that others reach', () => {
       post(base + path, { ...body, confirm_token: 'another' }, asHeader(token)),
       post(base + path, { ...body, confirm_token: token }, asHeader('another')),
     ];
-    for (const answer of await Promise.all(refused)) {
-      const detail = expectProblem(answer, 403, 'purge_refused');
+    for (const response of await Promise.all(refused)) {
+      const detail = expectProblem(response, 403, 'purge_refused');
       expect(detail).toMatch(/confirm_token/);
       expect(detail).not.toContain(token);
     }
@@ -56,8 +56,8 @@ describe('a server that others reach', () => {
     const inAddress = `${base}${path}${path.includes('?') ? '&' : '?'}`;
     for (const name of ['confirm_token', 'Confirm-Token', 'x-confirm-token', '%63onfirm_token', 'token'])
       for (const headers of [{}, asHeader(token)]) {
-        const answer = await post(`${inAddress}${name}=${encodeURIComponent(token)}`, body, headers);
-        expect(expectProblem(answer, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
+        const response = await post(`${inAddress}${name}=${encodeURIComponent(token)}`, body, headers);
+        expect(expectProblem(response, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
       }
     expect(await isThere(base, id)).toBe(true);
 
@@ -69,21 +69,21 @@ describe('a server that others reach', () => {
       expect((await post(base + path, value, headers)).status).toBe(200);
   });
 
-  test('shows dry runs without a token', async () => {
+  test('allows dry runs without a token', async () => {
     const base = exposed().url;
     for (const path of ['/v1/purge', '/v1/purge/deleted', '/purge/', '/purge/?dry_run=true'])
       expect((await call(base + path, { method: 'POST' })).body['dry_run'], path).toBe(true);
   });
 
-  test('has no token by itself, and then refuses every purge with what to set', async () => {
+  test('refuses every purge without a configured token and names the setting', async () => {
     const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
-      const answer = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
-      expect(expectProblem(answer, 403, 'purge_refused'), path).toMatch(/set that variable/);
+      const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
+      expect(expectProblem(response, 403, 'purge_refused'), path).toMatch(/set that variable/);
     }
   });
 
-  test('is purged by the command line, which sends the token in a header', async () => {
+  test('accepts the token of the command line in a header', async () => {
     const { url } = exposed();
     const id = await deletedImage(url, 'by command');
     const purge = (...args: string[]) =>
@@ -100,7 +100,7 @@ describe('a server that others reach', () => {
     expect(exposed().log()).not.toContain('another');
   });
 
-  test('says at its start, in its health and to the doctor that it is open', async () => {
+  test('warns at start, in its health and in vitrine doctor that it is open', async () => {
     const { url, dataDir } = exposed();
     expect(exposed().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
@@ -110,7 +110,7 @@ describe('a server that others reach', () => {
   });
 });
 
-test('on this machine older clients purge deleted images without a token, and unused ones with it', async () => {
+test('requires the token on loopback for unused images, but not for deleted ones', async () => {
   const { url } = await startServer();
   expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
   for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);
@@ -119,7 +119,7 @@ test('on this machine older clients purge deleted images without a token, and un
   expect((await call(`${url}/api/v1/health/detailed`)).body).not.toHaveProperty('warnings');
 });
 
-test('deletions, restores and purges are logged with count, tenant and caller', async () => {
+test('logs deletions, restores and purges with count, tenant and caller', async () => {
   const { url } = exposed();
   const { id } = (await upload(url, await jpeg('logged'), 'ledger')).body;
   const through = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };

@@ -30,21 +30,21 @@ test.each([
     'random bytes',
     Uint8Array.from({ length: 999 }, (_, i) => (i * i) % 251),
     'not_a_picture',
-    /takes JPEG, PNG/,
+    /accepts JPEG, PNG/,
   ],
 ])('%s is refused with what it is and what is taken', async (_name, bytes, code, words) => {
   expect(expectProblem(await postFile(bytes), 400, code)).toMatch(words);
 });
 
-test('a file of zero bytes is refused as such', async () => {
+test('refuses an empty file', async () => {
   expect(expectProblem(await postFile(''), 400, 'empty_file')).toMatch(/0 bytes/);
 });
 
-test('a picture that is cut in the middle is refused', async () => {
+test('refuses a truncated picture', async () => {
   expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_cut');
 });
 
-test('a picture over the limit of pixels is refused before it is decoded', async () => {
+test('refuses a picture over the pixel limit before decoding it', async () => {
   const huge = await drawing('huge').png().toBuffer();
   huge.writeUInt32BE(10_000, 16);
   huge.writeUInt32BE(7_001, 20);
@@ -54,14 +54,14 @@ test('a picture over the limit of pixels is refused before it is decoded', async
   );
 });
 
-test('a form without a file, or with one in another field, is told which field is meant', async () => {
+test('names the expected field for a form without a file in it', async () => {
   expectProblem(await post(form(['tenant', 'shop'])), 400, 'missing_file');
   expect(expectProblem(await post(form(['image', await jpeg('x')])), 400, 'missing_file')).toMatch(/"image"/);
   expectProblem(await post(form(['file', 'text, no file'])), 400, 'missing_file');
   expectProblem(await post(new FormData()), 400, 'missing_file');
 });
 
-test('a second file and a misspelled filter are refused, not dropped', async () => {
+test('refuses a second file and a misspelled filter instead of ignoring them', async () => {
   const picture = await jpeg('twice');
   const twice = await post(form(['file', picture, 'a.jpg'], ['file', picture, 'b.jpg']));
   expect(expectProblem(twice, 400, 'invalid_request')).toMatch(/more than one file/);
@@ -69,7 +69,7 @@ test('a second file and a misspelled filter are refused, not dropped', async () 
   expect(expectProblem(misspelled, 400, 'invalid_request')).toMatch(/tenannt/);
 });
 
-test('a form that ends before its closing boundary is refused, in the file or after it', async () => {
+test('refuses a form without a closing boundary, in the file or after it', async () => {
   const type = `multipart/form-data; boundary=${boundary}`;
   const open = `${partHead}some bytes`;
   const forms = [
@@ -81,14 +81,14 @@ test('a form that ends before its closing boundary is refused, in the file or af
     `${open}\r\n--${boundary}`,
   ];
   for (const body of forms) {
-    const answer = await post(body, type);
-    expect(answer.status, JSON.stringify(body)).toBe(400);
-    expect(answer.body['code'], JSON.stringify(body)).toMatch(/body_cut_short|missing_file/);
+    const response = await post(body, type);
+    expect(response.status, JSON.stringify(body)).toBe(400);
+    expect(response.body['code'], JSON.stringify(body)).toMatch(/body_cut_short|missing_file/);
   }
   expect((await post(`${open}${formEnd}`, type)).body['code']).toBe('not_a_picture');
 });
 
-test('too many fields, parts or files, and fields that are too long, are refused', async () => {
+test('refuses too many fields, parts or files, and fields that are too long', async () => {
   const many = (count: number, value: string | Uint8Array) =>
     form(...Array.from({ length: count }, (_, i) => [`f${i}`, value] as [string, string | Uint8Array]));
   for (const body of [
@@ -100,14 +100,14 @@ test('too many fields, parts or files, and fields that are too long, are refused
     expectProblem(await post(body), 400, 'invalid_request');
 });
 
-test('a tenant name that is none is refused, with the rule', async () => {
+test('refuses an invalid tenant name and states the rule', async () => {
   for (const name of ['', 'a b', '../up', 'x'.repeat(65), 'ä']) {
-    const answer = await post(form(['tenant', name], ['file', await jpeg('tenant')]));
-    expect(expectProblem(answer, 400, 'invalid_tenant'), name).toMatch(/1 to 64 letters/);
+    const response = await post(form(['tenant', name], ['file', await jpeg('tenant')]));
+    expect(expectProblem(response, 400, 'invalid_tenant'), name).toMatch(/1 to 64 letters/);
   }
 });
 
-test('another content type is answered with 415, broken JSON with 400', async () => {
+test('responds 415 to another content type and 400 to malformed JSON', async () => {
   for (const type of ['text/plain', 'image/jpeg', 'application/x-www-form-urlencoded', 'multipart/form-data'])
     expectProblem(await post('a=b', type), 415, 'unsupported_body');
   expectProblem(await post('{"url":', 'application/json'), 400, 'invalid_request');
@@ -115,7 +115,7 @@ test('another content type is answered with 415, broken JSON with 400', async ()
   expectProblem(await post(`{"a":"${'x'.repeat(2 ** 20)}"}`, 'application/json'), 413, 'body_too_large');
 });
 
-test('an unknown address, method or mode is a problem too', async () => {
+test('sends problem+json for an unknown address, method or mode', async () => {
   const { url } = server();
   expect(expectProblem(await call(`${url}/v1/nothing?q=1`), 404, 'route_not_found')).toMatch(
     /GET \/v1\/nothing\./,
@@ -128,6 +128,6 @@ test('an unknown address, method or mode is a problem too', async () => {
   );
 });
 
-test('a refused upload leaves no image behind', async () => {
+test('leaves no image behind after a refused upload', async () => {
   expect((await call(`${server().url}/v1/images`)).body).toMatchObject({ total: 0, items: [] });
 });

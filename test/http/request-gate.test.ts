@@ -6,7 +6,7 @@ import { bareServer } from './support/bare-server.ts';
 
 const evil = 'https://evil.example';
 
-/** Sends to an address without a service behind it. A request that passes the gate gets 200, or 404 when it is unsafe. */
+/** Sends a request to an address without a service. If it passes the gate, a safe one gets 200 and an unsafe one 404. */
 async function statusOf(app: FastifyInstance, headers: Record<string, string>, rest: InjectOptions = {}) {
   return (await app.inject({ url: '/info', headers, ...rest })).statusCode;
 }
@@ -15,7 +15,7 @@ async function codeOf(app: FastifyInstance, headers: Record<string, string>, res
   return (await app.inject({ headers, ...rest })).json<{ code: string }>().code;
 }
 
-/** What a server answers to bytes. */
+/** Sends raw bytes and returns the response. */
 async function sendRaw(app: FastifyInstance, bytes: string): Promise<string> {
   const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
   const socket = connect(Number(port), '127.0.0.1');
@@ -24,7 +24,7 @@ async function sendRaw(app: FastifyInstance, bytes: string): Promise<string> {
 }
 
 describe('the host of a request', () => {
-  test('on loopback is a loopback name, an address or an allowed name, on any port', async () => {
+  test('may be a loopback name, an address or an allowed name on loopback, with any port', async () => {
     const app = await bareServer({
       ALLOWED_HOSTS: 'Pictures.example.com, *.shop.example',
       PUBLIC_URL: 'https://public.example:8443',
@@ -68,7 +68,7 @@ describe('the host of a request', () => {
     for (const host of strange) expect(await statusOf(app, { host }), host).toBe(421);
   });
 
-  test('is refused on every surface, for every method, with a sentence that names it and the setting', async () => {
+  test('is refused on every surface and for every method, naming the host and the setting', async () => {
     const app = await bareServer();
     const calls = [
       ['GET', '/'],
@@ -91,13 +91,11 @@ describe('the host of a request', () => {
       if (method === 'HEAD') continue;
       const { code, detail } = answer.json<{ code: string; detail: string }>();
       expect(code).toBe('host_not_allowed');
-      expect(detail).toMatch(
-        /"rebound\.example:8000": it listens on this machine only\..*ALLOWED_HOSTS.*\.$/,
-      );
+      expect(detail).toMatch(/"rebound\.example:8000": it listens on loopback only\..*ALLOWED_HOSTS.*\.$/);
     }
   });
 
-  test('stands in the target too, and may be missing in HTTP/1.0', async () => {
+  test('is also checked in the request target, and may be missing in HTTP/1.0', async () => {
     const ask = async (head: string) => (await sendRaw(await bareServer(), head)).split('\r\n', 1)[0];
     const local = 'Host: localhost\r\nConnection: close\r\n\r\n';
     expect(await ask(`GET http://evil.example/info HTTP/1.1\r\n${local}`)).toContain('421');
@@ -109,7 +107,7 @@ describe('the host of a request', () => {
     expect(await ask('GET /info HTTP/1.1\r\n\r\n')).toContain('400');
   });
 
-  test('beyond loopback counts once it is named', async () => {
+  test('is checked beyond loopback once hosts are configured', async () => {
     const open = await bareServer({ HOST: '0.0.0.0' });
     const named = await bareServer({ HOST: '0.0.0.0', PUBLIC_URL: 'https://pictures.example.com' });
     const all = await bareServer({ HOST: '127.0.0.1', ALLOWED_HOSTS: '*' });
@@ -121,7 +119,7 @@ describe('the host of a request', () => {
   });
 });
 
-describe('the page behind a request', () => {
+describe('the origin of a request', () => {
   const unsafe = [
     ['POST', '/v1/purge'],
     ['POST', '/v1/purge/deleted'],
@@ -136,7 +134,7 @@ describe('the page behind a request', () => {
     ['PATCH', '/nothing-here'],
   ] as const;
 
-  test('changes nothing when it is of another origin, whatever the address', async () => {
+  test('must not differ for writes, whatever the address', async () => {
     const servers: Record<string, string>[] = [
       {},
       { HOST: '0.0.0.0' },
@@ -167,15 +165,15 @@ describe('the page behind a request', () => {
     }
   });
 
-  test('is named in the refusal, with the settings that let it in', async () => {
+  test('is named in the refusal, with the settings that allow it', async () => {
     const app = await bareServer({ CORS_ORIGINS: '*' });
     const answer = await app.inject({ method: 'POST', url: '/v1/purge', headers: { origin: evil } });
     const { code, detail } = answer.json<{ code: string; detail: string }>();
     expect(code).toBe('origin_not_allowed');
-    expect(detail).toMatch(/"https:\/\/evil\.example".*\(`\*` in CORS_ORIGINS.*name the origin.*PUBLIC_URL/);
+    expect(detail).toMatch(/"https:\/\/evil\.example".*\(`\*` in CORS_ORIGINS.*add the origin.*PUBLIC_URL/);
   });
 
-  test('reads as before', async () => {
+  test('does not restrict reads', async () => {
     const app = await bareServer();
     const headers = { host: 'localhost', origin: evil, 'sec-fetch-site': 'cross-site' };
     expect(await statusOf(app, headers)).toBe(200);
@@ -183,7 +181,7 @@ describe('the page behind a request', () => {
     expect(await statusOf(app, headers, { method: 'OPTIONS' })).toBe(204);
   });
 
-  test('passes when it is the own one or a configured one, whatever Sec-Fetch-Site says', async () => {
+  test('may be the server or a configured origin, whatever Sec-Fetch-Site says', async () => {
     const app = await bareServer({
       CORS_ORIGINS: 'https://shop.example',
       PUBLIC_URL: 'https://pictures.example.com:8443',
@@ -194,7 +192,7 @@ describe('the page behind a request', () => {
       { host: 'localhost:8000', origin: 'http://localhost:8000', 'sec-fetch-site': 'cross-site' },
       { host: '[::1]:8000', origin: 'http://[::1]:8000' },
       { host: 'LOCALHOST', origin: 'http://localhost' },
-      // TLS ends at the proxy, which may write the usual port or leave it out.
+      // TLS ends at the proxy, which may include or omit the default port.
       { host: 'pictures.example.com', origin: 'https://pictures.example.com' },
       { host: 'pictures.example.com:443', origin: 'https://pictures.example.com' },
       { host: 'inner.example', origin: 'https://pictures.example.com:8443' },
@@ -210,13 +208,13 @@ describe('the page behind a request', () => {
     }
   });
 
-  test('is refused before the body has come', async () => {
+  test('is refused before the body was received', async () => {
     const app = await bareServer();
     const head = `POST /v1/images HTTP/1.1\r\nHost: localhost\r\nOrigin: ${evil}\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000000\r\n\r\n--x`;
     expect(await sendRaw(app, head)).toMatch(/^HTTP\/1\.1 403 .*origin_not_allowed/s);
   });
 
-  test('of no name at all may read when CORS_ORIGINS is a star, and is shown that it may do no more', async () => {
+  test('may be null for reads with CORS_ORIGINS=*, and preflights allow reads only', async () => {
     const app = await bareServer({ CORS_ORIGINS: '*' });
     const headers = { origin: evil, 'access-control-request-method': 'POST' };
     const preflight = await app.inject({ method: 'OPTIONS', url: '/v1/images', headers });

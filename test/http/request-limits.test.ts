@@ -5,7 +5,7 @@ import { chunk, connectRaw } from '../support/process/socket.ts';
 
 const server = useServer({ ENABLE_WORKER: 'false' });
 
-/** The answer to a request whose head is `lines`, besides its first one. */
+/** Returns the response to a request with these header lines. */
 async function answerTo(...lines: string[]): Promise<string> {
   const connection = await connectRaw(server().url);
   await connection.write(['GET /v1/images HTTP/1.1', ...lines, '', ''].join('\r\n'));
@@ -16,22 +16,22 @@ async function answerTo(...lines: string[]): Promise<string> {
 
 const headers = (count: number) => Array.from({ length: count }, (_, at) => `x-${at}: 1`);
 
-/** Cells of the row of docs/limits.md that begins with `name`. */
+/** Returns the cells of the row of docs/limits.md that begins with `name`. */
 async function documented(name: string): Promise<string> {
   const page = await readFile(new URL('../../docs/limits.md', import.meta.url), 'utf8');
   return page.split('\n').find((line) => line.startsWith(`| ${name} |`)) ?? '';
 }
 
-test('100 headers are taken, 101 are refused with 431, as the page of limits says', async () => {
+test('accepts 100 headers and refuses 101 with 431, as documented', async () => {
   expect(await documented('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
   expect(await answerTo('host: localhost', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
   const refused = await answerTo('host: localhost', ...headers(100));
   expect(refused).toMatch(
-    /^HTTP\/1\.1 431 .*The request has more than 100 headers, or more than 16384 bytes/s,
+    /^HTTP\/1\.1 431 .*The request has more than 100 headers or more than 16384 bytes/s,
   );
 });
 
-test('two Host headers are refused with 400, as the page of limits says', async () => {
+test('refuses two Host headers with 400, as documented', async () => {
   expect(await documented('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
   for (const hosts of [
     ['Host: a', 'Host: b'],
@@ -41,7 +41,7 @@ test('two Host headers are refused with 400, as the page of limits says', async 
   expect(await answerTo('accept: */*')).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('an address may be as long as the headers', async () => {
+test('limits the URL only by the size of the headers', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(`GET /v1/images?${'x'.repeat(1_000_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   expect(await connection.until(/headers_too_large/, 3_000)).toMatch(/^HTTP\/1\.1 431 /);
@@ -63,7 +63,7 @@ test.each(['/v1/images', '/healthz', '/'])(
   },
 );
 
-test('a connection whose small body was not read is used again', async () => {
+test('reuses a connection whose small body was not read', async () => {
   const connection = await connectRaw(server().url);
   for (const expected of [1, 2]) {
     await connection.write('GET /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc');

@@ -11,7 +11,7 @@ async function uploadNamed(base: string, bytes: Buffer): Promise<ImageRecord> {
   return (await call<ImageRecord>(`${base}/v1/images`, { method: 'POST', body })).body;
 }
 
-describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () => {
+describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () => {
   const server = useServer(s3Environment({ S3_DELIVERY: 'redirect', S3_PRESIGN_SECONDS: '60' }));
   let image: ImageRecord;
   let bytes: Buffer;
@@ -32,10 +32,10 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () 
   const ask = (path: string, method: string) => call(server().url + path, { method, redirect: 'manual' });
 
   test.each(['GET', 'HEAD'])(
-    'every address answers %s with one of the store, for a short while',
+    'are sent for %s at every address, with a short-lived URL of the store',
     async (method) => {
       for (const [template, path] of paths) {
-        // Twice: nothing of it lies in memory.
+        // Twice: redirects are not cached.
         for (const answer of [await ask(path, method), await ask(path, method)]) {
           expect(answer.status, path).toBe(302);
           expect(answer.headers.get('cache-control'), path).toBe('private, max-age=30');
@@ -46,7 +46,7 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () 
           if (method === 'GET') expectDocumented(method, template, answer);
           const given = await call(location.href, { method });
           expect(given.status, path).toBe(200);
-          // The store of these tests does not follow these wishes; others do.
+          // The store of these tests ignores these parameters; others do not.
           expect(location.searchParams.get('response-content-type'), path).toBe('image/jpeg');
           expect(location.searchParams.get('response-cache-control'), path).toBe('private, max-age=30');
         }
@@ -54,7 +54,7 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () 
     },
   );
 
-  test('the store gives the same bytes, under the name of the file', async () => {
+  test('lead to the same bytes with the name of the file', async () => {
     const original = await call(`${server().url}/v1/images/${image.id}/original`);
     expect(original.bytes.equals(bytes)).toBe(true);
     const path = `/v1/images/${image.id}/original`;
@@ -66,7 +66,7 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () 
       expect((await call(server().url + url)).bytes.length).toBe(size);
   });
 
-  test('what is not there is refused as ever', async () => {
+  test('are not sent for missing images', async () => {
     for (const path of ['/v1/images/999/original', '/v1/images/999/thumbnail'])
       expectProblem(await ask(path, 'GET'), 404, 'image_not_found');
     const other = await uploadNamed(server().url, await jpeg('to be deleted'));
@@ -75,10 +75,10 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, redirected to', () 
   });
 });
 
-describe.skipIf(!services.s3Endpoint)('pictures in a bucket, passed on', () => {
+describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
   const server = useServer(s3Environment());
 
-  test('originals come whole and in part, renditions with their tags', async () => {
+  test('are sent whole or as ranges, with ETags', async () => {
     const bytes = await jpeg('passed on', 900, 700);
     const image = await uploadNamed(server().url, bytes);
     expect(image.status).toBe('completed');
@@ -90,7 +90,7 @@ describe.skipIf(!services.s3Endpoint)('pictures in a bucket, passed on', () => {
     expect([thumbnail.status, thumbnail.headers.get('etag')]).toEqual([200, expect.stringMatching(/^"/)]);
   });
 
-  test('a purge removes the objects, and the health of the store is told', async () => {
+  test('are removed by a purge, and the store is part of the health', async () => {
     const image = await uploadNamed(server().url, await jpeg('purged'));
     await call(`${server().url}/v1/images/${image.id}`, { method: 'DELETE' });
     const { status, body } = await call(`${server().url}/v1/purge/deleted`, {

@@ -6,15 +6,15 @@ import { startServer } from '../support/process/server.ts';
 import { services } from '../support/services.ts';
 import { startProxy } from '../storage/s3/support/proxy.ts';
 
-/** An upload that may be refused. */
+/** Uploads a picture; the upload may be refused. */
 const send = (url: string, bytes: Buffer) =>
   call(`${url}/v1/images`, { method: 'POST', body: form(['file', bytes]) });
 
 const expectHealth = (url: string, status: number) =>
   expect.poll(async () => (await call(`${url}/v1/healthz`)).status, { timeout: 8_000 }).toBe(status);
 
-describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () => {
-  test('refuses uploads within the time and keeps nothing of them; afterwards the same upload succeeds', async () => {
+describe.skipIf(!services.s3Endpoint)('a server with a failing store', () => {
+  test('refuses uploads in time, leaves nothing behind and later accepts the same upload', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('in trouble');
@@ -23,7 +23,7 @@ describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () =
       const began = performance.now();
       expectProblem(await send(url, bytes), 503, 'storage_failed');
       expect(performance.now() - began).toBeLessThan(5_000);
-      // What health saw a moment ago counts for a second.
+      // A health result is cached for a second.
       await expectHealth(url, 503);
     }
     await proxy.down();
@@ -34,7 +34,7 @@ describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () =
     await expectHealth(url, 200);
   });
 
-  test('however often somebody asks for health, nothing is written to the bucket for it', async () => {
+  test('does not write to the bucket for health requests', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url }));
     const began = performance.now();
@@ -49,14 +49,14 @@ describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () =
       const asked = await Promise.all(paths.map((path) => call(url + path)));
       expect(asked.map(({ status }) => status)).toEqual(paths.map(() => 200));
     }
-    // The timetable writes at the start and every 30 s.
+    // The scheduled check writes at the start and every 30 s.
     const seconds = (performance.now() - began) / 1_000;
     const writes = proxy.answered.filter((answer) => answer.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
     expect(proxy.answered.length).toBeLessThan(20 + 4 * seconds);
   });
 
-  test('starts while the store is away', async () => {
+  test('starts while the store is unavailable', async () => {
     const { url } = await startServer(
       s3Environment({ S3_ENDPOINT: 'http://127.0.0.1:9', S3_TIMEOUT_SECONDS: '1' }),
     );
@@ -64,7 +64,7 @@ describe.skipIf(!services.s3Endpoint)('a server whose store is in trouble', () =
     expect((await call(`${url}/v1/images`)).status).toBe(200);
   });
 
-  test('an original that stops in the middle is cut for its reader too, and not given as if it were whole', async () => {
+  test('aborts the response when the store aborts an original', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
     const bytes = await jpeg('cut', 1_500, 1_500);

@@ -33,7 +33,7 @@ async function post<Body>(path: string, body: string, type = 'application/json')
   return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
 }
 
-test('the signature of a URL is fetched with, compares, and shows nowhere', async () => {
+test('uses the signature of a URL for fetching and comparing, and never shows it', async () => {
   const seen: string[] = [];
   const importOne = async (url: string) => {
     const { body, bytes } = await post<ImageRecord>('/v1/images', JSON.stringify({ url }));
@@ -70,7 +70,7 @@ test('the signature of a URL is fetched with, compares, and shows nowhere', asyn
     expect(refused.status).toBe(400);
     seen.push(refused.bytes.toString());
   }
-  // One bad line is refused by itself.
+  // Only the invalid line is refused.
   const csv = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');
   expect(csv.status).toBe(202);
   seen.push(csv.bytes.toString());

@@ -16,25 +16,25 @@ beforeAll(async () => {
 const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
 const alive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
 
-/** Files in staging go when the request that wrote them has ended. */
+/** Waits until staging is empty: files are removed when their request has ended. */
 async function expectNothingStaged(): Promise<void> {
   for (let tries = 0; tries < 40 && (await staged()).length > 0; tries += 1) await sleep(50);
   expect(await staged()).toEqual([]);
 }
 
-test('a body that stands still is answered with 408', async () => {
-  const answers = ['', partHead, `${partHead}some bytes of a file`].map(async (sent) => {
+test('responds 408 to a stalled body', async () => {
+  const responses = ['', partHead, `${partHead}some bytes of a file`].map(async (sent) => {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 50_000) + sent);
-    const answer = await connection.until(/"code":"request_timeout"/, 4_000);
+    const response = await connection.until(/"code":"request_timeout"/, 4_000);
     await connection.closed(2_000);
-    return answer;
+    return response;
   });
-  for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1\.1 408 .*1 s/s);
+  for (const response of await Promise.all(responses)) expect(response).toMatch(/^HTTP\/1\.1 408 .*1 s/s);
   await expectNothingStaged();
 });
 
-test('a body that trickles without end is answered with 408 as well', async () => {
+test('responds 408 to a body that trickles forever', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/upload/', 50_000) + partHead);
   for (let tries = 0; tries < 25 && !connection.socket.destroyed; tries += 1) {
@@ -45,7 +45,7 @@ test('a body that trickles without end is answered with 408 as well', async () =
   await expectNothingStaged();
 });
 
-test('a slow body whose pauses are short is taken in', async () => {
+test('accepts a slow body with short pauses', async () => {
   const connection = await connectRaw(server().url);
   const body = Buffer.concat([Buffer.from(partHead), picture, Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
@@ -59,9 +59,9 @@ test('a slow body whose pauses are short is taken in', async () => {
 });
 
 test.each([
-  ['by its end', false],
-  ['by a reset', true],
-])('a body that is cut in the middle %s leaves nothing and costs nobody anything', async (_how, reset) => {
+  ['by a FIN', false],
+  ['by a RST', true],
+])('survives a body that is aborted %s and leaves nothing behind', async (_how, reset) => {
   for (let round = 0; round < 10; round += 1) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 500_000) + partHead);
@@ -74,7 +74,7 @@ test.each([
   await alive();
 });
 
-test('bytes after the closing boundary, in a packet of their own, hold nothing up', async () => {
+test('is not delayed by a separate packet after the closing boundary', async () => {
   for (const late of ['\r\n', 'some words after the end', '\r\n\r\n']) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images'));
@@ -88,7 +88,7 @@ test('bytes after the closing boundary, in a packet of their own, hold nothing u
   }
 });
 
-test('a body that comes byte by byte at its seams is understood', async () => {
+test('parses a body that arrives byte by byte around its boundaries', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images'));
   for (const byte of partHead) await connection.write(chunk(byte));
@@ -99,14 +99,14 @@ test('a body that comes byte by byte at its seams is understood', async () => {
   connection.socket.destroy();
 });
 
-test('headers that never end are answered and closed', async () => {
+test('responds to endless headers and closes the connection', async () => {
   const connection = await connectRaw(server().url);
   await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
   expect(await connection.until(/request_timeout/, 8_000)).toMatch(/^HTTP\/1\.1 408 /);
   await connection.closed(2_000);
 });
 
-test('headers that are too large are answered with 431', async () => {
+test('responds 431 to headers that are too large', async () => {
   for (const headers of [`x-large: ${'x'.repeat(20_000)}\r\n`, 'x-many: 0123456789\r\n'.repeat(2_000)]) {
     const connection = await connectRaw(server().url);
     await connection.write(`GET /healthz HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify, { type FastifyInstance } from 'fastify';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { closeStalledResponses } from '../../src/http/stalled-responses.ts';
+import { closeStalledResponses } from '../../src/http/guard/stalled-responses.ts';
 import { call, upload } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 import { connectRaw, formHead } from '../support/process/socket.ts';
@@ -12,7 +12,7 @@ import { connectRaw, formHead } from '../support/process/socket.ts';
 const mebibyte = 2 ** 20;
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`;
 
-/** A client that sends this and reads nothing of what comes back. */
+/** Opens a client that sends a request and reads nothing of the response. */
 async function mute(url: string, sent: string) {
   const connection = await connectRaw(url);
   connection.socket.pause();
@@ -20,38 +20,38 @@ async function mute(url: string, sent: string) {
   return connection;
 }
 
-describe('a server whose places are all taken by clients that read nothing', () => {
+describe('a server whose connections are all held by clients that read nothing', () => {
   const server = useServer({ MAX_CONNECTIONS: '6', RESPONSE_STALL_SECONDS: '1' });
 
-  test('serves others again soon', async () => {
+  test('soon serves other clients again', async () => {
     const { url } = server();
-    // Larger than what the system keeps for a connection.
+    // Larger than the socket buffers of the kernel.
     const noise = { width: 1_900, height: 1_600, channels: 3, background: '#888' } as const;
     const pixels = sharp({ create: { ...noise, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
     const { body } = await upload(url, await pixels.png({ compressionLevel: 0 }).toBuffer());
     const path = `/v1/images/${body.id}/original`;
-    // The connection of the upload may still be there; so one more than there are places.
+    // The connection of the upload may still be open, so open one more than the limit.
     const greedy: Awaited<ReturnType<typeof mute>>[] = [];
     for (let taken = 0; taken < 7; taken += 1) greedy.push(await mute(url, get(path)));
-    const answered = async () => {
+    const isServed = async () => {
       const connection = await connectRaw(url);
       await connection.write(get('/healthz'));
       const answer = await connection.until(/healthy/, 500).catch(() => '');
       connection.socket.destroy();
       return answer.startsWith('HTTP/1.1 200');
     };
-    expect(await answered()).toBe(false);
-    await expect.poll(answered, { timeout: 5_000, interval: 50 }).toBe(true);
-    expect(server().log()).toContain('a client read nothing of a response');
+    expect(await isServed()).toBe(false);
+    await expect.poll(isServed, { timeout: 5_000, interval: 50 }).toBe(true);
+    expect(server().log()).toContain('a client stopped reading a response');
     for (const { socket } of greedy) socket.destroy();
   });
 
-  test('closes a connection whose request was refused and whose client stays', async () => {
+  test('closes the connection of a refused client that stays connected', async () => {
     const connection = await connectRaw(server().url);
     connection.socket.allowHalfOpen = true;
     await connection.write('no HTTP at all\r\n\r\n');
     await connection.until(/^HTTP\/1\.1 400 /, 2_000);
-    // Its own side stays open, so only a reset tells it that the server has closed.
+    // The client keeps its side open, so only a reset shows that the server closed the connection.
     const ended = expect.poll(
       async () => {
         await connection.write('x');
@@ -116,12 +116,12 @@ describe('progress', () => {
     connection.socket.destroy();
   });
 
-  test.each(['/memory', '/stream'])('%s that is read slowly and steadily comes whole', async (path) => {
+  test.each(['/memory', '/stream'])('sends %s completely to a slow but steady reader', async (path) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(get(path));
     const began = performance.now();
     let received = 0;
-    // In small pieces: the system takes parts of what the server writes at once.
+    // In small pieces, because the kernel accepts large writes in parts.
     while (received < large.length && !socket.destroyed) {
       await sleep(8);
       received += (socket.read() as Buffer | null)?.length ?? 0;
@@ -131,11 +131,11 @@ describe('progress', () => {
     socket.destroy();
   });
 
-  test('time in which the server makes the answer does not count', async () => {
+  test('does not count the time to prepare a response', async () => {
     expect((await call(`${url}/thinking`)).bytes.toString()).toBe('at last');
   });
 
-  test('nor does an upload that comes slowly', async () => {
+  test('does not count the time of a slow upload', async () => {
     const connection = await connectRaw(url);
     await connection.write(formHead('/slow-body', 4));
     for (let sent = 0; sent < 4; sent += 1) {
@@ -146,11 +146,11 @@ describe('progress', () => {
     connection.socket.destroy();
   });
 
-  test('a connection that falls idle is closed after the time for that', async () => {
+  test('closes an idle connection after the keep-alive timeout', async () => {
     const connection = await connectRaw(url);
     await connection.write(get('/small'));
     await connection.until(/\0{1000}$/, 2_000);
-    // Node adds a second to what clients are told.
+    // Node adds a second to the announced timeout.
     const ms = await connection.closed(4_000);
     expect(ms).toBeGreaterThan(600);
   });

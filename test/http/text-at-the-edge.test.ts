@@ -4,7 +4,7 @@ import { type Answer, call, expectProblem } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 import { connectRaw } from '../support/process/socket.ts';
 
-// Nobody fetches: these addresses are nobody's.
+// Never fetched: these addresses are reserved.
 const server = useServer({ ENABLE_WORKER: 'false' });
 
 interface Line {
@@ -26,8 +26,8 @@ const post = (path: string, body: string | Buffer, type: string) =>
 const postCsv = (body: string | Buffer, type = 'text/csv') => post('/v1/imports', body, type);
 const postJson = (body: string | Buffer, type = 'application/json') => post('/v1/imports', body, type);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
-const refused = async (answer: Promise<Answer>, status = 400, code = 'invalid_request') =>
-  expectProblem(await answer, status, code);
+const refused = async (response: Promise<Answer>, status = 400, code = 'invalid_request') =>
+  expectProblem(await response, status, code);
 
 const csv = 'url;reference\nhttps://a.example/1.jpg;Küche\nhttps://a.example/2.jpg;Tisch\n';
 
@@ -45,7 +45,7 @@ test.each([
   expect([status, body.lines.map(({ reference }) => reference)]).toEqual([202, ['Küche', 'Tisch']]);
 });
 
-test('of a CSV that is no UTF-8, the lines are refused that need its charset, with what to do', async () => {
+test('refuses only the lines of a non-UTF-8 CSV that need its charset, with advice', async () => {
   const { status, body } = await postCsv(latin1(csv));
   expect([status, body.lines.map(({ outcome }) => outcome === 'refused')]).toEqual([202, [true, false]]);
   expect(body.lines[0]?.error).toMatch(
@@ -55,27 +55,27 @@ test('of a CSV that is no UTF-8, the lines are refused that need its charset, wi
   expect(JSON.stringify((await call(server().url + body.url)).body)).not.toContain('\uFFFD');
 });
 
-test('text that was lost before it came is refused, and not called UTF-8 that is not valid', async () => {
+test('reports replacement characters as text lost earlier, not as invalid UTF-8', async () => {
   const { body } = await postCsv('url,reference\nhttps://a.example/3.jpg,K\uFFFDche\n');
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringContaining('U+FFFD') });
   expect(body.lines[0]?.error).not.toContain('not valid UTF-8');
 });
 
-test('a charset that is not known is refused by its name', async () => {
+test('refuses an unknown charset and names it', async () => {
   for (const [type, body] of [
     ['text/csv', csv],
     ['application/json', '{}'],
   ] as const)
     expect(
       await refused(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
-    ).toMatch(/^The body has the charset "cp850", which is not known; UTF-8, windows-1252/);
+    ).toMatch(/^The body has the charset "cp850", which is not supported; use UTF-8, windows-1252/);
 });
 
-test('a header line that no charset explains says so', async () => {
+test('explains a header line in an undeclared charset', async () => {
   expect(await refused(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in another charset');
 });
 
-test('one line with a bad quotation mark is refused by itself', async () => {
+test('refuses only the line with a bad quotation mark', async () => {
   const { body } = await postCsv(
     'url,reference\nhttps://a.example/4.jpg,TV 55"\nhttps://a.example/5.jpg,"open\nhttps://a.example/6.jpg,Küche\n',
   );
@@ -84,7 +84,7 @@ test('one line with a bad quotation mark is refused by itself', async () => {
     [2, 'refused'],
     [3, 'new'],
   ]);
-  expect(body.lines[0]?.error).toMatch(/stands in the middle of a cell.*\(line 2 of the file\)\.$/);
+  expect(body.lines[0]?.error).toMatch(/contains an unescaped quotation mark.*\(line 2 of the file\)\.$/);
   expect(body.lines[1]?.error).toMatch(/never closed \(line 3 of the file\)\.$/);
 });
 
@@ -93,25 +93,25 @@ test.each([
   ['https://a.example/\u200B8.jpg', /U\+200B .* at character 19\b/],
   ['https://a.example/8.jpg\u00A0', /U\+00A0 .* at character 24\b/],
   ['https://a.example/K\uFFFDche.jpg', /control characters or text that was lost/],
-])('the URL %j names its invisible character', async (url, sentence) => {
+])('names the invisible character in the URL %j', async (url, sentence) => {
   const { body } = await postJson(JSON.stringify({ urls: [url] }));
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(sentence) });
 });
 
-test('a refused line is shown without marks that turn what follows', async () => {
+test('shows a refused line without bidirectional control characters', async () => {
   const items = [{ url: 'https://a.example/\u202Egpj.exe', reference: 'a\u2066b' }];
   const { bytes, body } = await postJson(JSON.stringify({ items }));
   expect(body.lines[0]?.error).toContain('U+202E');
   expect(bytes.toString()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
 });
 
-test('a byte order mark before a later line of a CSV is named', async () => {
+test('names a byte order mark before a later line of a CSV', async () => {
   const { body } = await postCsv('\uFEFFurl\nhttps://a.example/9.jpg\n\uFEFFhttps://a.example/10.jpg\n');
   expect(body.lines.map(({ outcome }) => outcome)).toEqual(['new', 'refused']);
   expect(body.lines[1]?.error).toContain('byte order mark');
 });
 
-test('JSON that is no UTF-8 is refused, or read by its charset', async () => {
+test('refuses JSON that is not UTF-8 unless its charset is declared', async () => {
   const json = '{"items":[{"url":"https://a.example/11.jpg","reference":"Küche"}]}';
   expect(await refused(postJson(latin1(json)))).toMatch(
     /^The body is not valid UTF-8 \(byte \d+ is 0xFC\)\.$/,
@@ -124,7 +124,7 @@ test('JSON that is no UTF-8 is refused, or read by its charset', async () => {
     expect((await postJson(bytes, type)).body.lines[0]?.reference).toBe('Küche');
 });
 
-test('addresses are UTF-8 in percent escapes', async () => {
+test('requires percent-encoded UTF-8 in URLs', async () => {
   const { url } = server();
   expect(await refused(call<Body>(`${url}/v1/images/1/references/K%FCche`, { method: 'PUT' }))).toContain(
     'UTF-8',
@@ -132,11 +132,11 @@ test('addresses are UTF-8 in percent escapes', async () => {
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
   const connection = await connectRaw(url);
   await connection.write(latin1('PUT /v1/images/1/references/Küche HTTP/1.1\r\nhost: localhost\r\n\r\n'));
-  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent escapes of UTF-8/s);
+  expect(await connection.until(/"code"/, 2_000)).toMatch(/^HTTP\/1\.1 400 .*percent-encode them as UTF-8/s);
   connection.socket.destroy();
 });
 
-/** The longest time that a small request takes until `work` has ended. */
+/** Measures the longest time of a small request while `work` runs. */
 async function longestAnswer(work: Promise<unknown>): Promise<number> {
   const ended = work.then(() => true);
   let longest = 0;
@@ -153,7 +153,7 @@ test.each([
     'brackets',
     '['.repeat(500_000),
     'application/json',
-    /^The JSON has more than 32 arrays and objects in each other/,
+    /^The JSON nests arrays and objects more than 32 levels deep/,
   ],
   ['objects', '{"a":'.repeat(150_000), 'application/json', /more than 32/],
   [
@@ -164,38 +164,38 @@ test.each([
   ],
   ['commas', ','.repeat(1_000_000), 'text/csv', /1,000,000 characters; the limit is 16,384/],
   ['quotation marks', '"'.repeat(1_000_000), 'text/csv', /1,000,000 characters/],
-])('many %s are refused at once, and hold nobody up', async (_what, body, type, sentence) => {
-  const answer = post('/v1/imports', body, type);
-  const longest = await longestAnswer(answer);
-  expect(await refused(answer)).toMatch(sentence);
+])('refuses many %s quickly without blocking other clients', async (_what, body, type, sentence) => {
+  const response = post('/v1/imports', body, type);
+  const longest = await longestAnswer(response);
+  expect(await refused(response)).toMatch(sentence);
   expect(longest).toBeLessThan(1_000);
 });
 
-test('a body that many calls take is held to the same depth', async () => {
+test('limits the JSON depth on other calls, too', async () => {
   for (const path of ['/v1/images', '/v1/uploads', '/v1/purge', '/v1/purge/deleted'])
     expect(
       await refused(post(path, `{"a":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, 'application/json'), 400),
     ).toMatch(/more than 32/);
 });
 
-test('a URL of a million characters is refused, and neither stored nor repeated', async () => {
+test('refuses a URL of a million characters without storing or repeating it', async () => {
   const url = `https://a.example/${'x'.repeat(1_000_000)}`;
   const one = await post('/v1/images', JSON.stringify({ url }), 'application/json');
   expect(one.status).toBe(400);
   expect(one.bytes.length).toBeLessThan(1_000);
-  const answers = [
+  const responses = [
     await postJson(JSON.stringify({ urls: [url] })),
     await postJson(JSON.stringify({ items: [{ url: 'https://a.example/12.jpg', tenant: url }] })),
     await postJson(JSON.stringify({ items: [{ url: 'https://a.example/12.jpg', reference: url }] })),
     await postJson(JSON.stringify({ items: [{ url: 'https://a.example/12.jpg', [url]: 1 }] })),
     await postCsv(`url\n${url}\nhttps://a.example/13.jpg\n`),
   ];
-  for (const { status, bytes, body } of answers) {
+  for (const { status, bytes, body } of responses) {
     expect(status).toBe(202);
     expect(bytes.length).toBeLessThan(5_000);
     expect(body.lines[0]?.outcome).toBe('refused');
     expect((await call(server().url + body.url)).bytes.length).toBeLessThan(5_000);
   }
-  expect(answers[0]?.body.lines[0]?.error).toMatch(/longer than 2048 characters \(it has 1000018\)/);
-  expect(answers[4]?.body.lines[1]?.outcome).toBe('new');
+  expect(responses[0]?.body.lines[0]?.error).toMatch(/longer than 2048 characters \(it has 1000018\)/);
+  expect(responses[4]?.body.lines[1]?.outcome).toBe('new');
 });

@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-test('an upload is answered with its renditions, which are served as they are described', async () => {
+test('returns the renditions of an upload and serves them as described', async () => {
   const bytes = await jpeg('first', 900, 600);
   const { status, body } = await upload(server().url, bytes, 'shop');
   expect(status).toBe(201);
@@ -22,16 +22,16 @@ test('an upload is answered with its renditions, which are served as they are de
     expect((await call(server().url + url)).bytes).toHaveLength(size_bytes);
 });
 
-test.each(['before', 'after'])('the fields may stand %s the file', async (side) => {
+test.each(['before', 'after'])('accepts fields %s the file', async (side) => {
   const tenant = `fields-${side}`;
   const field = ['tenant', tenant] as [string, string];
   const file = ['file', await jpeg(side)] as [string, Buffer];
   const body = side === 'before' ? form(field, file) : form(file, field);
-  const answer = await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body });
-  expect([answer.status, answer.body.tenant]).toEqual([201, tenant]);
+  const response = await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body });
+  expect([response.status, response.body.tenant]).toEqual([201, tenant]);
 });
 
-test('the type is told by the content: a PNG named .jpg is a PNG', async () => {
+test('detects the format from the content: a PNG named .jpg is a PNG', async () => {
   const png = await drawing('png').png().toBuffer();
   const { status, body } = await upload(server().url, png);
   expect([status, body.metadata.format]).toEqual([201, 'png']);
@@ -39,59 +39,59 @@ test('the type is told by the content: a PNG named .jpg is a PNG', async () => {
   expect(original.headers.get('content-type')).toBe('image/png');
 });
 
-test('every documented format is taken in', async () => {
-  const made = await Promise.all([
+test('accepts every documented format', async () => {
+  const uploads = await Promise.all([
     drawing('a').webp().toBuffer(),
     drawing('b').gif().toBuffer(),
     drawing('c').tiff().toBuffer(),
     drawing('d').avif({ effort: 0 }).toBuffer(),
   ]);
-  const answers = await Promise.all(made.map((bytes) => upload(server().url, bytes, 'formats')));
-  expect(answers.map(({ body }) => body.metadata.format)).toEqual(['webp', 'gif', 'tiff', 'avif']);
+  const responses = await Promise.all(uploads.map((bytes) => upload(server().url, bytes, 'formats')));
+  expect(responses.map(({ body }) => body.metadata.format)).toEqual(['webp', 'gif', 'tiff', 'avif']);
 });
 
-test('an upload without a tenant belongs to the tenant "default"', async () => {
+test('assigns an upload without a tenant to the tenant "default"', async () => {
   const body = form(['file', await jpeg('no tenant')]);
-  const answer = await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body });
-  expect(answer.body.tenant).toBe('default');
+  const response = await call<ImageRecord>(`${server().url}/v1/images`, { method: 'POST', body });
+  expect(response.body.tenant).toBe('default');
 });
 
-test('known content is answered with the same image on both surfaces, whatever its name', async () => {
+test('returns the same image for known content on both surfaces, whatever its name', async () => {
   const bytes = await jpeg('known');
   const first = await upload(server().url, bytes);
-  const again = await upload(server().url, bytes);
-  expect([again.status, again.body.id]).toEqual([200, first.body.id]);
+  const repeated = await upload(server().url, bytes);
+  expect([repeated.status, repeated.body.id]).toEqual([200, first.body.id]);
   const asset = (await uploadQueued(server().url, bytes)).body;
   expect(asset).toMatchObject({ asset_id: first.body.id, status: 'exists' });
   expect(asset).not.toHaveProperty('job_id');
 });
 
-test('a hundred simultaneous uploads of the same bytes make one image, and one of them is told 201', async () => {
+test('creates one image from a hundred concurrent uploads of the same bytes, with a single 201', async () => {
   const bytes = await jpeg('hundred', 800, 600);
   const sent = Array.from({ length: 100 }, () => upload(server().url, bytes, 'crowd'));
-  const answers = await Promise.all(sent);
-  expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
-  expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
-  expect(answers.filter(({ status }) => status === 200)).toHaveLength(99);
-  expect(answers.every(({ body }) => body.renditions.length === 3)).toBe(true);
+  const responses = await Promise.all(sent);
+  expect(new Set(responses.map(({ body }) => body.id)).size).toBe(1);
+  expect(responses.filter(({ status }) => status === 201)).toHaveLength(1);
+  expect(responses.filter(({ status }) => status === 200)).toHaveLength(99);
+  expect(responses.every(({ body }) => body.renditions.length === 3)).toBe(true);
   expect((await call(`${server().url}/metrics/tenant/crowd`)).body).toMatchObject({ asset_count: 1 });
 });
 
-test('the same bytes in two tenants are two images', async () => {
+test('creates an image per tenant for the same bytes', async () => {
   const bytes = await jpeg('shared');
   const [left, right] = await Promise.all(['left', 'right'].map((name) => upload(server().url, bytes, name)));
   expect([left?.status, right?.status]).toEqual([201, 201]);
   expect(left?.body.id).not.toBe(right?.body.id);
   await call(`${server().url}/v1/images/${left?.body.id}`, { method: 'DELETE' });
-  const kept = await call(`${server().url}/v1/images/${right?.body.id}/original`);
-  expect(sha256(kept.bytes)).toBe(sha256(bytes));
+  const original = await call(`${server().url}/v1/images/${right?.body.id}/original`);
+  expect(sha256(original.bytes)).toBe(sha256(bytes));
 });
 
-test('the address may end in a slash or not', async () => {
+test('ignores a trailing slash', async () => {
   const body = async (seed: string) => form(['file', await jpeg(seed)]);
   for (const path of ['/v1/images/', '/upload', '/upload/']) {
-    const answer = await call(server().url + path, { method: 'POST', body: await body(path) });
-    expect(answer.status, path).toBeLessThan(300);
+    const response = await call(server().url + path, { method: 'POST', body: await body(path) });
+    expect(response.status, path).toBeLessThan(300);
   }
   for (const path of ['/v1/images/', '/v1/healthz/', '/healthz/', '/metrics', '/metrics/', '/v1/metrics/'])
     expect((await call(server().url + path)).status, path).toBe(200);

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { readCursor, writeCursor } from '../../src/http/cursor.ts';
-import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields.ts';
-import { readBy } from '../../src/http/validation.ts';
+import { fractionField, referenceField, timeField, wholeNumberField } from '../../src/http/fields/fields.ts';
+import { readCursor, writeCursor } from '../../src/http/fields/pages.ts';
+import { parseWith } from '../../src/http/fields/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
-/** The sentence that a bad value is refused with. */
+/** Returns the message with which a value is refused. */
 function refusalOf(schema: z.ZodType, value: unknown): string {
   try {
-    readBy(schema, value, 'body');
+    parseWith(schema, value, 'body');
   } catch (error) {
     return (error as Error).message;
   }
@@ -39,7 +39,7 @@ describe('sentences', () => {
     [{ name: 'xx', list: ['a', 7] }, 'body/list/1: must be text (it is 7).'],
     [{ name: 'xx', word: 'c' }, 'body/word: must be one of "a", "b" (it is "c").'],
     [{ name: 'xx', yes: 'true' }, 'body/yes: must be true or false (it is "true").'],
-    [{ name: 'xx', nme: 1 }, 'body: has no "nme"; it takes name, count, list, word, yes.'],
+    [{ name: 'xx', nme: 1 }, 'body: must not contain "nme"; allowed: name, count, list, word, yes.'],
     ['text', 'body: must be an object (it is "text").'],
     [[], 'body: must be an object (it is []).'],
   ])('%j → %s', (value, sentence) => {
@@ -48,54 +48,54 @@ describe('sentences', () => {
     );
   });
 
-  test('many mistakes are counted, and long values are cut', () => {
+  test('count many errors and shorten long values', () => {
     const list = z.array(z.int());
     expect(
       refusalOf(
         list,
         Array.from({ length: 30 }, () => 'x'),
       ),
-    ).toMatch(/And so on, 25 more times\.$/);
+    ).toMatch(/There are 25 more errors\.$/);
     expect(refusalOf(z.object({ a: z.int() }), { a: 'x'.repeat(9_999) }).length).toBeLessThan(200);
   });
 });
 
 test.each([
-  ['2026-01-31T12:00:00', /has no zone \(it is "2026-01-31T12:00:00"\)/],
-  ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): write "\+" as %2B/],
-  ['yesterday', /must be a time with a zone, .* \(it is "yesterday"\)/],
-])('%j is no time with a zone', (text, sentence) => {
+  ['2026-01-31T12:00:00', /has no time zone \(it is "2026-01-31T12:00:00"\)/],
+  ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): encode "\+" as %2B/],
+  ['yesterday', /must be a timestamp with a time zone, .* \(it is "yesterday"\)/],
+])('refuses %j as a timestamp', (text, sentence) => {
   expect(refusalOf(timeField, text)).toMatch(sentence);
 });
 
-test('a reference tells how long it is', () => {
+test('reports the length of a reference that is too long', () => {
   expect(refusalOf(referenceField, '')).toMatch(/it has 0 characters\)/);
 });
 
-describe('numbers of addresses', () => {
+describe('numbers in URLs', () => {
   test.each(['1', '0', '007', '100'])('%j is a whole number', (text) => {
-    expect(readBy(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
+    expect(parseWith(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
   });
   test.each(['', ' 1', '1 ', '1.0', '1e1', '0x10', '-1', '101', '9'.repeat(400), 'NaN', '١', 'true'])(
     '%j is no whole number from 0 to 100',
     (text) => {
-      expect(() => readBy(wholeNumberField(0, 100, ''), text, 'query')).toThrow(
+      expect(() => parseWith(wholeNumberField(0, 100, ''), text, 'query')).toThrow(
         /must be a whole number from 0 to 100/,
       );
     },
   );
   test.each(['0', '1', '0.7', '.5', '1.0', '1e-5', '5E-1', '1.'])('%j is a fraction', (text) => {
-    expect(readBy(fractionField(''), text, 'query')).toBe(Number(text));
+    expect(parseWith(fractionField(''), text, 'query')).toBe(Number(text));
   });
   test.each(['', '.', '-0.1', '1.1', 'x', 'Infinity', 'NaN', '0x1', '1e400', '0,5'])(
     '%j is no fraction',
     (text) => {
-      expect(() => readBy(fractionField(''), text, 'query')).toThrow(/must be a number from 0 to 1/);
+      expect(() => parseWith(fractionField(''), text, 'query')).toThrow(/must be a number from 0 to 1/);
     },
   );
 });
 
-test('a cursor gives its place back; nothing else is one', () => {
+test('decodes its own cursors only', () => {
   for (const next of [0, 1, 42, 999_999_999_999_999]) {
     const cursor = writeCursor(next) ?? '';
     expect(cursor).toMatch(/^[\w-]+$/);
@@ -116,17 +116,18 @@ test('a cursor gives its place back; nothing else is one', () => {
     expect(readCursor(text), text).toBeUndefined();
 });
 
-test('/v1 refuses query keys that it does not know, dialects ignore them', async () => {
+test('refuses unknown query parameters in /v1 and ignores them in dialects', async () => {
   const usage = { tenants: () => Promise.resolve([]) };
   const listImages = () => Promise.resolve({ items: [], total: 0, next: undefined });
-  const app = await bareServer({}, { services: { usage, listImages } });
+  const bindToTenant = (principal: object) => Promise.resolve(principal);
+  const app = await bareServer({}, { services: { bindToTenant, usage, listImages } });
   expect((await app.inject('/v1/images?color=red')).statusCode).toBe(400);
   expect((await app.inject('/api/v1/images?color=red')).statusCode).toBe(200);
   expect((await app.inject('/metrics?color=red')).statusCode).toBe(200);
 });
 
-test('no input of the wrong kind meets a 5xx', async () => {
-  // Whatever passes the checks meets services that are not there, so a 5xx would mean that it passed.
+test('responds to invalid input without a 5xx', async () => {
+  // There are no services behind the routes: input that passes validation causes a 5xx.
   const app = await bareServer();
   const bodies = [
     'null',
@@ -148,13 +149,13 @@ test('no input of the wrong kind meets a 5xx', async () => {
   ];
   for (const url of ['/v1/images', '/v1/imports', '/v1/jobs/retry']) {
     for (const body of bodies) {
-      const answer = await app.inject({
+      const response = await app.inject({
         method: 'POST',
         url,
         headers: { 'content-type': 'application/json' },
         body,
       });
-      expect(answer.statusCode, `${url} ${body.slice(0, 60)}`).toBe(400);
+      expect(response.statusCode, `${url} ${body.slice(0, 60)}`).toBe(400);
     }
   }
   const long = '9'.repeat(290);

@@ -5,7 +5,7 @@ import { fitInside } from '../../src/imaging/geometry.ts';
 const side = fc.integer({ min: 1, max: 16_383 });
 const size = fc.record({ width: side, height: side });
 
-test('a fitted size lies inside its box and is never enlarged', () => {
+test('fits a size into its box without enlarging it', () => {
   fc.assert(
     fc.property(size, size, (source, box) => {
       const fitted = fitInside(source, box);
@@ -16,7 +16,7 @@ test('a fitted size lies inside its box and is never enlarged', () => {
   );
 });
 
-test('proportions are kept within a pixel', () => {
+test('keeps the proportions within a pixel', () => {
   fc.assert(
     fc.property(size, size, (source, box) => {
       const scale = Math.min(1, box.width / source.width, box.height / source.height);
@@ -27,7 +27,7 @@ test('proportions are kept within a pixel', () => {
   );
 });
 
-test('fitted sizes of one source are ordered on both sides alike', () => {
+test('orders the fitted sizes of a source in the same way by width and by height', () => {
   fc.assert(
     fc.property(size, size, size, (source, one, other) => {
       const [a, b] = [fitInside(source, one), fitInside(source, other)];

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
-import { openPostgresDatabase, type PostgresSettings } from '../../src/db/postgres.ts';
+import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine/postgres.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import {
   fileServerDatabase,
@@ -25,7 +25,7 @@ async function open(more: Partial<PostgresSettings> = {}): Promise<Database> {
   return database;
 }
 
-/** The same database behind a port that the test controls. */
+/** Opens the same database through a port that the test controls. */
 async function openThroughProxy(more: Partial<PostgresSettings> = {}) {
   const { hostname, port } = new URL(url);
   const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
@@ -34,7 +34,7 @@ async function openThroughProxy(more: Partial<PostgresSettings> = {}) {
   return { proxy, url: proxied.href, database: () => open({ url: proxied.href, ...more }) };
 }
 
-test('connections that the server ends are replaced, those at rest and those at work', async () => {
+test('replaces connections that the server closes, idle or in use', async () => {
   const database = await open();
   await Promise.all(Array.from({ length: 8 }, () => ask(database)));
   const sleeping = sql`SELECT pg_sleep(10)`.execute(database.sql);
@@ -46,11 +46,11 @@ test('connections that the server ends are replaced, those at rest and those at 
     ),
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
-  // A connection may be lent in the moment before its end is noticed.
+  // A connection may be checked out just before its end is noticed.
   await vi.waitFor(() => ask(database), { timeout: 1_000, interval: 50 });
 });
 
-test('a transaction whose connection is cut is undone, and the next one works', async () => {
+test('rolls back a transaction whose connection is cut, and runs the next one', async () => {
   const database = await open();
   const cut = database.sql.transaction().execute(async (transaction) => {
     await sql`INSERT INTO tenants (name) VALUES ('never')`.execute(transaction);
@@ -64,16 +64,16 @@ test('a transaction whose connection is cut is undone, and the next one works', 
   expect(rows).toEqual([]);
 });
 
-test('a statement that takes too long is ended by the server, and named', async () => {
+test('reports a statement that exceeds its timeout', async () => {
   const database = await open({ statementMs: 300 });
   await expect(sql`SELECT pg_sleep(5)`.execute(database.sql)).rejects.toMatchObject({
     ...unavailable,
-    message: expect.stringMatching(/longer than DATABASE_STATEMENT_SECONDS allows/) as string,
+    message: expect.stringMatching(/exceeded DATABASE_STATEMENT_SECONDS/) as string,
   });
   await ask(database);
 });
 
-test('a server that falls silent is given up in time, and used again when it answers', async () => {
+test('gives up in time on a server that stops responding, and uses it again afterwards', async () => {
   const { proxy, database: openIt } = await openThroughProxy({ statementMs: 500, connectMs: 500 });
   const database = await openIt();
   await ask(database);
@@ -86,7 +86,7 @@ test('a server that falls silent is given up in time, and used again when it ans
   await expect(ask(database)).resolves.toBeUndefined();
 });
 
-test('while the server is away every query fails at once, and works as soon as it is back', async () => {
+test('fails every query at once while the server is down, and works when it is back', async () => {
   const { proxy, database: openIt } = await openThroughProxy();
   const database = await openIt();
   await proxy.stop();
@@ -97,7 +97,7 @@ test('while the server is away every query fails at once, and works as soon as i
   await expect(ask(database)).resolves.toBeUndefined();
 });
 
-test('a start waits for a server that comes later', async () => {
+test('waits at the start for a server that starts later', async () => {
   const { proxy, database: openIt } = await openThroughProxy();
   await proxy.stop();
   const opening = openIt();
@@ -106,7 +106,7 @@ test('a start waits for a server that comes later', async () => {
   await ask(await opening);
 });
 
-test('a start gives up with a sentence that names no password', async () => {
+test('gives up the start with an error that does not contain the password', async () => {
   const { proxy, url: proxied } = await openThroughProxy();
   await proxy.stop();
   const secret = new URL(proxied);
@@ -119,7 +119,7 @@ test('a start gives up with a sentence that names no password', async () => {
   expect(refusal).not.toContain('hunter2');
 });
 
-test('a database that does not exist is said at once', async () => {
+test('reports a database that does not exist at once', async () => {
   const opening = openPostgresDatabase(
     { ...testSettings, url: urlOfDatabase('no_such_database') },
     keepingLogger(),
@@ -127,7 +127,7 @@ test('a database that does not exist is said at once', async () => {
   await expect(opening).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });
 
-test('more users than connections wait for their turn', async () => {
+test('queues callers when all connections are in use', async () => {
   const database = await open({ poolSize: 2 });
   await Promise.all(Array.from({ length: 50 }, () => ask(database)));
 });

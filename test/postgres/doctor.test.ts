@@ -11,7 +11,7 @@ async function doctor(url: string) {
   return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
 }
 
-test('reports server, schema and pgvector without changing anything', async () => {
+test('reports server, schema and pgvector, and changes nothing', async () => {
   const { name, database } = await testServerDatabase();
   const { code, stdout } = await doctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
@@ -29,7 +29,7 @@ test('reports server, schema and pgvector without changing anything', async () =
   );
 });
 
-test('reports a user without permission to create tables', async () => {
+test('reports a user who may not create tables', async () => {
   const { name } = await testServerDatabase(false);
   const role = `vitrine_doctor_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);
@@ -41,7 +41,7 @@ test('reports a user without permission to create tables', async () => {
   expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
 });
 
-test('reports the storage of another database and jobs that no worker claims', async () => {
+test('reports a storage of another database, and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
   await makeInstallationQueries(database).noteStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
@@ -53,7 +53,7 @@ test('reports the storage of another database and jobs that no worker claims', a
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
 });
 
-test('suggests a fix if the server is unreachable', async () => {
+test('says what to do if the server does not respond', async () => {
   const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);

@@ -5,7 +5,7 @@ import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
 import { call } from '../support/process/client.ts';
 import { startServer } from '../support/process/server.ts';
 
-/** A server whose database lies behind a port that the test controls. */
+/** Starts a server that reaches its database through a port that the test controls. */
 async function serverBehindProxy() {
   const { name } = await testServerDatabase();
   const url = new URL(urlOfDatabase(name));
@@ -15,7 +15,7 @@ async function serverBehindProxy() {
   return { proxy, server: await startServer(env, await testFolder()) };
 }
 
-test('health says in time that the database has fallen silent, and that it is back', async () => {
+test('reports in time that the database stopped responding, and that it is back', async () => {
   const { proxy, server } = await serverBehindProxy();
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
   proxy.fallSilent();
@@ -31,13 +31,13 @@ test('health says in time that the database has fallen silent, and that it is ba
   await expect.poll(async () => (await call(`${server.url}/healthz`)).status, { timeout: 10_000 }).toBe(200);
 });
 
-test('while the database is away requests get 503 with a sentence and a time, and the process lives on', async () => {
+test('returns 503 with Retry-After while the database is down, and keeps running', async () => {
   const { proxy, server } = await serverBehindProxy();
   await proxy.stop();
   const { status, headers, body } = await call(`${server.url}/v1/images`);
   expect({ status, body }).toMatchObject({
     status: 503,
-    body: { code: 'database_unavailable', detail: 'The database cannot be reached now; try again.' },
+    body: { code: 'database_unavailable', detail: 'The database cannot be reached; try again.' },
   });
   expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
   await proxy.resume();

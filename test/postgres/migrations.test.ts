@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
 import {
   createServerDatabase,
@@ -11,7 +11,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 
-test('ten processes that start at once migrate once', async () => {
+test('migrates once when ten processes start concurrently', async () => {
   const { name, remove } = await createServerDatabase(false);
   const databases = await Promise.all(Array.from({ length: 10 }, () => openServerDatabase(name)));
   onTestFinished(async () => {
@@ -29,14 +29,14 @@ test('ten processes that start at once migrate once', async () => {
   expect(recorded).toHaveLength(applied.flat().length);
 });
 
-test('a migration that fails leaves nothing, and the lock with nobody', async () => {
+test('leaves nothing of a failed migration, and releases the lock', async () => {
   const { name, remove } = await createServerDatabase(false);
   const database = await openServerDatabase(name);
   onTestFinished(async () => {
     await database.close();
     await remove();
   });
-  // In the way of a migration: it makes a table of this name.
+  // Conflicts with a migration, which creates a table of this name.
   await database.runScript('CREATE TABLE renditions (mine int)');
   await expect(migrate(database)).rejects.toThrow(/already exists/);
   expect(
@@ -46,7 +46,7 @@ test('a migration that fails leaves nothing, and the lock with nobody', async ()
   expect((await migrate(database)).applied.length).toBeGreaterThan(0);
 });
 
-test('a user who may not make tables is told so, and what to grant', async () => {
+test('tells a user who may not create tables what to grant', async () => {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);
@@ -58,5 +58,7 @@ test('a user who may not make tables is told so, and what to grant', async () =>
     await remove();
     await onServer(`DROP ROLE ${role}`);
   });
-  await expect(migrate(database)).rejects.toThrow(/may not make or change its tables .* grant it CREATE/);
+  await expect(migrate(database)).rejects.toThrow(
+    /is not allowed to create or change the tables .* grant it CREATE/,
+  );
 });

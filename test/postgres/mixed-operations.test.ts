@@ -10,17 +10,17 @@ import { testServerDatabase, urlOfDatabase } from '../support/inner/server-datab
 
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
-// To look longer: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
+// For a longer run: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
 // oxlint-disable-next-line node/no-process-env -- a test's own
 const operations = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processes = 3;
 
-/** What must hold whenever nothing is under way: each statement finds rows that break a rule. */
+/** Invariants while no operation runs: each statement finds rows that violate one. */
 const broken: Record<string, string> = {
-  'an image in work without a job': `
+  'a processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
       SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`,
-  'a job in work without an image': `
+  'a processing job without an image': `
     SELECT id, kind, state FROM jobs WHERE state IN ('pending', 'processing') AND image_id IS NULL`,
   'a completed image without renditions': `
     SELECT id FROM images WHERE status = 'completed' AND NOT EXISTS (SELECT 1 FROM renditions WHERE image_id = images.id)`,
@@ -28,27 +28,27 @@ const broken: Record<string, string> = {
     SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
   'an image without its original': `
     SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
-  'a copy whose first image does not live, or is another picture': `
+  'a duplicate whose first image is deleted or has another content': `
     SELECT copy.id, copy.duplicate_of FROM images copy WHERE copy.deleted_at IS NULL AND copy.duplicate_of IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM images first WHERE first.id = copy.duplicate_of AND first.deleted_at IS NULL
         AND first.duplicate_of IS NULL AND first.content_hash = copy.content_hash)`,
-  'a count of references that is wrong': `
+  'a wrong count of references': `
     SELECT id, in_use_count FROM images
     WHERE in_use_count <> (SELECT count(*) FROM image_references WHERE image_id = images.id)`,
-  'a fingerprint of a content that no image has': `
+  'a fingerprint of a content without an image': `
     SELECT content_hash FROM fingerprints f WHERE NOT EXISTS (
       SELECT 1 FROM images WHERE tenant_id = f.tenant_id AND content_hash = f.content_hash)`,
-  'a deletion that notes other bytes than it has': `
+  'a deleted image with wrong purge figures': `
     SELECT id, purge_bytes, purge_renditions FROM images WHERE deleted_at IS NOT NULL AND (
       purge_renditions <> (SELECT count(*) FROM renditions WHERE image_id = images.id)
       OR purge_bytes <> coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id))`,
-  'a deletion that does not note its relatives': `
-    SELECT id FROM images gone WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
-      EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = gone.tenant_id
-        AND other.content_hash = gone.content_hash AND other.id <> gone.id)
-      OR EXISTS (SELECT 1 FROM renditions mine JOIN renditions other ON other.storage_key = mine.storage_key
-        AND other.image_id <> mine.image_id WHERE mine.image_id = gone.id))`,
+  'a deleted image whose relatives are not recorded': `
+    SELECT id FROM images deleted WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
+      EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = deleted.tenant_id
+        AND other.content_hash = deleted.content_hash AND other.id <> deleted.id)
+      OR EXISTS (SELECT 1 FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
+        AND other.image_id <> own.image_id WHERE own.image_id = deleted.id))`,
 };
 
 async function findBroken(database: Database): Promise<Record<string, unknown[]>> {
@@ -60,7 +60,7 @@ async function findBroken(database: Database): Promise<Record<string, unknown[]>
   return found;
 }
 
-test('processes that do everything to the same few pictures at once break no rule', async () => {
+test('violates no invariant when several processes change the same few pictures', async () => {
   const { name, database } = await testServerDatabase();
   await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
   const { id } = await makeCatalog(database, 1).tenants.ensure('shop');
@@ -79,7 +79,7 @@ test('processes that do everything to the same few pictures at once break no rul
   const errors = outputs.map(({ stdout }) => stdout).join('');
   expect({ errors, broken: await findBroken(database) }, `seed ${seed}`).toEqual({ errors: '', broken: {} });
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
-  // Something has happened at all.
+  // The processes did something.
   const [done] = await rowsOf<{ count: number }>(
     database,
     "SELECT count(*) AS count FROM jobs WHERE state = 'completed'",

@@ -10,7 +10,7 @@ import { launch, startServer } from '../support/process/server.ts';
 import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 
-/** A database, and the environment of processes that share it and a folder of pictures. */
+/** Creates a database, and the environment of processes that share it and a storage folder. */
 async function shared(more: Record<string, string> = {}) {
   const { name, database } = await testServerDatabase();
   const folder = await testFolder();
@@ -30,7 +30,7 @@ const wakers: [string, Record<string, string>][] = [['the database', {}]];
 if (services.redisUrl) wakers.push(['Redis', { REDIS_URL: services.redisUrl }]);
 
 test.each(wakers)(
-  'an idle worker begins within 100 ms after the commit, woken by %s',
+  'begins a job on an idle worker within 100 ms after the commit, woken by %s',
   async (_waker, more) => {
     const { database, env, folder } = await shared({
       ...more,
@@ -40,7 +40,7 @@ test.each(wakers)(
     await startWorker(env);
     for (let i = 0; i < 10; i++) {
       await queueUpload(server.url, 'shop');
-      // Idle again, and in no step with the worker's own looks.
+      // Idle again, and not in step with the worker's polling.
       await vi.waitFor(async () => {
         const { open } = await rowOf<{ open: number }>(
           database,
@@ -54,12 +54,12 @@ test.each(wakers)(
       database,
       'SELECT (1000 * extract(epoch FROM started_at - created_at))::float8 AS ms FROM jobs ORDER BY 1',
     );
-    // One of ten may meet another program that has the processor.
+    // One of ten may be delayed by another process.
     expect(delays[8]?.ms).toBeLessThan(100);
   },
 );
 
-test('a tenant with a long line does not hold up another one’s upload', async () => {
+test('does not delay an upload behind another tenant’s long queue', async () => {
   const { database, env, folder } = await shared();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   for (let i = 0; i < 60; i++) await queueUpload(server.url, 'long-line');
@@ -81,11 +81,11 @@ test('a tenant with a long line does not hold up another one’s upload', async 
     `SELECT count(*) AS before FROM jobs, (SELECT j.created_at, j.started_at ${ofGuest}) guest
      WHERE jobs.started_at > guest.created_at AND jobs.started_at < guest.started_at`,
   );
-  // Two workers with one decoder each, and two jobs in hand for each decoder.
+  // Two workers with one decoder each, and two jobs per decoder.
   expect(before).toBeLessThanOrEqual(2 * 2);
 });
 
-test('ten commands that migrate at once do it once', async () => {
+test('migrates once with ten concurrent commands', async () => {
   const { name, remove } = await createServerDatabase(false);
   try {
     const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: await testFolder() };
@@ -98,7 +98,7 @@ test('ten commands that migrate at once do it once', async () => {
   }
 });
 
-test('a worker that is asked to stop finishes what it has and ends well', async () => {
+test('finishes its jobs when the worker is stopped', async () => {
   const { database, env, folder } = await shared();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
   const worker = await startWorker(env);
@@ -112,7 +112,7 @@ test('a worker that is asked to stop finishes what it has and ends well', async 
   }, 20_000);
 });
 
-test('a server that cannot be used ends the start with a sentence', async () => {
+test('ends the start with an error if the server cannot be used', async () => {
   const env = { DATABASE_URL: urlOfDatabase('no_such_database'), DATA_DIR: await testFolder() };
   const { code, stderr } = await runVitrine(['worker'], env);
   expect(stderr).toMatch(/"no_such_database" does not exist\. Create the database/);
@@ -120,10 +120,10 @@ test('a server that cannot be used ends the start with a sentence', async () => 
   expect(code).toBe(1);
 });
 
-test('a stop ends a start that waits for its database', async () => {
+test('stops a start that waits for its database', async () => {
   const env = { DATABASE_URL: 'postgres://127.0.0.1:9/x', DATA_DIR: await testFolder() };
   const server = launch(env.DATA_DIR, env);
   onTestFinished(() => server.kill9());
-  await vi.waitFor(() => expect(server.log()).toMatch(/does not answer yet; waiting/), 10_000);
+  await vi.waitFor(() => expect(server.log()).toMatch(/does not respond yet; waiting/), 10_000);
   expect(await server.stop()).toMatchObject({ code: 0 });
 });

@@ -5,7 +5,7 @@ import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
-/** What only several connections at once can show. The embedded engine has one. */
+/** Races between connections. The embedded engine has only one. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);
@@ -13,7 +13,7 @@ const shop = await queries.tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const rounds = 25;
 
-/** Starts all at once. */
+/** Starts all of them concurrently. */
 const atOnce = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => work(index)));
 
@@ -21,30 +21,30 @@ async function expectExactUsage(): Promise<void> {
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
 }
 
-test('a hundred uploads of the same bytes are one image', async () => {
-  const recorded = await atOnce(100, () => queries.intake.record(uploadOf(shop.id, 'same')));
+test('makes one image of a hundred concurrent uploads of the same bytes', async () => {
+  const recorded = await atOnce(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
   expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
 });
 
-test('a hundred imports of the same URL are one run', async () => {
+test('imports a URL once in a hundred concurrent requests', async () => {
   const line = {
     tenantId: shop.id,
     url: 'https://example.com/a.jpg',
     urlHash: hashOf('a'),
     reference: undefined,
   };
-  const recorded = await atOnce(100, () => queries.urlIntake.record([line], 'reuse-completed', 50));
+  const recorded = await atOnce(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
   expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
 });
 
-test('a new tenant that many name at once is one tenant', async () => {
+test('creates one tenant in many concurrent first uses', async () => {
   const found = await atOnce(30, () => makeQueries(database).tenants.ensure('brand new'));
   expect(new Set(found.map(({ id }) => id)).size).toBe(1);
 });
 
-test('of many workers no two get the same job, and no job is left', async () => {
-  for (let i = 0; i < 200; i++) await queries.intake.record(uploadOf(shop.id, `work ${i}`));
+test('gives each job to exactly one of many workers', async () => {
+  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `work ${i}`));
   const claimed: number[] = [];
   await atOnce(20, async () => {
     for (;;) {
@@ -57,16 +57,16 @@ test('of many workers no two get the same job, and no job is left', async () => 
   expect(new Set(claimed).size).toBe(200);
 });
 
-test('of many who take lost leases over, each job is taken once', async () => {
-  for (let i = 0; i < 40; i++) await queries.intake.record(uploadOf(shop.id, `lost ${i}`));
+test('takes over each lost lease once', async () => {
+  for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `lost ${i}`));
   await queries.jobs.claimDue('derive', 40, 60);
   await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
-  await atOnce(10, () => queries.sweeping.takeOverLostLeases(10, false));
+  await atOnce(10, () => queries.jobs.takeOverLostLeases(10, false));
   const losses = await rowsOf<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('two copies that are finished at the same moment own their files once', async () => {
+test('gives the files of two duplicates that complete concurrently one owner', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [
@@ -85,14 +85,14 @@ test('two copies that are finished at the same moment own their files once', asy
   await expectExactUsage();
 });
 
-test('an upload while the same content is purged: the new row is there, and counts', async () => {
+test('keeps and counts an upload whose content is purged concurrently', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `contended ${round}`;
     const id = await catalog.add(content);
     await catalog.hide(id);
     const [, recorded] = await Promise.all([
       catalog.purge(id),
-      queries.intake.record(uploadOf(shop.id, content)),
+      queries.jobs.enqueueUpload(uploadOf(shop.id, content)),
     ]);
     expect(recorded.outcome).toBe('new');
     expect(await catalog.image(recorded.imageId)).toMatchObject({ contentHash: hashOf(content) });
@@ -100,7 +100,7 @@ test('an upload while the same content is purged: the new row is there, and coun
   await expectExactUsage();
 });
 
-test('usage stays exact while images come, go, come back and share at the same time', async () => {
+test('keeps usage exact while images are added, deleted, restored and shared', async () => {
   const contents = Array.from({ length: 6 }, (_, index) => `busy ${index}`);
   const ids = await Promise.all(contents.map((content) => catalog.add(content)));
   const steps = [
@@ -109,10 +109,10 @@ test('usage stays exact while images come, go, come back and share at the same t
     (id: number) => catalog.hide(id, true),
     (id: number) => catalog.restore(id),
     async (id: number) => {
-      const job = await catalog.upload(`borrower ${Math.random()}`);
+      const job = await catalog.upload(`sharer ${Math.random()}`);
       await catalog.shareWith(job, contents[ids.indexOf(id)] ?? '', id);
     },
-    () => queries.sweeping.foldUsage(),
+    () => queries.usage.fold(),
   ];
   for (let round = 0; round < rounds; round++) {
     await atOnce(12, async (index) => {

@@ -7,12 +7,12 @@ import { attemptOf } from '../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
 import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
 
-/** What removals do to each other, and to what is recorded at the same moment. */
+/** Races of removals with each other, and with rows that are recorded concurrently. */
 
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-// Deadlocks are to be found at once.
+// Detect deadlocks at once.
 await database.runScript(`
   DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$`);
 
@@ -20,7 +20,7 @@ async function expectExactUsage(): Promise<void> {
   expect(await countedUsage(database)).toEqual(await recountedUsage(database));
 }
 
-/** An image that shows the renditions of another one. */
+/** Adds an image that uses the renditions of another one. */
 async function addSharing(content: string, donorId: number, donorContent: string): Promise<number> {
   const job = await catalog.upload(content);
   await catalog.shareWith(job, donorContent, donorId);
@@ -38,18 +38,18 @@ const pairs = [
 ] as const;
 
 test.each(pairs)(
-  'two images that share renditions and go at the same moment (%s, %s) leave nothing in the counters',
+  'leaves nothing in the counters when two images that share renditions are removed concurrently (%s, %s)',
   async (first, second) => {
-    const lender = await catalog.add('lender');
-    const borrower = await addSharing('borrower', lender, 'lender');
+    const donor = await catalog.add('donor');
+    const sharer = await addSharing('sharer', donor, 'donor');
     const gate = await closeGate(
       database,
       'AFTER UPDATE ON images',
-      `NEW.id = ${borrower} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
+      `NEW.id = ${sharer} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
     );
-    const one = removals[first](borrower);
+    const one = removals[first](sharer);
     await gate.waiting(1);
-    const other = removals[second](lender);
+    const other = removals[second](donor);
     await gate.waiting(2, other);
     await gate.open();
     await Promise.all([one, other]);
@@ -58,23 +58,23 @@ test.each(pairs)(
   },
 );
 
-test('a borrower that makes renditions of its own while the lender goes hands on what it owned for a moment', async () => {
-  const lender = await catalog.add('lender');
-  const borrower = await addSharing('borrower', lender, 'lender');
-  await addSharing('third', lender, 'lender');
-  await catalog.jobs.requeue(borrower, 50);
+test('passes on the files of a removed donor while the image makes renditions of its own', async () => {
+  const donor = await catalog.add('donor');
+  const sharer = await addSharing('sharer', donor, 'donor');
+  await addSharing('third', donor, 'donor');
+  await catalog.jobs.requeue(sharer, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${borrower}`);
-  const hiding = catalog.hide(lender);
+  const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharer}`);
+  const deletion = catalog.hide(donor);
   await gate.waiting(1);
-  const remaking = catalog.finish(job!, 'borrower');
+  const remaking = catalog.finish(job!, 'sharer');
   await gate.waiting(2, remaking);
   await gate.open();
-  await Promise.all([hiding, remaking]);
+  await Promise.all([deletion, remaking]);
   await expectExactUsage();
 });
 
-test('an upload that is withdrawn leaves its place to the imports of the same bytes', async () => {
+test('makes an import the first image when an upload of the same bytes is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2']) {
@@ -90,7 +90,7 @@ test('an upload that is withdrawn leaves its place to the imports of the same by
   await expectExactUsage();
 });
 
-test('imports that attach while an upload of the same bytes is withdrawn find the way free', async () => {
+test('attaches imports while an upload of the same bytes is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const held = [];
   for (const url of ['https://example.com/1', 'https://example.com/2'])
@@ -108,29 +108,29 @@ test('imports that attach while an upload of the same bytes is withdrawn find th
   await expectExactUsage();
 });
 
-test('who comes to know of an upload while it is withdrawn learns that it is gone', async () => {
+test('reports an upload as missing that is acknowledged while it is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawing = catalog.withdraw(job, 'broken');
   await gate.waiting(1);
   const late = Promise.all([
-    catalog.intake.acknowledge(job.imageId),
+    catalog.images.acknowledge(job.imageId),
     catalog.references.add(job.imageId, 'product-42'),
   ]);
   await gate.waiting(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
-  expect(await late).toEqual(['gone', undefined]);
+  expect(await late).toEqual(['missing', undefined]);
 });
 
-test('a match that is purged while its near-duplicate completes is no match, and no error', async () => {
+test('completes a near-duplicate without an error when its match is purged', async () => {
   const match = await catalog.add('match');
   const job = await catalog.upload('near');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
   const purging = catalog.purge(match);
   await gate.waiting(1);
   const facts = derivedFactsOf('near', { nearDuplicates: nearTo(match) });
-  const completing = catalog.completion.complete(job, catalog.renditionsOf('near'), facts);
+  const completing = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
   await gate.waiting(2);
   await gate.open();
   expect(await purging).toBeDefined();
@@ -138,26 +138,23 @@ test('a match that is purged while its near-duplicate completes is no match, and
   expect(await catalog.image(job.imageId)).toMatchObject({ nearDuplicates: [] });
 });
 
-test.each(['match', 'image'])(
-  'a late pair of which the %s is purged at this moment is none',
-  async (goes) => {
-    const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
-    const gone = goes === 'match' ? ids.match : ids.image;
-    const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${gone}`);
-    const purging = catalog.purge(gone);
-    await gate.waiting(1);
-    const adding = catalog.completion.addNearDuplicates(ids.image, nearTo(ids.match));
-    await gate.waiting(2);
-    await gate.open();
-    expect(await purging).toBeDefined();
-    await adding;
-    expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
-  },
-);
+test.each(['match', 'image'])('records no late pair when its %s is purged concurrently', async (which) => {
+  const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
+  const purgedId = which === 'match' ? ids.match : ids.image;
+  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
+  const purging = catalog.purge(purgedId);
+  await gate.waiting(1);
+  const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearTo(ids.match));
+  await gate.waiting(2);
+  await gate.open();
+  expect(await purging).toBeDefined();
+  await adding;
+  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
+});
 
-test('a donor that is purged while its borrower completes', async () => {
+test('makes renditions unavailable from a donor that is purged during a completion', async () => {
   const donor = await catalog.add('donor');
-  const job = await catalog.upload('borrower');
+  const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);
   const purging = catalog.purge(donor);
   await gate.waiting(1);
@@ -165,26 +162,26 @@ test('a donor that is purged while its borrower completes', async () => {
   await gate.waiting(2);
   await gate.open();
   await purging;
-  expect(await sharing).toBe('donor-gone');
-  await catalog.finish(job, 'borrower');
+  expect(await sharing).toBe('donor-unavailable');
+  await catalog.finish(job, 'sharer');
   await expectExactUsage();
 });
 
-test('a retry and a purge of one image, each of which holds what the other needs, both end', async () => {
+test('ends both a retry and a purge of one image that lock each other’s rows', async () => {
   const job = await catalog.upload('failed');
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
-  const retrying = catalog.reports.retry(openPrincipal, job.id);
+  const retrying = catalog.jobs.retry(openPrincipal, job.id);
   await gate.waiting(1);
   const purging = catalog.purge(job.imageId);
   await gate.waiting(2);
   await gate.open();
   const [retried, purged] = await Promise.all([retrying, purging]);
-  // Whichever came first: a purged image is not tried again, and one in work is not purged.
+  // Whichever came first: a purged image is not retried, and a processing one is not purged.
   expect(retried === 'retried').toBe(purged === undefined);
 });
 
-test('an image whose renditions are asked for anew is not purged under its job', async () => {
+test('does not purge an image that was requeued', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', `NEW.image_id = ${id}`);
   const asking = catalog.jobs.requeue(id, 50);
@@ -197,7 +194,7 @@ test('an image whose renditions are asked for anew is not purged under its job',
   expect(await rowsOf(database, 'SELECT 1 FROM jobs WHERE image_id IS NULL')).toEqual([]);
 });
 
-test('renditions are asked for anew of an image that is purged at this moment: there is nothing to be done', async () => {
+test('requeues nothing for an image that is purged concurrently', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${id}`);
   const purging = catalog.purge(id);
@@ -209,19 +206,19 @@ test('renditions are asked for anew of an image that is purged at this moment: t
   expect(await asking).toBeUndefined();
 });
 
-test('an import that refers to a known image that is deleted at this moment begins a run of its own', async () => {
+test('imports again when the known image is deleted concurrently', async () => {
   const url = 'https://example.com/known';
   const first = await catalog.beginImport(url);
   await catalog.attach(first, 'known');
   await catalog.finish({ ...first, original: { key: 'k', contentHash: hashOf('known') } }, 'known');
   const line = { tenantId: shop.id, url, urlHash: hashOf(url), reference: 'page' };
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
-  const hiding = catalog.hide(first.imageId);
+  const deletion = catalog.hide(first.imageId);
   await gate.waiting(1);
-  const importing = catalog.urlIntake.record([line], 'reuse-completed', 50);
+  const importing = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
   await gate.waiting(2);
   await gate.open();
-  expect(await hiding).toMatchObject({ outcome: 'deleted' });
+  expect(await deletion).toMatchObject({ outcome: 'deleted' });
   const [recorded] = await importing;
   expect(recorded).toMatchObject({ outcome: 'new' });
   expect(
@@ -229,14 +226,14 @@ test('an import that refers to a known image that is deleted at this moment begi
   ).toEqual({ count: 1 });
 });
 
-test('a deletion that meets an import at the moment it gets its content leaves its place to the next import', async () => {
+test('makes the next import the first image when one is deleted while it receives its content', async () => {
   const job = await catalog.beginImport('https://example.com/1');
   const next = await catalog.beginImport('https://example.com/2');
   const atContent = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');
   const atDeletion = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const attaching = catalog.attach(job, 'late');
   await atContent.waiting(1);
-  const hiding = catalog.hide(job.imageId);
+  const deletion = catalog.hide(job.imageId);
   await atContent.waiting(2);
   await atContent.open();
   await attaching;
@@ -244,7 +241,7 @@ test('a deletion that meets an import at the moment it gets its content leaves i
   const following = catalog.attach(next, 'late');
   await atDeletion.waiting(2, following);
   await atDeletion.open();
-  await Promise.all([hiding, following]);
+  await Promise.all([deletion, following]);
   expect(await catalog.image(next.imageId)).toMatchObject({ duplicateOf: null });
   await expectExactUsage();
 });

@@ -16,18 +16,18 @@ async function shared(more: Record<string, string> = {}) {
   return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...more };
 }
 
-test('a start with the storage of nobody is refused, and ends at once', async () => {
+test('refuses to start with a storage that has no mark, and ends at once', async () => {
   const env = await shared();
   await startServer(env, await testFolder());
   const began = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
   expect(code).toBe(1);
   expect(stderr).toMatch(/does not hold the pictures of this database/);
-  // Connections that are left open would hold it up for a minute.
+  // Open connections would delay the end by a minute.
   expect(performance.now() - began).toBeLessThan(15_000);
 });
 
-/** An API on a bucket, and workers that reach the same store through a port that is closed at first. */
+/** Starts an API on a bucket, and workers that reach the same store through a port that is closed at first. */
 async function withStoreAway() {
   const env = await shared(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
@@ -40,7 +40,7 @@ async function withStoreAway() {
 
 const waits = 'jobs and sweeps wait until it is known to be the right one';
 
-test.runIf(services.s3Endpoint)('a worker that starts while the store is away waits for it', async () => {
+test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachable store', async () => {
   const { api, proxy, through } = await withStoreAway();
   const worker = await startWorker(through);
   expect(worker.log()).toContain(waits);
@@ -54,7 +54,7 @@ test.runIf(services.s3Endpoint)('a worker that starts while the store is away wa
 });
 
 test.runIf(services.s3Endpoint)(
-  'a store that proves to be the wrong one ends the worker before it does any harm',
+  'ends a worker whose store belongs to another installation before it writes anything',
   async () => {
     const { api, proxy, through } = await withStoreAway();
     const worker = await startWorker({ ...through, S3_PREFIX: 'of-somebody-else/' });

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { openPostgresDatabase } from '../../src/db/postgres.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
+import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
@@ -17,7 +17,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 
-/** A database of a user who may not create extensions. */
+/** Creates a database of a user who may not create extensions. */
 async function restrictedDatabase(): Promise<{ database: Database; name: string }> {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
@@ -35,7 +35,7 @@ async function restrictedDatabase(): Promise<{ database: Database; name: string 
   return { database, name };
 }
 
-/** As the administrator, in that database. */
+/** Runs a statement as the administrator, in that database. */
 async function runIn(name: string, script: string): Promise<void> {
   const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, keepingLogger());
   await admin.runScript(script);
@@ -44,7 +44,7 @@ async function runIn(name: string, script: string): Promise<void> {
 
 const options = { limit: 5, threshold: 0 };
 
-test('without pgvector all but the search for similar images works', async () => {
+test('works without pgvector, except for the search for similar images', async () => {
   const { database } = await restrictedDatabase();
   const { vectors } = await migrate(database);
   expect(vectors).toEqual({
@@ -64,7 +64,7 @@ test('without pgvector all but the search for similar images works', async () =>
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });
 
-test('once an administrator has created the extension, the next start uses it', async () => {
+test('uses the extension at the next start after an administrator created it', async () => {
   const { database, name } = await restrictedDatabase();
   expect((await migrate(database)).vectors.isAvailable).toBe(false);
   await runIn(name, 'CREATE EXTENSION vector');
@@ -77,9 +77,9 @@ test('once an administrator has created the extension, the next start uses it', 
   expect(await queries.embeddings.count(embeddingSpace)).toBe(1);
 });
 
-test('a pgvector that is too old is named with its version', async () => {
+test('reports a pgvector that is too old with its version', async () => {
   const { database } = await testServerDatabase(false);
-  // Only the newest version can be installed here; its row says how old it is.
+  // Only the newest version can be installed here, so its row is changed to an older one.
   await database.runScript(
     "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'",
   );

@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
-import { openEmbeddedDatabase } from '../../src/db/embedded.ts';
+import { openEmbeddedDatabase } from '../../src/db/engine/embedded.ts';
 import { makeQueries } from '../../src/db/queries.ts';
 import { makeDecoderPool } from '../../src/imaging/pool/decoder-pool.ts';
 import { embeddingDimension, embeddingSpace } from '../../src/model/fingerprint.ts';
@@ -19,7 +19,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import { derivedFactsOf } from '../support/inner/records.ts';
 import { copyTemplate } from '../support/inner/template-database.ts';
 
-const stillborn = fileURLToPath(new URL('../imaging/fixtures/stillborn-child.ts', import.meta.url));
+const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
 /** Health of parts that a test may break. */
 async function makeHealth(
@@ -79,7 +79,7 @@ test('health is that of database, storage, queue and decoders, each by itself', 
 });
 
 test('decoders that cannot be kept alive are not healthy, and all else is', async () => {
-  const { check } = await makeHealth(stillborn);
+  const { check } = await makeHealth(exitingChild);
   const broken = 'No decoder child can be kept alive; the log has the details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
@@ -87,10 +87,10 @@ test('decoders that cannot be kept alive are not healthy, and all else is', asyn
 });
 
 test('details count the queue, the descriptors and the free bytes, and name versions', async () => {
-  const { check, database, tenants, completion, jobs } = await makeHealth();
+  const { check, database, tenants, jobs } = await makeHealth();
   const shop = await tenants.ensure('shop');
   await recordPending(database, shop.id, 'done');
-  await completion.complete(await claimOne(database), [], derivedFactsOf('done'));
+  await jobs.complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'failed');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });

@@ -9,7 +9,7 @@ import { makeStaging } from '../../src/storage/staging.ts';
 import { openEmptyDatabase, useDatabase } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
-import { migrate } from '../../src/db/migrate.ts';
+import { migrate } from '../../src/db/engine/migrate.ts';
 import type { Database } from '../../src/db/database.ts';
 
 const database = await useDatabase();

@@ -26,7 +26,7 @@ test('a picture that cannot be decoded is refused inline, and nothing of it is k
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture is cut: the file ends too early.',
+    message: 'The JPEG picture is cut short: the file ends too early.',
   });
   await expectNothingKept(rig);
 });
@@ -56,7 +56,7 @@ test('a queued picture that cannot be decoded stays as failed with its reason, a
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture is cut: the file ends too early.';
+  const error = 'The JPEG picture is cut short: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { makeDeletionQueries } from '../../src/db/deletion.ts';
+import { makeDeletionQueries } from '../../src/db/images/deletion.ts';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
@@ -111,7 +111,7 @@ test('bytes of a deleted image come back as a new image', async () => {
 });
 
 test('an image that is deleted while the same bytes are being uploaded comes back as a new one', async () => {
-  const remove = (id: number) => makeDeletionQueries(database).hide(openPrincipal, { id }, false);
+  const remove = (id: number) => makeDeletionQueries(database).softDelete(openPrincipal, { id }, false);
   const rig = await makeRig(engines, { onKnown: remove });
   const bytes = await freshPicture();
   const before = await rig.upload(bytes);

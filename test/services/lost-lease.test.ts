@@ -27,7 +27,7 @@ test('a worker that wakes up past its lease changes nothing: its successor has t
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   const { image, job } = await claimSlow(rig);
   const late = rig.runJob(job);
-  await rig.sweeping.takeOverLostLeases(10, true);
+  await rig.jobs.takeOverLostLeases(10, true);
   const successor = await claimOne(database);
   const before = await everything();
   expect(await late).toEqual({ state: 'dropped' });
@@ -41,7 +41,7 @@ test('a worker that failed past its lease records nothing either', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   await rig.upload(await freshPicture('crash'), { mode: 'queued' });
   const late = rig.runJob(await claimOne(database));
-  await rig.sweeping.takeOverLostLeases(10, true);
+  await rig.jobs.takeOverLostLeases(10, true);
   const before = await everything();
   expect(await late).toEqual({ state: 'dropped' });
   expect(await everything()).toEqual(before);
@@ -52,7 +52,7 @@ test('a worker that learns of the loss stops its decoder at once', async () => {
   const { image, job } = await claimSlow(rig);
   const began = performance.now();
   const late = rig.runJob(job);
-  await rig.sweeping.takeOverLostLeases(10, true);
+  await rig.jobs.takeOverLostLeases(10, true);
   expect(await late).toEqual({ state: 'dropped' });
   expect(performance.now() - began).toBeLessThan(900);
   expect(rig.logger.messages('warn')).toEqual([
@@ -66,7 +66,7 @@ test('a worker learns of the loss also when it has the same job in hand a second
   const { job } = await claimSlow(rig);
   const began = performance.now();
   const late = rig.runJob(job);
-  await rig.sweeping.takeOverLostLeases(10, true);
+  await rig.jobs.takeOverLostLeases(10, true);
   const again = rig.runJob(await claimOne(database, 60));
   expect(await late).toEqual({ state: 'dropped' });
   expect(performance.now() - began).toBeLessThan(900);
@@ -78,7 +78,7 @@ test('a worker at work keeps its lease, however often it would have run out', as
   await rig.upload(await freshPicture('slow'), { mode: 'queued' });
   const running = rig.runJob(await claimOne(database, 0.6));
   await sleep(750);
-  expect(await rig.sweeping.takeOverLostLeases(10, false)).toEqual({ again: [], givenUp: 0 });
+  expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
   expect(await running).toEqual({ state: 'completed' });
 });
 

@@ -1,6 +1,6 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { recipeOf } from '../../src/imaging/recipe.ts';
+import { recipeOf } from '../../src/imaging/renditions/recipe.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
@@ -37,7 +37,7 @@ test('a broken picture fails at once, for good, with a sentence for its editor',
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
-  expect(failed?.error).toBe('The JPEG picture is cut: the file ends too early.');
+  expect(failed?.error).toBe('The JPEG picture is cut short: the file ends too early.');
   expect(await rig.report(jobId!)).toMatchObject({
     state: 'failed',
     retries: 0,

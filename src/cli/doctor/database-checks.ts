@@ -6,12 +6,10 @@ import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
 import { makePrivate } from '../../data-folder/private-folder.ts';
 import type { Database } from '../../db/database.ts';
-import { openEmbeddedDatabase } from '../../db/embedded.ts';
+import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
 import { makeInstallationQueries } from '../../db/installation.ts';
-import { makeJobReportQueries } from '../../db/job-reports.ts';
-import { migrate } from '../../db/migrate.ts';
-import { readSchemaState, type SchemaState } from '../../db/schema-state.ts';
-import { makeSweepQueries } from '../../db/sweeping.ts';
+import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
+import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
 import { describeIdleness } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
@@ -55,7 +53,7 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
         const database = await openEmbeddedDatabase(directory);
         await migrate(database);
         makePrivate(directory);
-        await makeSweepQueries(database).isAlive();
+        await makeInstallationQueries(database).ping();
         storageFindings.push(...(await checkStorageMatch(config, database)));
         await database.close();
       },
@@ -85,7 +83,7 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
   const database = await opening.catch(() => undefined);
   if (!database) return [await attempt('database', '', unreachableRemedy, () => opening)];
   try {
-    const { version, pgvector } = await makeSweepQueries(database).describeDatabase();
+    const { version, pgvector } = await makeInstallationQueries(database).describe();
     const schema = await readSchemaState(database);
     return [
       { subject: 'database', state: `PostgreSQL ${version} responds` },

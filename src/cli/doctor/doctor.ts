@@ -5,7 +5,7 @@ import type { Finding } from './finding.ts';
 import { checkPrivacy, checkStorage } from './storage-checks.ts';
 import type { Output } from '../terminal.ts';
 import type { Config } from '../../config.ts';
-import { decoderFloor, installedDecoder } from '../../imaging/decoder-floor.ts';
+import { decoderFloor, installedDecoder } from '../../imaging/library-version.ts';
 import { isAtLeast } from '../../model/versions.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { version } from '../../version.ts';

@@ -1,4 +1,4 @@
--- Tenants, images, renditions and jobs. `uuid` comes from the application (version 7): PostgreSQL 17 has no uuidv7().
+-- Tenants, images, renditions and jobs. The application generates `uuid` (version 7): PostgreSQL 17 has no uuidv7().
 
 CREATE TABLE tenants (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -26,7 +26,7 @@ CREATE TABLE images (
   has_alpha boolean,
   bit_depth smallint,
   duplicate_of bigint REFERENCES images (id) ON DELETE SET NULL,
-  -- The original was found missing or changed in storage. The row stays: it is the only trace of what was there.
+  -- The original was found missing or changed in storage. The row stays: it is the only record of the lost file.
   damaged_at timestamptz,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
@@ -34,10 +34,10 @@ CREATE TABLE images (
   deleted_at timestamptz
 );
 
--- The final judge of "each picture once": a lost race is answered with the row that won.
+-- Ensures that a tenant has each content once. An upload that loses the race returns the image of the winner.
 CREATE UNIQUE INDEX images_one_living_content ON images (tenant_id, content_hash)
   WHERE deleted_at IS NULL AND duplicate_of IS NULL;
--- Who has these bytes, deleted rows included: asked by the sweeper, and before a file is removed.
+-- All images with a content, deleted ones included: read by the sweeper and before a file is removed.
 CREATE INDEX images_by_content ON images (tenant_id, content_hash);
 CREATE INDEX images_by_tenant ON images (tenant_id, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_status ON images (status, id DESC) WHERE deleted_at IS NULL;
@@ -63,7 +63,7 @@ CREATE TABLE renditions (
 CREATE TABLE jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind text NOT NULL,
-  -- Outlives its image: the history of a picture that stopped the decoder is evidence.
+  -- The job outlives its image: the history of a picture that crashed the decoder is evidence.
   image_id bigint REFERENCES images (id) ON DELETE SET NULL,
   tenant_id integer NOT NULL REFERENCES tenants (id),
   content_hash text,
@@ -89,7 +89,7 @@ CREATE INDEX jobs_leased ON jobs (lease_until) WHERE state = 'processing';
 CREATE INDEX jobs_by_image ON jobs (image_id);
 CREATE INDEX jobs_finished ON jobs (state, finished_at) WHERE finished_at IS NOT NULL;
 
--- Permanently failed jobs with the history of their tries.
+-- Permanently failed jobs with the history of their attempts.
 CREATE VIEW poison_jobs AS
   SELECT id, kind, image_id, tenant_id, content_hash, failure_class, failure_stage, error_code, error,
          retries, crashes, lease_losses, history, created_at, finished_at AS failed_at

@@ -1,7 +1,7 @@
--- Imports by URL, references, shared renditions, operators' lists, and counters of usage.
+-- Imports by URL, references, shared renditions, lists for operators, and usage counters.
 
 ALTER TABLE tenants
-  -- Set by the first reference: where nobody ever refers to an image, "unused" means nothing.
+  -- Set by the first reference. In a tenant that never uses references, every image looks unused.
   ADD COLUMN uses_references boolean NOT NULL DEFAULT false;
 
 ALTER TABLE images
@@ -10,11 +10,11 @@ ALTER TABLE images
   -- Number of rows in image_references.
   ADD COLUMN in_use_count integer NOT NULL DEFAULT 0,
   ADD COLUMN renditions_reused_from bigint REFERENCES images (id) ON DELETE SET NULL,
-  -- Of a deleted image: its renditions, and the bytes of its files. Noted at deletion, so that a dry run need not look at
-  -- every file.
+  -- Of a deleted image: the number of its renditions and the bytes of its files. Recorded at deletion, so that a dry run
+  -- does not read all rows.
   ADD COLUMN purge_renditions integer,
   ADD COLUMN purge_bytes bigint,
-  -- Of a deleted image: another one has, or once had, the same content or files. What its purge frees depends on the others.
+  -- Of a deleted image: another image has or had the same content or files, so what its purge frees depends on that image.
   ADD COLUMN has_relatives boolean NOT NULL DEFAULT false;
 
 DROP INDEX images_deleted;
@@ -27,7 +27,7 @@ CREATE INDEX images_unfinished ON images (tenant_id, status, id DESC) WHERE dele
 -- Candidates of a purge of unused images.
 CREATE INDEX images_unused ON images (tenant_id, id) INCLUDE (created_at)
   WHERE deleted_at IS NULL AND in_use_count = 0 AND content_hash IS NOT NULL AND status IN ('completed', 'failed');
--- Followed when the image that they name goes.
+-- Used by ON DELETE SET NULL when the referenced image is removed.
 CREATE INDEX images_by_first ON images (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX images_by_donor ON images (renditions_reused_from) WHERE renditions_reused_from IS NOT NULL;
 
@@ -41,9 +41,9 @@ CREATE TABLE image_references (
 CREATE INDEX image_references_by_age ON image_references (image_id, id DESC);
 
 ALTER TABLE renditions
-  -- The file belongs to another image, with which its bytes are counted.
+  -- Another image owns the file, and the usage of that image includes its bytes.
   ADD COLUMN shared boolean NOT NULL DEFAULT false;
--- Who needs this file: asked before it is removed.
+-- Rows that use a file: read before it is removed.
 CREATE INDEX renditions_by_key ON renditions (storage_key);
 CREATE INDEX renditions_by_creation ON renditions (created_at);
 
@@ -57,7 +57,7 @@ CREATE INDEX jobs_by_error ON jobs (error_code, id DESC) WHERE error_code IS NOT
 CREATE TABLE imports (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   uuid uuid NOT NULL UNIQUE,
-  -- The only tenant whose images it may hold; NULL means any.
+  -- The only tenant whose images it may contain; NULL means any.
   tenant_id integer REFERENCES tenants (id),
   total integer NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now()
@@ -104,11 +104,11 @@ CREATE VIEW usage AS
         UNION ALL SELECT tenant_id, kind, preset, count, bytes FROM usage_deltas) AS parts
   GROUP BY tenant_id, kind, preset;
 
--- Bytes of an image's own original: a duplicate shares the file of the image that came first.
+-- Bytes of an image's own original: a duplicate shares the file of the first image.
 CREATE FUNCTION own_bytes(image images) RETURNS bigint LANGUAGE sql IMMUTABLE AS
   $$ SELECT CASE WHEN image.duplicate_of IS NULL THEN coalesce(image.original_bytes, 0) ELSE 0 END $$;
 
--- An image enters or leaves the count, with all of its renditions.
+-- Adds an image and its renditions to the usage (sign 1), or subtracts them (sign -1).
 CREATE FUNCTION count_image(image images, sign integer) RETURNS void LANGUAGE sql AS $$
   INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
   SELECT image.tenant_id, 'image', '', sign, sign * own_bytes(image)
@@ -117,8 +117,8 @@ CREATE FUNCTION count_image(image images, sign integer) RETURNS void LANGUAGE sq
   FROM renditions WHERE image_id = image.id GROUP BY preset
 $$;
 
--- Content came (again): what the purge of deleted images with the same content frees, depends on this one from now on.
--- By content alone first: the planner would otherwise walk the index of all deleted images, for every new image.
+-- Marks deleted images with the same content: from now on, what their purge frees also depends on this image.
+-- Selects by content alone first: the planner would otherwise walk the index of all deleted images for every new image.
 CREATE FUNCTION note_relatives(image images) RETURNS void LANGUAGE sql AS $$
   UPDATE images SET has_relatives = true
   WHERE id = ANY (ARRAY(SELECT same.id FROM images same
@@ -168,11 +168,11 @@ CREATE TRIGGER count_new AFTER INSERT ON images
 CREATE TRIGGER count_changed AFTER UPDATE ON images
   FOR EACH ROW WHEN (OLD.deleted_at IS DISTINCT FROM NEW.deleted_at OR OLD.original_bytes IS DISTINCT FROM NEW.original_bytes
     OR OLD.duplicate_of IS DISTINCT FROM NEW.duplicate_of) EXECUTE FUNCTION count_changed_image();
--- Before, because afterwards the renditions are gone too.
+-- BEFORE, because the deletion cascades to the renditions.
 CREATE TRIGGER count_removed BEFORE DELETE ON images
   FOR EACH ROW WHEN (OLD.deleted_at IS NULL) EXECUTE FUNCTION count_removed_image();
 
--- Images are looked up row by row: in a join, a planner that does not know how few rows there are reads all images.
+-- Looks images up row by row: in a join, a planner that overestimates the number of rows would scan all images.
 CREATE FUNCTION living_tenant_of(image bigint) RETURNS integer LANGUAGE sql STABLE AS
   $$ SELECT tenant_id FROM images WHERE id = image AND deleted_at IS NULL $$;
 
@@ -182,7 +182,7 @@ BEGIN
   SELECT tenant, 'rendition', preset, count(*), coalesce(sum(bytes) FILTER (WHERE NOT shared), 0)
   FROM (SELECT living_tenant_of(image_id) AS tenant, preset, bytes, shared FROM new_rows) placed
   WHERE tenant IS NOT NULL GROUP BY tenant, preset;
-  -- An image that was deleted while work on it was under way.
+  -- Images that were deleted while their job was running.
   UPDATE images SET
     purge_renditions = coalesce(purge_renditions, 0) + (SELECT count(*) FROM new_rows r WHERE r.image_id = images.id),
     purge_bytes = coalesce(purge_bytes, 0)
@@ -218,7 +218,7 @@ CREATE TRIGGER count_changed AFTER UPDATE ON renditions
 CREATE TRIGGER count_removed AFTER DELETE ON renditions
   REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION count_removed_renditions();
 
--- What was there before the counters.
+-- Counts the existing rows.
 UPDATE images SET
   purge_renditions = (SELECT count(*) FROM renditions WHERE image_id = images.id),
   purge_bytes = coalesce(original_bytes, 0) + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id),

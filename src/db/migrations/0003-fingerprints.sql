@@ -1,5 +1,5 @@
--- Fingerprints: one for each content of a tenant, so that copies of a picture are compared once. Descriptors lie in a table
--- of pgvector's type, which `vectors.ts` makes where the server has it.
+-- Fingerprints: one for each content of a tenant, so that copies of a picture are compared once. Embeddings are in a table of
+-- their own, which `vectors.ts` creates where pgvector is available.
 
 CREATE TABLE fingerprints (
   tenant_id integer NOT NULL REFERENCES tenants (id),
@@ -8,9 +8,9 @@ CREATE TABLE fingerprints (
   hash bit(256) NOT NULL,
   quality smallint NOT NULL,
   aspect real NOT NULL,
-  -- Read for candidates only, so it is kept out of the row, and it does not compress.
+  -- Stored outside the row, because only candidates need it, and uncompressed, because it does not compress.
   thumbnail bytea NOT NULL,
-  -- 16 keys, each of a tenant, a band of the hash and its 16 bits: hashes that differ in at most 15 bits share one.
+  -- 16 keys, each made of the tenant, the number of a band and its 16 bits: hashes that differ in at most 15 bits share one.
   bands bigint[] NOT NULL,
   PRIMARY KEY (tenant_id, content_hash)
 );

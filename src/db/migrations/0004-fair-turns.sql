@@ -1,9 +1,9 @@
--- Turns: waiting jobs of one kind and priority are taken in turns, one of each tenant, so that a long line of one tenant
--- does not hold up the others.
+-- Fair scheduling: among pending jobs of the same kind and priority, claims alternate between tenants, so that a long queue
+-- of one tenant does not delay the others.
 
 ALTER TABLE jobs ADD COLUMN turn bigint NOT NULL DEFAULT 0;
 
--- Jobs that wait now keep their order.
+-- Pending jobs keep their order.
 UPDATE jobs SET turn = placed.turn
 FROM (SELECT id, row_number() OVER (PARTITION BY tenant_id, kind, priority ORDER BY run_at, id) AS turn
       FROM jobs WHERE state = 'pending') placed
@@ -13,8 +13,9 @@ DROP INDEX jobs_due;
 CREATE INDEX jobs_due ON jobs (kind, priority, turn, id) WHERE state = 'pending';
 CREATE INDEX jobs_last_turn ON jobs (tenant_id, kind, priority, turn) WHERE state = 'pending';
 
--- A job stands behind those of its own tenant, and not before the first one in the line. (Start-time fair queueing: P. Goyal,
--- H. Vin, H. Cheng, 1996.) Two that are recorded at the same moment may get the same turn; then the older goes first.
+-- A new job comes after the pending jobs of its own tenant, and not before the first job of the queue. (Start-time fair
+-- queueing: P. Goyal, H. Vin, H. Cheng, 1996.) Jobs that are inserted concurrently may get the same turn; then the older one
+-- is claimed first.
 CREATE FUNCTION give_turn() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.turn := 1 + greatest(
@@ -27,12 +28,12 @@ END $$;
 
 CREATE TRIGGER give_turn_to_new BEFORE INSERT ON jobs
   FOR EACH ROW WHEN (NEW.state = 'pending') EXECUTE FUNCTION give_turn();
--- A failed job that an operator tries again stands at the end. One that is handed back or tried again by itself keeps its turn.
+-- A failed job that an operator retries goes to the end. A job that is handed back or retried automatically keeps its turn.
 CREATE TRIGGER give_turn_again BEFORE UPDATE ON jobs
   FOR EACH ROW WHEN (OLD.state = 'failed' AND NEW.state = 'pending') EXECUTE FUNCTION give_turn();
 
--- Whether another living image owns a file. Called with the content locked, it sees what was committed until this moment,
--- and not until the statement around it began.
+-- Whether another living image owns a file. The caller holds the lock of the content. VOLATILE, so that it sees rows that
+-- were committed after the calling statement began.
 CREATE FUNCTION is_owned_elsewhere(file text, image bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   RETURN EXISTS (

@@ -1,7 +1,7 @@
--- Who this database is: the storage carries the same id, so that a wrong folder or bucket is noticed at the start.
+-- Identity of this database. The storage is marked with the same id, so that a start with a wrong folder or bucket is refused.
 CREATE TABLE installation (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  -- Since then the storage carries the id.
+  -- When the storage was marked with the id.
   storage_marked_at timestamptz,
   is_only_row boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only_row)
 );

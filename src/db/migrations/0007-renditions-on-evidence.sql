@@ -1,16 +1,16 @@
--- Renditions that were shared before pixels were compared, and descriptors of plain pictures, are made again.
+-- Makes again: renditions that were shared before pixels were compared, and embeddings of plain pictures.
 
--- An image that shows the files of another content makes its own. A rendition's key names the content that it was made from;
--- renditions_reused_from does not tell, because it is emptied when the donor goes. Deleted images may be restored, so they
--- count too. One whose original is lost keeps what it shows.
+-- An image that uses the files of another content gets renditions of its own. The key of a rendition contains the content
+-- that it was made from; renditions_reused_from is no evidence, because it is cleared when the donor is removed. Deleted
+-- images are included, because they may be restored. An image whose original is lost keeps its renditions.
 INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
 SELECT 'derive', i.id, i.tenant_id, i.content_hash, 100, 'pending' FROM images i
 WHERE i.status = 'completed' AND i.original_key IS NOT NULL AND i.damaged_at IS NULL
   AND EXISTS (SELECT 1 FROM renditions r WHERE r.image_id = i.id AND position(i.content_hash IN r.storage_key) = 0)
   AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'));
 
--- The space classic-2 differs from classic-1 only for pictures of one colour. These had no colour: the first 200 numbers are
--- zeros. All other vectors are moved into the new space as they are. Without pgvector there is no such table.
+-- The space classic-2 differs from classic-1 only for pictures of one colour. Their first 200 dimensions, which describe
+-- colour, were zero. All other vectors move to the new space unchanged. Without pgvector the table does not exist.
 DO $$
 BEGIN
   IF to_regclass('embeddings') IS NULL THEN RETURN; END IF;

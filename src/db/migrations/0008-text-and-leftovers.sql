@@ -1,14 +1,14 @@
--- References compare in NFC, file names without marks that turn the direction of writing, and what finds the rows that
--- nothing needs any more.
+-- Normalises references to NFC, removes bidirectional control characters from file names, and adds the indexes that find
+-- expired rows.
 
 DO $$
 BEGIN
-  -- A database in another encoding has no Unicode to normalise.
+  -- normalize() needs a database in UTF-8.
   IF current_setting('server_encoding') <> 'UTF8' THEN
     RETURN;
   END IF;
 
-  -- The same name in two spellings was two references. The older one stays.
+  -- Two spellings of the same name were two references. Keeps the older one.
   WITH spelled AS (
     SELECT id, image_id, row_number() OVER (PARTITION BY image_id, normalize(reference, NFC) ORDER BY id) AS place
     FROM image_references
@@ -25,14 +25,14 @@ BEGIN
   WHERE original_filename ~ '[\u202A-\u202E\u2066-\u2069\uFEFF]';
 END $$;
 
--- Imports are forgotten by age.
+-- Imports expire by age.
 CREATE INDEX imports_by_creation ON imports (created_at);
 
--- So are images whose URL never brought a picture.
+-- So do images whose import never received a picture.
 CREATE INDEX images_without_content ON images (updated_at)
   WHERE status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL;
 
--- When somebody last wrote for a tenant, to within an hour: one without any image is forgotten by it.
+-- Time of the last write for a tenant, to within an hour: a tenant without images expires by it.
 ALTER TABLE tenants ADD COLUMN used_at timestamptz NOT NULL DEFAULT now();
 CREATE INDEX tenants_by_use ON tenants (used_at);
 CREATE INDEX imports_by_tenant ON imports (tenant_id) WHERE tenant_id IS NOT NULL;

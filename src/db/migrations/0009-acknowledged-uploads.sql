@@ -1,3 +1,3 @@
--- Somebody was answered with the image while it was in work: an upload that proves to be no usable picture is then kept as
--- failed, and not withdrawn.
+-- A client was given the image while it was being processed. If the picture then cannot be decoded, the image is kept as
+-- failed instead of being withdrawn.
 ALTER TABLE images ADD COLUMN acknowledged boolean NOT NULL DEFAULT false;

@@ -1,29 +1,29 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 
-/** What a call takes in its body: a schema for each media type. Documented only; routes read bodies themselves. */
-export type TakenBodies = Readonly<Record<string, z.ZodType>>;
+/** Schemas of a request body by media type, for the OpenAPI document. Routes parse their bodies themselves. */
+export type RequestBodies = Readonly<Record<string, z.ZodType>>;
 
 declare module 'fastify' {
   interface FastifySchema {
-    readonly takes?: TakenBodies;
-    /** Parts of the address that are documented here and not checked by the framework. */
+    readonly bodies?: RequestBodies;
+    /** Parameters that are documented but not validated by Fastify. */
     readonly documented?: { readonly params?: z.ZodType; readonly querystring?: z.ZodType };
   }
 }
 
-/** A form with a picture in the field `file`, and further fields. */
-export function pictureForm(fields: z.ZodRawShape = {}): TakenBodies {
+/** Returns the body of a form with a picture in the field `file` and other fields. */
+export function pictureForm(fields: z.ZodRawShape = {}): RequestBodies {
   const file = z.string().meta({ format: 'binary', description: 'The picture.' });
   return { 'multipart/form-data': z.object({ file, ...fields }) };
 }
 
-/** A body of JSON. */
-export function jsonBody(schema: z.ZodType): TakenBodies {
+/** Returns a JSON body. */
+export function jsonBody(schema: z.ZodType): RequestBodies {
   return { 'application/json': schema };
 }
 
-/** How a picture in a form may be refused. */
+/** Errors of calls that receive a picture in a form. */
 export const fileErrors = [
   'missing_file',
   'empty_file',

@@ -1,30 +1,32 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { version } from '../../version.ts';
-import { transform, transformObject } from './transform.ts';
+import type { RequestBodies } from './bodies.ts';
+import { responses } from './responses.ts';
 
 const tags = [
-  { name: 'Images', description: 'Pictures in, records out.' },
-  { name: 'Pictures', description: 'Originals and renditions.' },
-  { name: 'References', description: 'Who uses an image.' },
-  { name: 'Imports', description: 'Many URLs at once.' },
-  { name: 'Similarity', description: 'Images that look alike.' },
-  { name: 'Comparison', description: 'Quality figures.' },
-  { name: 'Purge', description: 'The only calls that remove files.' },
-  { name: 'Jobs', description: 'For operators.' },
-  { name: 'Usage', description: 'What tenants use.' },
-  { name: 'Health', description: 'For load balancers and supervisors.' },
+  { name: 'Images', description: 'Upload, import, list and delete images.' },
+  { name: 'Pictures', description: 'Download originals and renditions.' },
+  { name: 'References', description: 'Record who uses an image.' },
+  { name: 'Imports', description: 'Import many URLs at once.' },
+  { name: 'Similarity', description: 'Find similar images and duplicates.' },
+  { name: 'Comparison', description: 'Compare pictures by quality metrics.' },
+  { name: 'Purge', description: 'Remove images and their files. No other calls remove files.' },
+  { name: 'Jobs', description: 'Inspect and retry jobs, for operators.' },
+  { name: 'Usage', description: 'Storage usage by tenant.' },
+  { name: 'Health', description: 'For load balancers, supervisors and Prometheus.' },
   {
     name: 'Catalog dialect',
-    description: 'For clients of an older catalog service. Unknown query keys are ignored.',
+    description: 'For clients of an older catalog service. Unknown query parameters are ignored.',
   },
   {
     name: 'Similarity dialect',
-    description: 'For clients of an older similarity service. Knows the tenant `default` only.',
+    description: 'For clients of an older similarity service. Limited to the tenant `default`.',
   },
 ];
 
-/** Lets the server describe every route to come in one OpenAPI document. */
+/** Describes all routes registered later in one OpenAPI document. */
 export function describeRoutes(app: FastifyInstance): void {
   app.register(swagger, {
     openapi: {
@@ -33,11 +35,115 @@ export function describeRoutes(app: FastifyInstance): void {
         title: 'Vitrine',
         version,
         description:
-          "A catalog image pipeline: product pictures in, clean standard renditions out, nothing lost.\n\n`/v1` is the own API of the product. Two dialects serve clients of older services. A trailing slash does not matter, and `HEAD` works wherever `GET` does. Every error is `application/problem+json`; a request for a host that is not the server's gets 421, whatever its address.",
+          'A catalog image pipeline: product pictures in, clean standard renditions out, nothing lost.\n\n`/v1` is the native API. Two dialects serve clients of older services. Trailing slashes are ignored, and every `GET` also supports `HEAD`. Errors are `application/problem+json`. Requests for a host that the server does not serve get 421 at every address.',
       },
       tags,
     },
     transform,
     transformObject,
   });
+}
+
+type Transform = typeof jsonSchemaTransform;
+
+/** Marks operations with an optional body until `transformObject` runs: the Swagger plugin marks every body as required. */
+const optionalBody = 'x-optional-body';
+
+/** Errors that can occur before routing on every call that may write or carry a body. */
+const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
+
+function mayCarryBody(method: string | readonly string[]): boolean {
+  return [method].flat().some((one) => one !== 'GET' && one !== 'HEAD');
+}
+
+/** Converts the schema of a route to JSON Schema. */
+const transform: Transform = (input) => {
+  const { bodies, documented, ...schema } = input.schema;
+  const response = {
+    ...(mayCarryBody(input.route.method) && earlyErrors),
+    ...(schema.response as object),
+  };
+  const transformed = jsonSchemaTransform({ ...input, schema: { ...schema, ...documented, response } });
+  if (!bodies) return transformed;
+  const isOptional = bodies['application/json']?.safeParse({}).success === true;
+  return {
+    ...transformed,
+    schema: {
+      ...transformed.schema,
+      body: { content: bodyContents(input, bodies) },
+      ...(isOptional && { [optionalBody]: true }),
+    },
+  };
+};
+
+/** Converts request bodies to JSON Schema by media type. */
+function bodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) {
+  return Object.fromEntries(
+    Object.entries(bodies).map(([type, body]) => {
+      const { schema } = jsonSchemaTransform({ ...input, schema: { body } });
+      return [type, { schema: schema.body }];
+    }),
+  );
+}
+
+type Operation = Record<string, unknown> & { requestBody?: { required?: boolean } };
+type Paths = Record<string, Record<string, Operation>>;
+
+/** Completes the document: sorts the components and removes those that nothing refers to. */
+const transformObject: typeof jsonSchemaTransformObject = (input) => {
+  const document: { paths?: object; components?: { schemas?: object } } = jsonSchemaTransformObject(input);
+  const paths = simplifySchemas(document.paths) as Paths;
+  markOptionalBodies(paths);
+  // Every schema exists twice, for input and for output.
+  const schemas = { ...document.components?.schemas } as Record<string, object>;
+  const used = new Set<string>();
+  collectReferences(paths, schemas, used);
+  const components = [...used].toSorted().map((name) => [name, simplifySchemas(schemas[name])]);
+  return Object.assign(document, {
+    paths,
+    components: { schemas: Object.fromEntries(components) },
+  }) as ReturnType<typeof jsonSchemaTransformObject>;
+};
+
+function markOptionalBodies(paths: Paths): void {
+  for (const operation of Object.values(paths).flatMap((operations) => Object.values(operations))) {
+    if (operation[optionalBody] && operation.requestBody) operation.requestBody.required = false;
+    delete operation[optionalBody];
+  }
+}
+
+/** Adds the names of all components that `from` refers to, directly or through other components. */
+function collectReferences(from: unknown, schemas: Record<string, object>, used: Set<string>): void {
+  for (const [, name = ''] of JSON.stringify(from).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+    if (used.has(name)) continue;
+    used.add(name);
+    collectReferences(schemas[name], schemas, used);
+  }
+}
+
+/**
+ * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and
+ * `additionalProperties: false` in responses, where later versions may add fields. Request bodies keep it.
+ */
+function simplifySchemas(node: unknown, isRequest = false): unknown {
+  if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));
+  if (node === null || typeof node !== 'object') return node;
+  const entries = Object.entries(node).filter(([key, value]) => !isNoise(key, value, node, isRequest));
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, simplifyValue(key, value, isRequest || key === 'requestBody')]),
+  );
+}
+
+function simplifyValue(key: string, value: unknown, isRequest: boolean): unknown {
+  const simplified = simplifySchemas(value, isRequest);
+  const allowsAnything =
+    key === 'additionalProperties' && simplified instanceof Object && Object.keys(simplified).length === 0;
+  return allowsAnything ? true : simplified;
+}
+
+function isNoise(key: string, value: unknown, schema: object, isRequest: boolean): boolean {
+  if (key === 'minimum') return value === Number.MIN_SAFE_INTEGER;
+  if (key === 'maximum') return value === Number.MAX_SAFE_INTEGER;
+  if (key === 'pattern') return 'format' in schema;
+  return !isRequest && key === 'additionalProperties' && value === false;
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
-/** Text, or the reason why there is none: a clause that follows the name of the input. */
+/** Decoded text, or the reason of the failure: a predicate for a sentence about the input. */
 export type DecodedText = { readonly text: string } | { readonly fault: string };
 
 const utf8 = 'utf-8';
@@ -21,14 +21,14 @@ export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   }
 }
 
-/** Decodes as much as possible. */
+/** Text with replacement characters where bytes could not be decoded. */
 export interface LenientText {
   readonly text: string;
-  /** Why `text` contains U+FFFD in place of bytes; `undefined` if every byte was decoded. */
+  /** Why `text` contains U+FFFD; `undefined` if every byte was decoded. */
   readonly fault: string | undefined;
 }
 
-/** The same if valid parts of a text are used although others are not. An unknown charset is decoded as UTF-8. */
+/** Decodes text like `decodeText`, but replaces invalid bytes. An unknown charset is decoded as UTF-8. */
 export function decodeLeniently(bytes: Uint8Array, declared?: string): LenientText {
   const decoded = decodeText(bytes, declared);
   if ('text' in decoded) return { text: decoded.text, fault: undefined };
@@ -41,12 +41,12 @@ export function isKnownCharset(label: string): boolean {
   return makeDecoder(label, true) !== undefined;
 }
 
-/** The error clause for an unsupported charset. */
+/** Returns the predicate for an unsupported charset. */
 export function unknownCharset(label: string): string {
-  return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not known; UTF-8, windows-1252 and utf-16le are, for example`;
+  return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not supported; use UTF-8, windows-1252 or utf-16le, for example`;
 }
 
-/** Labels of the WHATWG's Encoding Standard, where latin1 and us-ascii mean windows-1252. */
+/** Labels follow the WHATWG Encoding Standard, where latin1 and us-ascii mean windows-1252. */
 function makeDecoder(label: string, fatal: boolean): TextDecoder | undefined {
   try {
     return new TextDecoder(label, { fatal });
@@ -69,10 +69,7 @@ function describeFault(bytes: Uint8Array, encoding: string): string {
   return `is not valid UTF-8 (byte ${at + 1} is 0x${byte})`;
 }
 
-/**
- * Index of the first byte that is not valid UTF-8, by bisection: a prefix is valid except for a truncated last
- * character.
- */
+/** Finds the first byte that is not valid UTF-8 by bisection over prefixes cut at character boundaries. */
 function firstInvalid(bytes: Uint8Array): number {
   let valid = 0;
   let invalid = bytes.length;
@@ -84,7 +81,7 @@ function firstInvalid(bytes: Uint8Array): number {
   return startOfCharacter(bytes, valid);
 }
 
-/** Start of the character that a cut at `end` would split; `end` itself if it splits none. */
+/** Returns the start of the character that a cut at `end` would split; `end` if it splits none. */
 function startOfCharacter(bytes: Uint8Array, end: number): number {
   for (let back = 1; back <= 3 && end - back >= 0; back += 1) {
     const byte = bytes[end - back] ?? 0;

@@ -1,11 +1,11 @@
 import { type CsvError, parse } from 'csv-parse/sync';
 
-/** Longest record, in characters: several times the longest URL. */
-const longestRecord = 16_384;
+/** Maximum characters of a record: several times the longest URL. */
+const maxRecordLength = 16_384;
 
-/** A CSV record. */
+/** A record of a CSV. */
 export interface CsvRecord {
-  /** Line of the text where it begins, counted from 1. */
+  /** Number of its first line, from 1. */
   readonly line: number;
   /** Empty if there is a fault. */
   readonly cells: readonly string[];
@@ -14,9 +14,9 @@ export interface CsvRecord {
 }
 
 /**
- * Iterates over the records of a CSV (RFC 4180), without empty lines. A malformed line is a fault of that line only,
- * and the next record begins on the next one: an unclosed quotation mark does not consume what follows. Cost is linear
- * in the length of a record, whatever its content.
+ * Iterates over the records of a CSV (RFC 4180) and skips empty lines. A malformed line is a fault of that line only, and
+ * the next record begins on the next line: an unclosed quotation mark does not consume the rest. Cost is linear in the
+ * length of a record, whatever its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);
@@ -34,11 +34,11 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
   }
 }
 
-/** End of the record that begins at `start`: quotation marks are paired, so a cell may contain a line break. */
+/** Returns the end of the record that begins at `start`. Line breaks between quotation marks belong to it. */
 function endOfRecord(lines: readonly string[], start: number): number {
   let length = 0;
   let isOpen = false;
-  for (let at = start; at < lines.length && length <= longestRecord; at += 1) {
+  for (let at = start; at < lines.length && length <= maxRecordLength; at += 1) {
     const line = lines[at] ?? '';
     length += line.length;
     if (countQuotes(line) % 2 === 1) isOpen = !isOpen;
@@ -52,8 +52,8 @@ function countQuotes(line: string): number {
 }
 
 function readRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' | 'fault'> {
-  if (record.length > longestRecord) {
-    const [size, limit] = [record.length, longestRecord].map((number) => number.toLocaleString('en-US'));
+  if (record.length > maxRecordLength) {
+    const [size, limit] = [record.length, maxRecordLength].map((number) => number.toLocaleString('en-US'));
     return { cells: [], fault: `it has ${size} characters; the limit is ${limit}` };
   }
   if (!record.includes('"')) return { cells: record.split(delimiter).map(trimCell), fault: undefined };
@@ -65,13 +65,13 @@ function readRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' 
   }
 }
 
-/** Spaces only: JavaScript treats a byte order mark as white space, and would remove it instead of reporting it. */
+/** Not `trim`, which would remove a byte order mark instead of reporting it. */
 function trimCell(cell: string): string {
   return cell.replaceAll(/^[ \t\f\v]+|[ \t\f\v]+$/g, '');
 }
 
 function describeQuotes(code: CsvError['code']): string {
   return code === 'CSV_QUOTE_NOT_CLOSED'
-    ? 'a quotation mark is opened and never closed'
-    : 'a quotation mark stands in the middle of a cell; write it twice, and put the whole cell in quotation marks';
+    ? 'a quotation mark is never closed'
+    : 'a cell contains an unescaped quotation mark; double it and put the whole cell in quotation marks';
 }

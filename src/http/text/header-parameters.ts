@@ -1,19 +1,19 @@
-/** A header field with parameters, such as `text/csv; charset=utf-8`. */
+/** A header with parameters, such as `text/csv; charset=utf-8`. */
 export interface ParameterizedHeader {
   /** The part before the first semicolon, in lower case. */
   readonly value: string;
-  /** By name in lower case. For a repeated parameter, the first value. */
+  /** By lower-case name; the first value of a repeated parameter. */
   readonly parameters: ReadonlyMap<string, string>;
-  /** Name of a parameter with two different values. */
+  /** Name of a parameter that is repeated with a different value. */
   readonly conflict: string | undefined;
 }
 
-/** A parameter: its name, then a quoted string or a token. */
+/** Matches a name, optionally followed by a quoted string or a token. */
 const parameterForm = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
 
 /**
- * Parses a header field with parameters (RFC 9110 §5.6.6). Never fails: invalid parameters are skipped. A backslash
- * escapes only a quotation mark or another backslash, because some clients send whole Windows paths.
+ * Parses a header with parameters (RFC 9110 §5.6.6). Never fails: invalid parameters are skipped. A backslash
+ * escapes only a quotation mark or another backslash, because some clients send unescaped Windows paths.
  */
 export function parseHeaderParameters(header: string): ParameterizedHeader {
   const end = header.indexOf(';');

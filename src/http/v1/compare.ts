@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
-import { comparisonNote, readingNote, rounded } from '../comparison-notes.ts';
-import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { comparisonNote, readingNote, roundTo } from '../responses/comparison-notes.ts';
+import { imageParams } from '../fields/fields.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
@@ -17,12 +17,12 @@ const trialsSchema = z
         size_bytes: z.int(),
         width: z.int(),
         height: z.int(),
-        quality_metric: z.number().describe('SSIM with the source, at most 1.'),
+        quality_metric: z.number().describe('SSIM against the source, at most 1.'),
       }),
     ),
     recommended: z
       .string()
-      .describe('The smallest preset with a quality of 0.95 or more, else the best one.'),
+      .describe('The smallest preset with a quality of at least 0.95, or else the best one.'),
   })
   .meta({ examples: [trialsExample] });
 const comparisonSchema = z
@@ -31,7 +31,7 @@ const comparisonSchema = z
     uuid: z.uuid(),
     comparisons: z.array(
       z.object({
-        name: z.string().describe('`original`, or the name of a preset.'),
+        name: z.string().describe('`original` or the name of a preset.'),
         size_bytes: z.int(),
         width: z.int(),
         height: z.int(),
@@ -41,11 +41,11 @@ const comparisonSchema = z
         note: z.string(),
       }),
     ),
-    note: z.string().describe('How to read the figures.'),
+    note: z.string().describe('How to interpret the metrics.'),
   })
   .meta({ examples: [comparisonExample] });
 
-/** Quality figures. */
+/** Routes that compare pictures with renditions and originals. */
 export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => {
   const tags = ['Comparison'];
 
@@ -54,10 +54,15 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     {
       schema: {
         tags,
-        summary: 'What each preset would make of a picture that is not kept',
-        description: 'Makes every rendition, and tells its size and how near it comes to the picture.',
-        takes: pictureForm(),
-        response: answers({ 200: json(trialsSchema, 'Each preset.') }, 'invalid_request', ...fileErrors),
+        summary: 'Preview the presets on a picture',
+        description:
+          'Makes every rendition of the uploaded picture and returns its size and quality. Nothing is stored.',
+        bodies: pictureForm(),
+        response: responses(
+          { 200: json(trialsSchema, 'Results by preset.') },
+          'invalid_request',
+          ...fileErrors,
+        ),
       },
     },
     async (request) => {
@@ -71,12 +76,12 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     {
       schema: {
         tags,
-        summary: 'How an image differs from a picture that is not kept',
-        description: readingNote,
-        params: imageRef,
-        takes: pictureForm(),
-        response: answers(
-          { 200: json(comparisonSchema, 'The original, and each rendition that is there.') },
+        summary: 'Compare an image with a picture',
+        description: `The uploaded picture is not stored. ${readingNote}`,
+        params: imageParams,
+        bodies: pictureForm(),
+        response: responses(
+          { 200: json(comparisonSchema, 'Comparison with the original and with each rendition.') },
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
@@ -99,7 +104,7 @@ function trialsRecord({ results, recommended }: PresetTrials): z.input<typeof tr
       size_bytes: bytes,
       width,
       height,
-      quality_metric: rounded(quality, 4),
+      quality_metric: roundTo(quality, 4),
     })),
     recommended,
   };
@@ -114,8 +119,8 @@ function comparisonRecord({ image, comparisons }: ImageComparison): z.input<type
       size_bytes: comparison.bytes,
       width: comparison.width,
       height: comparison.height,
-      psnr_db: rounded(comparison.psnr, 2),
-      ssim: rounded(comparison.ssim, 4),
+      psnr_db: roundTo(comparison.psnr, 2),
+      ssim: roundTo(comparison.ssim, 4),
       perceptual_hash_distance: comparison.hashDistance,
       note: comparisonNote(comparison),
     })),

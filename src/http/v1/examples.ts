@@ -1,4 +1,4 @@
-/** Examples of the documentation. A test holds them to their schemas. */
+/** Examples in the OpenAPI document. A test validates them against their schemas. */
 
 const time = '2026-11-20T23:47:08.417Z';
 const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';

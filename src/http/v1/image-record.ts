@@ -10,7 +10,7 @@ import { imageExample } from './examples.ts';
 const renditionSchema = z.object({
   id: z.int(),
   preset: z.string(),
-  url: z.string().describe('Address of the picture. It names the recipe, so what it gives never changes.'),
+  url: z.string().describe('Versioned by the recipe, so its content never changes.'),
   size_bytes: z.int(),
   width: z.int(),
   height: z.int(),
@@ -23,7 +23,7 @@ const nearDuplicateSchema = z.object({
   uuid: z.uuid(),
   distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
   difference: z.number().describe('Mean colour difference (CIE ΔE) of the two pictures.'),
-  reason: z.string().describe('Why the two are taken for near-duplicates.'),
+  reason: z.string().describe('Why the two count as near-duplicates.'),
 });
 
 const metadataSchema = z.object({
@@ -31,57 +31,59 @@ const metadataSchema = z.object({
   color_space: z.enum(['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB']).nullable(),
   frames: z.int().nullable(),
   has_alpha: z.boolean().nullable(),
-  bit_depth: z.int().nullable().describe('Bits for each channel.'),
+  bit_depth: z.int().nullable().describe('Bits per channel.'),
 });
 
 /** Schema of an image in `/v1`. */
 export const imageSchema = z
   .object({
     id: z.int(),
-    uuid: z.uuid().describe('UUID, version 7. Every address takes it in place of the number.'),
+    uuid: z.uuid().describe('UUIDv7; accepted wherever an id is.'),
     tenant: z.string(),
     tenant_id: z.int(),
     status: z.enum(jobStates),
     url: z
       .string()
       .nullable()
-      .describe(
-        'Where it was imported from; what lets the bearer in, such as a signature, reads `[hidden]`.',
-      ),
-    error: z.string().nullable().describe('Why it failed, as a sentence.'),
+      .describe('Source of an import; secrets, such as signatures, are replaced with `[hidden]`.'),
+    error: z.string().nullable().describe('Why processing failed.'),
     error_code: z.string().nullable(),
     error_family: z
       .string()
       .nullable()
-      .describe('`picture_damaged` for every code of a picture that cannot be decoded.'),
+      .describe('`picture_damaged` for every code that means that the picture cannot be decoded.'),
     original_filename: z.string().nullable(),
     original_size_bytes: z.int().nullable(),
-    original_width: z.int().nullable().describe('Of the upright picture.'),
-    original_height: z.int().nullable().describe('Of the upright picture.'),
+    original_width: z.int().nullable().describe('Of the upright picture, in pixels.'),
+    original_height: z.int().nullable().describe('Of the upright picture, in pixels.'),
     content_hash: z.string().nullable().describe('SHA-256 of the original.'),
-    in_use_count: z.int().describe('Number of references: who uses the image.'),
+    in_use_count: z.int().describe('Number of references.'),
     near_duplicates: z.array(nearDuplicateSchema),
     renditions_reused_from: z
       .int()
       .nullable()
-      .describe('The near-duplicate with the same pixels whose renditions the image shows as its own.'),
-    duplicate_of: z.int().nullable().describe('The image that has had this content first.'),
+      .describe(
+        'Id of the donor: the near-duplicate with the same pixels whose renditions this image reuses.',
+      ),
+    duplicate_of: z.int().nullable().describe('Id of the first image with this content.'),
     damaged: z
       .boolean()
-      .describe('Its original was found missing or cut. Upload it again, or put the file back and read it.'),
+      .describe(
+        'The original was found missing or truncated. To repair it, upload it again, or restore the file and read the original.',
+      ),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     processed_at: z.iso.datetime().nullable(),
-    renditions: z.array(renditionSchema).describe('Those made so far.'),
+    renditions: z.array(renditionSchema).describe('Renditions made so far.'),
   })
   .meta({
     id: 'Image',
-    description: 'A picture of a tenant. `null` stands for what is not known yet.',
+    description: 'A picture of a tenant. Values that are not known yet are `null`.',
     examples: [imageExample],
   });
 
-/** An image as `/v1` shows it. */
+/** Returns an image as JSON of `/v1`. */
 export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
   return {
     id: image.id,

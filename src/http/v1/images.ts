@@ -1,29 +1,28 @@
 import { z } from 'zod';
 import { jobStates } from '../../model/job.ts';
-import { pageFields, pageRequest, tenantField, timeField } from '../fields.ts';
-import { imageRef } from '../image-ref.ts';
-import { answers, empty, json } from '../openapi/answers.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { imageParams, tenantField, timeField } from '../fields/fields.ts';
+import { responses, empty, json } from '../openapi/responses.ts';
+import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { imageRecord, imageSchema } from './image-record.ts';
 
-/** Entries of a page where the address names no number. */
+/** Default page size. */
 const pageSize = 20;
 
 const listQuery = z.strictObject({
   tenant: tenantField.optional(),
   status: z.enum(jobStates).optional(),
-  created_after: timeField.optional().describe('Inclusive, with a zone.'),
-  created_before: timeField.optional().describe('Exclusive, with a zone.'),
+  created_after: timeField.optional().describe('Inclusive; with a time zone.'),
+  created_before: timeField.optional().describe('Exclusive; with a time zone.'),
   ...pageFields(pageSize),
 });
 
 const deleteQuery = z.strictObject({
-  force: z.enum(['true', 'false']).default('false').describe('`true` deletes an image that is in use, too.'),
+  force: z.enum(['true', 'false']).default('false').describe('`true` also deletes an image that is in use.'),
 });
 
-/** `/v1/images`: records, deleting and bringing back. */
+/** Routes of image records: list, read, delete, restore. */
 export const imageRoutes: Surface = (app, { services }) => {
   const tags = ['Images'];
 
@@ -33,9 +32,9 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'List images, newest first',
-        description: 'Without those that were deleted. All filters have to fit.',
+        description: 'Deleted images are left out. Filters are combined with AND.',
         querystring: listQuery,
-        response: answers({ 200: json(pageSchema(imageSchema), 'One page.') }, 'invalid_request'),
+        response: responses({ 200: json(pageSchema(imageSchema), 'One page.') }, 'invalid_request'),
       },
     },
     async (request) => {
@@ -56,10 +55,10 @@ export const imageRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'One image',
-        description: 'Its state, its pictures with their addresses, and its near-duplicates.',
-        params: imageRef,
-        response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+        summary: 'Get an image',
+        description: 'Includes its status, its renditions with their URLs, and its near-duplicates.',
+        params: imageParams,
+        response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
     async (request) => imageRecord(await services.retrieve.find(principalOf(request), request.params.id)),
@@ -72,10 +71,10 @@ export const imageRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'It is gone on every address at once. Its files stay until a purge; until then it may be restored. An image with references is refused unless `force=true`; the answer names them.',
-        params: imageRef,
+          'Every address of the image returns 404 at once. Its files stay until a purge, and until then it can be restored. An image with references is not deleted unless `force=true`; the error lists them.',
+        params: imageParams,
         querystring: deleteQuery,
-        response: answers({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
+        response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
       },
     },
     async (request, reply) => {
@@ -90,10 +89,10 @@ export const imageRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'Bring a deleted image back',
-        description: 'Possible until a purge has removed it. An image that is not deleted stays as it is.',
-        params: imageRef,
-        response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+        summary: 'Restore a deleted image',
+        description: 'Possible until a purge removes it. Has no effect on an image that is not deleted.',
+        params: imageParams,
+        response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
     async (request) => imageRecord(await services.restoreImage(principalOf(request), request.params.id)),

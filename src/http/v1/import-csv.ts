@@ -2,21 +2,21 @@ import { AppError } from '../../errors.ts';
 import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { decodeLeniently } from '../text/charset.ts';
 import { type CsvRecord, readCsvRecords } from '../text/csv-records.ts';
-import { showValue } from '../validation-sentences.ts';
+import { quoteValue } from '../fields/validation.ts';
 import { lineFields, toLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** The declaration that most non-UTF-8 CSVs lack. */
+/** Most CSVs that are not UTF-8 do not declare their charset. */
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
-/** Replaces bytes that are invalid in the charset. */
+/** The decoder writes it in place of bytes that are invalid in the charset. */
 const replacement = '\uFFFD';
 
 /**
- * The lines below the header of a CSV. A line that cannot be decoded or parsed is passed to the service with its fault,
- * which refuses that line only. `charset` is the declared one.
+ * Returns the lines below the header of a CSV. A line that cannot be decoded or parsed is passed on with its fault, and the
+ * service refuses that line only. `charset` is the declared one.
  * @throws {AppError} `invalid_request` for a CSV that is invalid as a whole.
  */
 export function readCsvLines(
@@ -28,9 +28,9 @@ export function readCsvLines(
   const decoded = decodeLeniently(bytes, charset);
   const text = decoded.text.replace(/^\uFEFF+/, '');
   const { body, delimiter } = readSeparatorLine(text);
-  const [header, ...records] = take(readCsvRecords(body, delimiter), maxLines + 2);
+  const [header, ...records] = takeFirst(readCsvRecords(body, delimiter), maxLines + 2);
   const columns = readHeader(header, body, decoded.fault);
-  if (records.length === 0) throw invalid('The CSV has no line below its header.');
+  if (records.length === 0) throw invalid('The CSV has no lines below its header.');
   if (records.length > maxLines)
     throw invalid(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
   return records.map((record) => lineOf(record, columns, tenantName, decoded.fault));
@@ -43,10 +43,10 @@ function lineOf(
   undecoded: string | undefined,
 ): UrlToImport {
   // An empty cell counts as missing.
-  const named = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
-  const found = fault ?? faultOf(cells, columns, undecoded);
-  const where = found && `${found} (line ${line} of the file)`;
-  return toLine(Object.fromEntries(named), tenantName, ...(where === undefined ? [] : [where]));
+  const fields = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
+  const lineFault = fault ?? faultOf(cells, columns, undecoded);
+  const located = lineFault && `${lineFault} (line ${line} of the file)`;
+  return toLine(Object.fromEntries(fields), tenantName, ...(located === undefined ? [] : [located]));
 }
 
 function faultOf(
@@ -55,24 +55,25 @@ function faultOf(
   undecoded: string | undefined,
 ): string | undefined {
   if (cells.some((cell) => cell.includes(replacement))) {
-    // A valid CSV may contain this character: another program has damaged the text before.
+    // In a valid CSV, the character comes from an earlier conversion by another program.
     if (undecoded === undefined)
-      return 'it has the character U+FFFD, which stands for text that was lost when it was converted before';
-    return `it has bytes that cannot be decoded, because the CSV ${undecoded}; ${charsetAdvice}`;
+      return 'it contains the character U+FFFD: text was lost in an earlier conversion';
+    return `it contains bytes that cannot be decoded, because the CSV ${undecoded}; ${charsetAdvice}`;
   }
   if (cells.length > columns.length)
-    return `the line has ${cells.length} cells, its header ${columns.length}`;
+    return `the line has ${cells.length} cells but the header has ${columns.length}`;
   return undefined;
 }
 
-/** Spreadsheets may begin a CSV with a line that names its delimiter: `sep=;`. */
+/** Spreadsheet programs may start a CSV with a line that declares the delimiter: `sep=;`. */
 function readSeparatorLine(text: string): { body: string; delimiter: string } {
-  const [line, named] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
-  if (line !== undefined && named !== undefined) return { body: text.slice(line.length), delimiter: named };
+  const [line, declared] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
+  if (line !== undefined && declared !== undefined)
+    return { body: text.slice(line.length), delimiter: declared };
   return { body: text, delimiter: delimiterOf(firstLine(text)) };
 }
 
-/** Spreadsheets of half of Europe write semicolons; what is copied out of one has tabs. */
+/** Spreadsheets write semicolons in many European locales; cells copied from one are separated by tabs. */
 function delimiterOf(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
 }
@@ -85,15 +86,15 @@ function readHeader(header: CsvRecord | undefined, text: string, undecoded: stri
   const isOtherCharset = undecoded !== undefined || text.includes('\0');
   const advice = isOtherCharset ? ` The CSV may be in another charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    throw invalid(`${headerRule}; its first line is ${showValue(firstLine(text))}.${advice}`);
+    throw invalid(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
   }
   const unknown = names.find((name) => !lineFields.some((field) => field === name));
   if (unknown !== undefined)
     throw invalid(
-      `The CSV has an unknown column ${showValue(unknown)}; it takes ${lineFields.join(', ')}.${advice}`,
+      `The CSV has an unknown column ${quoteValue(unknown)}; allowed: ${lineFields.join(', ')}.${advice}`,
     );
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw invalid(`The CSV has the column ${showValue(twice)} more than once.`);
+  const repeated = names.find((name, index) => names.indexOf(name) !== index);
+  if (repeated !== undefined) throw invalid(`The CSV has the column ${quoteValue(repeated)} more than once.`);
   return names;
 }
 
@@ -101,13 +102,13 @@ function firstLine(text: string): string {
   return /[^\r\n]+/.exec(text)?.[0] ?? '';
 }
 
-function take<T>(values: Iterable<T>, most: number): T[] {
-  const taken: T[] = [];
+function takeFirst<T>(values: Iterable<T>, count: number): T[] {
+  const first: T[] = [];
   for (const value of values) {
-    taken.push(value);
-    if (taken.length === most) break;
+    first.push(value);
+    if (first.length === count) break;
   }
-  return taken;
+  return first;
 }
 
 function invalid(sentence: string): AppError {

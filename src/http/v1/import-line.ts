@@ -1,12 +1,12 @@
 import type { UrlToImport } from '../../services/ingest-urls.ts';
-import { showValue } from '../validation-sentences.ts';
+import { quoteValue } from '../fields/validation.ts';
 
-/** What a line of an import may have. */
+/** Fields of an import line. */
 export const lineFields = ['url', 'tenant', 'reference'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** A line as the service takes it, with what is wrong with it: the service refuses it then, and goes on with the others. */
+/** Converts a line for the service. With a `fault`, the service refuses this line only. */
 export function toLine(line: unknown, tenantName: string, fault = faultOf(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
@@ -17,17 +17,17 @@ export function toLine(line: unknown, tenantName: string, fault = faultOf(line))
   };
 }
 
-/** What no line could be, whatever its URL. */
+/** Describes an error in the form of a line; the service checks the URL itself. */
 function faultOf(line: unknown): string | undefined {
-  if (!isObject(line)) return `the line must be an object, not ${showValue(line)}`;
+  if (!isObject(line)) return `the line must be an object, not ${quoteValue(line)}`;
   const unknown = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
-  if (unknown !== undefined) return `the line has an unknown field ${showValue(unknown)}`;
+  if (unknown !== undefined) return `the line has an unknown field ${quoteValue(unknown)}`;
   for (const field of lineFields) {
     const value = line[field];
     if (value !== undefined && typeof value !== 'string')
-      return `its ${field} is no text: ${showValue(value)}`;
+      return `its ${field} is not text: ${quoteValue(value)}`;
     if (value !== undefined && printable(value) !== value)
-      return `its ${field} has control characters or text that was lost in a conversion`;
+      return `its ${field} contains control characters or text that was lost in a conversion`;
   }
   return undefined;
 }
@@ -40,9 +40,7 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? printable(value) : undefined;
 }
 
-/**
- * Databases and logs do not handle control characters and lone surrogates well; a refused line is shown without them.
- */
+/** Databases and logs do not handle control characters and lone surrogates well, and a refused line is stored and shown. */
 function printable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');
 }

@@ -7,21 +7,23 @@ import { progressExample, receiptExample } from './examples.ts';
 
 const lineSchema = z
   .object({
-    line: z.int().describe('Place in the import, from 1.'),
-    url: z.string().describe('Signatures and other secrets in it read `[hidden]`.'),
+    line: z.int().describe('Position in the import, from 1.'),
+    url: z.string().describe('Secrets, such as signatures, are replaced with `[hidden]`.'),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
       .enum(['new', 'known', 'active', 'refused'])
-      .describe('An image of its own, one that was there, one in work, or a refusal.'),
+      .describe(
+        '`new`: a new image; `known`: an existing image; `active`: an import of the URL is in progress; `refused`: no image.',
+      ),
     image_id: z.int().nullable(),
     code: z.string().nullable(),
-    family: z.string().nullable().describe('Family of the code, `picture_damaged` or none.'),
-    error: z.string().nullable().describe('Why it came to nothing, as a sentence.'),
+    family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
+    error: z.string().nullable().describe('Why the line was refused or its image failed.'),
   })
   .meta({ id: 'ImportLine' });
 
-/** Schema of the answer to an import. */
+/** Schema of the response to an import. */
 export const receiptSchema = z
   .object({
     id: z.int(),
@@ -31,7 +33,7 @@ export const receiptSchema = z
     accepted: z.int(),
     refused: z.int(),
     lines: z.array(lineSchema),
-    url: z.string().describe('Where its progress is.'),
+    url: z.string().describe('Address of the progress of the import.'),
   })
   .meta({ id: 'ImportReceipt', examples: [receiptExample] });
 
@@ -41,13 +43,13 @@ export const progressSchema = z
     id: z.int(),
     uuid: z.uuid(),
     created_at: z.iso.datetime(),
-    finished: z.boolean().describe('No image is pending or in work any more.'),
+    finished: z.boolean().describe('`true` once no image is pending or processing.'),
     total: z.int(),
     refused: z.int(),
     images: z
       .object({ pending: z.int(), processing: z.int(), completed: z.int(), failed: z.int() })
-      .describe('Lines that led to an image, by its status now.'),
-    failures: z.array(lineSchema).describe('Lines that came to nothing: a page of them.'),
+      .describe('Lines with an image, by the current status of the image.'),
+    failures: z.array(lineSchema).describe('One page of the lines that were refused or failed.'),
     failures_total: z.int(),
     limit: z.int(),
     offset: z.int(),
@@ -55,7 +57,7 @@ export const progressSchema = z
   })
   .meta({ id: 'ImportProgress', examples: [progressExample] });
 
-/** What an import of many URLs led to. */
+/** Returns the response to an import as JSON. */
 export function receiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
   const refused = lines.filter(({ outcome }) => outcome === 'refused').length;
@@ -71,7 +73,7 @@ export function receiptRecord(receipt: ImportReceipt): z.input<typeof receiptSch
   };
 }
 
-/** How far an import is. */
+/** Returns the progress of an import as JSON. */
 export function progressRecord(
   report: ImportReport,
   page: { readonly limit: number; readonly offset: number },
@@ -94,11 +96,11 @@ export function progressRecord(
 }
 
 function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
-  const { line: place, tenant, reference, outcome, imageId, code, error } = line;
-  // Lines recorded by older versions are not shortened.
+  const { line: position, tenant, reference, outcome, imageId, code, error } = line;
+  // Older versions stored URLs unredacted.
   const url = redactSecrets(line.url);
   const family = familyOf(code);
-  return { line: place, url, tenant, reference, outcome, image_id: imageId, code, family, error };
+  return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 
 function addressOf(id: number): string {

@@ -1,32 +1,33 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseImageReference, referenceForm } from '../../model/image.ts';
-import { offsetPageFields, tenantField } from '../fields.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { tenantField } from '../fields/fields.ts';
+import { offsetPageFields } from '../fields/pages.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { acceptCsv, importBodies, readImportLines } from './import-body.ts';
 import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './import-record.ts';
 
-/** Failures of an answer where the address names no number. */
+/** Default number of failures per response. */
 const pageSize = 100;
 
 const importQuery = z.strictObject({
-  tenant: tenantField.optional().describe('Tenant of all lines that name none; `default` if it is missing.'),
+  tenant: tenantField.optional().describe('Tenant of all lines without one; default `default`.'),
 });
 
-const importReference = z
+const importRef = z
   .string()
   .transform((text, context) => {
-    // Spelled like the reference of an image: a number or a UUID.
-    const reference = parseImageReference(text);
-    if (reference) return reference;
-    context.addIssue({ code: 'custom', message: "is neither an import's number nor its UUID" });
+    // Imports are identified like images: by id or UUID.
+    const ref = parseImageReference(text);
+    if (ref) return ref;
+    context.addIssue({ code: 'custom', message: 'is neither an import id nor a UUID' });
     return z.NEVER;
   })
-  .meta({ pattern: referenceForm, description: 'Number or UUID of an import.' });
+  .meta({ pattern: referenceForm, description: 'Id or UUID of an import.' });
 
-/** `/v1/imports`: many URLs at once. */
+/** Routes of imports of many URLs at once. */
 export const importRoutes: Surface = (app, { services }) => {
   const tags = ['Imports'];
   acceptCsv(app);
@@ -37,11 +38,11 @@ export const importRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Import 1 to 1,000 URLs',
-        description: 'A bad line is refused by itself, with its reason; the others go on.',
+        description: 'An invalid line is refused with its reason and does not affect the others.',
         querystring: importQuery,
-        takes: importBodies,
-        response: answers(
-          { 202: json(receiptSchema, 'Taken in; workers fetch the pictures.') },
+        bodies: importBodies,
+        response: responses(
+          { 202: json(receiptSchema, 'Accepted; workers download the pictures.') },
           'invalid_request',
           'body_too_large',
           'unsupported_body',
@@ -62,12 +63,13 @@ export const importRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'Progress of an import',
-        description: 'Counts what has become of its lines so far, and lists those that came to nothing.',
-        params: z.object({ id: importReference }),
+        summary: 'Get the progress of an import',
+        description:
+          'Counts the images of its lines by status, and lists the lines that were refused or failed.',
+        params: z.object({ id: importRef }),
         querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
-        response: answers(
-          { 200: json(progressSchema, 'Counts, and a page of the failures.') },
+        response: responses(
+          { 200: json(progressSchema, 'Counts and one page of failures.') },
           'invalid_request',
           'import_not_found',
         ),

@@ -3,7 +3,7 @@ import { familyOf } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
-/** Names of the failure classes. */
+/** Failure classes in the API. */
 export const failureClasses = ['permanent', 'transient', 'crash', 'lease-lost'] as const;
 
 /** Schema of a job in a list. */
@@ -15,23 +15,23 @@ export const jobSchema = z
     image_id: z.int().nullable().describe('`null` once the image was purged.'),
     tenant: z.string(),
     content_hash: z.string().nullable(),
-    priority: z.int().describe('Lower goes first.'),
+    priority: z.int().describe('Jobs with a lower value run first.'),
     retries: z.int(),
     crashes: z.int(),
     lease_losses: z.int(),
     failure_class: z.enum(failureClasses).nullable(),
     failure_stage: z.string().nullable(),
     code: z.string().nullable().describe('Code of the last error.'),
-    family: z.string().nullable().describe('Family of the code, `picture_damaged` or none.'),
+    family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
     error: z.string().nullable(),
     created_at: z.iso.datetime(),
-    run_at: z.iso.datetime().describe('When its next try is due, while it is pending.'),
+    run_at: z.iso.datetime().describe('When the next attempt is due, while the job is pending.'),
     started_at: z.iso.datetime().nullable(),
     finished_at: z.iso.datetime().nullable(),
   })
   .meta({ id: 'Job', examples: [jobExample] });
 
-/** Schema of one job with its history. */
+/** Schema of a job with its history. */
 export const jobWithHistorySchema = jobSchema
   .extend({
     history: z
@@ -45,11 +45,11 @@ export const jobWithHistorySchema = jobSchema
           error: z.string(),
         }),
       )
-      .describe('Failed tries, oldest first.'),
+      .describe('Failed attempts, oldest first.'),
   })
   .meta({ id: 'JobWithHistory', examples: [jobWithHistoryExample] });
 
-/** A job in a list. */
+/** Returns a job in a list as JSON. */
 export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
   return {
     id: job.id,
@@ -74,7 +74,7 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
   };
 }
 
-/** One job with its history. */
+/** Returns a job with its history as JSON. */
 export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
   const history = job.history.map(({ at, failureClass, stage, code, error }) => ({
     at,

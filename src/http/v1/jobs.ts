@@ -3,12 +3,11 @@ import { AppError } from '../../errors.ts';
 import { jobKinds, jobStates } from '../../model/job.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { ImageRef } from '../../model/image.ts';
-import { pageFields, pageRequest, tenantField, wholeNumberField } from '../fields.ts';
-import { imageRefText } from '../image-ref.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { imageRefField, tenantField, wholeNumberField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
 import {
@@ -19,35 +18,35 @@ import {
   jobWithHistorySchema,
 } from './job-record.ts';
 
-/** Entries of a page where the address names no number. */
+/** Default page size. */
 const pageSize = 50;
 
 const codeField = z
   .string()
-  .regex(/^[a-z_]{1,64}$/, 'is no code of an error, such as "source_unavailable"')
-  .describe('Code of an error; `picture_damaged` stands for its whole family.');
+  .regex(/^[a-z_]{1,64}$/, 'must be an error code, such as "source_unavailable"')
+  .describe('Error code; `picture_damaged` matches its whole family.');
 const listQuery = z.strictObject({
   state: z.enum(jobStates).optional(),
   kind: z.enum(jobKinds).optional(),
   tenant: tenantField.optional(),
-  image: imageRefText.optional(),
+  image: imageRefField.optional(),
   code: codeField.optional(),
   ...pageFields(pageSize),
 });
-const jobParams = z.object({ id: wholeNumberField(0, 999_999_999_999_999, 'Number of a job.') });
-const causeBody = z
+const jobParams = z.object({ id: wholeNumberField(0, 999_999_999_999_999, 'Id of a job.') });
+const filterBody = z
   .strictObject({
     code: codeField.optional(),
     failure_class: z.enum(failureClasses).optional(),
     tenant: tenantField.optional(),
   })
-  .refine((cause) => Object.values(cause).some((value) => value !== undefined), {
+  .refine((filter) => Object.values(filter).some((value) => value !== undefined), {
     error: 'must have at least one of "code", "failure_class" and "tenant"',
   })
   .meta({ minProperties: 1 });
 const retriedSchema = z.object({ retried: z.int() });
 
-/** `/v1/jobs`: for operators. */
+/** Routes of jobs, for operators. */
 export const jobRoutes: Surface = (app, { services }) => {
   const tags = ['Jobs'];
 
@@ -58,9 +57,9 @@ export const jobRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'List jobs, newest first',
         description:
-          'A job is the work on one image: to fetch it, or to make its renditions. All filters have to fit.',
+          'A job downloads the original of one image or makes its renditions. Filters are combined with AND.',
         querystring: listQuery,
-        response: answers(
+        response: responses(
           { 200: json(pageSchema(jobSchema), 'One page.') },
           'invalid_request',
           'image_not_found',
@@ -71,9 +70,9 @@ export const jobRoutes: Surface = (app, { services }) => {
       const { state, kind, tenant, image, code } = request.query;
       const principal = principalOf(request);
       const page = pageRequest(request.query, pageSize);
-      const imageId = image && (await numberOf(services, principal, image));
-      const found = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
-      return pageRecord(found, page, jobRecord);
+      const imageId = image && (await imageIdOf(services, principal, image));
+      const result = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
+      return pageRecord(result, page, jobRecord);
     },
   );
 
@@ -82,10 +81,10 @@ export const jobRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'One job with the history of its tries',
-        description: 'Each try with its beginning, its end and the reason of its failure.',
+        summary: 'Get a job with its failed attempts',
+        description: 'Each failed attempt has the time, the stage and the reason of the failure.',
         params: jobParams,
-        response: answers(
+        response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
           'invalid_request',
           'job_not_found',
@@ -105,10 +104,11 @@ export const jobRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'Give a failed job a new set of tries',
-        description: 'Only a job that has failed may be retried; its image is in work again.',
+        summary: 'Retry a failed job',
+        description:
+          'Resets the attempts of the job and returns its image to `pending`. Only failed jobs can be retried.',
         params: jobParams,
-        response: answers(
+        response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
           'invalid_request',
           'job_not_found',
@@ -125,21 +125,25 @@ export const jobRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags,
-        summary: 'Give all failed jobs with one cause a new set of tries',
-        description: 'Every given field has to fit.',
-        takes: jsonBody(causeBody),
-        response: answers({ 200: json(retriedSchema, 'How many.') }, 'invalid_request', 'unsupported_body'),
+        summary: 'Retry all failed jobs that match a filter',
+        description: 'Fields are combined with AND; at least one is required.',
+        bodies: jsonBody(filterBody),
+        response: responses(
+          { 200: json(retriedSchema, 'Number of retried jobs.') },
+          'invalid_request',
+          'unsupported_body',
+        ),
       },
     },
     async (request) => {
-      const { code, failure_class: failureClass, tenant } = readJsonBody(request, causeBody);
+      const { code, failure_class: failureClass, tenant } = readJsonBody(request, filterBody);
       return { retried: await services.retryJobs.all(principalOf(request), { code, failureClass, tenant }) };
     },
   );
 };
 
-/** Jobs name their image by its number. */
-async function numberOf(
+/** Job queries need the id of the image. */
+async function imageIdOf(
   services: SurfaceParts['services'],
   principal: Principal,
   image: ImageRef,

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { version } from '../../version.ts';
-import { checksRecord, checksSchema, isHealthy } from '../health.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { checksRecord, checksSchema, isHealthy } from '../operations.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { statusCounts } from './usage.ts';
 
 const metricsSchema = z.object({
-  tenant_counts: z.record(z.string(), z.int()).describe('Images by tenant.'),
+  tenant_counts: z.record(z.string(), z.int()).describe('Number of images by tenant.'),
   bytes_per_preset: z.record(z.string(), z.int()),
   status_counts: statusCounts,
   totals: z.object({
@@ -23,16 +23,16 @@ const healthSchema = z.object({
   checks: checksSchema,
 });
 
-/** `/v1/metrics` and `/v1/healthz`. */
+/** Routes of installation-wide usage and health. */
 export const operationRoutes: Surface = (app, { services }) => {
   app.get(
     '/metrics',
     {
       schema: {
         tags: ['Usage'],
-        summary: 'Figures of all tenants together',
-        description: 'Images by tenant and by status, and bytes by preset. Deleted images do not count.',
-        response: answers({ 200: json(metricsSchema, 'The figures.') }, 'invalid_request'),
+        summary: 'Get usage totals of all tenants',
+        description: 'Images by tenant and status, and bytes by preset. Deleted images are not counted.',
+        response: responses({ 200: json(metricsSchema, 'The totals.') }, 'invalid_request'),
       },
     },
     async (request): Promise<z.input<typeof metricsSchema>> => {
@@ -56,13 +56,12 @@ export const operationRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags: ['Health'],
-        summary: 'Health with each check',
-        description:
-          'Tries database, storage and what else a request needs. 503 when one of them does not answer.',
-        response: answers(
+        summary: 'Health by component',
+        description: 'Checks the database, storage, queue and decoders. Returns 503 if a check fails.',
+        response: responses(
           {
             200: json(healthSchema, 'All checks passed.'),
-            503: json(healthSchema, 'A check failed; its reason is in the answer.'),
+            503: json(healthSchema, 'At least one check failed; the body has the reasons.'),
           },
           'invalid_request',
         ),

@@ -1,48 +1,51 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../cors.ts';
-import { replyFromMemory, replyOriginal, replyRendition } from '../image-replies.ts';
-import { imageRef, readImageReference } from '../image-ref.ts';
-import { answers, originalAnswers, renditionAnswers } from '../openapi/answers.ts';
+import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../guard/cors.ts';
+import { sendCachedRendition, sendOriginal, sendRendition } from '../responses/image-responses.ts';
+import { imageParams, parseImageRef } from '../fields/fields.ts';
+import { responses, originalResponses, renditionResponses } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 
-/** Read without a schema: on the hottest route nothing is checked that a hit in memory does not need. */
+/** Types of routes without a schema: the hottest route validates only what a cache hit needs. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
-  /** A repeated query parameter arrives as a list. */
+  /** A repeated query parameter arrives as an array. */
   readonly Querystring: { readonly v?: string | readonly string[] };
 }
 type RenditionRequest = FastifyRequest<RenditionRoute>;
 
-/** The name of the preset that `/thumbnail` gives. */
+/** Preset served by `/thumbnail`. */
 const thumbnailPreset = 'thumb';
 
 const recipeQuery = z.object({
-  v: z.string().optional().describe('Version of the recipe. With the current one the answer never changes.'),
+  v: z
+    .string()
+    .optional()
+    .describe('Recipe version. The response to the current version may be cached forever.'),
 });
 const tags = ['Pictures'];
-const ownAnswers = answers(
-  renditionAnswers,
+const renditionRouteResponses = responses(
+  renditionResponses,
   'invalid_request',
   'unknown_preset',
   'image_not_found',
   'rendition_not_ready',
 );
 
-/** `/v1/images/…`: the pictures themselves. */
+/** Routes that serve originals and renditions. */
 export const pictureRoutes: Surface = (app, { services, config: { presets, server } }) => {
   app.get(
     '/images/:id/original',
     {
       schema: {
         tags,
-        summary: 'The original, whole or in part',
-        description: 'Byte for byte as it was uploaded. Takes one byte range.',
-        params: imageRef,
-        response: answers(
-          originalAnswers,
+        summary: 'Download the original',
+        description: 'Byte for byte as it was uploaded. Supports single byte ranges.',
+        params: imageParams,
+        response: responses(
+          originalResponses,
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
@@ -52,26 +55,22 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       },
     },
     async (request, reply) =>
-      replyOriginal(
-        request,
-        reply,
-        await services.retrieve.original(principalOf(request), request.params.id),
-      ),
+      sendOriginal(request, reply, await services.retrieve.original(principalOf(request), request.params.id)),
   );
 
   const crossOriginHeaders = makeCrossOriginHeaders(server);
-  const sendRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
+  const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = principalOf(request);
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
     const hit = services.retrieve.cached(principal, id, preset);
     const headers = crossOriginHeaders(request.headers.origin);
-    if (hit) return replyFromMemory(request, reply, hit, recipe, headers);
+    if (hit) return sendCachedRendition(request, reply, hit, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
-      .rendition(principal, readImageReference(id), preset)
-      .then((found) => replyRendition(request, reply, found, recipe));
+      .rendition(principal, parseImageRef(id), preset)
+      .then((rendition) => sendRendition(request, reply, rendition, recipe));
   };
 
   app.get<RenditionRoute>(
@@ -80,17 +79,17 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       config: withoutCors,
       schema: {
         tags,
-        summary: 'A rendition',
+        summary: 'Download a rendition',
         description:
-          'A JPEG: upright, in sRGB, transparency on white, without metadata, inside the box of the preset and never enlarged.',
+          'A JPEG in sRGB: upright, without metadata, with transparency flattened onto white, scaled to fit the preset and never enlarged.',
         documented: {
-          params: imageRef.extend({ preset: z.string().describe('Name of a preset.') }),
+          params: imageParams.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
         },
-        response: ownAnswers,
+        response: renditionRouteResponses,
       },
     },
-    (request, reply) => sendRendition(request, reply, request.params.preset),
+    (request, reply) => serveRendition(request, reply, request.params.preset),
   );
 
   const hasThumbnails = presets.some(({ name }) => name === thumbnailPreset);
@@ -100,10 +99,10 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       config: hasThumbnails ? withoutCors : {},
       schema: {
         tags,
-        summary: `The rendition "${thumbnailPreset}"`,
-        description: 'A short address for lists; the same picture as under `renditions`.',
-        documented: { params: imageRef, querystring: recipeQuery },
-        response: ownAnswers,
+        summary: `Download the rendition "${thumbnailPreset}"`,
+        description: 'Same picture as under `renditions`, at a shorter address.',
+        documented: { params: imageParams, querystring: recipeQuery },
+        response: renditionRouteResponses,
       },
     },
     (request, reply) => {
@@ -113,7 +112,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
           `There is no preset "${thumbnailPreset}" in PRESETS, so there are no thumbnails.`,
         );
       }
-      return sendRendition(request, reply, thumbnailPreset);
+      return serveRendition(request, reply, thumbnailPreset);
     },
   );
 };

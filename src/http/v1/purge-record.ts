@@ -7,14 +7,14 @@ import { unusedPurgeExample } from './examples.ts';
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('What could not be removed, a sentence each; the rest was removed all the same.');
-const remaining = z.int().describe('Left because the time of one call was over; call again.');
+  .describe('One message per image or file that could not be removed; all others were removed.');
+const remaining = z.int().describe('Candidates left over when the call reached its time limit; call again.');
 
 const candidateSchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
   tenant: z.string(),
-  content_hash: z.string().nullable().describe('`null` when it never got its original.'),
+  content_hash: z.string().nullable().describe('`null` if it never had an original.'),
   size_bytes: z.int(),
   created_at: z.iso.datetime(),
 });
@@ -23,13 +23,13 @@ const candidateSchema = z.object({
 export const unusedPurgeSchema = z
   .object({
     dry_run: z.boolean(),
-    candidates: z.array(z.string()).describe('Content hashes of images that nobody uses; at most 1,000.'),
+    candidates: z.array(z.string()).describe('Content hashes of unused images; at most 1,000.'),
     candidates_total: z.int(),
-    deleted_count: z.int().describe('Images; 0 in a dry run.'),
+    deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
     deleted_bytes: z.int(),
     deleted_files: z.int(),
     remaining,
-    images: z.array(candidateSchema).describe('The candidates, described.'),
+    images: z.array(candidateSchema).describe('Details of the candidates.'),
     warnings: z.array(z.string()).describe('For example, that a tenant has never used references.'),
     errors,
   })
@@ -39,20 +39,22 @@ export const unusedPurgeSchema = z
 export const deletedPurgeSchema = z.object({
   dry_run: z.boolean(),
   days: z.int(),
-  cutoff_date: z.iso.datetime().describe('Images that were deleted before go.'),
+  cutoff_date: z.iso.datetime().describe('Images deleted before this time are purged.'),
   images_to_delete: z.int(),
-  renditions_found: z.int().describe('Older than the cutoff, of living images too.'),
-  renditions_to_delete: z.int().describe('Of these, those whose image is deleted.'),
-  deleted_count: z.int().describe('Images; 0 in a dry run.'),
+  renditions_found: z
+    .int()
+    .describe('Renditions older than the cutoff, including those of images that are not deleted.'),
+  renditions_to_delete: z.int().describe('Those of deleted images among `renditions_found`.'),
+  deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
-  deleted_bytes: z.int().describe('Freed; 0 in a dry run.'),
-  bytes_to_delete: z.int().describe('What the images to delete would free, as it was found before.'),
+  deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
+  bytes_to_delete: z.int().describe('Bytes that purging `images_to_delete` frees, calculated in advance.'),
   remaining,
   errors,
 });
 
-/** What a purge of unused images came to. */
+/** Returns the result of a purge of unused images as JSON. */
 export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unusedPurgeSchema> {
   return {
     dry_run: report.dryRun,
@@ -64,11 +66,11 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
     remaining: report.remaining,
     images: report.candidates.map(candidateRecord),
     warnings: [...report.warnings],
-    errors: sentences(report.errors),
+    errors: errorsOrNull(report.errors),
   };
 }
 
-/** What a purge of deleted images came to. */
+/** Returns the result of a purge of deleted images as JSON. */
 export function deletedPurgeRecord(
   report: DeletedPurgeReport,
   days: number,
@@ -86,7 +88,7 @@ export function deletedPurgeRecord(
     deleted_bytes: report.bytes,
     bytes_to_delete: report.bytesToDelete,
     remaining: report.remaining,
-    errors: sentences(report.errors),
+    errors: errorsOrNull(report.errors),
   };
 }
 
@@ -102,6 +104,6 @@ function candidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSch
   };
 }
 
-function sentences(errors: readonly string[]): string[] | null {
+function errorsOrNull(errors: readonly string[]): string[] | null {
   return errors.length === 0 ? null : [...errors];
 }

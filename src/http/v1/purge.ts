@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInAddress } from '../confirm-tokens.ts';
-import { maxDays, tenantField, textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { confirmTokensOf, refuseTokenInUrl } from '../guard/confirm-tokens.ts';
+import { maxDays, tenantField, textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
@@ -13,45 +13,45 @@ import {
   unusedPurgeSchema,
 } from './purge-record.ts';
 
-const dryRun = z.boolean().default(true).describe('`true` only tells what would go.');
+const dryRun = z.boolean().default(true).describe('`true` only lists what would be removed.');
 const confirmToken = textField(1_000).nullish();
 const unusedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run.',
+    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run.',
   ),
-  tenant: tenantField.nullish().describe("One tenant's images only."),
-  min_age_days: z.int().min(0).max(maxDays).default(0).describe('Younger images stay.'),
+  tenant: tenantField.nullish().describe('Only purge images of this tenant.'),
+  min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images in days.'),
 });
 const deletedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`, also as the header `X-Confirm-Token`. Needed unless it is a dry run, once others than this machine reach the server.',
+    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
   ),
   days: z
     .int()
     .min(0)
     .max(maxDays)
     .optional()
-    .describe('Deleted at least this long ago; `PURGE_DAYS` if missing.'),
+    .describe('Minimum days since the deletion; default `PURGE_DAYS`.'),
 });
 
-/** `/v1/purge`: the only calls that remove files. */
+/** Routes that remove images and their files. */
 export const purgeRoutes: Surface = (app, { services, config }) => {
   const tags = ['Purge'];
 
   app.post(
     '/purge',
     {
-      onRequest: refuseTokenInAddress,
+      onRequest: refuseTokenInUrl,
       schema: {
         tags,
-        summary: 'Remove images that nobody uses',
+        summary: 'Purge unused images',
         description:
-          'Images without a reference, with their files: they cannot be restored. Without a body it is a dry run; else it needs the token.',
-        takes: jsonBody(unusedBody),
-        response: answers(
-          { 200: json(unusedPurgeSchema, 'What would go, or went.') },
+          'Removes images without references, with their files. They cannot be restored. Without a body it is a dry run. Anything else requires the confirmation token.',
+        bodies: jsonBody(unusedBody),
+        response: responses(
+          { 200: json(unusedPurgeSchema, 'What was removed, or would be.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -75,15 +75,15 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
   app.post(
     '/purge/deleted',
     {
-      onRequest: refuseTokenInAddress,
+      onRequest: refuseTokenInUrl,
       schema: {
         tags,
-        summary: 'Remove images that were deleted long enough ago',
+        summary: 'Purge deleted images',
         description:
-          'Phase two of deleting. Without a body it is a dry run; else it needs the token, once others than this machine reach the server.',
-        takes: jsonBody(deletedBody),
-        response: answers(
-          { 200: json(deletedPurgeSchema, 'What would go, or went.') },
+          'Removes images that were deleted at least `days` ago, with their files. Without a body it is a dry run. Anything else requires the confirmation token unless only this machine can reach the server.',
+        bodies: jsonBody(deletedBody),
+        response: responses(
+          { 200: json(deletedPurgeSchema, 'What was removed, or would be.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

@@ -1,21 +1,20 @@
 import { z } from 'zod';
-import { newReferenceField, pageFields, pageRequest, referenceField } from '../fields.ts';
-import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
-import { pageRecord, pageSchema } from '../pages.ts';
+import { imageParams, newReferenceField, referenceField } from '../fields/fields.ts';
+import { responses, json } from '../openapi/responses.ts';
+import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 
-/** Entries of a page where the address names no number. */
+/** Default page size. */
 const pageSize = 50;
 
-const referenceParams = imageRef.extend({ ref: referenceField });
-const newReferenceParams = imageRef.extend({ ref: newReferenceField });
+const referenceParams = imageParams.extend({ ref: referenceField });
+const newReferenceParams = imageParams.extend({ ref: newReferenceField });
 const usedBySchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
 const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
 const removedSchema = z.object({ in_use_count: z.int() });
 
-/** `/v1/images/{id}/references`: who uses an image. */
+/** Routes of the references of an image. */
 export const referenceRoutes: Surface = (app, { services: { references } }) => {
   const tags = ['References'];
 
@@ -24,11 +23,11 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     {
       schema: {
         tags,
-        summary: 'Who uses an image',
-        description: 'Names that were given to it, newest first.',
-        params: imageRef,
+        summary: 'List references of an image',
+        description: 'Newest first.',
+        params: imageParams,
         querystring: z.strictObject(pageFields(pageSize)),
-        response: answers(
+        response: responses(
           { 200: json(pageSchema(usedBySchema), 'One page.') },
           'invalid_request',
           'image_not_found',
@@ -37,8 +36,8 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     },
     async (request) => {
       const page = pageRequest(request.query, pageSize);
-      const found = await references.list(principalOf(request), request.params.id, page);
-      return pageRecord(found, page, ({ reference, createdAt }) => ({
+      const result = await references.list(principalOf(request), request.params.id, page);
+      return pageRecord(result, page, ({ reference, createdAt }) => ({
         reference,
         created_at: createdAt.toISOString(),
       }));
@@ -50,11 +49,11 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     {
       schema: {
         tags,
-        summary: 'Say that someone uses an image',
-        description: 'An image in use is not deleted by mistake, and never purged as unused.',
+        summary: 'Add a reference to an image',
+        description: 'An image in use is not deleted without `force`, and not purged as unused.',
         params: newReferenceParams,
-        response: answers(
-          { 200: json(addedSchema, 'It was there already.'), 201: json(addedSchema, 'Added.') },
+        response: responses(
+          { 200: json(addedSchema, 'The reference existed already.'), 201: json(addedSchema, 'Added.') },
           'invalid_request',
           'image_not_found',
         ),
@@ -72,11 +71,11 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     {
       schema: {
         tags,
-        summary: 'Say that someone no longer uses an image',
-        description: 'A reference that is not there is fine.',
+        summary: 'Remove a reference from an image',
+        description: 'Succeeds even if the image does not have the reference.',
         params: referenceParams,
-        response: answers(
-          { 200: json(removedSchema, 'It is not there any more.') },
+        response: responses(
+          { 200: json(removedSchema, 'The image does not have the reference.') },
           'invalid_request',
           'image_not_found',
         ),

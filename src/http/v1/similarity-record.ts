@@ -3,7 +3,7 @@ import type { Image } from '../../model/image.ts';
 import type { Duplicate, SimilarImage } from '../../model/similarity.ts';
 import { duplicateExample, similarExample } from './examples.ts';
 
-const foundImage = z.object({
+const imageSummarySchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
   tenant: z.string(),
@@ -13,43 +13,43 @@ const foundImage = z.object({
   original_height: z.int().nullable(),
   content_hash: z.string().nullable(),
   created_at: z.iso.datetime(),
-  url: z.string().describe('Address of its record.'),
+  url: z.string().describe('Address of the image record.'),
   thumbnail_url: z.string(),
 });
 
 /** Schema of a similar image. */
-export const similarSchema = foundImage
-  .extend({ score: z.number().describe('Cosine of the two descriptors: 0 nothing in common, 1 the same.') })
+export const similarSchema = imageSummarySchema
+  .extend({ score: z.number().describe('Cosine similarity of the two embeddings; 1 means the same.') })
   .meta({ id: 'SimilarImage', examples: [similarExample] });
 
 /** Schema of a duplicate. */
-export const duplicateSchema = foundImage
+export const duplicateSchema = imageSummarySchema
   .extend({
-    kind: z.enum(['exact', 'near']).describe('The same bytes, or nearly the same picture.'),
+    kind: z.enum(['exact', 'near']).describe('`exact`: the same bytes; `near`: nearly the same picture.'),
     distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
     difference: z.number().describe('Mean colour difference (CIE ΔE) of the two pictures.'),
     reason: z.string(),
   })
   .meta({ id: 'Duplicate', examples: [duplicateExample] });
 
-/** Schema of how a search was done. */
+/** Fields that describe how a search was done. */
 export const searchFields = {
-  searched: z.int().describe('Pictures that were compared.'),
-  exact: z.boolean().describe('Whether every picture was compared; an index may leave some out.'),
+  searched: z.int().describe('Number of pictures compared.'),
+  exact: z.boolean().describe('Whether every picture was compared; an approximate index may skip some.'),
 };
 
-/** A similar image, as `/v1` shows it. */
+/** Returns a similar image as JSON of `/v1`. */
 export function similarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
-  return { ...foundRecord(image), score };
+  return { ...imageSummary(image), score };
 }
 
-/** A duplicate, as `/v1` shows it. */
+/** Returns a duplicate as JSON of `/v1`. */
 export function duplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
   const { image, kind, distance, difference, reason } = duplicate;
-  return { ...foundRecord(image), kind, distance, difference, reason };
+  return { ...imageSummary(image), kind, distance, difference, reason };
 }
 
-function foundRecord(image: Image): z.input<typeof foundImage> {
+function imageSummary(image: Image): z.input<typeof imageSummarySchema> {
   return {
     id: image.id,
     uuid: image.uuid,

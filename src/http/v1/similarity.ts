@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
-import { tenantField } from '../fields.ts';
-import { imageRef } from '../image-ref.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { imageParams, similarityFields, similarityOptions, tenantFormField } from '../fields/fields.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
-import { similarityFields, similarityOptions } from '../similarity-options.ts';
 import type { Surface } from '../surface.ts';
 import {
   duplicateRecord,
@@ -16,33 +14,33 @@ import {
 } from './similarity-record.ts';
 
 const similarityQuery = z.strictObject(similarityFields);
-const similarAnswer = z.object({
+const similarResponse = z.object({
   query: z.object({ id: z.int(), uuid: z.uuid(), limit: z.int(), threshold: z.number() }),
   similar: z.array(similarSchema).describe('Best first.'),
   ...searchFields,
 });
-const duplicatesAnswer = z.object({ id: z.int(), uuid: z.uuid(), duplicates: z.array(duplicateSchema) });
-const searchAnswer = z.object({
-  near_duplicates: z.array(duplicateSchema).describe('Exact copies and near-duplicates, nearest first.'),
+const duplicatesResponse = z.object({ id: z.int(), uuid: z.uuid(), duplicates: z.array(duplicateSchema) });
+const searchResponse = z.object({
+  near_duplicates: z.array(duplicateSchema).describe('Exact copies and near-duplicates, closest first.'),
   similar: z.array(similarSchema).describe('Best first.'),
   ...searchFields,
 });
 const tags = ['Similarity'];
 
-/** Images that look alike. */
+/** Routes that find similar images and duplicates. */
 export const similarityRoutes: Surface = (app, { services, receiveUploadForm, config }) => {
   app.get(
     '/images/:id/similar',
     {
       schema: {
         tags,
-        summary: 'Images of the same tenant that look similar',
+        summary: 'Find similar images',
         description:
-          'Compares descriptors of colour, shape and texture, best first. Scores put images in an order; they are no measure of their own.',
-        params: imageRef,
+          'Compares embeddings of colour, shape and texture within the tenant, best match first. Scores rank images; they have no absolute meaning.',
+        params: imageParams,
         querystring: similarityQuery,
-        response: answers(
-          { 200: json(similarAnswer, 'Without the image itself and its exact copies.') },
+        response: responses(
+          { 200: json(similarResponse, 'Similar images, without the image itself and its exact copies.') },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',
@@ -67,12 +65,12 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
     {
       schema: {
         tags,
-        summary: 'Exact copies and near-duplicates of an image',
+        summary: 'Find duplicates of an image',
         description:
-          'Exact copies have the same bytes. Near-duplicates show the same picture, saved again with another size, quality or format.',
-        params: imageRef,
-        response: answers(
-          { 200: json(duplicatesAnswer, 'Each with its distance and the reason.') },
+          'Exact copies have the same bytes. Near-duplicates are the same picture in another size, quality or format.',
+        params: imageParams,
+        response: responses(
+          { 200: json(duplicatesResponse, 'Duplicates with their distance and the reason.') },
           'invalid_request',
           'image_not_found',
         ),
@@ -90,13 +88,13 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
     {
       schema: {
         tags,
-        summary: 'Search by a picture that is not kept',
+        summary: 'Search by picture',
         description:
-          'Looks among the images of one tenant: for copies, near-duplicates, and what looks similar.',
+          'Finds exact copies, near-duplicates and similar images of one tenant. The uploaded picture is not stored.',
         querystring: similarityQuery,
-        takes: pictureForm({ tenant: tenantField.optional() }),
-        response: answers(
-          { 200: json(searchAnswer, 'What the tenant has that looks like it.') },
+        bodies: pictureForm({ tenant: tenantFormField }),
+        response: responses(
+          { 200: json(searchResponse, 'Duplicates and similar images.') },
           'invalid_request',
           'invalid_tenant',
           'tenant_not_found',
@@ -109,8 +107,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant') ?? defaultTenant;
       const principal = principalOf(request);
-      const found = await services.searchByPicture(principal, tenantName, file, options);
-      const { duplicates, similar, searched, exact } = found;
+      const result = await services.searchByPicture(principal, tenantName, file, options);
+      const { duplicates, similar, searched, exact } = result;
       return {
         near_duplicates: duplicates.map(duplicateRecord),
         similar: similar.map(similarRecord),

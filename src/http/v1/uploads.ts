@@ -3,13 +3,13 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
 import { defaultTenant, tenantName } from '../../model/tenant.ts';
 import type { Ingested } from '../../services/ingest-upload.ts';
-import { newReferenceField, tenantField, textField } from '../fields.ts';
-import { readJsonBody } from '../json-body.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { newReferenceField, tenantFormField, textField } from '../fields/fields.ts';
+import { readJsonBody } from '../bodies/json-body.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface, SurfaceParts } from '../surface.ts';
-import { bodyTypeOf } from '../unsupported-body.ts';
+import { bodyTypeOf } from '../bodies/body-type.ts';
 import { imageRecord, imageSchema } from './image-record.ts';
 import { uploadFields } from './presigned-uploads.ts';
 
@@ -17,42 +17,47 @@ const uploadQuery = z.strictObject({
   mode: z
     .enum(['inline', 'queued'])
     .default('inline')
-    .describe('`inline` answers when the renditions are there, `queued` at once. Uploads only.'),
+    .describe(
+      '`inline` responds once the renditions are made, `queued` immediately. Applies to uploads only.',
+    ),
 });
 
-/** Longest URL that is looked at; servers take less. */
-const longestUrl = 8_192;
+/** Longest URL that is accepted; the fetcher allows less. */
+const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
-  url: textField(longestUrl).describe('Where the picture is: `http` or `https`.'),
+  url: textField(maxUrlLength).describe('`http` or `https` URL of the picture.'),
   tenant: z.string().default(defaultTenant).meta({
     pattern: tenantName.source,
-    description: 'Name of the tenant; `default` if it is missing.',
+    description: 'Name of the tenant.',
   }),
   reference: newReferenceField.optional(),
 });
 
-const sentBody = z.strictObject({
-  upload: z.uuid().describe('`id` of an answer of `POST /v1/uploads`, once the file is there.'),
+const presignedBody = z.strictObject({
+  upload: z.uuid().describe('`id` from `POST /v1/uploads`, once the file is in the store.'),
   ...uploadFields,
 });
 
 type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
-/** `POST /v1/images`: a picture as a file, by its URL, or one that was sent to the store. */
+/** Route that adds an image: from a file, a URL or a presigned upload. */
 export const uploadRoutes: Surface = (app, parts) => {
   const schema = {
     tags: ['Images'],
-    summary: 'Add an image: upload a file, import a URL, or take in a presigned upload',
+    summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      'Safe to repeat: the same bytes of the same tenant are one image, and a URL that was imported before leads to its image (`DUPLICATE_HANDLING`).',
+      'Safe to repeat: uploading the same bytes again returns the existing image of the tenant, and so does importing the same URL (see `DUPLICATE_HANDLING`).',
     querystring: uploadQuery,
-    takes: { ...pictureForm({ tenant: tenantField.optional() }), ...jsonBody(z.union([urlBody, sentBody])) },
-    response: answers(
+    bodies: {
+      ...pictureForm({ tenant: tenantFormField }),
+      ...jsonBody(z.union([urlBody, presignedBody])),
+    },
+    response: responses(
       {
-        200: json(imageSchema, 'Known: the tenant has this content or URL already.'),
-        201: json(imageSchema, 'A new image; its renditions are there.'),
-        202: json(imageSchema, 'Taken in; a worker goes on with it.'),
+        200: json(imageSchema, 'The tenant already has this content or URL.'),
+        201: json(imageSchema, 'New image with its renditions.'),
+        202: json(imageSchema, 'Accepted; a worker will process the image.'),
       },
       'invalid_request',
       'invalid_tenant',
@@ -89,18 +94,18 @@ async function upload(
   return sendIngested(reply, { outcome, image });
 }
 
-/** The two JSON bodies have different fields; which is meant is told by the one that only uploads have. */
+/** The field `upload` distinguishes the two JSON bodies. */
 function addByJson(parts: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
   const { body } = request;
-  const isSent = typeof body === 'object' && body !== null && 'upload' in body;
-  return isSent ? takeInUpload(parts, request, reply) : importUrl(parts, request, reply);
+  const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
+  return isPresigned ? addPresigned(parts, request, reply) : importUrl(parts, request, reply);
 }
 
-async function takeInUpload({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
-  const { upload: id, tenant, filename } = readJsonBody(request, sentBody);
+async function addPresigned({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+  const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
-  const sent = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.takeInUpload(principalOf(request), sent));
+  const upload = { id, tenantName: tenant, filename, mode };
+  return sendIngested(reply, await services.takeInUpload(principalOf(request), upload));
 }
 
 async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
@@ -114,8 +119,8 @@ async function importUrl({ services }: SurfaceParts, request: PictureRequest, re
 }
 
 function sendIngested(reply: FastifyReply, { outcome, image }: Pick<Ingested, 'outcome' | 'image'>) {
-  const made = image.status === 'completed' ? 201 : 202;
-  return sendImage(reply, outcome === 'known' ? 200 : made, image);
+  const newStatus = image.status === 'completed' ? 201 : 202;
+  return sendImage(reply, outcome === 'known' ? 200 : newStatus, image);
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {

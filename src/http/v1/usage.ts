@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { OverallUsage, TenantUsage } from '../../model/usage.ts';
-import { answers, json } from '../openapi/answers.ts';
+import { responses, json } from '../openapi/responses.ts';
 import { principalOf } from '../principal.ts';
 import type { Surface } from '../surface.ts';
 import { tenantUsage } from '../tenant-usage.ts';
 import { usageExample } from './examples.ts';
 
-/** Images by status. */
+/** Schema of image counts by status. */
 export const statusCounts = z.object({
   pending: z.int(),
   processing: z.int(),
@@ -16,7 +16,7 @@ export const statusCounts = z.object({
 const usageSchema = z.object({
   images: z.int(),
   renditions: z.int(),
-  original_bytes: z.int().describe('A file that several images share counts once.'),
+  original_bytes: z.int().describe('Files shared by several images count once.'),
   rendition_bytes: z.int(),
   total_bytes: z.int(),
   bytes_per_preset: z.record(z.string(), z.int()),
@@ -27,7 +27,7 @@ const tenantUsageSchema = z
   .extend(usageSchema.shape)
   .meta({ id: 'TenantUsage', examples: [usageExample] });
 
-/** `/v1/usage`: what tenants use. */
+/** Routes of storage usage by tenant. */
 export const usageRoutes: Surface = (app, { services: { usage } }) => {
   const tags = ['Usage'];
 
@@ -36,13 +36,13 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
     {
       schema: {
         tags,
-        summary: 'What all tenants use',
-        description: 'Deleted images do not count.',
-        response: answers(
+        summary: 'Get usage of all tenants',
+        description: 'Deleted images are not counted.',
+        response: responses(
           {
             200: json(
               z.object({ totals: usageSchema, tenants: z.array(tenantUsageSchema) }),
-              'All together, and each.',
+              'Totals, and usage by tenant.',
             ),
           },
           'invalid_request',
@@ -61,11 +61,11 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
     {
       schema: {
         tags,
-        summary: 'What a tenant uses',
-        description: 'Its images, renditions and bytes. Deleted images do not count.',
+        summary: 'Get usage of a tenant',
+        description: 'Counts its images, renditions and bytes. Deleted images are not counted.',
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
-        response: answers(
-          { 200: json(tenantUsageSchema, 'Its usage.') },
+        response: responses(
+          { 200: json(tenantUsageSchema, 'Usage of the tenant.') },
           'invalid_request',
           'tenant_not_found',
         ),
@@ -80,7 +80,7 @@ function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema
   return { tenant: usage.tenant, tenant_id: usage.tenantId, ...usageRecord(usage) };
 }
 
-/** Usage, as `/v1` shows it. */
+/** Returns usage as JSON of `/v1`. */
 export function usageRecord(usage: TenantUsage | OverallUsage): z.input<typeof usageSchema> {
   const { images, renditions, originalBytes, renditionBytes, bytesByPreset, imagesByStatus } = usage;
   return {

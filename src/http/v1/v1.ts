@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { refuseUndeclaredBodies } from '../bodies/body-type.ts';
 import type { Surface } from '../surface.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
@@ -28,14 +29,15 @@ const routes: readonly Surface[] = [
   operationRoutes,
 ];
 
-/** What an address takes that names no keys. */
+/** Query of routes without parameters. */
 const noQuery = z.strictObject({});
 
 /**
- * The product's own surface, without its prefix `/v1`. A key that nobody knows is refused everywhere, so that a misspelled
- * one is not taken for its default; only renditions, read far more often than all else, look at theirs by themselves.
+ * The API of the product, mounted at `/v1`. Undeclared bodies and unknown query parameters are refused, so that a misspelled
+ * parameter does not silently get its default. Renditions, the hottest route, parse their query themselves.
  */
 export const v1: Surface = (app, parts) => {
+  refuseUndeclaredBodies(app);
   app.addHook('onRoute', (route) => {
     if (route.schema?.documented?.querystring) return;
     route.schema = { querystring: noQuery, ...route.schema };

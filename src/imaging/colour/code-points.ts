@@ -71,7 +71,7 @@ const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [15, bt2020Curve],
 ]);
 
-/** Transfer characteristics and primaries without a rendering to sRGB here, by name. */
+/** Transfer characteristics that cannot be converted to sRGB here. */
 const unsupportedCurves: Readonly<Record<number, string>> = {
   9: 'a logarithmic transfer curve',
   10: 'a logarithmic transfer curve',
@@ -80,12 +80,12 @@ const unsupportedCurves: Readonly<Record<number, string>> = {
   18: 'high dynamic range (HLG, ARIB STD-B67)',
 };
 
-/** Primaries and curve of two code points, or the unsupported property as a noun. */
+/** Primaries and curve of two code points, or a noun for the unsupported property. */
 export type CodePointMeaning =
   | { readonly primaries: Chromaticities; readonly curve: TransferCurve }
   | { readonly unsupported: string };
 
-/** Interprets code points; unspecified and reserved values count as sRGB. */
+/** Interprets code points. Unspecified and reserved values count as sRGB. */
 export function meaningOf(primariesCode: number, transferCode: number): CodePointMeaning {
   const unsupported = unsupportedCurves[transferCode];
   if (unsupported !== undefined) return { unsupported };
@@ -96,12 +96,12 @@ export function meaningOf(primariesCode: number, transferCode: number): CodePoin
   };
 }
 
-/** A pure power curve. */
+/** Returns a pure power curve. */
 export function gammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 
-/** Whether primaries are those of sRGB, allowing for rounding in the file. */
+/** Returns whether primaries are those of sRGB, allowing for rounding in the file. */
 export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   return (['white', 'red', 'green', 'blue'] as const).every((name) =>
     chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),

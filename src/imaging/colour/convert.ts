@@ -1,9 +1,8 @@
-import { sharp } from '../native-library.ts';
-import type { Pixels } from '../pixels.ts';
-import { writePlainTiff } from '../plain-tiff.ts';
-import { readSamples, type Samples } from '../samples.ts';
+import { sharp } from '../decoding/native-library.ts';
+import type { Pixels } from '../decoding/pixels.ts';
+import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
 
-/** Test colours that show whether a profile changes anything: corners, greys and muted colours. */
+/** Colours to test whether a profile changes anything: corners, greys and muted colours. */
 const testColours = Uint8Array.from(
   [0, 51, 128, 204, 255].flatMap((red) =>
     [0, 77, 128, 230, 255].flatMap((green) => [0, 64, 128, 179, 255].flatMap((blue) => [red, green, blue])),
@@ -11,8 +10,8 @@ const testColours = Uint8Array.from(
 );
 
 /**
- * Whether an RGB profile changes any colour. If not, it is sRGB or broken: the image library ignores such profiles, but
- * only when converting 8 bits. For 16 bits it would replace a broken profile with Display P3.
+ * Returns whether an RGB profile changes any colour. If not, it is sRGB or broken. The image library ignores such a
+ * profile only when converting 8 bits; for 16 bits, it would replace a broken profile with Display P3.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
@@ -22,23 +21,21 @@ export async function changesColours(profile: Uint8Array): Promise<boolean> {
 }
 
 /**
- * Converts grey or RGB samples, described by `profile`, to opaque 8-bit sRGB on white. For 16-bit RGB samples,
- * `changesColours` must have checked the profile.
+ * Converts grey or RGB samples with `profile` to opaque 8-bit sRGB on white. For 16-bit RGB samples, the caller has
+ * checked the profile with `changesColours`.
  */
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
   const isDeep = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // The profile is set as the output profile: with an input profile, the image library would convert 16 bits to Display
-  // P3, clip there, and leave 16-bit grey unchanged.
+  // Ignores the embedded profile at input: the image library would convert 16 bits to Display P3, clip there, and leave
+  // 16-bit grey unchanged. The conversion at output is correct.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = isDeep ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
   return layOnWhite(await readSamples(image, space, isDeep ? 16 : 8));
 }
 
-/**
- * Converts samples that are already sRGB (or grey with its curve), with or without alpha, to opaque pixels on white.
- */
+/** Flattens samples that are already sRGB (or grey with its curve), with or without alpha, onto white. */
 export function layOnWhite({ width, height, channels, data }: Samples): Pixels {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;

@@ -6,22 +6,23 @@ import { isIccProfile, writeRgbProfile } from './icc-profile.ts';
 
 /** The colour information of a file. */
 export type FileColour =
-  /** sRGB, or unspecified. An embedded profile, if any, is ignored. */
+  /** sRGB or unspecified. An embedded profile, if any, is ignored. */
   | { readonly is: 'srgb'; readonly isNarrowRange?: boolean }
   /** An ICC profile in the file. */
   | { readonly is: 'embedded'; readonly profile: Uint8Array }
-  /** Values in the file; `profile` is equivalent. */
+  /** Primaries and curve in the file; `profile` is equivalent. */
   | { readonly is: 'named'; readonly profile: Uint8Array; readonly isNarrowRange?: boolean };
 
 /** Encoding exponents beyond these are implausible. */
 const [minGamma, maxGamma] = [0.1, 10];
 
-/** The gamma that sRGB files declare for readers that do not support the sRGB chunk. */
+/** The gamma in sRGB files, for readers that do not support the sRGB chunk. */
 const gammaOfSrgb = 0.45455;
 
 /**
- * Colours of a PNG. The first valid one applies: cICP, iCCP, sRGB, gAMA with cHRM (PNG, third edition, 4.3 and 13.1). A
- * gAMA of 1/2.2 with the sRGB primaries, or without cHRM, means sRGB: the specification requires it for sRGB files.
+ * Returns the colours of a PNG, from the first valid chunk of cICP, iCCP, sRGB, and gAMA with cHRM (PNG, third edition,
+ * 4.3 and 13.1). A gAMA of 1/2.2 with the sRGB primaries or without cHRM means sRGB: the specification requires it in
+ * sRGB files.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function pngColour(png: PngStructure): FileColour {
@@ -42,15 +43,15 @@ export function pngColour(png: PngStructure): FileColour {
 }
 
 /**
- * Colours of an AVIF's primary picture: an ICC profile before code points, and sRGB without either (MIAF, ISO/IEC
+ * Returns the colours of an AVIF's primary picture: an ICC profile, else code points, else sRGB (MIAF, ISO/IEC
  * 23000-22, 7.3.6.4). The decoder has already applied matrix and range.
  * @throws AppError `picture_unsupported` for high dynamic range.
  */
 export function avifColour(bytes: Uint8Array, avif: IsobmffStructure): FileColour {
   const boxes = avif.items.get(avif.primaryItem ?? -1)?.properties ?? [];
-  const profile = boxes.map((box) => profileOfColr(bytes, box)).find((found) => found !== undefined);
+  const profile = boxes.map((box) => profileOfColr(bytes, box)).find((candidate) => candidate !== undefined);
   if (profile !== undefined && isIccProfile(profile)) return { is: 'embedded', profile };
-  const codePoints = boxes.map((box) => nclxOf(bytes, box)).find((found) => found !== undefined);
+  const codePoints = boxes.map((box) => nclxOf(bytes, box)).find((candidate) => candidate !== undefined);
   return codePoints === undefined
     ? { is: 'srgb' }
     : codePointColour({ ...codePoints, isFullRange: true }, 'AVIF');

@@ -5,8 +5,8 @@ import { adaptation, apply, d50, invert, type Matrix, multiply, type Triple } fr
 const headerBytes = 128;
 
 /**
- * Linear RGB of primaries → XYZ under D50; `undefined` for degenerate chromaticities. Source: Lindbloom, "RGB/XYZ
- * Matrices".
+ * Returns the matrix from linear RGB to XYZ under D50; `undefined` for degenerate chromaticities. Source: Lindbloom,
+ * "RGB/XYZ Matrices".
  */
 export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
   const [w, r, g, b] = [xyzOf(white), xyzOf(red), xyzOf(green), xyzOf(blue)];
@@ -19,14 +19,14 @@ export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | 
   return multiply(adapt, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
-/** XYZ with Y = 1. */
+/** Returns XYZ with Y = 1. */
 function xyzOf([x, y]: readonly [number, number]): Triple | undefined {
   return y > 0 ? [x / y, 1, (1 - x - y) / y] : undefined;
 }
 
 /**
- * An ICC profile (version 4, matrix and curves) of an RGB space, for the image library's colour management. `undefined`
- * for degenerate chromaticities.
+ * Writes an ICC profile (version 4, matrix and curves) of an RGB space, for the image library's colour management.
+ * `undefined` for degenerate chromaticities.
  */
 export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
   const matrix = rgbToXyz(chromaticities);
@@ -46,7 +46,9 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/** Whether bytes have the header and the tag table of an ICC profile. Invalid ones are ignored, as in browsers. */
+/**
+ * Returns whether bytes have the header and tag table of an ICC profile. Invalid profiles are ignored, as in browsers.
+ */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -56,7 +58,7 @@ export function isIccProfile(bytes: Uint8Array): boolean {
   return tags > 0 && headerBytes + 4 + tags * 12 <= bytes.length;
 }
 
-/** The colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
+/** Returns the colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
 export function spaceOfProfile(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(16, 20));
 }
@@ -96,14 +98,14 @@ function xyz(value: Triple): Buffer {
   return Buffer.concat(value.map(fixed));
 }
 
-/** s15Fixed16Number. */
+/** Encodes an s15Fixed16Number. */
 function fixed(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, Math.round(value * 65_536))));
   return bytes;
 }
 
-/** multiLocalizedUnicodeType with one English text, padded to four bytes. */
+/** Encodes a multiLocalizedUnicodeType with one English text, padded to four bytes. */
 function textTag(text: string): Buffer {
   const body = Buffer.from(text, 'utf16le').swap16();
   const head = Buffer.alloc(28);

@@ -1,16 +1,16 @@
-import type { Pixels } from '../pixels.ts';
-import type { Samples } from '../samples.ts';
-import type { TiffLayout } from '../tiff-layout.ts';
+import type { Pixels } from '../decoding/pixels.ts';
+import type { Samples } from '../decoding/samples.ts';
+import type { TiffLayout } from '../containers/tiff-layout.ts';
 import { srgbPrimaries } from './code-points.ts';
 import { rgbToXyz } from './icc-profile.ts';
 import { apply, d50, invert } from './matrix.ts';
 
-/** Values of L*, a* or b* for the smallest and the largest sample value. */
+/** The values of L*, a* or b* at the smallest and the largest sample value. */
 type Range = readonly [from: number, to: number];
 
 /**
- * Ranges of the encodings: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC L*a*b*; TIFF-FX
- * (RFC 3949, 7.2.1) for ITU L*a*b*.
+ * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC
+ * L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
 function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {
@@ -27,8 +27,7 @@ function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range]
 }
 
 /**
- * Makes a* and b* of CIE L*a*b*, which are signed, unsigned: resizing the raw samples would treat -1 as larger than 1.
- * Changes the samples.
+ * Converts a* and b* from signed to unsigned, in place: resizing the raw samples would treat -1 as larger than 1.
  */
 export function offsetChroma({ data, channels }: Samples): void {
   const sign = data instanceof Uint16Array ? 0x8000 : 0x80;
@@ -64,12 +63,12 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
 
 type Decode = (value: number) => number;
 
-/** CIE 15:2004, 8.2.1, inverted. */
+/** Inverse of the curve in CIE 15:2004, 8.2.1. */
 function inverseCurve(value: number): number {
   return value > 6 / 29 ? value ** 3 : (value - 16 / 116) * (3 * (6 / 29) ** 2);
 }
 
-/** IEC 61966-2-1, clipped. */
+/** Transfer curve of IEC 61966-2-1, clipped to 0–1. */
 function encode(linear: number): number {
   if (linear <= 0) return 0;
   if (linear >= 1) return 1;

@@ -9,19 +9,19 @@ export const d50: Triple = [0.9642, 1, 0.8249];
 
 const bradford: Matrix = [0.8951, 0.2664, -0.1614, -0.7502, 1.7135, 0.0367, 0.0389, -0.0685, 1.0296];
 
-/** The product a · b. */
+/** Returns the product a · b. */
 export function multiply(a: Matrix, b: Matrix): Matrix {
   const cell = (row: number, column: number) =>
     [0, 1, 2].reduce((sum, k) => sum + (a[row * 3 + k] ?? 0) * (b[k * 3 + column] ?? 0), 0);
   return Array.from({ length: 9 }, (_, n) => cell(Math.floor(n / 3), n % 3)) as unknown as Matrix;
 }
 
-/** The product of a matrix and a column. */
+/** Returns the product of a matrix and a column vector. */
 export function apply(m: Matrix, [x, y, z]: Triple): Triple {
   return [m[0] * x + m[1] * y + m[2] * z, m[3] * x + m[4] * y + m[5] * z, m[6] * x + m[7] * y + m[8] * z];
 }
 
-/** The inverse; `undefined` for a singular matrix. */
+/** Returns the inverse; `undefined` for a singular matrix. */
 export function invert(m: Matrix): Matrix | undefined {
   const [a, b, c, d, e, f, g, h, i] = m;
   const cofactors = [
@@ -40,7 +40,7 @@ export function invert(m: Matrix): Matrix | undefined {
   return cofactors.map((value) => value / determinant) as unknown as Matrix;
 }
 
-/** Adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
+/** Returns the matrix that adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
 export function adaptation(from: Triple, to: Triple): Matrix | undefined {
   const inverse = invert(bradford);
   const [source, target] = [apply(bradford, from), apply(bradford, to)];

@@ -1,21 +1,21 @@
-/** One image block of a GIF. */
+/** An image block of a GIF. */
 export interface GifFrame {
-  /** Offset of its descriptor. */
+  /** Offset of the image descriptor. */
   readonly start: number;
   /** Position on the logical screen. */
   readonly left: number;
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  /** Offset of its LZW minimum code size; the data blocks follow. */
+  /** Offset of the LZW minimum code size, which the data blocks follow. */
   readonly dataStart: number;
-  /** End of its last block; the end of the file if truncated. */
+  /** End of the last data block; the end of the file if truncated. */
   readonly end: number;
-  /** Whether the file contains its data up to the terminating block. */
+  /** Whether the file contains the data up to the terminating block. */
   readonly isWhole: boolean;
 }
 
-/** The blocks of a GIF, as far as the file goes. */
+/** The structure of a GIF, up to the end of a truncated file. */
 export interface GifStructure {
   /** Size of the logical screen. */
   readonly width: number;
@@ -35,8 +35,8 @@ const screenBytes = 13;
 const descriptorBytes = 10;
 
 /**
- * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass; `undefined` if there is no logical screen. A byte that
- * begins no block ends the picture, as in browsers.
+ * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. A byte that does not start a block ends the picture, as
+ * in browsers. `undefined` if there is no logical screen.
  */
 export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
@@ -45,11 +45,11 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
   let first: GifFrame | undefined;
   let last: GifFrame | undefined;
   let at = screenBytes + tableBytes(bytes[10] ?? 0);
-  let isInside = at > bytes.length;
+  let endsInsideBlock = at > bytes.length;
   while (at < bytes.length) {
     if (bytes[at] === imageSeparator) {
       if (at + descriptorBytes >= bytes.length) {
-        isInside = true;
+        endsInsideBlock = true;
         break;
       }
       last = readFrame(view, at);
@@ -60,24 +60,24 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
     } else if (bytes[at] === extensionIntroducer) {
       const blocks = skipBlocks(bytes, at + 2);
       at = blocks.end;
-      isInside = !blocks.isWhole;
+      endsInsideBlock = !blocks.isWhole;
     } else break;
   }
   const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-  return { ...size, frames, first, last, hasTrailer: bytes[at] === trailer, endsInsideBlock: isInside };
+  return { ...size, frames, first, last, hasTrailer: bytes[at] === trailer, endsInsideBlock };
 }
 
-/** The file up to the end of its first frame, with a trailer. */
+/** Returns the file up to the end of its first frame, with a trailer. */
 export function gifOfFirstFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
   return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
 }
 
-/** Whether the bytes begin with the signature of a GIF. */
+/** Returns whether the bytes start with the signature of a GIF. */
 export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
 }
 
-/** A copy of a GIF whose screen is exactly one of its frames. */
+/** Returns a copy of a GIF whose screen is exactly one of its frames. */
 export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
   const copy = Buffer.from(bytes);
   copy.writeUInt16LE(width, 6);
@@ -86,7 +86,7 @@ export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame
   return copy;
 }
 
-/** Bytes of the colour table that the flags of a screen or an image declare. */
+/** Returns the length of the colour table that the flags of a screen or an image declare. */
 function tableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
 }
@@ -118,13 +118,13 @@ function skipBlocks(bytes: Uint8Array, start: number): { readonly end: number; r
 }
 
 /**
- * Whether the LZW data of a frame yields all of its pixels, without decoding them: a frame whose last block is
- * truncated may still be complete. `corrupt` if the data is inconsistent before that.
+ * Checks, without decoding pixels, whether the LZW data of a frame yields all of them: a frame whose last block is
+ * truncated may still be complete. Returns `corrupt` if the data is inconsistent before that.
  */
 export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'short' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
   if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'short';
-  const wanted = frame.width * frame.height;
+  const required = frame.width * frame.height;
   const clear = 2 ** codeBits;
   const lengths = new Uint32Array(4096).fill(1, 0, clear);
   const nextCode = codeReader(bytes, frame.dataStart + 1, frame.end);
@@ -132,7 +132,7 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
   let size = codeBits + 1;
   let previous = 0;
   let pixels = 0;
-  while (pixels < wanted) {
+  while (pixels < required) {
     const code = nextCode(size);
     if (code === undefined || code === clear + 1) return 'short';
     if (code > known) return 'corrupt';
@@ -142,7 +142,7 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
       previous = 0;
       continue;
     }
-    // `previous` is the length of the previous string; the first code after a clear adds no table entry.
+    // `previous` is the length of the previous string. The first code after a clear adds no table entry.
     if (previous > 0 && known < 4096) {
       lengths[known] = previous + 1;
       known++;
@@ -154,27 +154,27 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
   return 'complete';
 }
 
-/** Reads codes of variable size from a chain of data blocks, lowest bits first. */
+/** Returns a function that reads codes of variable size from a chain of data blocks, lowest bits first. */
 function codeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
   let at = start;
-  let left = 0;
-  let held = 0;
+  let bytesLeft = 0;
+  let buffer = 0;
   let bits = 0;
   return (size) => {
     while (bits < size) {
-      if (left === 0) {
-        left = at < end ? (bytes[at] ?? 0) : 0;
+      if (bytesLeft === 0) {
+        bytesLeft = at < end ? (bytes[at] ?? 0) : 0;
         at++;
-        if (left === 0) return undefined;
+        if (bytesLeft === 0) return undefined;
       }
       if (at >= end) return undefined;
-      held |= (bytes[at] ?? 0) << bits;
+      buffer |= (bytes[at] ?? 0) << bits;
       bits += 8;
       at++;
-      left--;
+      bytesLeft--;
     }
-    const code = held & (2 ** size - 1);
-    held >>>= size;
+    const code = buffer & (2 ** size - 1);
+    buffer >>>= size;
     bits -= size;
     return code;
   };

@@ -1,6 +1,6 @@
 import type { CodePoints } from './png.ts';
 
-/** One box of an ISO base media file (HEIF, AVIF, MP4). Its payload is `bytes.subarray(start, end)`. */
+/** A box of an ISO base media file (HEIF, AVIF, MP4). Its payload is `bytes.subarray(start, end)`. */
 export interface Box {
   readonly type: string;
   readonly start: number;
@@ -10,7 +10,7 @@ export interface Box {
   readonly isWhole: boolean;
 }
 
-/** A reference from one item to others: `auxl` from an alpha picture, `prem` from a picture premultiplied by it … */
+/** A reference from an item to others: `auxl` from an alpha picture, `prem` from a premultiplied picture … */
 export interface ItemReference {
   readonly type: string;
   readonly from: number;
@@ -40,13 +40,13 @@ export interface IsobmffStructure {
   readonly references: readonly ItemReference[];
 }
 
-/** Parser limits, far beyond real pictures: a grid of 256 tiles has some 260 items with 5 properties each. */
+/** Parser limits. Real pictures are far below: a grid of 256 tiles has some 260 items with 5 properties each. */
 const maxBoxes = 16_384;
 const maxItems = 16_384;
 
 /**
- * The boxes between two offsets, one level only. Callers descend explicitly, so that no file controls the recursion
- * depth.
+ * Returns the boxes between two offsets, one level only. Callers descend explicitly, so that no file controls the
+ * recursion depth.
  */
 export function boxesIn(bytes: Uint8Array, start: number, end: number): Box[] {
   const view = viewOf(bytes);
@@ -71,7 +71,7 @@ export function boxesIn(bytes: Uint8Array, start: number, end: number): Box[] {
   return boxes;
 }
 
-/** Reads brands, movie and items; `undefined` if the file does not begin with `ftyp`. */
+/** Parses brands, movie and items; `undefined` if the file does not start with `ftyp`. */
 export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
   if (bytes.length < 16 || textAt(bytes, 4) !== 'ftyp') return undefined;
   const boxes = boxesIn(bytes, 0, bytes.length);
@@ -90,7 +90,7 @@ export function readIsobmff(bytes: Uint8Array): IsobmffStructure | undefined {
 
 const noItems = { primaryItem: undefined, items: new Map<number, Item>(), references: [] };
 
-/** Major brand, then (after the minor version) the compatible ones. */
+/** Returns the major brand and, after the minor version, the compatible brands. */
 function brandsOf(bytes: Uint8Array, { start, end }: Box): string[] {
   const brands = end - start >= 4 ? [textAt(bytes, start)] : [];
   for (let at = start + 8; at + 4 <= end && brands.length < 256; at += 4) brands.push(textAt(bytes, at));
@@ -114,7 +114,7 @@ function readMeta(
   };
 }
 
-/** Version of a full box, and a reader for its fields. */
+/** Returns the version and the flags of a full box, and a reader for its fields. */
 function openFullBox(
   bytes: Uint8Array,
   { start, end }: Box,
@@ -149,7 +149,7 @@ function itemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, string>
   return types;
 }
 
-/** `ipco` lists the properties, `ipma` gives the (1-based) indexes of those of an item. */
+/** `ipco` lists all properties; `ipma` lists the 1-based indexes of each item's properties. */
 function itemProperties(bytes: Uint8Array, box: Box | undefined): Map<number, Box[]> {
   const byItem = new Map<number, Box[]>();
   if (box === undefined) return byItem;
@@ -189,14 +189,14 @@ function itemReferences(bytes: Uint8Array, box: Box | undefined): ItemReference[
   });
 }
 
-/** A range of a file that belongs to an item. */
+/** A range of the file that contains data of an item. */
 export interface ItemExtent {
   readonly start: number;
   readonly length: number;
 }
 
 /**
- * Locations of item data (`iloc`), except for items whose data is inside the meta box.
+ * Returns the locations of item data (`iloc`), except for items whose data is inside the meta box.
  * Source: ISO/IEC 14496-12, 8.11.3.
  */
 export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExtent[] {
@@ -214,8 +214,8 @@ export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExte
     const method = version > 0 ? fields.uint(2) & 15 : 0;
     fields.uint(2);
     const base = fields.long(baseBytes);
-    const held = fields.uint(2);
-    for (let k = 0; k < held && extents.length < maxItems && !fields.isExhausted(); k++) {
+    const extentCount = fields.uint(2);
+    for (let k = 0; k < extentCount && extents.length < maxItems && !fields.isExhausted(); k++) {
       fields.long(indexBytes);
       const start = base + fields.long(offsetBytes);
       const length = fields.long(lengthBytes);
@@ -225,7 +225,7 @@ export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExte
   return extents;
 }
 
-/** The code points of a `colr` box of type `nclx`. */
+/** Returns the code points of a `colr` box of type `nclx`. */
 export function nclxOf(bytes: Uint8Array, box: Box): CodePoints | undefined {
   if (box.type !== 'colr' || box.end - box.start < 11 || textAt(bytes, box.start) !== 'nclx') {
     return undefined;
@@ -239,27 +239,27 @@ export function nclxOf(bytes: Uint8Array, box: Box): CodePoints | undefined {
   };
 }
 
-/** The ICC profile of a `colr` box of type `prof` or `rICC`. */
+/** Returns the ICC profile of a `colr` box of type `prof` or `rICC`. */
 export function profileOfColr(bytes: Uint8Array, box: Box): Uint8Array | undefined {
   if (box.type !== 'colr' || box.end - box.start < 4) return undefined;
   const kind = textAt(bytes, box.start);
   return kind === 'prof' || kind === 'rICC' ? bytes.subarray(box.start + 4, box.end) : undefined;
 }
 
-/** Width and height of an `ispe` box. */
+/** Returns the width and height of an `ispe` box. */
 export function sizeOfIspe(bytes: Uint8Array, box: Box): { width: number; height: number } | undefined {
   if (box.type !== 'ispe' || box.end - box.start < 12) return undefined;
   const { fields } = openFullBox(bytes, box);
   return { width: fields.uint(4), height: fields.uint(4) };
 }
 
-/** Reads consecutive big-endian numbers; beyond the end they are 0. */
+/** Reads consecutive big-endian numbers. Beyond the end they are 0. */
 interface Fields {
   readonly uint: (size: 1 | 2 | 4) => number;
-  /** A number of 0, 4 or 8 bytes; above 2^53 it loses precision. */
+  /** Reads a number of 0, 4 or 8 bytes. Above 2^53 it loses precision. */
   readonly long: (size: number) => number;
   readonly at: () => number;
-  /** Whether it has read beyond the end. */
+  /** Whether a read exceeded the end. */
   readonly isExhausted: () => boolean;
 }
 

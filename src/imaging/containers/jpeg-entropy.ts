@@ -1,68 +1,68 @@
 import { type HuffmanTable, nextJpegSegment } from './jpeg.ts';
 
-/** Reads the entropy-coded data of a scan, bit by bit. Beyond its end every bit is 0, and counts as missing. */
+/** Reads the entropy-coded data of a scan bit by bit. Beyond its end, all bits are 0. */
 export interface EntropyReader {
-  /** The next symbol of a table; -1 if no code matches. */
+  /** Returns the next symbol of a table; -1 if no code matches. */
   readonly symbol: (table: HuffmanDecoder) => number;
   readonly bits: (count: number) => number;
-  /** Skips the restart marker `number`: `short` if the data ends there, `other` if it continues. */
+  /** Skips the restart marker `number`. Returns `short` if the data ends instead, `other` if it continues. */
   readonly restart: (number: number) => 'passed' | 'short' | 'other';
-  /** Whether it has read beyond the end. */
+  /** Whether a read exceeded the end. */
   readonly isShort: () => boolean;
-  /** End of the data: at a marker, or at the end of the file. */
+  /** Current offset. After the data, this is a marker or the end of the file. */
   readonly at: () => number;
 }
 
-/** A Huffman table prepared for reading. */
+/** A Huffman table prepared for decoding. */
 export interface HuffmanDecoder {
-  /** For the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
+  /** By the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
   readonly short: Uint16Array;
-  /** For each length: the offset from a code to the index of its value, and the largest code. */
+  /** By length: the offset from a code to the index of its value, and the largest code. */
   readonly offsets: Int32Array;
   readonly largest: Int32Array;
   readonly values: Uint8Array;
 }
 
-/** Prepares a table for reading (ITU-T T.81, annex C and F.2.2.3). */
+/** Prepares a table for decoding (ITU-T T.81, annex C and F.2.2.3). */
 export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
   const short = new Uint16Array(256);
   const offsets = new Int32Array(17);
   const largest = new Int32Array(17).fill(-1);
   let code = 0;
-  let place = 0;
+  let index = 0;
   for (let length = 1; length <= 16; length++) {
     const count = counts[length - 1] ?? 0;
-    offsets[length] = place - code;
+    offsets[length] = index - code;
     if (count > 0) largest[length] = code + count - 1;
     if (length <= 8) {
       for (let n = 0; n < count; n++) {
         const first = (code + n) << (8 - length);
-        short.fill(length * 256 + (values[place + n] ?? 0), first, first + 2 ** (8 - length));
+        short.fill(length * 256 + (values[index + n] ?? 0), first, first + 2 ** (8 - length));
       }
     }
-    place += count;
+    index += count;
     code = (code + count) * 2;
   }
   return { short, offsets, largest, values };
 }
 
-/** Starts reading at `start`. */
+/** Returns a reader that starts at `start`. */
 export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
   let at = start;
-  let held = 0;
+  let buffer = 0;
   let count = 0;
   let missing = 0;
 
-  /** Holds at least 16 bits, so that reading a code or a value needs no further check. */
+  /** Buffers at least 16 bits, so that reading a code or a value needs no further check. */
   function fill(): void {
     while (count <= 16) {
       const byte = at < bytes.length ? (bytes[at] ?? 0) : 0xff;
       const isStuffed = byte === 0xff && bytes[at + 1] === 0;
       if (byte === 0xff && !isStuffed) {
-        held <<= 8;
+        buffer <<= 8;
         missing += 8;
       } else {
-        held = (held << 8) | byte;
+        buffer = (buffer << 8) | byte;
         at += isStuffed ? 2 : 1;
       }
       count += 8;
@@ -71,19 +71,19 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
 
   function take(size: number): number {
     count -= size;
-    return (held >>> count) & (2 ** size - 1);
+    return (buffer >>> count) & (2 ** size - 1);
   }
 
   return {
     symbol(table) {
       if (count < 16) fill();
-      const found = table.short[(held >>> (count - 8)) & 255] ?? 0;
+      const found = table.short[(buffer >>> (count - 8)) & 255] ?? 0;
       if (found > 0) {
         count -= found >> 8;
         return found & 255;
       }
       for (let length = 9; length <= 16; length++) {
-        const code = (held >>> (count - length)) & (2 ** length - 1);
+        const code = (buffer >>> (count - length)) & (2 ** length - 1);
         if (code > (table.largest[length] ?? -1)) continue;
         count -= length;
         return table.values[code + (table.offsets[length] ?? 0)] ?? -1;
@@ -97,7 +97,7 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
     },
     restart(number) {
       const isUsedUp = count - missing < 8 && (bytes[at] === 0xff || at >= bytes.length);
-      held = 0;
+      buffer = 0;
       count = 0;
       missing = 0;
       const segment = nextJpegSegment(bytes, at);

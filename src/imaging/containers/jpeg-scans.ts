@@ -9,33 +9,40 @@ import {
   readJpegFrame,
   readJpegScan,
 } from './jpeg.ts';
-import { type Coverage, makeCoverage } from './jpeg-coverage.ts';
-import { type EntropyReader, entropyReader, huffmanDecoder, type HuffmanDecoder } from './jpeg-entropy.ts';
+import {
+  bitBlocks,
+  type BlockReader,
+  firstAcBlocks,
+  firstDcBlocks,
+  refinedAcBlocks,
+  sequentialBlocks,
+} from './jpeg-blocks.ts';
+import { type EntropyReader, entropyReader, huffmanDecoder } from './jpeg-entropy.ts';
 
-/** Result for the data after the headers of a JPEG. */
+/** Result of checking the data of a JPEG. */
 export type JpegContent =
-  /** All pixels are present, up to `end`, where an end marker belongs. */
+  /** All pixels are present. The data ends at `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
-  /** The data ends, at the end of the file or at its end marker, before the pixels do. */
+  /** The data ends before all pixels are present. */
   | { readonly kind: 'cut' }
   /** `what` completes a sentence that begins with "its data". */
   | { readonly kind: 'corrupt'; readonly what: string }
-  /** A kind of JPEG that is not parsed here, in `frame`. */
+  /** A kind of JPEG that is not parsed here. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
 /** Result of one scan. */
 type ScanEnd = 'whole' | 'short' | 'contradiction';
 
-/** Progressive pictures have about ten scans; more than this many are an attack on decoding time. */
+/** Progressive pictures have about ten scans. More than this would be an attack on decoding time. */
 const maxScans = 500;
 
-/** The largest sides that can be decoded: they bound the memory kept for each block. */
+/** Limits the memory that is kept for each block. */
 const maxPixels = 2 ** 28;
 
 /**
- * Reads all scans of a Huffman-coded JPEG without decoding pixels, and returns whether they are complete. It costs a
- * fraction of a decode, and is meant for files that a decoder reported: files without an end marker are often complete,
- * and truncated files with an added end marker are not.
+ * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels. Costs a fraction of a decode.
+ * Meant for files that a decoder reported: a file without an end marker is often complete, and a truncated file with an
+ * added end marker is not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function readJpegContent(bytes: Uint8Array): JpegContent {
@@ -50,7 +57,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     const { marker, start } = segment;
     at = segment.end;
     if (marker === jpegMarkers.eoi) {
-      // Some encoders omit the finest details; such a file is complete without them.
+      // Some encoders omit the finest details. Such a file is complete without them.
       if (frame !== undefined && coverage?.hasBegun() === true)
         return { kind: 'complete', end: start - 2, frame };
       return { kind: 'cut' };
@@ -61,7 +68,8 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
     else if (isFrameMarker(marker)) {
       frame = readJpegFrame(bytes, segment);
       if (frame === undefined) return { kind: 'corrupt', what: 'has a header that contradicts itself' };
-      if (frame.width * frame.height > maxPixels) return { kind: 'corrupt', what: 'claims too many pixels' };
+      if (frame.width * frame.height > maxPixels)
+        return { kind: 'corrupt', what: 'declares too many pixels' };
       if (frame.process > 2 || frame.precision !== 8 || frame.height === 0) return { kind: 'other', frame };
       coverage = makeCoverage(frame);
     } else if (marker === jpegMarkers.sos) {
@@ -81,7 +89,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Whether only the end of the picture follows. */
+/** Returns whether only the end of the picture follows. */
 function isAtEnd(bytes: Uint8Array, at: number): boolean {
   const next = nextJpegSegment(bytes, at);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isWhole;
@@ -93,9 +101,6 @@ interface ScanContext {
   readonly coverage: Coverage;
 }
 
-/** Reads one block: `false` if its data is inconsistent. */
-type BlockReader = (block: number) => boolean;
-
 function readScan(
   reader: EntropyReader,
   frame: JpegFrame,
@@ -104,9 +109,9 @@ function readScan(
 ): ScanEnd {
   const run = { blocks: 0 };
   const units = unitsOf(frame, scan);
-  const blockReaders = scan.components.map((component) => {
-    const decoder = (place: number) => {
-      const table = tables.get(place);
+  const possibleReaders = scan.components.map((component) => {
+    const decoder = (id: number) => {
+      const table = tables.get(id);
       return table && huffmanDecoder(table);
     };
     const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
@@ -116,7 +121,7 @@ function readScan(
     const nonZero = coverage.nonZero(component.index, units.count);
     return (scan.high > 0 ? refinedAcBlocks : firstAcBlocks)(reader, ac, { scan, run, nonZero });
   });
-  const readers: BlockReader[] = blockReaders.filter((one) => one !== undefined);
+  const readers: BlockReader[] = possibleReaders.filter((reader) => reader !== undefined);
   if (readers.length < scan.components.length) return 'contradiction';
   for (let unit = 0; unit < units.count; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
@@ -124,12 +129,12 @@ function readScan(
       const marker = reader.restart((unit / restartInterval - 1) % 8);
       if (marker !== 'passed') return marker === 'short' ? 'short' : 'contradiction';
     }
-    for (let place = 0; place < readers.length; place++) {
-      for (let n = units.blocks[place] ?? 1; n > 0; n--) {
-        const isSound = readers[place]?.(unit) ?? false;
+    for (let index = 0; index < readers.length; index++) {
+      for (let n = units.blocks[index] ?? 1; n > 0; n--) {
+        const isConsistent = readers[index]?.(unit) ?? false;
         // Beyond the end all bits are 0, which may look inconsistent.
         if (reader.isShort()) return 'short';
-        if (!isSound) return 'contradiction';
+        if (!isConsistent) return 'contradiction';
       }
     }
   }
@@ -137,8 +142,8 @@ function readScan(
 }
 
 /**
- * The number of units in a scan, and the number of blocks of each component per unit. A scan of one component has
- * individual blocks, without those that only pad the last unit of an interleaved scan.
+ * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan of one
+ * component each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
  */
 function unitsOf(
   { width, height, components }: JpegFrame,
@@ -146,135 +151,41 @@ function unitsOf(
 ): { readonly count: number; readonly blocks: readonly number[] } {
   const horizontal = Math.max(...components.map((component) => component.horizontal));
   const vertical = Math.max(...components.map((component) => component.vertical));
-  const chosen = scan.components.flatMap(({ index }) => components[index] ?? []);
-  const [only] = chosen;
-  if (only !== undefined && chosen.length === 1) {
+  const scanned = scan.components.flatMap(({ index }) => components[index] ?? []);
+  const [only] = scanned;
+  if (only !== undefined && scanned.length === 1) {
     const columns = Math.ceil(Math.ceil((width * only.horizontal) / horizontal) / 8);
     const rows = Math.ceil(Math.ceil((height * only.vertical) / vertical) / 8);
     return { count: columns * rows, blocks: [1] };
   }
   return {
     count: Math.ceil(width / (8 * horizontal)) * Math.ceil(height / (8 * vertical)),
-    blocks: chosen.map((component) => component.horizontal * component.vertical),
+    blocks: scanned.map((component) => component.horizontal * component.vertical),
   };
 }
 
-function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
-  return () => {
-    const size = reader.symbol(dc);
-    if (size < 0 || size > 15) return false;
-    reader.bits(size);
-    for (let k = 1; k < 64; k++) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) return true;
-      k += zeros;
-      if (k > 63) return false;
-      reader.bits(bits);
-    }
-    return true;
+/** Records which coefficients of which components a file has sent so far, and at what precision. */
+interface Coverage {
+  readonly add: (scan: JpegScan) => void;
+  readonly hasBegun: () => boolean;
+  readonly isFull: () => boolean;
+  /** Bits for the nonzero coefficients of a component's blocks: two 32-bit words per block. */
+  readonly nonZero: (index: number, blocks: number) => Uint32Array;
+}
+
+/** Returns the coverage of a frame before its first scan. */
+function makeCoverage({ process, components }: JpegFrame): Coverage {
+  const isProgressive = process === 2;
+  // The lowest bit position sent so far for each coefficient; 255 if none.
+  const positions = components.map(() => new Uint8Array(64).fill(255));
+  const words: Uint32Array[] = [];
+  return {
+    add(scan) {
+      const range = isProgressive ? [scan.from, scan.to + 1] : [0, 64];
+      for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
+    },
+    hasBegun: () => positions.every(([dc]) => dc !== 255),
+    isFull: () => positions.every((sent) => sent.every((position) => position === 0)),
+    nonZero: (index, blocks) => (words[index] ??= new Uint32Array(blocks * 2)),
   };
-}
-
-function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
-  return () => {
-    const size = reader.symbol(dc);
-    if (size < 0 || size > 15) return false;
-    reader.bits(size);
-    return true;
-  };
-}
-
-function bitBlocks(reader: EntropyReader): BlockReader {
-  return () => {
-    reader.bits(1);
-    return true;
-  };
-}
-
-interface AcScan {
-  readonly scan: JpegScan;
-  /** Blocks that the last end-of-band code already covers. */
-  readonly run: { blocks: number };
-  readonly nonZero: Uint32Array;
-}
-
-function firstAcBlocks(
-  reader: EntropyReader,
-  ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
-): BlockReader {
-  return (block) => {
-    if (run.blocks > 0) {
-      run.blocks--;
-      return true;
-    }
-    for (let k = scan.from; k <= scan.to; k++) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros) - 1;
-        return true;
-      }
-      k += zeros;
-      if (k > 63) return false;
-      reader.bits(bits);
-      if (bits > 0) mark(nonZero, block, k);
-    }
-    return true;
-  };
-}
-
-function refinedAcBlocks(
-  reader: EntropyReader,
-  ac: HuffmanDecoder,
-  { scan, run, nonZero }: AcScan,
-): BlockReader {
-  /** Skips `zeros` coefficients that are still 0; nonzero ones have one bit each. */
-  function pass(block: number, from: number, zeros: number): number {
-    let left = zeros;
-    let k = from;
-    for (; k <= scan.to; k++) {
-      if (isMarked(nonZero, block, k)) reader.bits(1);
-      else if (left-- === 0) break;
-    }
-    return k;
-  }
-
-  return (block) => {
-    let k = scan.from;
-    while (run.blocks === 0 && k <= scan.to) {
-      const symbol = reader.symbol(ac);
-      if (symbol < 0) return false;
-      const bits = symbol & 15;
-      const zeros = symbol >> 4;
-      if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros);
-        break;
-      }
-      if (bits > 1) return false;
-      reader.bits(bits);
-      k = pass(block, k, zeros);
-      if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
-      k++;
-    }
-    if (run.blocks > 0) {
-      pass(block, k, 64);
-      run.blocks--;
-    }
-    return true;
-  };
-}
-
-function mark(nonZero: Uint32Array, block: number, k: number): void {
-  const word = block * 2 + (k >> 5);
-  nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
-}
-
-function isMarked(nonZero: Uint32Array, block: number, k: number): boolean {
-  return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
 }

@@ -1,4 +1,4 @@
-/** A component of a JPEG's frame. */
+/** A component (colour channel) of a JPEG. */
 export interface JpegComponent {
   readonly id: number;
   /** Sampling factors, 1 to 4. */
@@ -10,7 +10,7 @@ export interface JpegComponent {
 export interface JpegFrame {
   /** Number of the SOF marker: 0 baseline, 1 extended, 2 progressive, 3 lossless, 9 and up arithmetic … */
   readonly process: number;
-  /** Bits for each sample. */
+  /** Bits per sample. */
   readonly precision: number;
   readonly width: number;
   readonly height: number;
@@ -28,18 +28,18 @@ export interface JpegScan {
   /** First and last coefficient of the scan (progressive). */
   readonly from: number;
   readonly to: number;
-  /** Successive approximation: previous bit position (0: first scan) and current one. */
+  /** Successive approximation: the previous bit position (0 in the first scan) and the current one. */
   readonly high: number;
   readonly low: number;
 }
 
-/** A Huffman table: number of codes of each length from 1 to 16, and their values in order. */
+/** A Huffman table: the number of codes of each length from 1 to 16, and their values in order. */
 export interface HuffmanTable {
   readonly counts: Uint8Array;
   readonly values: Uint8Array;
 }
 
-/** One marker segment. Its content is `bytes.subarray(start, end)`. */
+/** A marker segment. Its content is `bytes.subarray(start, end)`. */
 export interface JpegSegment {
   readonly marker: number;
   readonly start: number;
@@ -47,33 +47,32 @@ export interface JpegSegment {
   readonly isWhole: boolean;
 }
 
-/** The markers that are used here. */
+/** Marker codes (ITU-T T.81, table B.1). */
 export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0xdc, dri: 0xdd } as const;
 
 /**
- * The next marker segment at or after `at`; `undefined` if the file ends first. Non-marker bytes, padding and stuffed
- * bytes are skipped, as in decoders.
+ * Returns the next marker segment at or after `at`; `undefined` if the file ends first. Skips padding, stuffed bytes
+ * and other bytes that are no marker, as decoders do.
  */
 export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | undefined {
-  let place = at;
-  while (place + 1 < bytes.length) {
-    const marker = bytes[place + 1] ?? 0;
-    if (bytes[place] !== 0xff || marker === 0 || marker === 0xff) place++;
-    else return segmentAt(bytes, place, marker);
+  for (let position = at; position + 1 < bytes.length; position++) {
+    const marker = bytes[position + 1] ?? 0;
+    if (bytes[position] === 0xff && marker !== 0 && marker !== 0xff)
+      return segmentAt(bytes, position, marker);
   }
   return undefined;
 }
 
 function segmentAt(bytes: Uint8Array, at: number, marker: number): JpegSegment {
   const start = at + 2;
-  const isBare = marker === 0x01 || (marker >= 0xd0 && marker <= jpegMarkers.eoi);
-  if (isBare) return { marker, start, end: start, isWhole: true };
+  const hasNoContent = marker === 0x01 || (marker >= 0xd0 && marker <= jpegMarkers.eoi);
+  if (hasNoContent) return { marker, start, end: start, isWhole: true };
   const length = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
   const end = start + Math.max(2, length);
   return { marker, start: start + 2, end: Math.min(end, bytes.length), isWhole: end <= bytes.length };
 }
 
-/** Whether a marker begins a frame: SOF0 to SOF15, except the tables and extensions in that range. */
+/** Returns whether a marker starts a frame: SOF0 to SOF15, except the tables and extensions in that range. */
 export function isFrameMarker(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== jpegMarkers.dht && marker !== 0xc8 && marker !== 0xcc;
 }
@@ -99,27 +98,27 @@ export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFram
   };
 }
 
-/** Parses a scan header; `undefined` if it is inconsistent, also with the frame. */
+/** Parses a scan header; `undefined` if it is inconsistent, or contradicts the frame. */
 export function readJpegScan(
   bytes: Uint8Array,
   { start, end }: JpegSegment,
   frame: JpegFrame,
 ): JpegScan | undefined {
   const count = bytes[start] ?? 0;
-  const behind = start + 1 + count * 2;
-  if (count < 1 || count > 4 || behind + 3 > end) return undefined;
+  const parametersAt = start + 1 + count * 2;
+  if (count < 1 || count > 4 || parametersAt + 3 > end) return undefined;
   const components: JpegScan['components'][number][] = [];
-  for (let at = start + 1; at < behind; at += 2) {
+  for (let at = start + 1; at < parametersAt; at += 2) {
     const index = frame.components.findIndex(({ id }) => id === bytes[at]);
     const tables = bytes[at + 1] ?? 0;
     if (index < 0) return undefined;
     components.push({ index, dcTable: tables >> 4, acTable: tables & 15 });
   }
-  const approximation = bytes[behind + 2] ?? 0;
+  const approximation = bytes[parametersAt + 2] ?? 0;
   return {
     components,
-    from: bytes[behind] ?? 0,
-    to: bytes[behind + 1] ?? 0,
+    from: bytes[parametersAt] ?? 0,
+    to: bytes[parametersAt + 1] ?? 0,
     high: approximation >> 4,
     low: approximation & 15,
   };

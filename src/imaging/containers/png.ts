@@ -1,6 +1,6 @@
 import { inflateSync } from 'node:zlib';
 
-/** One chunk of a PNG. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
+/** A chunk of a PNG. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
 export interface PngChunk {
   readonly type: string;
   readonly start: number;
@@ -27,7 +27,7 @@ export interface CodePoints {
   readonly isFullRange: boolean;
 }
 
-/** CIE xy of a white point and of three primaries. */
+/** CIE xy of a white point and three primaries. */
 export interface Chromaticities {
   readonly white: readonly [number, number];
   readonly red: readonly [number, number];
@@ -35,10 +35,10 @@ export interface Chromaticities {
   readonly blue: readonly [number, number];
 }
 
-/** The chunks before a PNG's pixels. Truncated and too short ones are left out. */
+/** The information in the chunks before a PNG's pixels. Truncated or too short chunks are ignored. */
 export interface PngStructure {
   readonly header: PngHeader;
-  /** Chunks before the first IDAT, in their order. */
+  /** Chunks before the first IDAT, in file order. */
   readonly chunks: readonly PngChunk[];
   readonly hasPixels: boolean;
   /** Number of frames declared by acTL. */
@@ -46,7 +46,7 @@ export interface PngStructure {
   readonly hasTransparency: boolean;
   readonly cicp: CodePoints | undefined;
   readonly hasProfile: boolean;
-  /** The profile of iCCP, decompressed on each access. */
+  /** The profile of iCCP. Decompressed on each access. */
   readonly iccProfile: Uint8Array | undefined;
   readonly isSrgb: boolean;
   /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
@@ -56,18 +56,18 @@ export interface PngStructure {
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** More chunks than any writer puts before the pixels; reading of a file with a million empty chunks stops here. */
+/** No writer puts as many chunks before the pixels. Stops the parsing of a file with a million empty chunks. */
 const maxChunksBeforePixels = 4096;
 
-/** Printer profiles reach a few megabytes; a deflated one may declare any size. */
+/** Printer profiles reach a few megabytes. A compressed profile could expand to any size. */
 const maxProfileBytes = 16 * 1024 * 1024;
 
-/** Whether the bytes begin with the signature of PNG. */
+/** Returns whether the bytes start with the signature of PNG. */
 export function isPng(bytes: Uint8Array): boolean {
   return signature.every((byte, at) => bytes[at] === byte);
 }
 
-/** The chunks of a PNG, up to the end of the file. A file without the signature has none. */
+/** Yields the chunks of a PNG up to the end of the file; none if the signature is missing. */
 export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
   if (!isPng(bytes)) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -100,7 +100,7 @@ export function readPng(bytes: Uint8Array): PngStructure | undefined {
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
     cicp: codePointsOf(data('cICP', 4)),
     hasProfile: chunks.some(({ type }) => type === 'iCCP'),
-    // Decompressed on access: most callers need only the size.
+    // Lazy: most callers need only the size.
     get iccProfile() {
       return profileOf(data('iCCP', 3));
     },
@@ -122,14 +122,14 @@ function headerOf(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | u
   };
 }
 
-/** The data of the first complete chunk of a type with at least `minLength` bytes. */
+/** Returns the data of the first chunk of a type, if it is complete and has at least `minLength` bytes. */
 function dataOf(
   bytes: Uint8Array,
   chunks: readonly PngChunk[],
   type: string,
   minLength: number,
 ): DataView | undefined {
-  const chunk = chunks.find((one) => one.type === type);
+  const chunk = chunks.find((candidate) => candidate.type === type);
   if (chunk === undefined || !chunk.isWhole || chunk.length < minLength) return undefined;
   return new DataView(bytes.buffer, bytes.byteOffset + chunk.start, chunk.length);
 }
@@ -144,7 +144,7 @@ function codePointsOf(data: DataView | undefined): CodePoints | undefined {
   };
 }
 
-/** iCCP: a name of at most 79 bytes, 0, the method (0: deflate), the deflated profile. */
+/** Layout of iCCP: a name of at most 79 bytes, 0, the method (0: deflate), the compressed profile. */
 function profileOf(data: DataView | undefined): Uint8Array | undefined {
   if (data === undefined) return undefined;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

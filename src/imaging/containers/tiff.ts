@@ -1,4 +1,4 @@
-/** One entry of a TIFF directory. Its values are at `offset`, inside the entry itself or elsewhere in the file. */
+/** An entry of a TIFF directory. Its values are at `offset`, inside the entry or elsewhere in the file. */
 export interface TiffEntry {
   readonly tag: number;
   /** Field type of TIFF 6.0: 1 byte, 2 text, 3 short, 4 long, 5 rational … 16 long8. */
@@ -7,27 +7,27 @@ export interface TiffEntry {
   readonly offset: number;
 }
 
-/** One directory (IFD): a picture, a reduced copy of one, or a set of further tags. */
+/** A directory (IFD): a picture, a reduced copy of one, or a set of further tags. */
 export interface TiffDirectory {
   readonly offset: number;
   readonly entries: ReadonlyMap<number, TiffEntry>;
-  /** Whether the file contains all of its entries; false if it is truncated inside the directory. */
+  /** Whether the file contains all of its entries. */
   readonly isWhole: boolean;
 }
 
-/** A TIFF whose first directory was found. */
+/** The structure of a TIFF with at least one directory. */
 export interface TiffStructure {
   readonly bytes: Uint8Array;
   readonly isLittleEndian: boolean;
   /** BigTIFF: 64-bit offsets. */
   readonly isBig: boolean;
-  /** The chain that begins with the first directory. */
+  /** The chain of directories, from the first one. */
   readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
-  /** Whether the chain ends properly; false if it points outside the file, loops or is too long. */
+  /** Whether the chain has an end; false if it points outside the file, loops or is too long. */
   readonly isChainWhole: boolean;
 }
 
-/** Tags that are used here, by their names in TIFF 6.0 and its supplements. */
+/** Tags by their names in TIFF 6.0 and its supplements. */
 export const tiffTags = {
   newSubfileType: 254,
   imageWidth: 256,
@@ -58,29 +58,29 @@ export const tiffTags = {
   dngVersion: 50706,
 } as const;
 
-/** Scanned books have hundreds of pages; files above `MAX_FRAMES` must be counted too. */
+/** Scanned books have hundreds of pages. Files that exceed `MAX_FRAMES` are counted too. */
 const maxDirectories = 65_536;
-/** Maximum entries kept per directory. Real directories have some dozens; maker's notes some hundreds. */
+/** Maximum entries per directory. Real directories have some dozens, maker's notes some hundreds. */
 const maxEntries = 4096;
-/** Maximum entries of the whole chain: directories may overlap, so the file's length is no bound. */
+/** Maximum entries of the whole chain. Directories may overlap, so the file's length is no limit. */
 const maxEntriesOfChain = 131_072;
-/** Sub-directories of one entry that are followed. */
+/** Maximum sub-directories of one entry. */
 const maxSubDirectories = 64;
 
 const bytesOfType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
 /** Parses the directories of a classic TIFF or a BigTIFF; `undefined` if there is no first directory. */
 export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
-  const kind = kindOf(bytes);
-  if (kind === undefined) return undefined;
+  const header = headerOf(bytes);
+  if (header === undefined) return undefined;
   const visited = new Set<number>();
   const directories: TiffDirectory[] = [];
   let entries = 0;
-  let offset = offsetAt(kind, kind.isBig ? 8 : 4);
+  let offset = offsetAt(header, header.isBig ? 8 : 4);
   while (offset !== 0 && !visited.has(offset)) {
     if (directories.length >= maxDirectories || entries >= maxEntriesOfChain) break;
     visited.add(offset);
-    const read = readDirectory(kind, offset);
+    const read = readDirectory(header, offset);
     if (read === undefined) break;
     directories.push(read.directory);
     entries += read.directory.entries.size;
@@ -88,10 +88,10 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   }
   const [first, ...others] = directories;
   if (first === undefined) return undefined;
-  return { ...kind, directories: [first, ...others], isChainWhole: offset === 0 };
+  return { ...header, directories: [first, ...others], isChainWhole: offset === 0 };
 }
 
-/** The directories referenced by an entry of `directory`: SubIFDs (330) unless another tag is given. */
+/** Returns the directories that an entry of `directory` refers to: by default SubIFDs (330). */
 export function tiffSubDirectories(
   file: TiffStructure,
   directory: TiffDirectory,
@@ -103,8 +103,8 @@ export function tiffSubDirectories(
 }
 
 /**
- * The numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file. Rationals are
- * divided; 64-bit integers above 2^53 lose precision.
+ * Returns the numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file.
+ * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
 export function tiffNumbers(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
@@ -116,13 +116,13 @@ export function tiffNumbers(
   const read = numberReaders[entry?.type ?? 0];
   if (entry === undefined || read === undefined) return [];
   const size = bytesOfType[entry.type] ?? 1;
-  const there = Math.floor((file.bytes.length - entry.offset) / size);
-  const count = Math.max(0, Math.min(entry.count, limit, there));
+  const available = Math.floor((file.bytes.length - entry.offset) / size);
+  const count = Math.max(0, Math.min(entry.count, limit, available));
   const view = viewOf(file.bytes);
   return Array.from({ length: count }, (_, n) => read(view, entry.offset + n * size, file.isLittleEndian));
 }
 
-/** The first number of an entry. */
+/** Returns the first number of an entry. */
 export function tiffNumber(
   file: Pick<TiffStructure, 'bytes' | 'isLittleEndian'>,
   directory: TiffDirectory,
@@ -131,7 +131,7 @@ export function tiffNumber(
   return tiffNumbers(file, directory, tag, 1)[0];
 }
 
-/** The raw bytes of an entry; `undefined` if the file does not contain all of them. */
+/** Returns the raw bytes of an entry; `undefined` if the file does not contain all of them. */
 export function tiffBytes(
   { bytes }: Pick<TiffStructure, 'bytes'>,
   directory: TiffDirectory,
@@ -143,9 +143,9 @@ export function tiffBytes(
   return end > entry.offset && end <= bytes.length ? bytes.subarray(entry.offset, end) : undefined;
 }
 
-type Kind = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
+type Header = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
 
-function kindOf(bytes: Uint8Array): Kind | undefined {
+function headerOf(bytes: Uint8Array): Header | undefined {
   if (bytes.length < 8) return undefined;
   const view = viewOf(bytes);
   const order = view.getUint16(0);
@@ -157,43 +157,43 @@ function kindOf(bytes: Uint8Array): Kind | undefined {
 }
 
 function readDirectory(
-  kind: Kind,
+  header: Header,
   offset: number,
 ): { directory: TiffDirectory; next: number | undefined } | undefined {
-  const { bytes, isLittleEndian, isBig } = kind;
+  const { bytes, isLittleEndian, isBig } = header;
   const view = viewOf(bytes);
   const countBytes = isBig ? 8 : 2;
   if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
-  const count = isBig ? offsetAt(kind, offset) : view.getUint16(offset, isLittleEndian);
+  const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
   const entryBytes = isBig ? 20 : 12;
   const first = offset + countBytes;
-  const held = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
+  const available = Math.min(count, Math.floor((bytes.length - first) / entryBytes));
   const entries = new Map<number, TiffEntry>();
-  for (let n = 0; n < Math.min(held, maxEntries); n++) {
-    const entry = readEntry(kind, first + n * entryBytes);
+  for (let n = 0; n < Math.min(available, maxEntries); n++) {
+    const entry = readEntry(header, first + n * entryBytes);
     // For duplicate tags the first one applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
   }
   const end = first + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
-    directory: { offset, entries, isWhole: held === count },
-    next: hasNext ? offsetAt(kind, end) : undefined,
+    directory: { offset, entries, isWhole: available === count },
+    next: hasNext ? offsetAt(header, end) : undefined,
   };
 }
 
-function readEntry(kind: Kind, at: number): TiffEntry {
-  const { bytes, isLittleEndian, isBig } = kind;
+function readEntry(header: Header, at: number): TiffEntry {
+  const { bytes, isLittleEndian, isBig } = header;
   const view = viewOf(bytes);
   const type = view.getUint16(at + 2, isLittleEndian);
-  const count = isBig ? offsetAt(kind, at + 4) : view.getUint32(at + 4, isLittleEndian);
+  const count = isBig ? offsetAt(header, at + 4) : view.getUint32(at + 4, isLittleEndian);
   const valueAt = at + (isBig ? 12 : 8);
   const isInside = count * (bytesOfType[type] ?? 0) <= (isBig ? 8 : 4);
-  const offset = isInside ? valueAt : offsetAt(kind, valueAt);
+  const offset = isInside ? valueAt : offsetAt(header, valueAt);
   return { tag: view.getUint16(at, isLittleEndian), type, count, offset };
 }
 
-function offsetAt({ bytes, isLittleEndian, isBig }: Kind, at: number): number {
+function offsetAt({ bytes, isLittleEndian, isBig }: Header, at: number): number {
   const view = viewOf(bytes);
   return isBig ? Number(view.getBigUint64(at, isLittleEndian)) : view.getUint32(at, isLittleEndian);
 }
@@ -210,7 +210,7 @@ const long: NumberReader = (view, at, little) => view.getUint32(at, little);
 const signedLong: NumberReader = (view, at, little) => view.getInt32(at, little);
 const long8: NumberReader = (view, at, little) => Number(view.getBigUint64(at, little));
 
-/** By field type. Text (2) is not numeric; undefined bytes (7) are read as bytes. */
+/** Readers by field type. Text (2) is not numeric; undefined bytes (7) are read as bytes. */
 const numberReaders: readonly (NumberReader | undefined)[] = [
   undefined,
   byte,

@@ -1,4 +1,4 @@
-/** One chunk of a WebP. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
+/** A chunk of a WebP. Its data is `bytes.subarray(start, start + length)`, unless the file is truncated inside it. */
 interface WebpChunk {
   readonly type: string;
   readonly start: number;
@@ -6,7 +6,7 @@ interface WebpChunk {
   readonly isWhole: boolean;
 }
 
-/** The chunks of a WebP, as far as the file goes. */
+/** The structure of a WebP, up to the end of a truncated file. */
 export interface WebpStructure {
   /** Size of the canvas; `undefined` if the picture's header is missing or damaged. */
   readonly size: { readonly width: number; readonly height: number } | undefined;
@@ -14,9 +14,9 @@ export interface WebpStructure {
   readonly frames: number;
   /** The chunks needed to decode the first frame, in file order: headers, colour profile, one frame. */
   readonly firstFrame: readonly WebpChunk[];
-  /** Whether the file contains all chunks with pixels, according to its declared length. */
+  /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
-  /** Whether the declared length of the file matches its chunks, and all of them are complete. */
+  /** Whether all chunks are complete, and their total matches the declared length of the file. */
   readonly isTidy: boolean;
 }
 
@@ -25,12 +25,12 @@ const chunkHeadBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
 /** Chunks needed for decoding, besides the pixels. */
 const sideChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
-/** Four-byte names as numbers: an animation may have a million chunks, and strings would dominate the cost. */
+/** Chunk names as numbers. An animation may have a million chunks, and comparing strings would dominate the cost. */
 const knownTypes = new Map(
   [...pixelChunks, ...sideChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
 );
 
-/** Parses the chunks of a WebP (RFC 9649) in one pass; `undefined` if the file does not begin like one. */
+/** Parses the chunks of a WebP (RFC 9649) in one pass; `undefined` if the signature is missing. */
 export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
   const view = viewOf(bytes);
@@ -39,7 +39,7 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   let frames = 0;
   let isWhole = true;
   let at = headBytes;
-  // Chunks beyond the declared length count only until a picture is found.
+  // Chunks beyond the declared length count only if no picture has been found yet.
   while (at + chunkHeadBytes <= bytes.length && (at < end || frames === 0)) {
     const chunk = chunkAt(view, at);
     const isPixels = pixelChunks.has(chunk.type);
@@ -65,12 +65,12 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   };
 }
 
-/** Whether the bytes begin like a WebP. */
+/** Returns whether the bytes start with the signature of a WebP. */
 export function isWebp(bytes: Uint8Array): boolean {
   return textAt(bytes, 0) === 'RIFF' && textAt(bytes, 8) === 'WEBP';
 }
 
-/** A copy of the file with one frame only, and with the correct length in its header. */
+/** Returns a copy of the file with the first frame only, and with the correct length in its header. */
 export function webpOfFirstFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
   const parts = firstFrame.flatMap(({ start, length }) => [
     bytes.subarray(start - chunkHeadBytes, start + length),

@@ -3,45 +3,45 @@ import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
-/** Truncated data yields what can be decompressed. */
-const untilItEnds = { finishFlush: constants.Z_SYNC_FLUSH };
+/** Decompresses truncated data as far as possible. */
+const allowTruncation = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** Rows of a larger picture would not fit twice into a decoder child's memory next to its other data. */
+/** The rows of a larger picture would not fit twice into a decoder child's memory, besides its other data. */
 const maxRepackedBytes = 2 ** 28;
 
-/** Checksums of all chunks that affect the pixels come first: a damaged length makes a complete file look truncated. */
+/** Finds out why a PNG was rejected. Checks checksums first: a damaged length makes a complete file look truncated. */
 export async function findInPng(bytes: Uint8Array): Promise<Finding> {
   if (!isPng(bytes)) return unreadable();
-  let isEnded = false;
+  let hasEnd = false;
   for (const chunk of pngChunks(bytes)) {
     const damage = damageOf(bytes, chunk);
     if (damage !== undefined) return damage;
     if (chunk.type === 'CgBI') {
-      return unsupported('this variant, which Apple optimises for its phones, is not supported');
+      return unsupported('the variant that Apple optimises for its phones is not supported');
     }
-    isEnded = chunk.type === 'IEND';
-    if (isEnded) break;
+    hasEnd = chunk.type === 'IEND';
+    if (hasEnd) break;
   }
   const header = readPng(bytes)?.header;
-  if (header === undefined) return isEnded ? unreadable() : cut();
-  const wanted = bytesOfPixels(header);
-  if (wanted === undefined) return corrupt('its header is not valid');
-  if (await hasAllRows(bytes, wanted)) return 'complete';
-  return isEnded ? corrupt('its compressed pixels are damaged') : cut();
+  if (header === undefined) return hasEnd ? unreadable() : cut();
+  const requiredBytes = bytesOfPixels(header);
+  if (requiredBytes === undefined) return corrupt('its header is not valid');
+  if (await hasAllRows(bytes, requiredBytes)) return 'complete';
+  return hasEnd ? corrupt('its compressed pixels are damaged') : cut();
 }
 
 /**
- * A complete PNG with its pixels compressed again: the library drops the row in which the file ends, although it is
- * complete.
+ * Returns a complete PNG with its pixels compressed again. In a truncated file, the library drops the last row, even if
+ * that row is complete.
  */
 export function repackedPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
-  const wanted = header && bytesOfPixels(header);
+  const requiredBytes = header && bytesOfPixels(header);
   const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
-  if (wanted === undefined || wanted > maxRepackedBytes || first === undefined) return bytes;
+  if (requiredBytes === undefined || requiredBytes > maxRepackedBytes || first === undefined) return bytes;
   // Some writers store more rows than the header declares.
-  const options = { ...untilItEnds, maxOutputLength: wanted + 65_536 };
-  const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, wanted);
+  const options = { ...allowTruncation, maxOutputLength: requiredBytes + 65_536 };
+  const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, requiredBytes);
   const pixels = deflateSync(rows, { level: 1 });
   const before = bytes.subarray(0, first.start - 8);
   return Buffer.concat([before, chunkOf('IDAT', pixels), chunkOf('IEND', Buffer.alloc(0))]);
@@ -57,12 +57,12 @@ function chunkOf(type: string, data: Uint8Array): Buffer {
 
 function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk): Verdict | undefined {
   if (!/^[A-Za-z]{4}$/.test(type)) return corrupt('its structure is damaged');
-  // Chunks whose names begin with a lower-case letter do not affect the pixels.
+  // Chunks whose names start with a lower-case letter do not affect the pixels.
   if (!isWhole || /^[a-z]/.test(type)) return undefined;
   const end = start + length;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const isSound = crc32(bytes.subarray(start - 4, end)) === view.getUint32(end);
-  return isSound ? undefined : corrupt(`the checksum of its ${type} chunk does not match`);
+  const isIntact = crc32(bytes.subarray(start - 4, end)) === view.getUint32(end);
+  return isIntact ? undefined : corrupt(`the checksum of its ${type} chunk does not match`);
 }
 
 const channelsOfType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -78,7 +78,7 @@ const passes = [
   [0, 1, 1, 2],
 ] as const;
 
-/** Bytes of the filtered rows; `undefined` if the header is inconsistent. */
+/** Returns the number of bytes of all filtered rows; `undefined` if the header is inconsistent. */
 function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
   const bits = (channelsOfType[colorType] ?? 0) * bitDepth;
   if (bits === 0 || width === 0 || height === 0) return undefined;
@@ -96,17 +96,17 @@ function pixelData(bytes: Uint8Array): Uint8Array[] {
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
 
-/** Whether the data contains all rows before it ends or becomes inconsistent. Keeps nothing in memory. */
-async function hasAllRows(bytes: Uint8Array, wanted: number): Promise<boolean> {
-  let held = 0;
-  const rows = Readable.from(pixelData(bytes)).pipe(createInflate(untilItEnds));
+/** Returns whether the data contains all rows before it ends or becomes inconsistent. Keeps no pixels in memory. */
+async function hasAllRows(bytes: Uint8Array, requiredBytes: number): Promise<boolean> {
+  let decompressed = 0;
+  const rows = Readable.from(pixelData(bytes)).pipe(createInflate(allowTruncation));
   try {
     for await (const part of rows as AsyncIterable<Uint8Array>) {
-      held += part.length;
-      if (held >= wanted) break;
+      decompressed += part.length;
+      if (decompressed >= requiredBytes) break;
     }
   } catch {
     return false;
   }
-  return held >= wanted;
+  return decompressed >= requiredBytes;
 }

@@ -6,13 +6,13 @@ import {
   type TiffStructure,
   tiffTags,
 } from '../containers/tiff.ts';
-import { usedTiffPage } from '../tiff-pages.ts';
+import { usedTiffPage } from '../containers/tiff-pages.ts';
 import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Compressions supported by the image library as built. */
 const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_766, 32_771, 32_773, 32_809, 32_946, 50_001]);
 
-/** Names of other compressions, by their numbers in libtiff's list and Adobe's and Aperio's notes. */
+/** Names of other compressions, from libtiff's list and the notes of Adobe and Aperio. */
 const namesOfCompressions: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
   9: 'JBIG',
@@ -36,10 +36,10 @@ const namesOfCompressions: Readonly<Record<number, string>> = {
   52_546: 'JPEG XL',
 };
 
-/** Strips or tiles of a page; more than any picture within the limits has. */
+/** Maximum strips or tiles of a page. No picture within the limits has more. */
 const maxStrips = 1_048_576;
 
-/** Classifies a TIFF that the library rejected: truncated, unsupported compression, or corrupt. */
+/** Finds out why a TIFF was rejected: truncated, an unsupported compression, or corrupt. */
 export function findInTiff(bytes: Uint8Array): Finding {
   const file = readTiff(bytes);
   if (file === undefined) return withoutDirectory(bytes);
@@ -47,7 +47,7 @@ export function findInTiff(bytes: Uint8Array): Finding {
   const hasPixels =
     directory.entries.has(tiffTags.stripOffsets) || directory.entries.has(tiffTags.tileOffsets);
   if (directory.isWhole && (size === undefined || !hasPixels)) {
-    return unreadable('its directory describes no picture');
+    return unreadable('its directory does not describe a picture');
   }
   return (
     unsupportedCompression(file, directory) ??
@@ -56,7 +56,7 @@ export function findInTiff(bytes: Uint8Array): Finding {
   );
 }
 
-/** The verdict on a page with an unsupported compression; `undefined` for other pages. */
+/** Returns the verdict on a page with an unsupported compression; `undefined` for other pages. */
 export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
   const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
@@ -65,7 +65,7 @@ export function unsupportedCompression(file: TiffStructure, directory: TiffDirec
   return unsupported(`its compression, ${which}, is not supported`);
 }
 
-/** A TIFF's header points to its directory, which many writers put at the end of the file. */
+/** The directory, which many writers put at the end of the file, is missing or invalid. */
 function withoutDirectory(bytes: Uint8Array): Verdict {
   if (bytes.length < 16) return cut();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -82,10 +82,10 @@ function cutOf(file: TiffStructure, directory: TiffDirectory): Verdict | undefin
     ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
     : ([tiffTags.stripOffsets, tiffTags.stripByteCounts] as const);
   const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
-  const announced = directory.entries.get(tags[0])?.count ?? 0;
+  const declared = directory.entries.get(tags[0])?.count ?? 0;
   if (offsets === undefined || lengths === undefined) return undefined;
   const isCut =
-    offsets.length < Math.min(announced, maxStrips) ||
+    offsets.length < Math.min(declared, maxStrips) ||
     offsets.some((offset, n) => offset + (lengths[n] ?? 0) > file.bytes.length);
   return isCut ? cut('the file ends before its last pixels') : undefined;
 }

@@ -1,29 +1,44 @@
+import { AppError } from '../../errors.ts';
+import { formatNames, type PictureFormat } from '../../model/picture.ts';
+
 /** Why a picture cannot be decoded. */
 export interface Verdict {
   readonly code: 'picture_cut' | 'picture_corrupt' | 'picture_unsupported' | 'picture_unreadable';
-  /** A clause that completes "The JPEG picture is cut: …". */
+  /** A clause that completes "The JPEG picture is cut short: …". */
   readonly reason: string;
 }
 
-/** The file ends before the picture is complete. */
+/** Result of checking the structure of a rejected file: a verdict, or `complete` if all pixels are present. */
+export type Finding = Verdict | 'complete';
+
+/** Returns the verdict on a file that ends before the picture is complete. */
 export function cut(reason = 'the file ends too early'): Verdict {
   return { code: 'picture_cut', reason };
 }
 
-/** The file is complete, but its content is damaged. */
+/** Returns the verdict on a complete file with damaged content. */
 export function corrupt(reason: string): Verdict {
   return { code: 'picture_corrupt', reason };
 }
 
-/** The file is valid; `reason` names the unsupported feature. */
+/** Returns the verdict on a valid file; `reason` names the unsupported feature. */
 export function unsupported(reason: string): Verdict {
   return { code: 'picture_unsupported', reason };
 }
 
-/** The data after the signature cannot be parsed. */
-export function unreadable(reason = 'what follows its first bytes is not valid in this format'): Verdict {
+/** Returns the verdict on a file that cannot be parsed beyond its signature. */
+export function unreadable(reason = 'the data after its signature is not valid in this format'): Verdict {
   return { code: 'picture_unreadable', reason };
 }
 
-/** Result of checking the structure of a rejected file: a reason, or that all pixels are present. */
-export type Finding = Verdict | 'complete';
+const openings: Readonly<Record<Verdict['code'], string>> = {
+  picture_cut: 'picture is cut short',
+  picture_corrupt: 'picture is corrupt',
+  picture_unsupported: 'picture cannot be decoded here',
+  picture_unreadable: 'picture cannot be read',
+};
+
+/** Turns a verdict into an error: "The JPEG picture is cut short: the file ends too early." */
+export function verdictError({ code, reason }: Verdict, format: PictureFormat, cause?: unknown): AppError {
+  return new AppError(code, `The ${formatNames[format]} ${openings[code]}: ${reason}.`, { cause });
+}

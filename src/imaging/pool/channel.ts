@@ -1,29 +1,31 @@
 import type { Writable } from 'node:stream';
 
-/** File descriptor of the channel in a child. The parent holds the other end of the socket pair. */
+/** File descriptor of the channel in a child: one end of a socket pair whose other end is in the parent. */
 export const channelFd = 3;
 
-/** Maximum message size without payload. The largest real one, with 512 numbers and a thumbnail, has 20 KB. */
+/**
+ * Maximum size of a message without its payload. The largest valid one, with 512 numbers and a thumbnail, has 20 KB.
+ */
 const maxMessageBytes = 2 ** 20;
 /** Two lengths, unsigned 32-bit, big-endian: of the message as JSON, and of the payload after it. */
 const headerBytes = 8;
 
-/** What one frame of the channel carries. */
+/** One frame of the channel. */
 export interface Frame {
   /** Parsed JSON, not validated. */
   readonly message: unknown;
-  /** Raw bytes that belong to the message; often none. */
+  /** Raw bytes that belong to the message; often empty. */
   readonly payload: Buffer;
 }
 
 /** Settings of one end of the channel. */
 export interface FrameReaderOptions {
-  /** Maximum payload that is currently accepted. */
+  /** Returns the maximum payload that is currently accepted. */
   readonly maxPayloadBytes: () => number;
   readonly onFrame: (frame: Frame) => void;
 }
 
-/** Writes one frame. Bytes that the other end never reads are discarded with the stream. */
+/** Writes one frame. Buffered bytes that the other end does not read are discarded with the stream. */
 export function writeFrame(stream: Writable, message: object, payload: readonly Uint8Array[] = []): void {
   const json = Buffer.from(JSON.stringify(message));
   const header = Buffer.alloc(headerBytes);
@@ -38,37 +40,36 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 }
 
 /**
- * Returns a function that takes the bytes of the channel as they arrive and calls `onFrame` for each complete frame.
- * Node's own IPC is not used: it buffers messages of any length and accepts handles, and this end must withstand a
- * malicious peer.
+ * Returns a function that accepts the bytes of the channel as they arrive, and calls `onFrame` for each complete frame.
+ * Replaces Node's IPC, which buffers messages of any length and accepts handles: the peer may be malicious.
  * @throws {Error} from the returned function if a frame is too large or is not JSON; the channel is then unusable.
  */
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
   let chunks: Buffer[] = [];
-  let held = 0;
+  let available = 0;
   let lengths: { readonly message: number; readonly payload: number } | undefined;
 
-  function joined(): Buffer {
+  function joinChunks(): Buffer {
     const [first = Buffer.alloc(0)] = chunks;
-    const all = chunks.length === 1 ? first : Buffer.concat(chunks, held);
+    const all = chunks.length === 1 ? first : Buffer.concat(chunks, available);
     chunks = [all];
     return all;
   }
 
   function readLengths(): void {
-    const header = joined();
+    const header = joinChunks();
     const [message, payload] = [header.readUInt32BE(0), header.readUInt32BE(4)];
     if (message > maxMessageBytes) throw new Error(`a message of ${message} bytes`);
     if (payload > maxPayloadBytes()) throw new Error(`a payload of ${payload} bytes`);
     lengths = { message, payload };
   }
 
-  function takeFrame({ message, payload }: NonNullable<typeof lengths>): void {
-    const all = joined();
+  function emitFrame({ message, payload }: NonNullable<typeof lengths>): void {
+    const all = joinChunks();
     const bodyStart = headerBytes + message;
     const rest = all.subarray(bodyStart + payload);
     chunks = [rest];
-    held = rest.length;
+    available = rest.length;
     lengths = undefined;
     const json: unknown = JSON.parse(all.toString('utf8', headerBytes, bodyStart));
     onFrame({ message: json, payload: all.subarray(bodyStart, bodyStart + payload) });
@@ -76,11 +77,11 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
 
   return (chunk) => {
     chunks.push(chunk);
-    held += chunk.length;
+    available += chunk.length;
     for (;;) {
-      if (lengths === undefined && held >= headerBytes) readLengths();
-      if (lengths === undefined || held < headerBytes + lengths.message + lengths.payload) return;
-      takeFrame(lengths);
+      if (lengths === undefined && available >= headerBytes) readLengths();
+      if (lengths === undefined || available < headerBytes + lengths.message + lengths.payload) return;
+      emitFrame(lengths);
     }
   };
 }

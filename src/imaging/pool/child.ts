@@ -1,5 +1,4 @@
-// Entry of a decoder child: the only process that loads native decoders.
-import { handlers } from './handlers.ts';
-import { serve } from './serve.ts';
+// Entry module of a decoder child: the only process that loads native decoders.
+import { handlers, serve } from './serve.ts';
 
 serve(handlers);

@@ -5,8 +5,8 @@ import { extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '../../model/logger.ts';
 import type { PictureFacts } from '../../model/picture.ts';
-import type { RenditionMatch } from '../../model/sameness.ts';
-import { makeLane } from './lane.ts';
+import type { RenditionMatch } from '../../model/rendition.ts';
+import type { PoolCounters } from './decoder-worker.ts';
 import type {
   ComparedPicture,
   CompareRequest,
@@ -15,51 +15,50 @@ import type {
   DeriveRequest,
   MatchRenditionsRequest,
   ProbeRequest,
+  TaskKind,
   TriedPresets,
   TryPresetsRequest,
-  WorkKind,
 } from './messages.ts';
 import { type RenditionFile, writeRenditions } from './rendition-files.ts';
-import { makeRestrainedTenants } from './restrained-tenants.ts';
-import type { PoolCounters } from './slot.ts';
-import type { TenantKey } from './waiting-line.ts';
+import { makeThrottledTenants, type TenantKey } from './scheduling.ts';
 import { sweepWorkFolders } from './work-folder.ts';
+import { makeWorkerGroup } from './worker-group.ts';
 
 export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages.ts';
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Children that decode, one for each core; up to `probePlaces` further ones only probe. */
+  /** Workers that decode, one per core. Up to `probeWorkers` further ones only probe. */
   readonly size: number;
-  /** Wall time of one task, from its start in a child. */
+  /** Maximum wall time of a task, from its start in a child. */
   readonly timeoutMs: number;
-  /** The same for a probe, which reads a header and decodes nothing. */
+  /** The same for a probe, which only reads a header. */
   readonly probeTimeoutMs: number;
-  /** Most memory (resident, MB) of a child at work. Watched on Linux only. */
+  /** Maximum resident memory of a busy child, in MB. Enforced on Linux only. */
   readonly memoryMb: number;
   /** Tasks after which a child is replaced. */
   readonly recycleAfterJobs: number;
   readonly logger: Logger;
-  /** Another module for the children, with the same messages. */
+  /** Replaces the module of the children; it must use the same messages. */
   readonly childModule?: string;
-  /** Launcher: program and arguments in front of each child's Node; `{folder}` expands to its input folder. */
+  /** Launcher: program and arguments in front of each child's Node. `{folder}` expands to its input folder. */
   readonly launcher?: readonly string[];
   /**
-   * Parent of the children's input folders, preferably on the file system of the pictures, where an input is a hard
-   * link instead of a copy. Default: a new temporary folder.
+   * Parent of the children's input folders. On the file system of the pictures, an input is a hard link instead of a
+   * copy. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
-  /** No other process uses `workDirectory`: its content at startup was left behind by a crash. */
+  /** Whether no other process uses `workDirectory`, so that its content at startup was left behind by a crash. */
   readonly isAlone?: boolean;
 }
 
-/** How a request waits and ends. */
-export interface Turn {
-  /** Lower goes first. */
+/** When a request runs, and how to cancel it. */
+export interface Scheduling {
+  /** Lower values run first. */
   readonly priority: number;
-  /** Tenant of the picture: tenants take turns. */
+  /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
-  /** Takes a waiting request out; ends a running one together with its child. */
+  /** Cancels a waiting request; kills the child of a running one. */
   readonly signal?: AbortSignal;
 }
 
@@ -69,123 +68,120 @@ export interface DerivedPicture extends DescribedPicture {
   readonly renditions: readonly RenditionFile[];
 }
 
-/** A request to derive renditions of the original at `path` into files. */
-export interface DerivePicture extends DeriveRequest, Turn {
-  /** Folder that takes the rendition files, under names that are new each time. */
-  readonly outputDirectory: string;
-}
-
-/** Figures of a pool: its children now, and counts since it was made. */
+/** The current number of workers and requests, and event counts since the pool was created. */
 export interface DecoderPoolStats extends Readonly<PoolCounters> {
   readonly size: number;
   readonly alive: number;
   readonly busy: number;
   readonly waiting: number;
-  /** For probes or for derivations, no child can be kept alive. */
+  /** Whether no child can be kept alive, either for probes or for the other tasks. */
   readonly isBroken: boolean;
 }
 
-/** Children that decode pictures. A crash, a hang or a swelling of one costs one task and never the parent. */
+/**
+ * Decodes pictures in child processes. If a child crashes, hangs or exceeds its memory limit, only its current task
+ * fails.
+ */
 export interface DecoderPool {
   /** Starts the children and returns before they are ready; requests wait for them. */
   start(): Promise<void>;
   /**
-   * Facts of a picture, by its header alone. Probes never wait behind derivations.
-   * @throws AppError: those of the probe, `decoder_crashed`, `unavailable`.
+   * Reads the facts of a picture from its header. Probes never wait for other tasks.
+   * @throws AppError those of the probe, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
-  probe(request: ProbeRequest & Omit<Turn, 'priority'>): Promise<PictureFacts>;
+  probe(request: ProbeRequest & Omit<Scheduling, 'priority'>): Promise<PictureFacts>;
   /**
-   * Derives all renditions with one decode. On failure no file is left behind.
-   * @throws AppError: those of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed`, `unavailable`; or
-   * the signal's reason.
+   * Derives all renditions of a picture from one decode, and writes them into `outputDirectory` under new names. On
+   * failure no file is left behind.
+   * @throws AppError those of the pipeline, `storage_failed`, `storage_full`, `decoder_crashed`, `unavailable`; or the
+   *   signal's reason.
    */
-  derive(request: DerivePicture): Promise<DerivedPicture>;
+  derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
   /**
-   * Fingerprint and embedding of a picture, which need not be stored anywhere.
-   * @throws AppError: those of the pipeline, `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * Computes the fingerprint and the embedding of a picture, which need not be stored.
+   * @throws AppError those of the pipeline, `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
-  describe(request: DescribeRequest & Turn): Promise<DescribedPicture>;
+  describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
-   * Quality of each of `others` against the picture at `path`; the limits hold for all of them.
-   * @throws AppError: as `describe`.
+   * Measures the quality of each of `others` against the picture at `path`. The limits apply to all of them.
+   * @throws AppError as `describe`.
    */
-  compare(request: CompareRequest & Turn): Promise<ComparedPicture>;
+  compare(request: CompareRequest & Scheduling): Promise<ComparedPicture>;
   /**
-   * What each preset would make of the picture: encoded in memory, nothing is kept.
-   * @throws AppError: as `describe`.
+   * Measures what each preset would make of the picture. Encodes in memory and keeps nothing.
+   * @throws AppError as `describe`.
    */
-  tryPresets(request: TryPresetsRequest & Turn): Promise<TriedPresets>;
+  tryPresets(request: TryPresetsRequest & Scheduling): Promise<TriedPresets>;
   /**
-   * Whether the renditions of two images have the same pixels up to re-encoding.
-   * @throws AppError: `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * Decides whether the renditions of two images have the same pixels, apart from re-encoding.
+   * @throws AppError `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
-  matchRenditions(request: MatchRenditionsRequest & Turn): Promise<RenditionMatch>;
+  matchRenditions(request: MatchRenditionsRequest & Scheduling): Promise<RenditionMatch>;
   stats(): DecoderPoolStats;
-  /** Ends the children; open requests reject with `unavailable`. */
+  /** Kills the children; open requests reject with `unavailable`. */
   close(): Promise<void>;
 }
 
-// The build turns .ts into .js; the child's entry has the ending of this very file.
+// The build turns .ts into .js, so the entry module of the children has the extension of this file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Children that probe: with only one, a file that uses the whole probe timeout would delay every upload. */
-const probePlaces = 2;
+/** Workers that probe. With only one, a file that uses the whole probe timeout would delay every upload. */
+const probeWorkers = 2;
 
-/** Interval for marking folders as in use; folders not marked for a day count as abandoned. */
+/** Interval for marking input folders as in use. Folders not marked for a day count as abandoned. */
 const touchMs = 3_600_000;
 
 /**
- * A pool of killable decoder children. One task at a time in each child: whatever happens to a child then has one
- * cause. Probes have children of their own, because an upload must be answered while long decodes run; all other kinds
- * of work share the rest. Tenants take turns, and a tenant whose file killed a child holds one place for a while.
+ * Creates a pool that has not been started; the first request starts its workers too. Probes have workers of their own,
+ * because uploads must be answered while long decodes run; all other tasks share the rest.
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
-  const restrained = makeRestrainedTenants();
   const { childModule = defaultChild, launcher = [], isAlone = false } = options;
   const workDirectory = options.workDirectory ?? join(tmpdir(), `vitrine-decoders-${randomUUID()}`);
-  const common = { ...options, childModule, launcher, workDirectory, counters, restrained };
-  const probing = makeLane<'probe'>({
+  const throttled = makeThrottledTenants();
+  const common = { ...options, childModule, launcher, workDirectory, counters, throttled };
+  const probing = makeWorkerGroup<'probe'>({
     ...common,
-    size: probePlaces,
-    // The second place costs memory and start-up time, and is seldom needed.
-    alwaysThere: 1,
+    size: probeWorkers,
+    // The second worker costs memory and startup time, and is seldom needed.
+    permanentWorkers: 1,
     timeoutMs: options.probeTimeoutMs,
   });
-  const deriving = makeLane<Exclude<WorkKind, 'probe'>>(common);
-  let touching: NodeJS.Timeout | undefined;
+  const decoding = makeWorkerGroup<Exclude<TaskKind, 'probe'>>(common);
+  let touchTimer: NodeJS.Timeout | undefined;
 
   function start(): Promise<void> {
     sweepWorkFolders(workDirectory, isAlone);
     probing.start();
-    deriving.start();
-    touching ??= setInterval(
-      () => [probing, deriving].forEach((lane) => lane.touchFolders()),
+    decoding.start();
+    touchTimer ??= setInterval(
+      () => [probing, decoding].forEach((group) => group.touchFolders()),
       touchMs,
     ).unref();
     return Promise.resolve();
   }
 
-  async function derive(picture: DerivePicture): Promise<DerivedPicture> {
-    const { priority, tenant, signal, outputDirectory, ...request } = picture;
-    const derived = await deriving.submit({ order: { kind: 'derive', request }, priority, tenant, signal });
+  const derive: DecoderPool['derive'] = async (job) => {
+    const { priority, tenant, signal, outputDirectory, ...request } = job;
+    const derived = await decoding.submit({ task: { kind: 'derive', request }, priority, tenant, signal });
     return { ...derived, renditions: await writeRenditions(outputDirectory, derived.renditions) };
-  }
+  };
 
   async function close(): Promise<void> {
-    clearInterval(touching);
-    await Promise.all([probing.close(), deriving.close()]);
+    clearInterval(touchTimer);
+    await Promise.all([probing.close(), decoding.close()]);
     if (options.workDirectory === undefined) await rm(workDirectory, { recursive: true, force: true });
   }
 
   function stats(): DecoderPoolStats {
-    const [probes, derivations] = [probing.counts(), deriving.counts()];
+    const [probes, decodes] = [probing.counts(), decoding.counts()];
     return {
-      size: probes.size + derivations.size,
-      alive: probes.alive + derivations.alive,
-      busy: probes.busy + derivations.busy,
-      waiting: probes.waiting + derivations.waiting,
-      isBroken: probes.isBroken || derivations.isBroken,
+      size: probes.size + decodes.size,
+      alive: probes.alive + decodes.alive,
+      busy: probes.busy + decodes.busy,
+      waiting: probes.waiting + decodes.waiting,
+      isBroken: probes.isBroken || decodes.isBroken,
       ...counters,
     };
   }
@@ -193,16 +189,16 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   return {
     start,
     probe: ({ tenant, signal, ...request }) =>
-      probing.submit({ order: { kind: 'probe', request }, priority: 0, tenant, signal }),
+      probing.submit({ task: { kind: 'probe', request }, priority: 0, tenant, signal }),
     derive,
     describe: ({ priority, tenant, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'describe', request }, priority, tenant, signal }),
+      decoding.submit({ task: { kind: 'describe', request }, priority, tenant, signal }),
     compare: ({ priority, tenant, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'compare', request }, priority, tenant, signal }),
+      decoding.submit({ task: { kind: 'compare', request }, priority, tenant, signal }),
     tryPresets: ({ priority, tenant, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'tryPresets', request }, priority, tenant, signal }),
+      decoding.submit({ task: { kind: 'tryPresets', request }, priority, tenant, signal }),
     matchRenditions: ({ priority, tenant, signal, ...request }) =>
-      deriving.submit({ order: { kind: 'matchRenditions', request }, priority, tenant, signal }),
+      decoding.submit({ task: { kind: 'matchRenditions', request }, priority, tenant, signal }),
     stats,
     close,
   };

@@ -3,11 +3,11 @@ import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
 import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
 import type { Preset } from '../../model/preset.ts';
 import type { PictureComparison, PresetTrial } from '../../model/quality.ts';
-import type { RenditionMatch } from '../../model/sameness.ts';
-import type { EncodedRendition } from '../make-renditions.ts';
+import type { RenditionMatch } from '../../model/rendition.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 
 /**
- * Files that a request reads. Before it sends the request, the parent replaces every path here, and those of a
+ * Files that a request reads. Before sending the request, the parent replaces every path here, and those of a
  * `RenditionPair`, with one in the child's own folder (`work-folder.ts`): the child can read no others.
  */
 export interface InputFiles {
@@ -15,60 +15,60 @@ export interface InputFiles {
   readonly others?: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** Asks a child for a picture's facts, by its header alone. */
+/** Requests the facts of a picture, from its header alone. */
 export interface ProbeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** Requests renditions from a child. */
+/** Requests the renditions and the description of a picture. */
 export interface DeriveRequest extends InputFiles {
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
 }
 
-/** Renditions in memory, largest first, with fingerprint data. */
+/** Renditions in memory, largest first, with the description of their picture. */
 export interface EncodedPicture extends DescribedPicture {
   readonly renditions: readonly EncodedRendition[];
 }
 
-/** Asks a child what a picture is recognised by. */
+/** Requests the fingerprint and the embedding of a picture. */
 export interface DescribeRequest extends InputFiles {
   readonly limits: PictureLimits;
 }
 
-/** What a picture is recognised by. */
+/** The facts of a picture, and the data by which it is recognised. */
 export interface DescribedPicture {
   readonly facts: PictureFacts;
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
 }
 
-/** Asks a child how close other pictures come to the one at `path`. */
+/** Requests the quality of other pictures compared with the one at `path`. */
 export interface CompareRequest extends InputFiles {
   readonly limits: PictureLimits;
-  /** Originals or renditions, as files of this machine. */
+  /** Originals or renditions, as local files. */
   readonly others: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** How close other pictures come to one, in their order. */
+/** The facts of a picture, and the quality of each of the others in their order. */
 export interface ComparedPicture {
   readonly facts: PictureFacts;
   readonly comparisons: readonly PictureComparison[];
 }
 
-/** Asks a child what each preset would make of a picture. */
+/** Requests the size and the quality that each preset would yield for a picture. */
 export interface TryPresetsRequest extends InputFiles {
   readonly limits: PictureLimits;
   readonly presets: readonly Preset[];
 }
 
-/** What each preset would make of a picture, in the order of the presets. */
+/** The facts of a picture, and one result per preset in their order. */
 export interface TriedPresets {
   readonly facts: PictureFacts;
   readonly results: readonly PresetTrial[];
 }
 
-/** Two renditions of one preset, as local files. */
+/** Two renditions by the same preset, as local files. */
 export interface RenditionPair {
   readonly preset: string;
   /** The new rendition, and its size. */
@@ -80,13 +80,13 @@ export interface RenditionPair {
   readonly storedSha256: string;
 }
 
-/** Asks a child to compare the pixels of two images' renditions. */
+/** Requests a comparison of the pixels of two images' renditions. */
 export interface MatchRenditionsRequest {
   readonly pairs: readonly RenditionPair[];
 }
 
-/** Every kind of work of a child: its request and its result. Originals are passed as files, never in messages. */
-export interface Work {
+/** The request and the result of each kind of task. Pictures are passed as files, never in messages. */
+export interface TaskTypes {
   readonly probe: { readonly request: ProbeRequest; readonly result: PictureFacts };
   readonly derive: { readonly request: DeriveRequest; readonly result: EncodedPicture };
   readonly describe: { readonly request: DescribeRequest; readonly result: DescribedPicture };
@@ -95,21 +95,21 @@ export interface Work {
   readonly matchRenditions: { readonly request: MatchRenditionsRequest; readonly result: RenditionMatch };
 }
 
-/** Name of a kind of work. */
-export type WorkKind = keyof Work;
+/** Name of a kind of task. */
+export type TaskKind = keyof TaskTypes;
 
-/** A piece of work that a child is asked for. */
-export type Order<Kind extends WorkKind = WorkKind> = {
-  [K in Kind]: { readonly kind: K; readonly request: Work[K]['request'] };
+/** A task for a child. */
+export type Task<Kind extends TaskKind = TaskKind> = {
+  [K in Kind]: { readonly kind: K; readonly request: TaskTypes[K]['request'] };
 }[Kind];
 
-/** What a piece of work gives. */
-export type Outcome<Kind extends WorkKind = WorkKind> = Work[Kind]['result'];
+/** Result of a task. */
+export type TaskResult<Kind extends TaskKind = TaskKind> = TaskTypes[Kind]['result'];
 
 /** Parent → child. A child has one task at a time, so that a crash has exactly one cause. */
 export interface TaskMessage {
   readonly id: number;
-  readonly order: Order;
+  readonly task: Task;
 }
 
 /** Errors that a child may report. The parent treats any other code as an invalid response. */
@@ -130,10 +130,10 @@ export const reportableCodes = [
 /** One of the errors that a child may report. */
 export type ReportableCode = (typeof reportableCodes)[number];
 
-/** Maximum length of a named error's message, in UTF-16 code units. */
-export const maxSentence = 500;
+/** Maximum length of an error message, in UTF-16 code units. */
+export const maxErrorLength = 500;
 
-/** A named error; `cause` is for the log only. */
+/** A failed task. `cause` is for the log only. */
 export interface FailureMessage {
   readonly type: 'failed';
   readonly id: number;
@@ -142,7 +142,7 @@ export interface FailureMessage {
   readonly cause?: string;
 }
 
-/** Child → parent. `result` is JSON; the bytes of renditions follow as the payload (`packResult`). */
+/** Child → parent. `result` is JSON; the bytes of renditions follow as the payload of the frame. */
 export type ChildMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly id: number; readonly result: unknown }

@@ -1,11 +1,11 @@
 import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EncodedRendition } from '../make-renditions.ts';
-import { recipeOf } from '../recipe.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
+import { recipeOf } from '../renditions/recipe.ts';
 import { namedFileError } from './file-errors.ts';
 
-/** A rendition as a file (not yet synced to disk) in the output directory. */
+/** A rendition as a file in the output directory. It has not been synced to disk. */
 export interface RenditionFile {
   /** Name of the preset. */
   readonly preset: string;
@@ -15,15 +15,15 @@ export interface RenditionFile {
   readonly height: number;
   /** Length of the file. */
   readonly bytes: number;
-  /** SHA-256 of the file, in hex. */
+  /** SHA-256 of the file, hexadecimal. */
   readonly sha256: string;
 }
 
 /** Up to this length, hashing on the event loop (0.2 ms) costs less than passing the bytes to the thread pool. */
-const smallBytes = 2 ** 18;
+const maxSyncHashBytes = 2 ** 18;
 
 /**
- * Writes renditions into `directory` under new names; on failure no file is left behind. The parent writes and hashes
+ * Writes renditions into `directory` under new names. On failure no file is left behind. The parent writes and hashes
  * them itself: a child that wrote files could keep them open and change them after they were stored.
  * @throws {AppError} `storage_failed`, `storage_full`.
  */
@@ -52,6 +52,6 @@ async function writeRendition({
 }
 
 async function sha256Of(bytes: Buffer): Promise<string> {
-  if (bytes.length <= smallBytes) return hash('sha256', bytes, 'hex');
+  if (bytes.length <= maxSyncHashBytes) return hash('sha256', bytes, 'hex');
   return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex');
 }

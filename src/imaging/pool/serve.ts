@@ -1,80 +1,134 @@
+import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
+import { probe } from '../probe.ts';
+import { comparePictures } from '../quality/compare-pictures.ts';
+import { tryPresets } from '../quality/try-presets.ts';
+import { describePicture } from '../recognition/describe-picture.ts';
+import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
+import { deriveRenditions } from '../renditions/derive-renditions.ts';
 import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
 import { namedFileError } from './file-errors.ts';
-import type { Handlers } from './handlers.ts';
 import {
   type ChildMessage,
+  type EncodedPicture,
   type FailureMessage,
-  maxSentence,
-  type Order,
-  type Outcome,
+  maxErrorLength,
+  type RenditionPair,
   type ReportableCode,
   reportableCodes,
+  type Task,
+  type TaskKind,
   type TaskMessage,
-  type WorkKind,
+  type TaskResult,
+  type TaskTypes,
 } from './messages.ts';
-import { packResult } from './pack-result.ts';
 
-interface Answer {
+// Runs in a decoder child. The parent validates results with a schema library, which this module must not import: a
+// child starts faster without it.
+
+/** One function for each kind of task. */
+export type Handlers = {
+  readonly [Kind in TaskKind]: (request: TaskTypes[Kind]['request']) => Promise<TaskResult<Kind>>;
+};
+
+/** The functions of a real child. They read whole files, since only the library's in-memory loaders are enabled. */
+export const handlers: Handlers = {
+  probe: async ({ path, limits }) => probe(readFileSync(path), limits),
+  derive: async ({ path, limits, presets }) => deriveRenditions(readFileSync(path), limits, presets),
+  describe: async ({ path, limits }) => describePicture(readFileSync(path), limits),
+  compare: async ({ path, limits, others }) =>
+    comparePictures(
+      readFileSync(path),
+      limits,
+      others.map((other) => ({ name: other.name, bytes: readFileSync(other.path) })),
+    ),
+  tryPresets: async ({ path, limits, presets }) => tryPresets(readFileSync(path), limits, presets),
+  matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
+};
+
+/** Reads lazily, so that only one pair is in memory at a time. */
+function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
+  for (const { path, storedPath, ...pair } of pairs) {
+    yield { ...pair, current: readFileSync(path), stored: readFileSync(storedPath) };
+  }
+}
+
+interface Response {
   readonly message: ChildMessage;
   readonly payload?: readonly Uint8Array[];
 }
 
-/** Serves the parent's tasks in a decoder child until the parent ends it or goes away. */
-export function serve(handlers: Handlers): void {
-  dropAddons();
-  // A Ctrl-C reaches the whole process group; the parent drains its work and then ends its children itself.
+/** Performs the parent's tasks until the parent kills the child or exits. */
+export function serve(implementation: Handlers): void {
+  dropAddonPermission();
+  // Ctrl-C reaches the whole process group; the parent first finishes its work, then ends its children itself.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
-  const send = ({ message, payload }: Answer) => writeFrame(channel, message, payload);
+  const send = ({ message, payload }: Response) => writeFrame(channel, message, payload);
   const readChunk = makeFrameReader({
     maxPayloadBytes: () => 0,
-    onFrame: ({ message }) => void perform(handlers, message as TaskMessage).then(send),
+    onFrame: ({ message }) => void perform(implementation, message as TaskMessage).then(send),
   });
   channel.on('data', readChunk);
   channel.on('error', () => undefined);
-  channel.on('close', endAtOnce);
+  channel.on('close', exitImmediately);
   send({ message: { type: 'ready' } });
 }
 
-/** Already loaded native code stays; JavaScript can load no more. Node added the call in about 24.14. */
-function dropAddons(): void {
+/** Native code that is loaded stays; no more can be loaded. The method exists since about Node 24.14. */
+function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
 }
 
-function endAtOnce(): void {
-  // Not exit() first: it waits for native threads, and one of them may hang.
+function exitImmediately(): void {
+  // exit() alone would wait for native threads, one of which may hang.
   process.kill(process.pid, 'SIGKILL');
   // Reached only by the first process of a PID namespace, which the kernel protects from its own signals.
   process.exit(1);
 }
 
-async function perform(handlers: Handlers, { id, order }: TaskMessage): Promise<Answer> {
+async function perform(implementation: Handlers, { id, task }: TaskMessage): Promise<Response> {
   try {
-    const { result, payload } = packResult(order.kind, await carryOut(handlers, order));
+    const { result, payload } = packResult(task.kind, await handle(implementation, task));
     return { message: { type: 'done', id, result }, payload };
   } catch (error) {
     return { message: { type: 'failed', id, ...describeFailure(error) } };
   }
 }
 
-function carryOut<Kind extends WorkKind>(handlers: Handlers, order: Order<Kind>): Promise<Outcome<Kind>> {
-  return handlers[order.kind](order.request);
+function handle<Kind extends TaskKind>(
+  implementation: Handlers,
+  task: Task<Kind>,
+): Promise<TaskResult<Kind>> {
+  return implementation[task.kind](task.request);
+}
+
+/** Splits a result into JSON and the bytes of all renditions. */
+function packResult(
+  kind: TaskKind,
+  result: TaskResult,
+): { readonly result: object; readonly payload: readonly Uint8Array[] } {
+  if (kind !== 'derive') return { result, payload: [] };
+  const { renditions, ...rest } = result as EncodedPicture;
+  const listed = renditions.map(({ preset, width, height, jpeg }) => {
+    return { preset: preset.name, width, height, bytes: jpeg.length };
+  });
+  return { result: { ...rest, renditions: listed }, payload: renditions.map(({ jpeg }) => jpeg) };
 }
 
 function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message' | 'cause'> {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof AppError && isReportable(error.code)) {
-    const named = { code: error.code, message: asSentence(error.message) };
+    const named = { code: error.code, message: toPrintable(error.message) };
     // The image library's message is for the log.
     return error.cause instanceof Error ? { ...named, cause: error.cause.message } : named;
   }
   const named = namedFileError(error);
   if (named !== undefined) return { code: 'storage_failed', message: named.message, cause };
-  return { code: 'internal_error', message: 'The decoder failed; the log has the details.', cause };
+  return { code: 'internal_error', message: 'The decoder failed; see the log for details.', cause };
 }
 
 function isReportable(code: string): code is ReportableCode {
@@ -82,6 +136,6 @@ function isReportable(code: string): code is ReportableCode {
 }
 
 /** A message may quote bytes of the file; the parent accepts only printable text of limited length. */
-function asSentence(message: string): string {
-  return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxSentence);
+function toPrintable(message: string): string {
+  return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxErrorLength);
 }

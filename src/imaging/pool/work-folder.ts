@@ -2,27 +2,26 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { InputFiles, MatchRenditionsRequest, Order, RenditionPair, WorkKind } from './messages.ts';
+import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind } from './messages.ts';
 
-/** The only folder besides its code that a decoder child may read. It contains only the inputs of the current task. */
+/** The only folder besides its code that a decoder child may read. Contains the inputs of the current task. */
 export interface WorkFolder {
   readonly path: string;
   /**
-   * Creates the folder if it is missing. Never throws: if the folder cannot be created, the first task fails with a
-   * reason.
+   * Creates the folder if it is missing. Never throws: if that fails, the first task rejects with the system's error.
    */
   ensure(): void;
-  /** Puts the files of `order` into the folder. Rejects with the system's error; it then leaves nothing behind. */
-  place<Kind extends WorkKind>(order: Order<Kind>): Promise<PlacedOrder<Kind>>;
+  /** Puts the input files of a task into the folder. If that fails, rejects with the system's error and leaves none. */
+  place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>>;
   /** Marks the folder as in use, for `sweepWorkFolders` of another process. */
   touch(): void;
-  /** Removes the folder with its content. */
+  /** Removes the folder and its content. */
   remove(): Promise<void>;
 }
 
-/** An order with paths in the child's folder. */
-export interface PlacedOrder<Kind extends WorkKind> {
-  readonly order: Order<Kind>;
+/** A task with paths in the child's folder. */
+export interface PlacedTask<Kind extends TaskKind> {
+  readonly task: Task<Kind>;
   /** Removes the inputs. Never rejects. */
   readonly clear: () => Promise<void>;
 }
@@ -30,26 +29,24 @@ export interface PlacedOrder<Kind extends WorkKind> {
 /** Folders not touched by any process for this time were left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/** Errors of `link` after which a copy may still succeed: other file systems, foreign owners, no hard link support. */
-const unlinkable = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Errors of `link` after which a copy may succeed: another file system, another owner, no support for hard links. */
+const errorsToCopyAfter = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
-/**
- * A work folder below `root`, not created yet. Inputs are hard links if `root` is on the file system of the pictures.
- */
+/** Returns a work folder below `root`, not created yet. Inputs are hard links if `root` is on their file system. */
 export function makeWorkFolder(root: string): WorkFolder {
   const path = join(root, randomUUID());
   let count = 0;
 
-  async function place<Kind extends WorkKind>(order: Order<Kind>): Promise<PlacedOrder<Kind>> {
+  async function place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>> {
     const placed: string[] = [];
     const clear = async () => void (await Promise.allSettled(placed.map((file) => unlink(file))));
     const placeFile = async (from: string): Promise<string> => {
-      // The file's own name shows in system tools what a child is processing; the number makes it unique.
+      // The file's name shows in system tools what a child is processing; the number makes it unique.
       const to = join(path, `${basename(from).slice(0, 80)}.${++count}`);
       placed.push(to);
       await linkOrCopy(from, to).catch(async (error: unknown) => {
         if (!hasCode(error, 'ENOENT')) throw error;
-        // Either may be missing. A removed folder is created again; otherwise `from` is missing.
+        // Either the folder or `from` is missing. If it is `from`, the second attempt fails too.
         await mkdir(path, { recursive: true });
         await linkOrCopy(from, to);
       });
@@ -57,7 +54,7 @@ export function makeWorkFolder(root: string): WorkFolder {
     };
     try {
       return {
-        order: { ...order, request: await withPlaces(order.request, placeFile) },
+        task: { ...task, request: await withPlacedFiles(task.request, placeFile) },
         clear,
       };
     } catch (error) {
@@ -76,7 +73,8 @@ export function makeWorkFolder(root: string): WorkFolder {
 }
 
 /**
- * Removes work folders below `root` that a crash left behind: all of them if `isAlone`, else those abandoned for a day.
+ * Removes work folders below `root` that a crash left behind: all of them if `isAlone`, otherwise those not touched for
+ * a day.
  */
 export function sweepWorkFolders(root: string, isAlone: boolean): void {
   attempt(() => {
@@ -88,12 +86,12 @@ export function sweepWorkFolders(root: string, isAlone: boolean): void {
   });
 }
 
-type Place = (path: string) => Promise<string>;
+type PlaceFile = (path: string) => Promise<string>;
 
-/** The same request with the paths that `place` returns. */
-async function withPlaces(
+/** Returns the request with each path replaced by the one that `place` returns. */
+async function withPlacedFiles(
   request: InputFiles | MatchRenditionsRequest,
-  place: Place,
+  place: PlaceFile,
 ): Promise<typeof request> {
   if ('pairs' in request) {
     const placePair = async (pair: RenditionPair) => ({
@@ -116,7 +114,7 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
-    if (!unlinkable.some((code) => hasCode(error, code))) throw error;
+    if (!errorsToCopyAfter.some((code) => hasCode(error, code))) throw error;
     await copyFile(from, to, constants.COPYFILE_FICLONE);
   }
 }

@@ -1,4 +1,4 @@
-import type { PurgeQueries } from '../../db/purging.ts';
+import type { PurgeQueries } from '../../db/purge/purging.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, whoCalled } from '../../model/principal.ts';
 import type { PurgeTally } from '../../model/purge.ts';

@@ -1,4 +1,4 @@
-import type { PurgeQueries, UnusedFilter } from '../../db/purging.ts';
+import type { PurgeQueries, UnusedFilter } from '../../db/purge/purging.ts';
 import type { TenantQueries } from '../../db/tenants.ts';
 import type { Logger } from '../../model/logger.ts';
 import { type Principal, whoCalled } from '../../model/principal.ts';

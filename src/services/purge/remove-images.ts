@@ -1,5 +1,5 @@
-import type { PurgeQueries, PurgeReason, RemovedFile } from '../../db/purging.ts';
-import type { SweepQueries } from '../../db/sweeping.ts';
+import type { PurgeQueries, PurgeReason, RemovedFile } from '../../db/purge/purging.ts';
+import type { StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { PurgeCandidate, PurgeTally } from '../../model/purge.ts';
 import { parseKey } from '../../storage/keys.ts';
@@ -8,7 +8,7 @@ import type { RenditionCache } from '../rendition-cache.ts';
 
 interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'remove'>;
-  readonly sweeping: Pick<SweepQueries, 'removeOrphan'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'removeUnused'>;
   readonly storage: Pick<Storage, 'remove'>;
   readonly cache: Pick<RenditionCache, 'forget'>;
   readonly logger: Logger;
@@ -77,7 +77,7 @@ async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally
   const file = parseKey(key);
   if (!file) return;
   try {
-    if (!(await deps.sweeping.removeOrphan(file, () => deps.storage.remove(key)))) return;
+    if (!(await deps.storedFiles.removeUnused(file, () => deps.storage.remove(key)))) return;
     tally.files++;
     tally.bytes += bytes;
   } catch (error) {

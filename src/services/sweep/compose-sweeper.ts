@@ -12,7 +12,10 @@ import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
 
 interface Dependencies {
-  readonly queries: Pick<Queries, 'sweeping' | 'forgetting' | 'images' | 'recounting'>;
+  readonly queries: Pick<
+    Queries,
+    'expiredRows' | 'images' | 'installation' | 'jobs' | 'recounting' | 'storedFiles' | 'usage'
+  >;
   readonly storage: Storage;
   readonly staging: Staging;
   readonly queue: WorkQueue;
@@ -34,15 +37,16 @@ export function composeSweeper({
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
 } {
-  const { sweeping, forgetting, images, recounting } = queries;
-  const takeOverLostLeases = makeTakeOverLostLeases({ sweeping, queue, logger });
+  const { expiredRows, images, installation, jobs, recounting, storedFiles, usage } = queries;
+  const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
-    forgetRows: makeForgetRows({ forgetting, retention, logger }),
-    sweepOrphans: makeSweepOrphans({ sweeping, storage, brake, logger }),
+    forgetRows: makeForgetRows({ expiredRows, retention, logger }),
+    sweepOrphans: makeSweepOrphans({ storedFiles, storage, brake, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
-    findMissingOriginals: makeFindMissingOriginals({ sweeping, images, storage, brake, logger }),
-    sweeping,
+    findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, brake, logger }),
+    installation,
+    usage,
     staging,
     storage,
     logger,

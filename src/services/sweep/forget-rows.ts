@@ -1,4 +1,4 @@
-import type { ForgetQueries } from '../../db/forgetting.ts';
+import type { ExpiredRowQueries } from '../../db/purge/expired-rows.ts';
 import type { Logger } from '../../model/logger.ts';
 
 /** Retention of rows that nothing needs any more, in days. */
@@ -10,7 +10,7 @@ export interface Retention {
 }
 
 interface Dependencies {
-  readonly forgetting: ForgetQueries;
+  readonly expiredRows: ExpiredRowQueries;
   readonly retention: Retention;
   readonly logger: Logger;
 }
@@ -23,24 +23,28 @@ export interface ForgetRows {
 }
 
 /** @see ForgetRows */
-export function makeForgetRows({ forgetting, retention, logger }: Dependencies): ForgetRows {
+export function makeForgetRows({ expiredRows, retention, logger }: Dependencies): ForgetRows {
   const report = (forgotten: number, what: string, days: number) => {
     if (forgotten > 0) logger.info({ forgotten }, `${forgotten} ${what} were forgotten after ${days} days`);
   };
   return {
     async jobs() {
       const { completedJobDays, failedJobDays } = retention;
-      report(await forgetting.jobs('completed', completedJobDays), 'completed jobs', completedJobDays);
-      report(await forgetting.jobs('failed', failedJobDays), 'failed jobs', failedJobDays);
+      report(await expiredRows.removeJobs('completed', completedJobDays), 'completed jobs', completedJobDays);
+      report(await expiredRows.removeJobs('failed', failedJobDays), 'failed jobs', failedJobDays);
     },
     async imports() {
       const { importDays } = retention;
-      report(await forgetting.imports(importDays), 'imports', importDays);
-      report(await forgetting.imagesWithoutContent(importDays), 'images without a picture', importDays);
+      report(await expiredRows.removeImports(importDays), 'imports', importDays);
+      report(
+        await expiredRows.removeImagesWithoutContent(importDays),
+        'images without a picture',
+        importDays,
+      );
     },
     async tenants() {
       const { emptyTenantDays } = retention;
-      report(await forgetting.tenants(emptyTenantDays), 'tenants without images', emptyTenantDays);
+      report(await expiredRows.removeTenants(emptyTenantDays), 'tenants without images', emptyTenantDays);
     },
   };
 }

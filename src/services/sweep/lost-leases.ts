@@ -1,10 +1,10 @@
-import type { SweepQueries } from '../../db/sweeping.ts';
+import type { JobQueries } from '../../db/jobs/job-queries.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { WorkQueue } from '../../queue/queue.ts';
 import { leaseLossLimit } from '../failure-policy.ts';
 
 interface Dependencies {
-  readonly sweeping: Pick<SweepQueries, 'takeOverLostLeases'>;
+  readonly jobs: Pick<JobQueries, 'takeOverLostLeases'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
 }
@@ -13,13 +13,16 @@ interface Dependencies {
 export type TakeOverLostLeases = (everything: boolean) => Promise<void>;
 
 /** @see TakeOverLostLeases */
-export function makeTakeOverLostLeases({ sweeping, queue, logger }: Dependencies): TakeOverLostLeases {
+export function makeTakeOverLostLeases({ jobs, queue, logger }: Dependencies): TakeOverLostLeases {
   return async (everything) => {
-    const { again, givenUp } = await sweeping.takeOverLostLeases(leaseLossLimit, everything);
-    if (givenUp > 0)
-      logger.error({ givenUp }, `${givenUp} jobs failed: they lost their worker ${leaseLossLimit} times`);
-    if (again.length === 0) return;
-    logger.warn({ again: again.length }, `${again.length} jobs had lost their worker and are tried again`);
-    queue.wake(again);
+    const { requeued, failed } = await jobs.takeOverLostLeases(leaseLossLimit, everything);
+    if (failed > 0)
+      logger.error({ failed }, `${failed} jobs failed: they lost their worker ${leaseLossLimit} times`);
+    if (requeued.length === 0) return;
+    logger.warn(
+      { requeued: requeued.length },
+      `${requeued.length} jobs had lost their worker and are tried again`,
+    );
+    queue.wake(requeued);
   };
 }

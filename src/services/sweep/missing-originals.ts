@@ -1,11 +1,11 @@
-import type { ImageQueries } from '../../db/images.ts';
-import type { SweepQueries } from '../../db/sweeping.ts';
+import type { ImageQueries } from '../../db/images/images.ts';
+import type { StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { type Brake, isSuspicious } from './brake.ts';
 
 interface Dependencies {
-  readonly sweeping: Pick<SweepQueries, 'originalsAfter'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'originalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
   readonly brake: Brake;
@@ -52,12 +52,12 @@ export function makeFindMissingOriginals(deps: Dependencies): FindMissingOrigina
 
 /** Those that have no mark yet. Those that need none any more lose it on the way. */
 async function findDamages(deps: Dependencies): Promise<{ looked: number; damages: Damage[] }> {
-  const { sweeping, storage, brake } = deps;
+  const { storedFiles, storage, brake } = deps;
   const damages: Damage[] = [];
   let looked = 0;
   let last = 0;
   for (;;) {
-    const page = await sweeping.originalsAfter(last, pageSize);
+    const page = await storedFiles.originalsAfter(last, pageSize);
     for (const { id, key, bytes, damaged } of page) {
       last = id;
       looked++;

@@ -1,11 +1,11 @@
-import type { ContentFile, SweepQueries } from '../../db/sweeping.ts';
+import type { ContentFile, StoredFileQueries } from '../../db/images/stored-files.ts';
 import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 import { type Brake, isSuspicious } from './brake.ts';
 
 interface Dependencies {
-  readonly sweeping: Pick<SweepQueries, 'unnamedFiles' | 'removeOrphan'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'listUnused' | 'removeUnused'>;
   readonly storage: Pick<Storage, 'list' | 'remove'>;
   readonly brake: Brake;
   readonly logger: Logger;
@@ -52,7 +52,7 @@ export function makeSweepOrphans(deps: Dependencies): SweepOrphans {
 }
 
 async function findOrphans(
-  { sweeping, storage }: Dependencies,
+  { storedFiles, storage }: Dependencies,
   olderThan: Date,
 ): Promise<{ files: number; orphans: ContentFile[] }> {
   const orphans: ContentFile[] = [];
@@ -62,18 +62,18 @@ async function findOrphans(
     const old = page
       .filter(({ modifiedAt }) => modifiedAt < olderThan)
       .flatMap(({ key }) => parseKey(key) ?? []);
-    orphans.push(...(await sweeping.unnamedFiles(old)));
+    orphans.push(...(await storedFiles.listUnused(old)));
   }
   return { files, orphans };
 }
 
 async function removeAll(
-  { sweeping, storage }: Dependencies,
+  { storedFiles, storage }: Dependencies,
   orphans: readonly ContentFile[],
 ): Promise<number> {
   let removed = 0;
   for (const orphan of orphans) {
-    if (await sweeping.removeOrphan(orphan, () => storage.remove(orphan.key))) removed++;
+    if (await storedFiles.removeUnused(orphan, () => storage.remove(orphan.key))) removed++;
   }
   return removed;
 }

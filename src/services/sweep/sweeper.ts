@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SweepQueries } from '../../db/sweeping.ts';
+import type { InstallationQueries } from '../../db/installation.ts';
+import type { UsageQueries } from '../../db/usage/usage.ts';
 import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -15,7 +16,8 @@ interface Dependencies {
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
-  readonly sweeping: Pick<SweepQueries, 'beginPass' | 'foldUsage' | 'vacuum'>;
+  readonly installation: Pick<InstallationQueries, 'beginPass' | 'vacuum'>;
+  readonly usage: Pick<UsageQueries, 'fold'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
   readonly logger: Logger;
@@ -62,7 +64,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       everyMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
     },
-    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => deps.sweeping.foldUsage() },
+    { name: 'usage', firstMs: 10 * second, everyMs: 10 * second, run: () => deps.usage.fold() },
     { name: 'staging files', firstMs: hour, everyMs: hour, run: () => deps.staging.sweep(uploadAgeMs) },
     {
       name: 'unfinished uploads',
@@ -77,14 +79,14 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     { ...daily, name: 'missing originals', run: () => deps.findMissingOriginals() },
     { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => deps.correctUsage() },
     { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => deps.sweepOrphans() },
-    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => deps.sweeping.vacuum() },
+    { name: 'dead rows', firstMs: 3 * hour, everyMs: day, run: () => deps.installation.vacuum() },
   ];
   const stopping = new AbortController();
   const loops: Promise<void>[] = [];
 
   async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await deps.sweeping.beginPass(name, everyMs / second))) return;
+      if (isShared && !(await deps.installation.beginPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
       deps.logger.error({ err: error }, `the sweep for ${name} failed; it is tried again later`);

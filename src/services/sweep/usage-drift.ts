@@ -1,4 +1,4 @@
-import type { RecountQueries, UsageDrift } from '../../db/recounting.ts';
+import type { RecountQueries, UsageDrift } from '../../db/usage/recounting.ts';
 import type { Logger } from '../../model/logger.ts';
 
 interface Dependencies {
@@ -24,7 +24,7 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
       for (const { id, name } of tenants) {
         last = id;
         // Owners first: the bytes of a file are counted with its owner.
-        const images = await recounting.settleOwnersOf(id);
+        const images = await recounting.assignOwnersOf(id);
         if (images > 0)
           logger.error(
             { tenant: name, images },

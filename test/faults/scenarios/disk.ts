@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished } from 'vitest';
-import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { testFolder } from '../../support/inner/folders.ts';
 import {
   createServerDatabase,

@@ -3,7 +3,7 @@ import type { Body } from './json-bodies.ts';
 
 const nowhere = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
 
-/** CSV that an import takes: lines that lead nowhere are refused by themselves. */
+/** Valid CSV of an import; invalid lines are refused separately. */
 export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
   const cells = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
   const url = fc.constantFrom(...urls, ...nowhere);

@@ -1,21 +1,21 @@
 import { Agent, request as send } from 'node:http';
 import type { Answer } from '../../support/process/client.ts';
 
-/** A request, as it goes out. */
+/** A raw request. */
 export interface Request {
   readonly method: string;
-  /** Path and query, spelled as they are sent: a client that tidies addresses would spoil the odd ones. */
+  /** Path and query, sent unchanged: a client that normalizes URLs would change the odd ones. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
 }
 
-/** Requests that are under way at once. */
+/** Number of concurrent requests. */
 const lanes = 8;
 
 const agent = new Agent({ keepAlive: true, maxSockets: lanes });
 
-/** Sends a request and reads the whole answer. */
+/** Sends a request and reads the whole response. */
 export function exchange(base: string, { method, target, headers, body }: Request): Promise<Answer<unknown>> {
   const { hostname, port } = new URL(base);
   const { promise, resolve, reject } = Promise.withResolvers<Answer<unknown>>();
@@ -32,7 +32,7 @@ export function exchange(base: string, { method, target, headers, body }: Reques
     },
   );
   outgoing.once('error', reject);
-  outgoing.once('timeout', () => outgoing.destroy(new Error('No answer within 20 s.')));
+  outgoing.once('timeout', () => outgoing.destroy(new Error('No response within 20 s.')));
   outgoing.end(body);
   return promise;
 }
@@ -50,20 +50,20 @@ function answerOf(status: number, raw: readonly string[], bytes: Buffer): Answer
   };
 }
 
-/** Does `work` for all, a few at once. */
+/** Calls `work` for all items, a few concurrently. */
 export async function inLanes<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const left = items.values();
+  const remaining = items.values();
   await Promise.all(
     Array.from({ length: lanes }, async () => {
-      for (const item of left) await work(item);
+      for (const item of remaining) await work(item);
     }),
   );
 }
 
-/** A request in one line, for whoever has to send it again. */
+/** Describes a request in one line, so that it can be reproduced. */
 export function showRequest({ method, target, headers, body }: Request): string {
   const shown = body
     ? ` body(${body.length}) ${JSON.stringify(Buffer.from(body).toString('utf8', 0, 300))}`

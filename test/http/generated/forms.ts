@@ -2,15 +2,15 @@ import * as fc from 'fast-check';
 import type { Body } from './json-bodies.ts';
 import type { Schema } from './operations.ts';
 
-/** Largest file of an upload to the server of these requests. */
+/** Maximum upload size of the server under test. */
 export const maxFileBytes = 100_000;
 
-/** What forms are made from. */
+/** Parts of generated forms. */
 export interface FormParts {
-  /** The form, as the document describes it. */
+  /** Schema of the form in the document. */
   readonly schema: Schema;
   readonly pictures: readonly Buffer[];
-  /** Half of a picture. */
+  /** The first half of a picture. */
   readonly broken: Buffer;
   readonly tenants: readonly string[];
 }
@@ -48,7 +48,7 @@ const names = [
   '__proto__',
 ];
 
-/** Forms with a picture and fields, in any order. */
+/** Valid forms with a picture and fields in any order. */
 export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrary<Body> {
   const field = tenantField(schema);
   return fc
@@ -62,14 +62,14 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
     .map(([picture, name, tenant, first, more]) => {
       const fields = [
         ...(field !== undefined && tenant !== undefined ? [fieldPart(field, tenant)] : []),
-        ...(more ? [fieldPart('note', 'for nobody')] : []),
+        ...(more ? [fieldPart('note', 'for another service')] : []),
       ];
       const file = filePart(picture, name);
       return { type: ofForms, bytes: write(first ? [...fields, file] : [file, ...fields]), verdict: 'valid' };
     });
 }
 
-/** Forms that are refused, each for a reason of its own. */
+/** Invalid forms, each for a different reason. */
 export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitrary<Body> {
   const [one = broken, other = broken] = pictures;
   const whole = write([filePart(one)]);
@@ -111,7 +111,7 @@ export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitra
         ...cuts,
         ...wrongTypes.map((type): [string, Buffer] => [type, whole]),
       )
-      // Where a worker decodes the picture, a broken one is found after the answer.
+      // If a worker decodes the picture, a broken one is found after the response.
       .map(([type, bytes]) => ({ type, bytes, verdict: bytes.includes(broken) ? 'unsure' : 'invalid' }))
   );
 }

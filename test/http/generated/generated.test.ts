@@ -13,10 +13,10 @@ import { type Case, invalidCases, type Sources, validCases } from './requests.ts
 import { makeSources } from './sources.ts';
 import { confirmToken, makePictures, makeWorld, picturePaths } from './world.ts';
 
-/** Requests are made from the document that a server gives, and every answer is held to it. */
+/** Generates requests from the OpenAPI document of a server and checks every response against it. */
 
 const seed = Number(process.env['GENERATED_SEED'] ?? 20_261_120);
-/** Of each kind, for each call; at most 90. */
+/** Requests per kind and call; at most 90. */
 const count = Number(process.env['GENERATED_COUNT'] ?? 24);
 
 const server = useServer({
@@ -52,18 +52,18 @@ afterAll(() => {
   );
 });
 
-/** Sends all; answers what `check` was not content with. */
+/** Sends all requests. Returns the complaints of `check`. */
 async function sendAll<Sent extends Request>(
   requests: readonly Sent[],
-  check: (request: Sent, answer: Answer<unknown>) => void,
+  check: (request: Sent, response: Answer<unknown>) => void,
 ): Promise<string[]> {
   const failures: string[] = [];
   await inLanes(requests, async (request) => {
     try {
-      const answer = await exchange(server().url, request);
-      const group = `${Math.floor(answer.status / 100)}xx`;
+      const response = await exchange(server().url, request);
+      const group = `${Math.floor(response.status / 100)}xx`;
       tally.set(group, (tally.get(group) ?? 0) + 1);
-      check(request, answer);
+      check(request, response);
     } catch (error) {
       failures.push(`${showRequest(request)}\n  ${String(error).slice(0, 900)}`);
     }
@@ -75,12 +75,12 @@ function expectNone(failures: readonly string[]): void {
   expect(failures.slice(0, 20), `${failures.length} failures; GENERATED_SEED=${seed}`).toEqual([]);
 }
 
-/** Calls that take away what others need come last. */
+/** Sorts calls that remove what others need to the end. */
 function order({ method, path }: Operation): number {
   return path.includes('purge') ? 2 : Number(method === 'DELETE');
 }
 
-test('every documented call keeps its word, whatever it is sent', {
+test('responds to every documented call as documented, whatever is sent', {
   retry: 0,
   timeout: 120_000,
 }, async () => {
@@ -99,63 +99,63 @@ test('every documented call keeps its word, whatever it is sent', {
   expect(sent).toBeGreaterThan(count === 24 ? 2_000 : 0);
 });
 
-test('a method that an address does not take is refused, with those that it takes', async () => {
+test('refuses an unsupported method and lists the allowed ones', async () => {
   const requests = undocumentedMethods(operations);
   expect(requests.length).toBeGreaterThan(200);
-  const failures = await sendAll(requests, ({ method, allow }, answer) => {
-    expect(answer.status).toBe(405);
-    expect(answer.headers.get('allow')).toBe(allow.join(', '));
-    if (method !== 'HEAD') judgeProblem(answer);
+  const failures = await sendAll(requests, ({ method, allow }, response) => {
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe(allow.join(', '));
+    if (method !== 'HEAD') judgeProblem(response);
   });
   expectNone(failures);
 });
 
-test('an address that leads nowhere is refused', async () => {
-  const failures = await sendAll(unknownAddresses(operations, 200, seed), ({ method }, answer) => {
-    expect([404, 400]).toContain(answer.status);
-    if (method !== 'HEAD') judgeProblem(answer);
+test('refuses an unknown address', async () => {
+  const failures = await sendAll(unknownAddresses(operations, 200, seed), ({ method }, response) => {
+    expect([404, 400]).toContain(response.status);
+    if (method !== 'HEAD') judgeProblem(response);
   });
   expectNone(failures);
 });
 
-test('HEAD answers what GET does, without a body', async () => {
+test('responds to HEAD like to GET, without a body', async () => {
   const gets = operations.flatMap((operation) => [
     ...validCases(operation, sources, 3, seed),
     ...invalidCases(operation, sources, 1, seed),
   ]);
   const pairs = heads(gets);
-  const answers = new Map<Request, Answer<unknown>>();
-  const keep = (request: Request, answer: Answer<unknown>) => void answers.set(request, answer);
+  const responses = new Map<Request, Answer<unknown>>();
+  const keep = (request: Request, response: Answer<unknown>) => void responses.set(request, response);
   expectNone(await sendAll(pairs.flat(), keep));
   for (const [get, head] of pairs) {
-    const [whole, bare] = [answers.get(get), answers.get(head)];
+    const [whole, bare] = [responses.get(get), responses.get(head)];
     expect(bare?.bytes, showRequest(head)).toHaveLength(0);
     expect([bare?.status, steady(bare)], showRequest(head)).toEqual([whole?.status, steady(whole)]);
   }
 });
 
-/** Headers that say the same a moment later. */
-function steady(answer: Answer<unknown> | undefined): Record<string, string> {
+/** Headers that do not change between two requests. */
+function steady(response: Answer<unknown> | undefined): Record<string, string> {
   const passing = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
-  return Object.fromEntries([...(answer?.headers ?? [])].filter(([name]) => !passing.has(name)));
+  return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !passing.has(name)));
 }
 
-test('a preflight is answered everywhere; only configured origins are let in', async () => {
+test('responds to preflights everywhere and allows configured origins only', async () => {
   for (const [site, allowed] of [
     ['http://localhost:3000', 'http://localhost:3000'],
     ['https://stranger.example', null],
   ] as const) {
-    const failures = await sendAll(preflights(operations, site), ({ headers }, answer) => {
-      expect(answer.status).toBe(204);
-      expect(answer.headers.get('access-control-allow-origin')).toBe(allowed);
-      const methods = answer.headers.get('access-control-allow-methods');
+    const failures = await sendAll(preflights(operations, site), ({ headers }, response) => {
+      expect(response.status).toBe(204);
+      expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+      const methods = response.headers.get('access-control-allow-methods');
       expect(methods).toContain(headers['access-control-request-method']);
     });
     expectNone(failures);
   }
 });
 
-test('/metrics speaks JSON or the language of Prometheus, by what is asked for', async () => {
+test('negotiates JSON or Prometheus text at /metrics', async () => {
   const types = [
     'text/plain',
     'application/openmetrics-text',
@@ -172,15 +172,15 @@ test('/metrics speaks JSON or the language of Prometheus, by what is asked for',
       headers: { accept: `${accept}${more}` },
     })),
   );
-  const failures = await sendAll(requests, ({ headers }, answer) => {
-    expect(answer.status).toBe(200);
+  const failures = await sendAll(requests, ({ headers }, response) => {
+    expect(response.status).toBe(200);
     const text = /^(text\/plain|application\/openmetrics-text)/.test(headers.accept);
-    expect(answer.headers.get('content-type')).toMatch(text ? /^text\/plain/ : /^application\/json/);
-    expect(answer.headers.get('vary')).toContain('Accept');
+    expect(response.headers.get('content-type')).toMatch(text ? /^text\/plain/ : /^application\/json/);
+    expect(response.headers.get('vary')).toContain('Accept');
   });
   expectNone(failures);
 });
 
-test('nothing of all this was an error of the server', () => {
+test('logs no server error', () => {
   expect(server().log()).not.toContain('"level":"error"');
 });

@@ -4,18 +4,18 @@ import * as fc from 'fast-check';
 import type { Operation, Schema } from './operations.ts';
 import { type KnownValues, validValue } from './values.ts';
 
-/** A body with its type, and what is known of it. */
+/** A body with its type and its expected validity. */
 export interface Body {
   readonly type: string | undefined;
   readonly bytes: Uint8Array;
-  /** `unsure`: the schema allows it, the server may still know better. */
+  /** `unsure`: valid by the schema, but the server may refuse it. */
   readonly verdict: 'valid' | 'invalid' | 'unsure';
 }
 
 const ajv = new Ajv2020({ strict: false });
 (addFormats as unknown as { default: (to: Ajv2020) => void }).default(ajv);
 
-/** Bodies of JSON that a schema allows and a server knows. */
+/** JSON bodies that the schema and the server accept. */
 export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
   const types = ['application/json', 'application/json; charset=utf-8', 'Application/JSON'];
   return fc
@@ -23,7 +23,7 @@ export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body
     .map(([value, type]) => ({ type, bytes: encode(value), verdict: 'valid' }));
 }
 
-/** Bodies of JSON with something else in one place; the schema tells whether that is allowed. */
+/** JSON bodies with one changed value; the schema decides whether they are valid. */
 export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
   const allows = ajv.compile(schema);
   return fc
@@ -42,7 +42,7 @@ export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Bo
     });
 }
 
-/** Lines of an import are refused one by one, whatever they are. */
+/** Import lines are refused separately, whatever they contain. */
 function isImport(value: unknown): boolean {
   const { urls, items } = (value ?? {}) as Fields;
   return Array.isArray(urls) || Array.isArray(items);
@@ -50,7 +50,7 @@ function isImport(value: unknown): boolean {
 
 type Fields = Record<string, unknown>;
 
-/** Changes a value, or something inside of it. */
+/** Replaces a value or a nested one. */
 function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
   const key = keyAt(fields, place);
@@ -78,10 +78,10 @@ function keyAt(value: Fields, place: number): string {
   return keys[place % keys.length] ?? 'nothing';
 }
 
-/** So deep that a reader that calls itself might fall. */
+/** Deep enough to exhaust the stack of a recursive parser. */
 const deep = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
 
-// No address of a host: whatever of this is taken for a URL is refused before anything is sent.
+// None of these is a usable URL, so that nothing is fetched.
 const junk = [
   null,
   true,
@@ -121,7 +121,7 @@ const otherTypes = [
   'x',
 ];
 
-/** Bodies that no call takes that reads JSON or nothing. */
+/** Bodies that calls with a JSON body or none must refuse. */
 export function refusedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
   const texts = broken.map((text): [string, string] => [ofJson, text]);
   const tooLarge: [string, string] = [ofJson, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];

@@ -4,36 +4,36 @@ import type { Answer } from '../../support/process/client.ts';
 import { expectDocumented } from '../support/documented.ts';
 import type { Case } from './requests.ts';
 
-/** Holds an answer to the document and to what the request deserved. @throws what is wrong with it */
-export function judge({ operation, expected }: Case, answer: Answer<unknown>): void {
-  expect(answer.status, answer.bytes.toString('utf8', 0, 300)).toBeLessThan(500);
-  expectDocumented(operation.method, operation.path, answer);
-  expectSafe(answer);
-  if (answer.status >= 400) judgeProblem(answer);
-  if (expected === 'refusal') expect(answer.status, 'a refusal').toBeGreaterThanOrEqual(400);
-  // No document tells where the pictures of a server lie.
-  const isElsewhere = answer.status === 409 && codeOf(answer) === 'upload_not_offered';
+/** Checks a response against the document and the validity of its request. @throws {Error} what is wrong with it */
+export function judge({ operation, expected }: Case, response: Answer<unknown>): void {
+  expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(500);
+  expectDocumented(operation.method, operation.path, response);
+  expectSafe(response);
+  if (response.status >= 400) judgeProblem(response);
+  if (expected === 'refusal') expect(response.status, 'a refusal').toBeGreaterThanOrEqual(400);
+  // The document does not contain storage paths.
+  const isElsewhere = response.status === 409 && codeOf(response) === 'upload_not_offered';
   if (expected === 'success' && !isElsewhere)
-    expect(answer.status, answer.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
+    expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
 }
 
-function codeOf(answer: Answer<unknown>): unknown {
-  return (answer.body as Record<string, unknown>)['code'];
+function codeOf(response: Answer<unknown>): unknown {
+  return (response.body as Record<string, unknown>)['code'];
 }
 
-/** Holds an error to what every error is. */
-export function judgeProblem(answer: Answer<unknown>): void {
-  expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
-  expect(answer.headers.get('cache-control')).toBe('no-store');
-  expectSafe(answer);
-  const { status, code, detail, type } = answer.body as Record<string, unknown>;
-  expect(status).toBe(answer.status);
+/** Checks the rules for every error. */
+export function judgeProblem(response: Answer<unknown>): void {
+  expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  expectSafe(response);
+  const { status, code, detail, type } = response.body as Record<string, unknown>;
+  expect(status).toBe(response.status);
   expect(errorTable).toHaveProperty([String(code)]);
-  expect(errorTable[code as keyof typeof errorTable].status).toBe(answer.status);
+  expect(errorTable[code as keyof typeof errorTable].status).toBe(response.status);
   expect(type).toBe(`urn:vitrine:error:${String(code)}`);
   expect(detail).toMatch(/^.{10,}\.$/s);
 }
 
 function expectSafe({ headers }: Answer<unknown>): void {
-  expect(headers.get('x-content-type-options'), 'no answer is guessed to be of another type').toBe('nosniff');
+  expect(headers.get('x-content-type-options'), 'browsers must not sniff the type').toBe('nosniff');
 }

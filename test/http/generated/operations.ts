@@ -1,4 +1,4 @@
-/** The parts of a JSON Schema that requests are made from. */
+/** The part of JSON Schema that the generator supports. */
 export interface Schema {
   readonly type?: string;
   readonly enum?: readonly string[];
@@ -17,19 +17,19 @@ export interface Schema {
   readonly oneOf?: readonly Schema[];
 }
 
-/** A parameter of an address. */
+/** A parameter of a path or query. */
 export interface Parameter {
   readonly name: string;
   readonly in: 'path' | 'query';
   readonly schema: Schema;
 }
 
-/** A call, as the served document describes it. */
+/** A call in the served document. */
 export interface Operation {
   readonly method: string;
   readonly path: string;
   readonly parameters: readonly Parameter[];
-  /** Bodies that it takes, by media type. */
+  /** Request bodies by media type. */
   readonly bodies: Readonly<Record<string, Schema>>;
   readonly needsBody: boolean;
 }
@@ -54,7 +54,7 @@ interface ServedDocument {
   >;
 }
 
-/** Every call of a document. */
+/** Returns every call of a document. */
 export function operationsOf(document: unknown): Operation[] {
   return Object.entries((document as ServedDocument).paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
@@ -69,13 +69,13 @@ export function operationsOf(document: unknown): Operation[] {
   );
 }
 
-/** Its parameters in one part of the address. */
+/** Returns the parameters of a call in the path or query. */
 export function parametersIn({ parameters }: Operation, part: Parameter['in']): Parameter[] {
   return parameters.filter((parameter) => parameter.in === part);
 }
 
-/** Whether an address knows no keys but those that are documented for it. */
+/** Whether a call refuses unknown query parameters. */
 export function refusesUnknownKeys({ path, parameters }: Operation): boolean {
-  // Renditions look at their only key by themselves, and leave others alone.
+  // Renditions ignore unknown parameters.
   return path.startsWith('/v1/') && !parameters.some(({ name }) => name === 'v');
 }

@@ -2,15 +2,15 @@ import * as fc from 'fast-check';
 import type { Request } from './exchange.ts';
 import type { Operation } from './operations.ts';
 
-/** Methods that a shop's program might try. */
+/** Methods that a client might try. */
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'PROPFIND'];
 
-/** A request with a method that its address does not take, and those that it does. */
+/** A request with an unsupported method, and the allowed ones. */
 export interface WrongMethod extends Request {
   readonly allow: readonly string[];
 }
 
-/** Every address with every method that the document does not have for it. */
+/** Returns every address with every undocumented method. */
 export function undocumentedMethods(operations: readonly Operation[]): WrongMethod[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
     const target = examplePath(path);
@@ -27,12 +27,12 @@ function examplePath(path: string): string {
   return path.replaceAll(/\{\w+\}/g, '1');
 }
 
-/** One address may be a case of another: `/v1/jobs/retry` looks like the job "retry". */
+/** One address may match another: `/v1/jobs/retry` looks like a job with the id "retry". */
 function matches(path: string, target: string): boolean {
   return new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
 }
 
-/** Addresses that lead nowhere: known ones with something before, behind or in place of a part. */
+/** Unknown addresses: known ones with a segment added or replaced. */
 export function unknownAddresses(operations: readonly Operation[], count: number, seed: number): Request[] {
   const known = operations.map(({ path }) => examplePath(path)).filter((path) => path !== '/');
   const odd = [
@@ -56,7 +56,7 @@ export function unknownAddresses(operations: readonly Operation[], count: number
     )
     .map(([path, word, where]) => {
       if (where === 'before') return `/${word}${path}`;
-      // Behind a whole address: what stands there cannot be a parameter's value.
+      // After a complete address, where it cannot be the value of a parameter.
       return where === 'behind' ? `${path}/${word}/${word}` : path.replace(/^\/[^/]+/, `/${word}`);
     });
   const requests = fc.record({
@@ -71,7 +71,7 @@ export function unknownAddresses(operations: readonly Operation[], count: number
   return fc.sample(fc.noBias(requests), { numRuns: count, seed });
 }
 
-/** What browsers ask before a page of another origin calls an address. */
+/** Preflights of browsers for pages of other origins. */
 export function preflights(operations: readonly Operation[], origin: string): Request[] {
   return operations.map(({ path, method }) => ({
     method: 'OPTIONS',
@@ -84,7 +84,7 @@ export function preflights(operations: readonly Operation[], origin: string): Re
   }));
 }
 
-/** Pairs of a GET and the HEAD of the same address. */
+/** Pairs of GET and HEAD requests for the same address. */
 export function heads(
   requests: readonly (Request & { readonly operation: Operation })[],
 ): [Request, Request][] {

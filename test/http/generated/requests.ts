@@ -6,22 +6,22 @@ import { type Body, mutatedJson, refusedBodies, validJson } from './json-bodies.
 import { type Operation, type Parameter, parametersIn, refusesUnknownKeys } from './operations.ts';
 import { canBeInvalid, invalidText, type KnownValues, validValue } from './values.ts';
 
-/** What requests are made from, beside the document. */
+/** Inputs of the generator besides the document. */
 export interface Sources {
   readonly known: KnownValues;
   readonly urls: readonly string[];
   readonly forms: Omit<FormParts, 'schema'>;
-  /** An existing thing for a parameter of a path; some are used up. */
+  /** Returns an existing id for a path parameter; some can be used only once. */
   take(operation: Operation, parameter: Parameter): string;
 }
 
-/** A request to a documented call, and what has to become of it. */
+/** A request to a documented call with the expected outcome. */
 export interface Case extends Request {
   readonly operation: Operation;
   readonly expected: 'success' | 'refusal' | 'any';
 }
 
-/** The free parts of a request; a path is filled in once all are made, because things of a server are used up. */
+/** The generated parts of a request. Paths are filled in at the end, because some ids can be used only once. */
 interface Draft {
   readonly query: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -29,7 +29,7 @@ interface Draft {
   readonly path?: Readonly<Record<string, string>>;
 }
 
-/** Requests that follow the document: `count` with each kind of body. */
+/** Generates valid requests: `count` per kind of body. */
 export function validCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
   const { known } = sources;
   return validBodies(operation, sources).flatMap((body) => {
@@ -43,7 +43,7 @@ export function validCases(operation: Operation, sources: Sources, count: number
   });
 }
 
-/** Requests that break the document in one place: `count` for each kind of place. */
+/** Generates requests with one invalid part: `count` per kind of part. */
 export function invalidCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
   const bodies = validBodies(operation, sources);
   const addresses = [wrongPaths(operation), wrongQueries(operation)]
@@ -59,12 +59,12 @@ export function invalidCases(operation: Operation, sources: Sources, count: numb
   );
 }
 
-/** Evenly: by itself the generator prefers the first of a list. */
+/** Picks evenly; the generator itself prefers the first items. */
 function sample<Made>(from: fc.Arbitrary<Made>, count: number, seed: number): Made[] {
   return fc.sample(fc.noBias(from), { numRuns: count, seed });
 }
 
-/** Headers that change the form of an answer at most. */
+/** Headers that only affect the format of a response. */
 const harmless: readonly Record<string, string>[] = [
   {},
   {},

@@ -3,10 +3,10 @@ import type { Operation, Parameter } from './operations.ts';
 import type { Sources } from './requests.ts';
 import { confirmToken, picturePaths, type World } from './world.ts';
 
-/** Gives what requests need of a server. */
+/** Returns the ids and files that requests need. */
 export function makeSources(world: World, pictures: readonly Buffer[], broken: Buffer): Sources {
   const { origin, tenants, keepers, cursor } = world;
-  // Those of the world itself are in use already.
+  // Names of the initial data are already in use.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let turn = 0;
   const next = <Item>(from: readonly Item[]): Item => {
@@ -42,7 +42,7 @@ function thingFor(
   if (name.startsWith('tenant')) return next(tenants);
   if (name === 'ref') return next(['keeper of none', 'product-42']);
   if (path.startsWith('/v1/imports/')) return next(imports);
-  // Each can be tried again once.
+  // Each can be retried once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
   if (method === 'DELETE' && path === '/v1/images/{id}') return spare.pop()?.id ?? 'none left';

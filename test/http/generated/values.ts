@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import type { Parameter, Schema } from './operations.ts';
 
-/** Values that only this server can tell, by the names of their fields. */
+/** Values that depend on the server, by field name. */
 export type KnownValues = Readonly<Record<string, readonly unknown[]>>;
 
-/** Values that a schema allows; where the server has to know them, those that it knows. */
+/** Generates valid values; existing ones where the server must know them. */
 export function validValue(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<unknown> {
   const choice = known[name];
   if (choice && schema.type !== 'array') return fc.constantFrom(...choice);
@@ -33,10 +33,10 @@ function list(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<un
   });
 }
 
-/** Needed by what another field says, which no schema tells. */
+/** Fields that another field requires, which schemas cannot express. */
 const neverLeftOut = ['confirm_token'];
 
-/** An object; of several ways to fill it, each. */
+/** Generates an object for each alternative of its schema. */
 function record(schema: Schema, known: KnownValues): fc.Arbitrary<object> {
   const { properties = {}, required = [], oneOf, minProperties = 0 } = schema;
   const ways = oneOf?.map((way) => way.required ?? []) ?? [[]];
@@ -76,7 +76,7 @@ function text(schema: Schema): fc.Arbitrary<string> {
   );
 }
 
-/** Whether a text is what a schema of a text says, as far as such schemas go here. */
+/** Whether text matches a string schema, as far as the document uses them. */
 function fits(
   { pattern, format, maxLength = Number.POSITIVE_INFINITY, enum: words }: Schema,
   value: string,
@@ -87,7 +87,7 @@ function fits(
   return value.length <= maxLength && (pattern === undefined || new RegExp(pattern, 'u').test(value));
 }
 
-/** Spelled as they are sent. */
+/** Already encoded as sent. */
 const garbage = [
   '%00',
   '%ff',
@@ -116,14 +116,14 @@ const garbage = [
   '%D8%00',
 ];
 
-/** What a parameter of an address does not allow, spelled as it is sent. */
+/** Generates invalid values of a parameter, already encoded as sent. */
 export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
   const odd = garbage.filter((one) => !isAllowed(schema, one));
   const near =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
-  // Without a value, an address of another call.
+  // Without a value, the URL is that of another call.
   const missing = part === 'query' ? [''] : [];
-  // Whoever there is none of is refused as well.
+  // Missing ids are refused, too.
   const strangers =
     part === 'path' && name.endsWith('id') ? ['999999999', '01a1fb5b-5201-72ab-9fbd-000000000000'] : [];
   return fc.constantFrom(...odd, ...near, ...missing.filter(() => !isAllowed(schema, '')), ...strangers);
@@ -131,7 +131,7 @@ export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary
 
 function isAllowed(schema: Schema, spelled: string): boolean {
   if (schema.type === 'integer' || schema.type === 'number') return false;
-  // Names without a form: none of these is the name of anything.
+  // Free text: none of these names exists.
   if (!schema.pattern && !schema.format && !schema.enum) return false;
   try {
     return fits(schema, decodeURIComponent(spelled));
@@ -140,7 +140,7 @@ function isAllowed(schema: Schema, spelled: string): boolean {
   }
 }
 
-/** Whether anything is invalid for a parameter of a query: names without a form are not looked at. */
+/** Whether a query parameter has invalid values; free text has none. */
 export function canBeInvalid({ schema }: Parameter): boolean {
   const { type, pattern, format, enum: words } = schema;
   return type !== 'string' || pattern !== undefined || format !== undefined || words !== undefined;

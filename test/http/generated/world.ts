@@ -14,13 +14,13 @@ interface Receipt {
   readonly lines: readonly Line[];
 }
 
-/** What a server has before the requests begin. */
+/** Data of the server before the requests start. */
 export interface World {
   readonly origin: string;
   readonly tenants: readonly string[];
-  /** Completed images with a reference, so that no purge takes them. */
+  /** Completed images with a reference, which purges keep. */
   readonly keepers: readonly ImageRecord[];
-  /** Images that nobody needs: of any tenant, and of the tenant `default`. */
+  /** Expendable images: of any tenant, and of the tenant `default`. */
   readonly spare: ImageRecord[];
   readonly spareOfDefault: ImageRecord[];
   readonly failedJobs: number[];
@@ -28,7 +28,7 @@ export interface World {
   readonly cursor: string;
 }
 
-/** Small pictures of all kinds, each different. */
+/** Generates small, distinct pictures of all formats. */
 export function makePictures(count: number): Promise<Buffer[]> {
   return Promise.all(
     Array.from({ length: count }, (_, index) => {
@@ -39,10 +39,10 @@ export function makePictures(count: number): Promise<Buffer[]> {
   );
 }
 
-/** Paths of the origin that lead to pictures. */
+/** Paths of pictures on the origin. */
 export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
 
-/** Fills a server by its own API, with images and jobs for so many destructive requests to each call. */
+/** Fills a server through its API, with images and jobs for the given number of destructive requests per call. */
 export async function makeWorld(base: string, origin: string, requests: number): Promise<World> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
   const keepers = await Promise.all([...tenants, ...tenants].map((tenant, at) => keep(base, tenant, at)));
@@ -81,12 +81,12 @@ async function keep(base: string, tenant: string, index: number): Promise<ImageR
 }
 
 async function importMany(base: string, urls: readonly string[], tenant: string): Promise<Receipt> {
-  const answer = await call<Receipt>(`${base}/v1/imports`, {
+  const response = await call<Receipt>(`${base}/v1/imports`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ urls, tenant }),
   });
-  return answer.body;
+  return response.body;
 }
 
 async function finished(base: string, id: number): Promise<void> {
@@ -98,7 +98,7 @@ async function finished(base: string, id: number): Promise<void> {
   throw new Error(`Import ${id} was not finished within 30 s.`);
 }
 
-/** Some deleted images, for lists and purges to meet. */
+/** Creates deleted images for lists and purges. */
 async function deleteSome(base: string, images: ImageRecord[]): Promise<void> {
   for (const { id } of images.splice(0, 5)) await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
 }

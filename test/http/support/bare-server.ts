@@ -5,10 +5,7 @@ import { loadConfig } from '../../../src/config.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
 import type { HttpParts } from '../../../src/http/surface.ts';
 
-/**
- * The HTTP server with nothing behind its routes: enough for what it decides by itself. `parts` are those that a call
- * gets as far as.
- */
+/** Returns an HTTP server without services behind its routes, except for `parts`. */
 export async function bareServer(
   env: Record<string, string> = {},
   parts: { [Part in keyof HttpParts]?: object } = {},

@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats';
 import { expect } from 'vitest';
 import type { Answer } from '../../support/process/client.ts';
 
-/** A call, as the document describes it. */
+/** A call in the document. */
 interface Operation {
   readonly summary?: string;
   readonly tags?: readonly string[];
@@ -27,7 +27,7 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 (addFormats as unknown as { default: (to: Ajv2020) => void }).default(ajv);
 ajv.addSchema(closeObjects(document) as object, 'api');
 
-/** Objects have no fields but the documented ones: whatever an answer has, the document has to know. */
+/** Forbids undocumented fields in objects. */
 function closeObjects(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(closeObjects);
   if (part === null || typeof part !== 'object') return part;
@@ -36,7 +36,7 @@ function closeObjects(part: unknown): unknown {
   return isOpen ? closed : { ...closed, additionalProperties: false };
 }
 
-/** Expects a value to be what a place of the document says. */
+/** Expects a value to match the schema at a path of the document. */
 export function expectSchema(place: readonly string[], value: unknown): void {
   const pointer = place.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1')));
   const validate = ajv.compile({ $ref: `api#/${pointer.join('/')}` });
@@ -44,7 +44,7 @@ export function expectSchema(place: readonly string[], value: unknown): void {
   expect(validate.errors ?? [], `${place.join(' ')}: ${JSON.stringify(value)?.slice(0, 800)}`).toEqual([]);
 }
 
-/** Expects an answer to be one that the document has for this call: its status, its type and its body. */
+/** Expects the document to have the status, type and body of a response to this call. */
 export function expectDocumented(method: string, path: string, answer: Answer<unknown>): void {
   const call = `${method} ${path}`;
   const operation = document.paths[path]?.[method.toLowerCase()];

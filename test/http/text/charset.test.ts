@@ -27,13 +27,13 @@ test.each([
   [
     kitchen,
     'cp850',
-    'has the charset "cp850", which is not known; UTF-8, windows-1252 and utf-16le are, for example',
+    'has the charset "cp850", which is not supported; use UTF-8, windows-1252 or utf-16le, for example',
   ],
 ])('%j of the charset %s is refused', (bytes, charset, fault) => {
   expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ fault });
 });
 
-test('the first byte that is not UTF-8 is named, wherever it stands', () => {
+test('names the first byte that is not UTF-8, wherever it is', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (before, after) => {
       const begin = Buffer.from(before);
@@ -43,7 +43,7 @@ test('the first byte that is not UTF-8 is named, wherever it stands', () => {
   );
 });
 
-test('a lenient reader marks what it could not decode', () => {
+test('replaces bytes that cannot be decoded in lenient mode', () => {
   expect(decodeLeniently(Uint8Array.from(kitchen))).toEqual({
     text: 'K\uFFFDche',
     fault: 'is not valid UTF-8 (byte 2 is 0xFC)',

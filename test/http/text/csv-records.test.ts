@@ -5,7 +5,7 @@ import { readCsvRecords } from '../../../src/http/text/csv-records.ts';
 
 const read = (text: string, delimiter = ',') => [...readCsvRecords(text, delimiter)];
 
-test('what every reader of CSV understands is read as the others read it', () => {
+test('parses standard CSV like other parsers', () => {
   const cell = fc.string({ unit: fc.constantFrom('a', 'ü', ' ', ',', ';', '"', '\n', '\r\n') });
   const cells = fc.array(cell, { minLength: 1, maxLength: 4 });
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
@@ -14,31 +14,31 @@ test('what every reader of CSV understands is read as the others read it', () =>
     fc.property(fc.array(cells), fc.constantFrom(',', ';'), (rows, delimiter) => {
       const text = rows.map((row) => row.map(written).join(delimiter)).join('\n');
       const options = { delimiter, relax_column_count: true, skip_empty_lines: true, trim: true };
-      // A line break is one, whatever its form.
+      // Every kind of line break counts as one.
       const expected = parse(text.replaceAll('\r\n', '\n'), { ...options, record_delimiter: '\n' });
       expect(read(text, delimiter).map((record) => record.cells)).toEqual(expected);
     }),
   );
 });
 
-test('a line that cannot be read is a fault of its own, with its number', () => {
+test('reports the line number of a line that cannot be parsed', () => {
   const text = 'a\n\n"never, closed\nb,"c ""d"""\nTV 55",x\r\n"e"f,g\r"h\ni",j\n';
   expect(read(text).map(({ line, cells, fault }) => [line, fault ?? cells])).toEqual([
     [1, ['a']],
     [3, expect.stringContaining('quotation mark')],
     [4, ['b', 'c "d"']],
-    [5, expect.stringContaining('stands in the middle of a cell')],
-    [6, expect.stringContaining('stands in the middle of a cell')],
+    [5, expect.stringContaining('contains an unescaped quotation mark')],
+    [6, expect.stringContaining('contains an unescaped quotation mark')],
     [7, ['h\ni', 'j']],
   ]);
   expect(read('x\n"open\ny')).toMatchObject([
     { line: 1, cells: ['x'] },
-    { line: 2, fault: 'a quotation mark is opened and never closed' },
+    { line: 2, fault: 'a quotation mark is never closed' },
     { line: 3, cells: ['y'] },
   ]);
 });
 
-test('a record that is too long is a fault, and the next is read', () => {
+test('reports a record that is too long and continues with the next', () => {
   expect(read(`${','.repeat(16_384)}\n${','.repeat(16_385)}\nx`)).toMatchObject([
     { cells: { length: 16_385 } },
     { cells: [], fault: 'it has 16,385 characters; the limit is 16,384' },
@@ -54,8 +54,8 @@ test.each([
   ['open quotation marks', `"${'x'.repeat(999)}\n`.repeat(1_000)],
   ['lines within quotation marks', `"\n${'x\n'.repeat(7_000)}`.repeat(70)],
   ['short quoted lines', '"",""\n'.repeat(1_000)],
-])('a megabyte of %s does not hold up the process', (_what, text) => {
-  // Not the clock: other processes share the machine.
+])('parses a megabyte of %s in linear time', (_what, text) => {
+  // CPU time, because other processes share the machine.
   const before = process.cpuUsage();
   let records = 0;
   for (const { line } of readCsvRecords(text, ',')) {

@@ -33,7 +33,7 @@ const png = writePng({
 });
 
 describe('a PNG', () => {
-  it('is read up to its pixels', () => {
+  it('is parsed up to its pixels', () => {
     expect(readPng(png)).toMatchObject({
       header: { width: 2, height: 1, bitDepth: 16, colorType: 4, isInterlaced: false },
       hasPixels: true,
@@ -47,12 +47,12 @@ describe('a PNG', () => {
     });
   });
 
-  it('shows where it is cut', () => {
+  it('reports the chunk in which it is truncated', () => {
     const chunks = [...pngChunks(png.subarray(0, -14))];
     expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isWhole: false });
   });
 
-  it('does not inflate a profile without bound', () => {
+  it('limits the size of a decompressed profile', () => {
     const bomb = writePng({
       width: 1,
       height: 1,
@@ -68,7 +68,7 @@ describe('a PNG', () => {
 describe('a TIFF', () => {
   for (const order of ['little', 'big'] as const) {
     for (const isBig of [false, true]) {
-      it(`is read ${order} endian${isBig ? ' with 64-bit offsets' : ''}`, () => {
+      it(`is parsed in ${order}-endian order${isBig ? ' with 64-bit offsets' : ''}`, () => {
         const file = writeTiff({
           width: 3,
           height: 2,
@@ -98,7 +98,7 @@ describe('a TIFF', () => {
     }
   }
 
-  it('ends where its chain of directories returns or leads out of the file', () => {
+  it('ends if its chain of directories loops or points outside the file', () => {
     const file = writeTiff({ width: 1, height: 1, depth: 8, channels: 1, photometric: 1, samples: [1] });
     const first = file.readUInt32LE(4);
     const next = first + 2 + 12 * file.readUInt16LE(first);
@@ -108,8 +108,8 @@ describe('a TIFF', () => {
     expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainWhole: false });
   });
 
-  it('bounds the entries of directories that overlap', () => {
-    // Each pair of bytes is the count of a directory of its own, and of the entries of all before.
+  it('limits the entries of overlapping directories', () => {
+    // Each pair of bytes is the entry count of one directory, and part of the entries of those before it.
     const file = Buffer.alloc(2_000_000, 8);
     file.write('II*\0');
     const structure = readTiff(file);
@@ -117,7 +117,7 @@ describe('a TIFF', () => {
     expect(entries).toBeLessThan(140_000);
   });
 
-  it('shows the directories inside others', () => {
+  it('contains sub-directories', () => {
     const inner = writeTiff({ width: 9, height: 9, depth: 8, channels: 1, photometric: 1, samples: [] });
     const innerAt = inner.readUInt32LE(4);
     const outer = Buffer.concat([inner, Buffer.alloc(40)]);
@@ -146,7 +146,7 @@ describe('an AVIF', () => {
     avif = await sharp({ create: pixels }).avif().toBuffer();
   });
 
-  it('is read by its boxes', () => {
+  it('is parsed into boxes and items', () => {
     const structure = readIsobmff(avif);
     const primary = structure?.items.get(structure.primaryItem ?? -1);
     const properties = primary?.properties ?? [];
@@ -158,13 +158,13 @@ describe('an AVIF', () => {
     expect(properties.map((box) => sizeOfIspe(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
   });
 
-  it('names its colours in a box of four numbers', () => {
+  it('contains code points in a colr box', () => {
     const colr = Buffer.concat([uint32(19), Buffer.from('colrnclx'), Buffer.of(0, 12, 0, 13, 0, 6, 0x80)]);
     const [box] = boxesIn(colr, 0, colr.length);
     expect(box && nclxOf(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
   });
 
-  it('has boxes of any size at one level', () => {
+  it('may have boxes of any size at one level', () => {
     const large = Buffer.concat([
       uint32(1),
       Buffer.from('free'),
@@ -178,7 +178,7 @@ describe('an AVIF', () => {
     ]);
   });
 
-  it.each(['png', 'tiff', 'avif'] as const)('and others never make a reader throw (%s)', (kind) => {
+  it.each(['png', 'tiff', 'avif'] as const)('and other files never make the parser of %s throw', (kind) => {
     const tiff = writeTiff({
       width: 1,
       height: 1,

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 const poolModule = pathToFileURL(join(import.meta.dirname, '../../../src/imaging/pool/decoder-pool.ts')).href;
 const linuxOnly = process.platform === 'linux' ? test : test.skip;
 
-/** Runs `body` in a process of its own, with a started pool in `pool`, and takes its output. */
+/** Runs `body` in a separate process with a started `pool`; returns its output. */
 async function inOwnProcess(body: string): Promise<string> {
   const program = `
     import { makeDecoderPool } from ${JSON.stringify(poolModule)};
@@ -27,14 +27,14 @@ async function inOwnProcess(body: string): Promise<string> {
   return stdout;
 }
 
-test('a program ends although its pool was never closed', async () => {
+test('lets a program exit without closing its pool', async () => {
   const folder = await pictureFolder('good.jpg');
   const path = JSON.stringify(join(folder, 'good.jpg'));
   const output = await inOwnProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
   expect(output.trim()).toBe('300');
 });
 
-linuxOnly('the parent loads no native decoder, and children see nothing of its environment', async () => {
+linuxOnly('loads no native decoder in the parent, and hides its environment from children', async () => {
   const folder = await pictureFolder('good.jpg');
   const output = await inOwnProcess(`
     await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
@@ -52,7 +52,7 @@ linuxOnly('the parent loads no native decoder, and children see nothing of its e
   await expect.poll(() => runningChildren(seen.pids)).toEqual([]);
 });
 
-/** Children die with their parent, however it ends. */
+/** Returns the children that are still running: they must exit with their parent. */
 async function runningChildren(pids: readonly string[]): Promise<string[]> {
   const commands = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),

@@ -3,11 +3,11 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { recipeOf } from '../../../src/imaging/recipe.ts';
+import { recipeOf } from '../../../src/imaging/renditions/recipe.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 
-test('derives renditions into files and tells what they are', async () => {
+test('derives renditions into files', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const { facts, renditions } = await pool.derive(derivation(folder, 'good.jpg'));
@@ -22,7 +22,7 @@ test('derives renditions into files and tells what they are', async () => {
   }
 });
 
-test('probes by the header', async () => {
+test('probes a picture from its header', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   await expect(pool.probe({ path: join(folder, 'good.jpg'), limits })).resolves.toMatchObject({ width: 300 });
@@ -31,7 +31,7 @@ test('probes by the header', async () => {
   ).rejects.toMatchObject({ name: 'AppError', code: 'picture_too_large', failureClass: 'permanent' });
 });
 
-test("what the image library said about a bad picture is in the log, and in the reason there are only the product's words", async () => {
+test('logs the message of the image library, and keeps it out of the error message', async () => {
   const info = vi.fn();
   const silent = () => undefined;
   const pool = faultyPool({ logger: { debug: silent, info, warn: silent, error: silent } });
@@ -40,20 +40,20 @@ test("what the image library said about a bad picture is in the log, and in the 
   await writeFile(join(folder, 'cut.jpg'), whole.subarray(0, whole.length / 2));
   await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
-    message: 'The JPEG picture is cut: the file ends too early.',
+    message: 'The JPEG picture is cut short: the file ends too early.',
   });
   const cause = 'VipsJpeg: premature end of JPEG image';
-  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child met an error');
+  expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child reported an error');
 });
 
-test('a file that is not there is a failure of the storage', async () => {
+test('rejects a missing file with storage_failed', async () => {
   const folder = await pictureFolder();
   await expect(faultyPool().derive(derivation(folder, 'none.jpg'))).rejects.toMatchObject({
     code: 'storage_failed',
   });
 });
 
-test('a failed derivation leaves no file', async () => {
+test('leaves no file after a failed derivation', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outputDirectory = join(folder, 'missing');
@@ -67,8 +67,8 @@ test.each([
   ['crash', /crashed on this picture \(SIGABRT\)/, { crashes: 1 }],
   ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than 0.7 s/, { timeouts: 1 }],
-  ['swell', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('a %s costs one child and one picture', async (fault, sentence, counts) => {
+  ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
+])('loses only one child and one picture to a %s', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 700 : 5000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
@@ -77,13 +77,13 @@ test.each([
   await expect(failing).rejects.toMatchObject({
     code: 'decoder_crashed',
     failureClass: 'crash',
-    message: expect.stringMatching(sentence) as string,
+    message: expect.stringMatching(message) as string,
   });
   expect((await next).renditions).toHaveLength(3);
   expect(pool.stats()).toMatchObject(counts);
 });
 
-test('a crash while probing costs that probe only', async () => {
+test('fails only the probe that crashes', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const outcomes = await Promise.allSettled(
@@ -94,7 +94,7 @@ test('a crash while probing costs that probe only', async () => {
   expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('a probe does not wait behind derivations', async () => {
+test('does not let probes wait behind derivations', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   await pool.probe({ path: join(folder, 'good.jpg'), limits });
@@ -107,7 +107,7 @@ test('a probe does not wait behind derivations', async () => {
   await slow;
 });
 
-test('lower priority goes first, equals in their order', async () => {
+test('runs requests by priority, and in order within a priority', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   const order: string[] = [];
@@ -121,18 +121,18 @@ test('lower priority goes first, equals in their order', async () => {
     derive('good.jpg', 1, 'first'),
     derive('good.jpg', 1, 'second'),
   ]);
-  // Nothing runs before the child is ready, so even the first request waits in the line.
+  // Nothing runs before the child is ready, so even the first request is queued.
   expect(order).toEqual(['first', 'second', 'late', 'running']);
 });
 
-test('children are replaced after their number of jobs, and no job is lost', async () => {
+test('replaces children after a number of tasks without losing any', async () => {
   const pool = faultyPool({ size: 2, recycleAfterJobs: 3 });
   const folder = await pictureFolder('good.jpg');
   await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
   expect(pool.stats()).toMatchObject({ recycled: 6, crashes: 0, waiting: 0 });
 });
 
-test('an aborted request leaves the line', async () => {
+test('removes an aborted request from the queue', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   const controller = new AbortController();
@@ -144,7 +144,7 @@ test('an aborted request leaves the line', async () => {
   expect(pool.stats()).toMatchObject({ crashes: 0, waiting: 0 });
 });
 
-test('an aborted running request ends with its child', async () => {
+test('kills the child of an aborted running request', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const controller = new AbortController();
@@ -158,7 +158,7 @@ test('an aborted running request ends with its child', async () => {
   await expect(pool.derive(aborted)).rejects.toThrow('before');
 });
 
-test('closing ends what runs and what waits', async () => {
+test('rejects running and queued requests on close', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const open = [pool.derive(derivation(folder, 'hang-1.jpg')), pool.derive(derivation(folder, 'good.jpg'))];
@@ -172,11 +172,11 @@ test('closing ends what runs and what waits', async () => {
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
-test('children that never start make requests fail soon, without spinning', async () => {
+test('fails requests quickly if no child starts, without restarting in a loop', async () => {
   const error = vi.fn<(details: object, message: string) => void>();
   const silent = () => undefined;
   const logger = { debug: silent, info: silent, warn: silent, error };
-  const pool = faultyPool({ childModule: childModule('stillborn-child'), logger });
+  const pool = faultyPool({ childModule: childModule('exiting-child'), logger });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });
   await expect(pool.derive(derivation(folder, 'good.jpg'))).rejects.toMatchObject({ code: 'unavailable' });

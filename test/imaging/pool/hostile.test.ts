@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import { AppError } from '../../../src/errors.ts';
 import { derivation, faultyPool, pictureFolder } from './setup.ts';
 
-// A folder with a subfolder `hostile` full of broken, odd and oversized files. Not part of the repository.
+// A folder with a subfolder `hostile` of broken, unusual and oversized files. Not part of the repository.
 const corpus = process.env['VITRINE_CORPUS'];
 if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
 
-test.skipIf(corpus === undefined)('every hostile file is derived or refused with a sentence', async () => {
+test.skipIf(corpus === undefined)('derives every hostile file or rejects it with a named error', async () => {
   const pool = faultyPool({ size: 2 });
   const output = await pictureFolder();
   const folder = join(corpus!, 'hostile');

@@ -14,7 +14,7 @@ import { childModule, faultyPool, pictureFolder } from './setup.ts';
 const refused = 'ERR_ACCESS_DENIED';
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** A server that accepts connections and says nothing. */
+/** Starts a server that accepts connections and sends nothing. */
 async function listen(where: { path: string } | { port: number; host: string }): Promise<net.Server> {
   const server = net.createServer((socket) => socket.on('error', () => undefined).end());
   onTestFinished(() => void server.close());
@@ -28,7 +28,7 @@ interface Scene {
   readonly path: string;
 }
 
-/** A data folder with secrets in it, a picture of somebody else, and an upload that attacks both. */
+/** Creates a data folder with secrets, a picture of another tenant, and an upload that attacks both. */
 async function hostileScene(): Promise<Scene> {
   const folder = await pictureFolder('other-original.jpg');
   const output = join(folder, 'outside');
@@ -43,7 +43,7 @@ async function hostileScene(): Promise<Scene> {
       '.env': join(folder, '.env'),
       secret: join(folder, 'secret.json'),
       original: join(folder, 'other-original.jpg'),
-      // Read as a file it is code of a package, which the child may read.
+      // As a file, it is code of a package, which the child may read.
       addon: libraryFile(),
     },
     folder: output,
@@ -56,7 +56,7 @@ async function hostileScene(): Promise<Scene> {
   return { folder, output, path };
 }
 
-/** The shared library of some package: it may be read, and must not be loaded. */
+/** Returns the shared library of a package, which a child may read but not load. */
 function libraryFile(): string {
   const require = createRequire(import.meta.url);
   const folder = dirname(require.resolve('fs-native-extensions/package.json'));
@@ -66,7 +66,7 @@ function libraryFile(): string {
   return join(folder, 'prebuilds', library ?? 'none');
 }
 
-/** What the hostile child achieved: an outcome for each attempt. */
+/** Runs the hostile child; returns the outcome of each of its attempts. */
 async function attack(
   { folder, path }: Scene,
   launcher: readonly string[] = [],
@@ -88,7 +88,7 @@ async function attack(
   return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
 }
 
-test('JavaScript in a child reads its own input and code, writes nothing, and starts nothing', async () => {
+test('lets JavaScript in a child read only its input and code, write nothing and start nothing', async () => {
   vi.stubEnv('PASSWORD_OF_THE_SERVER', 'do-not-read');
   onTestFinished(() => void vi.unstubAllEnvs());
   const scene = await hostileScene();
@@ -119,12 +119,12 @@ test('JavaScript in a child reads its own input and code, writes nothing, and st
     environment: expect.not.stringMatching(/OF_THE_SERVER/) as string,
   });
   expect(readdirSync(scene.output)).toEqual([]);
-  // What documents say that nothing holds without a launcher; Node 25 brings a permission for the network.
+  // As documented, not prevented without a launcher. Node 25 has a permission for the network.
   const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
   expect(found).toMatchObject({ tcp: isNetworkLimited ? refused : 'got', signal: 'got' });
 });
 
-/** The mount options that `docs/decoder-sandbox.md` shows, for this checkout. */
+/** The mount options of `docs/decoder-sandbox.md`, for this checkout. */
 const bubblewrap = [
   'bwrap --unshare-all --die-with-parent --new-session --cap-drop ALL --ro-bind /usr /usr',
   '--ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp',
@@ -149,9 +149,9 @@ describe.each([
       ? ['--unshare-all', '--ro-bind', '/', '/', 'true']
       : ['--net', '--map-root-user', 'true'];
   const { status } = spawnSync(name, trial);
-  if (status !== 0) console.log(`skipped: ${name} is not installed, or this system lets nobody use it`);
+  if (status !== 0) console.log(`skipped: ${name} is not installed, or this system does not allow it`);
 
-  test.skipIf(status !== 0)('takes the network from a child, which works as before', async () => {
+  test.skipIf(status !== 0)('denies a child the network, and lets it decode', async () => {
     const scene = await hostileScene();
     const found = await attack(scene, launcher);
     for (const [attempt, outcome] of Object.entries(outcomes))
@@ -162,13 +162,13 @@ describe.each([
   });
 
   test.skipIf(status !== 0)(
-    'a child that hangs or swells ends, with what the launcher left running',
+    'kills a child that hangs or uses too much memory, with all processes of the launcher',
     async () => {
-      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'swell-1.jpg');
+      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'leak-1.jpg');
       const pool = sandboxedPool(launcher, folder);
       const ask = (file: string, signal?: AbortSignal) =>
         pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
-      await expect(ask('swell-1.jpg')).rejects.toThrow(/limit is 300 MB/);
+      await expect(ask('leak-1.jpg')).rejects.toThrow(/limit is 300 MB/);
       const hanging = ask('hang-1.jpg', AbortSignal.timeout(300));
       await expect(hanging).rejects.toThrow(/timeout/);
       await ask('good.jpg');
@@ -178,7 +178,7 @@ describe.each([
   );
 });
 
-test('a launcher that cannot be started makes requests fail, with the reason in the log', async () => {
+test('rejects requests if the launcher cannot be started, and logs the reason', async () => {
   const reasons: unknown[] = [];
   const silent = () => undefined;
   const warn = (fields: object) => void reasons.push('err' in fields ? fields.err : undefined);
@@ -195,7 +195,7 @@ function sandboxedPool(launcher: readonly string[], folder: string): DecoderPool
   return faultyPool({ workDirectory: join(folder, 'decoders'), launcher, memoryMb: 300 });
 }
 
-/** Processes that were granted a folder below `folder`. */
+/** Returns the processes that were granted access to a folder below `folder`. */
 function processesOf(folder: string): string[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(folder));
 }

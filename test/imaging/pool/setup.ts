@@ -7,19 +7,18 @@ import { onTestFinished } from 'vitest';
 import {
   type DecoderPool,
   type DecoderPoolOptions,
-  type DerivePicture,
   makeDecoderPool,
 } from '../../../src/imaging/pool/decoder-pool.ts';
 import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
 
 const silent = () => undefined;
 
-/** A child module of the fixtures folder. */
+/** Returns the path of a child module in the fixtures folder. */
 export function childModule(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
 }
 
-/** A pool with children that can fail on request; closed when the test ends. */
+/** Creates a pool whose children fail on request. It is closed when the test ends. */
 export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
   const pool = makeDecoderPool({
     size: 1,
@@ -35,7 +34,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   return pool;
 }
 
-/** A folder with pictures under the given names; removed when the test ends. */
+/** Creates a folder with pictures of the given names. It is removed when the test ends. */
 export async function pictureFolder(...names: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -43,12 +42,14 @@ export async function pictureFolder(...names: string[]): Promise<string> {
   return folder;
 }
 
-/** A request to derive the picture `name` of a folder into that folder; see `faultyPath`. */
-export function derivation(folder: string, name: string, more: Partial<DerivePicture> = {}): DerivePicture {
+type DeriveRequest = Parameters<DecoderPool['derive']>[0];
+
+/** Returns a request to derive the picture `name` of a folder into that folder; see `faultyPath`. */
+export function derivation(folder: string, name: string, more: Partial<DeriveRequest> = {}): DeriveRequest {
   return { path: faultyPath(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
 }
 
-/** Path of a file; one whose name requests a fault of `faulty-child`, such as `hang-1.jpg`, is made if it is missing. */
+/** Returns the path of a file. If its name requests a fault of `faulty-child` (`hang-1.jpg`), creates it if missing. */
 export function faultyPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });

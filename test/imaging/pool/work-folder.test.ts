@@ -2,22 +2,22 @@ import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Order } from '../../../src/imaging/pool/messages.ts';
+import type { Task } from '../../../src/imaging/pool/messages.ts';
 import { makeWorkFolder, sweepWorkFolders } from '../../../src/imaging/pool/work-folder.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { faultyPool, pictureFolder } from './setup.ts';
 
-const comparing = (path: string, ...others: string[]): Order<'compare'> => ({
+const comparing = (path: string, ...others: string[]): Task<'compare'> => ({
   kind: 'compare',
   request: { path, limits, others: others.map((other, at) => ({ name: String(at), path: other })) },
 });
 
-test('inputs are links in the folder for as long as the task takes', async () => {
+test('links the inputs into the folder for the duration of the task', async () => {
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { order, clear } = await folder.place(comparing(a, a, b));
-  const { path, others } = order.request;
+  const { task, clear } = await folder.place(comparing(a, a, b));
+  const { path, others } = task.request;
   const placed = [path, ...others.map((other) => other.path)];
   expect(placed.map((each) => each.startsWith(folder.path))).toEqual([true, true, true]);
   expect(placed.map((each) => statSync(each).ino)).toEqual([a, a, b].map((each) => statSync(each).ino));
@@ -26,28 +26,28 @@ test('inputs are links in the folder for as long as the task takes', async () =>
   expect(statSync(a).nlink).toBe(1);
 });
 
-test('an input that is missing leaves nothing behind', async () => {
+test('leaves no file if an input is missing', async () => {
   const root = await pictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
-  const order = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
-  await expect(folder.place(order)).rejects.toMatchObject({ code: 'ENOENT' });
+  const task = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
+  await expect(folder.place(task)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder.path)).toEqual([]);
 });
 
 const memoryDisk = '/dev/shm';
 const isOtherDisk = existsSync(memoryDisk) && statSync(memoryDisk).dev !== statSync(import.meta.dirname).dev;
-if (!isOtherDisk) console.log('skipped: /dev/shm is no file system of its own here');
+if (!isOtherDisk) console.log('skipped: /dev/shm is not a separate file system');
 
-test.skipIf(!isOtherDisk)('an input on another file system is copied', async () => {
+test.skipIf(!isOtherDisk)('copies an input from another file system', async () => {
   const root = await pictureFolder('a.jpg');
   const elsewhere = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(elsewhere, { recursive: true }));
-  const { order, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
-  expect(await readFile(order.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
+  const { task, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
+  expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
   await clear();
 });
 
-test('folders of a crash are swept after a day, or at once where no other process has any', async () => {
+test('removes abandoned folders after a day, or at once if no other process uses the parent', async () => {
   const root = await pictureFolder();
   const [old, used] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
   for (const folder of [old, used]) {
@@ -63,7 +63,7 @@ test('folders of a crash are swept after a day, or at once where no other proces
   expect(() => sweepWorkFolders(join(root, 'none'), true)).not.toThrow();
 });
 
-test('a pool whose folder was removed goes on, and leaves none behind', async () => {
+test('recreates a removed folder, and removes it on close', async () => {
   const root = await pictureFolder('good.jpg');
   const workDirectory = join(root, 'decoders');
   const pool = faultyPool({ workDirectory });

@@ -1,10 +1,11 @@
+import sharp from 'sharp';
 import { expect } from 'vitest';
-import { decodePicture } from '../../../src/imaging/decode.ts';
+import { decodePicture } from '../../../src/imaging/decoding/decode-picture.ts';
 import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { type ColourSpace, toSrgb } from './write-icc.ts';
 
-// A picture of twelve cells, each of one colour: what becomes of them is held against arithmetic.
+// A picture of twelve cells of one colour each. Decoded colours are compared with computed ones.
 
 const cell = 12;
 const columns = 4;
@@ -12,7 +13,7 @@ const rows = 3;
 /** Size of the picture. */
 export const size = { width: columns * cell, height: rows * cell };
 
-/** Encoded colours of the cells, of 255. */
+/** Encoded colours of the cells, 0–255. */
 export const rgbCells: readonly (readonly number[])[] = [
   [255, 0, 0],
   [0, 255, 0],
@@ -30,7 +31,7 @@ export const rgbCells: readonly (readonly number[])[] = [
 /** Grey cells. */
 export const greyCells = [255, 0, 128, 200, 60, 40, 90, 12, 20, 240, 30, 170].map((value) => [value]);
 
-/** Samples of the whole picture, pixel by pixel. */
+/** Returns the samples of the whole picture, pixel by pixel. */
 export function samplesOf(
   cells: readonly (readonly number[])[],
   depth: number,
@@ -44,49 +45,58 @@ export function samplesOf(
   }).flat();
 }
 
-/** Decoded colours in the middle of each cell; `half`: of a picture at half the size. */
+/** Returns the decoded colours in the middle of each cell; `half` decodes at half the size. */
 export async function coloursOf(bytes: Uint8Array, half = false): Promise<number[][]> {
   const facts = await probe(bytes, limits);
   const scale = half ? 2 : 1;
-  const wanted = { width: size.width / scale, height: size.height / scale };
-  const { data, width } = await decodePicture(bytes, facts, wanted);
+  const decodedSize = { width: size.width / scale, height: size.height / scale };
+  const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
     const at = middleOf(n, scale, width) * 3;
     return [...data.subarray(at, at + 3)];
   });
 }
 
-/** Every channel of every cell is as expected. */
+/** Expects every channel of every cell to be within the tolerance. */
 export function expectColours(
-  got: readonly number[][],
-  wanted: readonly (readonly number[])[],
+  actual: readonly number[][],
+  expected: readonly (readonly number[])[],
   tolerance = 3,
 ): void {
-  const off = got.flatMap((colour, n) => {
-    const by = Math.max(...colour.map((value, k) => Math.abs(value - (wanted[n]?.[k] ?? 0))));
-    return by > tolerance ? [`cell ${n}: ${colour.join()} instead of ${wanted[n]?.join()}`] : [];
+  const deviations = actual.flatMap((colour, n) => {
+    const deviation = Math.max(...colour.map((value, k) => Math.abs(value - (expected[n]?.[k] ?? 0))));
+    return deviation > tolerance ? [`cell ${n}: ${colour.join()} instead of ${expected[n]?.join()}`] : [];
   });
-  expect(off).toEqual([]);
+  expect(deviations).toEqual([]);
 }
 
-/** What a space makes of cells, laid on white where alpha is not 255. */
-export function shown(
+/** Returns the sRGB colours of cells in a space, on white if alpha is not 255. */
+export function srgbOf(
   space: ColourSpace | undefined,
   cells: readonly (readonly number[])[],
   alpha = 255,
 ): number[][] {
   return cells.map((channels) => {
-    const own =
+    const opaque =
       space === undefined
         ? [0, 1, 2].map((n) => channels[n] ?? channels[0] ?? 0)
         : toSrgb(space.toXyz(channels.map((value) => value / 255)));
-    return own.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
+    return opaque.map((value) => Math.round(255 + ((value - 255) * alpha) / 255));
   });
 }
 
-/** Number of the pixel in the middle of a cell. */
+/** Returns the index of the pixel in the middle of a cell. */
 export function middleOf(n: number, scale = 1, width: number = size.width): number {
   const x = ((n % columns) * cell + cell / 2) / scale;
   const y = (Math.floor(n / columns) * cell + cell / 2) / scale;
   return y * width + x;
+}
+
+/** Returns the colours of each cell after encoding, without a profile, so that only the conversion is tested. */
+export async function encodedCells(bytes: Uint8Array): Promise<number[][]> {
+  const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
+  return rgbCells.map((_, n) => {
+    const at = middleOf(n) * info.channels;
+    return [...data.subarray(at, at + 3)];
+  });
 }

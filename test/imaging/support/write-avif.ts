@@ -2,20 +2,20 @@ import sharp from 'sharp';
 import { boxesIn, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
 import { uint32 } from './write-png.ts';
 
-/** An AVIF to be written: 8-bit RGB or RGBA, and boxes of its own. */
+/** An AVIF to write: 8-bit RGB or RGBA, and its boxes. */
 export interface AvifInput {
   readonly width: number;
   readonly height: number;
   readonly rgb: Uint8Array;
   readonly alpha?: Uint8Array;
   readonly isPremultiplied?: boolean;
-  /** Primaries, transfer and matrix of the `nclx` box; the matrix of lossless frames is 0. */
+  /** Primaries, transfer and matrix of the `nclx` box. The matrix of lossless frames is 0. */
   readonly nclx?: readonly [primaries: number, transfer: number, matrix: number];
   readonly profile?: Uint8Array;
   readonly bitdepth?: 8 | 10;
 }
 
-/** Coded frames come from the image library; the container around them is written here. */
+/** Writes an AVIF: the image library encodes the frames, and the container is written here. */
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
@@ -99,7 +99,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
   return Buffer.concat([fileType, meta(dataAt), box('mdat', ...items.map(({ data }) => data))]);
 }
 
-/** What the library coded: the configuration box of the primary item, and its data. */
+/** Returns the configuration box and the data of the primary item that the library encoded. */
 function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const file = readIsobmff(avif);
   const configuration = file?.items

@@ -8,7 +8,7 @@ export interface GifFrameInput {
   readonly transparent?: number;
 }
 
-/** Writes a GIF without compression: codes of 8 bits, and the table cleared before it grows. */
+/** Writes a GIF without compression: codes of 8 bits; the table is cleared before it grows. */
 export function writeGif(
   screen: { readonly width: number; readonly height: number },
   palette: readonly (readonly number[])[],

@@ -1,4 +1,4 @@
-/** A space of RGB or grey by its numbers, and the arithmetic that its profile stands for. */
+/** A colour space: its profile, and the conversion that the profile describes. */
 export interface ColourSpace {
   readonly name: string;
   readonly profile: Buffer;
@@ -6,7 +6,7 @@ export interface ColourSpace {
   readonly toXyz: (channels: readonly number[]) => readonly number[];
 }
 
-/** Colorants under D50, column by column, as they stand in the profiles of these spaces. */
+/** Colorants under D50, column by column, as in the profiles of these spaces. */
 const colorants = {
   srgb: [0.43607, 0.22249, 0.01392, 0.38515, 0.71687, 0.09708, 0.14307, 0.06061, 0.7141],
   p3: [0.51512, 0.2412, -0.00105, 0.29198, 0.69225, 0.04189, 0.1571, 0.06657, 0.78407],
@@ -14,12 +14,12 @@ const colorants = {
   prophoto: [0.79767, 0.28804, 0, 0.13519, 0.71188, 0, 0.03134, 0.00009, 0.82491],
 } as const;
 
-/** IEC 61966-2-1, decoded. */
+/** Decodes the curve of IEC 61966-2-1. */
 export function decodeSrgb(value: number): number {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }
 
-/** XYZ under D50 → 8-bit sRGB, clipped. */
+/** Converts XYZ under D50 to 8-bit sRGB, clipped. */
 export function toSrgb([x = 0, y = 0, z = 0]: readonly number[]): number[] {
   const linear = [
     3.1341 * x - 1.6174 * y - 0.4907 * z,
@@ -32,14 +32,14 @@ export function toSrgb([x = 0, y = 0, z = 0]: readonly number[]): number[] {
   });
 }
 
-/** CIE L*a*b* under D50 → XYZ. */
+/** Converts CIE L*a*b* under D50 to XYZ. */
 export function labToXyz([l = 0, a = 0, b = 0]: readonly number[]): number[] {
   const y = (l + 16) / 116;
   const cube = (value: number) => (value > 6 / 29 ? value ** 3 : ((value - 16 / 116) * 108) / 841);
   return [0.9642 * cube(y + a / 500), cube(y), 0.8249 * cube(y - b / 200)];
 }
 
-/** An RGB space of matrix and curve. */
+/** Returns an RGB space with a matrix and a curve. */
 export function rgbSpace(name: keyof typeof colorants, curve: (value: number) => number): ColourSpace {
   const columns = colorants[name];
   return {
@@ -59,7 +59,7 @@ export function rgbSpace(name: keyof typeof colorants, curve: (value: number) =>
   };
 }
 
-/** A grey space with a curve. */
+/** Returns a grey space with a curve. */
 export function greySpace(name: string, curve: (value: number) => number): ColourSpace {
   return {
     name,
@@ -69,8 +69,8 @@ export function greySpace(name: string, curve: (value: number) => number): Colou
 }
 
 /**
- * A space of tables (`mft2`) over the corners of its cube: `corner` says the L*a*b* of each. Between the corners only
- * black, grey and white are certain, since interpolations differ.
+ * Returns a space with tables (`mft2`) of two points per channel: `corner` returns the L*a*b* of each corner of the
+ * cube. Colours between the corners depend on the interpolation, except black, grey and white.
  */
 export function tableSpace(
   space: 'RGB ' | 'CMYK',
@@ -143,3 +143,9 @@ function uint16(...values: readonly number[]): Buffer {
   for (const [n, value] of values.entries()) bytes.writeUInt16BE(Math.max(0, Math.min(65_535, value)), n * 2);
   return bytes;
 }
+
+/** Returns a power curve. */
+export const gamma = (exponent: number) => (value: number) => value ** exponent;
+
+/** The curve of ProPhoto RGB. */
+export const prophoto = (value: number) => (value < 1 / 32 ? value / 16 : value ** 1.8);

@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib';
 
-/** A PNG to be written: samples of all rows one after another, without filter bytes. */
+/** A PNG to write: the samples of all rows, without filter bytes. */
 export interface PngInput {
   readonly width: number;
   readonly height: number;
@@ -34,25 +34,25 @@ export function writePng({ width, height, depth, colorType, samples, chunks = []
   ]);
 }
 
-/** One chunk with length and checksum. */
+/** Returns a chunk with its length and checksum. */
 export function pngChunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   return Buffer.concat([uint32(data.length), body, uint32(crc32(body))]);
 }
 
-/** The data of an iCCP chunk. */
+/** Returns the data of an iCCP chunk. */
 export function iccChunk(profile: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from('profile\0\0', 'latin1'), deflateSync(profile)]);
 }
 
-/** 32-bit big-endian numbers. */
+/** Encodes 32-bit big-endian numbers. */
 export function uint32(...values: readonly number[]): Buffer {
   const bytes = Buffer.alloc(values.length * 4);
   for (const [n, value] of values.entries()) bytes.writeUInt32BE(value >>> 0, n * 4);
   return bytes;
 }
 
-/** Samples of one row packed to `depth` bits each, the row padded to whole bytes. */
+/** Packs the samples of a row to `depth` bits each; pads the row to whole bytes. */
 export function packSamples(samples: readonly number[], depth: number, order: 'big' | 'little'): Buffer {
   if (depth >= 8) {
     const bytes = Buffer.alloc((samples.length * depth) / 8);

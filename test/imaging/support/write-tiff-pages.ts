@@ -8,7 +8,7 @@ export interface TiffPageInput {
   readonly subPages?: readonly TiffPageInput[];
 }
 
-/** Writes a little-endian TIFF of several pages, each with sub-directories of its own. */
+/** Writes a little-endian TIFF of several pages, each with its sub-directories. */
 export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
   const parts: Buffer[] = [];
   let length = 8;

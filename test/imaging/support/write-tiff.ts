@@ -7,7 +7,7 @@ export type TiffTag = readonly [
   values: readonly number[] | Uint8Array,
 ];
 
-/** A TIFF to be written: samples pixel by pixel, in one strip for each plane. */
+/** A TIFF to write: samples pixel by pixel, in one strip per plane. */
 export interface TiffInput {
   readonly width: number;
   readonly height: number;
@@ -18,14 +18,14 @@ export interface TiffInput {
   readonly order?: 'big' | 'little';
   readonly isBig?: boolean;
   readonly isPlanar?: boolean;
-  /** Bytes of the strip in place of packed samples, for compressed pixels. */
+  /** Bytes of the strip, instead of packed samples, for compressed pixels. */
   readonly strip?: Uint8Array;
   readonly tags?: readonly TiffTag[];
 }
 
 const bytesOfType = { 1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 13: 4, 16: 8 } as const;
 
-/** Writes an uncompressed TIFF or BigTIFF of one directory. */
+/** Writes a TIFF or BigTIFF with one directory. */
 export function writeTiff(input: TiffInput): Buffer {
   const { width, height, depth, channels, photometric, order = 'little', isBig = false } = input;
   const strips = input.strip === undefined ? stripsOf(input, order) : [Buffer.from(input.strip)];

@@ -82,11 +82,11 @@ test('a file that is recorded between the listing and the removal stays', async 
   const rig = await makeRig(engines);
   const key = await orphan(rig, 'late');
   // The upload of the same content arrives just before its removal: everything else is the real sweep.
-  const removeOrphan: typeof rig.sweeping.removeOrphan = async (file, remove) => {
+  const removeUnused: typeof rig.storedFiles.removeUnused = async (file, remove) => {
     await recordPending(engines.database, shop.id, 'late');
-    return rig.sweeping.removeOrphan(file, remove);
+    return rig.storedFiles.removeUnused(file, remove);
   };
-  const sweep = makeSweepOrphans({ ...rig, sweeping: { ...rig.sweeping, removeOrphan }, brake });
+  const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, brake });
   expect(await sweep()).toEqual({ files: 1, orphans: 1, removed: 0, stopped: false });
   expect(await rig.storedKeys()).toEqual([key]);
 });

@@ -1,7 +1,7 @@
 import type { Database } from '../../../src/db/database.ts';
-import type { PurgeReason, RemovedImage } from '../../../src/db/purging.ts';
+import type { PurgeReason, RemovedImage } from '../../../src/db/purge/purging.ts';
 import { makeQueries } from '../../../src/db/queries.ts';
-import type { VectorSupport } from '../../../src/db/vectors.ts';
+import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
 import type { DuplicateHandling } from '../../../src/model/duplicates.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
@@ -15,7 +15,7 @@ export type Catalog = ReturnType<typeof makeCatalog>;
 /** @see Catalog */
 export function makeCatalog(database: Database, tenantId: number, vectors?: VectorSupport) {
   const queries = makeQueries(database, vectors);
-  const { intake, urlIntake, jobs, completion, deletion, purging } = queries;
+  const { jobs, deletion, purging } = queries;
   const renditionsOf = (content: string): NewRendition[] => [
     renditionOf(tenantId, content, 'thumb', 10 + content.length),
     renditionOf(tenantId, content, 'card', 300 + content.length),
@@ -23,13 +23,13 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
 
   /** Records an upload, its job already in hand. */
   async function upload(content: string): Promise<ClaimedJob> {
-    const recorded = await intake.record(uploadOf(tenantId, content, { leaseSeconds: 60 }));
+    const recorded = await jobs.enqueueUpload(uploadOf(tenantId, content, { leaseSeconds: 60 }));
     if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
     return recorded.job;
   }
 
   async function finish(job: ClaimedJob, content: string, made = renditionsOf(content)): Promise<number> {
-    await completion.complete(job, made, derivedFactsOf(content));
+    await jobs.complete(job, made, derivedFactsOf(content));
     return job.imageId;
   }
 
@@ -38,7 +38,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     url: string,
     { handling = 'allow-retry', reference }: { handling?: DuplicateHandling; reference?: string } = {},
   ): Promise<ClaimedJob> {
-    await urlIntake.record([{ tenantId, url, urlHash: hashOf(url), reference }], handling, 50);
+    await jobs.enqueueUrls([{ tenantId, url, urlHash: hashOf(url), reference }], handling, 50);
     const [job] = await jobs.claimDue('import', 1, 60);
     if (!job) throw new Error('No import is due.');
     return job;
@@ -62,17 +62,17 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     add: async (content: string): Promise<number> => finish(await upload(content), content),
     fail: (job: ClaimedJob) => jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' }),
     withdraw: (job: ClaimedJob, content: string) =>
-      intake.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
+      jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal: () => Promise.resolve() }),
     /** The import brought content that the tenant has already. */
     shareKnown: (job: ClaimedJob, content: string) =>
-      completion.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
-    attach: (job: ClaimedJob, content: string) => urlIntake.attach(job, contentOf(tenantId, content)),
+      jobs.completeAsDuplicate(job, { contentHash: hashOf(content), filename: `${content}.jpg` }),
+    attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
     /** The image shows the renditions of a near-duplicate. */
     shareWith: async (job: ClaimedJob, content: string, donorId: number) => {
       const donor = await queries.images.find(openPrincipal, { id: donorId });
-      return completion.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
+      return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
-    hide: (id: number, force = false) => deletion.hide(openPrincipal, { id }, force),
+    hide: (id: number, force = false) => deletion.softDelete(openPrincipal, { id }, force),
     restore: (id: number) => deletion.restore(openPrincipal, { id }),
     /** Purges one image, deleted or not; `undefined` when it may not go. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
-import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { fileFolder, testFolder } from './folders.ts';
 import { fileServerDatabase, testServerDatabase } from './server-database.ts';
 import { copyTemplate } from './template-database.ts';

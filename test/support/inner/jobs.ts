@@ -1,6 +1,6 @@
 import type { Database } from '../../../src/db/database.ts';
-import { makeIntakeQueries, type NewUpload } from '../../../src/db/intake.ts';
-import { makeJobQueries } from '../../../src/db/jobs.ts';
+import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import type { ClaimedJob, FailedAttempt, FailureClass, JobKind } from '../../../src/model/job.ts';
 import { uploadOf } from './records.ts';
 
@@ -11,7 +11,7 @@ export async function recordPending(
   content: string,
   more: Partial<NewUpload> = {},
 ): Promise<{ jobId: number; imageId: number }> {
-  const recorded = await makeIntakeQueries(database).record(uploadOf(tenantId, content, more));
+  const recorded = await makeJobQueries(database).enqueueUpload(uploadOf(tenantId, content, more));
   if (recorded.outcome === 'known') throw new Error(`${content} is known.`);
   return { jobId: recorded.job.id, imageId: recorded.imageId };
 }

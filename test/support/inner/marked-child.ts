@@ -1,8 +1,7 @@
 // A decoder child that fails in the way which a mark behind the picture asks for, and else does the real work.
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { handlers } from '../../../src/imaging/pool/handlers.ts';
-import { serve } from '../../../src/imaging/pool/serve.ts';
+import { handlers, serve } from '../../../src/imaging/pool/serve.ts';
 
 serve({
   ...handlers,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { DerivedFacts } from '../../../src/db/completion.ts';
-import type { NewUpload } from '../../../src/db/intake.ts';
-import type { FetchedContent } from '../../../src/db/url-intake.ts';
+import type { DerivedFacts } from '../../../src/db/jobs/complete.ts';
+import type { NewUpload } from '../../../src/db/jobs/enqueue.ts';
+import type { FetchedContent } from '../../../src/db/jobs/attach-content.ts';
 import { embeddingSpace, fingerprintVersion } from '../../../src/model/fingerprint.ts';
 import type { PictureFacts } from '../../../src/model/picture.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';

@@ -58,7 +58,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const staging = makeStaging(storage.stagingDirectory);
   const queue = makeInProcessQueue();
   const queries = makeQueries(database);
-  const { images, jobs, completion, tenants, urlIntake } = queries;
+  const { images, jobs, tenants } = queries;
   const completionEvents = makeCompletionEvents();
   const leases = makeLeaseKeeper({ jobs, queue, leaseSeconds, logger });
   onTestFinished(() => leases.stop());
@@ -75,7 +75,6 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const importImage = makeImportImage({
     ...parts,
     fetchPicture: fetcher.fetch,
-    completion,
     deriveImage,
     assertFreeSpace: makeAssertFreeSpace(storage, 0),
   });
@@ -104,7 +103,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   const ingestUrls = makeIngestUrls({
     tenants,
     images,
-    urlIntake,
+    jobs,
     imports: queries.imports,
     queue,
     assertFreeSpace: makeAssertFreeSpace(storage, minFreeBytes),
@@ -136,7 +135,8 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls,
     receive,
     upload,
-    hide: (reference: ImageRef, force = false) => queries.deletion.hide(openPrincipal, reference, force),
+    hide: (reference: ImageRef, force = false) =>
+      queries.deletion.softDelete(openPrincipal, reference, force),
     image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
     report: (jobId: number): Promise<JobReport | undefined> => queries.reports.find(openPrincipal, jobId),
     /** Where a stored file lies on the disk. */

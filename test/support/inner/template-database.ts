@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openEmbeddedDatabase } from '../../../src/db/embedded.ts';
-import { migrate } from '../../../src/db/migrate.ts';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
 import { templateName } from './template-name.ts';
 
 /** A migrated, closed database to copy: making one takes seconds, so it is kept between runs. */

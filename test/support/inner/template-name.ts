@@ -3,7 +3,11 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../../..');
-const sources = ['node_modules/@electric-sql/pglite/package.json', 'src/db/migrate.ts', 'src/db/vectors.ts'];
+const sources = [
+  'node_modules/@electric-sql/pglite/package.json',
+  'src/db/engine/migrate.ts',
+  'src/db/engine/vectors.ts',
+];
 
 /** Names what a template of a migrated database depends on: the engine, and how a schema is made. */
 export async function templateName(): Promise<string> {

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import { openPostgresDatabase } from '../../../src/db/postgres.ts';
+import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';
@@ -41,7 +41,7 @@ const database = await openPostgresDatabase(
 const store = new Client({ connectionString: url });
 await store.connect();
 const catalog = makeCatalog(database, tenantId);
-const { intake, urlIntake, jobs, completion, purging, references, reports, sweeping, recounting } = catalog;
+const { fingerprints, images, jobs, purging, recounting, references, storedFiles, usage } = catalog;
 
 interface InHand {
   readonly job: ClaimedJob;
@@ -79,7 +79,7 @@ async function claim(kind: 'derive' | 'import'): Promise<void> {
 async function attached({ job, content }: InHand): Promise<ClaimedJob | undefined> {
   if (job.original) return job;
   await put([keyOfContent(content)]);
-  if (!(await urlIntake.attach(job, contentOf(tenantId, content)))) return undefined;
+  if (!(await jobs.attachContent(job, contentOf(tenantId, content)))) return undefined;
   await put([keyOfContent(content)]);
   return { ...job, original: { key: keyOfContent(content), contentHash: hashOf(content) } };
 }
@@ -97,7 +97,7 @@ async function nearDuplicates(content: string) {
 async function complete(held: InHand): Promise<void> {
   const { content } = held;
   if (held.job.kind === 'import' && !held.job.original && random() < 0.5) {
-    if ((await catalog.shareKnown(held.job, content)) !== 'first-gone') return;
+    if ((await catalog.shareKnown(held.job, content)) !== 'first-unavailable') return;
   }
   const job = await attached(held);
   if (!job) return;
@@ -112,20 +112,22 @@ async function complete(held: InHand): Promise<void> {
   const donor = near.find(({ id }) => id < job.imageId);
   if (donor && job.isFirstRun && random() < 0.6) {
     const shared = await catalog.shareWith(job, content, donor.id);
-    if (shared !== 'donor-gone') return;
+    if (shared !== 'donor-unavailable') return;
   }
   await put(made.map(({ storageKey }) => storageKey));
-  await completion.complete(job, made, facts);
-  await completion.addNearDuplicates(job.imageId, await nearDuplicates(content));
+  await jobs.complete(job, made, facts);
+  await fingerprints.addNearDuplicates(job.imageId, await nearDuplicates(content));
 }
 
 async function upload(isInline: boolean): Promise<void> {
   const content = pick(contents) ?? '';
   await put([keyOfContent(content)]);
-  const recorded = await intake.record(uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}));
+  const recorded = await jobs.enqueueUpload(
+    uploadOf(tenantId, content, isInline ? { leaseSeconds: 60 } : {}),
+  );
   await put([keyOfContent(content)]);
   if (recorded.outcome !== 'known' && isInline) inHand.push({ job: recorded.job, content });
-  if (recorded.outcome === 'known') await intake.acknowledge(recorded.imageId);
+  if (recorded.outcome === 'known') await images.acknowledge(recorded.imageId);
 }
 
 async function purge(): Promise<void> {
@@ -141,7 +143,7 @@ async function purge(): Promise<void> {
   const removed = await purging.remove(candidate, reason);
   for (const { key } of removed?.files ?? []) {
     const file = parseKey(key);
-    if (file) await sweeping.removeOrphan(file, () => remove(key));
+    if (file) await storedFiles.removeUnused(file, () => remove(key));
   }
 }
 
@@ -152,7 +154,7 @@ async function withdraw(): Promise<void> {
   const key = keyOfContent(content);
   const isInline = job.kind === 'derive' && job.isFirstRun;
   const removeOriginal = () => remove(key);
-  if (isInline && (await intake.withdraw(job, { contentHash: hashOf(content), removeOriginal }))) return;
+  if (isInline && (await jobs.withdraw(job, { contentHash: hashOf(content), removeOriginal }))) return;
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
 }
 
@@ -167,14 +169,14 @@ async function beginImports(): Promise<void> {
     const path = `https://example.com/${Math.floor(random() * 6)}`;
     return { tenantId, url: path, urlHash: hashOf(path), reference: random() < 0.5 ? 'page' : undefined };
   });
-  await urlIntake.record(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
+  await jobs.enqueueUrls(lines, random() < 0.5 ? 'reuse-completed' : 'allow-retry', 50);
 }
 
 /** Counters are right at each moment, not only at the end. */
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const settled = await recounting.settleOwnersOf(tenantId);
+  const settled = await recounting.assignOwnersOf(tenantId);
   if (settled > 0) throw new Error(`${settled} images had files with no owner or several.`);
 }
 
@@ -206,13 +208,13 @@ const actions: readonly (() => Promise<unknown>)[] = [
   purge,
   purge,
   async () => jobs.requeue(await anyImage("status = 'completed'"), 50),
-  async () => reports.retryAll(openPrincipal, { code: 'permanent_code' }),
+  async () => jobs.retryAll(openPrincipal, { code: 'permanent_code' }),
   async () => {
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
-    await sweeping.takeOverLostLeases(10, false);
+    await jobs.takeOverLostLeases(10, false);
   },
   async () => jobs.handBack(inHand.splice(0, 1).map(({ job }) => job)),
-  () => sweeping.foldUsage(),
+  () => usage.fold(),
   recount,
 ];
 

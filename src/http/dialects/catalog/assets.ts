@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { tenantField } from '../../fields.ts';
-import { replyOriginal, replyRendition } from '../../image-replies.ts';
-import { imageRefText } from '../../image-ref.ts';
-import { answers, json, originalAnswers, renditionAnswers } from '../../openapi/answers.ts';
+import { imageRefField, tenantFormField } from '../../fields/fields.ts';
+import { sendOriginal, sendRendition } from '../../responses/image-responses.ts';
+import { responses, json, originalResponses, renditionResponses } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
 import type { Surface } from '../../surface.ts';
@@ -16,21 +15,22 @@ import {
   uploadSchema,
 } from './records.ts';
 
-const asset = z.object({ asset_id: imageRefText });
-const assetAndPreset = asset.extend({ preset: z.string().max(64).describe('Name of a preset.') });
+const assetParams = z.object({ asset_id: imageRefField });
+const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Pictures in the catalog dialect. */
+/** Routes of assets in the catalog dialect. */
 export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',
     {
       schema: {
         tags,
-        summary: 'Upload a picture; a worker makes its renditions',
-        description: 'The same bytes of the same tenant are one asset: `exists`, and no job.',
-        takes: pictureForm({ tenant_name: tenantField.optional() }),
-        response: answers(
+        summary: 'Upload a picture',
+        description:
+          'A worker makes the renditions. If the tenant already has the same bytes, the status is `exists` and there is no job.',
+        bodies: pictureForm({ tenant_name: tenantFormField }),
+        response: responses(
           { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
           'invalid_request',
           'invalid_tenant',
@@ -52,10 +52,10 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'An asset with its renditions',
-        description: 'Poll it after an upload until its status is `completed` or `failed`.',
-        params: asset,
-        response: answers({ 200: json(assetSchema, 'The asset.') }, 'invalid_request', 'image_not_found'),
+        summary: 'Get an asset with its renditions',
+        description: 'After an upload, poll until the renditions are listed.',
+        params: assetParams,
+        response: responses({ 200: json(assetSchema, 'The asset.') }, 'invalid_request', 'image_not_found'),
       },
     },
     async (request) =>
@@ -67,11 +67,11 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'The original',
-        description: 'Byte for byte as it was uploaded. Takes one byte range.',
-        params: asset,
-        response: answers(
-          originalAnswers,
+        summary: 'Download the original',
+        description: 'Byte for byte as it was uploaded. Supports single byte ranges.',
+        params: assetParams,
+        response: responses(
+          originalResponses,
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
@@ -81,7 +81,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       },
     },
     async (request, reply) =>
-      replyOriginal(
+      sendOriginal(
         request,
         reply,
         await services.retrieve.original(principalOf(request), request.params.asset_id),
@@ -93,10 +93,10 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'A rendition',
-        params: assetAndPreset,
-        response: answers(
-          renditionAnswers,
+        summary: 'Download a rendition',
+        params: renditionParams,
+        response: responses(
+          renditionResponses,
           'invalid_request',
           'unknown_preset',
           'image_not_found',
@@ -105,11 +105,11 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       },
     },
     async (request, reply) => {
-      const { asset_id: reference, preset } = request.params;
-      return replyRendition(
+      const { asset_id: image, preset } = request.params;
+      return sendRendition(
         request,
         reply,
-        await services.retrieve.rendition(principalOf(request), reference, preset),
+        await services.retrieve.rendition(principalOf(request), image, preset),
         undefined,
       );
     },
@@ -120,12 +120,13 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'How an asset differs from a picture',
-        description: 'The picture is not kept. Tells figures for the original and for each rendition.',
-        params: asset,
-        takes: pictureForm(),
-        response: answers(
-          { 200: json(comparisonSchema, 'The original and each rendition.') },
+        summary: 'Compare an asset with a picture',
+        description:
+          'Compares the original and each rendition with the uploaded picture, which is not stored.',
+        params: assetParams,
+        bodies: pictureForm(),
+        response: responses(
+          { 200: json(comparisonSchema, 'Comparison with the original and with each rendition.') },
           'invalid_request',
           'image_not_found',
           'rendition_not_ready',
@@ -135,8 +136,8 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     },
     async (request) => {
       const { file } = await receiveUploadForm(request.raw);
-      const { asset_id: reference } = request.params;
-      return comparisonRecord(await services.compareWithImage(principalOf(request), reference, file));
+      const { asset_id: image } = request.params;
+      return comparisonRecord(await services.compareWithImage(principalOf(request), image, file));
     },
   );
 };

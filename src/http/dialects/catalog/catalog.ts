@@ -2,7 +2,7 @@ import type { Surface } from '../../surface.ts';
 import { assetRoutes } from './assets.ts';
 import { catalogOperationRoutes } from './operations.ts';
 
-/** The catalog dialect: `/upload`, `/retrieve`, `/compare`, `/metrics`, `/purge`, `/healthz`. */
+/** Routes for clients of an older catalog service: `/upload`, `/retrieve`, `/compare`, `/metrics/tenant`, `/purge`. */
 export const catalogDialect: Surface = (app, parts) => {
   assetRoutes(app, parts);
   catalogOperationRoutes(app, parts);

@@ -4,28 +4,28 @@ import type { TenantUsage } from '../../../model/usage.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { Ingested } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
-import { comparisonNote, readingNote, rounded } from '../../comparison-notes.ts';
+import { comparisonNote, readingNote, roundTo } from '../../responses/comparison-notes.ts';
 
-/** Schema of the answer to an upload. */
+/** Schema of the response to an upload. */
 export const uploadSchema = z.object({
   asset_id: z.int(),
   status: z.enum(['uploaded', 'exists']),
   message: z.string(),
   content_hash: z.string().nullable(),
-  job_id: z.int().optional().describe('Missing when the content is known.'),
+  job_id: z.int().optional().describe('Absent if the status is `exists`.'),
 });
 
-/** Answer to an upload: `uploaded` with the job, or `exists` without one. */
+/** Returns the response to an upload: `uploaded` with the job, or `exists` without one. */
 export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeof uploadSchema> {
-  const known = outcome === 'known';
+  const exists = outcome === 'known';
   return {
     asset_id: image.id,
-    status: known ? 'exists' : 'uploaded',
-    message: known
-      ? 'This picture is known already; its asset is unchanged.'
-      : 'The picture was taken in; its renditions are being made.',
+    status: exists ? 'exists' : 'uploaded',
+    message: exists
+      ? 'This picture already exists; its asset is unchanged.'
+      : 'The picture was uploaded; its renditions are being made.',
     content_hash: image.contentHash,
-    ...(known ? {} : { job_id: jobId }),
+    ...(exists ? {} : { job_id: jobId }),
   };
 }
 
@@ -50,10 +50,10 @@ export const assetSchema = z.object({
         quality: z.int(),
       }),
     )
-    .describe('Those that are made.'),
+    .describe('Renditions made so far.'),
 });
 
-/** An image as the older catalog service described it. Renditions that are not made yet are missing. */
+/** Returns an image as JSON of the older catalog service, with the renditions made so far. */
 export function assetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
@@ -88,11 +88,11 @@ export const comparisonSchema = z.object({
         note: z.string(),
       }),
     )
-    .describe('`original`, and each preset whose rendition is there.'),
+    .describe('By name: `original` and each preset with a rendition.'),
   note: z.string(),
 });
 
-/** How an asset differs from a picture. */
+/** Returns a comparison of an asset with a picture as JSON. */
 export function comparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
   return {
     asset_id: image.id,
@@ -101,7 +101,7 @@ export function comparisonRecord({ image, comparisons }: ImageComparison): z.inp
         comparison.name,
         {
           file_size_bytes: comparison.bytes,
-          psnr_db: rounded(comparison.psnr, 2),
+          psnr_db: roundTo(comparison.psnr, 2),
           perceptual_hash_distance: comparison.hashDistance,
           note: comparisonNote(comparison),
         },
@@ -111,7 +111,7 @@ export function comparisonRecord({ image, comparisons }: ImageComparison): z.inp
   };
 }
 
-/** Schema of a tenant's usage in the list of all. */
+/** Schema of an entry in the list of tenants. */
 export const tenantSchema = z.object({
   tenant_id: z.int(),
   tenant_name: z.string(),
@@ -120,7 +120,7 @@ export const tenantSchema = z.object({
   total_bytes: z.int(),
 });
 
-/** Usage of one tenant in the list of all. */
+/** Returns usage of a tenant as an entry of the list. */
 export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   return {
     tenant_id: usage.tenantId,
@@ -131,10 +131,10 @@ export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   };
 }
 
-/** Schema of a tenant's usage by itself. */
+/** Schema of usage of a single tenant. */
 export const tenantUsageSchema = tenantSchema.extend({ asset_bytes: z.int(), rendition_bytes: z.int() });
 
-/** Usage of one tenant by itself. */
+/** Returns usage of a single tenant as JSON. */
 export function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
   return { ...tenantRecord(usage), asset_bytes: usage.originalBytes, rendition_bytes: usage.renditionBytes };
 }
@@ -144,14 +144,14 @@ export const purgeSchema = z.object({
   dry_run: z.boolean(),
   purge_days: z.int(),
   cutoff_date: z.iso.datetime(),
-  renditions_found: z.int().describe('Older than the cutoff.'),
-  renditions_to_delete: z.int().describe('Of these, those whose asset is gone.'),
-  deleted_count: z.int().describe('Renditions; 0 in a dry run.'),
-  deleted_bytes: z.int().describe('Freed; in a dry run, what would be.'),
+  renditions_found: z.int().describe('Renditions older than the cutoff.'),
+  renditions_to_delete: z.int().describe('Those of deleted assets among `renditions_found`.'),
+  deleted_count: z.int().describe('Number of purged renditions; 0 in a dry run.'),
+  deleted_bytes: z.int().describe('Freed bytes, or in a dry run the bytes that would be freed.'),
   errors: z.array(z.string()).nullable(),
 });
 
-/** What a purge came to; this dialect counts renditions. */
+/** Returns the result of a purge as JSON; this dialect counts renditions. */
 export function purgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
   return {
     dry_run: report.dryRun,

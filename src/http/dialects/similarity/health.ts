@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { HealthCheck, HealthDetails } from '../../../services/check-health.ts';
 import { version } from '../../../version.ts';
-import { checksRecord, checksSchema, isHealthy } from '../../health.ts';
-import { answers, json } from '../../openapi/answers.ts';
+import { checksRecord, checksSchema, isHealthy } from '../../operations.ts';
+import { responses, json } from '../../openapi/responses.ts';
 import type { Surface } from '../../surface.ts';
 
 const summarySchema = z.object({
@@ -16,22 +16,22 @@ const readySchema = z.object({
   timestamp: z.iso.datetime(),
   checks: checksSchema,
 });
-const partSchema = z.looseObject({ status: z.enum(['healthy', 'unhealthy']) });
+const componentSchema = z.looseObject({ status: z.enum(['healthy', 'unhealthy']) });
 const detailedSchema = summarySchema.extend({
   uptime_seconds: z.number(),
   checks: checksSchema,
-  warnings: z.array(z.string()).optional().describe('What the configuration leaves open, a sentence each.'),
-  system: z.looseObject({ memory_bytes: z.int() }).describe('The process, and versions of its parts.'),
-  database: partSchema,
-  queue: partSchema,
-  storage: partSchema,
-  decoders: partSchema,
-  embeddings: z.looseObject({}).describe('Statistics of the descriptors.'),
+  warnings: z.array(z.string()).optional().describe('Warnings about the configuration.'),
+  system: z.looseObject({ memory_bytes: z.int() }).describe('Process and component versions.'),
+  database: componentSchema,
+  queue: componentSchema,
+  storage: componentSchema,
+  decoders: componentSchema,
+  embeddings: z.looseObject({}).describe('Statistics of the embeddings.'),
 });
 const tags = ['Similarity dialect'];
-const failed = 'A check failed.';
+const failed = 'At least one check failed.';
 
-/** `/api/v1/health`: four probes. */
+/** Health probes of the similarity dialect. */
 export const similarityHealthRoutes: Surface = (app, { services: { checkHealth } }) => {
   app.get(
     '/api/v1/health',
@@ -39,7 +39,7 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
       schema: {
         tags,
         summary: 'Health',
-        response: answers({
+        response: responses({
           200: json(summarySchema, 'All checks passed.'),
           503: json(summarySchema, failed),
         }),
@@ -56,8 +56,8 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
     {
       schema: {
         tags,
-        summary: 'Whether the process answers',
-        response: answers({ 200: json(aliveSchema, 'It does.') }),
+        summary: 'Liveness',
+        response: responses({ 200: json(aliveSchema, 'The process responds.') }),
       },
     },
     () => ({ status: 'alive', timestamp: new Date().toISOString() }),
@@ -68,8 +68,8 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
     {
       schema: {
         tags,
-        summary: 'Whether the process may get requests',
-        response: answers({ 200: json(readySchema, 'It may.'), 503: json(readySchema, failed) }),
+        summary: 'Readiness',
+        response: responses({ 200: json(readySchema, 'All checks passed.'), 503: json(readySchema, failed) }),
       },
     },
     async (_request, reply) => {
@@ -88,9 +88,9 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
     {
       schema: {
         tags,
-        summary: 'Each part with its figures',
-        description: 'For people who look for a cause; programs ask `ready`.',
-        response: answers({
+        summary: 'Health and statistics by component',
+        description: 'For troubleshooting; programs should use `ready`.',
+        response: responses({
           200: json(detailedSchema, 'All checks passed.'),
           503: json(detailedSchema, failed),
         }),
@@ -119,8 +119,8 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
       platform: `${process.platform}-${process.arch}`,
       versions,
     },
-    database: partRecord(checks, 'database', database),
-    queue: partRecord(
+    database: componentRecord(checks, 'database', database),
+    queue: componentRecord(
       checks,
       'queue',
       queue && {
@@ -132,8 +132,12 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
         ...(queue.trouble && { warning: queue.trouble }),
       },
     ),
-    storage: partRecord(checks, 'storage', storage && { kind: storage.kind, free_bytes: storage.freeBytes }),
-    decoders: partRecord(checks, 'decoders', {
+    storage: componentRecord(
+      checks,
+      'storage',
+      storage && { kind: storage.kind, free_bytes: storage.freeBytes },
+    ),
+    decoders: componentRecord(checks, 'decoders', {
       size: decoders.size,
       alive: decoders.alive,
       busy: decoders.busy,
@@ -147,12 +151,12 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
   };
 }
 
-/** A part with its figures. Those that could not be asked are missing. */
-function partRecord(
+/** Returns the state of a component, with its statistics if they could be read. */
+function componentRecord(
   checks: readonly HealthCheck[],
-  part: HealthCheck['name'],
-  figures: object | undefined,
-): z.input<typeof partSchema> {
-  const error = checks.find(({ name }) => name === part)?.error;
-  return { status: error === undefined ? 'healthy' : 'unhealthy', ...(error && { error }), ...figures };
+  component: HealthCheck['name'],
+  statistics: object | undefined,
+): z.input<typeof componentSchema> {
+  const error = checks.find(({ name }) => name === component)?.error;
+  return { status: error === undefined ? 'healthy' : 'unhealthy', ...(error && { error }), ...statistics };
 }

@@ -1,14 +1,12 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AppError } from '../../../errors.ts';
-import type { ImageRef, ImageWithRenditions } from '../../../model/image.ts';
-import type { Principal } from '../../../model/principal.ts';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { offsetPageFields, pageRequest } from '../../fields.ts';
-import { answers, json } from '../../openapi/answers.ts';
+import { similarityFields, similarityOptions } from '../../fields/fields.ts';
+import { offsetPageFields, pageRequest } from '../../fields/pages.ts';
+import { responses, json } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { principalOf } from '../../principal.ts';
-import { similarityFields, similarityOptions } from '../../similarity-options.ts';
-import type { Surface, SurfaceParts } from '../../surface.ts';
+import type { Surface } from '../../surface.ts';
 import {
   imageRecord,
   imageSchema,
@@ -18,19 +16,21 @@ import {
   uploadSchema,
 } from './records.ts';
 
-/** Entries of a page where the address names no number. */
+/** Default page size. */
 const pageSize = 20;
 
 const imageParams = z.object({
-  image_id: z.guid('is no UUID, such as 550e8400-e29b-41d4-a716-446655440000').describe('UUID of an image.'),
+  image_id: z
+    .guid('must be a UUID, such as 550e8400-e29b-41d4-a716-446655440000')
+    .describe('UUID of an image.'),
 });
-const similarAnswer = z.object({
+const similarResponse = z.object({
   query_image_id: z.uuid(),
   similar_images: z.array(similarSchema).describe('Best first.'),
   total_results: z.int(),
   search_timestamp: z.iso.datetime(),
 });
-const listAnswer = z.object({
+const listResponse = z.object({
   images: z.array(imageSchema),
   total: z.int(),
   limit: z.int(),
@@ -38,18 +38,22 @@ const listAnswer = z.object({
 });
 const tags = ['Similarity dialect'];
 
-/** `/api/v1/images`: pictures of the tenant `default`, named by UUIDs. */
+/** Routes of images in the similarity dialect, which identifies images by UUID and sees only the tenant `default`. */
 export const similarityImageRoutes: Surface = (app, { services, receiveUploadForm, config }) => {
+  const tenantPrincipalOf = (request: FastifyRequest) =>
+    services.bindToTenant(principalOf(request), defaultTenant);
+
   app.post(
     '/api/v1/images/upload',
     {
       schema: {
         tags,
         summary: 'Upload a picture',
-        description: 'For the tenant `default`. The same bytes are one image.',
-        takes: pictureForm(),
-        response: answers(
-          { 200: json(uploadSchema, 'The image; known content leads to the image that is there.') },
+        description:
+          'Adds the picture to the tenant `default`. Uploading the same bytes again returns the existing image.',
+        bodies: pictureForm(),
+        response: responses(
+          { 200: json(uploadSchema, 'The new image, or the existing one with the same bytes.') },
           'invalid_request',
           ...fileErrors,
         ),
@@ -69,13 +73,12 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
         tags,
         summary: 'List images, newest first',
         querystring: z.object(offsetPageFields(pageSize)),
-        response: answers({ 200: json(listAnswer, 'One page.') }, 'invalid_request'),
+        response: responses({ 200: json(listResponse, 'One page.') }, 'invalid_request'),
       },
     },
     async (request) => {
       const page = pageRequest(request.query, pageSize);
-      const filter = { tenant: defaultTenant };
-      const { items, total } = await services.listImages(principalOf(request), filter, page);
+      const { items, total } = await services.listImages(await tenantPrincipalOf(request), {}, page);
       return { images: items.map(imageRecord), total, limit: page.limit, offset: page.offset };
     },
   );
@@ -85,13 +88,13 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
     {
       schema: {
         tags,
-        summary: 'One image',
+        summary: 'Get an image',
         params: imageParams,
-        response: answers({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
+        response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
     async (request) =>
-      imageRecord(await findOwn(services, principalOf(request), { uuid: request.params.image_id })),
+      imageRecord(await services.retrieve.find(await tenantPrincipalOf(request), imageOf(request.params))),
   );
 
   app.get(
@@ -99,12 +102,12 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
     {
       schema: {
         tags,
-        summary: 'Images that look similar',
-        description: 'Of the tenant `default`, best first, without the image itself and its exact copies.',
+        summary: 'Find similar images',
+        description: 'Best match first, without the image itself and its exact copies.',
         params: imageParams,
         querystring: z.object(similarityFields),
-        response: answers(
-          { 200: json(similarAnswer, 'Without the image itself.') },
+        response: responses(
+          { 200: json(similarResponse, 'Similar images.') },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',
@@ -112,12 +115,11 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) => {
-      const principal = principalOf(request);
+      const principal = await tenantPrincipalOf(request);
       const options = similarityOptions(request.query, config.similarity);
-      const { id, uuid } = await findOwn(services, principal, { uuid: request.params.image_id });
-      const { similar } = await services.findSimilar(principal, { id }, options);
+      const { image, similar } = await services.findSimilar(principal, imageOf(request.params), options);
       return {
-        query_image_id: uuid,
+        query_image_id: image.uuid,
         similar_images: similar.map(similarRecord),
         total_results: similar.length,
         search_timestamp: new Date().toISOString(),
@@ -131,9 +133,10 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Delete an image',
-        description: 'It is hidden at once and may be restored in `/v1`. An image that is in use is refused.',
+        description:
+          'Hides the image at once; `/v1` can restore it until a purge. An image in use is not deleted.',
         params: imageParams,
-        response: answers(
+        response: responses(
           { 200: json(z.object({ message: z.string() }), 'Deleted.') },
           'invalid_request',
           'image_not_found',
@@ -142,21 +145,14 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) => {
-      const principal = principalOf(request);
-      const { id, uuid } = await findOwn(services, principal, { uuid: request.params.image_id });
-      await services.deleteImage(principal, { id }, { force: false });
+      const principal = await tenantPrincipalOf(request);
+      const { uuid } = await services.deleteImage(principal, imageOf(request.params), { force: false });
       return { message: `Image ${uuid} was deleted.` };
     },
   );
 };
 
-/** This dialect knows one tenant. The images of others are not there for it. */
-async function findOwn(
-  { retrieve }: SurfaceParts['services'],
-  principal: Principal,
-  reference: Extract<ImageRef, { uuid: string }>,
-): Promise<ImageWithRenditions> {
-  const image = await retrieve.find(principal, { uuid: reference.uuid.toLowerCase() });
-  if (image.tenant === defaultTenant) return image;
-  throw new AppError('image_not_found', `There is no image ${reference.uuid}.`);
+/** In lower case, as every other response spells UUIDs. */
+function imageOf({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
+  return { uuid: uuid.toLowerCase() };
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
-import { answers, json } from '../../openapi/answers.ts';
+import { responses, json } from '../../openapi/responses.ts';
 import type { HttpConfig, Surface } from '../../surface.ts';
 
-/** File names' endings that go with each format. */
+/** File name extensions by format. */
 const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
   jpeg: ['.jpg', '.jpeg'],
   png: ['.png'],
@@ -18,22 +18,22 @@ const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
 const infoSchema = z.object({
   name: z.string(),
   version: z.string(),
-  max_file_size: z.int().describe('Of an upload, in bytes.'),
-  max_pixels: z.int().describe('Of a picture, all frames together.'),
+  max_file_size: z.int().describe('Maximum size of an upload in bytes.'),
+  max_pixels: z.int().describe('Maximum pixels of a picture, summed over its frames.'),
   max_frames: z.int(),
-  allowed_types: z.array(z.string()).describe('Media types. They are told by content.'),
+  allowed_types: z.array(z.string()).describe('Media types. Formats are detected from the content.'),
   allowed_extensions: z.array(z.string()),
-  similarity_threshold: z.number().describe('Where a request names none.'),
-  max_similar_results: z.int().describe('Where a request names no limit.'),
+  similarity_threshold: z.number().describe('Default minimum score.'),
+  max_similar_results: z.int().describe('Default number of results.'),
   presets: z.record(z.string(), z.object({ width: z.int(), height: z.int(), quality: z.int() })),
 });
 
-/** `/info`: the limits in force. */
+/** Route of the effective limits. */
 export const infoRoutes: Surface = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
-    summary: 'Limits and allowed types in force',
-    response: answers({ 200: json(infoSchema, 'The limits.') }),
+    summary: 'Get the limits and allowed types',
+    response: responses({ 200: json(infoSchema, 'The limits.') }),
   };
   const info = infoRecord(config);
   app.get('/info', { schema }, () => info);

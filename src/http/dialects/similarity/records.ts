@@ -4,7 +4,7 @@ import { jobStates } from '../../../model/job.ts';
 import { mediaTypes } from '../../../model/picture.ts';
 import type { SimilarImage } from '../../../model/similarity.ts';
 
-/** Schema of the answer to an upload. */
+/** Schema of the response to an upload. */
 export const uploadSchema = z.object({
   id: z.uuid(),
   filename: z.string(),
@@ -45,7 +45,7 @@ export const similarSchema = z.object({
   upload_timestamp: z.iso.datetime(),
 });
 
-/** What an upload led to. */
+/** Returns the response to an upload as JSON. */
 export function uploadRecord(image: Image): z.input<typeof uploadSchema> {
   return {
     id: image.uuid,
@@ -58,7 +58,7 @@ export function uploadRecord(image: Image): z.input<typeof uploadSchema> {
   };
 }
 
-/** An image as the older similarity service described it. */
+/** Returns an image as JSON of the older similarity service. */
 export function imageRecord(image: Image): z.input<typeof imageSchema> {
   return {
     id: image.uuid,
@@ -66,7 +66,7 @@ export function imageRecord(image: Image): z.input<typeof imageSchema> {
     original_filename: filenameOf(image),
     content_type: contentTypeOf(image),
     file_size: image.originalBytes,
-    // The older service told a path on its disk, which no client could use. This one leads to the file.
+    // The older service returned a path on its disk, which clients could not use. This path serves the file.
     file_path: `/v1/images/${image.uuid}/original`,
     upload_timestamp: image.createdAt.toISOString(),
     processed_timestamp: image.processedAt?.toISOString() ?? null,
@@ -85,7 +85,7 @@ export function imageRecord(image: Image): z.input<typeof imageSchema> {
   };
 }
 
-/** A similar image with its score. */
+/** Returns a similar image as JSON. */
 export function similarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
   return {
     id: image.uuid,
@@ -96,7 +96,7 @@ export function similarRecord({ image, score }: SimilarImage): z.input<typeof si
   };
 }
 
-/** An image that came by its URL may have no name of its own. */
+/** Imported images may have no file name. */
 function filenameOf({ filename, uuid }: Image): string {
   return filename ?? uuid;
 }

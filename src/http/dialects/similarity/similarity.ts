@@ -3,7 +3,7 @@ import { similarityHealthRoutes } from './health.ts';
 import { similarityImageRoutes } from './images.ts';
 import { infoRoutes } from './info.ts';
 
-/** The similarity dialect: `/api/v1/images`, `/api/v1/health`, `/info`. */
+/** Routes for clients of an older similarity service: `/api/v1/images`, `/api/v1/health`, `/info`. */
 export const similarityDialect: Surface = (app, parts) => {
   similarityImageRoutes(app, parts);
   similarityHealthRoutes(app, parts);

@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'pg';
+import type { Logger } from '../../model/logger.ts';
+import type { Database } from '../database.ts';
+import { codeOf, DatabaseRefused, isConnectionLost } from './database-errors.ts';
+import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
+
+/** How to connect to a PostgreSQL server. */
+export interface PostgresSettings {
+  /** Contains the password: never log it or put it into an error. */
+  readonly url: string;
+  readonly poolSize: number;
+  readonly connectMs: number;
+  readonly statementMs: number;
+  /** How long a start waits for a server that cannot be reached. */
+  readonly waitMs: number;
+}
+
+/** Older servers lack functions that the queries use. */
+const minServerVersion = 15;
+
+/**
+ * Opens a pool of connections to a PostgreSQL server.
+ * @throws {DatabaseRefused} if the server cannot be used.
+ */
+export async function openPostgresDatabase(settings: PostgresSettings, logger: Logger): Promise<Database> {
+  const pool = makePool(settings, logger);
+  try {
+    await awaitServer(pool, settings, logger);
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  return {
+    kind: 'postgres',
+    sql: makeQueryBuilder(pool),
+    session: (work) => runSession(pool, work),
+    runScript: (script) =>
+      runSession(pool, async (run) => {
+        await run(script);
+      }),
+    close: () => pool.end(),
+  };
+}
+
+function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, logger: Logger): Pool {
+  const pool = new Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: connectMs,
+    idleTimeoutMillis: 60_000,
+    application_name: 'vitrine',
+    keepAlive: true,
+    statement_timeout: statementMs,
+    lock_timeout: statementMs,
+    // Releases the locks of a process that was suspended within a transaction.
+    idle_in_transaction_session_timeout: 2 * statementMs,
+    // For a server that stopped responding (network failure, frozen machine) and so does not time out the statement.
+    query_timeout: statementMs + 2_000,
+    types: typeParsers,
+  });
+  // Without listeners, a connection that the server closes, idle or in use, would end the process.
+  pool.on('error', (error) =>
+    logger.warn({ code: codeOf(error) }, `a connection to the database was closed: ${error.message}`),
+  );
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+/** Waits for a server that is starting at the same time as this process. */
+async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Logger): Promise<void> {
+  const deadline = performance.now() + waitMs;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { rows } = await pool.query<{ version: string }>(
+        "SELECT current_setting('server_version_num') AS version",
+      );
+      return assertVersion(Number(rows[0]?.version));
+    } catch (error) {
+      if (!isConnectionLost(error)) throw refusal(error);
+      if (performance.now() >= deadline) throw refusal(error, waitMs);
+      if (attempt === 1)
+        logger.warn(
+          { code: codeOf(error) },
+          'the database server does not respond yet; waiting for it to start',
+        );
+      await sleep(500);
+    }
+  }
+}
+
+function assertVersion(version: number): void {
+  const major = Math.floor(version / 10_000);
+  if (major >= minServerVersion) return;
+  throw new DatabaseRefused(
+    `The database server is PostgreSQL ${major}; version ${minServerVersion} or newer is needed.`,
+  );
+}
+
+const remedies: Readonly<Record<string, string>> = {
+  '28P01': 'Check the user and the password in DATABASE_URL.',
+  '28000': 'Check the user and the TLS mode in DATABASE_URL, and the access rules of the server.',
+  '3D000': 'Create the database, or name another one in DATABASE_URL.',
+};
+
+function refusal(error: unknown, waitedMs?: number): DatabaseRefused {
+  if (error instanceof DatabaseRefused) return error;
+  const reason = error instanceof Error && error.message ? error.message : codeOf(error) || 'unknown reason';
+  const waited = waitedMs ? ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)` : '';
+  const remedy = remedies[codeOf(error)] ?? 'Is DATABASE_URL right, and is the server running?';
+  return new DatabaseRefused(`The database server cannot be used${waited}: ${reason}. ${remedy}`, {
+    cause: error,
+  });
+}

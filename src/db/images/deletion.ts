@@ -1,0 +1,78 @@
+import { sql } from 'kysely';
+import type { Image, ImageRef } from '../../model/image.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Database, Queryable } from '../database.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
+import { lockImageAndFiles } from './content-lock.ts';
+import { identifiedBy, selectImages } from './image-rows.ts';
+import { softDeleteImage, assignOwners } from './removal.ts';
+
+/** Queries that delete and restore images. They change only what the principal may see. */
+export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
+
+/** Outcome of a deletion. `in-use` lists the references of the image, up to a maximum. */
+export type Deletion =
+  | { readonly outcome: 'deleted'; readonly image: Image }
+  | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }
+  | { readonly outcome: 'not-found' };
+
+/** Maximum number of references that a refused deletion lists. */
+const maxListedReferences = 100;
+
+/** @see DeletionQueries */
+export function makeDeletionQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Soft-deletes an image: it is hidden at once, and its files stay until a purge. An image in use is deleted only if
+     * `force` is set.
+     */
+    softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
+      retryingTransaction(db, async (transaction) => {
+        const image = await lockImage(transaction, principal, ref);
+        if (!image || image.deletedAt) return { outcome: 'not-found' };
+        if (image.inUseCount > 0 && !force) {
+          const references = await listReferences(transaction, image.id);
+          return { outcome: 'in-use', image, references };
+        }
+        await softDeleteImage(transaction, image.id);
+        return { outcome: 'deleted', image };
+      }),
+
+    /** Restores a deleted image; leaves one that is not deleted unchanged. Returns false if it is missing. */
+    restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
+      retryingTransaction(db, async (transaction) => {
+        const image = await lockImage(transaction, principal, ref);
+        if (!image?.deletedAt) return image !== undefined;
+        // If the same content was uploaded after the deletion, the restored image becomes a duplicate of that one.
+        await sql`
+          UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
+            updated_at = now(), duplicate_of = (
+            SELECT first.id FROM images first WHERE first.tenant_id = images.tenant_id
+              AND first.content_hash = images.content_hash AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
+              AND first.id <> images.id)
+          WHERE id = ${image.id}`.execute(transaction);
+        await assignOwners(transaction, image.id);
+        return true;
+      }),
+  };
+}
+
+/** Locks an image, deleted or not, and its files. Returns it as it is once it is locked. */
+async function lockImage(
+  transaction: Queryable,
+  principal: Principal,
+  ref: ImageRef,
+): Promise<Image | undefined> {
+  const [before] = await selectImages(transaction, principal, identifiedBy(ref));
+  if (!before) return undefined;
+  await lockImageAndFiles(transaction, before.id);
+  const [locked] = await selectImages(transaction, principal, identifiedBy(ref));
+  return locked;
+}
+
+async function listReferences(transaction: Queryable, imageId: number): Promise<string[]> {
+  const { rows } = await sql<{ reference: string }>`
+    SELECT reference FROM image_references
+    WHERE image_id = ${imageId} ORDER BY reference LIMIT ${maxListedReferences}`.execute(transaction);
+  return rows.map(({ reference }) => reference);
+}

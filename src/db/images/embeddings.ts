@@ -1,0 +1,108 @@
+import { type RawBuilder, sql } from 'kysely';
+import { AppError } from '../../errors.ts';
+import type { Embedding } from '../../model/fingerprint.ts';
+import type { SimilarityOptions } from '../../model/similarity.ts';
+import type { Database } from '../database.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
+
+/** A similar image. */
+export interface SimilarRow {
+  readonly id: number;
+  readonly score: number;
+}
+
+/** Result of a search: the similar images, and the number of images that were compared. */
+export interface SimilarRows {
+  readonly found: readonly SimilarRow[];
+  readonly searched: number;
+}
+
+/** Queries on embeddings. */
+export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
+
+/**
+ * Queries on embeddings. A search compares all vectors of the tenant: it is exact, and fast enough for the tens of
+ * thousands of images that a tenant has in this version.
+ */
+export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
+  function assertAvailable(): void {
+    if (vectors.isAvailable) return;
+    throw new AppError('similarity_unavailable', `Similar images cannot be searched: ${vectors.reason}.`);
+  }
+
+  async function search(
+    tenantId: number,
+    space: string,
+    vector: RawBuilder<unknown>,
+    exceptContent: string,
+    { limit, threshold }: SimilarityOptions,
+  ): Promise<SimilarRows> {
+    assertAvailable();
+    // The distance to a zero vector (a picture without features) is NaN: no image is similar to it.
+    const { rows } = await sql<{ id: number | null; score: number; searched: number }>`
+      WITH compared AS MATERIALIZED (
+        SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score
+        FROM embeddings e JOIN images i ON i.tenant_id = e.tenant_id AND i.content_hash = e.content_hash
+          AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
+        WHERE e.tenant_id = ${tenantId} AND e.space = ${space} AND e.content_hash <> ${exceptContent}),
+      best AS (
+        SELECT id, score FROM compared WHERE score >= ${threshold} ORDER BY score DESC, id LIMIT ${limit})
+      SELECT best.id, best.score, total.searched
+      FROM (SELECT count(*) AS searched FROM compared) total LEFT JOIN best ON true
+      ORDER BY best.score DESC, best.id`.execute(db);
+    const found = rows.flatMap(({ id, score }) => (id === null ? [] : [{ id, score }]));
+    return { found, searched: rows[0]?.searched ?? 0 };
+  }
+
+  return {
+    /** Finds images similar to the one with this content. Returns `undefined` if its embedding is missing. */
+    async similarToContent(
+      tenantId: number,
+      contentHash: string,
+      space: string,
+      options: SimilarityOptions,
+    ): Promise<SimilarRows | undefined> {
+      assertAvailable();
+      const isOwn = sql`tenant_id = ${tenantId} AND space = ${space} AND content_hash = ${contentHash}`;
+      const { rows } = await sql`SELECT 1 FROM embeddings WHERE ${isOwn}`.execute(db);
+      if (rows.length === 0) return undefined;
+      const vector = sql`(SELECT vector FROM embeddings WHERE ${isOwn})`;
+      return search(tenantId, space, vector, contentHash, options);
+    },
+
+    /** Finds images similar to a picture that is not stored, except those with `exceptContent`. */
+    similarToPicture: (
+      tenantId: number,
+      embedding: Embedding,
+      exceptContent: string,
+      options: SimilarityOptions,
+    ): Promise<SimilarRows> =>
+      search(tenantId, embedding.space, sql`${toHalfVector(embedding)}::halfvec`, exceptContent, options),
+
+    async count(space: string): Promise<number> {
+      if (!vectors.isAvailable) return 0;
+      const { rows } = await sql<{ count: number }>`
+        SELECT count(*) AS count FROM embeddings WHERE space = ${space}`.execute(db);
+      return rows[0]?.count ?? 0;
+    },
+  };
+}
+
+/**
+ * `INSERT` of the embedding of an image.
+ * @param image source of one row with the columns of `images`.
+ */
+export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO embeddings (tenant_id, content_hash, space, vector)
+    SELECT tenant_id, content_hash, ${embedding.space}, ${toHalfVector(embedding)}::halfvec FROM ${image}
+    ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector`;
+}
+
+/** Integers up to this are exact in 16 bits. The database also parses integers several times faster than fractions. */
+const exactInHalf = 2_048;
+
+/** Formats a vector for the database. Only its direction counts, so it is scaled to integers. */
+function toHalfVector({ vector }: Embedding): string {
+  return `[${vector.map((value) => Math.round(value * exactInHalf)).join(',')}]`;
+}

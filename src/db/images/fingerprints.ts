@@ -1,0 +1,118 @@
+import { type RawBuilder, sql } from 'kysely';
+import { type Fingerprint, hashBands } from '../../model/fingerprint.ts';
+import type { NearDuplicate } from '../../model/image.ts';
+import type { Rendition } from '../../model/rendition.ts';
+import type { Database } from '../database.ts';
+import { retrying } from '../engine/retrying.ts';
+import { renditionFields } from './image-rows.ts';
+
+/** An image whose hash is similar to another one. */
+export interface HashNeighbour {
+  readonly id: number;
+  readonly uuid: string;
+  readonly contentHash: string;
+  /** Whether its original has an alpha channel. */
+  readonly hasAlpha: boolean | null;
+  readonly fingerprint: Fingerprint;
+  readonly renditions: readonly Rendition[];
+}
+
+/** Queries on fingerprints and on the near-duplicates that they find. */
+export type FingerprintQueries = ReturnType<typeof makeFingerprintQueries>;
+
+/** Maximum number of candidates whose colours are compared. */
+const maxCandidates = 50;
+
+/** @see FingerprintQueries */
+export function makeFingerprintQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, without
+     * exact copies. The index finds hashes that share one of 16 bands. It misses none that differ in up to 15 bits, and
+     * 3 in 1,000 of those that differ in 20.
+     */
+    async neighbours(
+      tenantId: number,
+      { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
+      maxBits: number,
+      exceptContent: string,
+      exceptImages: readonly number[] = [],
+    ): Promise<HashNeighbour[]> {
+      const bits = sql`${`x${hash}`}::bit(256)`;
+      const { rows } = await sql<HashNeighbour & Omit<Fingerprint, 'version'>>`
+        WITH near AS MATERIALIZED (
+          SELECT tenant_id, content_hash, bit_count(hash # ${bits}) AS bits FROM fingerprints
+          WHERE bands && ${bandKeys(tenantId, hash)}::bigint[] AND version = ${version}
+            AND content_hash <> ${exceptContent}
+            AND bit_count(hash # ${bits}) <= ${maxBits}
+          ORDER BY bits LIMIT ${maxCandidates})
+        SELECT i.id, i.uuid, i.content_hash AS "contentHash", i.has_alpha AS "hasAlpha", f.hash::text AS hash, f.quality, f.aspect,
+          translate(encode(f.thumbnail, 'base64'), E'\\n', '') AS thumbnail,
+          coalesce((SELECT json_agg(json_build_object(${renditionFields('r')})) FROM renditions r WHERE r.image_id = i.id),
+            '[]'::json) AS renditions
+        FROM near JOIN fingerprints f ON f.tenant_id = near.tenant_id AND f.content_hash = near.content_hash
+        JOIN images i ON i.tenant_id = near.tenant_id AND i.content_hash = near.content_hash
+          AND i.deleted_at IS NULL AND i.duplicate_of IS NULL AND i.status = 'completed'
+          AND i.id <> ALL (${exceptImages}::bigint[])
+        ORDER BY near.bits, i.id`.execute(db);
+      return rows.map(({ hash: neighbourHash, quality, aspect, thumbnail, ...image }) => ({
+        ...image,
+        fingerprint: { version, hash: toHex(neighbourHash), quality, aspect, thumbnail },
+      }));
+    },
+
+    /** Records near-duplicates that were found after the image was completed. */
+    async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
+      const image = sql`(SELECT id FROM images WHERE id = ${imageId})`;
+      await retrying(() => upsertNearDuplicates(image, nearDuplicates).execute(db));
+    },
+  };
+}
+
+/**
+ * `INSERT` of the fingerprint of an image.
+ * @param image source of one row with the columns of `images`.
+ */
+export function upsertFingerprint(
+  image: RawBuilder<unknown>,
+  tenantId: number,
+  { version, hash, quality, aspect, thumbnail }: Fingerprint,
+): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO fingerprints (tenant_id, content_hash, version, hash, quality, aspect, thumbnail, bands)
+    SELECT tenant_id, content_hash, ${version}::smallint, ${`x${hash}`}::bit(256), ${quality}::smallint,
+      ${aspect}::real, decode(${thumbnail}, 'base64'), ${bandKeys(tenantId, hash)}::bigint[]
+    FROM ${image}
+    ON CONFLICT (tenant_id, content_hash) DO UPDATE SET version = excluded.version, hash = excluded.hash,
+      quality = excluded.quality, aspect = excluded.aspect, thumbnail = excluded.thumbnail, bands = excluded.bands
+    WHERE fingerprints.version <> excluded.version`;
+}
+
+/**
+ * `INSERT` of an image's near-duplicates. Each pair is stored once, the later image first.
+ * @param image source of one row with an `id`.
+ */
+export function upsertNearDuplicates(
+  image: RawBuilder<unknown>,
+  nearDuplicates: readonly NearDuplicate[],
+): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+    SELECT greatest(image.id, found.id), least(image.id, found.id), found.distance, found.difference, found.reason
+    FROM ${image} image CROSS JOIN jsonb_to_recordset(${JSON.stringify(nearDuplicates)}::jsonb) AS found
+      (id bigint, distance smallint, difference real, reason text)
+    -- The match may have been purged since it was found.
+    WHERE found.id <> image.id AND (SELECT true FROM images WHERE images.id = found.id)
+    ON CONFLICT (image_id, match_id) DO UPDATE SET distance = excluded.distance, difference = excluded.difference,
+      reason = excluded.reason`;
+}
+
+/** Returns the index keys of a hash. Each contains the tenant's id, so a search reads this tenant's entries only. */
+function bandKeys(tenantId: number, hash: string): number[] {
+  return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
+}
+
+/** Converts the bits of a hash, `0101…`, to hexadecimal digits. */
+function toHex(bits: string): string {
+  return bits.replaceAll(/[01]{4}/g, (four) => Number.parseInt(four, 2).toString(16));
+}

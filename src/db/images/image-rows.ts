@@ -1,0 +1,124 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Image, ImageRef, ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Rendition } from '../../model/rendition.ts';
+import type { Queryable } from '../database.ts';
+import { isVisibleTo } from '../lists.ts';
+import type { Schema } from '../schema.ts';
+
+/** A row of `images` with the name of its tenant. */
+export type ImageRow = Schema['images'] & { readonly tenant: string };
+
+/** A row of `images` with its renditions and near-duplicates. */
+type CompleteRow = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
+
+/** Selects the images that match and that the principal may see. `tail` holds `ORDER BY`, `LIMIT` and locks. */
+export async function selectImages(
+  db: Queryable,
+  principal: Pick<Principal, 'tenantId'>,
+  condition: RawBuilder<unknown>,
+  tail = sql``,
+): Promise<Image[]> {
+  const { rows } = await sql<ImageRow>`
+    SELECT images.*, tenants.name AS tenant FROM images JOIN tenants ON tenants.id = images.tenant_id
+    WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);
+  return rows.map(toImage);
+}
+
+/** The same, with the renditions and near-duplicates of each image. */
+export async function selectCompleteImages(
+  db: Queryable,
+  principal: Pick<Principal, 'tenantId'>,
+  condition: RawBuilder<unknown>,
+  tail = sql``,
+): Promise<ImageWithRenditions[]> {
+  const { rows } = await sql<CompleteRow>`
+    SELECT images.*, tenants.name AS tenant, ${renditionsColumn} AS renditions, ${nearDuplicatesColumn} AS "nearDuplicates"
+    FROM images JOIN tenants ON tenants.id = images.tenant_id
+    WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${condition} ${tail}`.execute(db);
+  return rows.map((row) => ({
+    ...toImage(row),
+    renditions: row.renditions,
+    nearDuplicates: row.nearDuplicates,
+  }));
+}
+
+/** Condition on `images`: the row is the image that `ref` identifies. */
+export function identifiedBy(ref: ImageRef): RawBuilder<boolean> {
+  return 'id' in ref ? sql`images.id = ${ref.id}` : sql`images.uuid = ${ref.uuid}`;
+}
+
+/** Arguments of `json_build_object` that build a `Rendition` from a row of the table `alias`. */
+export function renditionFields(alias: string): RawBuilder<unknown> {
+  const fields = Object.entries(renditionColumns).map(([field, column]) => [
+    sql.lit(field),
+    sql.ref(`${alias}.${column}`),
+  ]);
+  return sql.join(fields.flat());
+}
+
+const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['renditions']>> = {
+  id: 'id',
+  preset: 'preset',
+  recipe: 'recipe',
+  storageKey: 'storage_key',
+  contentHash: 'content_hash',
+  bytes: 'bytes',
+  width: 'width',
+  height: 'height',
+  quality: 'quality',
+  format: 'format',
+};
+
+/** The renditions of a row of `images`, smallest first. */
+const renditionsColumn = sql<Rendition[]>`coalesce((
+    SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
+    FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
+
+/**
+ * The near-duplicates of a row of `images` that are not deleted, nearest first. A pair counts for both of its images. The
+ * other image of each pair is looked up by a subquery: with a join, a planner that overestimates the pairs scans all images.
+ */
+const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
+    SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
+      'difference', pair.difference, 'reason', pair.reason) ORDER BY pair.distance, pair.difference, pair.other_id)
+    FROM (
+      SELECT n.*, (SELECT other.uuid FROM images other WHERE other.id = n.other_id AND other.deleted_at IS NULL LIMIT 1) AS uuid
+      FROM (
+        SELECT match_id AS other_id, distance, difference, reason FROM near_duplicates WHERE image_id = images.id
+        UNION ALL
+        SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) n) pair
+    WHERE pair.uuid IS NOT NULL), '[]'::json)`;
+
+/** Converts a row to an image. */
+export function toImage(row: ImageRow): Image {
+  return {
+    id: row.id,
+    uuid: row.uuid,
+    tenantId: row.tenant_id,
+    tenant: row.tenant,
+    status: row.status,
+    error: row.error,
+    errorCode: row.error_code,
+    url: row.source_url,
+    filename: row.original_filename,
+    contentHash: row.content_hash,
+    originalKey: row.original_key,
+    originalBytes: row.original_bytes,
+    width: row.width,
+    height: row.height,
+    format: row.format,
+    frames: row.frames,
+    colorSpace: row.color_space,
+    hasAlpha: row.has_alpha,
+    bitDepth: row.bit_depth,
+    duplicateOf: row.duplicate_of,
+    renditionsReusedFrom: row.renditions_reused_from,
+    inUseCount: row.in_use_count,
+    damagedAt: row.damaged_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    processedAt: row.processed_at,
+    deletedAt: row.deleted_at,
+  };
+}

@@ -1,0 +1,172 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Image, ImageRef, ImageWithRenditions } from '../../model/image.ts';
+import type { JobState } from '../../model/job.ts';
+import type { Page, PageRequest } from '../../model/page.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Database, Queryable } from '../database.ts';
+import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
+import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
+
+/** Filter of a list of images. Every given field must match. */
+export interface ImageFilter {
+  readonly tenant?: string | undefined;
+  readonly status?: JobState | undefined;
+  readonly createdAfter?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+}
+
+/** The first image of a tenant with some content. */
+export interface KnownContent {
+  readonly id: number;
+  readonly status: JobState;
+  readonly damaged: boolean;
+}
+
+/** Queries on images that are not deleted. Those that take a principal return only what it may see. */
+export type ImageQueries = ReturnType<typeof makeImageQueries>;
+
+/** @see ImageQueries */
+export function makeImageQueries({ sql: db }: Database) {
+  return {
+    async find(principal: Principal, ref: ImageRef): Promise<ImageWithRenditions | undefined> {
+      return (await selectCompleteImages(db, principal, notDeleted(identifiedBy(ref))))[0];
+    },
+
+    /** Finds an image without its renditions: one look-up by key, for hot paths. */
+    async findBare(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
+      return (await selectImages(db, principal, notDeleted(identifiedBy(ref))))[0];
+    },
+
+    /** Finds the first image of a tenant with this content, to decide whether an upload of it is needed. */
+    async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
+      const { rows } = await sql<KnownContent>`
+        SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
+        WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL AND duplicate_of IS NULL`.execute(
+        db,
+      );
+      return rows[0];
+    },
+
+    /** Lists up to 100 images of a tenant with this content, oldest first. */
+    listByContent: (tenantId: number, contentHash: string): Promise<Image[]> =>
+      selectImages(
+        db,
+        { tenantId },
+        notDeleted(sql`images.content_hash = ${contentHash}`),
+        sql`ORDER BY images.id LIMIT 100`,
+      ),
+
+    /** Lists images in the order of `ids`, without deleted ones. */
+    async listByIds(principal: Principal, ids: readonly number[]): Promise<Image[]> {
+      if (ids.length === 0) return [];
+      const images = await selectImages(db, principal, notDeleted(sql`images.id IN (${sql.join(ids)})`));
+      const byId = new Map(images.map((image) => [image.id, image]));
+      return ids.flatMap((id) => byId.get(id) ?? []);
+    },
+
+    /** Lists images, newest first. */
+    async list(
+      principal: Principal,
+      filter: ImageFilter,
+      page: PageRequest,
+    ): Promise<Page<ImageWithRenditions>> {
+      // The ids are selected first, so that renditions and near-duplicates are read for the images of this page only.
+      const onPage = sql`images.id IN (
+        SELECT images.id FROM images
+        WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${notDeleted(matches(filter))}
+          AND ${isAfterCursor(page, 'images.id')}
+        ORDER BY images.id DESC ${limitTo(page)})`;
+      const images = await selectCompleteImages(
+        db,
+        principal,
+        notDeleted(onPage),
+        sql`ORDER BY images.id DESC`,
+      );
+      const total = await countImages(db, principal, filter);
+      return pageOf(images, page.limit, total, (image) => image);
+    },
+
+    /** Records that a client was given an image that is still being processed: it can no longer be withdrawn. */
+    async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
+      const { rows } = await sql<{ deleted: boolean }>`
+        UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
+        db,
+      );
+      const row = rows[0];
+      if (!row) return 'missing';
+      return row.deleted ? 'deleted' : 'acknowledged';
+    },
+
+    /** Marks an image whose original is missing or cut. */
+    async markDamaged(imageId: number): Promise<void> {
+      await sql`
+        UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(
+        db,
+      );
+    },
+
+    /** Removes the mark of an image whose original is in storage again. */
+    async clearDamaged(imageId: number): Promise<void> {
+      await sql`UPDATE images SET damaged_at = NULL, updated_at = now() WHERE id = ${imageId}`.execute(db);
+    },
+  };
+}
+
+function notDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
+  return sql`images.deleted_at IS NULL AND ${condition}`;
+}
+
+/** Condition on `images`: the image matches the filter. */
+function matches({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
+  return allOf([
+    tenant === undefined ? undefined : isOfTenant(tenant),
+    status === undefined ? undefined : sql`images.status = ${status}`,
+    createdAfter && sql`images.created_at >= ${createdAfter}`,
+    createdBefore && sql`images.created_at < ${createdBefore}`,
+  ]);
+}
+
+/** Compares ids and not names, so that the planner can estimate the number of the tenant's images and uses the index. */
+function isOfTenant(name: string): RawBuilder<boolean> {
+  return sql`images.tenant_id = (SELECT id FROM tenants WHERE name = ${name})`;
+}
+
+/**
+ * Counts the images that match. Without a time range the count comes from the usage counters and from the small
+ * index of unfinished images: counting a hundred thousand rows would be the slowest part of a list.
+ */
+async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {
+  const { tenant, status, createdAfter, createdBefore } = filter;
+  if (createdAfter || createdBefore) return countRows(db, principal, matches(filter));
+  const inTenant = tenant === undefined ? sql<boolean>`true` : isOfTenant(tenant);
+  const isUnfinished = sql<boolean>`status <> 'completed' AND ${inTenant}`;
+  if (status !== undefined && status !== 'completed')
+    return countRows(db, principal, sql`${isUnfinished} AND status = ${status}`);
+  const all = await countByUsage(db, principal, tenant);
+  return status === undefined ? all : all - (await countRows(db, principal, isUnfinished));
+}
+
+async function countRows(
+  db: Queryable,
+  principal: Principal,
+  condition: RawBuilder<boolean>,
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*) AS count FROM images
+    WHERE deleted_at IS NULL AND ${isVisibleTo(principal, 'tenant_id')} AND ${condition}`.execute(db);
+  return rows[0]?.count ?? 0;
+}
+
+async function countByUsage(
+  db: Queryable,
+  principal: Principal,
+  tenant: string | undefined,
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT coalesce(sum(count), 0)::bigint AS count FROM usage
+    WHERE kind = 'image' AND ${isVisibleTo(principal, 'tenant_id')}
+      AND ${tenant === undefined ? sql`true` : sql`tenant_id = (SELECT id FROM tenants WHERE name = ${tenant})`}`.execute(
+    db,
+  );
+  return rows[0]?.count ?? 0;
+}

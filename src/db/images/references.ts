@@ -1,0 +1,68 @@
+import { sql } from 'kysely';
+import type { Page, PageRequest } from '../../model/page.ts';
+import type { Database } from '../database.ts';
+import { isAfterCursor, limitTo, pageOf } from '../lists.ts';
+
+/** Queries on references: the users of an image. Each change updates the image's counter in the same statement. */
+export type ReferenceQueries = ReturnType<typeof makeReferenceQueries>;
+
+/** Whether the references of an image changed, and how many there are now. */
+interface Change {
+  readonly changed: boolean;
+  readonly count: number;
+}
+
+/** @see ReferenceQueries */
+export function makeReferenceQueries({ sql: db }: Database) {
+  return {
+    /** Adds a reference unless the image has it. Returns `undefined` if the image is missing or deleted. */
+    async add(imageId: number, reference: string): Promise<Change | undefined> {
+      const { rows } = await sql<Change>`
+        WITH locked_image AS (
+          SELECT id, tenant_id FROM images WHERE id = ${imageId} AND deleted_at IS NULL FOR UPDATE),
+        inserted_reference AS (
+          INSERT INTO image_references (image_id, reference) SELECT id, ${reference} FROM locked_image
+          ON CONFLICT DO NOTHING RETURNING image_id),
+        counted_image AS (
+          UPDATE images SET in_use_count = in_use_count + (SELECT count(*) FROM inserted_reference)
+          FROM locked_image WHERE images.id = locked_image.id RETURNING images.in_use_count),
+        updated_tenant AS (
+          UPDATE tenants SET uses_references = true FROM locked_image
+          WHERE tenants.id = locked_image.tenant_id AND NOT tenants.uses_references)
+        SELECT EXISTS (SELECT 1 FROM inserted_reference) AS changed, in_use_count AS count FROM counted_image`.execute(
+        db,
+      );
+      return rows[0];
+    },
+
+    /** Removes a reference if the image has it. Returns `undefined` if the image is missing or deleted. */
+    async remove(imageId: number, reference: string): Promise<Change | undefined> {
+      const { rows } = await sql<Change>`
+        WITH locked_image AS (SELECT id FROM images WHERE id = ${imageId} AND deleted_at IS NULL FOR UPDATE),
+        removed_reference AS (
+          DELETE FROM image_references USING locked_image
+          WHERE image_id = locked_image.id AND reference = ${reference} RETURNING image_id),
+        counted_image AS (
+          UPDATE images SET in_use_count = in_use_count - (SELECT count(*) FROM removed_reference)
+          FROM locked_image WHERE images.id = locked_image.id RETURNING images.in_use_count)
+        SELECT EXISTS (SELECT 1 FROM removed_reference) AS changed, in_use_count AS count FROM counted_image`.execute(
+        db,
+      );
+      return rows[0];
+    },
+
+    /** Lists references, newest first. The caller knows their `total` from the image's counter. */
+    async list(
+      imageId: number,
+      total: number,
+      page: PageRequest,
+    ): Promise<Page<{ readonly reference: string; readonly createdAt: Date }>> {
+      const { rows } = await sql<{ id: number; reference: string; createdAt: Date }>`
+        SELECT id, reference, created_at AS "createdAt" FROM image_references
+        WHERE image_id = ${imageId} AND ${isAfterCursor(page, 'id')} ORDER BY id DESC ${limitTo(page)}`.execute(
+        db,
+      );
+      return pageOf(rows, page.limit, total, ({ reference, createdAt }) => ({ reference, createdAt }));
+    },
+  };
+}

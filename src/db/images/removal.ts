@@ -1,0 +1,67 @@
+import { sql } from 'kysely';
+import type { Queryable } from '../database.ts';
+
+/*
+ * Deletion, purge and withdrawal all soft-delete the image first. `softDeleteImage` transfers to other images what this
+ * one shared with them: its place as the first image with its content, and the ownership of its files. The caller has
+ * locked the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second
+ * does not transfer anything to the first.
+ */
+
+/** Removes the rows of an image. Soft-deletes it first unless `isDeleted` is set. */
+export async function removeImage(
+  transaction: Queryable,
+  { id, isDeleted }: { readonly id: number; readonly isDeleted: boolean },
+): Promise<void> {
+  if (!isDeleted) await softDeleteImage(transaction, id);
+  await sql`DELETE FROM images WHERE id = ${id}`.execute(transaction);
+}
+
+/** Soft-deletes an image and transfers what it shares to other images. */
+export async function softDeleteImage(transaction: Queryable, imageId: number): Promise<void> {
+  // Truncated to milliseconds, the precision of clients: the cursor of a list of deleted images is such a time.
+  await sql`
+    UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
+    transaction,
+  );
+  // Its oldest duplicate becomes the first image with this content.
+  await sql`
+    UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
+    FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
+    WHERE images.duplicate_of = ${imageId} AND images.deleted_at IS NULL`.execute(transaction);
+  await assignOwners(transaction, imageId);
+  await recordPurgeFigures(transaction, imageId);
+}
+
+/** Records the figures of a purge of the image: its files, and whether other images have the same content or files. */
+async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
+  await sql`
+    WITH sharing_images AS MATERIALIZED (
+      SELECT DISTINCT other.image_id AS id FROM renditions own JOIN renditions other ON other.storage_key = own.storage_key
+      WHERE own.image_id = ${imageId} AND other.image_id <> ${imageId}),
+    updated_relatives AS (
+      UPDATE images SET has_relatives = true
+      WHERE id = ANY (ARRAY(SELECT id FROM sharing_images)) AND deleted_at IS NOT NULL AND NOT has_relatives)
+    UPDATE images SET
+      purge_renditions = (SELECT count(*) FROM renditions r WHERE r.image_id = images.id),
+      purge_bytes = coalesce(original_bytes, 0)
+        + (SELECT coalesce(sum(r.bytes), 0) FROM renditions r WHERE r.image_id = images.id),
+      has_relatives = EXISTS (SELECT 1 FROM sharing_images) OR EXISTS (
+        SELECT 1 FROM images other WHERE other.tenant_id = images.tenant_id AND other.content_hash = images.content_hash
+          AND other.id <> images.id)
+    WHERE id = ${imageId}`.execute(transaction);
+}
+
+/**
+ * Gives each file of the image exactly one owner among the images that use it and are not deleted: the present owner if
+ * possible, otherwise the oldest of them. The owner's usage includes the bytes of the file.
+ */
+export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
+  await sql`
+    UPDATE renditions SET shared = ranked.place > 1
+    FROM (
+      SELECT r.id, row_number() OVER (PARTITION BY r.storage_key ORDER BY r.shared, r.id) AS place
+      FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+      WHERE r.storage_key IN (SELECT storage_key FROM renditions WHERE image_id = ${imageId})) ranked
+    WHERE renditions.id = ranked.id AND renditions.shared <> (ranked.place > 1)`.execute(transaction);
+}

@@ -1,0 +1,43 @@
+import { sql } from 'kysely';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { PictureFacts } from '../../model/picture.ts';
+import type { Database } from '../database.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
+import { lockContent } from '../images/content-lock.ts';
+import { lockHeldJob } from './fence.ts';
+
+/** The downloaded original of an import, which is in storage. */
+export interface FetchedContent {
+  readonly contentHash: string;
+  readonly originalKey: string;
+  readonly bytes: number;
+  readonly filename: string;
+  readonly facts: PictureFacts;
+}
+
+/** Query by which an import records its downloaded original: processing → processing. */
+export function makeAttachContentQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Records the original of an import's image, as a duplicate if the tenant has another image with the same
+     * content. Returns false if the lease was lost.
+     */
+    attachContent: (job: ClaimedJob, content: FetchedContent): Promise<boolean> =>
+      retryingTransaction(db, async (transaction) => {
+        await lockContent(transaction, job.tenantId, content.contentHash);
+        if (!(await lockHeldJob(transaction, job))) return false;
+        const { facts } = content;
+        await sql`
+          UPDATE images SET content_hash = ${content.contentHash}, original_key = ${content.originalKey},
+            original_bytes = ${content.bytes}, original_filename = ${content.filename}, width = ${facts.width},
+            height = ${facts.height}, format = ${facts.format}, frames = ${facts.frames},
+            color_space = ${facts.colorSpace}, has_alpha = ${facts.hasAlpha}, bit_depth = ${facts.bitDepth},
+            updated_at = now(), duplicate_of = (
+              SELECT first.id FROM images first WHERE first.tenant_id = ${job.tenantId}
+                AND first.content_hash = ${content.contentHash} AND first.deleted_at IS NULL AND first.duplicate_of IS NULL
+                AND first.id <> images.id)
+          WHERE id = ${job.imageId}`.execute(transaction);
+        return true;
+      }),
+  };
+}

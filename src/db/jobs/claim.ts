@@ -1,0 +1,61 @@
+import { sql } from 'kysely';
+import type { ClaimedJob, JobKind } from '../../model/job.ts';
+import type { Database } from '../database.ts';
+import { retrying } from '../engine/retrying.ts';
+import type { Schema } from '../schema.ts';
+
+/** A claimed job with the columns of its image that the holder needs. */
+type ClaimedRow = Schema['jobs'] &
+  Pick<Schema['images'], 'original_key' | 'content_hash' | 'source_url'> & { readonly is_first_run: boolean };
+
+/** Query of the transition pending → processing. */
+export function makeClaimQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Claims up to `limit` due jobs of one kind under a lease, most urgent first and alternating between tenants. Each
+     * claim increases the job's token by one. Returns the claimed jobs in that order.
+     */
+    async claimDue(kind: JobKind, limit: number, leaseSeconds: number): Promise<ClaimedJob[]> {
+      const query = sql<ClaimedRow>`
+        -- Materialized: the planner could run a subquery once per row, and each run would lock other jobs.
+        WITH due_jobs AS MATERIALIZED (
+          SELECT id FROM jobs WHERE state = 'pending' AND kind = ${kind} AND run_at <= now()
+          ORDER BY priority, turn, id LIMIT ${limit} FOR UPDATE SKIP LOCKED),
+        claimed_jobs AS (
+          UPDATE jobs SET state = 'processing', lease_token = lease_token + 1, started_at = now(),
+            lease_until = now() + make_interval(secs => ${leaseSeconds})
+          WHERE id = ANY (ARRAY(SELECT id FROM due_jobs))
+          RETURNING *),
+        processing_images AS (
+          UPDATE images SET status = 'processing'
+          WHERE id IN (SELECT image_id FROM claimed_jobs) AND status = 'pending')
+        SELECT claimed_jobs.*, images.original_key, images.content_hash, images.source_url,
+          NOT EXISTS (SELECT 1 FROM renditions WHERE renditions.image_id = images.id) AS is_first_run
+        FROM claimed_jobs JOIN images ON images.id = claimed_jobs.image_id
+        ORDER BY claimed_jobs.priority, claimed_jobs.turn, claimed_jobs.id`;
+      // A deletion writes an image and its copies, perhaps in another order: the two can deadlock.
+      const { rows } = await retrying(() => query.execute(db));
+      return rows.map(toClaimedJob);
+    },
+  };
+}
+
+/** Only jobs that have ended can outlive their image, so a claimed job always has one. */
+function toClaimedJob(row: ClaimedRow): ClaimedJob {
+  if (row.image_id === null) throw new Error(`Job ${row.id} was claimed without an image.`);
+  const { original_key: key, content_hash: contentHash } = row;
+  return {
+    id: row.id,
+    kind: row.kind,
+    imageId: row.image_id,
+    tenantId: row.tenant_id,
+    original: key && contentHash ? { key, contentHash } : null,
+    sourceUrl: row.source_url,
+    isFirstRun: row.is_first_run,
+    leaseToken: row.lease_token,
+    priority: row.priority,
+    retries: row.retries,
+    crashes: row.crashes,
+    leaseLosses: row.lease_losses,
+  };
+}

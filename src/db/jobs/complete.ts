@@ -1,0 +1,236 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Embedding, Fingerprint } from '../../model/fingerprint.ts';
+import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { NewRendition, Rendition } from '../../model/rendition.ts';
+import type { Database, Queryable } from '../database.ts';
+import { rowsChanged, retrying, retryingTransaction } from '../engine/retrying.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
+import { type Content, contentLock, lockFilesOf } from '../images/content-lock.ts';
+import { upsertEmbedding } from '../images/embeddings.ts';
+import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
+import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
+import { heldBy, lockHeldJob } from './fence.ts';
+
+/** Facts that were derived from a picture together with its renditions. */
+export interface DerivedFacts {
+  readonly fingerprint: Fingerprint;
+  readonly embedding: Embedding;
+  readonly nearDuplicates: readonly NearDuplicate[];
+}
+
+/** A donor's rendition as it was when it was compared. */
+export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
+
+/**
+ * Queries by which a holder completes a job: processing → completed. Renditions, fingerprint, image and job become
+ * visible together. Each query returns the completed image, or `undefined` if the lease was lost.
+ */
+export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmbeddings }: VectorSupport) {
+  return {
+    /** Completes a job with renditions of the image's own. */
+    complete: (
+      job: ClaimedJob,
+      renditions: readonly NewRendition[],
+      facts: DerivedFacts,
+    ): Promise<ImageWithRenditions | undefined> => {
+      const completeOn = (on: Queryable) =>
+        completeJob(on, job, { renditions: newRenditions(renditions), facts, hasEmbeddings });
+      // On its first run an image has no files whose ownership could change, so a single statement is enough.
+      if (job.isFirstRun) return retrying(() => completeOn(db));
+      return retryingTransaction(db, async (transaction) => {
+        await lockFilesOf(transaction, [job.imageId]);
+        return completeOn(transaction);
+      });
+    },
+
+    /**
+     * Completes a job with the `compared` renditions of the donor. Returns `donor-unavailable` if the donor was deleted
+     * or no longer uses exactly these files: the image then needs renditions of its own.
+     */
+    completeSharing: (
+      job: ClaimedJob,
+      donorId: number,
+      compared: readonly ComparedRendition[],
+      facts: DerivedFacts,
+    ): Promise<ImageWithRenditions | undefined | 'donor-unavailable'> =>
+      retryingTransaction(db, async (transaction) => {
+        await lockFilesOf(transaction, [job.imageId, donorId]);
+        if (!(await stillUses(transaction, donorId, compared))) return 'donor-unavailable';
+        const presets = compared.map(({ preset }) => preset);
+        const renditions = sharedRenditions(donorId, presets);
+        return completeJob(transaction, job, { renditions, facts, hasEmbeddings, donorId });
+      }),
+
+    /**
+     * Completes an import whose content the tenant has already: the image shares the files of the first image with this
+     * content. Returns `first-unavailable` if that image was deleted or is no longer completed.
+     */
+    completeAsDuplicate: (
+      job: ClaimedJob,
+      { contentHash, filename }: { readonly contentHash: string; readonly filename: string },
+    ): Promise<ImageWithRenditions | undefined | 'first-unavailable'> =>
+      retryingTransaction(db, async (transaction) => {
+        const content = { tenantId: job.tenantId, contentHash };
+        const firstId = await lockFirst(transaction, content, job.imageId);
+        if (firstId === undefined) return 'first-unavailable';
+        if (!(await lockHeldJob(transaction, job))) return undefined;
+        await sql`
+          UPDATE images SET original_filename = ${filename}, duplicate_of = first.id, content_hash = first.content_hash,
+            original_key = first.original_key, original_bytes = first.original_bytes, width = first.width, height = first.height, format = first.format,
+            frames = first.frames, color_space = first.color_space, has_alpha = first.has_alpha, bit_depth = first.bit_depth
+          FROM images first WHERE images.id = ${job.imageId} AND first.id = ${firstId}`.execute(transaction);
+        return completeJob(transaction, job, { renditions: sharedRenditions(firstId), hasEmbeddings });
+      }),
+  };
+}
+
+/** Returns whether the image is not deleted and uses exactly these files. The caller has locked its files. */
+async function stillUses(
+  transaction: Queryable,
+  imageId: number,
+  compared: readonly ComparedRendition[],
+): Promise<boolean> {
+  if (compared.length === 0) return false;
+  const { rows } = await sql<{ count: number }>`
+    SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
+    JOIN jsonb_to_recordset(${JSON.stringify(compared)}::jsonb) AS compared (preset text, "storageKey" text, "contentHash" text)
+      ON compared.preset = r.preset AND compared."storageKey" = r.storage_key AND compared."contentHash" = r.content_hash
+    WHERE r.image_id = ${imageId}`.execute(transaction);
+  return rows[0]?.count === compared.length;
+}
+
+/** Finds the first completed image with this content and locks its files and those of `imageId`. */
+async function lockFirst(
+  transaction: Queryable,
+  content: Content,
+  imageId: number,
+): Promise<number | undefined> {
+  const before = await findFirst(transaction, content);
+  await lockFilesOf(transaction, before === undefined ? [imageId] : [imageId, before], [content]);
+  const first = await findFirst(transaction, content);
+  if (first !== undefined && first !== before) throw rowsChanged();
+  return first;
+}
+
+async function findFirst(
+  transaction: Queryable,
+  { tenantId, contentHash }: Content,
+): Promise<number | undefined> {
+  const { rows } = await sql<{ id: number }>`
+    SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} AND deleted_at IS NULL
+      AND duplicate_of IS NULL AND status = 'completed' AND damaged_at IS NULL`.execute(transaction);
+  return rows[0]?.id;
+}
+
+interface Completion {
+  /** `SELECT` of the rows to insert into `renditions`, from `completed_job`. */
+  readonly renditions: RawBuilder<unknown>;
+  readonly facts?: DerivedFacts;
+  /** Whether the database has the table of embeddings. */
+  readonly hasEmbeddings: boolean;
+  /** The image whose renditions are shared because their pixels are the same. */
+  readonly donorId?: number;
+}
+
+/** Completes the job in one statement. The functions below are its parts, in this order. */
+async function completeJob(
+  db: Queryable,
+  job: ClaimedJob,
+  { renditions, facts, hasEmbeddings, donorId }: Completion,
+): Promise<ImageWithRenditions | undefined> {
+  const completedImage = sql`completed_image`;
+  const nearDuplicates = facts?.nearDuplicates ?? [];
+  const parts = [
+    sql`locked_content AS MATERIALIZED (SELECT ${lockOf(job)})`,
+    sql`completed_job AS (${updateJob(job)})`,
+    sql`written_renditions AS (${upsertRenditions(renditions)})`,
+    sql`inherited_renditions AS (${passOnReplacedFiles()})`,
+    sql`completed_image AS (${updateImage(donorId)})`,
+  ];
+  if (facts)
+    parts.push(
+      sql`written_fingerprint AS (${upsertFingerprint(completedImage, job.tenantId, facts.fingerprint)})`,
+    );
+  if (facts && hasEmbeddings)
+    parts.push(sql`written_embedding AS (${upsertEmbedding(completedImage, facts.embedding)})`);
+  if (nearDuplicates.length > 0)
+    parts.push(sql`written_near_duplicates AS (${upsertNearDuplicates(completedImage, nearDuplicates)})`);
+  const { rows } = await sql<ImageRow & { renditions: Rendition[] | null }>`
+    WITH ${sql.join(parts)}
+    SELECT completed_image.*, tenants.name AS tenant,
+      (SELECT json_agg(json_build_object(${renditionFields('written_renditions')}) ORDER BY width, preset)
+       FROM written_renditions) AS renditions
+    FROM completed_image JOIN tenants ON tenants.id = completed_image.tenant_id`.execute(db);
+  const row = rows[0];
+  return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
+}
+
+/** Locks the content: of two images with the same content that are completed concurrently, only one may own the files. */
+function lockOf({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
+  return original ? contentLock(tenantId, original.contentHash) : sql`1`;
+}
+
+function updateJob(job: ClaimedJob): RawBuilder<unknown> {
+  return sql`
+    UPDATE jobs SET state = 'completed', lease_until = NULL, finished_at = now(), error = NULL, error_code = NULL,
+      content_hash = coalesce(jobs.content_hash, (SELECT i.content_hash FROM images i WHERE i.id = jobs.image_id))
+    FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
+}
+
+/** Rows for renditions that were just made. A file that another image owns is marked as shared. */
+function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
+  return sql`
+    SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
+    FROM completed_job CROSS JOIN jsonb_to_recordset(${JSON.stringify(renditions)}::jsonb) AS rendition
+      (preset text, recipe text, "storageKey" text, "contentHash" text, bytes int, width int, height int,
+       quality smallint, format text)`;
+}
+
+/** Rows that share the renditions of an image: all of them, or those of the given presets. */
+function sharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
+  return sql`
+    SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
+      r.quality, r.format, true
+    FROM completed_job CROSS JOIN renditions r
+    WHERE r.image_id = ${imageId} ${presets ? sql`AND r.preset = ANY(${presets})` : sql``}`;
+}
+
+function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`
+    INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format, shared)
+    ${rows}
+    ON CONFLICT (image_id, preset) DO UPDATE SET recipe = excluded.recipe, storage_key = excluded.storage_key,
+      content_hash = excluded.content_hash, bytes = excluded.bytes, width = excluded.width, height = excluded.height,
+      quality = excluded.quality, format = excluded.format, shared = excluded.shared
+    RETURNING *`;
+}
+
+/** For each owned file that the image no longer uses, makes the oldest image that shares the file its owner. */
+function passOnReplacedFiles(): RawBuilder<unknown> {
+  return sql`
+    UPDATE renditions SET shared = false WHERE id IN (
+      SELECT DISTINCT ON (next_owner.storage_key) next_owner.id FROM written_renditions
+      JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
+        AND replaced.preset = written_renditions.preset AND NOT replaced.shared
+        AND replaced.storage_key <> written_renditions.storage_key
+      JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
+        AND next_owner.image_id <> written_renditions.image_id
+      JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
+      ORDER BY next_owner.storage_key, next_owner.id)`;
+}
+
+function updateImage(donorId: number | undefined): RawBuilder<unknown> {
+  return sql`
+    UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
+      renditions_reused_from = ${firstDonor(donorId)}
+    FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
+}
+
+/** The image that made the renditions: the donor's own donor unless that one was deleted, otherwise the donor. */
+function firstDonor(donorId: number | undefined): RawBuilder<unknown> {
+  return donorId === undefined
+    ? sql`NULL`
+    : sql`coalesce((SELECT first.id FROM images donor JOIN images first ON first.id = donor.renditions_reused_from
+        WHERE donor.id = ${donorId} AND first.deleted_at IS NULL), ${donorId}::bigint)`;
+}

@@ -1,0 +1,178 @@
+import { type RawBuilder, sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { DuplicateHandling } from '../../model/duplicates.ts';
+import type { ImportOutcome } from '../../model/import.ts';
+import type { DueJob, JobState } from '../../model/job.ts';
+import type { Database, Queryable } from '../database.ts';
+import { rowsChanged, retryingTransaction } from '../engine/retrying.ts';
+
+/** A URL to import. */
+export interface UrlLine {
+  readonly tenantId: number;
+  /** Normalised. */
+  readonly url: string;
+  /** SHA-256 of the URL, hexadecimal. */
+  readonly urlHash: string;
+  readonly reference: string | undefined;
+}
+
+/** Outcome of one line. `refused`: an import of this URL is in progress, and the policy allows no other. */
+export interface EnqueuedUrl {
+  readonly outcome: ImportOutcome;
+  readonly imageId: number;
+  /** The import's job, if the outcome is `new`. */
+  readonly job: DueJob | undefined;
+}
+
+/** Query that inserts the jobs of imports by URL: – → pending. */
+export function makeEnqueueUrlQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Records imports of URLs, all or none, in one transaction: an image without content and a job per line, and the
+     * line's reference. The policy decides whether a URL that was imported before is imported again. Returns one
+     * outcome per line.
+     */
+    enqueueUrls: (
+      lines: readonly UrlLine[],
+      policy: DuplicateHandling,
+      priority: number,
+    ): Promise<EnqueuedUrl[]> =>
+      retryingTransaction(db, async (transaction) => {
+        await lockUrls(transaction, lines);
+        const latest =
+          policy === 'allow-retry'
+            ? new Map<string, ImportRun>()
+            : await findLatestImports(transaction, lines);
+        const decisions = lines.map((line) => decide(line, policy, latest));
+        const newDecisions = decisions.filter(({ outcome }) => outcome === 'new');
+        const inserted = await insertImports(
+          transaction,
+          newDecisions.map(({ line }) => line),
+          priority,
+        );
+        newDecisions.forEach((decision, index) => Object.assign(decision, inserted[index]));
+        await addReferences(transaction, decisions);
+        return decisions.map(({ outcome, job, imageId, sameAs }) => ({
+          outcome,
+          imageId: sameAs?.imageId ?? imageId,
+          job,
+        }));
+      }),
+  };
+}
+
+/** An image that was imported from a URL. */
+interface ImportRun {
+  readonly id: number;
+  readonly status: JobState;
+  /** Set if the image is one of those to be inserted; `id` is then not known yet. */
+  readonly decision?: Decision;
+}
+
+interface Decision {
+  readonly line: UrlLine;
+  readonly outcome: ImportOutcome;
+  imageId: number;
+  job?: DueJob | undefined;
+  /** An earlier line with the same URL, whose image this line shares. */
+  readonly sameAs?: Decision | undefined;
+}
+
+/** Serialises requests that import into the same tenant: two requests for one URL would both insert an image. */
+async function lockUrls(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
+  // Every transaction takes these locks in the same order, so two imports cannot deadlock.
+  const tenants = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
+  for (const tenant of tenants)
+    await sql`SELECT pg_advisory_xact_lock(${urlLock}::int, ${tenant}::int)`.execute(transaction);
+}
+
+/** First key of these locks. The first key of a content lock is a tenant's id, which is positive. */
+const urlLock = -1;
+
+const keyOf = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
+
+/** Returns the latest image of each URL, by tenant and URL. */
+async function findLatestImports(
+  transaction: Queryable,
+  lines: readonly UrlLine[],
+): Promise<Map<string, ImportRun>> {
+  const { rows } = await sql<ImportRun & { tenantId: number; urlHash: string }>`
+    SELECT DISTINCT ON (i.tenant_id, i.url_hash) i.tenant_id AS "tenantId", i.url_hash AS "urlHash", i.id, i.status
+    FROM ${lineTable(lines)} JOIN images i
+      ON i.tenant_id = line."tenantId" AND i.url_hash = line."urlHash" AND i.deleted_at IS NULL
+    ORDER BY i.tenant_id, i.url_hash, i.id DESC`.execute(transaction);
+  return new Map(rows.map((row) => [keyOf(row), row]));
+}
+
+function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
+  return sql`jsonb_to_recordset(${JSON.stringify(lines)}::jsonb)
+    AS line ("tenantId" int, url text, "urlHash" text, uuid uuid, reference text, place int)`;
+}
+
+/** Applies the policy to one line. Adds an import that starts here to `latest`, for the lines that follow. */
+function decide(line: UrlLine, policy: DuplicateHandling, latest: Map<string, ImportRun>): Decision {
+  const run = latest.get(keyOf(line));
+  if (run?.status === 'pending' || run?.status === 'processing') {
+    const outcome = policy === 'reject-active' ? 'refused' : 'active';
+    return { line, outcome, imageId: run.id, sameAs: run.decision };
+  }
+  if (run?.status === 'completed' && policy === 'reuse-completed')
+    return { line, outcome: 'known', imageId: run.id };
+  const decision: Decision = { line, outcome: 'new', imageId: 0 };
+  if (policy !== 'allow-retry') latest.set(keyOf(line), { id: 0, status: 'pending', decision });
+  return decision;
+}
+
+/** Inserts images and their jobs. Returns them in the order of the lines. */
+async function insertImports(
+  transaction: Queryable,
+  lines: readonly UrlLine[],
+  priority: number,
+): Promise<{ imageId: number; job: DueJob }[]> {
+  if (lines.length === 0) return [];
+  const numbered = lines.map((line, place) => ({ ...line, place, uuid: uuidv7() }));
+  const { rows } = await sql<{ imageId: number; jobId: number }>`
+    WITH line AS (SELECT * FROM ${lineTable(numbered)}),
+    inserted_images AS (
+      INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
+      SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY place
+      RETURNING id, uuid, tenant_id),
+    inserted_jobs AS (
+      INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
+      SELECT 'import', id, tenant_id, ${priority}::smallint, 'pending' FROM inserted_images ORDER BY id
+      RETURNING id, image_id)
+    SELECT inserted_images.id AS "imageId", inserted_jobs.id AS "jobId"
+    FROM inserted_images JOIN inserted_jobs ON inserted_jobs.image_id = inserted_images.id
+    JOIN line ON line.uuid = inserted_images.uuid
+    ORDER BY line.place`.execute(transaction);
+  return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
+}
+
+/** Adds the references of the lines to their images. Restarts the transaction if an existing image was removed. */
+async function addReferences(transaction: Queryable, decisions: readonly Decision[]): Promise<void> {
+  const requested = decisions
+    .filter(({ outcome, line }) => outcome !== 'refused' && line.reference !== undefined)
+    .map((decision) => ({
+      imageId: (decision.sameAs ?? decision).imageId,
+      reference: decision.line.reference,
+    }));
+  if (requested.length === 0) return;
+  const imageIds = [...new Set(requested.map(({ imageId }) => imageId))];
+  const locked = await sql`
+    SELECT 1 FROM images WHERE id = ANY (${imageIds}::bigint[]) AND deleted_at IS NULL
+    ORDER BY id FOR UPDATE`.execute(transaction);
+  if (locked.rows.length < imageIds.length) throw rowsChanged();
+  await sql`
+    WITH requested AS (
+      SELECT DISTINCT "imageId" AS image_id, reference
+      FROM jsonb_to_recordset(${JSON.stringify(requested)}::jsonb) AS line ("imageId" bigint, reference text)),
+    inserted_references AS (
+      INSERT INTO image_references (image_id, reference) SELECT image_id, reference FROM requested
+      ON CONFLICT DO NOTHING RETURNING image_id),
+    counted_images AS (
+      UPDATE images SET in_use_count = in_use_count + added.count
+      FROM (SELECT image_id, count(*) AS count FROM inserted_references GROUP BY image_id) added
+      WHERE images.id = added.image_id RETURNING images.tenant_id)
+    UPDATE tenants SET uses_references = true
+    WHERE id IN (SELECT tenant_id FROM counted_images) AND NOT uses_references`.execute(transaction);
+}

@@ -1,0 +1,145 @@
+import { type RawBuilder, sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import type { ClaimedJob, DueJob } from '../../model/job.ts';
+import type { PictureFacts } from '../../model/picture.ts';
+import type { Database, Queryable } from '../database.ts';
+import { retrying, retryingTransaction } from '../engine/retrying.ts';
+import { contentLock, lockContent } from '../images/content-lock.ts';
+import type { Schema } from '../schema.ts';
+
+/** An upload whose original is in storage, to be recorded. */
+export interface NewUpload {
+  readonly tenantId: number;
+  readonly contentHash: string;
+  readonly filename: string;
+  readonly originalKey: string;
+  readonly bytes: number;
+  readonly facts: PictureFacts;
+  readonly priority: number;
+  /** If set, the recording process claims the job at once, under a lease of this length. */
+  readonly leaseSeconds?: number | undefined;
+}
+
+/** Outcome of an upload: a new image, a failed image that is processed again, or an image that exists already. */
+export type EnqueuedUpload =
+  | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
+  | { readonly outcome: 'known'; readonly imageId: number };
+
+/** Queries that insert a job: – → pending or processing. */
+export function makeEnqueueQueries({ sql: db }: Database) {
+  return {
+    /** Records an upload: image and job. Waits for a transaction that records or removes the same content. */
+    async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
+      const inserted = await retrying(() => insertImageAndJob(db, upload));
+      if (inserted) return enqueued(upload, inserted);
+      return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
+    },
+
+    /** Adds a job that makes the image's renditions again. Returns `undefined` if one is pending or processing. */
+    async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
+      const query = sql<DueJob>`
+        INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
+        SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
+        WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
+        RETURNING id, kind`;
+      // The image may be purged between the check and the insertion.
+      const { rows } = await retrying(() => query.execute(db));
+      return rows[0];
+    },
+  };
+}
+
+interface Inserted {
+  readonly imageId: number;
+  readonly jobId: number;
+}
+
+/** A single statement, because every new upload runs it. Returns `undefined` if the tenant has the content already. */
+async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
+  const { facts } = upload;
+  const { rows } = await sql<Inserted>`
+    WITH locked_content AS MATERIALIZED (SELECT ${contentLock(upload.tenantId, upload.contentHash)}),
+    inserted_image AS (
+      INSERT INTO images (uuid, tenant_id, status, original_filename, content_hash, original_key, original_bytes,
+        width, height, format, frames, color_space, has_alpha, bit_depth)
+      SELECT ${uuidv7()}::uuid, ${upload.tenantId}::int, ${stateOf(upload)}, ${upload.filename}, ${upload.contentHash},
+        ${upload.originalKey}, ${upload.bytes}::bigint, ${facts.width}::int, ${facts.height}::int, ${facts.format},
+        ${facts.frames}::int, ${facts.colorSpace}, ${facts.hasAlpha}::boolean, ${facts.bitDepth}::smallint
+      FROM locked_content
+      ON CONFLICT DO NOTHING
+      RETURNING id),
+    inserted_job AS (${insertJob(upload, sql`inserted_image`)})
+    SELECT inserted_image.id AS "imageId", inserted_job.id AS "jobId" FROM inserted_image, inserted_job`.execute(
+    db,
+  );
+  return rows[0];
+}
+
+/** `INSERT` of the upload's job for the image whose `id` is selected from `image`. */
+function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ id: number }> {
+  const isClaimed = upload.leaseSeconds !== undefined;
+  return sql`
+    INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
+    SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
+      ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
+      CASE WHEN ${isClaimed}::boolean THEN now() END
+    FROM ${image} RETURNING id`;
+}
+
+/** Processes a failed image again, with the bytes that arrived; leaves any other image unchanged. */
+async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
+  await lockContent(transaction, upload.tenantId, upload.contentHash);
+  const { rows } = await sql<Pick<Schema['images'], 'id' | 'status'>>`
+    SELECT id, status FROM images
+    WHERE tenant_id = ${upload.tenantId} AND content_hash = ${upload.contentHash}
+      AND deleted_at IS NULL AND duplicate_of IS NULL
+    FOR UPDATE`.execute(transaction);
+  const [known] = rows;
+  if (!known) {
+    // The image was deleted or withdrawn between the two statements.
+    const inserted = await insertImageAndJob(transaction, upload);
+    if (!inserted) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
+    return enqueued(upload, inserted);
+  }
+  if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
+  await sql`
+    UPDATE images SET status = ${stateOf(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
+    WHERE id = ${known.id}`.execute(transaction);
+  const job = await insertJob(upload, sql`(SELECT ${known.id}::bigint AS id) known_image`).execute(
+    transaction,
+  );
+  const [insertedJob] = job.rows;
+  if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
+  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'again');
+}
+
+function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
+  return leaseSeconds === undefined ? 'pending' : 'processing';
+}
+
+function firstToken({ leaseSeconds }: NewUpload): number {
+  return leaseSeconds === undefined ? 0 : 1;
+}
+
+function enqueued(
+  upload: NewUpload,
+  { imageId, jobId }: Inserted,
+  outcome: 'new' | 'again' = 'new',
+): EnqueuedUpload {
+  const job: ClaimedJob = {
+    id: jobId,
+    kind: 'derive',
+    imageId,
+    tenantId: upload.tenantId,
+    original: { key: upload.originalKey, contentHash: upload.contentHash },
+    sourceUrl: null,
+    isFirstRun: outcome === 'new',
+    leaseToken: firstToken(upload),
+    priority: upload.priority,
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 0,
+  };
+  return { outcome, imageId, job };
+}

@@ -1,0 +1,55 @@
+import { sql } from 'kysely';
+import type { ClaimedJob, FailedAttempt } from '../../model/job.ts';
+import type { Database, Queryable } from '../database.ts';
+import { heldBy } from './fence.ts';
+
+/** A failed attempt, before the database adds the time. */
+export type Attempt = Omit<FailedAttempt, 'at'>;
+
+/** Next state after a failed attempt: pending, for a retry that is charged to a budget, or failed. */
+export type NextStep =
+  | { readonly state: 'pending'; readonly delaySeconds: number; readonly spend: 'retries' | 'crashes' }
+  | { readonly state: 'failed' };
+
+/** Query by which a holder records a failure: processing → pending or failed. */
+export function makeFailQueries({ sql: db }: Database) {
+  return {
+    /** Records a failed attempt and the next state. Returns false if the lease was lost. */
+    recordFailure: (job: ClaimedJob, attempt: Attempt, next: NextStep): Promise<boolean> =>
+      db.transaction().execute(async (transaction) => {
+        const { rows } = await sql`
+          UPDATE jobs SET state = ${next.state}, lease_until = NULL, failure_class = ${attempt.failureClass},
+            failure_stage = ${attempt.stage}, error_code = ${attempt.code}, error = ${attempt.error},
+            history = ${withAttempt(attempt)},
+            ${
+              next.state === 'pending'
+                ? sql`run_at = now() + make_interval(secs => ${next.delaySeconds}), ${spend(next.spend)}`
+                : sql`finished_at = now()`
+            }
+          WHERE ${heldBy(job)} RETURNING id`.execute(transaction);
+        if (rows.length === 0) return false;
+        await setImageStatus(transaction, job.imageId, next.state === 'failed' ? attempt : undefined);
+        return true;
+      }),
+  };
+}
+
+function spend(budget: 'retries' | 'crashes') {
+  return sql`${sql.ref(budget)} = ${sql.ref(budget)} + 1`;
+}
+
+/** SQL expression for the history of a job with one more attempt, stamped with the database's time. */
+export function withAttempt(attempt: Attempt) {
+  return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
+}
+
+async function setImageStatus(
+  transaction: Queryable,
+  imageId: number,
+  final: Attempt | undefined,
+): Promise<void> {
+  await sql`
+    UPDATE images SET status = ${final ? 'failed' : 'pending'}, error = ${final?.error ?? null},
+      error_code = ${final?.code ?? null}, processed_at = ${final ? sql`now()` : sql`NULL`}, updated_at = now()
+    WHERE id = ${imageId}`.execute(transaction);
+}

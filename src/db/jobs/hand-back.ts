@@ -1,0 +1,22 @@
+import { sql } from 'kysely';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { Database } from '../database.ts';
+import { retrying } from '../engine/retrying.ts';
+import { heldBy } from './fence.ts';
+
+/** Query by which a holder that stops returns its jobs: processing → pending. */
+export function makeHandBackQueries({ sql: db }: Database) {
+  return {
+    /** Returns unfinished jobs to the queue, due at once. Spends no retry: the process is stopping. */
+    async handBack(jobs: readonly ClaimedJob[]): Promise<void> {
+      if (jobs.length === 0) return;
+      const query = sql`
+        WITH pending_jobs AS (
+          UPDATE jobs SET state = 'pending', lease_until = NULL, run_at = now()
+          WHERE ${heldBy(...jobs)} RETURNING image_id)
+        UPDATE images SET status = 'pending'
+        WHERE id IN (SELECT image_id FROM pending_jobs) AND status = 'processing'`;
+      await retrying(() => query.execute(db));
+    },
+  };
+}

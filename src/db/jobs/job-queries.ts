@@ -1,0 +1,36 @@
+import type { Database } from '../database.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
+import { makeAttachContentQueries } from './attach-content.ts';
+import { makeClaimQueries } from './claim.ts';
+import { makeCompleteQueries } from './complete.ts';
+import { makeEnqueueUrlQueries } from './enqueue-urls.ts';
+import { makeEnqueueQueries } from './enqueue.ts';
+import { makeFailQueries } from './fail.ts';
+import { makeHandBackQueries } from './hand-back.ts';
+import { makeHeartbeatQueries } from './heartbeat.ts';
+import { makeRetryQueries } from './retry.ts';
+import { makeTakeOverQueries } from './take-over.ts';
+import { makeWithdrawQueries } from './withdraw.ts';
+
+/** Queries that change the state of a job. */
+export type JobQueries = ReturnType<typeof makeJobQueries>;
+
+/**
+ * Queries that change the state of a job, one file for each transition: see docs/state-machine.md. The row is the only
+ * record of who holds a job, until when, and under which token.
+ */
+export function makeJobQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
+  return {
+    ...makeEnqueueQueries(database),
+    ...makeEnqueueUrlQueries(database),
+    ...makeClaimQueries(database),
+    ...makeHeartbeatQueries(database),
+    ...makeAttachContentQueries(database),
+    ...makeCompleteQueries(database, vectors),
+    ...makeFailQueries(database),
+    ...makeHandBackQueries(database),
+    ...makeTakeOverQueries(database),
+    ...makeWithdrawQueries(database),
+    ...makeRetryQueries(database),
+  };
+}

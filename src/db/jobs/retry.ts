@@ -1,0 +1,50 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { DueJob } from '../../model/job.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Database } from '../database.ts';
+import { retrying } from '../engine/retrying.ts';
+import { isVisibleTo } from '../lists.ts';
+import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts';
+
+/** Outcome of a retry. `unfit`: the job has not failed, its image was deleted or completed, or a later job followed. */
+export type Retry = 'retried' | 'unfit' | 'not-found';
+
+/** Queries by which an operator retries failed jobs: failed → pending. */
+export function makeRetryQueries(database: Database) {
+  const { sql: db } = database;
+  const reports = makeJobReportQueries(database);
+
+  /** Resets the failed jobs that are the last one of their image. */
+  async function retryWhere(condition: RawBuilder<boolean>): Promise<DueJob[]> {
+    const query = sql<DueJob>`
+      WITH pending_jobs AS (
+        UPDATE jobs SET state = 'pending', run_at = now(), lease_until = NULL, finished_at = NULL, retries = 0, crashes = 0,
+          lease_losses = 0, failure_class = NULL, failure_stage = NULL, error_code = NULL, error = NULL
+        WHERE id IN (
+          SELECT j.id FROM jobs j JOIN images i ON i.id = j.image_id
+          WHERE j.state = 'failed' AND i.deleted_at IS NULL AND i.status = 'failed' AND ${condition}
+            AND NOT EXISTS (SELECT 1 FROM jobs later WHERE later.image_id = j.image_id AND later.id > j.id)
+          FOR UPDATE OF j SKIP LOCKED)
+        RETURNING id, kind, image_id),
+      pending_images AS (
+        UPDATE images SET status = 'pending', error = NULL, error_code = NULL, processed_at = NULL, updated_at = now()
+        WHERE id IN (SELECT image_id FROM pending_jobs))
+      SELECT id, kind FROM pending_jobs`;
+    // A purge locks the image before its jobs, so a deadlock is possible.
+    const { rows } = await retrying(() => query.execute(db));
+    return rows;
+  }
+
+  return {
+    /** Gives a failed job new budgets of retries and crashes. */
+    async retry(principal: Principal, id: number): Promise<Retry> {
+      const retried = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
+      if (retried.length > 0) return 'retried';
+      return (await reports.find(principal, id)) ? 'unfit' : 'not-found';
+    },
+
+    /** Retries all failed jobs that match the filter. Returns them. */
+    retryAll: (principal: Principal, filter: JobFilter): Promise<DueJob[]> =>
+      retryWhere(sql`${isVisibleTo(principal, 'j.tenant_id')} AND ${matches(filter)}`),
+  };
+}

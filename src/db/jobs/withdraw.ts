@@ -1,0 +1,45 @@
+import { sql } from 'kysely';
+import type { ClaimedJob } from '../../model/job.ts';
+import type { Database, Queryable } from '../database.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
+import { lockFilesOf } from '../images/content-lock.ts';
+import { removeImage } from '../images/removal.ts';
+import { lockHeldJob } from './fence.ts';
+
+/** Query by which a holder removes a job and its image: processing → –. */
+export function makeWithdrawQueries({ sql: db }: Database) {
+  return {
+    /**
+     * Removes an inline upload that cannot be decoded: job, image, and the original unless another row has the same
+     * content. Changes nothing and returns false if the lease was lost, or if other clients may know the image: it was
+     * acknowledged, referenced or deleted.
+     */
+    withdraw: (
+      job: ClaimedJob,
+      content: { readonly contentHash: string; readonly removeOriginal: () => Promise<void> },
+    ): Promise<boolean> =>
+      retryingTransaction(db, async (transaction) => {
+        const { tenantId, imageId } = job;
+        const { contentHash, removeOriginal } = content;
+        await lockFilesOf(transaction, [imageId], [{ tenantId, contentHash }]);
+        if (!(await lockHeldJob(transaction, job))) return false;
+        if (!(await lockUnknownImage(transaction, imageId))) return false;
+        await sql`DELETE FROM jobs WHERE id = ${job.id}`.execute(transaction);
+        await removeImage(transaction, { id: imageId, isDeleted: false });
+        const sameContent = await sql`
+          SELECT id FROM images WHERE tenant_id = ${tenantId} AND content_hash = ${contentHash} LIMIT 1`.execute(
+          transaction,
+        );
+        if (sameContent.rows.length === 0) await removeOriginal();
+        return true;
+      }),
+  };
+}
+
+/** Locks an image that no other client can know; returns false if one may. */
+async function lockUnknownImage(transaction: Queryable, imageId: number): Promise<boolean> {
+  const { rows } = await sql`
+    SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0
+    FOR UPDATE`.execute(transaction);
+  return rows.length > 0;
+}

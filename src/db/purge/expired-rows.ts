@@ -1,0 +1,92 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { Database } from '../database.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
+
+/** Queries that remove expired rows, in batches. Each returns the number of removed rows. */
+export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
+
+/** Rows removed per statement: removing millions at once would exceed the statement timeout. */
+const batchSize = 5_000;
+
+/** Deleting an import cascades to up to 1,000 lines. */
+const importBatchSize = 50;
+
+/** @see ExpiredRowQueries */
+export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupport) {
+  /** Repeats a statement until it removes less than a full batch. */
+  async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
+    for (let removed = 0; ; ) {
+      const { rows } = await remove(size).execute(db);
+      removed += rows.length;
+      if (rows.length < size) return removed;
+    }
+  }
+
+  return {
+    /** Removes jobs that finished in this state more than `days` ago. */
+    removeJobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
+      inBatches(
+        batchSize,
+        (limit) => sql`
+          DELETE FROM jobs WHERE id = ANY (ARRAY(
+            SELECT id FROM jobs WHERE state = ${state} AND finished_at < ${daysAgo(days)}
+            ORDER BY finished_at LIMIT ${limit}))
+          RETURNING id`,
+      ),
+
+    /** Removes imports and their lines, except imports with images that are still processed. The images stay. */
+    removeImports: (days: number): Promise<number> =>
+      inBatches(
+        importBatchSize,
+        (limit) => sql`
+          DELETE FROM imports WHERE id = ANY (ARRAY(
+            SELECT id FROM imports WHERE created_at < ${daysAgo(days)} AND NOT EXISTS (
+              SELECT 1 FROM import_lines l JOIN images i ON i.id = l.image_id
+              WHERE l.import_id = imports.id AND i.status IN ('pending', 'processing') AND i.deleted_at IS NULL)
+            ORDER BY created_at LIMIT ${limit}))
+          RETURNING id`,
+      ),
+
+    /** Removes images without references whose import failed before it received any bytes. They have no files. */
+    removeImagesWithoutContent: (days: number): Promise<number> => {
+      const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
+        AND updated_at < ${daysAgo(days)}`;
+      return inBatches(
+        batchSize,
+        (limit) => sql`
+          -- Checked again once the row is locked: the import may have been retried meanwhile.
+          DELETE FROM images WHERE ${isExpired} AND id = ANY (ARRAY(
+            SELECT id FROM images WHERE ${isExpired} ORDER BY updated_at LIMIT ${limit}))
+          RETURNING id`,
+      );
+    },
+
+    /**
+     * Removes tenants without recent writes that have no image (deleted ones count), no job and no import. Their name
+     * can be used again, for a new tenant. Every write for a tenant first records its use, which protects the tenant.
+     */
+    removeTenants: (days: number): Promise<number> => {
+      const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+      const hasRows = ['images', 'jobs', 'imports', ...contentTables].map(
+        (table) => sql`EXISTS (SELECT 1 FROM ${sql.table(table)} WHERE tenant_id = tenants.id)`,
+      );
+      return inBatches(
+        batchSize,
+        (limit) => sql`
+          WITH removed_tenants AS (
+            DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
+              SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRows, sql` OR `)})
+                -- Their deltas are about to be added to usage_totals.
+                AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
+              ORDER BY used_at LIMIT ${limit}))
+            RETURNING id),
+          removed_totals AS (DELETE FROM usage_totals USING removed_tenants WHERE tenant_id = removed_tenants.id)
+          SELECT id FROM removed_tenants`,
+      );
+    },
+  };
+}
+
+function daysAgo(days: number): RawBuilder<Date> {
+  return sql`now() - make_interval(days => ${days})`;
+}

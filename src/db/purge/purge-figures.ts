@@ -1,0 +1,82 @@
+import { sql } from 'kysely';
+import type { Queryable } from '../database.ts';
+import { isVisibleTo } from '../lists.ts';
+
+/** Figures of what a purge of deleted images would remove. */
+export interface DeletedFigures {
+  readonly cutoff: Date;
+  readonly images: number;
+  /** Renditions of all images, deleted or not, that are older than the cutoff. */
+  readonly renditionsFound: number;
+  readonly renditionsToDelete: number;
+  readonly bytes: number;
+}
+
+/**
+ * Computes the figures from those that each deletion recorded. Reads rows only for deleted images that have relatives:
+ * other images with the same content or files.
+ */
+export async function readDeletedFigures(
+  db: Queryable,
+  tenantId: number | null,
+  days: number,
+): Promise<DeletedFigures> {
+  const { rows } = await sql<Omit<DeletedFigures, 'renditionsFound'>>`
+    WITH bound AS MATERIALIZED (SELECT now() - make_interval(days => ${days}::int) AS cutoff)
+    SELECT bound.cutoff, count(i.id) AS images, coalesce(sum(i.purge_renditions), 0) AS "renditionsToDelete",
+      coalesce(sum(i.purge_bytes) FILTER (WHERE NOT i.has_relatives), 0)::bigint AS bytes
+    FROM bound LEFT JOIN images i ON i.deleted_at IS NOT NULL AND i.deleted_at <= bound.cutoff
+      AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}
+    GROUP BY bound.cutoff`.execute(db);
+  const [figures] = rows;
+  if (!figures) throw new Error('The query of the purge figures returned no row.');
+  const { cutoff } = figures;
+  return {
+    ...figures,
+    bytes: figures.bytes + (await countFreedBytes(db, tenantId, cutoff)),
+    renditionsFound: await countOlderRenditions(db, tenantId, cutoff),
+  };
+}
+
+/** Counts the bytes freed with deleted images that have relatives: of files that no remaining image uses. */
+async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
+  const { rows } = await sql<{ bytes: number }>`
+    WITH purged AS MATERIALIZED (
+      SELECT i.id, i.tenant_id, i.content_hash, i.original_key, i.original_bytes FROM images i
+      WHERE i.deleted_at IS NOT NULL AND i.has_relatives AND i.deleted_at <= ${cutoff}
+        AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}),
+    freed_originals AS (
+      SELECT original_key, min(original_bytes) AS bytes FROM purged
+      WHERE original_key IS NOT NULL AND (
+        SELECT true FROM images kept WHERE kept.tenant_id = purged.tenant_id AND kept.content_hash = purged.content_hash
+          AND (kept.deleted_at IS NULL OR kept.deleted_at > ${cutoff}) LIMIT 1) IS NULL
+      GROUP BY original_key),
+    freed_renditions AS (
+      SELECT r.storage_key, min(r.bytes) AS bytes FROM purged JOIN renditions r ON r.image_id = purged.id
+      WHERE (
+        SELECT true FROM renditions kept WHERE kept.storage_key = r.storage_key
+          AND (SELECT i.deleted_at IS NULL OR i.deleted_at > ${cutoff} FROM images i WHERE i.id = kept.image_id)
+        LIMIT 1) IS NULL
+      GROUP BY r.storage_key)
+    SELECT ((SELECT coalesce(sum(bytes), 0) FROM freed_originals)
+      + (SELECT coalesce(sum(bytes), 0) FROM freed_renditions))::bigint AS bytes`.execute(db);
+  return rows[0]?.bytes ?? 0;
+}
+
+/**
+ * Counts renditions that are older than the cutoff. Of all tenants: the usage counters minus the newer renditions, since
+ * most purges look far back and few renditions are newer. Of one tenant: its rows, which are few.
+ */
+async function countOlderRenditions(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
+  const { rows } = await (tenantId === null
+    ? sql<{ count: number }>`
+        SELECT CASE WHEN (SELECT min(created_at) FROM renditions) > ${cutoff} THEN 0 ELSE
+          (SELECT coalesce(sum(count), 0) FROM usage WHERE kind = 'rendition')
+          + (SELECT coalesce(sum(purge_renditions), 0) FROM images WHERE deleted_at IS NOT NULL)
+          - (SELECT count(*) FROM renditions WHERE created_at > ${cutoff}) END::bigint AS count`
+    : sql<{ count: number }>`
+        SELECT count(*) AS count FROM renditions r JOIN images i ON i.id = r.image_id
+        WHERE i.tenant_id = ${tenantId} AND r.created_at <= ${cutoff}`
+  ).execute(db);
+  return rows[0]?.count ?? 0;
+}

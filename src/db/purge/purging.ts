@@ -1,0 +1,193 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { PurgeCandidate } from '../../model/purge.ts';
+import type { Database, Queryable } from '../database.ts';
+import { retryingTransaction } from '../engine/retrying.ts';
+import type { VectorSupport } from '../engine/vectors.ts';
+import { type Content, lockImageAndFiles } from '../images/content-lock.ts';
+import { removeImage } from '../images/removal.ts';
+import { isVisibleTo } from '../lists.ts';
+import { readDeletedFigures } from './purge-figures.ts';
+
+/** Which unused images to select. */
+export interface UnusedFilter {
+  /** `null` selects the images of all tenants. */
+  readonly tenantId: number | null;
+  readonly minAgeDays: number;
+}
+
+/** The condition under which an image may be purged. It is checked again when the image is removed. */
+export type PurgeReason = { readonly unusedForDays: number } | { readonly deletedBefore: Date };
+
+/** A file of a removed image. */
+export interface RemovedFile {
+  readonly key: string;
+  readonly bytes: number;
+}
+
+/** Result of removing the rows of an image. */
+export interface RemovedImage {
+  /** Number of its renditions. */
+  readonly renditions: number;
+  /** Files that no row uses any more. They are removed after the commit: a crash leaves orphans, never a row without its file. */
+  readonly files: readonly RemovedFile[];
+}
+
+/** Queries that list purge candidates and remove their rows. */
+export type PurgeQueries = ReturnType<typeof makePurgeQueries>;
+
+interface CandidatePage {
+  readonly limit: number;
+  readonly after?: PurgeCandidate | undefined;
+}
+
+/** @see PurgeQueries */
+export function makePurgeQueries(
+  { sql: db }: Database,
+  { isAvailable: hasEmbeddings }: VectorSupport = { isAvailable: true },
+) {
+  const contentTables = hasEmbeddings ? ['fingerprints', 'embeddings'] : ['fingerprints'];
+
+  async function listCandidates(
+    condition: RawBuilder<unknown>,
+    order: RawBuilder<unknown>,
+    { limit }: CandidatePage,
+  ): Promise<PurgeCandidate[]> {
+    const { rows } = await sql<PurgeCandidate>`
+      SELECT i.id, i.uuid, i.tenant_id AS "tenantId", t.name AS tenant, i.status, i.content_hash AS "contentHash",
+        coalesce(i.original_bytes, 0) AS "originalBytes", i.created_at AS "createdAt", i.deleted_at AS "deletedAt"
+      FROM images i JOIN tenants t ON t.id = i.tenant_id
+      WHERE ${condition} ORDER BY ${order} LIMIT ${limit}`.execute(db);
+    return rows;
+  }
+
+  return {
+    /** Lists unused images, ordered by tenant and id. */
+    unused(filter: UnusedFilter, page: CandidatePage): Promise<PurgeCandidate[]> {
+      const { after } = page;
+      const isAfter = after ? sql`(i.tenant_id, i.id) > (${after.tenantId}, ${after.id})` : sql`true`;
+      return listCandidates(sql`${isUnused(filter)} AND ${isAfter}`, sql`i.tenant_id, i.id`, page);
+    },
+
+    async countUnused(filter: UnusedFilter): Promise<number> {
+      const { rows } = await sql<{ count: number }>`
+        SELECT count(*) AS count FROM images i WHERE ${isUnused(filter)}`.execute(db);
+      return rows[0]?.count ?? 0;
+    },
+
+    /** Returns up to 20 names of tenants that have images and never used references: all their images look unused. */
+    async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
+      const { rows } = await sql<{ name: string }>`
+        SELECT t.name FROM tenants t
+        WHERE NOT t.uses_references AND ${isVisibleTo({ tenantId }, 't.id')}
+          AND EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = t.id AND i.deleted_at IS NULL)
+        ORDER BY t.name LIMIT 20`.execute(db);
+      return rows.map(({ name }) => name);
+    },
+
+    /** Lists images that were deleted before the cutoff, oldest deletion first. */
+    deleted(tenantId: number | null, cutoff: Date, page: CandidatePage): Promise<PurgeCandidate[]> {
+      const { after } = page;
+      const isAfter = after ? sql`(i.deleted_at, i.id) > (${after.deletedAt}, ${after.id})` : sql`true`;
+      return listCandidates(
+        sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${cutoff} AND ${isVisibleTo({ tenantId }, 'i.tenant_id')}
+          AND ${isAfter}`,
+        sql`i.deleted_at, i.id`,
+        page,
+      );
+    },
+
+    /** Computes what a purge of images that were deleted at least `days` ago would remove. */
+    deletedFigures: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
+
+    /**
+     * Removes the rows of an image. Returns `undefined` and changes nothing if the reason no longer holds, for example
+     * because the image was used or restored meanwhile, or if a job of the image is pending or processing.
+     */
+    remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
+      retryingTransaction(db, async (transaction) => {
+        await lockImageAndFiles(transaction, candidate.id);
+        const content = await findRemovable(transaction, candidate.id, reason);
+        if (!content) return undefined;
+        const files = await listFiles(transaction, candidate.id);
+        await removeImage(transaction, { id: candidate.id, isDeleted: 'deletedBefore' in reason });
+        if (content.contentHash !== null) await removeUnusedContent(transaction, contentTables, content);
+        const unusedFiles = await filterUnused(transaction, content, files);
+        return { renditions: files.filter(({ isRendition }) => isRendition).length, files: unusedFiles };
+      }),
+  };
+}
+
+/** Condition on `images i`. Its first four parts are those of the index `images_unused`. */
+function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
+  const isOldEnough =
+    minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;
+  return sql`i.deleted_at IS NULL AND i.in_use_count = 0 AND i.content_hash IS NOT NULL
+    AND i.status IN ('completed', 'failed') AND ${isVisibleTo({ tenantId }, 'i.tenant_id')} AND ${isOldEnough}`;
+}
+
+/** The content of an image; its hash is `null` if it is an import that never received any. */
+type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string | null };
+
+/**
+ * Returns the content of the image if the reason still holds and no job is pending or processing, otherwise
+ * `undefined`. Runs as a statement of its own after the locks: a statement that waits for a lock does not see a job
+ * that is recorded during the wait, and the job would lose its image.
+ */
+async function findRemovable(
+  transaction: Queryable,
+  imageId: number,
+  reason: PurgeReason,
+): Promise<ImageContent | undefined> {
+  const holds =
+    'unusedForDays' in reason
+      ? isUnused({ tenantId: null, minAgeDays: reason.unusedForDays })
+      : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
+  const { rows } = await sql<ImageContent>`
+    SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i
+    WHERE i.id = ${imageId} AND ${holds} AND NOT EXISTS (
+      SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))`.execute(
+    transaction,
+  );
+  return rows[0];
+}
+
+type ImageFile = RemovedFile & { readonly isRendition: boolean };
+
+async function listFiles(transaction: Queryable, imageId: number): Promise<ImageFile[]> {
+  const { rows } = await sql<ImageFile>`
+    SELECT original_key AS key, coalesce(original_bytes, 0) AS bytes, false AS "isRendition" FROM images
+    WHERE id = ${imageId} AND original_key IS NOT NULL
+    UNION ALL
+    SELECT storage_key, bytes, true FROM renditions WHERE image_id = ${imageId}`.execute(transaction);
+  return rows;
+}
+
+/** Removes the fingerprint and the embeddings of a content that no image has any more. */
+async function removeUnusedContent(
+  transaction: Queryable,
+  tables: readonly string[],
+  { tenantId, contentHash }: ImageContent,
+): Promise<void> {
+  for (const table of tables)
+    await sql`
+      DELETE FROM ${sql.table(table)} derived WHERE derived.tenant_id = ${tenantId} AND derived.content_hash = ${contentHash}
+        AND NOT EXISTS (SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash})`.execute(
+      transaction,
+    );
+}
+
+/** Returns the files that no row uses, each once. */
+async function filterUnused(
+  transaction: Queryable,
+  { tenantId, contentHash }: ImageContent,
+  files: readonly ImageFile[],
+): Promise<RemovedFile[]> {
+  const { rows } = await sql<RemovedFile>`
+    SELECT DISTINCT f.key, f.bytes
+    FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb) AS f (key text, bytes bigint)
+    WHERE NOT EXISTS (SELECT 1 FROM renditions r WHERE r.storage_key = f.key)
+      AND NOT EXISTS (
+        SELECT 1 FROM images i WHERE i.tenant_id = ${tenantId} AND i.content_hash = ${contentHash}
+          AND i.original_key = f.key)`.execute(transaction);
+  return rows;
+}

@@ -1,0 +1,131 @@
+import { sql } from 'kysely';
+import type { JobState } from '../../model/job.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { TenantUsage, OverallUsage } from '../../model/usage.ts';
+import type { Database } from '../database.ts';
+import { isVisibleTo } from '../lists.ts';
+
+/** Queries on usage. Those that take a principal return only the usage of tenants that it may see. */
+export type UsageQueries = ReturnType<typeof makeUsageQueries>;
+
+interface Counter {
+  readonly tenantId: number;
+  readonly kind: 'image' | 'rendition';
+  readonly preset: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+interface UnfinishedCount {
+  readonly tenantId: number;
+  readonly status: JobState;
+  readonly count: number;
+}
+
+/** Key of an advisory lock; no other lock uses it. */
+const foldLock = 7_239_001;
+
+/**
+ * Queries on usage. They read the counters and the small index of unfinished images, never the whole table of images.
+ */
+export function makeUsageQueries({ sql: db }: Database) {
+  async function read(principal: Principal, name?: string): Promise<TenantUsage[]> {
+    const isSelected = sql`${isVisibleTo(principal, 't.id')} AND ${name === undefined ? sql`true` : sql`t.name = ${name}`}`;
+    const tenants = await sql<{ id: number; name: string }>`
+      SELECT t.id, t.name FROM tenants t WHERE ${isSelected} ORDER BY t.name`.execute(db);
+    const counters = await sql<Counter>`
+      SELECT u.tenant_id AS "tenantId", u.kind, u.preset, u.count, u.bytes FROM usage u
+      JOIN tenants t ON t.id = u.tenant_id WHERE ${isSelected} ORDER BY u.preset`.execute(db);
+    const unfinished = await sql<UnfinishedCount>`
+      SELECT i.tenant_id AS "tenantId", i.status, count(*) AS count FROM images i
+      JOIN tenants t ON t.id = i.tenant_id
+      WHERE i.deleted_at IS NULL AND i.status <> 'completed' AND ${isSelected} GROUP BY i.tenant_id, i.status`.execute(
+      db,
+    );
+    const countersByTenant = Map.groupBy(counters.rows, ({ tenantId }) => tenantId);
+    const unfinishedByTenant = Map.groupBy(unfinished.rows, ({ tenantId }) => tenantId);
+    return tenants.rows.map(({ id, name: tenant }) =>
+      usageOf(id, tenant, countersByTenant.get(id) ?? [], unfinishedByTenant.get(id) ?? []),
+    );
+  }
+
+  return {
+    /** Returns the usage of each tenant, ordered by name. */
+    tenants: (principal: Principal): Promise<TenantUsage[]> => read(principal),
+
+    async tenant(principal: Principal, name: string): Promise<TenantUsage | undefined> {
+      return (await read(principal, name))[0];
+    },
+
+    async overall(principal: Principal): Promise<OverallUsage> {
+      return addUp(await read(principal));
+    },
+
+    /** Adds the recorded deltas to the totals, so that few rows are read for a figure. Skipped while another process does it. */
+    fold: (): Promise<void> =>
+      db.transaction().execute(async (transaction) => {
+        const { rows } = await sql<{ isLocked: boolean }>`
+          SELECT pg_try_advisory_xact_lock(${foldLock}) AS "isLocked"`.execute(transaction);
+        if (!rows[0]?.isLocked) return;
+        await sql`
+          WITH moved_deltas AS (DELETE FROM usage_deltas RETURNING tenant_id, kind, preset, count, bytes)
+          INSERT INTO usage_totals (tenant_id, kind, preset, count, bytes)
+          SELECT tenant_id, kind, preset, sum(count), sum(bytes) FROM moved_deltas GROUP BY tenant_id, kind, preset
+          ON CONFLICT (tenant_id, kind, preset) DO UPDATE SET count = usage_totals.count + excluded.count,
+            bytes = usage_totals.bytes + excluded.bytes`.execute(transaction);
+      }),
+  };
+}
+
+function usageOf(
+  tenantId: number,
+  tenant: string,
+  counters: readonly Counter[],
+  unfinished: readonly UnfinishedCount[],
+): TenantUsage {
+  const image = counters.find(({ kind }) => kind === 'image');
+  const renditions = counters.filter(
+    ({ kind, count, bytes }) => kind === 'rendition' && (count > 0 || bytes > 0),
+  );
+  const images = image?.count ?? 0;
+  const byStatus = { pending: 0, processing: 0, failed: 0 };
+  for (const { status, count } of unfinished) if (status !== 'completed') byStatus[status] = count;
+  return {
+    tenantId,
+    tenant,
+    images,
+    renditions: sum(renditions.map(({ count }) => count)),
+    originalBytes: image?.bytes ?? 0,
+    renditionBytes: sum(renditions.map(({ bytes }) => bytes)),
+    bytesByPreset: Object.fromEntries(renditions.map(({ preset, bytes }) => [preset, bytes])),
+    imagesByStatus: {
+      ...byStatus,
+      completed: images - byStatus.pending - byStatus.processing - byStatus.failed,
+    },
+  };
+}
+
+function addUp(tenants: readonly TenantUsage[]): OverallUsage {
+  const total = (figure: (usage: TenantUsage) => number) => sum(tenants.map(figure));
+  const presets = [...new Set(tenants.flatMap(({ bytesByPreset }) => Object.keys(bytesByPreset)))].toSorted();
+  return {
+    images: total(({ images }) => images),
+    renditions: total(({ renditions }) => renditions),
+    originalBytes: total(({ originalBytes }) => originalBytes),
+    renditionBytes: total(({ renditionBytes }) => renditionBytes),
+    imagesByTenant: Object.fromEntries(tenants.map(({ tenant, images }) => [tenant, images])),
+    bytesByPreset: Object.fromEntries(
+      presets.map((preset) => [preset, total(({ bytesByPreset }) => bytesByPreset[preset] ?? 0)]),
+    ),
+    imagesByStatus: {
+      pending: total(({ imagesByStatus }) => imagesByStatus.pending),
+      processing: total(({ imagesByStatus }) => imagesByStatus.processing),
+      completed: total(({ imagesByStatus }) => imagesByStatus.completed),
+      failed: total(({ imagesByStatus }) => imagesByStatus.failed),
+    },
+  };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,169 @@
+import { inlineIcon } from './brand.ts';
+import { type Html, html, prose } from './html.ts';
+import type { Call, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
+import { renderContent, renderFields, renderType } from './redoc-schema.ts';
+import { redocStyle } from './redoc-style.ts';
+
+/**
+ * Renders the whole API as one page. Without scripts, so that it works with any content security policy, with a keyboard or
+ * a screen reader, and on paper.
+ */
+export function renderRedoc(document: OpenApiDocument, faviconPath: string): string {
+  const { info, tags, components } = document;
+  const calls = listCalls(document);
+  const groups = tags.map((tag) => ({
+    tag,
+    calls: calls.filter(({ operation }) => operation.tags?.includes(tag.name)),
+  }));
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${info.title} API</title>
+<link rel="icon" type="image/svg+xml" href="${faviconPath}">
+<style>${{ html: redocStyle }}</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to content</a>
+<header>
+<a class="brand" href="#content">${{ html: inlineIcon }}<span>${info.title}</span></a>
+<ul>
+<li><a href="/docs">Try calls</a></li>
+<li><a href="/api/v1/openapi.json">OpenAPI document</a></li>
+</ul>
+</header>
+<nav aria-label="Contents">
+${groups.map(renderContents)}
+<p class="group"><a href="#schemas">Schemas</a></p>
+</nav>
+<main id="content" tabindex="-1">
+<h1>${info.title} API <span class="version">${info.version}</span></h1>
+${info.description.split('\n\n').map((text) => html`<p>${prose(text)}</p>`)}
+${groups.map(renderGroup)}
+<h2 id="schemas">Schemas</h2>
+${Object.entries(components.schemas).map(([name, schema]) => renderSchema(name, schema))}
+</main>
+</body>
+</html>
+`;
+  return page.html;
+}
+
+type Group = {
+  readonly tag: { readonly name: string; readonly description: string };
+  readonly calls: readonly Call[];
+};
+
+/** Leaves out HEAD, which every GET supports. */
+function listCalls({ paths }: OpenApiDocument): Call[] {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(([method]) => method !== 'head')
+      .map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+  );
+}
+
+function renderContents({ tag, calls }: Group): Html {
+  return html`<p class="group"><a href="#${groupAnchor(tag.name)}">${tag.name}</a></p>
+<ul>
+${calls.map(
+  (
+    call,
+  ) => html`<li><a class="${call.method.toLowerCase()}" href="#${callAnchor(call)}"><span class="method">${call.method}</span> <span>${breakable(call.path)}</span></a></li>
+`,
+)}</ul>
+`;
+}
+
+function renderGroup({ tag, calls }: Group): Html {
+  return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
+<p>${prose(tag.description)}</p>
+${calls.map(renderCall)}`;
+}
+
+function renderCall(call: Call): Html {
+  const { method, path, operation } = call;
+  const { summary, description, parameters = [], requestBody, responses } = operation;
+  const anchor = callAnchor(call);
+  return html`<section class="call" id="${anchor}">
+<h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
+<p class="summary">${summary ?? ''}</p>
+${description !== undefined && html`<p>${prose(description)}</p>`}
+${parameters.length > 0 && html`<h4>Parameters</h4>${renderParameters(parameters)}`}
+${requestBody && html`<h4>Request body</h4>${renderContentTypes(requestBody.content, true)}`}
+<h4>Responses</h4>
+${renderResponses(responses)}
+</section>
+`;
+}
+
+function renderParameters(parameters: readonly Parameter[]): Html {
+  return html`<dl class="fields">
+${parameters.map(
+  ({
+    name,
+    in: location,
+    required,
+    description,
+    schema,
+  }) => html`<div><dt><code>${name}</code> <span class="type">${renderType(schema)}</span>
+<span class="note">${location}${required === true && location !== 'path' && ', required'}</span></dt>
+<dd>${prose(description ?? '')}</dd></div>
+`,
+)}</dl>
+`;
+}
+
+function renderResponses(responses: Operation['responses']): Html {
+  const rows = Object.entries(responses).map(([status, { description, content }]) => {
+    const isSuccess = Number(status) < 400;
+    return html`<div><dt class="status ${isSuccess ? 'success' : 'failure'}">${status}</dt>
+<dd>${isSuccess ? prose(description) : renderErrors(description)}
+${isSuccess && content && renderContentTypes(content)}</dd></div>
+`;
+  });
+  return html`<dl class="responses">
+${rows}</dl>
+`;
+}
+
+/** Renders the errors of a status, one per line. Their description is a sentence for each code. */
+function renderErrors(description: string): Html {
+  const sentences = description.split(/ (?=`\w+`:)/);
+  return html`<ul class="errors">${sentences.map((sentence) => html`<li>${prose(sentence)}</li>`)}</ul>`;
+}
+
+function renderContentTypes(contents: Contents, isOpen = false): Html {
+  // Media types with the same schema, such as the picture formats, share one entry.
+  const bySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
+  return html`${[...bySchema.values()].map((group) => {
+    const types = group.map(([type]) => type).join(', ');
+    const content = renderContent(group[0]?.[1].schema);
+    return html`<details${isOpen && ' open'}><summary><code>${types}</code></summary>${content}</details>`;
+  })}`;
+}
+
+function renderSchema(name: string, schema: Schema): Html {
+  return html`<section class="call" id="schema-${name}">
+<h3>${name}</h3>
+${schema.description !== undefined && html`<p>${prose(schema.description)}</p>`}
+${renderFields(schema)}
+</section>
+`;
+}
+
+function callAnchor({ method, path }: Call): string {
+  return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, '-')}`;
+}
+
+function groupAnchor(name: string): string {
+  return `group-${name.toLowerCase().replaceAll(' ', '-')}`;
+}
+
+/** Lets a path wrap before its slashes. */
+function breakable(path: string): Html[] {
+  return path
+    .split(/(?=\/)/)
+    .map((segment, index) => (index === 0 ? html`${segment}` : html`<wbr>${segment}`));
+}

@@ -1,0 +1,83 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { AppError } from '../../errors.ts';
+import { parseWith } from '../fields/validation.ts';
+import { decodeText } from '../text/charset.ts';
+import { bodyTypeOf, charsetOf, refusesBody, unsupportedBody } from './body-type.ts';
+
+/** Maximum size of a body that is read into memory. */
+export const maxBodyBytes = 2 ** 20;
+
+/** Maximum nesting depth. No call needs more than four levels; recursive code would exhaust the stack. */
+const maxDepth = 32;
+
+/**
+ * Parses JSON bodies. An empty body is allowed: many clients send the content type on every request, even without a
+ * body. Routes that need a body check for it.
+ */
+export function acceptJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser(['application/json', 'text/plain']);
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    const text = readJsonText(request, Buffer.from(body));
+    if (text instanceof AppError) done(text);
+    else if (text === '') done(null, undefined);
+    else if (refusesBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else void parse(request, text, done);
+  });
+}
+
+/**
+ * Returns the text of a JSON body, or the error if it cannot be decoded or is nested too deeply. JSON is UTF-8
+ * (RFC 8259 §8.1); any other charset must be declared.
+ */
+function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
+  const charset = charsetOf(request);
+  if (charset instanceof AppError) return charset;
+  const decoded = decodeText(body, charset);
+  if ('fault' in decoded) return new AppError('invalid_request', `The body ${decoded.fault}.`);
+  if (!isDeeperThan(decoded.text, maxDepth)) return decoded.text;
+  return new AppError(
+    'invalid_request',
+    `The JSON nests arrays and objects more than ${maxDepth} levels deep.`,
+  );
+}
+
+const quote = '"'.charCodeAt(0);
+const backslash = '\\'.charCodeAt(0);
+const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
+const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
+
+/** Whether JSON text nests arrays and objects deeper than `maximum`. One pass, without allocation. */
+export function isDeeperThan(json: string, maximum: number): boolean {
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < json.length; at += 1) {
+    const code = json.charCodeAt(at);
+    if (isString) {
+      if (code === backslash) at += 1;
+      else if (code === quote) isString = false;
+    } else if (code === quote) isString = true;
+    else if (openers.has(code)) {
+      depth += 1;
+      if (depth > maximum) return true;
+    } else if (closers.has(code)) depth -= 1;
+  }
+  return false;
+}
+
+/** Many clients send `{}` on calls without a body. */
+function isEmptyObject(text: string): boolean {
+  return /^\s*\{\s*\}\s*$/.test(text);
+}
+
+/** Parses the JSON body of a request with a schema; a missing body counts as `{}`. @throws {AppError} */
+export function readJsonBody<Schema extends z.ZodType>(
+  request: FastifyRequest,
+  schema: Schema,
+): z.output<Schema> {
+  const type = bodyTypeOf(request);
+  if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
+  // Not `??`: `null` is a body, and not an object.
+  return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
+}

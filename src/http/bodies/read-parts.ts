@@ -1,0 +1,158 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import { Dicer } from '@fastify/busboy';
+import { AppError } from '../../errors.ts';
+import { parseHeaderParameters } from '../text/header-parameters.ts';
+import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
+
+/** Limits of a whole form. */
+export interface FormLimits {
+  readonly parts: number;
+  /** Maximum size of the body, including boundaries and bytes before the first and after the last part. */
+  readonly bodyBytes: number;
+  /** Maximum time without data. */
+  readonly idleMs: number;
+}
+
+/** Headers of one part. Excess headers are dropped, so the part may have no field name. */
+const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
+
+/** A form that is being read. */
+export interface PartReader {
+  /** Resolves when the whole body was received and each part was processed. @throws {AppError} */
+  readonly ended: Promise<void>;
+  /** Stops reading and destroys the current part with `reason`. */
+  abandon(reason: unknown): void;
+}
+
+/**
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name; it must read the body to
+ * the end, and an error that it throws ends the form. The size limit also applies to bodies without a declared length.
+ */
+export function readParts(
+  request: IncomingMessage,
+  limits: FormLimits,
+  onPart: (head: PartHead, body: Readable) => Promise<void>,
+): PartReader {
+  const parser = makeParser(request);
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  const { promise: finished, resolve: finish } = Promise.withResolvers<void>();
+  const pending: Promise<void>[] = [];
+  let parts = 0;
+  let current: Readable | undefined;
+
+  parser.on('part', (part: Readable) => {
+    // A truncated part also emits an error, possibly before it has a reader; unhandled, it would crash the process.
+    part.on('error', () => fail(truncated()));
+    part.once('header', (headers: PartHeaders) => {
+      parts += 1;
+      current = part;
+      pending.push(handlePart(headers, part).catch(fail));
+    });
+  });
+  parser.once('finish', finish);
+  parser.on('error', () => fail(truncated()));
+
+  async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
+    const head = readPartHead(headers);
+    if (parts > limits.parts) throw tooManyParts(limits.parts);
+    if (head) await onPart(head, part);
+    else part.resume();
+  }
+
+  const stop = pump(request, parser, limits, fail);
+  const read = Promise.all([finished, requestEnd(request)]).then(() => Promise.all(pending));
+  const ended = Promise.race([failed, read]).then(() => undefined);
+  ended.catch(() => undefined);
+  return {
+    ended,
+    abandon(reason) {
+      stop();
+      current?.destroy(reason instanceof Error ? reason : undefined);
+    },
+  };
+}
+
+function makeParser(request: IncomingMessage): Dicer {
+  const { value, parameters } = parseHeaderParameters(request.headers['content-type'] ?? '');
+  const boundary = parameters.get('boundary');
+  if (value === 'multipart/form-data' && boundary) {
+    try {
+      return new Dicer({ boundary, ...headerLimits });
+    } catch {
+      // The boundary exceeds the limit of the parser.
+    }
+  }
+  throw new AppError(
+    'unsupported_body',
+    'The body must be multipart/form-data with a boundary and a field "file".',
+  );
+}
+
+function requestEnd(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => request.once('end', resolve));
+}
+
+/**
+ * Writes the body to the parser, and fails if the request is aborted, stalls or is too large. Returns a function that stops
+ * it. Not `pipe`, which would stop at the closing boundary and not count the bytes after it.
+ */
+function pump(
+  request: IncomingMessage,
+  parser: Dicer,
+  { bodyBytes, idleMs }: FormLimits,
+  fail: (error: AppError) => void,
+): () => void {
+  let received = 0;
+  let isFinished = false;
+  const idle = setTimeout(
+    () => fail(new AppError('request_timeout', `No data arrived for ${idleMs / 1000} s.`)),
+    idleMs,
+  );
+  const write = (chunk: Buffer) => {
+    idle.refresh();
+    received += chunk.length;
+    if (received > bodyBytes) fail(bodyTooLarge(bodyBytes));
+    else if (!isFinished && !parser.write(chunk)) {
+      request.pause();
+      parser.once('drain', () => request.resume());
+    }
+  };
+  parser.once('finish', () => {
+    isFinished = true;
+    // The parser never drains if its last write both filled the buffer of the part and ended it.
+    request.resume();
+  });
+  request.on('data', write);
+  request.once('end', () => {
+    if (!isFinished) parser.end();
+  });
+  request.once('error', () => fail(connectionLost()));
+  request.once('close', () => {
+    clearTimeout(idle);
+    if (!request.complete) fail(connectionLost());
+  });
+  return () => {
+    request.off('data', write);
+  };
+}
+
+/** Returns the error for an aborted request; it only appears in the log. */
+export function connectionLost(): AppError {
+  return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
+}
+
+function truncated(): AppError {
+  return new AppError('body_cut_short', 'The form is truncated: its closing boundary is missing.');
+}
+
+function tooManyParts(maximum: number): AppError {
+  return new AppError('invalid_request', `The form has more than ${maximum} parts.`);
+}
+
+function bodyTooLarge(maximum: number): AppError {
+  return new AppError(
+    'body_too_large',
+    `The form is larger than ${maximum} bytes, including boundaries and fields.`,
+  );
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import type { Page, PageRequest } from '../../model/page.ts';
+import { wholeNumberField } from './fields.ts';
+
+/** Form of a cursor. */
+const cursorForm = /^[A-Za-z0-9_-]{1,20}$/;
+
+/** Encodes the position of the next page. Clients must treat it as opaque, so that its content may change. */
+export function writeCursor(next: number | undefined): string | null {
+  return next === undefined ? null : Buffer.from(String(next)).toString('base64url');
+}
+
+/** Decodes a cursor. Returns `undefined` for text that `writeCursor` did not produce. */
+export function readCursor(text: string): number | undefined {
+  if (!cursorForm.test(text)) return undefined;
+  const digits = Buffer.from(text, 'base64url').toString('latin1');
+  const next = Number(digits);
+  // Base64 has several encodings of the same bytes; only the canonical one is accepted.
+  return /^\d{1,15}$/.test(digits) && writeCursor(next) === text ? next : undefined;
+}
+
+const cursorField = z
+  .string()
+  .transform((text, context) => {
+    const after = readCursor(text);
+    if (after !== undefined) return after;
+    context.addIssue({ code: 'custom', message: 'must be the "next_cursor" of a previous page' });
+    return z.NEVER;
+  })
+  .meta({
+    pattern: cursorForm.source,
+    description: '`next_cursor` of the previous page. Takes precedence over `offset`.',
+  });
+
+/** Largest `offset`. Deeper pages need a cursor, which is as fast on the last page as on the first. */
+const maxOffset = 1_000_000;
+
+/** Query parameters `limit` and `offset` of a list. */
+export function offsetPageFields(limit: number, maximum = 100) {
+  return {
+    limit: wholeNumberField(1, maximum, `Maximum number of entries; default ${limit}.`).optional(),
+    offset: wholeNumberField(0, maxOffset, 'Number of entries to skip; default 0.').optional(),
+  };
+}
+
+/** Query parameters `limit`, `offset` and `cursor` of a list. */
+export function pageFields(limit: number, maximum = 100) {
+  return { ...offsetPageFields(limit, maximum), cursor: cursorField.optional() };
+}
+
+/** Returns the requested page; `limit` is the default page size. */
+export function pageRequest(
+  query: {
+    readonly limit?: number | undefined;
+    readonly offset?: number | undefined;
+    readonly cursor?: number | undefined;
+  },
+  limit: number,
+): PageRequest {
+  return { limit: query.limit ?? limit, offset: query.offset ?? 0, after: query.cursor };
+}
+
+/** Schema of one page of a list. */
+export function pageSchema<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    total: z.int().describe('Number of entries in the whole list.'),
+    limit: z.int(),
+    offset: z.int(),
+    next_cursor: z.string().nullable().describe('`cursor` of the next page; `null` on the last page.'),
+  });
+}
+
+/** Returns one page of a list as JSON of `/v1`. */
+export function pageRecord<Item, ItemRecord>(
+  { items, total, next }: Page<Item>,
+  { limit, offset }: PageRequest,
+  toRecord: (item: Item) => ItemRecord,
+) {
+  return { items: items.map(toRecord), total, limit, offset, next_cursor: writeCursor(next) };
+}

@@ -1,0 +1,94 @@
+import { BlockList, isIP, type Socket } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import ipaddr from 'ipaddr.js';
+import { AppError } from '../../errors.ts';
+
+/** Connections from loopback come from a local proxy or from the operator. */
+const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
+
+/** Whether an address, as reported by a socket, belongs to a group. */
+export type AddressTest = (address: string) => boolean;
+
+/** Returns a test for loopback and the configured proxies, which are in CIDR notation. */
+export function makeIsTrusted(trustedProxies: readonly string[]): AddressTest {
+  return addressesIn([...loopbackNetworks, ...trustedProxies]);
+}
+
+/**
+ * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 counts as IPv4; text that is not an
+ * address never matches.
+ */
+export function addressesIn(networks: readonly string[]): AddressTest {
+  const list = new BlockList();
+  for (const network of networks) {
+    const [base = '', bits] = network.split('/');
+    list.addSubnet(base, Number(bits), isIP(base) === 6 ? 'ipv6' : 'ipv4');
+  }
+  return (address) => {
+    const family = isIP(address);
+    return family !== 0 && list.check(address, family === 6 ? 'ipv6' : 'ipv4');
+  };
+}
+
+interface Options {
+  readonly maxConnections: number;
+  /** Addresses that are trusted or shared by many clients: they are not counted. */
+  readonly isExempt: AddressTest;
+}
+
+/** Number of connections beyond the limit that get an error response; further ones are closed immediately. */
+const maxRefused = 16;
+
+/**
+ * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 counts by
+ * /64, since every customer can use any number of addresses within one. Connections beyond the limit get 429
+ * `too_many_connections` on their first request.
+ */
+export function limitConnectionsPerAddress(
+  app: FastifyInstance,
+  { maxConnections, isExempt }: Options,
+): void {
+  const counts = new Map<string, number>();
+  const refused = new WeakSet<Socket>();
+
+  app.server.on('connection', (socket: Socket) => {
+    const { remoteAddress } = socket;
+    // Undefined: already closed.
+    if (remoteAddress === undefined || isExempt(remoteAddress)) return;
+    const key = addressKey(remoteAddress);
+    const count = (counts.get(key) ?? 0) + 1;
+    counts.set(key, count);
+    socket.once('close', () => release(key));
+    if (count > maxConnections + maxRefused) socket.destroy();
+    else if (count > maxConnections) refused.add(socket);
+  });
+
+  function release(key: string): void {
+    const remaining = (counts.get(key) ?? 1) - 1;
+    if (remaining > 0) counts.set(key, remaining);
+    else counts.delete(key);
+  }
+
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!refused.has(request.raw.socket)) return done();
+    void reply.header('connection', 'close');
+    done(tooManyConnections(maxConnections));
+  });
+}
+
+/** Returns the key under which an address is counted. */
+export function addressKey(remoteAddress: string): string {
+  const address = ipaddr.process(remoteAddress.replace(/%.*$/, ''));
+  if (address instanceof ipaddr.IPv4) return address.toString();
+  return `${address.parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`;
+}
+
+function tooManyConnections(maximum: number): AppError {
+  return new AppError(
+    'too_many_connections',
+    `Your address has more than ${maximum} open connections; close some, or reuse one for several requests.`,
+  );
+}

@@ -1,0 +1,59 @@
+import cors from '@fastify/cors';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { HttpConfig } from '../surface.ts';
+
+/** Response headers that pages of other origins may read, in addition to those that browsers always expose. */
+const exposedHeaders = [
+  'accept-ranges',
+  'allow',
+  'content-disposition',
+  'content-range',
+  'etag',
+  'location',
+  'retry-after',
+].join(', ');
+
+/** How long browsers may cache the response to a preflight. */
+const preflightSeconds = 600;
+
+/** Lets pages of the configured origins call the API. Other origins get no CORS headers, so the browser blocks them. */
+export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
+  app.register(cors, {
+    origin: corsOrigins === '*' ? '*' : [...corsOrigins],
+    // Under `*`, pages may only read; the request gate refuses their writes.
+    methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    exposedHeaders,
+    maxAge: preflightSeconds,
+    // An OPTIONS request that is not a preflight is handled as one; strict mode would send an error in plain text.
+    strictPreflight: false,
+  });
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** `false` disables the CORS plugin for a route. */
+    readonly cors?: false;
+  }
+}
+
+/** Configuration of a route that sets the CORS headers itself. */
+export const withoutCors = { cors: false } as const;
+
+/**
+ * Returns a function that gives the CORS headers for an `Origin`, as a flat array of names and values. Used by the
+ * hottest route, where the plugin would take a tenth of the response time.
+ */
+export function makeCrossOriginHeaders({
+  corsOrigins,
+}: HttpConfig['server']): (origin: string | undefined) => readonly string[] {
+  const wildcard = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposedHeaders];
+  if (corsOrigins === '*') return () => wildcard;
+  const vary = ['vary', 'Origin'];
+  const allowed = new Map(corsOrigins.map((origin) => [origin, [...vary, ...wildcard.with(1, origin)]]));
+  return (origin) => (origin === undefined ? vary : (allowed.get(origin) ?? vary));
+}
+
+/** Sets headers from a flat array of names and values. */
+export function setHeaders(reply: FastifyReply, headers: readonly string[]): void {
+  for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at] ?? '', headers[at + 1]);
+}

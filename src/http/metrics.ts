@@ -1,0 +1,61 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import Negotiator from 'negotiator';
+import type { Metrics } from '../model/metrics.ts';
+import type { ServedMetrics } from '../telemetry/metrics.ts';
+
+/** Label of requests without a matching route. */
+const noRoute = 'none';
+
+/**
+ * Counts every response by its route pattern, including responses that bypass Fastify. The pattern is captured when the
+ * route is registered: reading it from the request would cost more than the rest of the hook.
+ */
+export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requestEnded'>): void {
+  app.addHook('onRoute', (route) => {
+    const pattern = route.url;
+    const hooks = route.onResponse ?? [];
+    route.onResponse = [
+      ...(Array.isArray(hooks) ? hooks : [hooks]),
+      (request, reply, done) => {
+        metrics.requestEnded({
+          method: request.method,
+          route: pattern,
+          status: reply.raw.statusCode,
+          seconds: reply.elapsedTime / 1_000,
+        });
+        done();
+      },
+    ];
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    if (request.is404) {
+      const { method } = request;
+      const seconds = reply.elapsedTime / 1_000;
+      metrics.requestEnded({ method, route: noRoute, status: reply.raw.statusCode, seconds });
+    }
+    done();
+  });
+}
+
+/** The format that each media type in `Accept` selects at an address for both people and scrapers. */
+const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
+  'text/plain': 'prometheus',
+  'application/openmetrics-text': 'prometheus',
+  'application/json': 'json',
+  'text/html': 'json',
+  'application/*': 'json',
+  '*/*': 'json',
+};
+
+/** Whether a client prefers the Prometheus format to JSON: the first known type in `Accept` decides. */
+export function prefersPrometheus({ headers }: FastifyRequest): boolean {
+  const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
+  const known = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
+  return known !== undefined && formats[known.toLowerCase()] === 'prometheus';
+}
+
+/** Sends the metrics of this process in the Prometheus format. */
+export async function sendPrometheus(reply: FastifyReply, metrics: ServedMetrics): Promise<FastifyReply> {
+  const { contentType, text } = await metrics.render();
+  return reply.header('content-type', contentType).header('cache-control', 'no-store').send(text);
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import { type ErrorCode, errorTable } from '../../errors.ts';
+import { mediaTypes } from '../../model/picture.ts';
+
+/** Schema of errors, the same on every surface. */
+const problemSchema = z
+  .looseObject({
+    type: z.string().describe('`urn:vitrine:error:` followed by the code.'),
+    title: z.string().describe('Short description of the code.'),
+    status: z.int().describe('HTTP status.'),
+    detail: z.string().describe('What was wrong, for people, with the limit and the value.'),
+    code: z.string().describe('Error code, for programs.'),
+    family: z
+      .string()
+      .optional()
+      .describe('`picture_damaged` for every code that means that the picture cannot be decoded.'),
+  })
+  .meta({
+    id: 'Problem',
+    description: 'An error (RFC 9457). Some codes have additional members.',
+    examples: [
+      {
+        type: 'urn:vitrine:error:image_not_found',
+        title: 'There is no such image',
+        status: 404,
+        detail: 'There is no image 16.',
+        code: 'image_not_found',
+      },
+    ],
+  });
+
+/** A response in the OpenAPI document. */
+interface DocumentedResponse {
+  readonly description: string;
+  readonly content?: Readonly<Record<string, { readonly schema: z.ZodType }>>;
+}
+
+/** Returns a JSON response. */
+export function json(schema: z.ZodType, description: string): DocumentedResponse {
+  return { description, content: { 'application/json': { schema } } };
+}
+
+/** Returns a response without a body. */
+export function empty(description: string): z.ZodType {
+  return z.undefined().describe(description);
+}
+
+const bytes = z.string().meta({ format: 'binary' });
+const unchanged = empty('The client already has this version.');
+
+const redirected = empty('Redirects to the store (`S3_DELIVERY`).');
+
+/** Successful responses of routes that serve a rendition. */
+export const renditionResponses = {
+  200: binary('The rendition.', 'image/jpeg'),
+  302: redirected,
+  304: unchanged,
+};
+
+/** Successful responses of routes that serve an original. */
+export const originalResponses = {
+  200: binary('The whole file.', ...Object.values(mediaTypes)),
+  206: binary('The requested range.', ...Object.values(mediaTypes)),
+  302: redirected,
+  304: unchanged,
+};
+
+/** Returns a binary response. */
+function binary(description: string, ...types: string[]): DocumentedResponse {
+  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: bytes }])) };
+}
+
+/** Returns the content of a text response. */
+export function text(type: string): Record<string, { readonly schema: z.ZodType }> {
+  return { [type]: { schema: z.string() } };
+}
+
+/**
+ * Returns the documented responses of a call: successes by status, and errors by code. Responses are not validated at run
+ * time, where a mismatch would turn into a useless 500; tests check them.
+ */
+export function responses(
+  successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,
+  ...errors: ErrorCode[]
+): Record<string, unknown> {
+  return { ...successes, ...problems(errors) };
+}
+
+function problems(codes: readonly ErrorCode[]): Record<number, DocumentedResponse> {
+  const byStatus = Map.groupBy(codes, (code) => errorTable[code].status as number);
+  return Object.fromEntries(
+    Array.from(byStatus, ([status, group]) => [
+      status,
+      {
+        description: group.map((code) => `\`${code}\`: ${errorTable[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,131 @@
+import type { JpegScan } from './jpeg.ts';
+import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
+
+/** Skips the data of one block. Returns `false` if it is inconsistent. */
+export type BlockReader = (block: number) => boolean;
+
+/** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */
+export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
+  return () => {
+    const size = reader.symbol(dc);
+    if (size < 0 || size > 15) return false;
+    reader.bits(size);
+    for (let k = 1; k < 64; k++) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) return true;
+      k += zeros;
+      if (k > 63) return false;
+      reader.bits(bits);
+    }
+    return true;
+  };
+}
+
+/** Returns a reader for the first DC scan of a progressive picture. */
+export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
+  return () => {
+    const size = reader.symbol(dc);
+    if (size < 0 || size > 15) return false;
+    reader.bits(size);
+    return true;
+  };
+}
+
+/** Returns a reader for a scan that refines DC coefficients: one bit per block. */
+export function bitBlocks(reader: EntropyReader): BlockReader {
+  return () => {
+    reader.bits(1);
+    return true;
+  };
+}
+
+/** What a reader for a progressive AC scan needs to know, and its state. */
+export interface AcScan {
+  readonly scan: JpegScan;
+  /** Number of further blocks covered by the last end-of-band code. */
+  readonly run: { blocks: number };
+  readonly nonZero: Uint32Array;
+}
+
+/** Returns a reader for the first scan of a band of AC coefficients. */
+export function firstAcBlocks(
+  reader: EntropyReader,
+  ac: HuffmanDecoder,
+  { scan, run, nonZero }: AcScan,
+): BlockReader {
+  return (block) => {
+    if (run.blocks > 0) {
+      run.blocks--;
+      return true;
+    }
+    for (let k = scan.from; k <= scan.to; k++) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) {
+        run.blocks = 2 ** zeros + reader.bits(zeros) - 1;
+        return true;
+      }
+      k += zeros;
+      if (k > 63) return false;
+      reader.bits(bits);
+      if (bits > 0) mark(nonZero, block, k);
+    }
+    return true;
+  };
+}
+
+/** Returns a reader for a scan that adds one bit of precision to a band of AC coefficients. */
+export function refinedAcBlocks(
+  reader: EntropyReader,
+  ac: HuffmanDecoder,
+  { scan, run, nonZero }: AcScan,
+): BlockReader {
+  /** Skips `zeros` coefficients that are still 0. Those that are nonzero have one bit each. */
+  function skipZeros(block: number, from: number, zeros: number): number {
+    let left = zeros;
+    let k = from;
+    for (; k <= scan.to; k++) {
+      if (isMarked(nonZero, block, k)) reader.bits(1);
+      else if (left-- === 0) break;
+    }
+    return k;
+  }
+
+  return (block) => {
+    let k = scan.from;
+    while (run.blocks === 0 && k <= scan.to) {
+      const symbol = reader.symbol(ac);
+      if (symbol < 0) return false;
+      const bits = symbol & 15;
+      const zeros = symbol >> 4;
+      if (bits === 0 && zeros < 15) {
+        run.blocks = 2 ** zeros + reader.bits(zeros);
+        break;
+      }
+      if (bits > 1) return false;
+      reader.bits(bits);
+      k = skipZeros(block, k, zeros);
+      if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
+      k++;
+    }
+    if (run.blocks > 0) {
+      skipZeros(block, k, 64);
+      run.blocks--;
+    }
+    return true;
+  };
+}
+
+function mark(nonZero: Uint32Array, block: number, k: number): void {
+  const word = block * 2 + (k >> 5);
+  nonZero[word] = (nonZero[word] ?? 0) | (1 << (k & 31));
+}
+
+function isMarked(nonZero: Uint32Array, block: number, k: number): boolean {
+  return ((nonZero[block * 2 + (k >> 5)] ?? 0) & (1 << (k & 31))) !== 0;
+}

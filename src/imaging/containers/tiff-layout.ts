@@ -1,0 +1,181 @@
+import { AppError } from '../../errors.ts';
+import {
+  type TiffDirectory,
+  type TiffStructure,
+  tiffBytes,
+  tiffNumber,
+  tiffNumbers,
+  tiffTags,
+} from './tiff.ts';
+
+/** Colour model of a TIFF. */
+export type TiffColours = 'grey' | 'rgb' | 'palette' | 'cmyk' | 'ycbcr' | 'lab' | 'icclab' | 'itulab';
+
+/** How the pixels of a TIFF are stored. */
+export interface TiffLayout {
+  readonly file: TiffStructure;
+  readonly directory: TiffDirectory;
+  readonly colours: TiffColours;
+  /** Bits per sample: 1, 2, 4, 8 or 16. */
+  readonly bits: number;
+  /** Samples per pixel. */
+  readonly channels: number;
+  /** How many of them are colours; these come first. */
+  readonly colourChannels: number;
+  /** Index of the alpha channel, if any. */
+  readonly alpha: number | undefined;
+  /** Whether the colours are premultiplied. */
+  readonly isPremultiplied: boolean;
+  readonly isJpeg: boolean;
+  /** Whether the channels are stored in separate planes. */
+  readonly isPlanar: boolean;
+  /** Whether 0 is white. */
+  readonly isInverted: boolean;
+  /** Whether the chroma of Y'CbCr is subsampled. */
+  readonly isSubsampled: boolean;
+  readonly profile: Uint8Array | undefined;
+}
+
+const coloursByCode: Readonly<Record<number, TiffColours>> = {
+  0: 'grey',
+  1: 'grey',
+  2: 'rgb',
+  3: 'palette',
+  5: 'cmyk',
+  6: 'ycbcr',
+  8: 'lab',
+  9: 'icclab',
+  10: 'itulab',
+};
+
+const unsupportedPhotometrics: Readonly<Record<number, string>> = {
+  4: 'is a transparency mask',
+  32844: 'stores logarithmic luminance (LogL)',
+  32845: 'stores logarithmic luminance (LogLuv)',
+  52527: 'is a depth map',
+};
+
+const colourChannelsOf: Readonly<Record<TiffColours, number>> = {
+  grey: 1,
+  rgb: 3,
+  palette: 1,
+  cmyk: 4,
+  ycbcr: 3,
+  lab: 3,
+  icclab: 3,
+  itulab: 3,
+};
+
+const sampleFormats: Readonly<Record<number, string>> = {
+  2: 'signed integers',
+  3: 'floating-point numbers',
+  5: 'complex integers',
+  6: 'complex floating-point numbers',
+};
+
+/** Maximum channels. Photoshop writes at most 56. All of them must fit into memory before the colours are extracted. */
+const maxChannels = 64;
+
+/** Further tags that describe channels. */
+const inkSet = 332;
+const chromaSubsampling = 530;
+
+/** Values of ExtraSamples (TIFF 6.0, section 18); 0 is unspecified. */
+const [associatedAlpha, unassociatedAlpha] = [1, 2];
+
+/**
+ * Determines how the picture of a directory stores its pixels; `undefined` if required tags are missing, so that the
+ * image library reports the error.
+ * @throws AppError `picture_unsupported` for samples without a standard meaning as colours.
+ */
+export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
+  const number = (tag: number) => tiffNumber(file, directory, tag);
+  const photometric = number(tiffTags.photometric);
+  if (photometric === undefined) return undefined;
+  const channels = number(tiffTags.samplesPerPixel) ?? 1;
+  if (channels > maxChannels) throw unsupported(`has ${channels} channels, more than ${maxChannels}`);
+  const colours = coloursByCode[photometric];
+  if (colours === undefined) {
+    throw unsupported(unsupportedPhotometrics[photometric] ?? `has an unknown colour model (${photometric})`);
+  }
+  if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
+    throw unsupported('is separated into inks other than CMYK');
+  const bits = bitsOf(file, directory, channels, colours);
+  const colourChannels = colourChannelsOf[colours];
+  if (channels < colourChannels) return undefined;
+  const extras = extrasOf(file, directory, channels - colourChannels, colours);
+  const alphaIndex = extras.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
+  const compression = number(tiffTags.compression);
+  return {
+    file,
+    directory,
+    colours,
+    bits,
+    channels,
+    colourChannels,
+    alpha: alphaIndex < 0 ? undefined : colourChannels + alphaIndex,
+    isPremultiplied: extras[alphaIndex] === associatedAlpha,
+    isJpeg: compression === 6 || compression === 7,
+    isPlanar: number(tiffTags.planarConfiguration) === 2,
+    isInverted: photometric === 0,
+    isSubsampled:
+      (number(chromaSubsampling) ?? 2) > 1 || tiffNumbers(file, directory, chromaSubsampling)[1] !== 1,
+    profile: tiffBytes(file, directory, tiffTags.iccProfile),
+  };
+}
+
+/** Returns whether a grey picture has extra channels in separate planes, which the image library misreads. */
+export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boolean {
+  return isPlanar && channels > 1 && colours === 'grey';
+}
+
+/** Returns whether a 16-bit CMYK picture has alpha, for which the image library assumes the maximum of 8 bits. */
+export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
+  return colours === 'cmyk' && bits === 16 && alpha !== undefined;
+}
+
+function bitsOf(
+  file: TiffStructure,
+  directory: TiffDirectory,
+  channels: number,
+  colours: TiffColours,
+): number {
+  const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
+  const bits = depths[0] ?? 1;
+  const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
+  // a* and b* are signed, and some writers declare that.
+  if (format !== undefined && !(format === 2 && colours === 'lab')) {
+    throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
+  }
+  if (depths.some((depth) => depth !== bits)) {
+    throw unsupported(`has channels of different depths (${[...new Set(depths)].join(', ')} bits)`);
+  }
+  if (colours === 'ycbcr' && bits !== 8) throw unsupported(`stores Y'CbCr with ${bits} bits`);
+  const isPacked = [1, 2, 4].includes(bits) && channels === 1;
+  if (!isPacked && bits !== 8 && bits !== 16) {
+    throw unsupported(`stores ${bits} bits per channel in ${channels} channel${channels === 1 ? '' : 's'}`);
+  }
+  return bits;
+}
+
+/**
+ * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag
+ * existed: the channel is alpha, as in libtiff.
+ */
+function extrasOf(
+  file: TiffStructure,
+  directory: TiffDirectory,
+  count: number,
+  colours: TiffColours,
+): number[] {
+  const kinds = tiffNumbers(file, directory, tiffTags.extraSamples);
+  if (kinds.length === 0 && count === 1 && colours === 'rgb') return [unassociatedAlpha];
+  return Array.from({ length: count }, (_, n) => kinds[n] ?? 0);
+}
+
+function unsupported(what: string): AppError {
+  return new AppError(
+    'picture_unsupported',
+    `The TIFF picture ${what}, which cannot be shown as a picture; save it as 8- or 16-bit RGB, grey, CMYK or Lab.`,
+  );
+}

@@ -1,0 +1,190 @@
+import { bmpError, type BmpHeader } from '../containers/bmp.ts';
+import { cut } from '../damage/verdict.ts';
+
+/** Decoded pixels: 8 bits per channel, rows from top to bottom, no padding. */
+export interface RawPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 3 | 4;
+  readonly data: Uint8Array;
+}
+
+/**
+ * Decodes a BMP, for which the image library has no decoder. The caller has parsed the header and checked its size
+ * against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask. Ignores the mask if it
+ * would make the whole picture invisible.
+ * @throws AppError `picture_cut` if pixels are missing.
+ */
+export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
+  if (header.coding !== 'plain') return fromPalette(file, header, readRunLengths(file, header));
+  const stride = Math.ceil((header.width * header.bits) / 32) * 4;
+  const pixels = file.subarray(header.pixelOffset);
+  // The padding after the last row may be missing.
+  const required = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
+  if (pixels.length < required)
+    throw bmpError(cut(`ends after ${pixels.length} of ${required} bytes of pixels`));
+  if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
+  if (header.bits === 24) return fromBgr(pixels, header, stride);
+  return fromMasks(pixels, header, stride);
+}
+
+function unpackIndices(pixels: Uint8Array, header: BmpHeader, stride: number): Uint8Array {
+  const { width, height, bits } = header;
+  const indices = new Uint8Array(width * height);
+  const mask = 2 ** bits - 1;
+  for (let row = 0; row < height; row++) {
+    const start = stride * row;
+    const target = width * row;
+    for (let x = 0; x < width; x++) {
+      const bit = x * bits;
+      indices[target + x] = ((pixels[start + (bit >> 3)] ?? 0) >> (8 - bits - (bit & 7))) & mask;
+    }
+  }
+  return indices;
+}
+
+function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): RawPicture {
+  const { width, height, palette } = header;
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    let target = targetRow(header, row) * width * 3;
+    for (let x = 0; x < width; x++) {
+      // An index beyond the palette is black, as in other decoders.
+      const index = indices[row * width + x] ?? 0;
+      const entry = palette.offset + index * palette.entryBytes;
+      const isKnown = index < palette.length;
+      data[target++] = isKnown ? (file[entry + 2] ?? 0) : 0;
+      data[target++] = isKnown ? (file[entry + 1] ?? 0) : 0;
+      data[target++] = isKnown ? (file[entry] ?? 0) : 0;
+    }
+  }
+  return { width, height, channels: 3, data };
+}
+
+function fromBgr(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+  const { width, height } = header;
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    let source = stride * row;
+    let target = targetRow(header, row) * width * 3;
+    for (let x = 0; x < width; x++, source += 3) {
+      data[target++] = pixels[source + 2] ?? 0;
+      data[target++] = pixels[source + 1] ?? 0;
+      data[target++] = pixels[source] ?? 0;
+    }
+  }
+  return { width, height, channels: 3, data };
+}
+
+function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPicture {
+  const { width, height, bits, masks } = header;
+  const view = new DataView(pixels.buffer, pixels.byteOffset, pixels.byteLength);
+  const [red, green, blue, alpha] = masks.map(channelReader) as [
+    ChannelReader,
+    ChannelReader,
+    ChannelReader,
+    ChannelReader,
+  ];
+  const channels = masks[3] === 0 ? 3 : 4;
+  const data = new Uint8Array(width * height * channels);
+  for (let row = 0; row < height; row++) {
+    let target = targetRow(header, row) * width * channels;
+    for (let x = 0; x < width; x++) {
+      const at = stride * row + x * (bits / 8);
+      const value = bits === 16 ? view.getUint16(at, true) : view.getUint32(at, true);
+      data[target++] = red(value);
+      data[target++] = green(value);
+      data[target++] = blue(value);
+      if (channels === 4) data[target++] = alpha(value);
+    }
+  }
+  if (channels === 4 && isInvisible(data)) makeOpaque(data);
+  return { width, height, channels, data };
+}
+
+type ChannelReader = (value: number) => number;
+
+/** Returns a function that extracts the channel under `mask`, scaled to 0–255. */
+function channelReader(mask: number): ChannelReader {
+  if (mask === 0) return () => 0;
+  const shift = 31 - Math.clz32(mask & -mask);
+  const max = mask >>> shift;
+  return (value) => Math.round((((value & mask) >>> shift) * 255) / max);
+}
+
+function isInvisible(rgba: Uint8Array): boolean {
+  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 0) return false;
+  return true;
+}
+
+function makeOpaque(rgba: Uint8Array): void {
+  for (let at = 3; at < rgba.length; at += 4) rgba[at] = 255;
+}
+
+function targetRow(header: BmpHeader, row: number): number {
+  return header.topDown ? row : header.height - 1 - row;
+}
+
+const endOfLine = 0;
+const endOfBitmap = 1;
+const delta = 2;
+
+/**
+ * Decodes RLE4 and RLE8 to palette indices, one byte per pixel, rows in the file's order. Skipped pixels get index 0.
+ * Runs that exceed their row are truncated: some encoders write them.
+ * Source: Microsoft, "Bitmap Compression".
+ * @throws AppError `picture_cut` if the file ends before its last row is complete.
+ */
+function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
+  const canvas = makeCanvas(header);
+  let at = header.pixelOffset;
+  while (at + 1 < file.length && canvas.hasRoom()) {
+    const count = file[at] ?? 0;
+    const value = file[at + 1] ?? 0;
+    at += 2;
+    if (count > 0) canvas.run(count, value);
+    else if (value === endOfLine) canvas.nextLine();
+    else if (value === endOfBitmap) return canvas.indices;
+    else if (value === delta) {
+      canvas.skip(file[at] ?? 0, file[at + 1] ?? 0);
+      at += 2;
+    } else at += canvas.literal(value, file.subarray(at));
+  }
+  if (!canvas.isComplete()) throw bmpError(cut('ends before its last row is complete'));
+  return canvas.indices;
+}
+
+function makeCanvas({ width, height, coding }: BmpHeader) {
+  const indices: Uint8Array = new Uint8Array(width * height);
+  const isNibbles = coding === 'rle4';
+  let x = 0;
+  let y = 0;
+  const put = (index: number) => {
+    if (x < width) indices[y * width + x] = index;
+    x++;
+  };
+  const nibble = (byte: number, position: number) => (position % 2 === 0 ? byte >> 4 : byte & 15);
+  return {
+    indices,
+    hasRoom: () => y < height,
+    isComplete: () => y >= height || (y === height - 1 && x >= width),
+    run(count: number, value: number) {
+      // Writes only the part inside the row: a file full of overlong runs must not take longer than its pixels.
+      const room = Math.min(count, width - x);
+      for (let i = 0; i < room; i++) put(isNibbles ? nibble(value, i) : value);
+    },
+    /** Copies `count` indices; returns the number of bytes they occupy, which is even. */
+    literal(count: number, bytes: Uint8Array): number {
+      for (let i = 0; i < count; i++) put(isNibbles ? nibble(bytes[i >> 1] ?? 0, i) : (bytes[i] ?? 0));
+      return Math.ceil((isNibbles ? Math.ceil(count / 2) : count) / 2) * 2;
+    },
+    nextLine() {
+      x = 0;
+      y++;
+    },
+    skip(right: number, down: number) {
+      x += right;
+      y += down;
+    },
+  };
+}

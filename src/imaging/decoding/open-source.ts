@@ -1,0 +1,50 @@
+import type { Sharp, SharpOptions } from 'sharp';
+import type { PictureFormat } from '../../model/picture.ts';
+import { decodeBmp } from './bmp.ts';
+import { readBmpHeader } from '../containers/bmp.ts';
+import { repackedPng } from '../damage/png.ts';
+import { sharp } from './native-library.ts';
+import { findUsedFrame } from '../containers/used-frame.ts';
+
+const options: SharpOptions = {
+  // Checked earlier, with an error message that users understand.
+  limitInputPixels: false,
+  // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
+  sequentialRead: false,
+  // A TIFF may have any number of spot colours and masks; its size is bounded by the pixel and memory limits.
+  limitInputChannels: false,
+};
+
+/** Options of a source. */
+export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
+  /** Whether the file is known to have all of its pixels, so that errors can be ignored. */
+  readonly isComplete?: boolean;
+}
+
+/**
+ * Returns the severity at which the library fails. Warnings (odd padding, a wrong CRC in an ancillary chunk) are common
+ * in valid files. In a JPEG, however, a warning is the only sign of truncation if an end marker was added:
+ * `decodePicture` then checks the file, and decodes it again if it is complete.
+ */
+function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
+  if (isComplete) return 'none';
+  return format === 'jpeg' ? 'warning' : 'error';
+}
+
+/**
+ * Opens the used frame of a picture for the image library. The caller has checked the limits.
+ * @throws AppError those of `decodeBmp` and `findUsedFrame`. Errors in other files appear only during decoding.
+ */
+export function openSource(
+  bytes: Uint8Array,
+  format: PictureFormat,
+  { isComplete = false, ...rest }: SourceOptions = {},
+): Sharp {
+  if (format === 'bmp') {
+    const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
+    return sharp(data, { raw: { width, height, channels } });
+  }
+  const source = isComplete && format === 'png' ? repackedPng(bytes) : bytes;
+  const frame = findUsedFrame(source, format);
+  return sharp(frame.bytes, { ...options, ...rest, ...frame.position, failOn: failOn(format, isComplete) });
+}

@@ -1,0 +1,153 @@
+import type { Sharp } from 'sharp';
+import type { Frame, Size } from '../geometry.ts';
+import { sharp } from './native-library.ts';
+
+/** Samples of a picture in its own colour space: interleaved, rows from top to bottom, no padding. */
+export interface Samples extends Size {
+  /** Channels per pixel: the colours, then an optional straight (not premultiplied) alpha channel. */
+  readonly channels: number;
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/** Colour spaces whose samples the image library returns unchanged. */
+export type SampleSpace = 'srgb' | 'rgb16' | 'grey16' | 'cmyk' | 'multiband';
+
+/** Runs a pipeline of the image library and returns its samples, without any profile conversion. */
+export async function readSamples(image: Sharp, space: SampleSpace, bits: 8 | 16): Promise<Samples> {
+  const chain = space === 'cmyk' ? image.pipelineColourspace('cmyk') : image;
+  const { data, info } = await chain
+    .toColourspace(space)
+    .raw({ depth: bits === 16 ? 'ushort' : 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (bits === 8) return { width, height, channels, data };
+  return { width, height, channels, data: new Uint16Array(data.buffer, data.byteOffset, data.length / 2) };
+}
+
+/** Starts a pipeline of the image library with grey or RGB samples, with or without alpha. */
+export function fromSamples({ data, width, height, channels }: Samples): Sharp {
+  return sharp(data, { raw: { width, height, channels: channels as 1 | 2 | 3 | 4 } });
+}
+
+/** Returns a buffer for samples of the same size and depth. */
+export function emptyLike({ width, height, data }: Samples, channels: number): Uint8Array | Uint16Array {
+  const length = width * height * channels;
+  return data instanceof Uint16Array ? new Uint16Array(length) : new Uint8Array(length);
+}
+
+/** Returns a copy of the samples with only some channels, in ascending order. */
+export function pickChannels(samples: Samples, indices: readonly number[]): Samples {
+  return moveChannels(samples, indices, emptyLike(samples, indices.length));
+}
+
+/** Does the same in place, because large pictures do not fit into memory twice. The input must no longer be used. */
+export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
+  const { width, height, data } = samples;
+  return moveChannels(samples, indices, data.subarray(0, width * height * indices.length));
+}
+
+function moveChannels(samples: Samples, indices: readonly number[], result: Samples['data']): Samples {
+  const { data, channels } = samples;
+  let to = 0;
+  for (let at = 0; at < data.length; at += channels) {
+    for (const channel of indices) result[to++] = data[at + channel] ?? 0;
+  }
+  return { ...samples, channels: indices.length, data: result };
+}
+
+/** Un-premultiplies the colours by alpha, the last channel, in place. */
+export function unpremultiply({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) {
+    const alpha = data[at + channels - 1] ?? 0;
+    for (let n = 0; n < channels - 1; n++) {
+      const value = alpha === 0 ? 0 : Math.round(((data[at + n] ?? 0) * full) / alpha);
+      data[at + n] = Math.min(full, value);
+    }
+  }
+}
+
+/** Places 8-bit samples on a white screen. Anything outside the screen is cropped. */
+export function layOnScreen(
+  { width, height, channels, data }: Samples,
+  screen: Size,
+  { left, top }: Pick<Frame, 'left' | 'top'>,
+): Samples {
+  const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
+  const rowLength = Math.max(0, Math.min(width, screen.width - left)) * channels;
+  const rows = rowLength === 0 ? 0 : Math.min(height, screen.height - top);
+  for (let y = 0; y < rows; y++) {
+    const from = y * width * channels;
+    result.set(data.subarray(from, from + rowLength), ((top + y) * screen.width + left) * channels);
+  }
+  return { ...screen, channels, data: result };
+}
+
+/** Converts samples to 16 bits. */
+export function widen(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint16Array) return samples;
+  const wide = new Uint16Array(data.length);
+  for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
+  return { ...samples, data: wide };
+}
+
+/** Converts samples to 8 bits. */
+export function narrow(samples: Samples): Samples {
+  const { data } = samples;
+  if (data instanceof Uint8Array) return samples;
+  const result = new Uint8Array(data.length);
+  for (let at = 0; at < data.length; at++) result[at] = Math.round((data[at] ?? 0) / 257);
+  return { ...samples, data: result };
+}
+
+/** What the samples mean (TIFF 6.0, PhotometricInterpretation). */
+type Photometric = 'grey' | 'rgb' | 'cmyk';
+
+const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
+const coloursOf = { grey: 1, rgb: 3, cmyk: 4 } as const;
+
+/** Room for the header and the largest directory written here, at 12 bytes for each entry. */
+const directoryBytes = 256;
+
+/**
+ * Writes samples as an uncompressed TIFF with an ICC profile: the only form in which the image library accepts raw
+ * samples together with their profile. A channel after the colours is alpha.
+ */
+export function writePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
+  const { width, height, channels, data } = samples;
+  const bits = data.BYTES_PER_ELEMENT * 8;
+  const pixels = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  const depthsAt = directoryBytes;
+  const pixelsAt = depthsAt + channels * 2 + (profile?.length ?? 0) + ((profile?.length ?? 0) & 1);
+  const file = Buffer.alloc(pixelsAt + pixels.length);
+  const tags: (readonly [tag: number, type: 3 | 4 | 7, count: number, value: number])[] = [
+    [256, 4, 1, width],
+    [257, 4, 1, height],
+    [258, 3, channels, channels > 2 ? depthsAt : bits | (channels > 1 ? bits << 16 : 0)],
+    [259, 3, 1, 1],
+    [262, 3, 1, photometricCodes[photometric]],
+    [273, 4, 1, pixelsAt],
+    [277, 3, 1, channels],
+    [278, 4, 1, height],
+    [279, 4, 1, pixels.length],
+  ];
+  if (channels > coloursOf[photometric]) tags.push([338, 3, 1, 2]);
+  if (profile !== undefined) {
+    tags.push([34_675, 7, profile.length, depthsAt + channels * 2]);
+    file.set(profile, depthsAt + channels * 2);
+  }
+  // Pixels are in native byte order, which is little-endian on every platform that Node supports.
+  file.write('II*\0', 0, 'latin1');
+  file.writeUInt32LE(8, 4);
+  file.writeUInt16LE(tags.length, 8);
+  for (const [n, [tag, type, count, value]] of tags.entries()) {
+    file.writeUInt16LE(tag, 10 + n * 12);
+    file.writeUInt16LE(type, 12 + n * 12);
+    file.writeUInt32LE(count, 14 + n * 12);
+    file.writeUInt32LE(value, 18 + n * 12);
+  }
+  for (let n = 0; n < channels; n++) file.writeUInt16LE(bits, depthsAt + n * 2);
+  pixels.copy(file, pixelsAt);
+  return file;
+}

@@ -1,0 +1,196 @@
+import type { Sharp } from 'sharp';
+import { AppError } from '../../errors.ts';
+import { tiffNumbers, tiffTags } from '../containers/tiff.ts';
+import type { Size } from '../geometry.ts';
+import { sharp } from './native-library.ts';
+import {
+  emptyLike,
+  fromSamples,
+  keepChannels,
+  narrow,
+  pickChannels,
+  readSamples,
+  type Samples,
+  type SampleSpace,
+  unpremultiply,
+  widen,
+  writePlainTiff,
+} from './samples.ts';
+import { type SourceOptions, openSource } from './open-source.ts';
+import { exactly } from './pixels.ts';
+import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
+
+/**
+ * Reads the colours and the alpha channel of a TIFF without its other channels, upright and at full size. Returns grey
+ * with a profile as 16 bits and CMYK with alpha as 8 bits, because the library converts them at no other depth.
+ */
+export async function readColourChannels(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  options: SourceOptions,
+): Promise<Samples> {
+  const { colours, bits, colourChannels, alpha, channels } = layout;
+  const isGrey = colours === 'grey';
+  const isPlanar = isPlanarGrey(layout);
+  const isDeepCmyk = isDeepCmykWithAlpha(layout);
+  const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
+  const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
+  const all = await readSamples(openUnmanaged(readable, options), space, bits === 16 ? 16 : 8);
+  // The library returns three channels for 8-bit grey and for a palette.
+  const returnedColours = space === 'srgb' && !isPlanar ? 3 : colourChannels;
+  const colourIndices = Array.from({ length: isGrey ? 1 : returnedColours }, (_, n) => n);
+  const alphaChannels = alpha === undefined ? [] : [alpha - colourChannels + returnedColours];
+  const samples = keepChannels(all, [...colourIndices, ...alphaChannels]);
+  if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
+  if (isPlanar && layout.isInverted) invertFirst(samples);
+  if (isDeepCmyk) return narrow(samples);
+  return isGrey && layout.profile !== undefined ? widen(samples) : samples;
+}
+
+function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
+  if (colours === 'cmyk') return 'cmyk';
+  if (bits < 16) return 'srgb';
+  return colours === 'grey' ? 'grey16' : 'rgb16';
+}
+
+/** Two channels declared as RGB have no colour space in the library; more are RGB and extra channels. */
+function spaceOfPlanes(channels: number, bits: number): SampleSpace {
+  if (channels === 2) return 'multiband';
+  return bits === 16 ? 'rgb16' : 'srgb';
+}
+
+function invertFirst({ data, channels }: Samples): void {
+  const full = data instanceof Uint16Array ? 65_535 : 255;
+  for (let at = 0; at < data.length; at += channels) data[at] = full - (data[at] ?? 0);
+}
+
+/**
+ * Opens CMYK samples with their profile, for conversion by the library. Resizes them first if there is no alpha: the
+ * conversion of inks is the slowest step. Resizes black separately, because the library does not accept raw CMYK.
+ */
+export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
+  const file = writePlainTiff(
+    samples.channels === 4 ? await resizeInks(samples, size) : samples,
+    'cmyk',
+    profile,
+  );
+  return sharp(file, { limitInputPixels: false, sequentialRead: false });
+}
+
+async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
+  const isDeep = samples.data instanceof Uint16Array;
+  const resized = async (channels: readonly number[]) => {
+    const image = fromSamples(pickChannels(samples, channels)).resize(exactly(size));
+    return readSamples(image, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  };
+  const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
+  const data = emptyLike(inks, 4);
+  for (let from = 0, to = 0; from < inks.data.length; from += 3, to += 4) {
+    for (let n = 0; n < 3; n++) data[to + n] = inks.data[from + n] ?? 0;
+    data[to + 3] = black.data[from] ?? 0;
+  }
+  return { ...inks, channels: 4, data };
+}
+
+/**
+ * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so the file is declared as
+ * RGB, which has the same samples.
+ */
+export async function readLabSamples(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  options: SourceOptions,
+): Promise<Samples> {
+  if (layout.isPremultiplied) {
+    throw new AppError(
+      'picture_unsupported',
+      'The TIFF picture stores Lab colours multiplied by their transparency, which cannot be undone exactly; save it ' +
+        'with straight alpha or without transparency.',
+    );
+  }
+  const isDeep = layout.bits === 16;
+  const all = await readSamples(
+    openUnmanaged(asRgb(bytes, layout), options),
+    isDeep ? 'rgb16' : 'srgb',
+    isDeep ? 16 : 8,
+  );
+  return keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+}
+
+/** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
+export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
+  const copy = withStraightAlpha(bytes, layout);
+  writeTag(copy, layout, tiffTags.photometric, 0, 2);
+  return copy;
+}
+
+/**
+ * Returns a copy of a TIFF that declares its alpha as straight. For CMYK and unknown colours, the library would
+ * un-premultiply with the maximum of 8 bits at any depth.
+ */
+function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
+  const copy = Buffer.from(bytes);
+  const { alpha, colourChannels } = layout;
+  if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
+  return copy;
+}
+
+function writeTag(
+  file: Buffer,
+  { file: { isLittleEndian }, directory }: TiffLayout,
+  tag: number,
+  index: number,
+  value: number,
+): void {
+  const entry = directory.entries.get(tag);
+  const size = entry?.type === 3 ? 2 : 4;
+  if (entry === undefined || index >= entry.count || entry.offset + (index + 1) * size > file.length) return;
+  if (isLittleEndian) file.writeUIntLE(value, entry.offset + index * size, size);
+  else file.writeUIntBE(value, entry.offset + index * size, size);
+}
+
+/** Reads Y'CbCr without chroma subsampling, upright and at full size, as RGB (TIFF 6.0, section 21). */
+export async function readYcbcr(
+  bytes: Uint8Array,
+  layout: TiffLayout,
+  options: SourceOptions,
+): Promise<Samples> {
+  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), options), 'srgb', 8);
+  const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
+  const { red, green, blue, black, white } = ycbcrParameters(layout);
+  const { data, channels } = samples;
+  for (let at = 0; at < data.length; at += channels) {
+    const y = (((data[at] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
+    const cb = (((data[at + 1] ?? 0) - (black[1] ?? 128)) * 127) / ((white[1] ?? 255) - (black[1] ?? 128));
+    const cr = (((data[at + 2] ?? 0) - (black[2] ?? 128)) * 127) / ((white[2] ?? 255) - (black[2] ?? 128));
+    const r = y + cr * (2 - 2 * red);
+    const b = y + cb * (2 - 2 * blue);
+    data[at] = clip(r);
+    data[at + 1] = clip((y - red * r - blue * b) / green);
+    data[at + 2] = clip(b);
+  }
+  return samples;
+}
+
+const [ycbcrCoefficients, referenceBlackWhite] = [529, 532];
+
+function ycbcrParameters({ file, directory }: TiffLayout): {
+  red: number;
+  green: number;
+  blue: number;
+  black: number[];
+  white: number[];
+} {
+  const numbers = (tag: number) => tiffNumbers(file, directory, tag);
+  const [red = 0.299, green = 0.587, blue = 0.114] = numbers(ycbcrCoefficients);
+  const [y0 = 0, y1 = 255, cb0 = 128, cb1 = 255, cr0 = 128, cr1 = 255] = numbers(referenceBlackWhite);
+  return { red, green, blue, black: [y0, cb0, cr0], white: [y1, cb1, cr1] };
+}
+
+function clip(value: number): number {
+  return Number.isNaN(value) ? 0 : Math.max(0, Math.min(255, Math.round(value)));
+}
+
+function openUnmanaged(bytes: Uint8Array, options: SourceOptions): Sharp {
+  return openSource(bytes, 'tiff', { ...options, ignoreIcc: true }).autoOrient();
+}

@@ -1,0 +1,49 @@
+import {
+  type TiffDirectory,
+  tiffNumber,
+  type TiffStructure,
+  tiffSubDirectories,
+  tiffTags,
+} from '../containers/tiff.ts';
+
+/** Photometric interpretations of sensor data: colour filter array (TIFF/EP) and linear raw (DNG). */
+const sensorPhotometrics = new Set([32_803, 34_892]);
+
+/** Compressions that only cameras use, such as those of Kodak, Sony, Epson, Samsung, Nikon and Pentax. */
+const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713, 65_000, 65_024, 65_535]);
+
+const filterTags = [33_421, 33_422, 50_710];
+
+/** Maximum directories to check. Raw files have a few. */
+const maxDirectories = 16;
+
+/**
+ * Returns whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …). A TIFF reader would find only
+ * a preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' programs also export
+ * ordinary TIFFs.
+ * Sources: TIFF/EP (ISO 12234-2), DNG 1.7, libraw's table of compressions.
+ */
+export function isCameraRaw(file: TiffStructure): boolean {
+  const [first] = file.directories;
+  if (first.entries.has(tiffTags.dngVersion) || hasMakerSignature(file.bytes)) return true;
+  const chain = file.directories.slice(0, maxDirectories);
+  return chain
+    .flatMap((directory) => [directory, ...tiffSubDirectories(file, directory).slice(0, maxDirectories)])
+    .some((directory) => isSensorData(file, directory));
+}
+
+/** Canon and Phase One write their own signature after the TIFF header. */
+function hasMakerSignature(bytes: Uint8Array): boolean {
+  const signature = Buffer.from(bytes.subarray(8, 16)).toString('latin1');
+  return signature.startsWith('CR\x02\0') || signature.startsWith('IIII') || signature.startsWith('MMMM');
+}
+
+function isSensorData(file: TiffStructure, directory: TiffDirectory): boolean {
+  const photometric = tiffNumber(file, directory, tiffTags.photometric) ?? -1;
+  const compression = tiffNumber(file, directory, tiffTags.compression) ?? -1;
+  return (
+    sensorPhotometrics.has(photometric) ||
+    cameraCompressions.has(compression) ||
+    filterTags.some((tag) => directory.entries.has(tag))
+  );
+}

@@ -1,0 +1,113 @@
+interface Signature {
+  /** First bytes of such a file, one character per byte. */
+  readonly bytes: string;
+  readonly at?: number;
+  readonly name: string;
+}
+
+/** Name of raw pictures, whatever their format. */
+export const cameraRaw = 'a camera raw picture';
+
+/** Signatures that are long enough to be conclusive. */
+const signatures: readonly Signature[] = [
+  { bytes: 'FUJIFILMCCD-RAW', name: cameraRaw },
+  { bytes: 'IIU\0', name: cameraRaw },
+  { bytes: 'IIRO', name: cameraRaw },
+  { bytes: 'IIRS', name: cameraRaw },
+  { bytes: 'MMOR', name: cameraRaw },
+  { bytes: '\0MRM', name: cameraRaw },
+  { bytes: 'FOVb', name: cameraRaw },
+  { bytes: 'HEAPCCDR', at: 6, name: cameraRaw },
+  { bytes: 'ftypcrx ', at: 4, name: cameraRaw },
+  { bytes: 'DDS ', name: 'a DDS texture' },
+  { bytes: '\x76\x2f\x31\x01', name: 'an OpenEXR picture' },
+  { bytes: '#?RADIANCE', name: 'a Radiance HDR picture' },
+  { bytes: '#?RGBE', name: 'a Radiance HDR picture' },
+  { bytes: 'SIMPLE  =', name: 'a FITS picture' },
+  { bytes: 'BLP1', name: 'a BLP texture' },
+  { bytes: 'BLP2', name: 'a BLP texture' },
+  { bytes: '\xd7\xcd\xc6\x9a', name: 'a Windows metafile' },
+  { bytes: ' EMF', at: 40, name: 'a Windows metafile' },
+  { bytes: 'gimp xcf ', name: 'a GIMP picture' },
+  { bytes: '/* XPM */', name: 'an XPM picture' },
+];
+
+/** Returns the name of a picture format that has a signature. */
+export function pictureBySignature(head: Uint8Array): string | undefined {
+  const text = latin1(head);
+  const found = signatures.find(({ bytes, at = 0 }) => text.startsWith(bytes, at));
+  return found?.name ?? portableMap(text) ?? postScriptDrawing(text);
+}
+
+function portableMap(text: string): string | undefined {
+  const kind = /^P([1-7])\s(?:\s|#[^\n]*\n)*(?:\d+\s+\d+|WIDTH\s)/.exec(text)?.[1];
+  if (kind === undefined) return undefined;
+  if (kind === '7') return 'a portable map (PAM)';
+  return ['a portable pixmap (PPM)', 'a portable bitmap (PBM)', 'a portable greymap (PGM)'][Number(kind) % 3];
+}
+
+function postScriptDrawing(text: string): string | undefined {
+  return /^%!PS-Adobe-\d\.\d EPSF/.test(text) ? 'a PostScript drawing' : undefined;
+}
+
+/**
+ * Returns the name of a picture format without a conclusive signature, if all header fields are plausible. An
+ * uncompressed true-colour TGA starts like a Windows cursor, which is therefore checked first.
+ */
+export function pictureByHeader(head: Uint8Array): string | undefined {
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  return windowsIcon(view) ?? targa(view) ?? pcx(view) ?? sgi(view);
+}
+
+/** ICO and CUR: a directory of pictures, followed by their data. */
+function windowsIcon(view: DataView): string | undefined {
+  if (view.byteLength < 8 || view.getUint16(0) !== 0) return undefined;
+  const kind = view.getUint16(2, true);
+  const count = view.getUint16(4, true);
+  if ((kind !== 1 && kind !== 2) || count === 0) return undefined;
+  if (view.byteLength >= 22) {
+    const isEntry = view.getUint8(9) === 0 && view.getUint32(14, true) > 0;
+    if (!isEntry || view.getUint32(18, true) < 6 + 16 * count) return undefined;
+  }
+  return kind === 1 ? 'a Windows icon' : 'a Windows cursor';
+}
+
+const targaTypes = { withMap: new Set([1, 9]), withoutMap: new Set([2, 3, 10, 11]) };
+const targaDepths = new Set([8, 15, 16, 24, 32]);
+
+/** Truevision TGA 2.0, section "The Image File Header". */
+function targa(view: DataView): string | undefined {
+  if (view.byteLength < 18) return undefined;
+  const hasMap = view.getUint8(1);
+  const type = view.getUint8(2);
+  const alphaBits = view.getUint8(17) & 15;
+  const isMapValid =
+    hasMap === 1
+      ? targaDepths.has(view.getUint8(7)) && view.getUint16(5, true) > 0
+      : hasMap === 0 && view.getUint16(3) === 0 && view.getUint16(5) === 0;
+  const isTypeValid = (hasMap === 1 && targaTypes.withMap.has(type)) || targaTypes.withoutMap.has(type);
+  const hasSize = view.getUint16(12, true) > 0 && view.getUint16(14, true) > 0;
+  const isPixelValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
+  return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA picture' : undefined;
+}
+
+/** ZSoft PCX, technical reference: a header of 128 bytes. */
+function pcx(view: DataView): string | undefined {
+  if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
+  const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
+  const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
+  const corner = (at: number) => view.getUint16(at, true);
+  const isWindowValid = corner(8) >= corner(4) && corner(10) >= corner(6);
+  return isVersionValid && isDepthValid && isWindowValid ? 'a PCX picture' : undefined;
+}
+
+/** Silicon Graphics image file format: magic number, storage, bytes per channel, dimensions. */
+function sgi(view: DataView): string | undefined {
+  if (view.byteLength < 12 || view.getUint16(0) !== 0x01da) return undefined;
+  const isValid = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));
+  return isValid && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI picture' : undefined;
+}
+
+function latin1(head: Uint8Array): string {
+  return Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
+}

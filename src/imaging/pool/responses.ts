@@ -1,0 +1,260 @@
+import { z } from 'zod';
+import { AppError, familyOf } from '../../errors.ts';
+import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
+import type { Logger } from '../../model/logger.ts';
+import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
+import type { Preset } from '../../model/preset.ts';
+import { fitInside } from '../geometry.ts';
+import { checkLimits, maxSide } from '../limits.ts';
+import type { EncodedRendition } from '../renditions/derive-renditions.ts';
+import { planRenditions } from '../renditions/rendition-plan.ts';
+import {
+  type ChildMessage,
+  type EncodedPicture,
+  type FailureMessage,
+  maxErrorLength,
+  reportableCodes,
+  type Task,
+  type TaskResult,
+} from './messages.ts';
+
+/** Thrown for an invalid message from a child, which can no longer be trusted. */
+export class InvalidResponse extends Error {
+  override readonly name = 'InvalidResponse';
+}
+
+/** Returns the maximum payload of the response to a task, in bytes. */
+export function maxPayloadBytes({ kind, request }: Task): number {
+  if (kind !== 'derive') return 0;
+  const { presets, limits } = request;
+  const pixels = presets.map(({ width, height }) => Math.min(width * height, limits.maxPixels));
+  return pixels.reduce((sum, count) => sum + maxJpegBytes(count), 0);
+}
+
+/**
+ * A baseline JPEG encodes a sample in at most 26 bits (a code of 16 bits and a value of 10), so a pixel in 9.75 bytes.
+ * The remainder covers headers and byte stuffing.
+ */
+function maxJpegBytes(pixels: number): number {
+  return pixels * 10 + 65_536;
+}
+
+const side = z.int().min(1).max(maxSide);
+const bytes = z.int().min(1);
+
+const facts = z.strictObject({
+  format: z.enum(pictureFormats),
+  width: side,
+  height: side,
+  frames: z.int().min(1),
+  colorSpace: z.enum(colorSpaces),
+  hasAlpha: z.boolean(),
+  bitDepth: z.int().min(1).max(128),
+}) satisfies z.ZodType<PictureFacts>;
+
+const fingerprint = z.strictObject({
+  version: z.literal(fingerprintVersion),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  quality: z.number().min(0).max(100),
+  aspect: z
+    .number()
+    .min(1 / maxSide)
+    .max(maxSide),
+  // 32 × 32 × 3 bytes in base64.
+  thumbnail: z.string().regex(/^[A-Za-z0-9+/]{4096}$/),
+});
+
+// The numbers are rounded, so the vector may be slightly longer than 1.
+const embedding = z.strictObject({
+  space: z.literal(embeddingSpace),
+  vector: z
+    .array(z.number().min(-1).max(1))
+    .length(embeddingDimension)
+    .refine((vector) => vector.reduce((sum, value) => sum + value * value, 0) < 1.01),
+});
+
+const rendition = z.strictObject({ preset: z.string(), width: side, height: side, bytes });
+const description = { facts, fingerprint, embedding };
+const percent = z.number().min(0).max(100);
+// Rounding may put the similarity of equal pictures slightly above 1.
+const similarity = z.number().min(-1.000_001).max(1.000_001);
+
+/** Schemas of the results. Whether a result matches its request is checked separately. */
+const results = {
+  probe: facts,
+  derive: z.strictObject({ ...description, renditions: z.array(rendition) }),
+  describe: z.strictObject(description),
+  compare: z.strictObject({
+    facts,
+    comparisons: z.array(
+      z.strictObject({
+        name: z.string(),
+        psnr: z.number().min(0).max(100),
+        ssim: similarity,
+        hashDistance: z.int().min(0).max(64),
+        width: side,
+        height: side,
+      }),
+    ),
+  }),
+  tryPresets: z.strictObject({
+    facts,
+    results: z.array(z.strictObject({ ...rendition.shape, quality: similarity })),
+  }),
+  matchRenditions: z.discriminatedUnion('verdict', [
+    z.strictObject({ verdict: z.enum(['same', 'unknown']) }),
+    z.strictObject({
+      verdict: z.literal('different'),
+      preset: z.string(),
+      channel: z.enum(['lightness', 'colour']),
+      left: percent,
+      top: percent,
+    }),
+  ]),
+} as const;
+
+const childMessage = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('ready') }),
+  z.strictObject({ type: z.literal('done'), id: z.int(), result: z.unknown() }),
+  z.strictObject({
+    type: z.literal('failed'),
+    id: z.int(),
+    code: z.enum(reportableCodes),
+    message: z
+      .string()
+      .min(1)
+      .max(maxErrorLength)
+      .regex(/^\P{Cc}*$/u),
+    cause: z.string().optional(),
+  }),
+]);
+
+/** Parses a message from a child. @throws {InvalidResponse} */
+export function readChildMessage(message: unknown): ChildMessage {
+  return parse(childMessage, message, 'a message');
+}
+
+/** Maximum length of a child's stack trace in the log. */
+const maxLoggedCause = 4000;
+
+/** Logs the cause of a reported failure, and returns the error for the caller. */
+export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
+  if (cause !== undefined) {
+    // Broken pictures are routine; any other error is a warning.
+    const level = familyOf(code) === null ? 'warn' : 'info';
+    logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
+  }
+  return new AppError(code, message);
+}
+
+/**
+ * Validates the result of a task against its request: only requested presets, each with the size that follows from the
+ * facts, numbers within their ranges, and exactly the declared number of bytes.
+ * @throws {InvalidResponse}
+ */
+export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
+  if (task.kind !== 'derive') require(payload.length === 0, 'bytes without a rendition');
+  switch (task.kind) {
+    case 'probe':
+      return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
+    case 'derive':
+      return readDerived(task, result, payload);
+    case 'describe': {
+      const described = parse(results.describe, result, 'a description');
+      checkFacts(described.facts, task.request.limits);
+      return described;
+    }
+    case 'compare': {
+      const compared = parse(results.compare, result, 'comparisons');
+      checkFacts(compared.facts, task.request.limits);
+      checkNames(compared.comparisons, task.request.others);
+      return compared;
+    }
+    case 'tryPresets':
+      return readTrials(task, result);
+    case 'matchRenditions':
+      return readMatch(task, result);
+  }
+}
+
+function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buffer): EncodedPicture {
+  const derived = parse(results.derive, result, 'renditions');
+  checkFacts(derived.facts, request.limits);
+  const plan = planRenditions(derived.facts, request.presets);
+  require(plan.length === derived.renditions.length, `${derived.renditions.length} renditions`);
+  let at = 0;
+  const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
+    const declared = derived.renditions[index];
+    const isPlanned =
+      declared?.preset === preset.name && declared.width === size.width && declared.height === size.height;
+    if (!isPlanned) throw new InvalidResponse(`not the expected rendition ${preset.name}`);
+    require(declared.bytes <=
+      maxJpegBytes(size.width * size.height), `a rendition of ${declared.bytes} bytes`);
+    const jpeg = payload.subarray(at, (at += declared.bytes));
+    require(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
+    return { preset, ...size, jpeg };
+  });
+  require(at === payload.length, `${payload.length} bytes for ${at} bytes of renditions`);
+  return { ...derived, renditions };
+}
+
+/** Checks the markers SOI at the start and EOI at the end. The data between them is not verified. */
+function hasJpegMarkers(jpeg: Buffer): boolean {
+  return jpeg.length > 4 && jpeg.readUInt16BE(0) === 0xffd8 && jpeg.readUInt16BE(jpeg.length - 2) === 0xffd9;
+}
+
+function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
+  const tried = parse(results.tryPresets, result, 'trials of presets');
+  checkFacts(tried.facts, request.limits);
+  require(tried.results.length === request.presets.length, `${tried.results.length} trials`);
+  for (const [index, preset] of request.presets.entries())
+    checkTrial(tried.results[index], preset, tried.facts);
+  return tried;
+}
+
+function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
+  const match = parse(results.matchRenditions, result, 'a match of renditions');
+  const isRequested =
+    match.verdict !== 'different' || request.pairs.some(({ preset }) => preset === match.preset);
+  require(isRequested, 'a match of a preset that was not requested');
+  return match;
+}
+
+function checkTrial(
+  trial: z.output<typeof rendition> | undefined,
+  preset: Preset,
+  facts: PictureFacts,
+): void {
+  const { width, height } = fitInside(facts, preset);
+  const isExpected = trial?.preset === preset.name && trial.width === width && trial.height === height;
+  require(isExpected &&
+    trial.bytes <= maxJpegBytes(width * height), `not the expected trial of ${preset.name}`);
+}
+
+function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
+  const hasSameLength = comparisons.length === requested.length;
+  const isExpected = hasSameLength && comparisons.every(({ name }, at) => name === requested[at]?.name);
+  require(isExpected, 'not the requested comparisons');
+}
+
+/** Facts that exceed the limits are invalid: a child checks the limits before it decodes. */
+function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
+  require(limits.allowedFormats.includes(facts.format), `the format ${facts.format}, which is not allowed`);
+  try {
+    checkLimits(facts, limits);
+  } catch (error) {
+    throw new InvalidResponse('facts beyond the limits', { cause: error });
+  }
+  return facts;
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new InvalidResponse(`${what}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength));
+}
+
+function require(isValid: boolean, what: string): asserts isValid {
+  if (!isValid) throw new InvalidResponse(what);
+}

@@ -1,0 +1,120 @@
+import { type CellFrame, type CellMeans, contrastIn, differenceOf, makeMeans, type Plane } from './cells.ts';
+
+/** A block of cells, and how much two pictures differ in it. */
+export interface Block extends CellFrame {
+  /** Difference of the block's means ÷ the difference that re-encoding may cause. Above 1, the pictures differ. */
+  readonly excess: number;
+  readonly channel: 'lightness' | 'colour';
+}
+
+/** How much re-encoding may change a block's mean: `base`, plus `slope` × the contrast in and around the block. */
+interface Allowance {
+  readonly base: number;
+  readonly slope: number;
+}
+
+/**
+ * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large ones a changed
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of them; a changed
+ * digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling change
+ * an edge in proportion to it.
+ */
+const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
+  { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
+  { side: 2, luma: { base: 4.5, slope: 0.05 }, chroma: { base: 7, slope: 0.16 } },
+  { side: 4, luma: { base: 2.6, slope: 0.03 }, chroma: { base: 3.4, slope: 0.08 } },
+  { side: 8, luma: { base: 2.1, slope: 0.015 }, chroma: { base: 2.9, slope: 0.04 } },
+  { side: 16, luma: { base: 1.9, slope: 0.008 }, chroma: { base: 2.6, slope: 0.008 } },
+];
+
+/**
+ * Returns the block in which two pictures of the same size differ most, relative to the difference that re-encoding may
+ * cause. The allowances shrink with the noise: variants of a drawing that were exported in the same way have none, so
+ * even a slight difference is significant.
+ */
+export function worstBlock(a: CellMeans, b: CellMeans): Block {
+  const share = shareOf(noiseOf(a, b));
+  const [luma, blue, red] = [
+    makeMeans(differenceOf(a.luma, b.luma)),
+    makeMeans(differenceOf(a.blue, b.blue)),
+    makeMeans(differenceOf(a.red, b.red)),
+  ];
+  let worst: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
+  for (const scale of scales) {
+    for (const frame of blocksOf(a.luma, scale.side)) {
+      const lightness = Math.abs(luma(frame));
+      const colour = Math.hypot(blue(frame), red(frame));
+      // Contrast only raises the allowance, so most blocks are rejected without computing it.
+      const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
+      if (maxExcess <= worst.excess) continue;
+      const lightnessExcess = lightness / share / allowed(scale.luma, lumaContrast(a, b, frame));
+      const colourExcess = colour / share / allowed(scale.chroma, chromaContrast(a, b, frame));
+      const excess = Math.max(lightnessExcess, colourExcess);
+      const channel = lightnessExcess >= colourExcess ? 'lightness' : 'colour';
+      if (excess > worst.excess) worst = { ...frame, excess, channel };
+    }
+  }
+  return worst;
+}
+
+function allowed({ base, slope }: Allowance, contrast: number): number {
+  return base + slope * contrast;
+}
+
+/**
+ * The contrast of the flatter picture: detail in only one of them is a difference, not contrast that re-encoding blurs.
+ */
+function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
+  return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
+}
+
+function chromaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
+  const of = ({ blue, red }: CellMeans) => Math.hypot(contrastIn(blue, frame), contrastIn(red, frame));
+  return Math.min(of(a), of(b));
+}
+
+/** Yields squares of `side` cells. Adjacent ones overlap by half; the last ones are aligned with the picture's edge. */
+function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame> {
+  const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
+  const step = Math.max(1, side >> 1);
+  for (let row = 0; ; row = Math.min(row + step, rows - size.rows)) {
+    for (let column = 0; ; column = Math.min(column + step, columns - size.columns)) {
+      yield { column, row, ...size };
+      if (column === columns - size.columns) break;
+    }
+    if (row === rows - size.rows) break;
+  }
+}
+
+/** Minimum luma contrast of a cell in which re-encoding leaves noise. */
+const minNoisyContrast = 12;
+
+/**
+ * Returns the upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if
+ * there are none. Not the median: most blocks of a JPEG saved again at the same quality are unchanged.
+ */
+function noiseOf(a: CellMeans, b: CellMeans): number {
+  const { columns, rows } = a.luma;
+  const noise: number[] = [];
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      if (lumaContrast(a, b, { column, row, columns: 1, rows: 1 }) < minNoisyContrast) continue;
+      const cell = row * columns + column;
+      const differenceIn = (channel: keyof CellMeans) =>
+        (a[channel].values[cell] ?? 0) - (b[channel].values[cell] ?? 0);
+      noise.push(
+        Math.max(Math.abs(differenceIn('luma')), Math.hypot(differenceIn('blue'), differenceIn('red'))),
+      );
+    }
+  }
+  return Float32Array.from(noise).sort()[Math.floor(noise.length * 0.75)] ?? 0;
+}
+
+/** Fraction of the allowances for a pair without noise, and the noise at which they apply in full. */
+const minShare = 0.3;
+const fullNoise = 0.875;
+
+/** Returns the fraction of the allowances that applies at this noise. */
+function shareOf(noise: number): number {
+  return Math.min(1, minShare + (1 - minShare) * (noise / fullNoise));
+}

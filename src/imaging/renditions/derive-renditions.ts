@@ -1,0 +1,73 @@
+import type { PictureFacts, PictureLimits } from '../../model/picture.ts';
+import type { Preset } from '../../model/preset.ts';
+import { decodePicture } from '../decoding/decode-picture.ts';
+import { encodeJpeg, type Pixels, resizeTo } from '../decoding/pixels.ts';
+import { fitInside } from '../geometry.ts';
+import { probe } from '../probe.ts';
+import {
+  decodeToDescribe,
+  describePixels,
+  type Description,
+  pixelsToDescribe,
+} from '../recognition/describe-picture.ts';
+import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
+
+/** An encoded rendition in memory. */
+export interface EncodedRendition {
+  readonly preset: Preset;
+  readonly width: number;
+  readonly height: number;
+  readonly jpeg: Buffer;
+}
+
+/** Everything that is derived from a picture. */
+export interface DerivedPixels extends Description {
+  readonly facts: PictureFacts;
+  readonly renditions: readonly EncodedRendition[];
+}
+
+/**
+ * The pipeline, step by step. Decodes the picture once, at the size of the largest rendition, and derives everything
+ * else from those pixels; computes the description while the renditions are being encoded. Decodes again only if all
+ * presets are too small for a description.
+ * @throws AppError of `probe`, and of the family `picture_damaged` if the pixels cannot be decoded.
+ */
+export async function deriveRenditions(
+  bytes: Uint8Array,
+  limits: PictureLimits,
+  presets: readonly Preset[],
+): Promise<DerivedPixels> {
+  const facts = await probe(bytes, limits);
+  const plan = planRenditions(facts, presets);
+  const base = await decodePicture(bytes, facts, plan[0]?.size ?? fitInside(facts, facts));
+  const { pixels, encoded } = await makeRenditions(base, plan);
+  const [renditions, description] = await Promise.all([
+    encoded,
+    pixelsToDescribe([base, ...pixels], facts)
+      .then((large) => large ?? decodeToDescribe(bytes, facts))
+      .then((large) => describePixels(large, facts)),
+  ]);
+  return { facts, renditions, ...description };
+}
+
+/** Resized renditions, and a promise of their encoded bytes. */
+export interface PendingRenditions {
+  /** In the order of the plan. */
+  readonly pixels: readonly Pixels[];
+  readonly encoded: Promise<readonly EncodedRendition[]>;
+}
+
+/** Makes the planned renditions from the decoded base. Encodes each one while the next smaller one is resized. */
+export async function makeRenditions(
+  base: Pixels,
+  plan: readonly PlannedRendition[],
+): Promise<PendingRenditions> {
+  const pixels: Pixels[] = [];
+  const encodings: Promise<EncodedRendition>[] = [];
+  for (const { preset, size, from } of plan) {
+    const resized = await resizeTo(pixels[from] ?? base, size);
+    pixels.push(resized);
+    encodings.push(encodeJpeg(resized, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
+  }
+  return { pixels, encoded: Promise.all(encodings) };
+}

@@ -1,0 +1,61 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { type BrowserContext, chromium } from 'playwright-core';
+import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
+
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** Path of the Chromium to test with: `CHROMIUM_PATH`, or the first one in `PATH`. */
+export const chromiumPath = findChromium();
+
+if (chromiumPath === undefined)
+  process.stdout.write(
+    'SKIPPED: tests in a browser. They need Chromium: apt-get install chromium, or set CHROMIUM_PATH.\n',
+  );
+
+function findChromium(): string | undefined {
+  const configured = process.env['CHROMIUM_PATH'];
+  if (configured) return configured;
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/bin', '/snap/bin'];
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A browser with an empty profile. `close` also removes the profile. */
+export interface Browser {
+  readonly context: BrowserContext;
+  close(): Promise<void>;
+}
+
+/** Starts Chromium without a window. */
+export async function launchChromium(): Promise<Browser> {
+  const profile = await makeFolder();
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: chromiumPath ?? '',
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  return {
+    context,
+    async close() {
+      await context.close();
+      await removeFolder(profile);
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import type { Page } from 'playwright-core';
+
+/** A text with too little contrast. */
+export interface LowContrast {
+  readonly text: string;
+  readonly ratio: number;
+}
+
+/**
+ * Finds visible text with less contrast than WCAG level AA requires. A string, because tests are compiled without the types
+ * of a browser.
+ */
+const findLowContrast = `(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const parsed = new Map();
+  const parse = (color) => {
+    if (parsed.has(color)) return parsed.get(color);
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    parsed.set(color, [r, g, b, a / 255]);
+    return [r, g, b, a / 255];
+  };
+  const over = ([r, g, b, a], below) => [r, g, b].map((c, i) => c * a + below[i] * (1 - a)).concat(1);
+  const luminance = (color) => {
+    const [r, g, b] = color.slice(0, 3).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const backdrop = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
+    const base = parse(matchMedia('(prefers-color-scheme: dark)').matches ? '#121212' : '#fff');
+    return layers.reduceRight((below, layer) => over(layer, below), base);
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.data.trim();
+    const element = walker.currentNode.parentElement;
+    if (text === '' || /^(script|style|option)$/i.test(element.tagName) || !element.checkVisibility({ visibilityProperty: true })) continue;
+    const style = getComputedStyle(element);
+    const below = backdrop(element);
+    const [low, high] = [luminance(below), luminance(over(parse(style.color), below))].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    const size = parseFloat(style.fontSize);
+    const isLarge = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (isLarge ? 3 : 4.5)) found.push({ text: text.slice(0, 60), ratio: Math.round(ratio * 100) / 100 });
+  }
+  return found;
+})()`;
+
+/** Returns the visible texts of a page with too little contrast. */
+export function lowContrastOf(page: Page): Promise<readonly LowContrast[]> {
+  return page.evaluate(findLowContrast);
+}
+
+/** Returns by how many pixels a page is wider than its window. */
+export function overflowOf(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+}
+
+/** Presses Tab until `selector` has the focus. Returns how often; `undefined` after `maximum` times. */
+export async function tabTo(page: Page, selector: string, maximum: number): Promise<number | undefined> {
+  for (let presses = 1; presses <= maximum; presses += 1) {
+    await page.keyboard.press('Tab');
+    if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return presses;
+  }
+  return undefined;
+}

@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { testFolder } from '../../support/inner/folders.ts';
+import { copyTemplate } from '../../support/inner/template-database.ts';
+
+test('keeps its rows when it is opened again', async () => {
+  const directory = join(await testFolder(), 'db');
+  await copyTemplate(directory);
+  const before = await openEmbeddedDatabase(directory);
+  const { id } = await makeTenantQueries(before).ensure('kept');
+  await before.close();
+  const after = await openEmbeddedDatabase(directory);
+  onTestFinished(() => after.close());
+  expect(await makeTenantQueries(after).find('kept')).toEqual({ id, name: 'kept' });
+});
+
+test('sets an incomplete folder aside and creates a new database', async () => {
+  const directory = join(await testFolder(), 'db');
+  await mkdir(directory);
+  await writeFile(join(directory, 'PG_VERSION'), 'half-made');
+  const created = await openEmbeddedDatabase(directory);
+  onTestFinished(() => created.close());
+  expect((await migrate(created)).applied).not.toEqual([]);
+  expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('half-made');
+  expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
+});

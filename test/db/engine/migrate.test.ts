@@ -1,0 +1,130 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { migrate } from '../../../src/db/engine/migrate.ts';
+import { makePurgeQueries } from '../../../src/db/purge/purging.ts';
+import { openEmptyDatabase, rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+
+const database = await useDatabase();
+
+test('applies nothing the second time', async () => {
+  const { version, applied } = await migrate(database);
+  expect(applied).toEqual([]);
+  expect(version).toBeGreaterThanOrEqual(1);
+  const recorded = await rowsOf<{ version: number }>(database, 'SELECT version FROM schema_migrations');
+  expect(recorded.map((row) => row.version)).toContain(version);
+});
+
+test('refuses a database that is newer than the program, and leaves it unchanged', async () => {
+  await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
+  onTestFinished(() => database.runScript('DELETE FROM schema_migrations WHERE version = 9999'));
+  await expect(migrate(database)).rejects.toThrow(/has schema version 9999; .* Install a newer Vitrine/);
+});
+
+test('leaves nothing of a migration that fails half-way', async () => {
+  const script = 'BEGIN; CREATE TABLE half_made (id int); SELECT 1 / 0; COMMIT;';
+  await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
+  await database.runScript('ROLLBACK');
+  expect(await rowOf(database, "SELECT to_regclass('half_made') AS made")).toEqual({ made: null });
+});
+
+test('merges references that spell one name in two ways, and counts them again', async () => {
+  const old = await openMigratedTo(7);
+  await old.runScript(String.raw`
+    INSERT INTO tenants (name) VALUES ('shop');
+    INSERT INTO images (uuid, tenant_id, status, original_filename) SELECT gen_random_uuid(), 1, 'completed', name
+    FROM unnest(ARRAY[U&'photo\202Egpj.exe', 'plain.jpg', U&'\202E']) name;
+    INSERT INTO image_references (image_id, reference, created_at) VALUES
+      (1, U&'Ku\0308che', '2026-01-01'), (1, U&'K\00FCche', '2026-01-02'), (1, 'Tisch', '2026-01-03'),
+      (2, U&'Ku\0308che', '2026-01-04'), (2, U&'A\030A', '2026-01-05'), (2, U&'\212B', '2026-01-06'), (2, U&'\00C5', '2026-01-07'),
+      (3, 'Tisch', '2026-01-08');
+    UPDATE images SET in_use_count = (SELECT count(*) FROM image_references WHERE image_id = images.id)`);
+  await migrate(old);
+  const references = await rowsOf<{ image: number; reference: string; day: string }>(
+    old,
+    "SELECT image_id AS image, reference, to_char(created_at, 'DD') AS day FROM image_references ORDER BY id",
+  );
+  expect(references.map(({ image, reference, day }) => [image, reference, day])).toEqual([
+    [1, 'Küche', '01'],
+    [1, 'Tisch', '03'],
+    [2, 'Küche', '04'],
+    [2, 'Å', '05'],
+    [3, 'Tisch', '08'],
+  ]);
+  const images = await rowsOf<{ count: number; name: string }>(
+    old,
+    'SELECT in_use_count AS count, original_filename AS name FROM images ORDER BY id',
+  );
+  expect(images).toEqual([
+    { count: 2, name: 'photogpj.exe' },
+    { count: 2, name: 'plain.jpg' },
+    { count: 1, name: 'unnamed' },
+  ]);
+});
+
+/** Migrates a database only up to an older version. */
+test('derives pictures again that older versions may have decoded incorrectly', async () => {
+  const old = await openMigratedTo(9);
+  await old.runScript(`
+    INSERT INTO tenants (name) VALUES ('shop');
+    INSERT INTO images (uuid, tenant_id, status, original_filename, original_key, content_hash, format, bit_depth, damaged_at)
+    SELECT gen_random_uuid(), 1, status, 'x', CASE WHEN status <> 'pending' THEN format END, md5(format || bits || status) || md5(''),
+      format, bits, damaged
+    FROM (VALUES ('jpeg', 8, 'completed', NULL), ('png', 16, 'completed', NULL), ('tiff', 8, 'completed', NULL),
+      ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
+      ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
+  await migrate(old);
+  const due = await rowsOf<{ format: string }>(
+    old,
+    "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
+  );
+  expect(due.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
+});
+
+async function openMigratedTo(version: number) {
+  const folder = new URL('../../../src/db/migrations/', import.meta.url);
+  const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
+  const old = await openEmptyDatabase();
+  await old.runScript(
+    'CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())',
+  );
+  for (const name of names) {
+    await old.runScript(await readFile(new URL(name, folder), 'utf8'));
+    await old.runScript(
+      `INSERT INTO schema_migrations (version, name) VALUES (${Number(name.slice(0, 4))}, '${name}')`,
+    );
+  }
+  return old;
+}
+
+test('counts the rows of a database that is older than the counters', async () => {
+  const old = await openEmptyDatabase();
+  const first = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
+  await old.runScript(await readFile(first, 'utf8'));
+  await old.runScript(`
+    CREATE TABLE schema_migrations (version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+    INSERT INTO schema_migrations (version, name) VALUES (1, '0001-core.sql');
+    INSERT INTO tenants (name) VALUES ('shop'), ('empty');
+    INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes, deleted_at)
+    SELECT gen_random_uuid(), 1, CASE WHEN n = 4 THEN 'failed' ELSE 'completed' END, encode(sha256(n::text::bytea), 'hex'),
+      'originals/' || n, 1000 + n, CASE WHEN n = 5 THEN now() END FROM generate_series(1, 5) n;
+    INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
+    SELECT id, preset, 'r', id || preset, content_hash, 10 * id, 1, 1, 85, 'jpeg'
+    FROM images, unnest(ARRAY['thumb', 'card']) preset WHERE status = 'completed'`);
+  await migrate(old);
+  const counted = await countedUsage(old);
+  expect(counted).toEqual(await recountedUsage(old));
+  expect(counted[1]).toMatchObject({
+    tenant: 'shop',
+    images: 4,
+    renditions: 6,
+    originalBytes: 4010,
+    renditionBytes: 120,
+  });
+  const purging = makePurgeQueries(old);
+  expect(await purging.deletedFigures(null, 0)).toMatchObject({
+    images: 1,
+    renditionsToDelete: 2,
+    bytes: 1105,
+  });
+});

@@ -1,0 +1,150 @@
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { hashOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const shop = await makeTenantQueries(database).ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { add, upload, hide, restore, purge, image, references } = catalog;
+const stranger = { ...openPrincipal, tenantId: 999_999 };
+
+/** Imports an image with the content of another one. */
+async function addCopy(content: string, url = content): Promise<number> {
+  const job = await catalog.beginImport(`https://example.com/${url}`);
+  await catalog.shareKnown(job, content);
+  return job.imageId;
+}
+
+const firstOf = async (id: number) => (await image(id))?.duplicateOf;
+
+test('refuses to delete an image in use, and lists its references', async () => {
+  const id = await add('vase');
+  for (const reference of ['page 2', 'cart', 'page 1']) await references.add(id, reference);
+  expect(await hide(id)).toMatchObject({
+    outcome: 'in-use',
+    image: { id, inUseCount: 3 },
+    references: ['cart', 'page 1', 'page 2'],
+  });
+  expect(await image(id)).toMatchObject({ id, inUseCount: 3 });
+});
+
+test('lists at most a hundred references', async () => {
+  const id = await add('vase');
+  await database.runScript(`
+    INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;
+    UPDATE images SET in_use_count = 101 WHERE id = ${id}`);
+  const answer = await hide(id);
+  expect(answer.outcome === 'in-use' && answer.references).toHaveLength(100);
+});
+
+test('deletes an image in use by force, and keeps its references for a restoration', async () => {
+  const id = await add('vase');
+  await references.add(id, 'page');
+  expect(await hide(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
+  expect(await image(id)).toBeUndefined();
+  expect(await references.add(id, 'another page')).toBeUndefined();
+  expect(await references.remove(id, 'page')).toBeUndefined();
+  await restore(id);
+  expect(await hide(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
+});
+
+test('deletes an image without force once its last reference was removed', async () => {
+  const id = await add('vase');
+  await references.add(id, 'page');
+  await references.remove(id, 'page');
+  expect(await hide(id)).toMatchObject({ outcome: 'deleted' });
+});
+
+test('restores an image with its renditions', async () => {
+  const id = await add('vase');
+  const before = await image(id);
+  await hide(id);
+  expect(await restore(id)).toBe(true);
+  const { updatedAt: _then, ...was } = before!;
+  expect(await image(id)).toMatchObject(was);
+});
+
+test('leaves an image that is not deleted unchanged when it is restored', async () => {
+  const id = await add('vase');
+  const before = await image(id);
+  expect(await restore(id)).toBe(true);
+  expect(await image(id)).toEqual(before);
+});
+
+test('restores no image that was purged, never existed or belongs to another tenant', async () => {
+  const deletedId = await add('vase');
+  await hide(deletedId);
+  await purge(deletedId);
+  expect(await restore(deletedId)).toBe(false);
+  expect(await restore(424_242)).toBe(false);
+  const foreign = await add('lamp');
+  await hide(foreign);
+  expect(await catalog.deletion.restore(stranger, { id: foreign })).toBe(false);
+  expect(await image(foreign)).toBeUndefined();
+});
+
+test('restores an image as a duplicate if its content was uploaded again', async () => {
+  const old = await add('vase');
+  await hide(old);
+  const { imageId } = await upload('vase');
+  expect(await restore(old)).toBe(true);
+  expect(await image(old)).toMatchObject({ duplicateOf: imageId, status: 'completed' });
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
+});
+
+test('makes the image that is restored first the first image of its content', async () => {
+  const one = await add('vase');
+  await hide(one);
+  const two = await add('vase');
+  await hide(two);
+  await restore(two);
+  await restore(one);
+  expect([await firstOf(two), await firstOf(one)]).toEqual([null, two]);
+});
+
+test('makes the oldest duplicate the first image when the first image is deleted', async () => {
+  const first = await add('vase');
+  const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
+  const [oldest, second, third] = copies as [number, number, number];
+  await hide(first);
+  expect(await Promise.all(copies.map(firstOf))).toEqual([null, oldest, oldest]);
+  await hide(oldest);
+  expect([await firstOf(second), await firstOf(third)]).toEqual([null, second]);
+  await restore(first);
+  expect(await firstOf(first)).toBe(second);
+  await restore(oldest);
+  expect(await firstOf(oldest)).toBe(second);
+});
+
+test('leaves the first image unchanged when a duplicate is deleted, and passes nothing to deleted duplicates', async () => {
+  const first = await add('vase');
+  const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
+  await hide(deletedId);
+  expect([await firstOf(first), await firstOf(kept)]).toEqual([null, first]);
+  await hide(first);
+  expect(await firstOf(kept)).toBeNull();
+  await restore(deletedId);
+  expect(await firstOf(deletedId)).toBe(kept);
+});
+
+test('finds the duplicate that became the first image by its content', async () => {
+  const first = await add('vase');
+  const copy = await addCopy('vase');
+  await hide(first);
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
+  await expect(upload('vase')).rejects.toThrow('vase is known');
+});
+
+test('never leaves two first images of one content after twenty concurrent deletions and restorations', async () => {
+  const ids = [await add('vase')];
+  for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
+  const acts = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? hide : restore)(ids[n % 4]!));
+  await expect(Promise.all(acts)).resolves.toHaveLength(20);
+  const found = await Promise.all(ids.map(image));
+  const notDeleted = found.filter((each) => each !== undefined);
+  expect(notDeleted.length).toBeGreaterThan(0);
+  expect(notDeleted.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
+});

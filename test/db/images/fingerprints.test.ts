@@ -1,0 +1,116 @@
+import * as fc from 'fast-check';
+import { beforeEach, expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { embeddingSpace, fingerprintVersion, hashDistance } from '../../../src/model/fingerprint.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const other = await tenants.ensure('other');
+const catalog = makeCatalog(database, shop.id);
+const { fingerprints, embeddings, jobs } = catalog;
+const vase = derivedFactsOf('vase').fingerprint;
+let id: number;
+
+beforeEach(async () => {
+  id = await catalog.add('vase');
+});
+
+/** Returns the hash with these bits flipped. */
+function turned(hash: string, bits: readonly number[]): string {
+  const bytes = Buffer.from(hash, 'hex');
+  for (const bit of bits) bytes[bit >> 3]! ^= 0x80 >> (bit & 7);
+  return bytes.toString('hex');
+}
+
+const neighbours = async (hash: string, maxBits: number, except = '', tenantId = shop.id) =>
+  (await fingerprints.neighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, except)).map(
+    (found) => found.id,
+  );
+
+test('returns a neighbour with its recorded fingerprint and its renditions', async () => {
+  const [found] = await fingerprints.neighbours(shop.id, vase, 0, '');
+  expect(found).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
+  expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
+});
+
+test('finds a neighbour whichever 15 bits differ, and none that differs in more bits than allowed', async () => {
+  const bits = fc.uniqueArray(fc.nat(255), { minLength: 0, maxLength: 15 });
+  await fc.assert(
+    fc.asyncProperty(bits, async (changed) => {
+      const hash = turned(vase.hash, changed);
+      expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(changed.length / 4));
+      expect(await neighbours(hash, changed.length)).toEqual([id]);
+      if (changed.length > 0) expect(await neighbours(hash, changed.length - 1)).toEqual([]);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('lists neighbours nearest first, without the content itself', async () => {
+  const added = new Map<number, number>();
+  for (const distance of [9, 3, 6]) {
+    const content = `copy ${distance}`;
+    const job = await catalog.upload(content);
+    const hash = turned(
+      vase.hash,
+      Array.from({ length: distance }, (_, n) => n * 20),
+    );
+    await jobs.complete(job, [], derivedFactsOf(content, { fingerprint: { ...vase, hash } }));
+    added.set(distance, job.imageId);
+  }
+  const [near, middle, far] = [added.get(3), added.get(6), added.get(9)];
+  expect(await neighbours(vase.hash, 20)).toEqual([id, near, middle, far]);
+  expect(await neighbours(vase.hash, 20, hashOf('vase'))).toEqual([near, middle, far]);
+  expect(await neighbours(vase.hash, 6, hashOf('vase'))).toEqual([near, middle]);
+});
+
+test('lists no neighbours of another tenant or version, and no deleted images or duplicates', async () => {
+  expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
+  const older = { ...vase, version: fingerprintVersion + 1 };
+  expect(await fingerprints.neighbours(shop.id, older, 20, '')).toEqual([]);
+  const job = await catalog.beginImport('https://example.com/vase');
+  await catalog.shareKnown(job, 'vase');
+  expect(await neighbours(vase.hash, 20)).toEqual([id]);
+  await catalog.hide(id);
+  expect(await neighbours(vase.hash, 20)).toEqual([job.imageId]);
+  await catalog.hide(job.imageId);
+  expect(await neighbours(vase.hash, 20)).toEqual([]);
+});
+
+test('shows a pair once on each of its images, and not if the other one is deleted', async () => {
+  const job = await catalog.upload('lamp');
+  const { uuid } = (await catalog.image(id))!;
+  const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
+  const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
+  await jobs.complete(job, [], facts);
+  await catalog.jobs.requeue(id, 50);
+  const [again] = await catalog.jobs.claimDue('derive', 1, 60);
+  const lamp = (await catalog.image(job.imageId))!;
+  const back = { ...match, id: lamp.id, uuid: lamp.uuid };
+  await jobs.complete(again!, [], derivedFactsOf('vase', { nearDuplicates: [back] }));
+  expect((await catalog.image(id))?.nearDuplicates).toEqual([back]);
+  expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
+  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
+  await catalog.hide(lamp.id);
+  expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
+});
+
+test('finds nothing similar to a zero vector, and no error', async () => {
+  const job = await catalog.upload('blank');
+  const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
+  await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
+  const options = { limit: 10, threshold: 0.01 };
+  const like = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
+  expect(like).toEqual({ found: [], searched: 1 });
+  const blank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
+  expect(blank).toEqual({ found: [], searched: 1 });
+  const same = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
+  const found = await embeddings.similarToPicture(shop.id, same, '', options);
+  expect(found.found).toMatchObject([{ id }]);
+  expect(found.found[0]?.score).toBeCloseTo(1, 3);
+  expect(await embeddings.count(embeddingSpace)).toBe(2);
+});

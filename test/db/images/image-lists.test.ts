@@ -1,0 +1,102 @@
+import { beforeAll, expect, test } from 'vitest';
+import { type ImageFilter, makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { jobStates } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+
+const database = await openDatabase();
+const images = makeImageQueries(database);
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const other = await tenants.ensure('other');
+const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
+const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
+
+/** 300 images of two tenants in all states, some of them deleted, one per hour. */
+beforeAll(async () => {
+  await database.runScript(`
+    INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)
+    SELECT gen_random_uuid(), CASE WHEN n % 3 = 0 THEN ${other.id} ELSE ${shop.id} END,
+      CASE n % 7 WHEN 0 THEN 'pending' WHEN 1 THEN 'processing' WHEN 2 THEN 'failed' ELSE 'completed' END,
+      '2026-01-01T00:00:00Z'::timestamptz + n * interval '1 hour', CASE WHEN n % 11 = 0 THEN now() END
+    FROM generate_series(1, 300) AS n`);
+});
+
+const ranges = [
+  {},
+  { createdAfter: day(3) },
+  { createdBefore: day(9) },
+  { createdAfter: day(3), createdBefore: day(9) },
+];
+const filters: ImageFilter[] = [undefined, 'shop', 'other', 'nobody'].flatMap((tenant) =>
+  [undefined, ...jobStates].flatMap((status) => ranges.map((range) => ({ tenant, status, ...range }))),
+);
+
+/** Ids of the images that match a filter, by a plain scan of the table. */
+async function recount(filter: ImageFilter, principal: Principal): Promise<number[]> {
+  const { tenant, status, createdAfter, createdBefore } = filter;
+  const rows = await rowsOf<{ id: number }>(
+    database,
+    `SELECT i.id FROM images i JOIN tenants t ON t.id = i.tenant_id WHERE i.deleted_at IS NULL
+      AND (${tenant === undefined} OR t.name = '${tenant}') AND (${status === undefined} OR i.status = '${status}')
+      AND (${principal.tenantId === null} OR i.tenant_id = ${principal.tenantId ?? 0})
+      AND i.created_at >= '${(createdAfter ?? day(-1)).toISOString()}'
+      AND i.created_at < '${(createdBefore ?? day(999)).toISOString()}' ORDER BY i.id DESC`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+test.each([
+  ['everybody', openPrincipal],
+  ['one tenant', ofShop],
+] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
+  expect(filters).toHaveLength(80);
+  for (const filter of filters) {
+    const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
+    const expected = await recount(filter, principal);
+    const name = JSON.stringify(filter);
+    expect(
+      items.map(({ id }) => id),
+      name,
+    ).toEqual(expected);
+    expect(total, name).toBe(expected.length);
+  }
+});
+
+test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
+  'returns the same pages by cursor as by offset: %o',
+  async (filter) => {
+    const whole = await recount(filter, openPrincipal);
+    const seen: number[] = [];
+    let after: number | undefined;
+    do {
+      const page = await images.list(openPrincipal, filter, { limit: 17, offset: 0, after });
+      expect(page).toEqual(await images.list(openPrincipal, filter, { limit: 17, offset: seen.length }));
+      expect(page.total).toBe(whole.length);
+      seen.push(...page.items.map(({ id }) => id));
+      after = page.next;
+    } while (after !== undefined);
+    expect(seen).toEqual(whole);
+  },
+);
+
+test('returns no cursor after the last image, even if the page is full', async () => {
+  const { total } = await rowOf<{ total: number }>(
+    database,
+    'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
+  );
+  const fits = await images.list(openPrincipal, {}, { limit: total, offset: 0 });
+  expect({ next: fits.next, length: fits.items.length }).toEqual({ next: undefined, length: total });
+  const oneMore = await images.list(openPrincipal, {}, { limit: total - 1, offset: 0 });
+  expect(oneMore.next).toBe(oneMore.items.at(-1)?.id);
+});
+
+test('returns the same page by cursor after newer images were added', async () => {
+  const first = await images.list(openPrincipal, {}, { limit: 10, offset: 0 });
+  const before = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  await database.runScript(`
+    INSERT INTO images (uuid, tenant_id, status) VALUES (gen_random_uuid(), ${shop.id}, 'pending')`);
+  const { items } = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  expect(items).toEqual(before.items);
+});

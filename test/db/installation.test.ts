@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { makeInstallationQueries } from '../../src/db/installation.ts';
+import { useDatabase } from '../support/inner/database.ts';
+
+const database = await useDatabase();
+const installation = makeInstallationQueries(database);
+
+test('lets one of many concurrent processes begin a pass', async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 10 }, () => installation.beginPass('orphans', 3600)),
+  );
+  expect(answers.filter(Boolean)).toHaveLength(1);
+});
+
+test('begins a pass again after its interval, independently of other passes', async () => {
+  expect(await installation.beginPass('daily', 3600)).toBe(true);
+  expect(await installation.beginPass('daily', 3600)).toBe(false);
+  expect(await installation.beginPass('another', 3600)).toBe(true);
+  await database.runScript("UPDATE sweep_passes SET begun_at = now() - interval '55 minutes'");
+  expect(await installation.beginPass('daily', 3600)).toBe(true);
+});

@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { derivedFactsOf, hashOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { beginImport, attach, add, finish, hide } = catalog;
+const begin = () => beginImport('https://example.com/vase.jpg');
+const images = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
+
+test('records the content of an import, which its next attempt finds', async () => {
+  const job = await begin();
+  expect(await attach(job, 'vase')).toBe(true);
+  expect(await catalog.image(job.imageId)).toMatchObject({
+    contentHash: hashOf('vase'),
+    originalKey: uploadOf(shop.id, 'vase').originalKey,
+    originalBytes: 1000,
+    filename: 'vase.jpg',
+    width: 300,
+    format: 'jpeg',
+    duplicateOf: null,
+    status: 'processing',
+  });
+  await catalog.jobs.handBack([job]);
+  const [again] = await catalog.jobs.claimDue('import', 1, 60);
+  expect(again?.original).toEqual({
+    key: uploadOf(shop.id, 'vase').originalKey,
+    contentHash: hashOf('vase'),
+  });
+});
+
+test('records an image with known content as a duplicate', async () => {
+  const first = await add('vase');
+  const job = await begin();
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
+  await finish(job, 'vase');
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
+});
+
+test('makes no duplicate of a deleted image or of another tenant’s image', async () => {
+  await hide(await add('vase'));
+  await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
+  const job = await begin();
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
+});
+
+test('makes no duplicate when the same content is attached again', async () => {
+  const job = await begin();
+  await attach(job, 'vase');
+  await attach(job, 'vase');
+  expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
+});
+
+test('makes one first image and nine duplicates of ten concurrent imports with the same content', async () => {
+  const jobs = [];
+  for (let i = 0; i < 10; i++) jobs.push(await begin());
+  await Promise.all(jobs.map((job) => attach(job, 'vase')));
+  const found = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
+  const [first, ...more] = found.filter((image) => image?.duplicateOf === null);
+  expect(more).toEqual([]);
+  expect(found.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
+});
+
+test('attaches and shares nothing after the lease was lost', async () => {
+  await add('lamp');
+  const staleJob = await begin();
+  await catalog.jobs.takeOverLostLeases(10, true);
+  const [successor] = await catalog.jobs.claimDue('import', 1, 60);
+  const before = await images();
+  expect(await attach(staleJob, 'vase')).toBe(false);
+  expect(await catalog.shareKnown(staleJob, 'lamp')).toBeUndefined();
+  expect(await images()).toEqual(before);
+  expect(await attach(successor!, 'vase')).toBe(true);
+});
+
+test('shares known content with all its facts and renditions', async () => {
+  const first = await add('vase');
+  const job = await begin();
+  const shared = await catalog.shareKnown(job, 'vase');
+  const { renditions } = (await catalog.image(first))!;
+  expect(shared).toMatchObject({
+    id: job.imageId,
+    status: 'completed',
+    duplicateOf: first,
+    contentHash: hashOf('vase'),
+    width: 300,
+    filename: 'vase.jpg',
+    url: 'https://example.com/vase.jpg',
+    renditionsReusedFrom: null,
+  });
+  expect(typeof shared === 'object' && shared.renditions.map(({ storageKey }) => storageKey)).toEqual(
+    renditions.map(({ storageKey }) => storageKey),
+  );
+});
+
+test('shares no content whose first image is deleted, damaged or unfinished', async () => {
+  const spoil = {
+    gone: hide,
+    damaged: (id: number) => catalog.images.markDamaged(id),
+    undone: (id: number) => database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
+  };
+  for (const [content, change] of Object.entries(spoil)) {
+    await change(await add(content));
+    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-unavailable');
+  }
+});
+
+test('shares no renditions of a donor that was deleted or uses other files than those compared', async () => {
+  const donor = await add('vase');
+  const { jobs } = catalog;
+  const job = await catalog.upload('jugs');
+  const donorRenditions = (await catalog.image(donor))!.renditions;
+  for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
+    const compared = donorRenditions.map((rendition, place) =>
+      place === 0 ? { ...rendition, ...change } : rendition,
+    );
+    expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
+      'donor-unavailable',
+    );
+  }
+  await hide(donor);
+  expect(await jobs.completeSharing(job, donor, donorRenditions, derivedFactsOf('jugs'))).toBe(
+    'donor-unavailable',
+  );
+  expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
+});
+
+test('shares only the presets that were compared', async () => {
+  const donor = await add('pots');
+  const [first] = (await catalog.image(donor))!.renditions;
+  const job = await catalog.upload('pans');
+  const shared = await catalog.jobs.completeSharing(job, donor, [first!], derivedFactsOf('pans'));
+  expect(shared).toMatchObject({ renditionsReusedFrom: donor, renditions: [{ preset: first!.preset }] });
+});

@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const record = (content: string, priority = 50) => recordPending(database, shop.id, content, { priority });
+
+const order = async (count: number, kind: 'derive' | 'import' = 'derive') => {
+  const ids: number[] = [];
+  for (let i = 0; i < count; i++) ids.push(...(await jobs.claimDue(kind, 1, 60)).map(({ id }) => id));
+  return ids;
+};
+
+test('claims urgent jobs first, then older ones', async () => {
+  const batch = await record('batch', 100);
+  const single = await record('single', 50);
+  const inline = await record('inline', 10);
+  const later = await record('later', 50);
+  expect(await order(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
+});
+
+test('alternates between tenants: a long queue of one does not delay the others', async () => {
+  const [mall, kiosk] = [await tenants.ensure('mall'), await tenants.ensure('kiosk')];
+  const of = (tenantId: number, content: string) =>
+    recordPending(database, tenantId, content, { priority: 50 });
+  const shops: number[] = [];
+  for (let i = 0; i < 20; i++) shops.push((await of(shop.id, `long ${i}`)).jobId);
+  expect(await order(3)).toEqual(shops.slice(0, 3));
+  const malls = [(await of(mall.id, 'first')).jobId, (await of(mall.id, 'second')).jobId];
+  const kiosks = [(await of(kiosk.id, 'only')).jobId];
+  expect(await order(7)).toEqual([shops[3], malls[0], kiosks[0], shops[4], malls[1], shops[5], shops[6]]);
+});
+
+test('does not let new jobs overtake a waiting tenant repeatedly', async () => {
+  const mall = await tenants.ensure('mall');
+  for (let i = 0; i < 5; i++) await record(`patient ${i}`);
+  let overtaken = 0;
+  for (let i = 0; i < 5; i++) {
+    await recordPending(database, mall.id, `newcomer ${i}`, { priority: 50 });
+    const [job] = await jobs.claimDue('derive', 1, 60);
+    if (job?.tenantId === mall.id) overtaken++;
+  }
+  expect(overtaken).toBeLessThanOrEqual(3);
+});
+
+test('queues a job that an operator retries at the end', async () => {
+  const { jobId } = await record('failed once');
+  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  const others = [await record('other 1'), await record('other 2')];
+  await makeJobQueries(database).retry(openPrincipal, jobId);
+  expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
+});
+
+test('claims no more than its limit, the most urgent ones', async () => {
+  for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
+  const urgent = await record('urgent', 10);
+  const claimed = await jobs.claimDue('derive', 3, 60);
+  expect(claimed).toHaveLength(3);
+  expect(claimed[0]?.id).toBe(urgent.jobId);
+  expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(3);
+});
+
+test('does not claim a job before it is due', async () => {
+  const { jobId } = await record('later');
+  await database.runScript(`UPDATE jobs SET run_at = now() + interval '1 hour' WHERE id = ${jobId}`);
+  expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
+});
+
+test('returns what the holder needs, and sets the image to processing', async () => {
+  const { jobId, imageId } = await record('facts');
+  expect(await claimOne(database)).toEqual({
+    id: jobId,
+    kind: 'derive',
+    imageId,
+    tenantId: shop.id,
+    original: { key: expect.stringContaining(hashOf('facts')) as string, contentHash: hashOf('facts') },
+    sourceUrl: null,
+    isFirstRun: true,
+    leaseToken: 1,
+    priority: 50,
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 0,
+  });
+  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  expect(image?.status).toBe('processing');
+});
+
+test('never gives the same job to two concurrent claims', async () => {
+  for (let i = 0; i < 30; i++) await record(`crowd ${i}`);
+  const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue('derive', 2, 60)));
+  const ids = claims.flat().map(({ id }) => id);
+  expect(ids).toHaveLength(30);
+  expect(new Set(ids).size).toBe(30);
+});
+
+test('grants a lease of the given length by the database’s clock, and renews it', async () => {
+  await record('lease');
+  const job = await claimOne(database, 60);
+  const left = () =>
+    rowOf<{ seconds: number }>(
+      database,
+      `SELECT extract(epoch FROM lease_until - now())::float8 AS seconds FROM jobs WHERE id = ${job.id}`,
+    );
+  expect((await left()).seconds).toBeCloseTo(60, -1);
+  expect(await jobs.renewLeases([job], 500)).toEqual(new Set([job]));
+  expect((await left()).seconds).toBeGreaterThan(400);
+});
+
+test('does not renew a lost lease', async () => {
+  await record('kept');
+  const kept = await claimOne(database);
+  await record('lost');
+  const lost = await claimOne(database);
+  await jobs.handBack([lost]);
+  expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
+  const successor = await claimOne(database);
+  expect(successor.id).toBe(lost.id);
+  expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
+});
+
+test('makes a job that is handed back due at once, without spending a retry', async () => {
+  const { imageId } = await record('back');
+  const job = await claimOne(database);
+  await jobs.handBack([job]);
+  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  expect(image?.status).toBe('pending');
+  expect(await makeJobReportQueries(database).find(openPrincipal, job.id)).toMatchObject({
+    state: 'pending',
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 0,
+    history: [],
+  });
+  expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: 2 });
+});
+
+test('accepts an empty list to hand back', async () => {
+  await expect(jobs.handBack([])).resolves.toBeUndefined();
+});

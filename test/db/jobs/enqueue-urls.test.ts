@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { UrlLine } from '../../../src/db/jobs/enqueue-urls.ts';
+import { type DuplicateHandling, duplicateHandlings } from '../../../src/model/duplicates.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const other = await tenants.ensure('other');
+const catalog = makeCatalog(database, shop.id);
+const { jobs, beginImport, finish, attach } = catalog;
+
+const line = (url: string, reference?: string, tenantId = shop.id): UrlLine => ({
+  tenantId,
+  url,
+  urlHash: hashOf(url),
+  reference,
+});
+const record = (lines: readonly UrlLine[], handling: DuplicateHandling = 'reuse-completed') =>
+  jobs.enqueueUrls(lines, handling, 50);
+const counts = () =>
+  rowOf<{ images: number; jobs: number }>(
+    database,
+    'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+  );
+const vase = 'https://example.com/vase.jpg';
+
+/** Brings an image of the URL into a state. */
+const inState = {
+  async pending() {
+    return (await record([line(vase)]))[0]!.imageId;
+  },
+  processing: async () => (await beginImport(vase)).imageId,
+  async completed() {
+    const job = await beginImport(vase);
+    await attach(job, 'vase');
+    return finish(job, 'vase');
+  },
+  async failed() {
+    const job = await beginImport(vase);
+    await catalog.fail(job);
+    return job.imageId;
+  },
+  async deleted() {
+    const id = await inState.completed();
+    await catalog.hide(id);
+    return id;
+  },
+};
+
+test('records a new URL as an image without content and a pending import', async () => {
+  const [recorded] = await record([line(vase)]);
+  expect(recorded?.outcome).toBe('new');
+  expect(await catalog.image(recorded!.imageId)).toMatchObject({
+    status: 'pending',
+    url: vase,
+    contentHash: null,
+    originalKey: null,
+    originalBytes: null,
+  });
+  const [job] = await catalog.jobs.claimDue('import', 9, 60);
+  expect(job).toMatchObject({ imageId: recorded?.imageId, sourceUrl: vase, original: null });
+  expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
+});
+
+const policies: Record<DuplicateHandling, Record<keyof typeof inState, string>> = {
+  'reuse-completed': {
+    pending: 'active',
+    processing: 'active',
+    completed: 'known',
+    failed: 'new',
+    deleted: 'new',
+  },
+  'reject-active': {
+    pending: 'refused',
+    processing: 'refused',
+    completed: 'new',
+    failed: 'new',
+    deleted: 'new',
+  },
+  'allow-retry': { pending: 'new', processing: 'new', completed: 'new', failed: 'new', deleted: 'new' },
+};
+
+describe.each(duplicateHandlings)('under %s', (handling) => {
+  test.each(Object.entries(policies[handling]))(
+    'returns for a URL whose image is %s: %s',
+    async (state, outcome) => {
+      const before = await inState[state as keyof typeof inState]();
+      const [recorded] = await record([line(vase)], handling);
+      expect(recorded?.outcome).toBe(outcome);
+      expect(recorded?.imageId === before).toBe(outcome !== 'new');
+      expect(await counts()).toMatchObject({ images: outcome === 'new' ? 2 : 1 });
+    },
+  );
+});
+
+test('decides by the latest import of a URL', async () => {
+  await inState.completed();
+  const [second] = await record([line(vase)], 'allow-retry');
+  expect(await record([line(vase)])).toEqual([
+    { outcome: 'active', imageId: second?.imageId, job: undefined },
+  ]);
+});
+
+test('imports a URL once that occurs twice, and queues jobs in the order of the lines', async () => {
+  const recorded = await record([line(vase), line('https://example.com/b'), line(vase)]);
+  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
+  expect(recorded[2]?.imageId).toBe(recorded[0]?.imageId);
+  expect(recorded[1]!.imageId).toBeGreaterThan(recorded[0]!.imageId);
+  expect(await counts()).toEqual({ images: 2, jobs: 2 });
+});
+
+test('refuses the second line with a URL under reject-active, and imports it under allow-retry', async () => {
+  const rejected = await record([line(vase), line(vase)], 'reject-active');
+  expect(rejected).toEqual([
+    { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
+    { outcome: 'refused', imageId: rejected[0]?.imageId },
+  ]);
+  const retried = await record([line(vase), line(vase)], 'allow-retry');
+  expect(retried.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+  expect(new Set(retried.map(({ imageId }) => imageId)).size).toBe(2);
+});
+
+test('makes two images of the same URL of two tenants, also in one import', async () => {
+  const recorded = await record([line(vase), line(vase, undefined, other.id)]);
+  expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
+  expect(await record([line(vase, undefined, other.id)])).toEqual([
+    { outcome: 'active', imageId: recorded[1]?.imageId },
+  ]);
+});
+
+test('makes one image and one job of forty concurrent imports of a URL', async () => {
+  const all = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
+  const recorded = all.flat();
+  expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('does not deadlock on the same URLs in different orders', async () => {
+  const urls = Array.from({ length: 10 }, (_, n) => `https://example.com/${n}`);
+  const lines = urls.flatMap((url) => [line(url), line(url, undefined, other.id)]);
+  await Promise.all([record(lines), record(lines.toReversed()), record(lines), record(lines.toReversed())]);
+  expect(await counts()).toEqual({ images: 20, jobs: 20 });
+});
+
+test('adds the references of lines to their images, each once', async () => {
+  const known = await inState.completed();
+  await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
+  await record([line(vase, 'page 2'), line(vase, 'page 3')]);
+  expect(await catalog.image(known)).toMatchObject({ inUseCount: 3 });
+  const [fresh] = await record([line('https://example.com/b', 'page 1')]);
+  const listed = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
+  expect(listed).toEqual([
+    ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: known, reference })),
+    { image_id: fresh?.imageId, reference: 'page 1' },
+  ]);
+  expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
+});
+
+test('does not add the reference of a refused line', async () => {
+  await inState.pending();
+  await record([line(vase, 'page')], 'reject-active');
+  expect(await rowsOf(database, 'SELECT 1 FROM image_references')).toEqual([]);
+  expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);
+});

@@ -1,0 +1,108 @@
+import { expect, test } from 'vitest';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const images = makeImageQueries(database);
+const jobs = makeJobQueries(database);
+const tenants = makeTenantQueries(database);
+const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
+
+const counts = () =>
+  rowOf<{ images: number; jobs: number }>(
+    database,
+    'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+  );
+
+test('records a new picture as an image with a pending job', async () => {
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
+  expect(recorded.outcome).toBe('new');
+  const image = await images.find(openPrincipal, { id: recorded.imageId });
+  expect(image).toMatchObject({
+    tenant: 'shop',
+    status: 'pending',
+    filename: 'vase.jpg',
+    contentHash: hashOf('vase'),
+    originalBytes: 1000,
+    width: 300,
+    height: 200,
+    format: 'jpeg',
+    colorSpace: 'RGB',
+    damagedAt: null,
+    renditions: [],
+  });
+  expect(image?.uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+  const [claimed] = await jobs.claimDue('derive', 9, 60);
+  expect(claimed).toMatchObject({ imageId: recorded.imageId, original: { contentHash: hashOf('vase') } });
+});
+
+test('records an inline upload with a claimed job', async () => {
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
+  expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
+  expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
+  if (recorded.outcome === 'known') throw new Error('The content is known.');
+  expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
+});
+
+test('adds nothing when the tenant has the content already', async () => {
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
+  expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
+    outcome: 'known',
+    imageId: first.imageId,
+  });
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('makes one image and one job of a hundred concurrent uploads with the same content', async () => {
+  const all = await Promise.all(
+    Array.from({ length: 100 }, () => jobs.enqueueUpload(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
+  );
+  expect(new Set(all.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(all.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('makes two images of the same content of two tenants', async () => {
+  const [ofShop, ofOther] = await Promise.all(
+    [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
+  );
+  expect(ofShop?.outcome).toBe('new');
+  expect(ofOther?.outcome).toBe('new');
+  expect(ofShop?.imageId).not.toBe(ofOther?.imageId);
+});
+
+test('processes a failed image again when its content is uploaded again', async () => {
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
+  if (first.outcome === 'known') throw new Error('The content is known.');
+  const attempt = {
+    failureClass: 'permanent',
+    stage: 'decode',
+    code: 'picture_damaged',
+    error: 'No.',
+  } as const;
+  await jobs.recordFailure(first.job, attempt, { state: 'failed' });
+  const again = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
+  expect(again).toMatchObject({ outcome: 'again', imageId: first.imageId });
+  expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
+    status: 'pending',
+    error: null,
+    errorCode: null,
+  });
+  const [claimed] = await jobs.claimDue('derive', 9, 60);
+  expect(claimed).toMatchObject({ imageId: first.imageId, retries: 0 });
+  expect(claimed?.id).not.toBe(first.job.id);
+});
+
+test('makes a new image of the content of a deleted image', async () => {
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
+  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
+  expect(second.outcome).toBe('new');
+  expect(second.imageId).not.toBe(first.imageId);
+  expect((await images.findByContent(shop.id, hashOf('returned')))?.id).toBe(second.imageId);
+});

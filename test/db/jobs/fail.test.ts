@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const shop = await makeTenantQueries(database).ensure('shop');
+const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
+const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+
+test('schedules each retry exactly its delay after the failure, by the database’s clock', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
+  for (const [index, delaySeconds] of [2, 4, 8].entries()) {
+    const job = await claimOne(database);
+    expect(job.retries).toBe(index);
+    const next = { state: 'pending', delaySeconds, spend: 'retries' } as const;
+    expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
+    // The entry in the history is written by the same statement, so it has the same time.
+    const { pause } = await rowOf<{ pause: number }>(
+      database,
+      `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
+    );
+    expect(pause).toBeCloseTo(delaySeconds, 5);
+    expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
+    expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null, processedAt: null });
+    await makeDue(database, jobId);
+  }
+  expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 3, crashes: 0 });
+});
+
+test('claims a retry when it is due, and not before', async () => {
+  await recordPending(database, shop.id, 'clock');
+  const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  const began = performance.now();
+  await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
+  expect(performance.now() - began).toBeGreaterThan(350);
+});
+
+test('counts crashes separately from retries', async () => {
+  const { jobId } = await recordPending(database, shop.id, 'crash');
+  const next = { state: 'pending', delaySeconds: 0, spend: 'crashes' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), next);
+  expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
+});
+
+test('shows a final failure with the image, and leaves nothing to claim', async () => {
+  const { imageId } = await recordPending(database, shop.id, 'final');
+  await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
+  const image = await imageOf(imageId);
+  expect(image).toMatchObject({
+    status: 'failed',
+    error: 'A permanent failure.',
+    errorCode: 'permanent_code',
+  });
+  expect(image?.processedAt).toBeInstanceOf(Date);
+  expect(await jobs.claimDue('derive', 1, 60)).toEqual([]);
+});
+
+test('keeps every failed attempt in the history, with class, stage, reason and time', async () => {
+  const { jobId } = await recordPending(database, shop.id, 'history');
+  const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
+  await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  const report = await reportOf(jobId);
+  expect(report?.history).toMatchObject([
+    { failureClass: 'transient', stage: 'decode', code: 'transient_code', error: 'A transient failure.' },
+    { failureClass: 'crash', stage: 'decode', code: 'crash_code', error: 'A crash failure.' },
+  ]);
+  for (const { at } of report?.history ?? []) {
+    expect(Math.abs(Date.now() - new Date(at).getTime())).toBeLessThan(60_000);
+  }
+});
+
+test('lists failed jobs with their history in poison_jobs, and no others', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'poison');
+  await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
+  await recordPending(database, shop.id, 'healthy');
+  const poison = await rowsOf<Record<string, unknown>>(database, 'SELECT * FROM poison_jobs');
+  expect(poison).toMatchObject([
+    {
+      id: jobId,
+      image_id: imageId,
+      content_hash: hashOf('poison'),
+      failure_class: 'crash',
+      failure_stage: 'decode',
+      error: 'A crash failure.',
+      history: [{ failureClass: 'crash' }],
+    },
+  ]);
+  expect(poison[0]?.['failed_at']).toBeInstanceOf(Date);
+});
+
+test('returns no report of a missing job', async () => {
+  expect(await reportOf(123_456)).toBeUndefined();
+});

@@ -1,0 +1,109 @@
+import { beforeEach, expect, test } from 'vitest';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeImageQueries } from '../../../src/db/images/images.ts';
+import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, renditionOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const { complete } = makeJobQueries(database);
+const images = makeImageQueries(database);
+const shop = await makeTenantQueries(database).ensure('shop');
+const facts = derivedFactsOf('vase');
+const thumb = renditionOf(shop.id, 'vase', 'thumb');
+const finalFailure = { state: 'failed' } as const;
+const retry = { state: 'pending', delaySeconds: 2, spend: 'retries' } as const;
+
+let staleJob: ClaimedJob;
+let successor: ClaimedJob;
+
+/** `staleJob` lost its lease, and `successor` holds the same job. */
+beforeEach(async () => {
+  await recordPending(database, shop.id, 'vase');
+  staleJob = await claimOne(database);
+  await makeJobQueries(database).takeOverLostLeases(10, true);
+  successor = await claimOne(database);
+});
+
+const everything = async () => ({
+  jobs: await rowsOf(database, 'SELECT * FROM jobs'),
+  images: await rowsOf(database, 'SELECT * FROM images'),
+  renditions: await rowsOf(database, 'SELECT * FROM renditions'),
+  fingerprints: await rowsOf(database, 'SELECT * FROM fingerprints'),
+  embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
+});
+
+test('completes nothing after the lease was taken over', async () => {
+  const before = await everything();
+  expect(await complete(staleJob, [thumb], facts)).toBeUndefined();
+  expect(await everything()).toEqual(before);
+  expect(before.renditions).toEqual([]);
+});
+
+test.each([
+  ['a final failure', finalFailure],
+  ['a failure to be retried', retry],
+])('does not record %s after the lease was taken over', async (_name, next) => {
+  const before = await everything();
+  expect(await jobs.recordFailure(staleJob, attemptOf('permanent'), next)).toBe(false);
+  expect(await everything()).toEqual(before);
+});
+
+test('does not hand the job back after the lease was taken over', async () => {
+  const before = await everything();
+  await jobs.handBack([staleJob]);
+  expect(await everything()).toEqual(before);
+});
+
+test('changes nothing while the job is pending again', async () => {
+  await jobs.handBack([successor]);
+  const before = await everything();
+  expect(await complete(successor, [thumb], facts)).toBeUndefined();
+  expect(await jobs.recordFailure(successor, attemptOf('permanent'), finalFailure)).toBe(false);
+  expect(await jobs.renewLeases([successor], 60)).toEqual(new Set());
+  expect(await everything()).toEqual(before);
+});
+
+test('makes renditions, image and job of the successor visible together', async () => {
+  const completed = await complete(
+    successor,
+    [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
+    facts,
+  );
+  expect(completed).toMatchObject({
+    id: successor.imageId,
+    status: 'completed',
+    tenant: 'shop',
+    error: null,
+  });
+  expect(completed?.processedAt).toBeInstanceOf(Date);
+  expect(completed?.renditions.map(({ preset, bytes }) => [preset, bytes])).toEqual([
+    ['card', 400],
+    ['thumb', 100],
+  ]);
+  expect(await images.find(openPrincipal, { id: successor.imageId })).toEqual(completed);
+  expect(await makeJobReportQueries(database).find(openPrincipal, successor.id)).toMatchObject({
+    state: 'completed',
+    leaseLosses: 1,
+  });
+});
+
+test('completes a job only once', async () => {
+  await complete(successor, [thumb], facts);
+  const before = await everything();
+  expect(await complete(successor, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
+  expect(await jobs.recordFailure(successor, attemptOf('crash'), finalFailure)).toBe(false);
+  expect(await everything()).toEqual(before);
+});
+
+test('replaces the rendition of the same preset', async () => {
+  await complete(successor, [thumb], facts);
+  await database.runScript("UPDATE jobs SET state = 'pending'; UPDATE images SET status = 'pending'");
+  const again = await complete(await claimOne(database), [{ ...thumb, bytes: 77, recipe: 'newer' }], facts);
+  expect(again?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
+});

@@ -1,0 +1,178 @@
+import { beforeEach, expect, test } from 'vitest';
+import type { JobFilter } from '../../../src/db/jobs/job-reports.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob, FailureClass } from '../../../src/model/job.ts';
+import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { attemptOf } from '../../support/inner/jobs.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const other = await tenants.ensure('other');
+const catalog = makeCatalog(database, shop.id);
+const elsewhere = makeCatalog(database, other.id);
+const { reports, jobs } = catalog;
+const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
+
+const fail = (job: ClaimedJob, failureClass: FailureClass) =>
+  jobs.recordFailure(job, attemptOf(failureClass), { state: 'failed' });
+
+let done: ClaimedJob;
+let broken: ClaimedJob;
+let crashed: ClaimedJob;
+let imported: ClaimedJob;
+let foreign: ClaimedJob;
+
+/** In this order: a completed job, two failed ones and a processing import of the shop, a failed one of the other tenant. */
+beforeEach(async () => {
+  done = await catalog.upload('done');
+  await catalog.finish(done, 'done');
+  broken = await catalog.upload('broken');
+  await fail(broken, 'permanent');
+  crashed = await catalog.upload('crashed');
+  await fail(crashed, 'crash');
+  imported = await catalog.beginImport('https://example.com/vase');
+  foreign = await elsewhere.upload('foreign');
+  await fail(foreign, 'permanent');
+});
+
+async function list(filter: JobFilter, principal = openPrincipal) {
+  const { items, total } = await reports.list(principal, filter, { limit: 50, offset: 0 });
+  expect(total).toBe(items.length);
+  return items.map(({ id }) => id);
+}
+
+test('lists jobs newest first, with what an operator needs', async () => {
+  expect(await list({})).toEqual([foreign, imported, crashed, broken, done].map(({ id }) => id));
+  expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
+    kind: 'derive',
+    state: 'failed',
+    tenant: 'shop',
+    imageId: crashed.imageId,
+    failureClass: 'crash',
+    failureStage: 'decode',
+    errorCode: 'crash_code',
+    error: 'A crash failure.',
+    history: [{ failureClass: 'crash' }],
+    finishedAt: expect.any(Date) as Date,
+  });
+});
+
+test('applies each filter to the list and its total', async () => {
+  const ids = (...held: ClaimedJob[]) => held.map(({ id }) => id);
+  expect(await list({ state: 'failed' })).toEqual(ids(foreign, crashed, broken));
+  expect(await list({ kind: 'import' })).toEqual(ids(imported));
+  expect(await list({ tenant: 'other' })).toEqual(ids(foreign));
+  expect(await list({ tenant: 'nobody' })).toEqual([]);
+  expect(await list({ imageId: broken.imageId })).toEqual(ids(broken));
+  expect(await list({ code: 'permanent_code' })).toEqual(ids(foreign, broken));
+  expect(await list({ failureClass: 'crash' })).toEqual(ids(crashed));
+  expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(broken));
+});
+
+test('shows a principal of one tenant only that tenant’s jobs', async () => {
+  expect(await list({}, ofShop)).toHaveLength(4);
+  expect(await list({ tenant: 'other' }, ofShop)).toEqual([]);
+  expect(await reports.find(ofShop, foreign.id)).toBeUndefined();
+  expect(await jobs.retry(ofShop, foreign.id)).toBe('not-found');
+  expect(await jobs.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
+    { id: broken.id, kind: 'derive' },
+  ]);
+  expect(await reports.find(openPrincipal, foreign.id)).toMatchObject({ state: 'failed' });
+});
+
+test('returns the same pages by cursor as by offset, and no cursor after the last', async () => {
+  const whole = await list({});
+  const byCursor: number[] = [];
+  let after: number | undefined;
+  do {
+    const offset = byCursor.length;
+    const page = await reports.list(openPrincipal, {}, { limit: 2, offset: 0, after });
+    const same = await reports.list(openPrincipal, {}, { limit: 2, offset });
+    expect(page).toEqual(same);
+    expect(page.total).toBe(5);
+    byCursor.push(...page.items.map(({ id }) => id));
+    after = page.next;
+  } while (after !== undefined);
+  expect(byCursor).toEqual(whole);
+});
+
+test('retries a job with new budgets, and keeps its history', async () => {
+  await database.runScript(
+    `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
+  );
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('retried');
+  expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
+    state: 'pending',
+    retries: 0,
+    crashes: 0,
+    leaseLosses: 0,
+    failureClass: null,
+    failureStage: null,
+    errorCode: null,
+    error: null,
+    finishedAt: null,
+    history: [{ failureClass: 'crash' }],
+  });
+  const image = await catalog.image(crashed.imageId);
+  expect(image).toMatchObject({ status: 'pending', error: null, errorCode: null, processedAt: null });
+  const [claimed] = await jobs.claimDue('derive', 9, 60);
+  expect(claimed).toMatchObject({ id: crashed.id, retries: 0, crashes: 0, leaseToken: 2 });
+  await catalog.finish(claimed!, 'crashed');
+  expect(await catalog.image(crashed.imageId)).toMatchObject({ status: 'completed' });
+});
+
+test('refuses to retry a job that has not failed, and reports a missing one as not found', async () => {
+  for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
+  expect(await reports.find(openPrincipal, done.id)).toMatchObject({ state: 'completed' });
+});
+
+test('refuses to retry a job whose image was deleted, purged or completed since', async () => {
+  await catalog.hide(broken.imageId);
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  await catalog.purge(broken.imageId);
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  await catalog.finish(await catalog.upload('crashed'), 'crashed');
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
+});
+
+test('retries only the last job of an image', async () => {
+  const again = await catalog.upload('broken');
+  await fail(again, 'transient');
+  expect(again.imageId).toBe(broken.imageId);
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
+  expect(await jobs.retry(openPrincipal, again.id)).toBe('retried');
+});
+
+test.each<[JobFilter, number]>([
+  [{ code: 'permanent_code' }, 2],
+  [{ failureClass: 'crash' }, 1],
+  [{ tenant: 'shop' }, 2],
+  [{ tenant: 'other', failureClass: 'crash' }, 0],
+  [{}, 3],
+])('retries all failed jobs that match %o', async (filter, count) => {
+  expect(await jobs.retryAll(openPrincipal, filter)).toHaveLength(count);
+  expect(await reports.countFailed()).toBe(3 - count);
+  expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
+});
+
+test('requeues a job once if it is retried twenty times concurrently', async () => {
+  const answers = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
+  expect(answers.filter((answer) => answer === 'retried')).toHaveLength(1);
+  expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
+});
+
+test('counts pending and processing jobs by kind', async () => {
+  expect(await reports.depth()).toEqual([
+    { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
+  ]);
+  await jobs.retryAll(openPrincipal, {});
+  await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${broken.id}`);
+  const [derive] = await reports.depth();
+  expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });
+  expect(derive?.oldestPendingSeconds).toBeCloseTo(100, -1);
+});

@@ -1,0 +1,530 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const other = await tenants.ensure('other');
+const catalog = makeCatalog(database, shop.id);
+const { expiredRows, images, jobs, purging, references } = catalog;
+
+/** A job and its image. A case that has no job yet may have the image that the job will be for. */
+interface Rows {
+  readonly jobId?: number;
+  readonly imageId?: number;
+}
+
+/** A query, and the rows that it changes. If it inserts them, it returns them. */
+interface Transition extends Rows {
+  readonly run: () => Promise<unknown>;
+}
+
+const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
+const facts = derivedFactsOf('vase');
+const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
+const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
+const retryLater = { state: 'pending', delaySeconds: 60, spend: 'retries' } as const;
+const url = {
+  tenantId: shop.id,
+  url: 'https://example.com/vase',
+  urlHash: hashOf('url'),
+  reference: undefined,
+};
+const tomorrow = () => new Date(Date.now() + 86_400_000);
+
+const rowsOfJob = ({ id, imageId }: ClaimedJob): Rows => ({ jobId: id, imageId });
+const pending = (): Promise<{ jobId: number; imageId: number }> => recordPending(database, shop.id, 'vase');
+const held = (): Promise<ClaimedJob> => catalog.upload('vase');
+
+async function heldImport(): Promise<ClaimedJob> {
+  return catalog.beginImport('https://example.com/vase');
+}
+
+async function failed(): Promise<ClaimedJob> {
+  const job = await held();
+  await catalog.fail(job);
+  return job;
+}
+
+async function completed(): Promise<ClaimedJob> {
+  const job = await held();
+  await catalog.finish(job, 'vase');
+  return job;
+}
+
+/** Makes a job older than any retention. */
+async function age({ id }: ClaimedJob): Promise<void> {
+  await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
+}
+
+async function completeSharing(job: ClaimedJob, donorId: number) {
+  const donor = await images.find(openPrincipal, { id: donorId });
+  return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
+}
+
+async function candidateOf(imageId: number) {
+  const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
+  expect(candidate?.id).toBe(imageId);
+  return candidate!;
+}
+
+const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
+  'enqueueUpload, queued': () =>
+    Promise.resolve({ run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')) }),
+  'enqueueUpload, inline': () =>
+    Promise.resolve({
+      run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
+    }),
+  'enqueueUpload, queued, image failed before': async () => ({
+    imageId: (await failed()).imageId,
+    run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
+  }),
+  'enqueueUpload, inline, image failed before': async () => ({
+    imageId: (await failed()).imageId,
+    run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
+  }),
+  enqueueUrls: () =>
+    Promise.resolve({ run: async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0] }),
+  requeue: async () => {
+    const { imageId } = await completed();
+    return { imageId, run: async () => ({ imageId, job: await jobs.requeue(imageId, 50) }) };
+  },
+  'claimDue, first run': async () => ({
+    ...(await pending()),
+    run: () => jobs.claimDue('derive', 1, 60),
+  }),
+  'claimDue, completed image': async () => {
+    const { imageId } = await completed();
+    const job = await jobs.requeue(imageId, 50);
+    return { jobId: job!.id, imageId, run: () => jobs.claimDue('derive', 1, 60) };
+  },
+  renewLeases: async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.renewLeases([job], 60) };
+  },
+  attachContent: async () => {
+    const job = await heldImport();
+    return { ...rowsOfJob(job), run: () => jobs.attachContent(job, contentOf(shop.id, 'vase')) };
+  },
+  complete: async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
+  },
+  completeSharing: async () => {
+    const donorId = await catalog.add('lamp');
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => completeSharing(job, donorId) };
+  },
+  completeAsDuplicate: async () => {
+    await catalog.add('lamp');
+    const job = await heldImport();
+    return { ...rowsOfJob(job), run: () => jobs.completeAsDuplicate(job, duplicate) };
+  },
+  'recordFailure, retry': async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final': async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
+  handBack: async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  withdraw: async () => {
+    const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.withdraw(job, removal) };
+  },
+  takeOverLostLeases: async () => ({
+    ...rowsOfJob(await held()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
+  'takeOverLostLeases, at the limit': async () => ({
+    ...rowsOfJob(await held()),
+    run: () => jobs.takeOverLostLeases(1, true),
+  }),
+  retry: async () => {
+    const job = await failed();
+    return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
+  },
+  retryAll: async () => ({
+    ...rowsOfJob(await failed()),
+    run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
+  }),
+  'expiredRows.removeJobs, completed': async () => {
+    const job = await completed();
+    await age(job);
+    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('completed', 30) };
+  },
+  'expiredRows.removeJobs, failed': async () => {
+    const job = await failed();
+    await age(job);
+    return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('failed', 30) };
+  },
+};
+
+const withDeletedImage: typeof transitions = {
+  'claimDue, deleted image': async () => {
+    const rows = await pending();
+    await catalog.hide(rows.imageId);
+    return { ...rows, run: () => jobs.claimDue('derive', 1, 60) };
+  },
+  'complete, deleted image': async () => {
+    const job = await held();
+    await catalog.hide(job.imageId);
+    return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
+  },
+  'recordFailure, deleted image': async () => {
+    const job = await held();
+    await catalog.hide(job.imageId);
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
+  'takeOverLostLeases, deleted image': async () => {
+    const job = await held();
+    await catalog.hide(job.imageId);
+    return { ...rowsOfJob(job), run: () => jobs.takeOverLostLeases(10, true) };
+  },
+  'purging.remove, failed job': async () => {
+    const job = await failed();
+    await catalog.hide(job.imageId);
+    const candidate = await candidateOf(job.imageId);
+    return { ...rowsOfJob(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
+  },
+};
+
+/** Ways in which a holder loses its lease. */
+const losses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = {
+  'another process holds the job': async ({ kind }) => {
+    await jobs.takeOverLostLeases(10, true);
+    await claimOne(database, 60, kind);
+  },
+  'the job is pending again': () => jobs.takeOverLostLeases(10, true),
+  'the job is completed': (job) =>
+    job.kind === 'import' ? jobs.completeAsDuplicate(job, duplicate) : jobs.complete(job, renditions, facts),
+  'the job is failed': (job) => catalog.fail(job),
+};
+
+const writesOfHolders: Readonly<Record<string, (job: ClaimedJob, lampId: number) => Promise<unknown>>> = {
+  renewLeases: (job) => jobs.renewLeases([job], 60),
+  attachContent: (job) => jobs.attachContent(job, contentOf(shop.id, 'vase')),
+  complete: (job) => jobs.complete(job, renditions, facts),
+  completeSharing: (job, lampId) => completeSharing(job, lampId),
+  completeAsDuplicate: (job) => jobs.completeAsDuplicate(job, duplicate),
+  recordFailure: (job) => catalog.fail(job),
+  handBack: async (job) => {
+    await jobs.handBack([job]);
+    return [];
+  },
+  withdraw: (job) => jobs.withdraw(job, removal),
+};
+
+type Refusal = () => Promise<() => Promise<unknown>>;
+const claim = () => jobs.claimDue('derive', 1, 60);
+const enqueueAgain = () => jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
+const withdrawHeld = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
+
+const refusals: Readonly<Record<string, Refusal>> = {
+  'enqueueUpload: the image with this content is pending': async () => {
+    await pending();
+    return enqueueAgain;
+  },
+  'enqueueUpload: the image with this content is completed': async () => {
+    await completed();
+    return enqueueAgain;
+  },
+  'enqueueUrls: the URL is being imported, policy reuse-completed': async () => {
+    await jobs.enqueueUrls([url], 'reuse-completed', 100);
+    return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
+  },
+  'enqueueUrls: the URL is being imported, policy reject-active': async () => {
+    await jobs.enqueueUrls([url], 'reject-active', 100);
+    return async () => (await jobs.enqueueUrls([url], 'reject-active', 100))[0];
+  },
+  'enqueueUrls: the URL was imported, policy reuse-completed': async () => {
+    await jobs.enqueueUrls([url], 'reuse-completed', 100);
+    const job = await claimOne(database, 60, 'import');
+    await jobs.attachContent(job, contentOf(shop.id, 'vase'));
+    await jobs.complete(job, renditions, facts);
+    return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
+  },
+  'requeue: a job of the image is pending': async () => {
+    const { imageId } = await pending();
+    return () => jobs.requeue(imageId, 50);
+  },
+  'requeue: a job of the image is processing': async () => {
+    const { imageId } = await held();
+    return () => jobs.requeue(imageId, 50);
+  },
+  'requeue: the image has no original yet': async () => {
+    const job = await heldImport();
+    await catalog.fail(job);
+    return () => jobs.requeue(job.imageId, 50);
+  },
+  'claimDue: the job waits for its retry': async () => {
+    await jobs.recordFailure(await held(), attemptOf('transient'), retryLater);
+    return claim;
+  },
+  'claimDue: the job is of another kind': async () => {
+    await jobs.enqueueUrls([url], 'reuse-completed', 100);
+    return claim;
+  },
+  'claimDue: the job is processing': async () => {
+    await held();
+    return claim;
+  },
+  'claimDue: the job is completed': async () => {
+    await completed();
+    return claim;
+  },
+  'claimDue: the job is failed': async () => {
+    await failed();
+    return claim;
+  },
+  'completeSharing: the donor was deleted': async () => {
+    const donorId = await catalog.add('lamp');
+    const donor = await images.find(openPrincipal, { id: donorId });
+    const job = await held();
+    await catalog.hide(donorId);
+    return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
+  },
+  'completeSharing: the donor uses other files than those compared': async () => {
+    const donorId = await catalog.add('lamp');
+    const job = await held();
+    return () => jobs.completeSharing(job, donorId, [renditionOf(shop.id, 'chair', 'thumb')], facts);
+  },
+  'completeAsDuplicate: the first image was deleted': async () => {
+    const firstId = await catalog.add('lamp');
+    const job = await heldImport();
+    await catalog.hide(firstId);
+    return () => jobs.completeAsDuplicate(job, duplicate);
+  },
+  'withdraw: the image was acknowledged': async () => {
+    const job = await held();
+    await images.acknowledge(job.imageId);
+    return withdrawHeld(job);
+  },
+  'withdraw: the image has a reference': async () => {
+    const job = await held();
+    await references.add(job.imageId, 'product-42');
+    return withdrawHeld(job);
+  },
+  'withdraw: the image was deleted': async () => {
+    const job = await held();
+    await catalog.hide(job.imageId);
+    return withdrawHeld(job);
+  },
+  'takeOverLostLeases: the lease is valid': async () => {
+    await held();
+    return () => jobs.takeOverLostLeases(10, false);
+  },
+  'takeOverLostLeases: the job is pending': async () => {
+    await pending();
+    return () => jobs.takeOverLostLeases(10, true);
+  },
+  'takeOverLostLeases: the job is completed': async () => {
+    await completed();
+    return () => jobs.takeOverLostLeases(10, true);
+  },
+  'takeOverLostLeases: the job is failed': async () => {
+    await failed();
+    return () => jobs.takeOverLostLeases(10, true);
+  },
+  'retry: the job is pending': async () => {
+    const { jobId } = await pending();
+    return () => jobs.retry(openPrincipal, jobId);
+  },
+  'retry: the job is processing': async () => {
+    const { id } = await held();
+    return () => jobs.retry(openPrincipal, id);
+  },
+  'retry: the job is completed': async () => {
+    const { id } = await completed();
+    return () => jobs.retry(openPrincipal, id);
+  },
+  'retry: the image was deleted': async () => {
+    const { id, imageId } = await failed();
+    await catalog.hide(imageId);
+    return () => jobs.retry(openPrincipal, id);
+  },
+  'retry: the image has a later job': async () => {
+    const { id } = await failed();
+    await catalog.fail(await held());
+    return () => jobs.retry(openPrincipal, id);
+  },
+  'retry: the job belongs to another tenant': async () => {
+    const { id } = await failed();
+    return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
+  },
+  'retryAll: no job matches the filter': async () => {
+    await failed();
+    return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
+  },
+  'purging.remove: a job of the image is pending': async () => {
+    const { imageId } = await pending();
+    await catalog.hide(imageId);
+    const candidate = await candidateOf(imageId);
+    return () => purging.remove(candidate, { deletedBefore: tomorrow() });
+  },
+  'purging.remove: a job of the image is processing': async () => {
+    const { imageId } = await held();
+    await catalog.hide(imageId);
+    const candidate = await candidateOf(imageId);
+    return () => purging.remove(candidate, { deletedBefore: tomorrow() });
+  },
+  'expiredRows.removeJobs: the job ended too recently': async () => {
+    await completed();
+    return () => expiredRows.removeJobs('completed', 30);
+  },
+};
+
+const document = readFileSync(new URL('../../../docs/state-machine.md', import.meta.url), 'utf8');
+
+/** Cells of a row of a table, without backticks. */
+type Row = [name: string, second: string, third: string, ...more: string[]];
+
+/** Rows of the table below a heading. */
+function tableBelow(heading: string): Row[] {
+  const section = document.split('\n## ').find((text) => text.startsWith(`${heading}\n`)) ?? '';
+  const lines = section.split('\n').filter((line) => line.startsWith('| `'));
+  return lines.map((line) => {
+    const [, name = '', second = '', third = '', ...more] = line.replaceAll('`', '').split('|');
+    return [name, second, third, ...more.slice(0, -1)].map((cell) => cell.trim()) as Row;
+  });
+}
+
+/** The query of a row such as `claimDue, first run`. */
+function queryOf(name: string): string {
+  return name.replace(/,.*$/, '');
+}
+
+/** What a query returned, in the words of the document. */
+function describeResult(result: unknown): unknown {
+  if (Array.isArray(result) && result.length === 0) return 'nothing';
+  if (result instanceof Set && result.size === 0) return 'nothing';
+  if (typeof result !== 'object' || result === null) return String(result);
+  if ('requeued' in result && 'failed' in result && result.failed === 0) return 'nothing';
+  return 'outcome' in result ? result.outcome : result;
+}
+
+async function statesOf({ jobId, imageId }: Rows) {
+  const [job] = await rowsOf<{ state: string }>(database, `SELECT state FROM jobs WHERE id = ${jobId ?? 0}`);
+  const [image] = await rowsOf<{ status: string }>(
+    database,
+    `SELECT status FROM images WHERE id = ${imageId ?? 0}`,
+  );
+  return { job: job?.state ?? '–', image: image?.status ?? '–' };
+}
+
+/** Runs a transition; returns the states of job and image before and after it. */
+async function drive(prepare: () => Promise<Transition>) {
+  const { run, ...rows } = await prepare();
+  const before = await statesOf(rows);
+  const result = (await run()) as { job?: { id: number }; imageId?: number } | undefined;
+  const isInserted = rows.jobId === undefined && result?.job;
+  const after = await statesOf(isInserted ? { jobId: result.job!.id, imageId: result.imageId! } : rows);
+  return { job: `${before.job} → ${after.job}`, image: `${before.image} → ${after.image}` };
+}
+
+/** Everything that a refused query must leave unchanged. */
+async function everything() {
+  const tables = ['jobs', 'images', 'renditions', 'fingerprints', 'near_duplicates', 'image_references'];
+  return Promise.all(tables.map((table) => rowsOf(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
+}
+
+describe('transitions', () => {
+  const documented = tableBelow('Transitions');
+
+  test('the document lists exactly the transitions that are driven here', () => {
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(transitions));
+  });
+
+  test('the diagram shows exactly the transitions of the table', () => {
+    const edges = document.matchAll(/^  (\S+) --> (\S+): (.+)$/gm);
+    const drawn = Array.from(edges, ([, from = '', to = '', queries = '']) =>
+      queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
+    );
+    const listed = documented.map(([name, job]) => `${queryOf(name)}: ${job}`);
+    expect(drawn.flat().toSorted()).toEqual([...new Set(listed)].toSorted());
+  });
+
+  test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
+    expect(await drive(transitions[name]!)).toEqual({ job, image });
+  });
+
+  test.each(documented)('%s is in the documented file, behind the documented fence', (...row) => {
+    const [name, , , , file, fence] = row;
+    const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
+    const query = queryOf(name).replace(/^.*\./, '');
+    expect(source).toMatch(new RegExp(`^    (async )?${query}[:(]`, 'm'));
+    expect(/\b(heldBy|lockHeldJob)\(/.test(source)).toBe(fence === 'token');
+  });
+});
+
+describe('deleted images', () => {
+  const documented = tableBelow('Deleted images');
+
+  test('the document lists exactly the transitions that are driven here', () => {
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(withDeletedImage));
+  });
+
+  test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
+    expect(await drive(withDeletedImage[name]!)).toEqual({ job, image });
+    expect(await rowsOf(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
+  });
+});
+
+describe('without the lease', () => {
+  const documented = tableBelow('Without the lease');
+
+  test('the document lists every query that is behind the token', () => {
+    const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
+    const queries = new Set(fenced.map(([name]) => queryOf(name)));
+    expect(new Set(documented.map(([name]) => name))).toEqual(queries);
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(writesOfHolders));
+  });
+
+  const cases = documented.flatMap(([name, result]) =>
+    Object.keys(losses).map((loss) => [name, result, loss] as const),
+  );
+
+  test.each(cases)('%s returns %s and changes nothing when %s', async (name, result, loss) => {
+    const lampId = await catalog.add('lamp');
+    const job =
+      name === 'attachContent' || name === 'completeAsDuplicate' ? await heldImport() : await held();
+    await losses[loss]!(job);
+    const before = await everything();
+    expect(describeResult(await writesOfHolders[name]!(job, lampId))).toBe(result);
+    expect(await everything()).toEqual(before);
+  });
+});
+
+describe('refusals', () => {
+  const documented = tableBelow('Refusals').map(
+    ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
+  );
+
+  test('the document lists exactly the refusals that are driven here', () => {
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(refusals));
+  });
+
+  test.each(documented)('%s → %s', async (name, result) => {
+    const run = await refusals[name]!();
+    const before = await everything();
+    expect(describeResult(await run())).toBe(result);
+    expect(await everything()).toEqual(before);
+  });
+});
+
+test('a claim increases the token by one', async () => {
+  const job = await held();
+  await jobs.handBack([job]);
+  expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });
+});

@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { rowOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const jobs = makeJobQueries(database);
+const shop = await makeTenantQueries(database).ensure('shop');
+
+async function recordHeld(content: string): Promise<ClaimedJob> {
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
+  if (recorded.outcome === 'known') throw new Error('The content is known.');
+  return recorded.job;
+}
+
+/** Withdraws an upload; returns whether it was withdrawn and how often its original was removed. */
+async function withdraw(job: ClaimedJob, content: string) {
+  let removed = 0;
+  const withdrawn = await jobs.withdraw(job, {
+    contentHash: hashOf(content),
+    removeOriginal: () => Promise.resolve(void removed++),
+  });
+  return { withdrawn, removed };
+}
+
+const counts = () =>
+  rowOf<{ images: number; jobs: number }>(
+    database,
+    'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
+  );
+
+test('leaves no image, no job and no original', async () => {
+  const job = await recordHeld('broken');
+  expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removed: 1 });
+  expect(await counts()).toEqual({ images: 0, jobs: 0 });
+});
+
+test('keeps the original while a deleted image has the same content', async () => {
+  const before = await recordHeld('kept');
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
+  const job = await recordHeld('kept');
+  expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('does not keep the original for another tenant’s image', async () => {
+  const other = await makeTenantQueries(database).ensure('other');
+  await jobs.enqueueUpload(uploadOf(other.id, 'both'));
+  expect(await withdraw(await recordHeld('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
+});
+
+test('withdraws nothing after the lease was taken over', async () => {
+  const job = await recordHeld('taken');
+  await makeJobQueries(database).takeOverLostLeases(10, true);
+  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
+  const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
+  expect(claimed?.id).toBe(job.id);
+  expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('keeps the image if the original cannot be removed', async () => {
+  const job = await recordHeld('stuck');
+  const failing = jobs.withdraw(job, {
+    contentHash: hashOf('stuck'),
+    removeOriginal: () => Promise.reject(new Error('The disk is away.')),
+  });
+  await expect(failing).rejects.toThrow('The disk is away.');
+  expect(await counts()).toEqual({ images: 1, jobs: 1 });
+});
+
+test('makes a new image of the same content that is uploaded during a withdrawal', async () => {
+  const job = await recordHeld('race');
+  const order: string[] = [];
+  const withdrawing = jobs.withdraw(job, {
+    contentHash: hashOf('race'),
+    removeOriginal: async () => {
+      order.push('removing');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      order.push('removed');
+    },
+  });
+  const recording = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((recorded) => {
+    order.push('recorded');
+    return recorded;
+  });
+  await withdrawing;
+  const recorded = await recording;
+  expect(recorded.outcome).toBe('new');
+  expect(recorded.imageId).not.toBe(job.imageId);
+  expect(order).toEqual(['removing', 'removed', 'recorded']);
+});

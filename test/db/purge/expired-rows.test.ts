@@ -1,0 +1,205 @@
+import { expect, test } from 'vitest';
+import { makeQueries } from '../../../src/db/queries.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
+import { recordPending } from '../../support/inner/jobs.ts';
+import { hashOf } from '../../support/inner/records.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+
+const database = await openDatabase();
+const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
+const page = { limit: 10, offset: 0 };
+
+/** Removes the rows of earlier tests. Their tenants stay, and are recent. */
+async function begin(): Promise<void> {
+  await emptyTables(database);
+  await database.runScript('UPDATE tenants SET used_at = now()');
+}
+
+/** Records an import with its images, and sets their age. */
+async function importOf(
+  tenantId: number,
+  name: string,
+  days: number,
+): Promise<{ id: number; imageId: number }> {
+  const url = `https://a.example/${name}.jpg`;
+  const [recorded] = await jobs.enqueueUrls(
+    [{ tenantId, url, urlHash: hashOf(url), reference: undefined }],
+    'reuse-completed',
+    50,
+  );
+  const imageId = recorded?.imageId ?? 0;
+  const line = { line: 1, url, tenant: 'shop', reference: null, code: null, error: null };
+  const { id } = await imports.record(openPrincipal, [{ ...line, outcome: 'new', imageId }]);
+  await database.runScript(
+    `UPDATE imports SET created_at = now() - interval '${days} days' WHERE id = ${id}`,
+  );
+  return { id, imageId };
+}
+
+const finish = (imageId: number) =>
+  database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
+const foundImport = (id: number) => imports.find(openPrincipal, { id }, page);
+const age = (name: string, days: number) =>
+  database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
+
+test('removes completed and failed jobs after their retention, and no others', async () => {
+  await begin();
+  const { id } = await tenants.ensure('shop');
+  for (const state of ['completed', 'failed', 'pending'] as const) {
+    for (const days of [6, 8, 31]) {
+      const { jobId } = await recordPending(database, id, `${state} ${days}`);
+      await database.runScript(
+        `UPDATE jobs SET state = '${state}', created_at = now() - interval '${days} days',
+         finished_at = CASE WHEN '${state}' <> 'pending' THEN now() - interval '${days} days' END WHERE id = ${jobId}`,
+      );
+    }
+  }
+  expect([await expiredRows.removeJobs('completed', 7), await expiredRows.removeJobs('failed', 30)]).toEqual([
+    2, 1,
+  ]);
+  const remaining = await rowsOf<{ state: string; age: number }>(
+    database,
+    'SELECT state, extract(day FROM now() - created_at)::int AS age FROM jobs ORDER BY state, age',
+  );
+  expect(remaining.map((job) => [job.state, job.age])).toEqual([
+    ['completed', 6],
+    ['failed', 6],
+    ['failed', 8],
+    ['pending', 6],
+    ['pending', 8],
+    ['pending', 31],
+  ]);
+  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
+});
+
+test('removes imports with their lines, but not their images', async () => {
+  await begin();
+  const { id: tenantId } = await tenants.ensure('shop');
+  const [old, young, inWork, deleted] = [
+    await importOf(tenantId, 'old', 91),
+    await importOf(tenantId, 'young', 89),
+    await importOf(tenantId, 'in work', 91),
+    await importOf(tenantId, 'deleted', 91),
+  ];
+  await finish(old.imageId);
+  await finish(young.imageId);
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
+  expect(await expiredRows.removeImports(90)).toBe(2);
+  expect(
+    await Promise.all([old, young, inWork, deleted].map(async ({ id }) => Boolean(await foundImport(id)))),
+  ).toEqual([false, true, true, false]);
+  expect(await rowsOf(database, 'SELECT DISTINCT import_id AS id FROM import_lines ORDER BY id')).toEqual([
+    { id: young.id },
+    { id: inWork.id },
+  ]);
+  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
+});
+
+test('removes images without content, unless they have a reference or are retried', async () => {
+  await begin();
+  const { id: tenantId } = await tenants.ensure('shop');
+  const names = ['failed', 'young', 'used', 'retried', 'with content', 'deleted'];
+  const images = new Map<string, number>();
+  for (const name of names) images.set(name, (await importOf(tenantId, name, 0)).imageId);
+  const set = (name: string, what: string) =>
+    database.runScript(`UPDATE images SET ${what} WHERE id = ${images.get(name)}`);
+  for (const name of names)
+    await set(name, `status = 'failed', updated_at = now() - interval '${name === 'young' ? 89 : 91} days'`);
+  await references.add(images.get('used') ?? 0, 'product-42');
+  await set('retried', "status = 'pending'");
+  await set('with content', `content_hash = '${hashOf('content')}'`);
+  await set('deleted', 'deleted_at = now()');
+  expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
+  const remaining = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
+  expect(remaining.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  const found = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
+  expect(found).toHaveLength(1);
+});
+
+test('removes more imports than fit into one batch', async () => {
+  await begin();
+  await database.runScript(`
+    INSERT INTO imports (uuid, total, created_at)
+    SELECT gen_random_uuid(), 0, now() - interval '91 days' FROM generate_series(1, 120)`);
+  expect(await expiredRows.removeImports(90)).toBe(120);
+});
+
+test('removes unused tenants without rows, and leaves the usage unchanged', async () => {
+  await begin();
+  const names = [
+    'with image',
+    'with deleted image',
+    'with job',
+    'with import',
+    'with delta',
+    'in use',
+    'empty',
+    'emptied',
+  ];
+  const ids = new Map<string, number>();
+  for (const name of names) {
+    const { id } = await tenants.ensure(name.replaceAll(' ', '-'));
+    ids.set(name, id);
+    if (name !== 'in use') await age(name.replaceAll(' ', '-'), 31);
+  }
+  const idOf = (name: string) => ids.get(name) ?? 0;
+  await recordPending(database, idOf('with image'), 'image');
+  const hidden = await recordPending(database, idOf('with deleted image'), 'hidden');
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${hidden.imageId}`);
+  for (const name of ['with job', 'emptied']) {
+    const { imageId, jobId } = await recordPending(database, idOf(name), name);
+    await database.runScript(`DELETE FROM images WHERE id = ${imageId}`);
+    if (name === 'emptied') await database.runScript(`DELETE FROM jobs WHERE id = ${jobId}`);
+  }
+  await database.runScript(
+    `INSERT INTO imports (uuid, tenant_id, total) VALUES (gen_random_uuid(), ${idOf('with import')}, 0)`,
+  );
+  await usage.fold();
+  await database.runScript(
+    `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
+  );
+  // Other tests of this file may have left tenants without images, but recent ones.
+  expect(await expiredRows.removeTenants(30)).toBe(2);
+  const remaining = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
+  expect(names.filter((name) => !remaining.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
+    'empty',
+    'emptied',
+  ]);
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  await usage.fold();
+  expect(await rowsOf(database, `SELECT 1 FROM usage_totals WHERE tenant_id = ${idOf('emptied')}`)).toEqual(
+    [],
+  );
+});
+
+test('keeps a tenant that is written to, and creates a new tenant for a removed name', async () => {
+  await begin();
+  const first = await tenants.ensure('comes-back');
+  await age('comes-back', 31);
+  // This process recorded the use just now. Another process, or this one after an hour, records it again.
+  const other = makeQueries(database);
+  expect(await other.tenants.ensure('comes-back')).toEqual(first);
+  expect(await expiredRows.removeTenants(30)).toBe(0);
+  await age('comes-back', 31);
+  expect(await expiredRows.removeTenants(30)).toBe(1);
+  const { tenants: later } = makeQueries(database);
+  expect(await later.find('comes-back')).toBeUndefined();
+  const second = await later.ensure('comes-back');
+  expect(second.id).toBeGreaterThan(first.id);
+  await recordPending(database, second.id, 'new');
+});
+
+test('keeps either both the tenant and its image or neither if a sweep runs meanwhile', async () => {
+  await begin();
+  for (let round = 0; round < 10; round += 1) {
+    const name = `raced-${round}`;
+    await tenants.ensure(name);
+    await age(name, 31);
+    const writer = makeQueries(database);
+    const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
+    await recordPending(database, tenant.id, name);
+  }
+  expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(10);
+});

@@ -1,0 +1,151 @@
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../../support/inner/database.ts';
+
+const database = await useDatabase();
+const shop = await makeTenantQueries(database).ensure('shop');
+const other = await makeTenantQueries(database).ensure('other');
+const catalog = makeCatalog(database, shop.id);
+const { add, upload, hide, restore, purge, purging } = catalog;
+
+/** Reads the figures of a purge of all deleted images, then purges them and compares what was removed. */
+async function expectRightFigures() {
+  const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
+  const deleted = await rowsOf<{ id: number }>(
+    database,
+    'SELECT id FROM images WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id',
+  );
+  const removed = { images: 0, renditions: 0, bytes: 0 };
+  for (const { id } of deleted) {
+    const purged = await purge(id);
+    removed.images++;
+    removed.renditions += purged?.renditions ?? 0;
+    removed.bytes += purged?.files.reduce((sum, file) => sum + file.bytes, 0) ?? 0;
+  }
+  expect({ images, renditions, bytes }).toEqual(removed);
+  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, renditionsToDelete: 0, bytes: 0 });
+  return removed;
+}
+
+async function addCopy(content: string): Promise<number> {
+  const job = await catalog.beginImport(`https://example.com/${content}`);
+  await catalog.shareKnown(job, content);
+  return job.imageId;
+}
+
+async function addSharer(content: string, donorId: number): Promise<number> {
+  const job = await upload(content);
+  await catalog.shareWith(job, content, donorId);
+  return job.imageId;
+}
+
+test('counts the files of deleted images, and no others', async () => {
+  const id = await add('vase');
+  await add('lamp');
+  await hide(id);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('counts the files of duplicates only when the last duplicate is deleted', async () => {
+  const first = await add('vase');
+  const copies = [await addCopy('vase'), await addCopy('vase')];
+  await hide(first);
+  await hide(copies[0]!);
+  expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
+  await hide(copies[1]!);
+  expect(await expectRightFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
+});
+
+test('counts the original of a deleted donor, but no renditions that a near-duplicate uses', async () => {
+  const donor = await add('vase');
+  const sharer = await addSharer('jugs', donor);
+  await hide(donor);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+  await hide(sharer);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('does not count a restored image until it is deleted again', async () => {
+  const id = await add('vase');
+  await hide(id);
+  await restore(id);
+  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, bytes: 0 });
+  await hide(id);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('counts renditions that were made after the deletion', async () => {
+  const job = await upload('vase');
+  await hide(job.imageId);
+  await catalog.finish(job, 'vase');
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('counts an original that an import stored after the deletion', async () => {
+  const job = await catalog.beginImport('https://example.com/vase');
+  await hide(job.imageId);
+  await catalog.attach(job, 'vase');
+  await catalog.finish(job, 'vase');
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('does not count the files of a deleted image whose content was uploaded again', async () => {
+  await hide(await add('vase'));
+  const anew = await add('vase');
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
+  await hide(anew);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+});
+
+test('counts content once that was uploaded and deleted twice', async () => {
+  await hide(await add('vase'));
+  await hide(await add('vase'));
+  expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+});
+
+test('does not count the files of a restored donor whose near-duplicate stays deleted', async () => {
+  const donor = await add('vase');
+  const sharer = await addSharer('jugs', donor);
+  await hide(donor);
+  await hide(sharer);
+  await restore(donor);
+  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+});
+
+test('does not count files of a duplicate that was deleted after the cutoff', async () => {
+  const [first, copy] = [await add('vase'), await addCopy('vase')];
+  for (const id of [first, copy]) await hide(id);
+  await database.runScript(
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
+  );
+  expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 0 });
+  expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+});
+
+test('counts images that were deleted long enough ago, of one tenant if requested', async () => {
+  const [old, young] = [await add('vase'), await add('lamp')];
+  for (const id of [old, young]) await hide(id);
+  await database.runScript(
+    `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
+  );
+  expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 1318 });
+  expect(await purging.deletedFigures(null, 11)).toMatchObject({ images: 0, bytes: 0 });
+  expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 2, bytes: 2636 });
+  expect(await purging.deletedFigures(shop.id, 0)).toMatchObject({ images: 2 });
+  expect(await purging.deletedFigures(other.id, 0)).toMatchObject({ images: 0, bytes: 0 });
+  const { cutoff } = await purging.deletedFigures(null, 9);
+  expect(Date.now() - cutoff.getTime()).toBeCloseTo(9 * 86_400_000, -4);
+});
+
+test.each([null, shop.id])(
+  'finds renditions older than the cutoff, also of deleted images (tenant %s)',
+  async (tenantId) => {
+    await hide(await add('deleted'));
+    await add('living');
+    const found = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
+    expect([await found(0), await found(1)]).toEqual([4, 0]);
+    await database.runScript("UPDATE renditions SET created_at = now() - interval '3 days' WHERE id <= 3");
+    expect([await found(0), await found(2), await found(4)]).toEqual([4, 3, 0]);
+  },
+);

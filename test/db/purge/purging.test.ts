@@ -1,0 +1,140 @@
+import { expect, test } from 'vitest';
+import type { RemovedImage } from '../../../src/db/purge/purging.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+import { hashOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const shop = await makeTenantQueries(database).ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { add, upload, hide, restore, purge, candidateOf, purging, renditionsOf } = catalog;
+const tomorrow = new Date(Date.now() + 86_400_000);
+
+const originalOf = (content: string) => uploadOf(shop.id, content).originalKey;
+const renditionKeys = (content: string) => renditionsOf(content).map(({ storageKey }) => storageKey);
+const keysOf = (removed: RemovedImage | undefined) => removed?.files.map(({ key }) => key).toSorted();
+const filesOf = (content: string) => [originalOf(content), ...renditionKeys(content)].toSorted();
+
+async function addCopy(content: string): Promise<number> {
+  const job = await catalog.beginImport(`https://example.com/${content}`);
+  await catalog.shareKnown(job, content);
+  return job.imageId;
+}
+
+async function addSharer(content: string, donorId: number): Promise<number> {
+  const job = await upload(content);
+  await catalog.shareWith(job, content, donorId);
+  return job.imageId;
+}
+
+test('removes the rows of an image and returns its files with their sizes', async () => {
+  const id = await add('vase');
+  const removed = await purge(id);
+  expect(removed).toEqual({ renditions: 2, files: expect.any(Array) as unknown });
+  expect(removed?.files).toHaveLength(3);
+  expect(removed?.files).toContainEqual({ key: originalOf('vase'), bytes: 1000 });
+  expect(keysOf(removed)).toEqual(filesOf('vase'));
+  expect(
+    await rowOf(
+      database,
+      'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM renditions) AS made',
+    ),
+  ).toEqual({ images: 0, made: 0 });
+});
+
+test('keeps an image that was used, restored or requeued after it was listed', async () => {
+  const changes = {
+    used: (id: number) => catalog.references.add(id, 'page'),
+    work: (id: number) => catalog.jobs.requeue(id, 50),
+    gone: (id: number) => hide(id),
+  };
+  for (const [name, change] of Object.entries(changes)) {
+    const id = await add(name);
+    const candidate = await candidateOf(id);
+    await change(id);
+    expect(await purging.remove(candidate!, { unusedForDays: 0 }), name).toBeUndefined();
+  }
+  const restored = await add('back');
+  await hide(restored);
+  const candidate = await candidateOf(restored);
+  await restore(restored);
+  expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
+  const again = await add('anew');
+  await hide(again);
+  const earlier = await candidateOf(again);
+  const cutoff = new Date(Date.now() - 60_000);
+  expect(await purging.remove(earlier!, { deletedBefore: cutoff })).toBeUndefined();
+  expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
+});
+
+test('keeps a deleted image until its job has ended', async () => {
+  const job = await upload('vase');
+  await hide(job.imageId);
+  expect(await purge(job.imageId)).toBeUndefined();
+  await catalog.finish(job, 'vase');
+  expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
+});
+
+test('keeps the files of duplicates until the last one is purged', async () => {
+  const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
+  expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
+  expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
+  await hide(ids[1]!);
+  expect(await purge(ids[2]!)).toEqual({ renditions: 2, files: [] });
+  expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
+});
+
+test('keeps renditions that a near-duplicate uses when the donor is purged, but not the original', async () => {
+  const donor = await add('vase');
+  const sharer = await addSharer('jugs', donor);
+  expect(keysOf(await purge(donor))).toEqual([originalOf('vase')]);
+  const left = await catalog.image(sharer);
+  expect(left).toMatchObject({ renditionsReusedFrom: null });
+  expect(left?.renditions.map(({ storageKey }) => storageKey)).toEqual(renditionKeys('vase').toSorted());
+  expect(keysOf(await purge(sharer))).toEqual([originalOf('jugs'), ...renditionKeys('vase')].toSorted());
+});
+
+test('keeps nothing for the same content of another tenant', async () => {
+  const other = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
+  await other.add('vase');
+  expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
+});
+
+test('removes fingerprint and embedding with the last image of a content, and pairs with either image', async () => {
+  const described = async () => [
+    (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
+    (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
+  ];
+  const first = await add('vase');
+  const copy = await addCopy('vase');
+  await add('lamp');
+  await database.runScript(`
+    INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
+    VALUES (${copy}, ${first}, 1, 1, 'because'), (${first}, ${copy}, 1, 1, 'because')`);
+  await purge(first);
+  expect(await described()).toEqual([1, 1]);
+  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
+  await hide(copy);
+  expect(await described()).toEqual([1, 1]);
+  await purge(copy);
+  expect(await described()).toEqual([0, 0]);
+  expect(await rowsOf(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
+});
+
+test('keeps the failed jobs of a purged image as evidence', async () => {
+  const job = await upload('poison');
+  await catalog.fail(job);
+  await purge(job.imageId);
+  expect(await rowsOf(database, 'SELECT id, image_id FROM poison_jobs')).toEqual([
+    { id: job.id, image_id: null },
+  ]);
+});
+
+test('makes the oldest duplicate the first image when an unused image is purged', async () => {
+  const first = await add('vase');
+  const copy = await addCopy('vase');
+  await purge(first);
+  expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(copy);
+  await expect(upload('vase')).rejects.toThrow('vase is known');
+});

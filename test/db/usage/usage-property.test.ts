@@ -1,0 +1,135 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import type { ClaimedJob } from '../../../src/model/job.ts';
+import { type Catalog, makeCatalog } from '../../support/inner/catalog.ts';
+import { emptyTables, useDatabase } from '../../support/inner/database.ts';
+import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+
+const database = await useDatabase();
+const tenants = makeTenantQueries(database);
+const catalogs = [
+  makeCatalog(database, (await tenants.ensure('shop')).id),
+  makeCatalog(database, (await tenants.ensure('other')).id),
+];
+const contents = ['vase', 'lamps', 'shirts'];
+
+/** A held job, and its content. */
+interface HeldJob {
+  readonly job: ClaimedJob;
+  readonly content: string;
+}
+
+/** What the operations have made in one tenant so far. */
+interface State {
+  readonly catalog: Catalog;
+  readonly images: { readonly id: number; readonly content: string }[];
+  readonly heldJobs: HeldJob[];
+}
+
+/** Picks an element; returns `undefined` if there is none. */
+const pick = <T>(all: readonly T[], choice: number): T | undefined => all[choice % all.length];
+
+type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
+
+/** Ends a held job, if there is one. */
+async function end(state: State, choice: number, how: (held: HeldJob) => Promise<unknown>): Promise<void> {
+  const held = pick(state.heldJobs, choice);
+  if (!held) return;
+  await how(held);
+  state.heldJobs.splice(state.heldJobs.indexOf(held), 1);
+}
+
+/** Processes a completed image again, by one of two recipes. */
+async function redo({ catalog, images }: State, _content: string, choice: number): Promise<void> {
+  const image = pick(images, choice);
+  if (!image) return;
+  const { id, content } = image;
+  await catalog.jobs.requeue(id, 50);
+  const [job] = await catalog.jobs.claimDue('derive', 1, 60);
+  if (!job) return;
+  const recipe = choice < 6 ? '0123456789' : 'ffffffffff';
+  const renditions = catalog
+    .renditionsOf(content)
+    .map((one) => ({ ...one, recipe, storageKey: one.storageKey.replace(one.recipe, recipe) }));
+  await catalog.finish(job, content, renditions);
+}
+
+const operations: Record<string, Operation> = {
+  upload: async ({ catalog, images, heldJobs }, content) => {
+    const job = await catalog.upload(content).catch(() => undefined);
+    if (!job) return;
+    heldJobs.push({ job, content });
+    images.push({ id: job.imageId, content });
+  },
+  import: async ({ catalog, images, heldJobs }, content) => {
+    const job = await catalog.beginImport(`https://example.com/${content}`);
+    heldJobs.push({ job, content });
+    images.push({ id: job.imageId, content });
+  },
+  complete: (state, _content, choice) =>
+    end(state, choice, async ({ job, content }) => {
+      const { catalog } = state;
+      if (job.kind === 'import' && (await catalog.shareKnown(job, content)) !== 'first-unavailable') return;
+      if (job.kind === 'import') await catalog.attach(job, content);
+      await catalog.finish(job, content);
+    }),
+  share: (state, _content, choice) =>
+    end(state, choice, async ({ job, content }) => {
+      const { catalog } = state;
+      if (job.kind === 'import') await catalog.attach(job, content);
+      const older = state.images.filter(({ id }) => id < job.imageId);
+      const donor = await catalog.image(pick(older, choice)?.id ?? 0);
+      if (!donor?.contentHash || (await catalog.shareWith(job, content, donor.id)) === 'donor-unavailable')
+        await catalog.finish(job, content);
+    }),
+  fail: (state, _content, choice) => end(state, choice, ({ job }) => state.catalog.fail(job)),
+  withdraw: (state, _content, choice) =>
+    end(state, choice, ({ job, content }) => state.catalog.withdraw(job, content)),
+  hide: ({ catalog, images }, _content, choice) => catalog.hide(pick(images, choice)?.id ?? 0),
+  restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
+  purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
+  redo,
+  fold: ({ catalog }) => catalog.usage.fold(),
+};
+
+async function expectRightCounters(): Promise<void> {
+  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+}
+
+/** Operations that are more frequent than the others. */
+const usual = [
+  'upload',
+  'upload',
+  'import',
+  'complete',
+  'complete',
+  'share',
+  'share',
+  'redo',
+  'hide',
+  'restore',
+];
+
+const step = fc.record({
+  name: fc.constantFrom(...Object.keys(operations), ...usual),
+  // Mostly one tenant, so that its images interact.
+  tenant: fc.constantFrom(0, 0, 0, 1),
+  content: fc.constantFrom(...contents),
+  choice: fc.nat(11),
+});
+
+test('keeps the counters equal to a recount after any sequence of operations', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), async (steps) => {
+      await emptyTables(database);
+      const states = catalogs.map((catalog): State => ({ catalog, images: [], heldJobs: [] }));
+      for (const { name, tenant, content, choice } of steps) {
+        await operations[name]?.(states[tenant]!, content, choice);
+        if (name === 'fold') await expectRightCounters();
+      }
+      await expectRightCounters();
+    }),
+    { numRuns: 200, interruptAfterTimeLimit: 60_000 },
+  );
+}, 90_000);

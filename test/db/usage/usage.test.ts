@@ -1,0 +1,97 @@
+import { beforeEach, expect, test } from 'vitest';
+import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
+import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeUsageQueries } from '../../../src/db/usage/usage.ts';
+import { openPrincipal } from '../../../src/model/principal.ts';
+import { useDatabase } from '../../support/inner/database.ts';
+import { claimOne, recordPending } from '../../support/inner/jobs.ts';
+import { derivedFactsOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
+
+const database = await useDatabase();
+const usage = makeUsageQueries(database);
+const tenants = makeTenantQueries(database);
+const shop = await tenants.ensure('shop');
+const empty = await tenants.ensure('empty');
+let vase: number;
+
+/** The shop has a completed vase of 1000 bytes with renditions of 100 and 400, and a pending lamp of 500. */
+beforeEach(async () => {
+  vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
+  await makeJobQueries(database).complete(
+    await claimOne(database),
+    [renditionOf(shop.id, 'vase', 'thumb', 100), renditionOf(shop.id, 'vase', 'card', 400)],
+    derivedFactsOf('vase'),
+  );
+  await recordPending(database, shop.id, 'lamp', { bytes: 500 });
+});
+
+const ofShop = {
+  tenantId: shop.id,
+  tenant: 'shop',
+  images: 2,
+  renditions: 2,
+  originalBytes: 1500,
+  renditionBytes: 500,
+  bytesByPreset: { card: 400, thumb: 100 },
+  imagesByStatus: { pending: 1, processing: 0, completed: 1, failed: 0 },
+};
+const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
+
+test('counts images, renditions and bytes of a tenant', async () => {
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+});
+
+test('counts nothing for content that is uploaded again', async () => {
+  await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+});
+
+test('lists a tenant without images with zeros, and no missing tenant', async () => {
+  const nothing = {
+    images: 0,
+    renditions: 0,
+    originalBytes: 0,
+    renditionBytes: 0,
+    bytesByPreset: {},
+    imagesByStatus: noStates,
+  };
+  expect(await usage.tenants(openPrincipal)).toEqual([
+    { tenantId: empty.id, tenant: 'empty', ...nothing },
+    ofShop,
+  ]);
+  expect(await usage.tenant(openPrincipal, 'nobody')).toBeUndefined();
+});
+
+test('does not count deleted images', async () => {
+  await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
+    ...ofShop,
+    images: 1,
+    renditions: 0,
+    originalBytes: 500,
+    renditionBytes: 0,
+    bytesByPreset: {},
+    imagesByStatus: { ...noStates, pending: 1 },
+  });
+});
+
+test('adds up tenants, presets and states', async () => {
+  await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
+  expect(await usage.overall(openPrincipal)).toEqual({
+    images: 3,
+    renditions: 2,
+    originalBytes: 2500,
+    renditionBytes: 500,
+    imagesByTenant: { empty: 1, shop: 2 },
+    bytesByPreset: { thumb: 100, card: 400 },
+    imagesByStatus: { pending: 1, processing: 1, completed: 1, failed: 0 },
+  });
+});
+
+test('shows a principal of one tenant only that tenant’s usage', async () => {
+  const bound = { ...openPrincipal, tenantId: empty.id };
+  expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
+  expect(await usage.tenant(bound, 'shop')).toBeUndefined();
+  expect((await usage.overall(bound)).imagesByTenant).toEqual({ empty: 0 });
+});

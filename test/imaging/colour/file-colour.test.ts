@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest';
+import { probe } from '../../../src/imaging/probe.ts';
+import { limits } from '../fixtures/pictures.ts';
+import {
+  coloursOf,
+  encodedCells,
+  expectColours,
+  greyCells,
+  rgbCells,
+  samplesOf,
+  srgbOf,
+  size,
+} from '../support/cells.ts';
+import { writeAvif } from '../support/write-avif.ts';
+import { type ColourSpace, decodeSrgb, gamma, greySpace, prophoto, rgbSpace } from '../support/write-icc.ts';
+import { iccChunk, uint32, writePng } from '../support/write-png.ts';
+
+describe('a PNG with', () => {
+  const cicp = (...codes: number[]): [string, Uint8Array] => ['cICP', Buffer.of(...codes)];
+  const gama = (exponent: number): [string, Uint8Array] => ['gAMA', uint32(Math.round(exponent * 100_000))];
+  const chrm = (...values: number[]): [string, Uint8Array] => [
+    'cHRM',
+    uint32(...values.map((value) => Math.round(value * 100_000))),
+  ];
+  const adobePrimaries = chrm(0.3127, 0.329, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06);
+  const srgbPrimaries = chrm(0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06);
+  const srgb: [string, Uint8Array] = ['sRGB', Buffer.of(0)];
+  const p3 = rgbSpace('p3', decodeSrgb);
+  const profile = (space: ColourSpace): [string, Uint8Array] => ['iCCP', iccChunk(space.profile)];
+  const same = undefined;
+
+  test.each<[string, [string, Uint8Array][], ColourSpace | undefined]>([
+    ['gamma 1', [gama(1)], rgbSpace('srgb', gamma(1))],
+    ['gamma 1/1.8', [gama(1 / 1.8)], rgbSpace('srgb', gamma(1.8))],
+    ['gamma 1/2.2, which means sRGB', [gama(0.45455)], same],
+    ['gamma 1/2.2 and the primaries of sRGB', [gama(0.45455), srgbPrimaries], same],
+    ['sRGB before gamma', [srgb, gama(1)], same],
+    [
+      'gamma and primaries of Adobe RGB',
+      [gama(256 / 563), adobePrimaries],
+      rgbSpace('adobe', gamma(563 / 256)),
+    ],
+    ['primaries alone', [adobePrimaries], rgbSpace('adobe', decodeSrgb)],
+    ['degenerate primaries', [gama(0.45455), chrm(0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)], same],
+    ['an implausible gamma', [gama(0.001)], same],
+    ['cICP of Display P3', [cicp(12, 13, 0, 1)], p3],
+    ['cICP of sRGB', [cicp(1, 13, 0, 1)], same],
+    ['cICP of linear sRGB', [cicp(1, 8, 0, 1)], rgbSpace('srgb', gamma(1))],
+    ['cICP before a profile', [cicp(1, 13, 0, 1), profile(p3)], same],
+    [
+      'cICP before a profile, both different from sRGB',
+      [cicp(12, 13, 0, 1), profile(rgbSpace('prophoto', prophoto))],
+      p3,
+    ],
+    ['cICP with a matrix, which PNG forbids', [cicp(12, 13, 6, 1), gama(1)], rgbSpace('srgb', gamma(1))],
+    ['a profile before gamma', [profile(p3), gama(1)], p3],
+    [
+      'gamma and a broken profile',
+      [['iCCP', iccChunk(Buffer.alloc(300))], gama(1)],
+      rgbSpace('srgb', gamma(1)),
+    ],
+  ])('%s', async (_, chunks, space) => {
+    for (const depth of [8, 16] as const) {
+      const file = writePng({ ...size, depth, colorType: 2, samples: samplesOf(rgbCells, depth), chunks });
+      expectColours(await coloursOf(file), srgbOf(space, rgbCells));
+    }
+  });
+
+  test('gamma in grey, with alpha and with a palette', async () => {
+    for (const depth of [8, 16] as const) {
+      const samples = samplesOf(greyCells, depth, [128]);
+      const file = writePng({ ...size, depth, colorType: 4, samples, chunks: [gama(1)] });
+      expectColours(await coloursOf(file), srgbOf(greySpace('linear', gamma(1)), greyCells, 128));
+    }
+    const indices = rgbCells.map((_, n) => [n]);
+    const palette: [string, Uint8Array] = ['PLTE', Buffer.from(rgbCells.flat())];
+    const chunks = [gama(1), palette];
+    const file = writePng({ ...size, depth: 8, colorType: 3, samples: samplesOf(indices, 8), chunks });
+    expectColours(await coloursOf(file), srgbOf(rgbSpace('srgb', gamma(1)), rgbCells));
+  });
+
+  test('narrow range', async () => {
+    for (const depth of [8, 16] as const) {
+      const unit = depth === 16 ? 256 / 257 : 1;
+      const narrow = rgbCells.map((cellOf) =>
+        cellOf.map((value) => Math.round((16 + (value * 219) / 255) * unit)),
+      );
+      const chunks = [cicp(1, 13, 0, 0)];
+      const file = writePng({ ...size, depth, colorType: 2, samples: samplesOf(narrow, depth), chunks });
+      expectColours(await coloursOf(file), rgbCells);
+    }
+  });
+
+  test.each([
+    ['PQ', 16],
+    ['HLG', 18],
+  ])('%s is rejected with the reason', async (name, transfer) => {
+    const chunks = [cicp(9, transfer, 0, 1)];
+    const file = writePng({ ...size, depth: 16, colorType: 2, samples: samplesOf(rgbCells, 16), chunks });
+    await expect(probe(file, limits)).rejects.toMatchObject({
+      code: 'picture_unsupported',
+      message: expect.stringContaining(name),
+    });
+  });
+});
+
+describe('an AVIF with', () => {
+  const rgb = Uint8Array.from(samplesOf(rgbCells, 8));
+  const p3 = rgbSpace('p3', decodeSrgb);
+
+  test.each<[string, Partial<Parameters<typeof writeAvif>[0]>, ColourSpace | undefined]>([
+    ['sRGB', { nclx: [1, 13, 0] }, undefined],
+    ['BT.709, which means sRGB', { nclx: [1, 1, 0] }, undefined],
+    ['unspecified colours', { nclx: [2, 2, 0] }, undefined],
+    ['Display P3', { nclx: [12, 13, 0] }, p3],
+    ['Display P3 with 10 bits', { nclx: [12, 13, 0], bitdepth: 10 }, p3],
+    ['a profile before code points', { nclx: [9, 13, 0], profile: p3.profile }, p3],
+    ['a profile, with 10 bits', { nclx: [2, 2, 0], profile: p3.profile, bitdepth: 10 }, p3],
+    ['linear light', { nclx: [1, 8, 0] }, rgbSpace('srgb', gamma(1))],
+  ])('%s', async (_, own, space) => {
+    const file = await writeAvif({ ...size, rgb, ...own });
+    expectColours(await coloursOf(file), srgbOf(space, await encodedCells(file)));
+  });
+
+  test('PQ is rejected', async () => {
+    const file = await writeAvif({ ...size, rgb, nclx: [9, 16, 0] });
+    await expect(probe(file, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
+  });
+
+  test.each([
+    ['sRGB', [1, 13, 0] as const, undefined],
+    ['Display P3', [12, 13, 0] as const, p3],
+  ])('premultiplied colours, in %s', async (_, nclx, space) => {
+    const alpha = new Uint8Array(size.width * size.height).fill(128);
+    const multiplied = rgb.map((value) => Math.round((value * 128) / 255));
+    const file = await writeAvif({ ...size, rgb: multiplied, alpha, isPremultiplied: true, nclx });
+    expect(await probe(file, limits)).toMatchObject({ hasAlpha: true });
+    // Un-premultiplying doubles the encoder's error.
+    expectColours(await coloursOf(file), srgbOf(space, rgbCells, 128), 6);
+    const straight = await writeAvif({ ...size, rgb, alpha, nclx });
+    expectColours(await coloursOf(straight), srgbOf(space, rgbCells, 128), 6);
+  });
+});

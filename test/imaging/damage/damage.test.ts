@@ -1,0 +1,257 @@
+import { crc32 } from 'node:zlib';
+import sharp from 'sharp';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { decodePicture } from '../../../src/imaging/decoding/decode-picture.ts';
+import { probe } from '../../../src/imaging/probe.ts';
+import { readGif } from '../../../src/imaging/containers/gif.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { pngChunk } from '../support/write-png.ts';
+import { writeTiffPages } from '../support/write-tiff-pages.ts';
+
+const [width, height] = [120, 90];
+/** Noise, so that every part of a file matters. */
+const noise = Buffer.from(
+  Uint32Array.from({ length: width * height * 3 }, (_, n) => Math.imul(n + 1, 2_654_435_761) >>> 24),
+);
+const draw = (frames = 1) =>
+  sharp(Buffer.concat(Array.from({ length: frames }, () => noise)), {
+    raw: { width, height: height * frames, channels: 3, pageHeight: height },
+  });
+
+/** Returns a checksum of a picture's pixels at its own size, or the code and message of the error. */
+async function resultOf(bytes: Uint8Array): Promise<string> {
+  try {
+    const facts = await probe(bytes, limits);
+    return `pixels ${crc32((await decodePicture(bytes, facts, facts)).data)}`;
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string };
+    return `${code}: ${message}`;
+  }
+}
+
+const files: Record<string, Buffer> = {};
+const file = (name: string) => files[name] ?? Buffer.alloc(0);
+
+beforeAll(async () => {
+  files['jpeg'] = await draw().jpeg().toBuffer();
+  files['progressive'] = await draw().jpeg({ progressive: true }).toBuffer();
+  files['mozjpeg'] = await draw().jpeg({ mozjpeg: true }).toBuffer();
+  files['444'] = await draw().jpeg({ chromaSubsampling: '4:4:4' }).toBuffer();
+  files['png'] = await draw().png().toBuffer();
+  files['interlaced'] = await draw().png({ progressive: true }).toBuffer();
+  files['gif'] = await draw().gif().toBuffer();
+  files['animation'] = await draw(3).gif({ loop: 0 }).toBuffer();
+  files['webp'] = await draw().webp().toBuffer();
+  files['animated webp'] = await draw(3).webp().toBuffer();
+  files['avif'] = await draw().avif().toBuffer();
+  files['tiff'] = await draw().tiff({ compression: 'deflate' }).toBuffer();
+});
+
+const jpegs = ['jpeg', 'progressive', 'mozjpeg', '444'];
+const endOfImage = Buffer.from([0xff, 0xd9]);
+
+describe('a JPEG', () => {
+  test.each(jpegs)('%s without its end marker is complete', async (name) => {
+    const whole = await resultOf(file(name));
+    expect(whole).toMatch(/^pixels /);
+    expect(await resultOf(file(name).subarray(0, -2))).toEqual(whole);
+    expect(await resultOf(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(whole);
+    expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(whole);
+  });
+
+  test.each(jpegs)('%s is cut short wherever data is missing, even with an end marker', async (name) => {
+    const { length } = file(name);
+    for (const end of [
+      length - 3,
+      length - 9,
+      ...[0.98, 0.7, 0.5, 0.2].map((part) => Math.floor(length * part)),
+    ]) {
+      const cut = file(name).subarray(0, end);
+      expect(await resultOf(cut), `${end}`).toMatch(
+        /^picture_cut: The JPEG picture is cut short: the file ends too early\.$/,
+      );
+      // With an end marker, the library does not report that the last lines are missing.
+      if (end < length * 0.9)
+        expect(await resultOf(Buffer.concat([cut, endOfImage]))).toMatch(/^picture_cut: /);
+    }
+  });
+
+  test('without the restart markers that it declares is corrupt', async () => {
+    const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
+    const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
+    const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
+    expect(await resultOf(bytes)).toBe(
+      'picture_corrupt: The JPEG picture is corrupt: its data contradicts itself.',
+    );
+  });
+
+  test('with an unusual scan header is complete despite the warning of its decoder', async () => {
+    const bytes = Buffer.from(file('jpeg'));
+    const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
+    // The last coefficient of a scan is 63 in a sequential picture; cameras write 0.
+    bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('jpeg')));
+  });
+
+  test('with lossless compression is unsupported', async () => {
+    const bytes = Buffer.from(file('jpeg'));
+    bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
+    expect(await resultOf(bytes)).toBe(
+      'picture_unsupported: The JPEG picture cannot be decoded here: lossless JPEG is not supported.',
+    );
+  });
+});
+
+describe('a PNG', () => {
+  test('without IEND, or with bytes after it, is complete', async () => {
+    for (const name of ['png', 'interlaced']) {
+      const whole = await resultOf(file(name));
+      expect(whole).toMatch(/^pixels /);
+      for (const end of [-4, -12, -14, -17])
+        expect(await resultOf(file(name).subarray(0, end))).toEqual(whole);
+      expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(whole);
+    }
+  });
+
+  test('is cut short if pixels are missing', async () => {
+    for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
+      expect(await resultOf(file('png').subarray(0, end))).toBe(
+        'picture_cut: The PNG picture is cut short: the file ends too early.',
+      );
+    }
+  });
+
+  test.each(['IHDR', 'IDAT'])('is corrupt if the checksum of %s is wrong', async (chunk) => {
+    const bytes = Buffer.from(file('png'));
+    const at = bytes.indexOf(chunk);
+    const end = at + 4 + bytes.readUInt32BE(at - 4);
+    bytes[end] = (bytes[end] ?? 0) ^ 1;
+    expect(await resultOf(bytes)).toBe(
+      `picture_corrupt: The PNG picture is corrupt: the checksum of its ${chunk} chunk does not match.`,
+    );
+  });
+
+  test('is complete if the checksum of an ancillary chunk is wrong', async () => {
+    const side = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
+    side[side.length - 1] = (side.at(-1) ?? 0) ^ 1;
+    const bytes = Buffer.concat([file('png').subarray(0, 33), side, file('png').subarray(33)]);
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('png')));
+  });
+});
+
+describe('a GIF', () => {
+  test('without a trailer, or with other bytes instead, is complete', async () => {
+    for (const name of ['gif', 'animation']) {
+      const whole = await resultOf(file(name));
+      expect(whole).toMatch(/^pixels /);
+      const bare = file(name).subarray(0, -1);
+      for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
+        expect(await resultOf(Buffer.concat([bare, tail]))).toEqual(whole);
+    }
+    // The terminating block after the pixels may be missing too.
+    expect(await resultOf(file('gif').subarray(0, -2))).toEqual(await resultOf(file('gif')));
+  });
+
+  test('is cut short if it ends inside any of its frames', async () => {
+    for (const name of ['gif', 'animation']) {
+      for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
+        expect(await resultOf(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
+          /^picture_cut: The GIF picture is cut short: /,
+        );
+      }
+    }
+  });
+
+  test('with damaged data is corrupt', async () => {
+    const bytes = Buffer.from(file('gif'));
+    const start = readGif(bytes)?.first?.dataStart ?? 0;
+    bytes.fill(0xff, start + 60, start + 160);
+    expect(await resultOf(bytes)).toMatch(
+      /^picture_corrupt: The GIF picture is corrupt: its compressed pixels are damaged\.$/,
+    );
+  });
+});
+
+describe('a WebP', () => {
+  test.each([-2, -1, 1, 2, 5000])('with a length that is wrong by %i is complete', async (by) => {
+    const bytes = Buffer.from(file('webp'));
+    bytes.writeUInt32LE(bytes.readUInt32LE(4) + by, 4);
+    expect(await resultOf(bytes)).toEqual(await resultOf(file('webp')));
+  });
+
+  test('with bytes after the end is complete', async () => {
+    expect(await resultOf(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
+      await resultOf(file('webp')),
+    );
+  });
+
+  test('is cut short if it ends inside its pixels', async () => {
+    for (const name of ['webp', 'animated webp']) {
+      const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
+      expect(await resultOf(cut)).toBe(
+        'picture_cut: The WebP picture is cut short: the file ends too early.',
+      );
+    }
+  });
+});
+
+test('an AVIF is cut short if data of its picture is beyond the end', async () => {
+  expect(await resultOf(file('avif'))).toMatch(/^pixels /);
+  expect(await resultOf(file('avif').subarray(0, -40))).toBe(
+    'picture_cut: The AVIF picture is cut short: the file ends too early.',
+  );
+});
+
+describe('a TIFF', () => {
+  const page = { width: 40, height: 30, colour: [1, 2, 3] } as const;
+
+  test('is cut short if it ends before its directory, inside it, or inside its pixels', async () => {
+    const bytes = writeTiffPages([page]);
+    expect(await resultOf(bytes.subarray(0, 2000))).toContain(
+      'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
+    );
+    expect(await resultOf(bytes.subarray(0, -30))).toContain(
+      'picture_cut: The TIFF picture is cut short: the file ends inside its directory.',
+    );
+    const beyond = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
+    expect(await resultOf(beyond)).toContain(
+      'picture_cut: The TIFF picture is cut short: the file ends before its last pixels.',
+    );
+  });
+
+  test.each([
+    [6, 'old-style JPEG (6)'],
+    [33_003, 'JPEG 2000 (33003)'],
+    [34_887, 'LERC (34887)'],
+    [50_000, 'Zstandard (50000)'],
+    [12_345, 'number 12345'],
+  ])('with compression %i is unsupported, before its pixels are read', async (compression, name) => {
+    const bytes = writeTiffPages([{ ...page, tags: { 259: compression } }]);
+    await expect(probe(bytes, limits)).rejects.toMatchObject({
+      code: 'picture_unsupported',
+      message: `The TIFF picture cannot be decoded here: its compression, ${name}, is not supported.`,
+    });
+  });
+
+  test('with damaged pixels is corrupt', async () => {
+    const bytes = Buffer.from(file('tiff'));
+    bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
+    expect(await resultOf(bytes)).toBe(
+      'picture_corrupt: The TIFF picture is corrupt: its pixels cannot be decoded.',
+    );
+  });
+});
+
+test("does not use the image library's message as the reason", async () => {
+  for (const bytes of Object.values(files)) {
+    for (const part of [0.05, 0.3, 0.6, 0.9]) {
+      const broken = Buffer.from(bytes);
+      broken.fill(0xa5, Math.floor(bytes.length * part), Math.floor(bytes.length * part) + 60);
+      const taken = await resultOf(broken);
+      expect(taken).toMatch(
+        /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
+      );
+      expect(taken).not.toMatch(/vips|Unknown error|heif|tiff2|libpng|source:/i);
+    }
+  }
+});

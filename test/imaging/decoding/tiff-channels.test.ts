@@ -1,0 +1,238 @@
+import { deflateSync } from 'node:zlib';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { probe } from '../../../src/imaging/probe.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { coloursOf, expectColours, greyCells, rgbCells, samplesOf, srgbOf, size } from '../support/cells.ts';
+import { greySpace, rgbSpace } from '../support/write-icc.ts';
+import { writePng } from '../support/write-png.ts';
+import { type TiffInput, writeTiff } from '../support/write-tiff.ts';
+
+const [extraSamples, sampleFormat, profileTag] = [338, 339, 34_675];
+const adobe = rgbSpace('adobe', (value) => value ** (563 / 256));
+const linearGrey = greySpace('linear', (value) => value);
+
+type Own = Partial<TiffInput> & Pick<TiffInput, 'samples' | 'channels' | 'photometric'>;
+
+function tiff(own: Own): Buffer {
+  return writeTiff({ ...size, depth: 8, ...own });
+}
+
+describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
+  // Kinds of the channels after the colours: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
+  test.each([
+    [[0], [0], 255],
+    [[0], [77], 255],
+    [[0, 0], [0, 200], 255],
+    [[0, 0, 0, 0], [1, 2, 3, 4], 255],
+    [[2], [128], 128],
+    [[2, 0], [128, 7], 128],
+    [[0, 2], [7, 128], 128],
+    [[1], [128], 128],
+    [[1, 0], [128, 99], 128],
+    [[0, 2, 0], [0, 128, 0], 128],
+  ])('extra samples %j', async (kinds, extra, alpha) => {
+    const premultiplied = kinds.includes(1);
+    const multiply = (cells: readonly (readonly number[])[]) =>
+      premultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
+    for (const [cells, photometric] of [
+      [rgbCells, 2],
+      [greyCells, 1],
+    ] as const) {
+      const expected = srgbOf(undefined, cells, alpha);
+      for (const isPlanar of [false, true]) {
+        const file = tiff({
+          depth,
+          photometric,
+          channels: (cells[0]?.length ?? 0) + extra.length,
+          samples: samplesOf(multiply(cells), depth, extra),
+          isPlanar,
+          order: isPlanar ? 'big' : 'little',
+          tags: [[extraSamples, 3, kinds]],
+        });
+        expect(await probe(file, limits)).toMatchObject({ hasAlpha: alpha < 255, bitDepth: depth });
+        expectColours(await coloursOf(file), expected);
+        expectColours(await coloursOf(file, true), expected, premultiplied ? 4 : 3);
+      }
+    }
+  });
+
+  test('extra samples and a profile', async () => {
+    for (const [space, cells, photometric] of [
+      [adobe, rgbCells, 2],
+      [linearGrey, greyCells, 1],
+    ] as const) {
+      for (const [kinds, extra, alpha] of [
+        [[0], [0], 255],
+        [[2, 0], [128, 9], 128],
+      ] as const) {
+        const file = tiff({
+          depth,
+          photometric,
+          channels: (cells[0]?.length ?? 0) + extra.length,
+          samples: samplesOf(cells, depth, extra),
+          tags: [
+            [extraSamples, 3, kinds],
+            [profileTag, 7, space.profile],
+          ],
+        });
+        expectColours(await coloursOf(file), srgbOf(space, cells, alpha));
+      }
+    }
+  });
+
+  test('inverted grey', async () => {
+    const inverted = greyCells.map((cell) => cell.map((value) => 255 - value));
+    for (const extra of [[], [0]]) {
+      const file = tiff({
+        depth,
+        photometric: 0,
+        channels: 1 + extra.length,
+        samples: samplesOf(inverted, depth, extra),
+        tags: extra.length > 0 ? [[extraSamples, 3, [0]]] : [],
+      });
+      expectColours(await coloursOf(file), srgbOf(undefined, greyCells));
+    }
+  });
+
+  test.each([
+    [2, 'signed integers'],
+    [3, 'floating-point numbers'],
+    [5, 'complex integers'],
+  ])('rejects sample format %i', async (format, name) => {
+    if (depth === 8 && format !== 2) return;
+    const file = tiff({
+      depth,
+      photometric: 2,
+      channels: 3,
+      samples: samplesOf(rgbCells, depth),
+      tags: [[sampleFormat, 3, [format, format, format]]],
+    });
+    await expect(probe(file, limits)).rejects.toMatchObject({
+      code: 'picture_unsupported',
+      message: expect.stringContaining(`${depth}-bit ${name}`),
+    });
+  });
+});
+
+test.each([
+  ['32-bit integers', { depth: 32 }, '32 bits'],
+  ['32-bit floating-point numbers', { depth: 32, tags: [[sampleFormat, 3, [3]]] }, '32-bit floating-point'],
+  ['logarithmic luminance', { photometric: 32_844, depth: 16 }, 'logarithmic'],
+  ['a transparency mask', { photometric: 4, depth: 8 }, 'mask'],
+] as const)('rejects a TIFF with %s', async (_, own, reason) => {
+  const file = tiff({ photometric: 1, channels: 1, samples: samplesOf(greyCells, 8), ...own });
+  await expect(probe(file, limits)).rejects.toMatchObject({
+    code: 'picture_unsupported',
+    message: expect.stringContaining(reason),
+  });
+});
+
+test('rejects inks other than CMYK, and too many channels', async () => {
+  const cells = rgbCells.map((cell) => [...cell, 1, 2, 3]);
+  const inks = tiff({ photometric: 5, channels: 6, samples: samplesOf(cells, 8), tags: [[332, 3, [2]]] });
+  await expect(probe(inks, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
+  const many = writeTiff({
+    width: 1,
+    height: 1,
+    depth: 8,
+    channels: 500,
+    photometric: 1,
+    samples: Array(500).fill(9),
+  });
+  await expect(probe(many, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
+});
+
+test("a TIFF of Y'CbCr without compression", async () => {
+  const cells = rgbCells.map(([r = 0, g = 0, b = 0]) => {
+    const y = 0.299 * r + 0.587 * g + 0.114 * b;
+    return [y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402].map((value) => Math.min(255, Math.round(value)));
+  });
+  const file = tiff({ photometric: 6, channels: 3, samples: samplesOf(cells, 8), tags: [[530, 3, [1, 1]]] });
+  expectColours(await coloursOf(file), rgbCells);
+});
+
+test.each([1, 2, 4] as const)('grey and palettes of %i bits', async (depth) => {
+  const max = 2 ** depth - 1;
+  const cells = rgbCells.map((_, n) => [n % (max + 1)]);
+  const expected = cells.map(([value = 0]) => Array(3).fill(Math.round((value * 255) / max)));
+  for (const photometric of [0, 1]) {
+    const samples = samplesOf(photometric === 1 ? cells : cells.map(([value = 0]) => [max - value]), 8);
+    expectColours(await coloursOf(tiff({ depth, photometric, channels: 1, samples })), expected);
+  }
+  const colorMap = [0, 1, 2].flatMap((n) =>
+    Array.from({ length: max + 1 }, (_, k) => (rgbCells[k]?.[n] ?? 0) * 257),
+  );
+  const palette = tiff({
+    depth,
+    photometric: 3,
+    channels: 1,
+    samples: samplesOf(cells, 8),
+    tags: [[320, 3, colorMap]],
+  });
+  expectColours(
+    await coloursOf(palette),
+    cells.map(([value = 0]) => rgbCells[value] ?? []),
+  );
+  const png = writePng({ ...size, depth, colorType: 0, samples: samplesOf(cells, 8) });
+  expectColours(await coloursOf(png), expected);
+});
+
+test('reads extra samples after a palette, in compressed pixels and in a rotated picture', async () => {
+  const indices = rgbCells.map((_, n) => [n]);
+  const colorMap = [0, 1, 2].flatMap((n) =>
+    Array.from({ length: 256 }, (_, k) => (rgbCells[k]?.[n] ?? 0) * 257),
+  );
+  const palette = tiff({
+    photometric: 3,
+    channels: 2,
+    samples: samplesOf(indices, 8, [0]),
+    tags: [
+      [320, 3, colorMap],
+      [extraSamples, 3, [0]],
+    ],
+  });
+  expectColours(await coloursOf(palette), rgbCells);
+
+  const samples = samplesOf(rgbCells, 8, [0, 50]);
+  const differences = samples.map((value, n) =>
+    n % (size.width * 5) < 5 ? value : (value - (samples[n - 5] ?? 0)) & 255,
+  );
+  const deflated = tiff({
+    photometric: 2,
+    channels: 5,
+    samples: [],
+    strip: deflateSync(Uint8Array.from(differences)),
+    tags: [
+      [259, 3, [8]],
+      [317, 3, [2]],
+      [extraSamples, 3, [0, 0]],
+    ],
+  });
+  expectColours(await coloursOf(deflated), rgbCells);
+
+  const upsideDown = tiff({
+    photometric: 2,
+    channels: 5,
+    samples: samplesOf([...rgbCells].reverse(), 8, [0, 50]),
+    tags: [
+      [274, 3, [3]],
+      [extraSamples, 3, [0, 0]],
+    ],
+  });
+  expectColours(await coloursOf(upsideDown), rgbCells);
+});
+
+test('reads an undeclared channel after RGB as alpha', async () => {
+  const file = tiff({ photometric: 2, channels: 4, samples: samplesOf(rgbCells, 8, [128]) });
+  expect(await probe(file, limits)).toMatchObject({ colorSpace: 'RGBA' });
+  expectColours(await coloursOf(file), srgbOf(undefined, rgbCells, 128));
+});
+
+test('JPEG inside TIFF', async () => {
+  const pixels = Uint8Array.from(samplesOf(rgbCells, 8));
+  const file = await sharp(pixels, { raw: { ...size, channels: 3 } })
+    .tiff({ compression: 'jpeg', quality: 100 })
+    .toBuffer();
+  expectColours(await coloursOf(file), rgbCells, 8);
+});

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import { probe } from '../../../src/imaging/probe.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { coloursOf, expectColours, rgbCells, samplesOf, size } from '../support/cells.ts';
+import { writeGif } from '../support/write-gif.ts';
+import { writePng } from '../support/write-png.ts';
+
+test.each([8, 16] as const)('a PNG of %i bits with a transparent colour', async (depth) => {
+  const key = depth === 16 ? [0xff, 0xff, 0, 0, 0, 0] : [0, 255, 0, 0, 0, 0];
+  const file = writePng({
+    ...size,
+    depth,
+    colorType: 2,
+    samples: samplesOf(rgbCells, depth),
+    chunks: [['tRNS', Buffer.from(key)]],
+  });
+  expect(await probe(file, limits)).toMatchObject({ hasAlpha: true });
+  expectColours(await coloursOf(file), [[255, 255, 255], ...rgbCells.slice(1)]);
+});
+
+test('a PNG of a palette with transparent entries', async () => {
+  const file = writePng({
+    ...size,
+    depth: 8,
+    colorType: 3,
+    samples: samplesOf(
+      rgbCells.map((_, n) => [n]),
+      8,
+    ),
+    chunks: [
+      ['PLTE', Buffer.from(rgbCells.flat())],
+      ['tRNS', Buffer.of(128, 0)],
+    ],
+  });
+  expectColours(await coloursOf(file), [[255, 127, 127], [255, 255, 255], ...rgbCells.slice(2)]);
+});
+
+describe('a GIF whose first frame does not cover its screen', () => {
+  const palette = [
+    [200, 30, 30],
+    [0, 0, 0],
+  ];
+  // Covers cells 5 and 6, in the middle of the picture.
+  const frame = { left: 12, top: 12, width: 24, height: 12, indices: Array(24 * 12).fill(0) };
+  const white = [255, 255, 255];
+  const whole = { left: 0, top: 0, ...size, indices: Array(size.width * size.height).fill(1) };
+
+  test.each([
+    ['is placed on white', [frame], [200, 30, 30]],
+    ['ignores a second frame that covers the screen', [frame, whole], [200, 30, 30]],
+    ['may have a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
+    ['may be fully transparent', [{ ...frame, transparent: 0 }], white],
+  ])('%s', async (_, frames, inside) => {
+    const file = writeGif(size, palette, frames);
+    expect(await probe(file, limits)).toMatchObject(size);
+    const expected = rgbCells.map((_cell, n) => (n === 5 || n === 6 ? inside : white));
+    expectColours(await coloursOf(file), expected);
+    expectColours(await coloursOf(file, true), expected);
+  });
+
+  test('is cropped to the screen', async () => {
+    const left = 24;
+    const indices = Array(size.width * size.height).fill(0);
+    const file = writeGif(size, palette, [{ left, top: 0, ...size, indices }]);
+    expect(await probe(file, limits)).toMatchObject(size);
+    expectColours(
+      await coloursOf(file),
+      rgbCells.map((_, n) => (n % 4 < 2 ? white : [200, 30, 30])),
+    );
+    for (const top of [0, 60_000]) {
+      const outside = writeGif(size, palette, [{ ...frame, left: 60_000, top }]);
+      expect(await probe(outside, limits)).toMatchObject(size);
+      expectColours(
+        await coloursOf(outside),
+        rgbCells.map(() => white),
+      );
+    }
+  });
+
+  test('replaces a smaller screen', async () => {
+    const screen = { width: 2, height: 2 };
+    const indices = Array(size.width * size.height).fill(0);
+    const file = writeGif(screen, palette, [{ left: 0, top: 0, ...size, indices }]);
+    expect(await probe(file, limits)).toMatchObject(size);
+    expectColours(
+      await coloursOf(file),
+      rgbCells.map(() => [200, 30, 30]),
+    );
+  });
+});

@@ -1,0 +1,126 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { readChildMessage, readResult } from '../../../src/imaging/pool/responses.ts';
+import type { EncodedPicture, Task } from '../../../src/imaging/pool/messages.ts';
+import { embeddingSpace } from '../../../src/model/fingerprint.ts';
+import { limits, presets } from '../fixtures/pictures.ts';
+import { childModule, faultyPool, pictureFolder } from './setup.ts';
+
+const facts = {
+  format: 'jpeg',
+  width: 300,
+  height: 200,
+  frames: 1,
+  colorSpace: 'RGB',
+  hasAlpha: false,
+  bitDepth: 8,
+};
+const description = {
+  facts,
+  fingerprint: {
+    version: 1,
+    hash: '0f'.repeat(32),
+    quality: 80,
+    aspect: 1.5,
+    thumbnail: 'ABCD'.repeat(1024),
+  },
+  embedding: { space: embeddingSpace, vector: Array.from({ length: 512 }, () => 0.04) },
+};
+const sizes = [
+  ['card', 300, 200],
+  ['zoom', 300, 200],
+  ['thumb', 100, 67],
+] as const;
+const jpegBytes = 100;
+const renditions = sizes.map(([preset, width, height]) => ({ preset, width, height, bytes: jpegBytes }));
+const derived = { ...description, renditions };
+
+function jpegs(count: number): Buffer {
+  const jpeg = Buffer.alloc(jpegBytes, 1);
+  jpeg.writeUInt16BE(0xffd8, 0);
+  jpeg.writeUInt16BE(0xffd9, jpegBytes - 2);
+  return Buffer.concat(Array.from({ length: count }, () => jpeg));
+}
+
+const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
+const read =
+  (result: unknown, payload = jpegs(3)) =>
+  () =>
+    readResult(task, result, payload);
+
+test('accepts a valid response and assigns its bytes to the renditions', () => {
+  const { renditions: encoded } = read(derived)() as EncodedPicture;
+  expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
+    sizes.map(([name]) => [name, jpegBytes]),
+  );
+});
+
+const [card, zoom, thumb] = renditions;
+const withVector = (vector: unknown[]) => ({ ...derived, embedding: { space: embeddingSpace, vector } });
+const { vector } = description.embedding;
+
+test.each<[string, unknown, Buffer?]>([
+  ['a path', { ...derived, renditions: [{ ...card, path: '/etc/passwd' }, zoom, thumb] }],
+  ['another field', { ...derived, tenant: 1 }],
+  ['an unknown preset', { ...derived, renditions: [card, { ...zoom, preset: 'huge' }, thumb] }],
+  ['a preset twice', { ...derived, renditions: [card, card, thumb] }],
+  ['a missing preset', { ...derived, renditions: [card, zoom] }, jpegs(2)],
+  ['another size', { ...derived, renditions: [card, zoom, { ...thumb, width: 101 }] }],
+  ['fewer bytes than declared', derived, jpegs(2)],
+  ['more bytes than declared', derived, jpegs(4)],
+  ['a negative length', { ...derived, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
+  ['a file that is not a JPEG', derived, Buffer.alloc(300, 1)],
+  ['more pixels than allowed', { ...derived, facts: { ...facts, width: 16_000, height: 16_000 } }],
+  ['a side that is not a number', { ...derived, facts: { ...facts, width: '300' } }],
+  ['an unsupported format', { ...derived, facts: { ...facts, format: 'svg' } }],
+  ['an upper-case hash', { ...derived, fingerprint: { ...description.fingerprint, hash: '0F'.repeat(32) } }],
+  ['a short thumbnail', { ...derived, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
+  ['a short embedding', withVector(vector.slice(1))],
+  ['null in the embedding', withVector([null, ...vector.slice(1)])],
+  ['an embedding longer than 1', withVector(vector.map(() => 1))],
+])('rejects a result with %s', (_, result, payload = jpegs(3)) => {
+  expect(read(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
+});
+
+test.each([
+  ['a code that a decoder may not report', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
+  ['a line break in the text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
+  ['a text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
+  ['an unknown type', { type: 'hello' }],
+  ['a number instead of an object', 7],
+])('rejects a message with %s', (_, message) => {
+  expect(() => readChildMessage(message)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
+});
+
+const frame = (messageBytes: number, payloadBytes: number) => {
+  const header = Buffer.alloc(8);
+  header.writeUInt32BE(messageBytes, 0);
+  header.writeUInt32BE(payloadBytes, 4);
+  return header.toString('base64');
+};
+const done = { type: 'done', id: 'ID', result: facts };
+
+test.each<[string, readonly (object | string)[]]>([
+  ['facts with an extra field', [{ ...done, result: { ...facts, path: '/etc/passwd' } }]],
+  ['a response to another request', [{ ...done, id: 999 }]],
+  ['ready during a task', [{ type: 'ready' }]],
+  ['bytes without a rendition', [frame(2, 1)]],
+  ['a message that is too long', [frame(2 ** 31, 0)]],
+  ['a frame that is not JSON', [frame(3, 0), Buffer.from('???').toString('base64')]],
+  ['a second response', [done, done]],
+])('kills a child that sends %s, and decodes the next picture', async (what, messages) => {
+  const pool = faultyPool({ childModule: childModule('lying-child') });
+  const folder = await pictureFolder('good.jpg');
+  const [lie, good] = [join(folder, 'lie'), join(folder, 'good.jpg')];
+  await writeFile(lie, JSON.stringify(messages));
+  const response = pool.probe({ path: lie, limits });
+  if (what === 'a second response') await response;
+  else
+    await expect(response).rejects.toMatchObject({
+      code: 'decoder_crashed',
+      message: 'The decoder sent an invalid response and was stopped.',
+    });
+  await expect.poll(() => pool.stats().crashes).toBe(1);
+  await expect(pool.probe({ path: good, limits })).resolves.toMatchObject({ width: 300 });
+});

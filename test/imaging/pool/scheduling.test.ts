@@ -1,0 +1,70 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { makeFairQueue, type SchedulingKey } from '../../../src/imaging/pool/scheduling.ts';
+
+const always = () => true;
+
+function drain<Item extends SchedulingKey>(queue: ReturnType<typeof makeFairQueue<Item>>): Item[] {
+  return Array.from({ length: queue.length }, () => queue.next(always)!);
+}
+
+test('alternates between tenants within a priority', () => {
+  const queue = makeFairQueue<SchedulingKey & { name: string }>();
+  for (const name of ['a1', 'a2', 'a3', 'a4']) queue.add({ name, priority: 10, tenant: 1 });
+  queue.add({ name: 'b1', priority: 10, tenant: 2 });
+  queue.add({ name: 'b2', priority: 10, tenant: 2 });
+  queue.add({ name: 'urgent', priority: 5, tenant: 1 });
+  queue.add({ name: 'none', priority: 10, tenant: undefined });
+  expect(drain(queue).map(({ name }) => name)).toEqual([
+    'urgent',
+    'a1',
+    'b1',
+    'none',
+    'a2',
+    'b2',
+    'a3',
+    'a4',
+  ]);
+});
+
+test('does not let a new tenant overtake requests that have waited longer', () => {
+  const queue = makeFairQueue<SchedulingKey & { name: string }>();
+  for (let count = 0; count < 50; count++) {
+    queue.add({ name: `a${count}`, priority: 10, tenant: 1 });
+    if (count > 2) queue.next(always);
+  }
+  queue.add({ name: 'b', priority: 10, tenant: 2 });
+  expect(drain(queue).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
+});
+
+test('skips a tenant that may not run and keeps its position', () => {
+  const queue = makeFairQueue<SchedulingKey>();
+  const [first, second] = [
+    { priority: 10, tenant: 1 },
+    { priority: 10, tenant: 2 },
+  ];
+  queue.add(first);
+  queue.add(second);
+  expect(queue.next((tenant) => tenant !== 1)).toBe(second);
+  expect(queue.next((tenant) => tenant !== 1)).toBeUndefined();
+  expect(queue.next(always)).toBe(first);
+});
+
+test('returns every item once, by priority, and in order within a tenant', () => {
+  const standings = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
+  fc.assert(
+    fc.property(standings, (items) => {
+      const queue = makeFairQueue<SchedulingKey>();
+      items.forEach((item) => queue.add(item));
+      const out = drain(queue);
+      expect(new Set(out)).toEqual(new Set(items));
+      expect(out.map(({ priority }) => priority)).toEqual(
+        items.map(({ priority }) => priority).toSorted((a, b) => a - b),
+      );
+      for (const { priority, tenant } of items) {
+        const same = (item: SchedulingKey) => item.priority === priority && item.tenant === tenant;
+        expect(out.filter(same)).toEqual(items.filter(same));
+      }
+    }),
+  );
+});

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { makeThrottledTenants } from '../../../src/imaging/pool/scheduling.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+
+test("does not delay a tenant's picture behind another tenant's queue", async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const order: string[] = [];
+  const derive = async (tenant: number, label: string) => {
+    await pool.derive(derivation(folder, 'good.jpg', { tenant }));
+    order.push(label);
+  };
+  await Promise.all([...['a1', 'a2', 'a3', 'a4'].map((label) => derive(1, label)), derive(2, 'b1')]);
+  expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
+});
+
+test('limits a tenant whose file killed a child to one worker', async () => {
+  const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
+  const folder = await pictureFolder('good.jpg');
+  await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
+  const { signal, abort } = makeAbortable();
+  const hangs = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
+    pool.derive(derivation(folder, name, { tenant: 1, signal })),
+  );
+  const outcomes = Promise.allSettled(hangs);
+  // Would wait forever if the hanging files occupied both workers.
+  for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
+  expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
+  abort();
+  await outcomes;
+});
+
+test('stops a hanging probe at its own time limit, and runs other probes meanwhile', async () => {
+  const pool = faultyPool({ probeTimeoutMs: 1500 });
+  const folder = await pictureFolder('good.jpg');
+  const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
+  await pool.probe(good);
+  const hang = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
+  const first = await Promise.race([hang.catch(() => 'hang'), pool.probe(good).then(() => 'good')]);
+  expect(first).toBe('good');
+  await expect(hang).rejects.toMatchObject({
+    code: 'decoder_crashed',
+    message: "Reading the picture's header took longer than 1.5 s and was stopped.",
+  });
+});
+
+test('starts the spare probe worker on demand, and ends its child when idle', async () => {
+  const pool = faultyPool();
+  const folder = await pictureFolder('good.jpg');
+  const good = { path: join(folder, 'good.jpg'), limits };
+  await pool.probe(good);
+  const resting = pool.stats().size;
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
+  await expect
+    .poll(() => pool.stats(), { timeout: 20_000, interval: 250 })
+    .toMatchObject({ size: resting, recycled: 0 });
+  await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
+  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
+}, 40_000);
+
+test('stops throttling a tenant after a minute', () => {
+  let now = 0;
+  const throttled = makeThrottledTenants(() => now);
+  expect(throttled.isThrottled(7)).toBe(false);
+  throttled.throttle(7);
+  now = 59_999;
+  expect([throttled.isThrottled(7), throttled.isThrottled(8)]).toEqual([true, false]);
+  now = 60_000;
+  expect(throttled.isThrottled(7)).toBe(false);
+});
+
+function makeAbortable() {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort(new Error('no longer wanted')) };
+}

@@ -1,0 +1,165 @@
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { comparePictures } from '../../../src/imaging/quality/compare-pictures.ts';
+import { psnrOf, ssimOf } from '../../../src/imaging/quality/metrics.ts';
+import { tryPresets } from '../../../src/imaging/quality/try-presets.ts';
+import { limits, presets } from '../fixtures/pictures.ts';
+import { productPicture } from '../fixtures/products.ts';
+
+const c1 = 6.5025;
+const c2 = 58.5225;
+
+/** Returns the luma of a pseudo-random picture. */
+function speckle(width: number, height: number, seed: number): Float32Array {
+  return Float32Array.from({ length: width * height }, (_, at) => ((at + 1) * seed * 7919) % 251);
+}
+
+/**
+ * Computes SSIM directly from its definition: each two-dimensional window separately. Requires sides of at least 11.
+ */
+function slowSsim(a: Float32Array, b: Float32Array, width: number, height: number): number {
+  const offsets = Array.from({ length: 121 }, (_, at) => [(at % 11) - 5, Math.floor(at / 11) - 5] as const);
+  const raw = offsets.map(([x, y]) => Math.exp(-(x * x + y * y) / (2 * 1.5 * 1.5)));
+  const weights = raw.map((weight) => weight / raw.reduce((sum, one) => sum + one, 0));
+  let total = 0;
+  let count = 0;
+  for (let y = 5; y < height - 5; y++) {
+    for (let x = 5; x < width - 5; x++, count++) {
+      const places = offsets.map(([dx, dy]) => (y + dy) * width + x + dx);
+      const mean = (of: (place: number) => number) =>
+        places.reduce((sum, place, at) => sum + weights[at]! * of(place), 0);
+      const [meanA, meanB] = [mean((place) => a[place]!), mean((place) => b[place]!)];
+      const varianceA = mean((place) => (a[place]! - meanA) ** 2);
+      const varianceB = mean((place) => (b[place]! - meanB) ** 2);
+      const covariance = mean((place) => (a[place]! - meanA) * (b[place]! - meanB));
+      total +=
+        ((2 * meanA * meanB + c1) * (2 * covariance + c2)) /
+        ((meanA ** 2 + meanB ** 2 + c1) * (varianceA + varianceB + c2));
+    }
+  }
+  return total / count;
+}
+
+describe('SSIM', () => {
+  test.each([
+    [0, 255],
+    [100, 110],
+    [255, 255],
+  ])('is the luminance term for plain pictures of %i and %i', (a, b) => {
+    const size = { width: 20, height: 13 };
+    const plain = (value: number) => new Float32Array(size.width * size.height).fill(value);
+    expect(ssimOf(plain(a), plain(b), size)).toBeCloseTo((2 * a * b + c1) / (a * a + b * b + c1), 9);
+  });
+
+  test.each([
+    [11, 11],
+    [16, 30],
+    [41, 12],
+  ])('agrees with the definition at %i × %i', (width, height) => {
+    const [a, b] = [speckle(width, height, 3), speckle(width, height, 5)];
+    const near = a.map((value, at) => value * 0.9 + (b[at] ?? 0) * 0.1);
+    for (const other of [b, near]) {
+      expect(ssimOf(a, other, { width, height })).toBeCloseTo(slowSsim(a, other, width, height), 8);
+    }
+    expect(ssimOf(a, a, { width, height })).toBeCloseTo(1, 12);
+  });
+
+  test.each([
+    [1, 1],
+    [1, 40],
+    [40, 10],
+    [7, 3],
+  ])('crops the window for pictures of %i × %i', (width, height) => {
+    const [a, b] = [speckle(width, height, 3), speckle(width, height, 5)];
+    expect(ssimOf(a, a, { width, height })).toBeCloseTo(1, 12);
+    const value = ssimOf(a, b, { width, height });
+    expect(value).toBeLessThanOrEqual(1);
+    expect(value).toBeGreaterThan(-1);
+  });
+});
+
+test('PSNR is 100 for equal pixels, 48.13 dB for a difference of 1 everywhere, 0 for black and white', () => {
+  const grey = new Uint8Array(300).fill(128);
+  expect(psnrOf(grey, grey)).toBe(100);
+  expect(psnrOf(grey, new Uint8Array(300).fill(129))).toBeCloseTo(48.1308, 4);
+  expect(psnrOf(new Uint8Array(300), new Uint8Array(300).fill(255))).toBe(0);
+});
+
+describe('comparePictures', () => {
+  test('compares copies, small copies and another product', async () => {
+    const shirt = await productPicture();
+    const copy = async (width: number) => sharp(shirt).resize(width).jpeg({ quality: 85 }).toBuffer();
+    const { facts, comparisons } = await comparePictures(shirt, limits, [
+      { name: 'itself', bytes: shirt },
+      { name: 'half', bytes: await copy(300) },
+      { name: 'thumb', bytes: await copy(80) },
+      { name: 'large', bytes: await copy(900) },
+      { name: 'other', bytes: await productPicture({ shape: 'vase', body: [130, 20, 40] }) },
+    ]);
+    const of = Object.fromEntries(comparisons.map(({ name, ...rest }) => [name, rest]));
+    expect(facts).toMatchObject({ format: 'png', width: 600, height: 750 });
+    expect(of['itself']).toEqual({ psnr: 100, ssim: 1, hashDistance: 0, width: 600, height: 750 });
+    expect(of['half']).toMatchObject({ width: 300, height: 375 });
+    expect(of['thumb']).toMatchObject({ width: 80, height: 100 });
+    for (const name of ['half', 'thumb', 'large']) {
+      expect(of[name]!.psnr).toBeGreaterThan(25);
+      expect(of[name]!.ssim).toBeGreaterThan(0.85);
+      expect(of[name]!.hashDistance).toBeLessThanOrEqual(4);
+    }
+    expect(of['other']!.psnr).toBeLessThan(25);
+    expect(of['other']!.hashDistance).toBeGreaterThan(10);
+  });
+
+  test('compares pictures of other proportions, and in formats that are not allowed', async () => {
+    const wide = await sharp(await productPicture())
+      .resize(900, 20, { fit: 'fill' })
+      .webp()
+      .toBuffer();
+    const onlyPng = { ...limits, allowedFormats: ['png'] as const };
+    const { comparisons } = await comparePictures(await productPicture(), onlyPng, [
+      { name: 'a', bytes: wide },
+    ]);
+    expect(comparisons[0]).toMatchObject({ name: 'a', width: 900, height: 20 });
+    expect(Number.isFinite(comparisons[0]!.psnr)).toBe(true);
+    await expect(comparePictures(wide, onlyPng, [])).rejects.toMatchObject({ code: 'format_not_allowed' });
+  });
+});
+
+describe('tryPresets', () => {
+  test('measures no worse quality for larger presets', async () => {
+    const source = await sharp(await productPicture())
+      .resize(1500)
+      .jpeg({ quality: 95 })
+      .toBuffer();
+    const { results } = await tryPresets(source, limits, presets);
+    expect(results.map(({ preset }) => preset)).toEqual(['thumb', 'card', 'zoom']);
+    expect(results.map(({ width, height }) => `${width}×${height}`)).toEqual([
+      '80×100',
+      '320×400',
+      '960×1200',
+    ]);
+    const [thumb, card, zoom] = results.map(({ quality }) => quality) as [number, number, number];
+    expect(thumb).toBeLessThan(card);
+    expect(card).toBeLessThan(zoom);
+    expect(zoom).toBeGreaterThan(0.95);
+    expect(zoom).toBeLessThanOrEqual(1);
+    expect(results.every(({ bytes }) => bytes > 100)).toBe(true);
+  });
+
+  test('measures a picture that is smaller than all presets', async () => {
+    const { results } = await tryPresets(
+      await sharp(await productPicture())
+        .resize(7)
+        .png()
+        .toBuffer(),
+      limits,
+      presets,
+    );
+    expect(results).toHaveLength(3);
+    expect(results.every(({ width, quality }) => width === 7 && quality > 0 && quality <= 1)).toBe(true);
+  });
+
+  test('returns no result without presets', async () => {
+    expect((await tryPresets(await productPicture(), limits, [])).results).toEqual([]);
+  });
+});

@@ -1,0 +1,139 @@
+import { array, assert, integer, property, uniqueArray } from 'fast-check';
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
+import { compareThumbnails } from '../../../src/imaging/recognition/compare-thumbnails.ts';
+import { type Fingerprint, hashBands, hashDistance } from '../../../src/model/fingerprint.ts';
+import { gradientPicture, limits } from '../fixtures/pictures.ts';
+import { type Look, productPicture } from '../fixtures/products.ts';
+
+async function fingerprint(bytes: Uint8Array): Promise<Fingerprint> {
+  return (await describePicture(bytes, limits)).fingerprint;
+}
+
+const shirt = await productPicture();
+const shirtPrint = await fingerprint(shirt);
+
+const hashes = array(integer({ min: 0, max: 15 }), { minLength: 64, maxLength: 64 });
+const hex = (digits: readonly number[]) => digits.map((digit) => digit.toString(16)).join('');
+
+describe('hashes', () => {
+  test('have distance 0 if equal, 64 if inverted, and 1 if one bit differs', () => {
+    const zeros = '0'.repeat(64);
+    expect(hashDistance(zeros, zeros)).toBe(0);
+    expect(hashDistance(zeros, 'f'.repeat(64))).toBe(64);
+    expect(hashDistance(zeros, `8${zeros.slice(1)}`)).toBe(1);
+    expect(hashDistance(zeros, `${zeros.slice(1)}1`)).toBe(1);
+  });
+
+  test('have a distance of a quarter of the differing bits, rounded up', () => {
+    assert(
+      property(hashes, hashes, (a, b) => {
+        const bits = a.reduce((sum, digit, at) => sum + onesOf(digit ^ b[at]!), 0);
+        expect(hashDistance(hex(a), hex(b))).toBe(Math.ceil(bits / 4));
+      }),
+    );
+  });
+
+  test('put bit i into band i mod 16, and keep every bit', () => {
+    expect(hashBands('0'.repeat(64))).toEqual(Array.from({ length: 16 }, (_, band) => band << 16));
+    for (let bit = 0; bit < 256; bit++) {
+      const digits = Array.from({ length: 64 }, (_, at) => (at === bit >> 2 ? 8 >> (bit & 3) : 0));
+      const bands = hashBands(hex(digits));
+      expect(bands[bit % 16]).toBe(((bit % 16) << 16) | (1 << (bit >> 4)));
+    }
+    expect(hashBands('f'.repeat(64)).every((key, band) => key === ((band << 16) | 0xffff))).toBe(true);
+  });
+
+  test('share a band if at most 15 bits differ', () => {
+    const flips = uniqueArray(integer({ min: 0, max: 255 }), { maxLength: 15 });
+    assert(
+      property(hashes, flips, (digits, bits) => {
+        const changed = digits.slice();
+        for (const bit of bits) changed[bit >> 2] = changed[bit >> 2]! ^ (8 >> (bit & 3));
+        const keys = new Set(hashBands(hex(digits)));
+        expect(hashBands(hex(changed)).some((key) => keys.has(key))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('the same picture', () => {
+  test.each([
+    ['JPEG of quality 40', () => sharp(shirt).jpeg({ quality: 40 })],
+    ['JPEG of quality 95', () => sharp(shirt).jpeg({ quality: 95 })],
+    ['WebP', () => sharp(shirt).webp({ quality: 60 })],
+    ['half the size', () => sharp(shirt).resize(300).jpeg({ quality: 85 })],
+    ['a quarter of the size', () => sharp(shirt).resize(150).png()],
+    ['twice the size', () => sharp(shirt).resize(1200).jpeg({ quality: 85 })],
+    ['darker', () => sharp(shirt).linear(0.9, 0).png()],
+  ])('%s', async (_, make) => {
+    const print = await fingerprint(await make().toBuffer());
+    expect(hashDistance(print.hash, shirtPrint.hash)).toBeLessThanOrEqual(5);
+    expect(compareThumbnails(print, shirtPrint)).toMatchObject({ same: true });
+    expect(compareThumbnails(shirtPrint, print)).toEqual(compareThumbnails(print, shirtPrint));
+  });
+
+  test('yields the same fingerprint every time', async () => {
+    expect(await fingerprint(shirt)).toEqual(shirtPrint);
+    expect(shirtPrint).toMatchObject({ version: 1, aspect: 0.8 });
+    expect(Buffer.from(shirtPrint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
+    expect(compareThumbnails(shirtPrint, shirtPrint)).toMatchObject({ same: true, difference: 0 });
+  });
+});
+
+describe('another picture', () => {
+  test.each([
+    ['another colour', { body: [190, 70, 100] }],
+    ['black', { body: [30, 30, 32] }],
+    ['white', { body: [225, 225, 222] }],
+    ['a thin stripe in another colour', { stripe: [190, 40, 40] }],
+  ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
+    '%s is distinguished by its colours',
+    async (_, look) => {
+      const print = await fingerprint(await productPicture(look));
+      expect(compareThumbnails(print, shirtPrint)).toMatchObject({ same: false });
+    },
+  );
+
+  test('has a distant hash if it shows another product', async () => {
+    const vase = await fingerprint(await productPicture({ shape: 'vase' }));
+    expect(hashDistance(vase.hash, shirtPrint.hash)).toBeGreaterThan(10);
+    expect(compareThumbnails(vase, shirtPrint).same).toBe(false);
+  });
+
+  test('has other proportions if it is stretched', async () => {
+    const wide = await fingerprint(await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer());
+    expect(compareThumbnails(wide, shirtPrint)).toMatchObject({
+      same: false,
+      reason: 'different proportions',
+    });
+  });
+});
+
+test.each([
+  [1, 1],
+  [1, 5000],
+  [3, 2],
+])('%i × %i pixels', async (width, height) => {
+  const print = await fingerprint(await gradientPicture(width, height).png().toBuffer());
+  expect(print.hash).toMatch(/^[0-9a-f]{64}$/);
+  expect(print).toMatchObject({ quality: 0, aspect: width / height });
+  expect(compareThumbnails(print, print)).toMatchObject({ same: true, difference: 0 });
+});
+
+test('gives a picture of one colour an empty hash of quality 0', async () => {
+  const plain = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
+  expect(await fingerprint(await plain.png().toBuffer())).toMatchObject({ hash: '0'.repeat(64), quality: 0 });
+});
+
+test('treats transparency as white', async () => {
+  const cut = await sharp(shirt).unflatten().png().toBuffer();
+  const print = await fingerprint(cut);
+  expect(hashDistance(print.hash, shirtPrint.hash)).toBeLessThanOrEqual(1);
+  expect(compareThumbnails(print, shirtPrint).same).toBe(true);
+});
+
+function onesOf(digit: number): number {
+  return digit.toString(2).replaceAll('0', '').length;
+}

@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto';
+import sharp, { type Sharp } from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { deriveRenditions } from '../../../src/imaging/renditions/derive-renditions.ts';
+import { matchRenditions } from '../../../src/imaging/recognition/pixel-match/match-renditions.ts';
+import { type Colour, labelledPicture } from '../../support/inner/labelled-pictures.ts';
+import { limits } from '../fixtures/pictures.ts';
+import { productPicture } from '../fixtures/products.ts';
+
+const presets = [
+  { name: 'thumb', width: 100, height: 100, quality: 85 },
+  { name: 'zoom', width: 640, height: 640, quality: 85 },
+];
+
+type Encode = (picture: Sharp) => Promise<Buffer>;
+
+const jpeg =
+  (quality: number, chromaSubsampling = '4:2:0'): Encode =>
+  (picture) =>
+    picture.jpeg({ quality, chromaSubsampling }).toBuffer();
+const png: Encode = (picture) => picture.png().toBuffer();
+
+/** Matches the renditions of two originals. */
+async function match(current: Buffer, stored: Buffer) {
+  const [own, other] = await Promise.all(
+    [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
+  );
+  return matchRenditions(
+    own!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
+      const donor = other!.renditions.find((rendition) => rendition.preset === preset)!;
+      const storedSha256 = createHash('sha256').update(donor.jpeg).digest('hex');
+      return { preset: preset.name, width, height, current: bytes, stored: donor.jpeg, storedSha256 };
+    }),
+  );
+}
+
+const label = await png(labelledPicture());
+const shirt = await productPicture();
+/** Saturated edges lose chroma each time they are saved. */
+const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
+const pictures = [
+  ['a label', label],
+  ['a product', shirt],
+  ['a label in strong colours', saturated],
+] as const;
+
+const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
+  ['JPEG at quality 60', jpeg(60)],
+  ['JPEG at quality 75 with full chroma', jpeg(75, '4:4:4')],
+  ['JPEG at 90, then 75, then 60', async (p) => jpeg(60)(sharp(await jpeg(75)(sharp(await jpeg(90)(p)))))],
+  ['WebP at quality 75', (p) => p.webp({ quality: 75 }).toBuffer()],
+  ['AVIF at quality 60', (p) => p.avif({ quality: 60, effort: 0 }).toBuffer()],
+  ['lossless WebP', (p) => p.webp({ lossless: true }).toBuffer()],
+];
+
+describe.each(pictures)('matches %s and', (_, original) => {
+  test.each(copies)('%s', async (_how, copy) => {
+    expect(await match(await copy(sharp(original)), original)).toEqual({ verdict: 'same' });
+  });
+
+  test('its largest rendition, saved again', async () => {
+    const { renditions } = await deriveRenditions(original, limits, presets);
+    expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
+  });
+
+  test('an enlarged copy', async () => {
+    const large = await png(sharp(original).resize(800));
+    // Libraries shift enlarged pictures by a fraction of a pixel.
+    const larger = await jpeg(80)(sharp(large).resize(923));
+    expect(await match(larger, large)).toEqual({ verdict: 'same' });
+  });
+});
+
+const ways = [
+  ['both exported in the same way', jpeg(90), jpeg(90)],
+  ['the other one compressed more', jpeg(92), jpeg(60)],
+] as const;
+
+describe.each(ways)('detects another product, %s', (_, encodeOne, encodeOther) => {
+  const differ = async (one: Parameters<typeof labelledPicture>[0], other: typeof one) =>
+    match(await encodeOne(labelledPicture(one)), await encodeOther(labelledPicture(other)));
+
+  test.each([
+    ['a digit', { text: '200' }, { text: '400' }],
+    ['a small digit', { text: '200', digitHeight: 10 }, { text: '500', digitHeight: 10 }],
+    [
+      'a digit of little contrast',
+      { text: '200', digitHeight: 20, ink: [205, 206, 210] },
+      { text: '400', digitHeight: 20, ink: [205, 206, 210] },
+    ],
+    ['one more digit', { text: '20' }, { text: '200' }],
+    [
+      'a digit on a large picture',
+      { width: 900, digitHeight: 20 },
+      { width: 900, digitHeight: 20, text: '100' },
+    ],
+  ] as const)('%s', async (_what, one, other) => {
+    expect(await differ(one, other)).toMatchObject({
+      verdict: 'different',
+      left: expect.closeTo(27, -1) as number,
+      top: expect.closeTo(46, -1) as number,
+    });
+  });
+
+  // Each differs from the previous one by about ΔE 5 (CIE 1976).
+  const shades: readonly Colour[] = [
+    [170, 30, 60],
+    [174, 33, 66],
+    [176, 45, 66],
+    [189, 54, 72],
+  ];
+  test.each([1, 2, 3])('a lipstick in shade %s', async (next) => {
+    expect(await differ({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
+      verdict: 'different',
+      left: expect.closeTo(62, -1) as number,
+    });
+  });
+});
+
+test('two muted colours of one product', async () => {
+  const other = await productPicture({ body: [72, 152, 126] });
+  expect(await match(await jpeg(80)(sharp(other)), shirt)).toMatchObject({ verdict: 'different' });
+});
+
+test('returns unknown if the stored bytes do not match the recorded hash', async () => {
+  const { renditions } = await deriveRenditions(label, limits, presets);
+  const pairs = renditions.map(({ preset, width, height, jpeg: bytes }) => ({
+    preset: preset.name,
+    width,
+    height,
+    current: bytes,
+    stored: bytes.subarray(0, -1),
+    storedSha256: createHash('sha256').update(bytes).digest('hex'),
+  }));
+  expect(await matchRenditions(pairs)).toEqual({ verdict: 'unknown' });
+});
+
+test.each([
+  [1, 1],
+  [3, 1],
+  [1, 700],
+  [7, 5],
+])('compares pictures of %s × %s pixels', async (width, height) => {
+  const plain = (red: number) =>
+    png(sharp({ create: { width, height, channels: 3, background: { r: red, g: 90, b: 90 } } }));
+  expect(await match(await plain(200), await plain(200))).toEqual({ verdict: 'same' });
+  expect(await match(await plain(200), await plain(120))).toMatchObject({ verdict: 'different' });
+});

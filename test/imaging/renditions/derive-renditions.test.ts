@@ -1,0 +1,252 @@
+import sharp from 'sharp';
+import { describe, expect, test } from 'vitest';
+import { deriveRenditions } from '../../../src/imaging/renditions/derive-renditions.ts';
+import { probe } from '../../../src/imaging/probe.ts';
+import { bmpFile } from '../fixtures/bmp-files.ts';
+import {
+  gradient,
+  gradientPicture,
+  limits,
+  meanDifference,
+  pixelsOf,
+  presets,
+} from '../fixtures/pictures.ts';
+
+const width = 300;
+const height = 200;
+const upright = gradient(width, height);
+
+/** Returns the pixels of the zoom rendition, which here has the size of the source. */
+async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
+  const { renditions } = await deriveRenditions(bytes, limits, presets);
+  return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
+}
+
+/** Returns the position of the upright pixel (x, y) in a file with this orientation flag (EXIF 2.32, 4.6.4). */
+function storedAt(orientation: number, x: number, y: number): readonly [number, number] {
+  const [right, bottom] = [width - 1 - x, height - 1 - y];
+  const places = [
+    [x, y],
+    [right, y],
+    [right, bottom],
+    [x, bottom],
+    [y, x],
+    [y, right],
+    [bottom, right],
+    [bottom, x],
+  ];
+  return places[orientation - 1] as [number, number];
+}
+
+async function turnedJpeg(orientation: number): Promise<Buffer> {
+  const isTurned = orientation >= 5;
+  const size = isTurned ? { width: height, height: width } : { width, height };
+  const stored = Buffer.alloc(upright.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const [column, row] = storedAt(orientation, x, y);
+      upright.copy(stored, (row * size.width + column) * 3, (y * width + x) * 3, (y * width + x) * 3 + 3);
+    }
+  }
+  return sharp(stored, { raw: { ...size, channels: 3 } })
+    .jpeg({ quality: 95 })
+    .withMetadata({ orientation })
+    .toBuffer();
+}
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('rotates orientation %i upright', async (orientation) => {
+  const bytes = await turnedJpeg(orientation);
+  expect(await probe(bytes, limits)).toMatchObject({ width, height });
+  expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+});
+
+describe('converts to 8-bit sRGB', () => {
+  test('Display P3', async () => {
+    const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
+    const ignored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
+    const colours = await pixelsOf(bytes);
+    // Verifies that ignoring the profile would look different.
+    expect(meanDifference(ignored, colours)).toBeGreaterThan(3);
+    expect(meanDifference(await zoomPixels(bytes), colours)).toBeLessThan(2);
+  });
+
+  test('CMYK', async () => {
+    const bytes = await gradientPicture(width, height).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: false });
+    expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(2);
+  });
+
+  test('16 bits', async () => {
+    const bytes = await gradientPicture(width, height).toColourspace('rgb16').png().toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGB', bitDepth: 16 });
+    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+  });
+
+  test('grey with 8 and 16 bits', async () => {
+    const grey = gradientPicture(width, height).greyscale();
+    const bytes = await grey.clone().toColourspace('b-w').jpeg({ quality: 95 }).toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'L', bitDepth: 8 });
+    const reference = await pixelsOf(bytes);
+    expect(meanDifference(await zoomPixels(bytes), reference)).toBeLessThan(2);
+    const deep = await grey.clone().toColourspace('grey16').png().toBuffer();
+    expect(await probe(deep, limits)).toMatchObject({ colorSpace: 'I;16', bitDepth: 16 });
+    expect(meanDifference(await zoomPixels(deep), reference)).toBeLessThan(2);
+  });
+
+  test('a palette', async () => {
+    const bytes = await gradientPicture(width, height).png({ palette: true }).toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'P' });
+    expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(8);
+  });
+
+  test('transparency, on white', async () => {
+    const background = { r: 255, g: 0, b: 0, alpha: 0.5 };
+    const bytes = await sharp({ create: { width: 40, height: 40, channels: 4, background } })
+      .png()
+      .toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGBA', hasAlpha: true });
+    const [red, green, blue] = await zoomPixels(bytes);
+    expect(red).toBeGreaterThan(250);
+    expect(Math.abs(green! - 127)).toBeLessThan(5);
+    expect(Math.abs(blue! - 127)).toBeLessThan(5);
+  });
+
+  test.each(['webp', 'avif', 'tiff', 'png'] as const)('%s', async (format) => {
+    const bytes = await gradientPicture(width, height)
+      .toFormat(format, format === 'png' ? {} : { quality: 95 })
+      .toBuffer();
+    expect(await probe(bytes, limits)).toMatchObject({ format, width, height, colorSpace: 'RGB' });
+    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(3);
+  });
+
+  test('BMP', async () => {
+    const pixels = await sharp(upright, { raw: { width, height, channels: 3 } })
+      .flip()
+      .recomb([
+        [0, 0, 1],
+        [0, 1, 0],
+        [1, 0, 0],
+      ])
+      .raw()
+      .toBuffer();
+    const bytes = bmpFile({ width, height, bits: 24, pixels });
+    expect(await probe(bytes, limits)).toMatchObject({ format: 'bmp', width, height, colorSpace: 'RGB' });
+    expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
+  });
+});
+
+test.each(['gif', 'webp'] as const)('uses the first frame of an animated %s', async (format) => {
+  const frames = Buffer.concat([Buffer.alloc(64 * 64 * 3, 0), Buffer.alloc(64 * 64 * 3, 255)]);
+  const raw = { width: 64, height: 128, channels: 3, pageHeight: 64 } as const;
+  const bytes = await sharp(frames, { raw }).toFormat(format).toBuffer();
+  expect(await probe(bytes, limits)).toMatchObject({ format, width: 64, height: 64, frames: 2 });
+  expect(meanDifference(await zoomPixels(bytes), Buffer.alloc(64 * 64 * 3, 0))).toBeLessThan(3);
+  await expect(probe(bytes, { ...limits, maxFrames: 1 })).rejects.toMatchObject({
+    code: 'picture_too_large',
+    message: 'The picture has 2 frames; the limit is 1.',
+  });
+});
+
+test('has a separate pixel limit for AVIF', async () => {
+  const avif = await gradientPicture(64, 48).avif({ effort: 0 }).toBuffer();
+  await expect(probe(avif, { ...limits, maxAvifPixels: 3071 })).rejects.toMatchObject({
+    code: 'picture_too_large',
+    message: 'The picture has 64 × 48 pixels, 3072 in all; the limit for AVIF is 3071.',
+  });
+  await expect(probe(avif, { ...limits, maxAvifPixels: 3072 })).resolves.toMatchObject({ format: 'avif' });
+  const png = await gradientPicture(64, 48).png().toBuffer();
+  await expect(probe(png, { ...limits, maxAvifPixels: 3071 })).resolves.toMatchObject({ format: 'png' });
+});
+
+test('writes no metadata', async () => {
+  const bytes = await gradientPicture(width, height)
+    .withIccProfile('p3')
+    .withExif({ IFD0: { Artist: 'nobody' }, IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '52/1 31/1 0/1' } })
+    .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>nobody</a></x:xmpmeta>')
+    .jpeg()
+    .toBuffer();
+  expect(await sharp(bytes).metadata()).toHaveProperty('exif');
+  expect(bytes.includes('nobody')).toBe(true);
+  for (const { jpeg } of (await deriveRenditions(bytes, limits, presets)).renditions) {
+    const metadata = await sharp(jpeg).metadata();
+    for (const name of ['exif', 'icc', 'xmp', 'iptc', 'orientation'])
+      expect(metadata).not.toHaveProperty(name);
+    expect(jpeg.includes('nobody')).toBe(false);
+  }
+});
+
+test('does not enlarge pictures', async () => {
+  const bytes = await gradientPicture(90, 50).png().toBuffer();
+  const { renditions } = await deriveRenditions(bytes, limits, presets);
+  expect(renditions.map((rendition) => [rendition.width, rendition.height])).toEqual([
+    [90, 50],
+    [90, 50],
+    [90, 50],
+  ]);
+});
+
+test('yields the same bytes for the same original', async () => {
+  const bytes = await gradientPicture(1500, 1100).jpeg({ progressive: true }).toBuffer();
+  const [one, two] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
+  expect(one).toEqual(two);
+});
+
+const boxes = [
+  ...presets,
+  { name: 'wide', width: 1000, height: 90, quality: 90 },
+  { name: 'tall', width: 77, height: 2000, quality: 70 },
+];
+
+test.each([
+  [1274, 1580],
+  [3200, 900],
+  [5000, 4000],
+])('makes renditions of %i × %i that equal a direct resize of the source', async (w, h) => {
+  const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
+  const { renditions } = await deriveRenditions(bytes, limits, boxes);
+  expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(
+    boxes.map((box) => box.name).sort(),
+  );
+  for (const { preset, jpeg, ...size } of renditions) {
+    const full = await sharp(bytes).raw().toBuffer();
+    // The reference is encoded in the same way, so only the resizing is compared, not the loss of JPEG.
+    const reference = await sharp(full, { raw: { width: w, height: h, channels: 3 } })
+      .resize({ ...size, fit: 'fill' })
+      .jpeg({ quality: preset.quality })
+      .toBuffer();
+    expect(await sharp(jpeg).metadata(), preset.name).toMatchObject(size);
+    expect(meanDifference(await pixelsOf(jpeg), await pixelsOf(reference)), preset.name).toBeLessThan(2);
+  }
+});
+
+describe('rejects', () => {
+  test('too many pixels, with the limit and the value', async () => {
+    const bytes = await gradientPicture(width, height).png().toBuffer();
+    await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
+      code: 'picture_too_large',
+      message: 'The picture has 300 × 200 pixels, 60000 in all; the limit is 59999.',
+    });
+  });
+
+  test('a side that is too long', async () => {
+    const bytes = await sharp({ create: { width: 16_384, height: 1, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
+  });
+
+  test('a truncated JPEG', async () => {
+    const bytes = await gradientPicture(width, height).jpeg().toBuffer();
+    await expect(
+      deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
+    ).rejects.toMatchObject({
+      code: 'picture_cut',
+      message: 'The JPEG picture is cut short: the file ends too early.',
+    });
+  });
+
+  test('an invalid TIFF', async () => {
+    const bytes = Buffer.from('II*\0\x08\0\0\0\0\0\0\0\0\0', 'latin1');
+    await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_unreadable' });
+  });
+});

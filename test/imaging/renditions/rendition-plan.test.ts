@@ -1,0 +1,36 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { isAsLargeAs } from '../../../src/imaging/geometry.ts';
+import { planRenditions } from '../../../src/imaging/renditions/rendition-plan.ts';
+
+const side = fc.integer({ min: 1, max: 5000 });
+const preset = fc.record({ name: fc.string(), width: side, height: side, quality: fc.constant(85) });
+
+test('resizes each rendition from an earlier one that is not smaller', () => {
+  fc.assert(
+    fc.property(fc.record({ width: side, height: side }), fc.array(preset), (source, presets) => {
+      const plan = planRenditions(source, presets);
+      expect(plan).toHaveLength(presets.length);
+      plan.forEach(({ size, from }, index) => {
+        expect(from).toBeLessThanOrEqual(Math.max(0, index - 1));
+        expect(isAsLargeAs(plan[from]!.size, size)).toBe(true);
+      });
+    }),
+  );
+});
+
+test('resizes in steps of at least a factor of two', () => {
+  const boxes = [100, 1200, 400, 1000].map((edge) => ({
+    name: `${edge}`,
+    width: edge,
+    height: edge,
+    quality: 85,
+  }));
+  const plan = planRenditions({ width: 3000, height: 3000 }, boxes);
+  expect(plan.map(({ preset, from }) => `${preset.name} from ${plan[from]!.preset.name}`)).toEqual([
+    '1200 from 1200',
+    '1000 from 1200',
+    '400 from 1000',
+    '100 from 400',
+  ]);
+});
