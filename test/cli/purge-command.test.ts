@@ -76,7 +76,7 @@ test('without a server, the command starts one that only this machine reaches, a
   const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };
   for (const scope of [[], ['--unused']])
     expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
-}, 60_000);
+});
 
 test('what cannot be done is said in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);

@@ -126,7 +126,7 @@ describe.runIf(canRun)('render.yaml', () => {
   test('every start command runs with exactly its environment', async () => {
     await useBucket(entered['S3_BUCKET'] ?? '');
     await tryOut(plain, [], 'by the database');
-  }, 60_000);
+  });
 
   test.runIf(hasRedisServer())(
     'the same with Redis',

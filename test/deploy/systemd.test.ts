@@ -86,7 +86,7 @@ describe.runIf(canRun)('the units', () => {
     const codes = await Promise.all([server, ...workers].map(({ container }) => container.stop()));
     expect(server.container.log()).not.toContain('cannot be searched');
     expect(codes, server.container.log()).toEqual([0, 0, 0]);
-  }, 60_000);
+  });
 });
 
 describe('the units as files', () => {

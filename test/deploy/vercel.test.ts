@@ -77,7 +77,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('the function as it 
     const headers = { authorization: `Bearer ${secret}` };
     expect((await call(`${url}/api/cron`, { headers })).body).toEqual({ done: true });
     expect((await call(`${url}/api/cron`)).status).toBe(401);
-  }, 60_000);
+  });
 });
 
 describe('vercel.json', () => {

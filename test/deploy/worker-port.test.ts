@@ -22,7 +22,7 @@ test('a worker answers health and figures on WORKER_PORT, and nothing else', asy
   onTestFinished(() => void child.kill('SIGKILL'));
   let log = '';
   child.stdout.on('data', (chunk) => (log += String(chunk)));
-  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/figures of this worker: http:\/\/\S+/);
+  await expect.poll(() => log).toMatch(/figures of this worker: http:\/\/\S+/);
   const url = /figures of this worker: (http:\/\/[\w.:]+)/.exec(log)?.[1] ?? '';
 
   const health = await call(`${url}/healthz`);

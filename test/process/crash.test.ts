@@ -48,4 +48,4 @@ test('after any number of kills all that was acknowledged is there, once, and wh
   expect(completed).toBeGreaterThan(0);
   expect(Object.values(unsettled).filter((count) => count > 0)).toEqual([]);
   expect(await stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
-}, 90_000);
+});

@@ -26,7 +26,7 @@ test.runIf(process.platform === 'linux')('the decoder children of a killed serve
   await Promise.all(pictures.map((bytes) => uploadQueued(server.url, bytes)));
   expect(livingInGroup(server.pid).length).toBeGreaterThan(2);
   await server.kill9('server');
-  await expect.poll(() => livingInGroup(server.pid), { timeout: 5_000 }).toEqual([]);
+  await expect.poll(() => livingInGroup(server.pid)).toEqual([]);
 });
 
 test.runIf(process.platform === 'linux')('a stop leaves no process behind', async () => {

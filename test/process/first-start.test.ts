@@ -36,7 +36,7 @@ test('a very first start that is killed at any moment does not spoil the next on
     expect((await upload(url, await jpeg(`first ${files}`))).status).toBe(201);
     await next.kill9();
   }
-}, 90_000);
+});
 
 test('a database that was not finished is set aside and made anew', async () => {
   const folder = await makeDataFolder();
@@ -59,4 +59,4 @@ test('a stop signal during the very first start ends it cleanly', async () => {
   expect(await server.stop()).toMatchObject({ code: 0, signal: null });
   const { url } = await startServer({}, folder);
   expect((await upload(url, await jpeg('after a stop'))).status).toBe(201);
-}, 60_000);
+});

@@ -80,7 +80,7 @@ test.runIf(process.platform === 'linux')('a killed holder that nobody reaps hold
     if (parent.exitCode === null && parent.signalCode === null) await once(parent, 'exit');
     await removeFolder(folder);
   });
-  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/listens on/);
+  await expect.poll(() => log).toMatch(/listens on/);
   const pid = Number(/child (\d+)/.exec(log)?.[1]);
   parent.kill('SIGSTOP');
   process.kill(pid, 'SIGKILL');

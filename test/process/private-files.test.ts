@@ -51,7 +51,7 @@ test('what an older version left open is private after a start, and so is all th
   expect(await openTo(folder)).toEqual([]);
   const names = (await readdir(join(folder, 'storage'), { recursive: true })).length;
   expect(names).toBeGreaterThan(6);
-}, 60_000);
+});
 
 test('pictures elsewhere get the rights of their folder, so that a web server reads on', async () => {
   const [folder, pictures] = [await dataFolder(), await makeFolder()];
@@ -65,7 +65,7 @@ test('pictures elsewhere get the rights of their folder, so that a web server re
   expect(await openTo(folder)).toEqual([]);
   const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder, STORAGE_PATH: pictures });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
-}, 60_000);
+});
 
 test('a new data folder is private from the command that makes it on, and the doctor tells an open one', async () => {
   const place = await makeFolder();
@@ -79,4 +79,4 @@ test('a new data folder is private from the command that makes it on, and the do
   expect(code).toBe(0);
   await chmod(folder, 0o700);
   expect(await openTo(folder)).toEqual([]);
-}, 60_000);
+});

@@ -63,7 +63,7 @@ test('a broken picture that its own sender was answered with before it was finis
   const { image } = await answered;
   expect(image.status).toBe('processing');
   release();
-  await expect.poll(() => rig.image(image.id), { timeout: 10_000 }).toMatchObject({ status: 'failed' });
+  await expect.poll(() => rig.image(image.id)).toMatchObject({ status: 'failed' });
 });
 
 test('a broken picture that was deleted meanwhile is no less refused with its reason, and can be restored', async () => {
@@ -75,9 +75,7 @@ test('a broken picture that was deleted meanwhile is no less refused with its re
   release();
   // Whichever is noticed first: both are true.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
-  await expect
-    .poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'"), { timeout: 10_000 })
-    .toEqual([]);
+  await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
   await rig.deletion.restore(openPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
 });

@@ -3,9 +3,14 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../../..');
-const sources = ['node_modules/@electric-sql/pglite/package.json', 'src/db/migrate.ts', 'src/db/vectors.ts'];
+const sources = [
+  'node_modules/@electric-sql/pglite/package.json',
+  'src/db/migrate.ts',
+  'src/db/vectors.ts',
+  'test/support/inner/build-template.ts',
+];
 
-/** Names what a template of a migrated database depends on: the engine, and how a schema is made. */
+/** Name of the template database, with a hash of the engine's version and of the migrations. */
 export async function templateName(): Promise<string> {
   const hash = createHash('sha256');
   const migrations = (await readdir(join(root, 'src/db/migrations'))).toSorted();

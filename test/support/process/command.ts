@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { patienceMs } from '../time-scale.ts';
 
 /** The program, as `npm start` runs it. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
@@ -26,7 +27,7 @@ export function runVitrine(
   return runProgram(process.execPath, [mainModule, ...args], env, folder);
 }
 
-/** Runs a program to its end; one that hangs is killed after a minute and then has no exit code. */
+/** Runs a program to its end; one that hangs is killed, and then has no exit code. */
 export function runProgram(
   program: string,
   args: readonly string[],
@@ -37,7 +38,7 @@ export function runProgram(
     cwd: folder,
     env: cleanEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 2 * patienceMs,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {

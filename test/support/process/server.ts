@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { cleanEnvironment, mainModule } from './command.ts';
 import { makeDataFolder, removeFolder } from './data-folder.ts';
+import { patienceMs } from '../time-scale.ts';
 
 /** A server in a process group of its own. */
 export interface Server {
@@ -29,6 +30,16 @@ export interface StartingServer extends Omit<Server, 'url'> {
   ready(): Promise<Server>;
 }
 
+/** Settings of each server, unless a test gives others: one decoder, and limits that a busy machine does not exceed. */
+const frugal = {
+  HOST: '127.0.0.1',
+  PORT: '0',
+  LOG_LEVEL: 'info',
+  WORKER_CONCURRENCY: '1',
+  DECODE_TIMEOUT_MS: '60000',
+  PROBE_TIMEOUT_MS: '30000',
+};
+
 const living = new Set<ChildProcess>();
 process.on('exit', () => living.forEach((child) => killGroup(child, 'SIGKILL')));
 
@@ -47,7 +58,7 @@ export function launch(
     cwd: tmpdir(),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({ HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', DATA_DIR: dataDir, ...env }),
+    env: cleanEnvironment({ ...frugal, DATA_DIR: dataDir, ...env }),
   });
   living.add(child);
   let log = '';
@@ -65,7 +76,7 @@ export function launch(
     async stop(signal: NodeJS.Signals = 'SIGTERM') {
       const began = performance.now();
       child.kill(signal);
-      const late = setTimeout(() => killGroup(child, 'SIGKILL'), 30_000);
+      const late = setTimeout(() => killGroup(child, 'SIGKILL'), patienceMs);
       const exit = await exited;
       const ms = performance.now() - began;
       clearTimeout(late);
@@ -81,7 +92,7 @@ export function launch(
   } satisfies Omit<StartingServer, 'ready'>;
 
   async function ready(): Promise<Server> {
-    const deadline = performance.now() + 45_000;
+    const deadline = performance.now() + patienceMs;
     while (performance.now() < deadline) {
       const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
       if (url !== undefined) return { ...starting, url };
