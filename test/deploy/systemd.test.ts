@@ -55,7 +55,9 @@ async function startUnit(unit: Unit, shared: string) {
 }
 
 describe.runIf(canRun)('the units', () => {
-  test('every start command runs with exactly its environment, over one folder of pictures', async () => {
+  test('every start command runs with exactly its environment, over one folder of pictures', {
+    tags: 'slow',
+  }, async () => {
     const shared = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(shared, { recursive: true, force: true }));
     const api = await readUnit('vitrine-api.service');

@@ -60,7 +60,7 @@ async function launch(folder: string): Promise<string> {
 }
 
 describe.runIf(services.databaseUrl && services.s3Endpoint)('the function as it is uploaded', () => {
-  test('works with the files that are bundled, and with no others', async () => {
+  test('works with the files that are bundled, and with no others', { tags: 'slow' }, async () => {
     const { folder, bytes } = await makeBundle();
     expect(bytes).toBeLessThan(250 * 2 ** 20);
     expect(existsSync(join(folder, 'node_modules/typescript'))).toBe(false);

@@ -50,7 +50,6 @@ test.skipIf(!hasCurl).each(runnable)(
     for (const example of examplesOf(document))
       expect(await differencesOf(stage, comparison, example), `${document}:${example.line}`).toEqual([]);
   },
-  120_000,
 );
 
 /** Runs one example, again and again if it only asks, until it agrees; answers what differs at last. */

@@ -12,7 +12,7 @@ async function serverBehindProxy() {
   const url = new URL(urlOfDatabase(name));
   const proxy = await startTcpProxy({ host: url.hostname, port: Number(url.port) });
   url.host = `127.0.0.1:${proxy.port}`;
-  const env = { DATABASE_URL: url.href, WORKER_CONCURRENCY: '1', DATABASE_CONNECT_SECONDS: '2' };
+  const env = { DATABASE_URL: url.href, WORKER_CONCURRENCY: '1', DATABASE_CONNECT_SECONDS: '1' };
   return { proxy, server: await startServer(env, await testFolder()) };
 }
 

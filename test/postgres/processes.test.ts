@@ -10,6 +10,7 @@ import { launch, startServer } from '../support/process/server.ts';
 import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 import { patienceMs, timeScale } from '../support/time-scale.ts';
+import { isThorough } from '../support/thoroughness.ts';
 
 /** A database, and the environment of processes that share it and a folder of pictures. */
 async function shared(more: Record<string, string> = {}) {
@@ -63,7 +64,7 @@ test.each(wakers)(
 test('a tenant with a long line does not hold up another one’s upload', async () => {
   const { database, env, folder } = await shared();
   const server = await startServer({ ...env, ENABLE_WORKER: 'false' }, folder);
-  for (let i = 0; i < 60; i++) await queueUpload(server.url, 'long-line');
+  for (let i = 0; i < 30; i++) await queueUpload(server.url, 'long-line');
   await Promise.all([startWorker(env, '--concurrency', '1'), startWorker(env, '--concurrency', '1')]);
   await vi.waitFor(async () => {
     const { done } = await rowOf<{ done: number }>(
@@ -86,14 +87,16 @@ test('a tenant with a long line does not hold up another one’s upload', async 
   expect(before).toBeLessThanOrEqual(2 * 2);
 });
 
-test('ten commands that migrate at once do it once', async () => {
+const commands = isThorough ? 10 : 4;
+
+test('commands that migrate at once do it once', async () => {
   const { name, remove } = await createServerDatabase(false);
   try {
     const env = { DATABASE_URL: urlOfDatabase(name), DATA_DIR: await testFolder() };
-    const outcomes = await Promise.all(Array.from({ length: 10 }, () => runVitrine(['migrate'], env)));
+    const outcomes = await Promise.all(Array.from({ length: commands }, () => runVitrine(['migrate'], env)));
     expect(outcomes.map(({ code }) => code)).toEqual(outcomes.map(() => 0));
     expect(outcomes.filter(({ stdout }) => /applied 0001/.test(stdout))).toHaveLength(1);
-    expect(outcomes.filter(({ stdout }) => /nothing was to be done/.test(stdout))).toHaveLength(9);
+    expect(outcomes.filter(({ stdout }) => /nothing was to be done/.test(stdout))).toHaveLength(commands - 1);
   } finally {
     await remove();
   }

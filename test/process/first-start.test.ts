@@ -7,21 +7,25 @@ import { upload } from '../support/process/client.ts';
 import { makeDataFolder, makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { launch, startServer } from '../support/process/server.ts';
+import { isThorough } from '../support/thoroughness.ts';
 
 /** Waits until the database that is being made has so many files; it has about a thousand in the end. */
 async function untilFiles(folder: string, files: number): Promise<void> {
-  for (let looks = 0; looks < 5_000; looks += 1) {
+  for (let looks = 0; looks < 30_000; looks += 1) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
     await sleep(2);
   }
   throw new Error(`There were never ${files} files.`);
 }
 
+/** How many files the database has when the start is killed. */
+const moments = isThorough ? [0, 600, 1015] : [600];
+
 test('a very first start that is killed at any moment does not spoil the next one', async () => {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const database = join(folder, 'db');
-  for (const files of [0, 600, 1015]) {
+  for (const files of moments) {
     // A database that was finished by the round before would be no first start.
     await removeFolder(database);
     // The pictures of another database would be refused.
@@ -48,7 +52,7 @@ test('a database that was not finished is set aside and made anew', async () => 
   expect(existsSync(join(folder, 'db.unfinished'))).toBe(true);
 });
 
-test('a stop signal during the very first start ends it cleanly', async () => {
+test('a stop signal during the very first start ends it cleanly', { tags: 'slow' }, async () => {
   const folder = await makeFolder();
   const server = launch(folder);
   onTestFinished(async () => {

@@ -118,7 +118,9 @@ describe.skipIf(!hasRedisServer())('Redis that goes and comes', () => {
     looks[2]?.();
   });
 
-  test('a Redis that keeps its connections and says nothing is noticed, and used again afterwards', async () => {
+  test('a Redis that keeps its connections and says nothing is noticed, and used again afterwards', {
+    tags: 'slow',
+  }, async () => {
     const redis = await privateRedis();
     await redis.start();
     const proxy = await startTcpProxy({ host: '127.0.0.1', port: redis.port });

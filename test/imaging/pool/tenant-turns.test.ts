@@ -46,7 +46,9 @@ test('a probe that hangs is stopped by its own limit and holds up no other probe
   });
 });
 
-test('the second place for probes is there while it is needed, and gives its memory back', async () => {
+test('the second place for probes is there while it is needed, and gives its memory back', {
+  tags: 'slow',
+}, async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits };

@@ -60,10 +60,21 @@ export async function openDatabase(): Promise<Database> {
   return database;
 }
 
-/** A database without any table, for one test. */
-export async function openEmptyDatabase(): Promise<Database> {
-  if (isOnServer) return (await testServerDatabase(false)).database;
-  const database = await openEmbeddedDatabase(join(await testFolder(), 'db'));
+/** A migrated database for one test, of another installation than the others that are copied from the template. */
+export async function openTestDatabase(): Promise<Database> {
+  const database = await openForTest(true);
+  await database.runScript('UPDATE installation SET id = gen_random_uuid()');
+  return database;
+}
+
+/** A database without tables, for one test. */
+export const openEmptyDatabase = (): Promise<Database> => openForTest(false);
+
+async function openForTest(isMigrated: boolean): Promise<Database> {
+  if (isOnServer) return (await testServerDatabase(isMigrated)).database;
+  const directory = join(await testFolder(), 'db');
+  await copyTemplate(directory, isMigrated);
+  const database = await openEmbeddedDatabase(directory);
   onTestFinished(() => database.close());
   return database;
 }

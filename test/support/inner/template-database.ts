@@ -5,7 +5,7 @@ import { templateName } from './template-name.ts';
 
 let template: Promise<string> | undefined;
 
-/** Path of a migrated, closed embedded database. Building one takes seconds, so it is kept between runs. */
+/** Folder of the closed databases `migrated` and `empty`. Building them takes seconds, so they are kept between runs. */
 async function findTemplate(): Promise<string> {
   const path = join(tmpdir(), await templateName());
   if (!existsSync(path)) {
@@ -16,9 +16,9 @@ async function findTemplate(): Promise<string> {
   return path;
 }
 
-/** Copies a migrated database to `directory`. */
-export async function copyTemplate(directory: string): Promise<void> {
+/** Copies an embedded database, migrated or without tables, to `directory`. */
+export async function copyTemplate(directory: string, isMigrated = true): Promise<void> {
   template ??= findTemplate();
   // The synchronous copy takes a quarter of the processor time of the asynchronous one: there are some 500 files.
-  cpSync(await template, directory, { recursive: true });
+  cpSync(join(await template, isMigrated ? 'migrated' : 'empty'), directory, { recursive: true });
 }

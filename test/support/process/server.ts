@@ -52,7 +52,8 @@ export function launch(
   env: Record<string, string> = {},
   through: readonly string[] = [],
 ): StartingServer {
-  const server = [process.execPath, mainModule, 'serve'];
+  // A server of a test lives for seconds, and optimising its database engine would not pay.
+  const server = [process.execPath, '--liftoff-only', mainModule, 'serve'];
   const [program = '', ...args] = through.concat(server);
   const child = spawn(program, args, {
     cwd: tmpdir(),
