@@ -17,6 +17,9 @@ const onEachDatabase = [
 /** Further tests that `npm run test:all` runs on each database. */
 const onEachDatabaseInFull = ['test/services/**/*.test.ts', 'test/worker/**/*.test.ts'];
 
+/** Fills a database with thousands of rows for its planner, which is the same in both: one is enough. */
+const onOneDatabase = ['test/db/plans.test.ts'];
+
 /** Tests that replace modules of Node, or measure the memory of their process. */
 const alone = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
@@ -36,7 +39,11 @@ export default defineConfig(({ mode }) => {
   const inherited = { extends: true as const };
   const embedded = {
     ...inherited,
-    test: { name: 'embedded', include: ['test/**/*.test.ts'], exclude: [...onServer, ...alone] },
+    test: {
+      name: 'embedded',
+      include: ['test/**/*.test.ts'],
+      exclude: [...onServer, ...alone, ...(services.databaseUrl && !isThorough ? onOneDatabase : [])],
+    },
   };
   const postgres = {
     ...inherited,

@@ -78,14 +78,17 @@ test('when the original cannot be removed, the image stays', async () => {
 test('a record of the same content that comes during a withdrawal waits and is new', async () => {
   const job = await recordHeld('race');
   const order: string[] = [];
+  const removing = Promise.withResolvers<void>();
   const withdrawing = intake.withdraw(job, {
     contentHash: hashOf('race'),
     removeOriginal: async () => {
       order.push('removing');
+      removing.resolve();
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push('removed');
     },
   });
+  await removing.promise;
   const recording = intake.record(uploadOf(shop.id, 'race')).then((recorded) => {
     order.push('recorded');
     return recorded;

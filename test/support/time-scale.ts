@@ -13,7 +13,8 @@ const crowd = 3;
 export function measureTimeScale(): number {
   const began = performance.now();
   spawnSync(process.execPath, ['-e', work]);
-  return crowd * Math.max(1, (performance.now() - began) / referenceMs);
+  // Whole numbers: Node refuses others as delays.
+  return Math.ceil(crowd * Math.max(1, (performance.now() - began) / referenceMs));
 }
 
 /** The factor measured when the run began. Each duration that a test asserts is multiplied by it. */

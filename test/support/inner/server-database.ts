@@ -7,6 +7,7 @@ import { openPostgresDatabase } from '../../../src/db/postgres.ts';
 import { services } from '../services.ts';
 import { keepingLogger } from './logger.ts';
 import { onServer, runDatabasePrefix } from './run-databases.ts';
+import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
 /** Held while the template is built. Any number that no lock of the product has. */
@@ -21,7 +22,12 @@ export function urlOfDatabase(name: string): string {
 
 export { onServer } from './run-databases.ts';
 
-export const testSettings = { poolSize: 8, connectMs: 5_000, statementMs: 20_000, waitMs: 5_000 };
+export const testSettings = {
+  poolSize: 8,
+  connectMs: 10_000,
+  statementMs: 20_000 * timeScale,
+  waitMs: 10_000,
+};
 
 /** Opens a database of the test server. */
 export function openServerDatabase(name: string): Promise<Database> {
