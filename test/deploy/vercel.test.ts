@@ -11,6 +11,7 @@ import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { functionEnvironment } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
+import { patienceMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
 const secret = 'a secret of the host';
@@ -47,7 +48,8 @@ async function launch(folder: string): Promise<string> {
     await gone;
   });
   const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; tries < 200; tries++) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     const isThere = await fetch(`${url}/afterwards`).then(
       () => true,
       () => false,

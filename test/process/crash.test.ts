@@ -47,5 +47,5 @@ test('after any number of kills all that was acknowledged is there, once, and wh
   const { completed, ...unsettled } = (await call<Metrics>(`${url}/v1/metrics`)).body.status_counts;
   expect(completed).toBeGreaterThan(0);
   expect(Object.values(unsettled).filter((count) => count > 0)).toEqual([]);
-  expect(await stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
+  await expect.poll(() => stagedFiles(join(folder, 'storage', '.staging'))).toEqual([]);
 });

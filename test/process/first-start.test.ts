@@ -8,12 +8,14 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
+import { patienceMs } from '../support/time-scale.ts';
 
 /** Waits until the database that is being made has so many files; it has about a thousand in the end. */
 async function untilFiles(folder: string, files: number): Promise<void> {
-  for (let looks = 0; looks < 30_000; looks += 1) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
-    await sleep(2);
+    await sleep(10);
   }
   throw new Error(`There were never ${files} files.`);
 }

@@ -17,7 +17,7 @@ const wanted = [
 ] as const;
 
 /** Prints which tests are skipped for want of a service, and how to run them. */
-export function announceServices(): void {
+function announceServices(): void {
   for (const [variable, value, service, example] of wanted)
     if (!value)
       process.stdout.write(`SKIPPED: tests on ${service}. To run them: ${variable}=${example} npm test\n`);
