@@ -23,11 +23,19 @@ const onOneDatabase = ['test/db/plans.test.ts'];
 /** Tests that replace modules of Node, or measure the memory of their process. */
 const alone = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
-/** One project after the other: a worker is kept for the next file only if that file is of the same project. */
+/** Folders whose tests start processes and wait for them. */
+const long = /\/test\/(?:cli|deploy|process|queue)\//;
+
+/**
+ * One project after the other: a worker is kept for the next file only if that file is of the same project. In each, long
+ * files come first, so that none of them is left to run alone at the end.
+ */
 class ByProject extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ project, moduleId }: TestSpecification) =>
+      `${project.name} ${long.test(moduleId) ? 0 : 1}`;
     const sorted = await super.sort(files);
-    return sorted.toSorted((one, other) => one.project.name.localeCompare(other.project.name));
+    return sorted.toSorted((one, other) => rank(one).localeCompare(rank(other)));
   }
 }
 

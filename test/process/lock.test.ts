@@ -29,6 +29,8 @@ test('a second server on the same folder is refused, and the first does not noti
 
 test('a server that is stopped in its tracks still holds its folder', async () => {
   const first = await startServer();
+  // By its first answer it has also written down where it listens.
+  expect((await call(`${first.url}/healthz`)).status).toBe(200);
   process.kill(first.pid, 'SIGSTOP');
   await expectRefused(first);
   process.kill(first.pid, 'SIGCONT');

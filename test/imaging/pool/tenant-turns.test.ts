@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { makeRestrainedTenants } from '../../../src/imaging/pool/restrained-tenants.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+import { timeScale } from '../../support/time-scale.ts';
 
 test("a tenant's long line does not hold up another tenant's picture", async () => {
   const pool = faultyPool();
@@ -33,7 +34,7 @@ test('a tenant whose file killed a child holds one place, and others keep the re
 });
 
 test('a probe that hangs is stopped by its own limit and holds up no other probe', async () => {
-  const pool = faultyPool({ probeTimeoutMs: 1500 });
+  const pool = faultyPool({ probeTimeoutMs: 500 * timeScale });
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(good);
@@ -42,7 +43,7 @@ test('a probe that hangs is stopped by its own limit and holds up no other probe
   expect(first).toBe('good');
   await expect(hang).rejects.toMatchObject({
     code: 'decoder_crashed',
-    message: "Reading the picture's header took longer than 1.5 s and was stopped.",
+    message: `Reading the picture's header took longer than ${timeScale / 2} s and was stopped.`,
   });
 });
 

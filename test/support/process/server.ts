@@ -126,13 +126,15 @@ export async function startServer(env: Record<string, string> = {}, dataDir?: st
 
 /** One server for all tests of a file. */
 export function useServer(env: Record<string, string> = {}): () => Server {
+  let starting: StartingServer | undefined;
   let server: Server | undefined;
   beforeAll(async () => {
-    server = await launch(await makeDataFolder(), env).ready();
+    starting = launch(await makeDataFolder(), env);
+    server = await starting.ready();
   });
   afterAll(async () => {
-    await server?.kill9();
-    if (server) await removeFolder(server.dataDir);
+    await starting?.kill9();
+    if (starting) await removeFolder(starting.dataDir);
   });
   return () => {
     if (!server) throw new Error('The server was not started.');
