@@ -44,7 +44,7 @@ test('a very first start that is killed at any moment does not spoil the next on
   }
 });
 
-test('a database that was not finished is set aside and made anew', async () => {
+test('a database that was not finished is set aside and made anew', { tags: 'slow' }, async () => {
   const folder = await makeDataFolder();
   onTestFinished(() => removeFolder(folder));
   await rm(join(folder, 'db', 'VITRINE_READY'));

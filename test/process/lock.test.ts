@@ -37,7 +37,7 @@ test('a server that is stopped in its tracks still holds its folder', async () =
   expect((await call(`${first.url}/healthz`)).status).toBe(200);
 });
 
-const starts = isThorough ? 10 : 4;
+const starts = isThorough ? 10 : 3;
 
 test('of servers that start at once on one folder, one runs and the others are refused', async () => {
   const folder = await makeDataFolder();

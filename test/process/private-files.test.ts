@@ -67,7 +67,9 @@ test('pictures elsewhere get the rights of their folder, so that a web server re
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
 });
 
-test('a new data folder is private from the command that makes it on, and the doctor tells an open one', async () => {
+test('a new data folder is private from the command that makes it on, and the doctor tells an open one', {
+  tags: 'slow',
+}, async () => {
   const place = await makeFolder();
   onTestFinished(() => removeFolder(place));
   const folder = join(place, 'data');

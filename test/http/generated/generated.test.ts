@@ -18,7 +18,7 @@ import { isThorough } from '../../support/thoroughness.ts';
 
 const seed = Number(process.env['GENERATED_SEED'] ?? 20_261_120);
 /** Requests of each kind for each call; at most 90. */
-const count = Number(process.env['GENERATED_COUNT'] ?? (isThorough ? 24 : 4));
+const count = Number(process.env['GENERATED_COUNT'] ?? (isThorough ? 24 : 2));
 
 const server = useServer({
   IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32',
