@@ -6,6 +6,9 @@ import { patienceMs } from '../time-scale.ts';
 /** The program, as `npm start` runs it. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
+/** Limits of the decoders that a busy machine does not exceed. */
+export const patientDecoding = { DECODE_TIMEOUT_MS: '60000', PROBE_TIMEOUT_MS: '30000' };
+
 /** How a process ended, and what it printed. */
 export interface Outcome {
   readonly code: number | null;
@@ -24,7 +27,7 @@ export function runVitrine(
   env: Record<string, string>,
   folder = tmpdir(),
 ): Promise<Outcome> {
-  return runProgram(process.execPath, [mainModule, ...args], env, folder);
+  return runProgram(process.execPath, [mainModule, ...args], { ...patientDecoding, ...env }, folder);
 }
 
 /** Runs a program to its end; one that hangs is killed, and then has no exit code. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule } from './command.ts';
+import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
 import { makeDataFolder, removeFolder } from './data-folder.ts';
 import { patienceMs } from '../time-scale.ts';
 
@@ -36,8 +36,7 @@ const frugal = {
   PORT: '0',
   LOG_LEVEL: 'info',
   WORKER_CONCURRENCY: '1',
-  DECODE_TIMEOUT_MS: '60000',
-  PROBE_TIMEOUT_MS: '30000',
+  ...patientDecoding,
 };
 
 const living = new Set<ChildProcess>();

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule } from './command.ts';
+import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
 import { patienceMs } from '../time-scale.ts';
 
 /** A `vitrine worker`. */
@@ -25,12 +25,7 @@ export async function startWorker(
   const child = spawn(process.execPath, [mainModule, 'worker', ...args], {
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({
-      LOG_LEVEL: 'info',
-      DECODE_TIMEOUT_MS: '60000',
-      PROBE_TIMEOUT_MS: '30000',
-      ...env,
-    }),
+    env: cleanEnvironment({ LOG_LEVEL: 'info', ...patientDecoding, ...env }),
   });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
