@@ -76,7 +76,7 @@ test('starts a local server if none is running and needs no token for it', async
   const env = { DATA_DIR: folder, HOST: '0.0.0.0', LOG_LEVEL: 'silent' };
   for (const scope of [[], ['--unused']])
     expect(await runVitrine(['purge', '--confirm', ...scope], env)).toMatchObject({ code: 0 });
-}, 60_000);
+});
 
 test('reports invalid arguments and failures in a sentence', async () => {
   const tenant = await purge(['--unused', '--tenant', 'nobody']);

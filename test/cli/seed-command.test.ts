@@ -5,7 +5,9 @@ import { runVitrine } from '../support/process/command.ts';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { startServer } from '../support/process/server.ts';
 
-test('seed draws a catalog and imports it, and exactly its broken file is refused', async () => {
+test('seed draws a catalog and imports it, and exactly its broken file is refused', {
+  tags: 'slow',
+}, async () => {
   const { url, dataDir } = await startServer();
   const keep = await makeFolder();
   onTestFinished(() => removeFolder(keep));

@@ -23,7 +23,7 @@ const largeTables = new Set([
   'image_references',
 ]);
 
-beforeAll(() => fillDatabase(filled, 30_000), 120_000);
+beforeAll(() => fillDatabase(filled, 30_000));
 
 const hourAgo = new Date(Date.now() - 3_600_000);
 const vase = { id: 12_345 };

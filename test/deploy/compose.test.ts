@@ -106,7 +106,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     const codes = await Promise.all([api, ...workers].map((container) => container.stop()));
     expect(codes, api.log()).toEqual([0, 0, 0]);
     for (const container of [api, ...workers]) expect(container.log()).toContain('"msg":"stopped"');
-  }, 60_000);
+  });
 });
 
 describe('compose.yaml as a file', () => {

@@ -56,7 +56,7 @@ describe.runIf(canContain())('the image', () => {
     expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
-  }, 60_000);
+  });
 
   test('runs as a worker with the same health check', async () => {
     const data = await makeDataFolder();
@@ -65,7 +65,7 @@ describe.runIf(canContain())('the image', () => {
     await untilHealthy(worker, 8001);
     expect((await worker.run(...image.healthcheck)).status).toBe(0);
     expect(await worker.stop(), worker.log()).toBe(0);
-  }, 60_000);
+  });
 
   test('contains no development packages', async () => {
     const modules = join(await productionPackages(), 'node_modules');

@@ -12,6 +12,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
+import { patienceMs } from '../support/time-scale.ts';
 
 const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
 const missing = [
@@ -89,7 +90,8 @@ async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
 }
 
 async function untilAnswers(url: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     const isThere = await fetch(url, { redirect: 'manual' }).then(
       () => true,
       () => false,

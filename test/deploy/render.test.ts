@@ -123,23 +123,19 @@ async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: stri
 }
 
 describe.runIf(canRun)('render.yaml', () => {
-  test('every start command runs with exactly its environment', async () => {
+  test('every start command runs with exactly its environment', { tags: 'slow' }, async () => {
     await useBucket(entered['S3_BUCKET'] ?? '');
     await tryOut(plain, [], 'by the database');
-  }, 60_000);
+  });
 
-  test.runIf(hasRedisServer())(
-    'the same with Redis',
-    async () => {
-      await useBucket(entered['S3_BUCKET'] ?? '');
-      const keyvalue = withRedis.services.find(({ type }) => type === 'keyvalue');
-      const redis = await privateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
-      await redis.start();
-      const target = { host: '127.0.0.1', port: redis.port };
-      await tryOut(withRedis, [{ name: 'red-test', port: 6379, target }], 'by Redis on red-test');
-    },
-    60_000,
-  );
+  test.runIf(hasRedisServer())('the same with Redis', { tags: 'slow' }, async () => {
+    await useBucket(entered['S3_BUCKET'] ?? '');
+    const keyvalue = withRedis.services.find(({ type }) => type === 'keyvalue');
+    const redis = await privateRedis('--maxmemory-policy', keyvalue?.maxmemoryPolicy ?? '');
+    await redis.start();
+    const target = { host: '127.0.0.1', port: redis.port };
+    await tryOut(withRedis, [{ name: 'red-test', port: 6379, target }], 'by Redis on red-test');
+  });
 });
 
 describe('render.yaml as a file', () => {

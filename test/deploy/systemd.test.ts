@@ -55,7 +55,9 @@ async function startUnit(unit: Unit, shared: string) {
 }
 
 describe.runIf(canRun)('the units', () => {
-  test('every start command runs with exactly its environment, over one folder of pictures', async () => {
+  test('every start command runs with exactly its environment, over one folder of pictures', {
+    tags: 'slow',
+  }, async () => {
     const shared = await mkdtemp(join(tmpdir(), 'vitrine-test-'));
     onTestFinished(() => rm(shared, { recursive: true, force: true }));
     const api = await readUnit('vitrine-api.service');
@@ -86,7 +88,7 @@ describe.runIf(canRun)('the units', () => {
     const codes = await Promise.all([server, ...workers].map(({ container }) => container.stop()));
     expect(server.container.log()).not.toContain('cannot be searched');
     expect(codes, server.container.log()).toEqual([0, 0, 0]);
-  }, 60_000);
+  });
 });
 
 describe('the units as files', () => {

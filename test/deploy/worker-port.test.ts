@@ -22,7 +22,7 @@ test('serves only health and metrics on WORKER_PORT', async () => {
   onTestFinished(() => void child.kill('SIGKILL'));
   let log = '';
   child.stdout.on('data', (chunk) => (log += String(chunk)));
-  await expect.poll(() => log, { timeout: 20_000 }).toMatch(/metrics of this worker: http:\/\/\S+/);
+  await expect.poll(() => log).toMatch(/metrics of this worker: http:\/\/\S+/);
   const url = /metrics of this worker: (http:\/\/[\w.:]+)/.exec(log)?.[1] ?? '';
 
   const health = await call(`${url}/healthz`);

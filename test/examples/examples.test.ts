@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { type Comparison, makeComparison } from './support/agreement.ts';
 import { drawSamples, makeStage, type Stage } from './support/stage.ts';
 import { type Example, onlyReads, readExamples } from './support/transcript.ts';
+import { patienceMs } from '../support/time-scale.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const documents = [
@@ -23,18 +24,8 @@ const isElsewhere = (document: string) =>
   document === 'docs/storage.md' || document.startsWith('docs/deploy/');
 const runnable = documents.filter((document) => examplesOf(document).length > 0 && !isElsewhere(document));
 
-/** A worker goes on with what was queued: what a document shows is there after this time. */
-const patienceMs = 20_000;
-
 const hasCurl = spawnSync('curl', ['--version']).status === 0;
 if (!hasCurl) console.log('skipped: there is no curl; install it and run: npx vitest run test/examples');
-
-let samples = '';
-beforeAll(async () => {
-  samples = await makeFolder();
-  await drawSamples(samples);
-});
-afterAll(() => removeFolder(samples));
 
 test('the README and every page on the API have examples', () => {
   const pages = documents.filter((document) => document.startsWith('docs/api/'));
@@ -42,16 +33,33 @@ test('the README and every page on the API have examples', () => {
   expect(runnable).toEqual(expect.arrayContaining(['README.md', ...pages]));
 });
 
-test.skipIf(!hasCurl).each(runnable)(
-  'the examples of %s, in their order, give what it shows',
-  async (document) => {
-    const stage = await makeStage(read(document), samples);
-    const comparison = makeComparison();
-    for (const example of examplesOf(document))
-      expect(await differencesOf(stage, comparison, example), `${document}:${example.line}`).toEqual([]);
-  },
-  120_000,
+/** Documents whose examples are quick: they use no sample pictures, which take long to draw. */
+const quick = ['docs/api/errors.md', 'docs/troubleshooting.md'];
+
+async function expectExamples(document: string, samples?: string): Promise<void> {
+  const stage = await makeStage(read(document), samples);
+  const comparison = makeComparison();
+  for (const example of examplesOf(document))
+    expect(await differencesOf(stage, comparison, example), `${document}:${example.line}`).toEqual([]);
+}
+
+test.skipIf(!hasCurl).each(quick)('the examples of %s, in their order, give what it shows', (document) =>
+  expectExamples(document),
 );
+
+describe('with sample pictures', { tags: 'slow' }, () => {
+  let samples = '';
+  beforeAll(async () => {
+    samples = await makeFolder();
+    await drawSamples(samples);
+  });
+  afterAll(() => removeFolder(samples));
+
+  test.skipIf(!hasCurl).each(runnable.filter((document) => !quick.includes(document)))(
+    'the examples of %s, in their order, give what it shows',
+    (document) => expectExamples(document, samples),
+  );
+});
 
 /** Runs one example, again and again if it only asks, until it agrees; answers what differs at last. */
 async function differencesOf(

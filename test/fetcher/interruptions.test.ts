@@ -29,12 +29,10 @@ describe('deadlines', () => {
   test.each([
     ['/silent', { headersMs: 200 }, 'The server did not start to respond within 0.2 s.'],
     ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
-    ['/drip', { idleMs: 200, totalMs: 500 }, 'The download took longer than 0.5 s.'],
+    ['/drip', { idleMs: 400, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
   ])('end %s under %o', async (path, options, message) => {
-    const began = performance.now();
     expect(await origin.refusal(path, options)).toEqual({ code: 'source_unavailable', message });
-    expect(performance.now() - began).toBeLessThan(2_000);
   });
 
   test('end a head that arrives byte by byte', async () => {
@@ -54,12 +52,12 @@ describe('deadlines', () => {
   });
 
   test('keep an early error until the reader attaches', async () => {
-    const { body } = await testFetcher({ totalMs: 100 }).fetch(at('/drip'), new AbortController().signal);
-    await sleep(300);
+    const { body } = await testFetcher({ totalMs: 500 }).fetch(at('/drip'), new AbortController().signal);
+    await expect.poll(() => body.errored).toBeTruthy();
     const reading = async () => {
       for await (const _ of body);
     };
-    await expect(reading()).rejects.toMatchObject({ message: 'The download took longer than 0.1 s.' });
+    await expect(reading()).rejects.toMatchObject({ message: 'The download took longer than 0.5 s.' });
   });
 });
 

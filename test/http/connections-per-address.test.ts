@@ -73,7 +73,7 @@ describe('connections per address', () => {
     });
     expect((await visit('127.0.0.3')).status).toBe(200);
     await connections[0]?.close();
-    await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(3);
+    await expect.poll(() => open(app), { interval: 10 }).toBe(3);
     expect((await visit('127.0.0.2')).status).toBe(200);
     expect((await visit('127.0.0.2')).status).toBe(429);
   });
@@ -86,10 +86,10 @@ describe('connections per address', () => {
     );
     for (const socket of sockets) socket.on('error', () => {}).resume();
     const closed = () => sockets.filter((socket) => socket.closed).length;
-    await expect.poll(closed, { timeout: 2_000, interval: 10 }).toBe(30 - 1 - 16);
+    await expect.poll(closed, { interval: 10 }).toBe(30 - 1 - 16);
     expect(await open(app)).toBe(1 + 16);
     for (const socket of sockets) socket.destroy();
-    await expect.poll(() => open(app), { timeout: 2_000, interval: 10 }).toBe(0);
+    await expect.poll(() => open(app), { interval: 10 }).toBe(0);
   });
 
   test('from trusted proxies are not counted', async () => {

@@ -30,13 +30,13 @@ test('stops draining an endless body at the byte limit, before the time limit', 
   const connection = await connectRaw(await begin(60_000, 2 ** 20));
   await connection.write(head);
   void connection.write(chunk(Buffer.alloc(2 ** 20 + 1)));
-  expect(await connection.until(/drained/, 5_000)).toContain('drained: false');
+  expect(await connection.until(/drained/)).toContain('drained: false');
   connection.socket.destroy();
 });
 
 test('stops draining a stalled body at the time limit', async () => {
   const connection = await connectRaw(await begin(50));
   await connection.write(head + String(chunk('x')));
-  expect(await connection.until(/drained/, 5_000)).toContain('drained: false');
+  expect(await connection.until(/drained/)).toContain('drained: false');
   connection.socket.destroy();
 });

@@ -30,9 +30,9 @@ test('accepts a file of exactly the limit and refuses one byte more', async () =
 test('refuses a body by its Content-Length before reading it', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images', mib(30)));
-  const answer = await connection.until(/"code":"body_too_large"/, 2_500);
+  const answer = await connection.until(/"code":"body_too_large"/);
   expect(answer).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
-  expect(await connection.closed(1_500)).toBeLessThan(1_500);
+  await connection.closed();
 });
 
 test('refuses a body without a length as soon as it exceeds the limit', async () => {
@@ -40,25 +40,25 @@ test('refuses a body without a length as soon as it exceeds the limit', async ()
   await connection.write(formHead('/upload/'));
   await connection.write(chunk(partHead));
   for (let sent = 0; sent < 3; sent += 1) await connection.write(chunk(Buffer.alloc(mib(0.5))));
-  expect(await connection.until(/"code":"body_too_large"/, 2_500)).toMatch(/^HTTP\/1\.1 413 .*1048576/s);
+  expect(await connection.until(/"code":"body_too_large"/)).toMatch(/^HTTP\/1\.1 413 .*1048576/s);
   connection.socket.destroy();
 });
 
 test('lets a client that keeps sending 30 MB see the response, then closes the connection', async () => {
   for (const length of [mib(30), undefined]) {
     const connection = await connectRaw(server().url);
-    const began = performance.now();
     await connection.write(formHead('/v1/images', length));
     const piece = Buffer.alloc(mib(0.25));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
     // At the speed of a typical connection, so that the client is still sending when the response arrives.
-    for (let sent = 0; sent < 120 && !connection.socket.destroyed; sent += 1) {
+    let sent = 0;
+    for (; sent < 120 && !connection.socket.destroyed; sent += 1) {
       await connection.write(length === undefined ? chunk(piece) : piece);
       await sleep(40);
     }
-    await connection.closed(3_000);
+    await connection.closed();
     expect(connection.received(), String(length)).toMatch(/^HTTP\/1\.1 413 .*body_too_large/s);
-    expect(performance.now() - began, String(length)).toBeLessThan(3_500);
+    expect(sent, String(length)).toBeLessThan(120);
   }
 });
 
@@ -73,7 +73,7 @@ test('keeps the response for a client that sends 30 MB before it reads', async (
     for (let sent = 0; sent < 30; sent += 1)
       await connection.write(length === undefined ? chunk(piece) : piece);
     connection.socket.resume();
-    expect(await connection.until(/body_too_large/, 3_000), String(length)).toMatch(/^HTTP\/1\.1 413 /);
+    expect(await connection.until(/body_too_large/), String(length)).toMatch(/^HTTP\/1\.1 413 /);
     connection.socket.destroy();
   }
 });
@@ -83,14 +83,14 @@ test('reuses a connection after a refused body was received completely', async (
   const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mib(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
   await connection.write(body);
-  await connection.until(/"code":"body_too_large"/, 2_500);
+  await connection.until(/"code":"body_too_large"/);
   await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n');
-  await connection.until(/HTTP\/1\.1 200 .*healthy/s, 2_000);
+  await connection.until(/HTTP\/1\.1 200 .*healthy/s);
   connection.socket.destroy();
 });
 
 test('leaves nothing of a refused body in staging', async () => {
-  expect(await staged(server())).toEqual([]);
+  await expect.poll(() => staged(server())).toEqual([]);
 });
 
 test('refuses uploads with 507 while the disk is nearly full', async () => {
@@ -99,7 +99,7 @@ test('refuses uploads with 507 while the disk is nearly full', async () => {
   const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
   expect(detail).toMatch(/MiB left; uploads need at least 1000000 MiB/);
   expect((await call(`${url}/v1/images`)).body).toMatchObject({ total: 0 });
-  expect(await staged({ url, ...full })).toEqual([]);
+  await expect.poll(() => staged({ url, ...full })).toEqual([]);
 });
 
 /** Resident memory of one process, in MiB. */
@@ -120,16 +120,20 @@ async function sendLarge(url: string, pid: number, size: number): Promise<number
     peak = Math.max(peak, residentMib(pid));
   }
   await connection.write(formEnd);
-  expect(await connection.until(/"code":"[a-z_]+"/, 20_000)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
+  expect(await connection.until(/"code":"[a-z_]+"/)).toMatch(/^HTTP\/1\.1 400 .*PNG/s);
   connection.socket.destroy();
   return Math.max(peak, residentMib(pid));
 }
 
-test.runIf(process.platform === 'linux')('uses memory independent of the file size', async () => {
-  const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
-  // Lets the server release memory from its start.
-  await sendLarge(url, pid, 100);
-  const small = await sendLarge(url, pid, 40);
-  // A server that buffered the file would grow by 250 MiB; garbage collection may lag by 100 MiB.
-  expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
-});
+test.runIf(process.platform === 'linux')(
+  'uses memory independent of the file size',
+  { tags: 'slow' },
+  async () => {
+    const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
+    // Lets the server release memory from its start.
+    await sendLarge(url, pid, 100);
+    const small = await sendLarge(url, pid, 40);
+    // A server that buffered the file would grow by 250 MiB; garbage collection may lag by 100 MiB.
+    expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
+  },
+);

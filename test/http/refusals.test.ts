@@ -1,16 +1,19 @@
 import { crc32 } from 'node:zlib';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { stagedFiles } from '../support/process/data-folder.ts';
 import { call, expectProblem, form } from '../support/process/client.ts';
 import { brokenJpeg, drawing, jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 import { boundary, formEnd, partHead } from '../support/process/socket.ts';
+import { patienceMs } from '../support/time-scale.ts';
 
 const server = useServer();
 
 afterAll(async () => {
-  expect(await stagedFiles(join(server().dataDir, 'storage', '.staging'))).toEqual([]);
+  // The health check of the storage stages a file from time to time.
+  const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
+  await vi.waitFor(async () => expect(await staged()).toEqual([]), patienceMs);
 });
 
 const post = (body: FormData | string, type?: string, path = '/v1/images') =>

@@ -11,6 +11,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
+import { patienceMs, timeScale } from '../support/time-scale.ts';
 
 const { name } = await fileServerDatabase();
 const url = urlOfDatabase(name);
@@ -47,7 +48,7 @@ test('replaces connections that the server closes, idle or in use', async () => 
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
   // A connection may be checked out just before its end is noticed.
-  await vi.waitFor(() => ask(database), { timeout: 1_000, interval: 50 });
+  await vi.waitFor(() => ask(database), { timeout: patienceMs, interval: 50 });
 });
 
 test('rolls back a transaction whose connection is cut, and runs the next one', async () => {
@@ -81,18 +82,18 @@ test('gives up in time on a server that stops responding, and uses it again afte
   const began = performance.now();
   await expect(ask(database)).rejects.toMatchObject(unavailable);
   await expect(ask(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - began).toBeLessThan(6_000);
+  expect(performance.now() - began).toBeLessThan(6_000 * timeScale);
   await proxy.resume();
   await expect(ask(database)).resolves.toBeUndefined();
 });
 
 test('fails every query at once while the server is down, and works when it is back', async () => {
-  const { proxy, database: openIt } = await openThroughProxy();
+  const { proxy, database: openIt } = await openThroughProxy({ connectMs: 60_000 });
   const database = await openIt();
   await proxy.stop();
   const began = performance.now();
   for (let i = 0; i < 5; i++) await expect(ask(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeLessThan(30_000);
   await proxy.resume();
   await expect(ask(database)).resolves.toBeUndefined();
 });

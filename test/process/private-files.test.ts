@@ -51,7 +51,7 @@ test('makes files of an older version private at startup, and all new files', as
   expect(await openTo(folder)).toEqual([]);
   const names = (await readdir(join(folder, 'storage'), { recursive: true })).length;
   expect(names).toBeGreaterThan(6);
-}, 60_000);
+});
 
 test('gives pictures outside the data folder the permissions of their folder, so that a web server can read them', async () => {
   const [folder, pictures] = [await dataFolder(), await makeFolder()];
@@ -65,9 +65,11 @@ test('gives pictures outside the data folder the permissions of their folder, so
   expect(await openTo(folder)).toEqual([]);
   const { code, stdout } = await runVitrine(['doctor'], { DATA_DIR: folder, STORAGE_PATH: pictures });
   expect([code, stdout]).toEqual([0, expect.stringMatching(/^note {2}privacy .*mode 2750/m)]);
-}, 60_000);
+});
 
-test('creates the data folder as private, and doctor reports an open one', async () => {
+test('creates the data folder as private, and doctor reports an open one', {
+  tags: 'slow',
+}, async () => {
   const place = await makeFolder();
   onTestFinished(() => removeFolder(place));
   const folder = join(place, 'data');
@@ -79,4 +81,4 @@ test('creates the data folder as private, and doctor reports an open one', async
   expect(code).toBe(0);
   await chmod(folder, 0o700);
   expect(await openTo(folder)).toEqual([]);
-}, 60_000);
+});

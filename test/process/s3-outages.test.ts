@@ -5,8 +5,8 @@ import { services } from '../support/services.ts';
 /** The short version of a fault test. `npm run test:faults` runs the long one. */
 test.runIf(services.databaseUrl && services.s3Endpoint)(
   'an S3 store in trouble costs no work',
+  { tags: 'slow' },
   async () => {
     await troubleS3(1);
   },
-  90_000,
 );

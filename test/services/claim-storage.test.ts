@@ -6,10 +6,9 @@ import { StartRefused } from '../../src/errors.ts';
 import { makeClaimStorage } from '../../src/services/claim-storage.ts';
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
-import { openEmptyDatabase, useDatabase } from '../support/inner/database.ts';
+import { openTestDatabase, useDatabase } from '../support/inner/database.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { keepingLogger } from '../support/inner/logger.ts';
-import { migrate } from '../../src/db/engine/migrate.ts';
 import type { Database } from '../../src/db/database.ts';
 
 const database = await useDatabase();
@@ -53,7 +52,6 @@ test('refuses another or an unmounted folder, with a remedy', async () => {
 test('refuses the storage of another database, whose files would seem to be orphaned', async () => {
   const folder = await testFolder();
   await start(folder);
-  const other = await openEmptyDatabase();
-  await migrate(other);
+  const other = await openTestDatabase();
   await expect(start(folder, other)).rejects.toThrow(/belongs to another database/);
 });

@@ -50,11 +50,9 @@ test('records no failure after its lease was taken over', async () => {
 test('stops decoding as soon as it notices the lost lease', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { image, job } = await claimSlow(rig);
-  const began = performance.now();
   const late = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   expect(await late).toEqual({ state: 'dropped' });
-  expect(performance.now() - began).toBeLessThan(900);
   expect(rig.logger.messages('warn')).toEqual([
     `job ${job.id} (image ${image.id}) dropped: its lease was lost`,
   ]);
@@ -64,21 +62,28 @@ test('stops decoding as soon as it notices the lost lease', async () => {
 test('notices a lost lease although the same worker has claimed the job again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { job } = await claimSlow(rig);
-  const began = performance.now();
   const late = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
   const again = rig.runJob(await claimOne(database, 60));
   expect(await late).toEqual({ state: 'dropped' });
-  expect(performance.now() - began).toBeLessThan(900);
+  expect(rig.logger.messages('warn')[0]).toMatch(/dropped: its lease was lost$/);
   expect(await again).toMatchObject({ state: 'completed' });
 });
 
 test('renews the lease of a job that takes longer', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 0.6 });
-  await rig.upload(await freshPicture('slow'), { mode: 'queued' });
-  const running = rig.runJob(await claimOne(database, 0.6));
-  await sleep(750);
+  const released = Promise.withResolvers<void>();
+  const { decoders } = engines;
+  const derive: typeof decoders.derive = async (request) => {
+    await released.promise;
+    return decoders.derive(request);
+  };
+  const leaseSeconds = 1.2;
+  const rig = await makeRig({ database, decoders: { ...decoders, derive } }, { leaseSeconds });
+  await rig.upload(await freshPicture(), { mode: 'queued' });
+  const running = rig.runJob(await claimOne(database, leaseSeconds));
+  await sleep(1_500);
   expect(await rig.jobs.takeOverLostLeases(10, false)).toEqual({ requeued: [], failed: 0 });
+  released.resolve();
   expect(await running).toMatchObject({ state: 'completed' });
 });
 
@@ -95,11 +100,11 @@ test('aborts a job that is handed back, makes it due without spending retries, a
 });
 
 test('logs once when leases cannot be renewed, and once when they can again', async () => {
-  const rig = await makeRig(engines, { leaseSeconds: 0.4 });
+  const rig = await makeRig(engines, { leaseSeconds: 1.2 });
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
-  await sleep(350);
+  await expect.poll(() => rig.logger.messages()).toContain('leases could not be renewed; trying again');
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   await running;
   expect(rig.logger.messages().filter((line) => line.startsWith('leases'))).toEqual([

@@ -23,19 +23,24 @@ test('returns an unfinished image at the time limit', async () => {
   const id = await pending(rig);
   const began = performance.now();
   expect(await rig.waitForImage(id, 700)).toMatchObject({ id, status: 'pending' });
-  const took = performance.now() - began;
-  expect(took).toBeGreaterThan(650);
-  expect(took).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeGreaterThan(650);
 });
 
 test('resolves as soon as the job ends', async () => {
-  const rig = await makeRig(engines);
+  let reads = 0;
+  const rig = await makeRig(engines, {
+    replaceQueries: (queries) => ({
+      ...queries,
+      images: { ...queries.images, find: (...which) => (reads++, queries.images.find(...which)) },
+    }),
+  });
   const id = await pending(rig);
   const waiting = rig.waitForImage(id, 20_000);
   await rig.runJob(await claimOne(database));
-  const looked = performance.now();
+  const before = reads;
   expect(await waiting).toMatchObject({ id, status: 'completed' });
-  expect(performance.now() - looked).toBeLessThan(200);
+  // The event leads to one read; without it, the wait would go on until the next poll.
+  expect(reads - before).toBeLessThanOrEqual(1);
 });
 
 test('notices a job that another process has finished', async () => {

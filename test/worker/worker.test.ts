@@ -31,7 +31,7 @@ test('runs all due jobs at the start', async () => {
   const rig = await makeRig(engines);
   for (let i = 0; i < 7; i++) await rig.upload(await freshPicture(), queued);
   workerOf(rig).start();
-  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(7);
+  await expect.poll(() => inState('completed')).toBe(7);
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
 });
 
@@ -42,11 +42,11 @@ test('claims only jobs of its own kind', async () => {
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
   await rig.upload(await freshPicture(), queued);
   workerOf(rig).start();
-  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => inState('completed')).toBe(1);
   await sleep(1_200);
   expect(await rig.image(image.id)).toMatchObject({ status: 'pending' });
   workerOf(rig, 2, 'import').start();
-  await expect.poll(async () => (await rig.image(image.id))?.status, { timeout: 5_000 }).toBe('completed');
+  await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
 
 test('runs no more jobs at once than its capacity', async () => {
@@ -65,10 +65,16 @@ test('claims at once on a wake-up, before the next poll', async () => {
   const rig = await makeRig(engines);
   workerOf(rig).start();
   await sleep(50);
-  const began = performance.now();
-  const { image } = await rig.upload(await freshPicture(), queued);
-  await rig.waitForImage(image.id, 5_000);
-  expect(performance.now() - began).toBeLessThan(800);
+  for (let count = 0; count < 3; count++) {
+    const { image } = await rig.upload(await freshPicture(), queued);
+    await rig.waitForImage(image.id, 60_000);
+  }
+  // Each job comes just after a look, so that without wake-ups it would wait for about a second.
+  const { best } = await rowOf<{ best: number }>(
+    engines.database,
+    'SELECT min(1000 * extract(epoch FROM started_at - created_at))::float8 AS best FROM jobs',
+  );
+  expect(best).toBeLessThan(500);
 });
 
 test('finds a job by polling if there was no wake-up', async () => {
@@ -78,7 +84,7 @@ test('finds a job by polling if there was no wake-up', async () => {
   await sleep(50);
   // The queue in this process does not receive wake-ups of another one.
   await other.upload(await freshPicture(), queued);
-  await expect.poll(() => inState('pending'), { timeout: 3_000 }).toBe(0);
+  await expect.poll(() => inState('pending')).toBe(0);
 });
 
 test('waits for running jobs and claims no more when it stops', async () => {
@@ -115,11 +121,9 @@ test('continues after the database was unavailable, and logs two lines', async (
   await sleep(2_500);
   expect(rig.logger.messages()).toEqual(['jobs could not be claimed; trying again']);
   await engines.database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
-  await expect
-    .poll(() => rig.logger.messages('info'), { timeout: 3_000 })
-    .toEqual(['jobs are claimed again']);
+  await expect.poll(() => rig.logger.messages('info')).toEqual(['jobs are claimed again']);
   await rig.upload(await freshPicture(), queued);
-  await expect.poll(() => inState('completed'), { timeout: 5_000 }).toBe(1);
+  await expect.poll(() => inState('completed')).toBe(1);
 });
 
 test('runs each job once with two workers', async () => {
@@ -128,7 +132,7 @@ test('runs each job once with two workers', async () => {
   for (let i = 0; i < 10; i++) await one.upload(await freshPicture(), queued);
   workerOf(one, 3).start();
   workerOf(shared, 3).start();
-  await expect.poll(() => inState('completed'), { timeout: 10_000 }).toBe(10);
+  await expect.poll(() => inState('completed')).toBe(10);
   const tokens = await rowsOf<{ lease_token: number }>(engines.database, 'SELECT lease_token FROM jobs');
   expect(tokens.map((row) => row.lease_token)).toEqual(Array(10).fill(1));
 });

@@ -76,14 +76,17 @@ test('keeps the image if the original cannot be removed', async () => {
 test('makes a new image of the same content that is uploaded during a withdrawal', async () => {
   const job = await recordHeld('race');
   const order: string[] = [];
+  const removing = Promise.withResolvers<void>();
   const withdrawing = jobs.withdraw(job, {
     contentHash: hashOf('race'),
     removeOriginal: async () => {
       order.push('removing');
+      removing.resolve();
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push('removed');
     },
   });
+  await removing.promise;
   const recording = jobs.enqueueUpload(uploadOf(shop.id, 'race')).then((recorded) => {
     order.push('recorded');
     return recorded;

@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import { forward } from './forward.ts';
 import type { Order, Plan } from './inside.ts';
 import { copyApplication, productionPackages } from './installation.ts';
+import { patienceMs } from '../../support/time-scale.ts';
 
 /** Maps a name and a port of a deployment to a port of this machine. */
 export interface Reached {
@@ -55,15 +56,16 @@ export function canContain(): boolean {
 
 /** Waits until the process inside reports that it is healthy. */
 export async function untilHealthy(container: Container, port: number): Promise<void> {
-  for (let tries = 0; tries < 150; tries++) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     const isHealthy = await fetch(`${container.url(port)}/healthz`).then(
       ({ ok }) => ok,
       () => false,
     );
     if (isHealthy) return;
-    await sleep(200);
+    await sleep(100);
   }
-  throw new Error(`Not healthy within half a minute:\n${container.log().slice(-2_000)}`);
+  throw new Error(`Not healthy within ${patienceMs / 1_000} s:\n${container.log().slice(-2_000)}`);
 }
 
 /** Starts a command of a deployment and stops it at the end of the test. */

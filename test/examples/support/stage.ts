@@ -22,16 +22,16 @@ export interface Stage {
   run(command: string): Promise<Outcome>;
 }
 
-/** A stage for one test, with the files that `document` writes out. `samples` is a folder of drawn pictures. */
-export async function makeStage(document: string, samples: string): Promise<Stage> {
+/** A stage for one test, with the files that `document` writes out. `samples` is a folder of drawn pictures, if it needs any. */
+export async function makeStage(document: string, samples?: string): Promise<Stage> {
   const folder = await makeFolder();
   onTestFinished(() => removeFolder(folder));
   const server = await startServer({ IMPORT_ALLOWED_NETWORKS: '127.0.0.1/32', WORKER_CONCURRENCY: '2' });
   const places: Places = [
     [written.server, server.url],
-    [written.origin, await serveFolder(samples)],
+    [written.origin, await serveFolder(samples ?? folder)],
   ];
-  await cp(samples, join(folder, 'samples'), { recursive: true });
+  if (samples !== undefined) await cp(samples, join(folder, 'samples'), { recursive: true });
   await cp(manifest, join(folder, 'package.json'));
   for (const [name, text] of readFiles(document)) await writeFile(join(folder, name), here(text, places));
   return {

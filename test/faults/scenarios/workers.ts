@@ -3,11 +3,13 @@ import type { Ledger } from '../../support/process/ledger.ts';
 import { type Installation, startInstallation } from '../support/installation.ts';
 import { runRounds } from '../support/rounds.ts';
 import { ask, openJobs, timeUntil } from '../support/rows.ts';
+import { patienceMs, timeScale } from '../../support/time-scale.ts';
 
-const leaseSeconds = 3;
+/** Longer on a slow machine: a worker that only waits for the processor must not lose its jobs. */
+const leaseSeconds = Math.max(3, timeScale);
 
 /** Jobs of a dead worker are finished by another one so long after its lease has ended. */
-const takeOverMs = 10_000;
+const takeOverMs = 10_000 * timeScale;
 
 /** One of two workers is killed as by `kill -9`, or stopped past its lease and then continued. */
 export async function killAndStopWorkers(rounds: number): Promise<void> {
@@ -30,7 +32,7 @@ export async function killAndStopWorkers(rounds: number): Promise<void> {
 /** Sends so much at once that both workers have jobs in hand for a while. */
 async function keepBusy({ url, database }: Installation, ledger: Ledger): Promise<void> {
   await Promise.all(Array.from({ length: 16 }, () => ledger.upload(url, 'queued')));
-  await timeUntil('work for both workers', 10_000, async () => {
+  await timeUntil('work for both workers', patienceMs, async () => {
     const held = await ask(
       database,
       "SELECT 1 FROM jobs WHERE state = 'processing' AND started_at > created_at",

@@ -1,9 +1,10 @@
 import { call } from '../../support/process/client.ts';
 import type { Ledger } from '../../support/process/ledger.ts';
 import { timeUntil } from './rows.ts';
+import { timeScale } from '../../support/time-scale.ts';
 
 /** What the service promises: so long after its servers are back, it works by itself. */
-export const comebackLimitMs = 10_000;
+export const comebackLimitMs = 10_000 * timeScale;
 
 /** How long after a fault had ended the service worked again, in milliseconds. */
 export interface Comeback {

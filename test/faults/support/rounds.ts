@@ -8,6 +8,7 @@ import { expectSameProcesses, type Victim } from './installation.ts';
 import { expectSoundDatabase } from './invariants.ts';
 import { startLoad } from './load.ts';
 import { timeUntil } from './rows.ts';
+import { timeScale } from '../../support/time-scale.ts';
 
 /** One fault, again and again, under load. */
 export interface FaultPlan {
@@ -27,7 +28,7 @@ export interface FaultPlan {
 const warmUpMs = 400;
 
 /** After a fault, and with no new work, all jobs have ended within this time: three retries after 2, 4 and 8 s. */
-const quietMs = 45_000;
+const quietMs = 45_000 * timeScale;
 
 /** Figures of one round, or of all: then times are the slowest. */
 interface Figures extends Comeback {

@@ -1,5 +1,6 @@
 import { Agent, request as send } from 'node:http';
 import type { Answer } from '../../support/process/client.ts';
+import { patienceMs } from '../../support/time-scale.ts';
 
 /** A raw request. */
 export interface Request {
@@ -21,7 +22,7 @@ export function exchange(base: string, { method, target, headers, body }: Reques
   const { promise, resolve, reject } = Promise.withResolvers<Answer<unknown>>();
   const length = body && { 'content-length': String(body.length) };
   const outgoing = send(
-    { agent, hostname, port, method, path: target, headers: { ...headers, ...length }, timeout: 20_000 },
+    { agent, hostname, port, method, path: target, headers: { ...headers, ...length }, timeout: patienceMs },
     (incoming) => {
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { call, type ImageRecord, settled, upload } from '../../support/process/client.ts';
 import { drawing } from '../../support/process/pictures.ts';
+import { patienceMs } from '../../support/time-scale.ts';
 
 /** The token that confirms a purge. */
 export const confirmToken = 'yes, remove them';
@@ -90,12 +91,13 @@ async function importMany(base: string, urls: readonly string[], tenant: string)
 }
 
 async function finished(base: string, id: number): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     const { body } = await call<{ finished: boolean }>(`${base}/v1/imports/${id}`);
     if (body.finished) return;
     await sleep(100);
   }
-  throw new Error(`Import ${id} was not finished within 30 s.`);
+  throw new Error(`Import ${id} was not finished within ${patienceMs / 1_000} s.`);
 }
 
 /** Creates deleted images for lists and purges. */

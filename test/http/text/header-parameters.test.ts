@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseHeaderParameters } from '../../../src/http/text/header-parameters.ts';
+import { processorMs, timeScale } from '../../support/time-scale.ts';
 
 test.each<[string, string, Record<string, string>]>([
   ['text/csv', 'text/csv', {}],
@@ -30,9 +31,10 @@ test('reports a parameter with two different values, but not a repeated one', ()
 });
 
 test('parses a hostile header in linear time', () => {
-  const began = performance.now();
-  for (const unit of [';', '; ', ';a', '; a="', String.raw`;a="\"`, '='])
-    parseHeaderParameters(unit.repeat(8_000));
-  parseHeaderParameters(`;${' '.repeat(16_000)}`.repeat(2));
-  expect(performance.now() - began).toBeLessThan(500);
+  const parseAll = () => {
+    for (const unit of [';', '; ', ';a', '; a="', String.raw`;a="\"`, '='])
+      parseHeaderParameters(unit.repeat(8_000));
+    parseHeaderParameters(`;${' '.repeat(16_000)}`.repeat(2));
+  };
+  expect(processorMs(parseAll)).toBeLessThan(500 * timeScale);
 });

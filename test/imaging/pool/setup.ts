@@ -22,8 +22,8 @@ export function childModule(name: string): string {
 export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
   const pool = makeDecoderPool({
     size: 1,
-    timeoutMs: 5000,
-    probeTimeoutMs: 2000,
+    timeoutMs: 60_000,
+    probeTimeoutMs: 30_000,
     memoryMb: 1024,
     recycleAfterJobs: 500,
     logger: { debug: silent, info: silent, warn: silent, error: silent },

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { makeThrottledTenants } from '../../../src/imaging/pool/scheduling.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
+import { timeScale } from '../../support/time-scale.ts';
 
 test("does not delay a tenant's picture behind another tenant's queue", async () => {
   const pool = faultyPool();
@@ -33,7 +34,7 @@ test('limits a tenant whose file killed a child to one worker', async () => {
 });
 
 test('stops a hanging probe at its own time limit, and runs other probes meanwhile', async () => {
-  const pool = faultyPool({ probeTimeoutMs: 1500 });
+  const pool = faultyPool({ probeTimeoutMs: 500 * timeScale });
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(good);
@@ -42,11 +43,13 @@ test('stops a hanging probe at its own time limit, and runs other probes meanwhi
   expect(first).toBe('good');
   await expect(hang).rejects.toMatchObject({
     code: 'decoder_crashed',
-    message: "Reading the picture's header took longer than 1.5 s and was stopped.",
+    message: `Reading the picture's header took longer than ${timeScale / 2} s and was stopped.`,
   });
 });
 
-test('starts the spare probe worker on demand, and ends its child when idle', async () => {
+test('starts the spare probe worker on demand, and ends its child when idle', {
+  tags: 'slow',
+}, async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits };
@@ -54,12 +57,10 @@ test('starts the spare probe worker on demand, and ends its child when idle', as
   const resting = pool.stats().size;
   await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
   expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
-  await expect
-    .poll(() => pool.stats(), { timeout: 20_000, interval: 250 })
-    .toMatchObject({ size: resting, recycled: 0 });
+  await expect.poll(() => pool.stats(), { interval: 250 }).toMatchObject({ size: resting, recycled: 0 });
   await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
   expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
-}, 40_000);
+});
 
 test('stops throttling a tenant after a minute', () => {
   let now = 0;

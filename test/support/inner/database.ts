@@ -4,7 +4,7 @@ import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { openEmbeddedDatabase } from '../../../src/db/engine/embedded.ts';
 import { fileFolder, testFolder } from './folders.ts';
-import { fileServerDatabase, testServerDatabase } from './server-database.ts';
+import { fileServerDatabase, openWorkerServerDatabase, testServerDatabase } from './server-database.ts';
 import { copyTemplate } from './template-database.ts';
 
 /** Whether the tests of this process run on a PostgreSQL server, and not on the embedded one. */
@@ -27,17 +27,30 @@ const emptied = [
   'sweep_passes',
 ].join(', ');
 
+/** The migrated database that the test files of this worker share, one after the other: opening one is slow. */
+let shared: Promise<Database> | undefined;
+
 /**
- * A real, migrated database for one test file, empty at the start of each test. Call it while the file is collected.
- * Tenants stay: services may remember them.
+ * A real, migrated database, empty at the start of the file and of each test. Call it while the file is collected.
+ * Between tests of a file, tenants stay: services may remember them.
  */
 export async function useDatabase(): Promise<Database> {
-  const database = await openDatabase();
+  const database = await (shared ??= openShared());
+  await database.runScript(`TRUNCATE ${emptied}, tenants`);
+  await database.runScript('UPDATE installation SET storage_marked_at = NULL');
   beforeEach(() => emptyTables(database));
   return database;
 }
 
-/** The same, but what a test writes stays for those after it. */
+/** Stays open until the worker ends. The teardown of the run removes its files. */
+async function openShared(): Promise<Database> {
+  if (isOnServer) return openWorkerServerDatabase();
+  const directory = join(process.env['TEST_RUN_FOLDER'] ?? (await fileFolder()), `db-${process.pid}`);
+  await copyTemplate(directory);
+  return openEmbeddedDatabase(directory);
+}
+
+/** A migrated database for one test file; what a test writes stays for those after it. */
 export async function openDatabase(): Promise<Database> {
   if (isOnServer) return (await fileServerDatabase()).database;
   const directory = join(await fileFolder(), 'db');
@@ -47,27 +60,38 @@ export async function openDatabase(): Promise<Database> {
   return database;
 }
 
-/** A database without any table, for one test. */
-export async function openEmptyDatabase(): Promise<Database> {
-  if (isOnServer) return (await testServerDatabase(false)).database;
-  const database = await openEmbeddedDatabase(join(await testFolder(), 'db'));
+/** A migrated database for one test, of another installation than the others that are copied from the template. */
+export async function openTestDatabase(): Promise<Database> {
+  const database = await openForTest(true);
+  await database.runScript('UPDATE installation SET id = gen_random_uuid()');
+  return database;
+}
+
+/** A database without tables, for one test. */
+export const openEmptyDatabase = (): Promise<Database> => openForTest(false);
+
+async function openForTest(isMigrated: boolean): Promise<Database> {
+  if (isOnServer) return (await testServerDatabase(isMigrated)).database;
+  const directory = join(await testFolder(), 'db');
+  await copyTemplate(directory, isMigrated);
+  const database = await openEmbeddedDatabase(directory);
   onTestFinished(() => database.close());
   return database;
 }
 
-/** Removes everything but the tenants. */
+/** Empties all tables but the tenants. */
 export async function emptyTables(database: Database): Promise<void> {
   await database.runScript(`TRUNCATE ${emptied} RESTART IDENTITY`);
   await database.runScript('UPDATE tenants SET uses_references = false WHERE uses_references');
 }
 
-/** Rows of a statement that only a test asks. */
+/** Runs a query and returns its rows. */
 export async function rowsOf<Row>(database: Database, query: string): Promise<Row[]> {
   const { rows } = await sql.raw<Row>(query).execute(database.sql);
   return rows;
 }
 
-/** The one row of such a statement. */
+/** Runs a query and returns its only row. Throws unless there is exactly one. */
 export async function rowOf<Row>(database: Database, query: string): Promise<Row> {
   const rows = await rowsOf<Row>(database, query);
   if (rows.length !== 1) throw new Error(`${rows.length} rows instead of one: ${query}`);

@@ -1,5 +1,5 @@
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { type DecoderPool, makeDecoderPool } from '../../../src/imaging/pool/decoder-pool.ts';
 import { useDatabase } from './database.ts';
@@ -17,18 +17,28 @@ export interface Engines {
   readonly decoders: DecoderPool;
 }
 
-/** What is slow to make, and shared by the tests of a file. */
+/** The decoder pool that the test files of this worker share. Its children end with the worker. */
+let decoders: DecoderPool | undefined;
+
+/** A database and decoders, which take long to start: files of one worker share them. Call it while the file is collected. */
 export async function useEngines(): Promise<Engines> {
-  const decoders = makeDecoderPool({
+  decoders ??= await startDecoders();
+  return { database: await useDatabase(), decoders };
+}
+
+async function startDecoders(): Promise<DecoderPool> {
+  const pool = makeDecoderPool({
     size: 2,
-    timeoutMs: 5000,
-    probeTimeoutMs: 2000,
+    timeoutMs: 30_000,
+    probeTimeoutMs: 20_000,
     memoryMb: 1024,
     recycleAfterJobs: 500,
     logger: keepingLogger(),
     childModule: markedChild,
+    ...(process.env['TEST_RUN_FOLDER'] && {
+      workDirectory: join(process.env['TEST_RUN_FOLDER'], `decoders-${process.pid}`),
+    }),
   });
-  await decoders.start();
-  afterAll(() => decoders.close());
-  return { database: await useDatabase(), decoders };
+  await pool.start();
+  return pool;
 }

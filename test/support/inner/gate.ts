@@ -3,6 +3,7 @@ import { onTestFinished, vi } from 'vitest';
 import type { Database } from '../../../src/db/database.ts';
 import { rowOf } from './database.ts';
 import { urlOfDatabase } from './server-database.ts';
+import { patienceMs } from '../time-scale.ts';
 
 /** Gates are numbered from here on: no lock of the product has these numbers. */
 let lastGate = 7_239_200;
@@ -51,7 +52,7 @@ export async function closeGate(database: Database, point: string, condition: st
       const end = () => void (hasEnded = true);
       void work?.then(end, end);
       await vi.waitUntil(async () => hasEnded || (await countWaiting()) >= count, {
-        timeout: 10_000,
+        timeout: patienceMs,
         interval: 5,
       });
     },

@@ -61,7 +61,7 @@ export async function privateRedis(...options: string[]): Promise<PrivateRedis> 
       child = spawn('redis-server', [...network, '--save', '', '--appendonly', 'no', ...options, ...more], {
         stdio: 'ignore',
       });
-      await expect.poll(() => answers(command), { timeout: 5_000, interval: 20 }).toBe(true);
+      await expect.poll(() => answers(command), { interval: 20 }).toBe(true);
     },
     kill,
     command,

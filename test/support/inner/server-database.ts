@@ -6,24 +6,12 @@ import { migrate } from '../../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import { services } from '../services.ts';
 import { keepingLogger } from './logger.ts';
+import { onServer, runDatabasePrefix } from './run-databases.ts';
+import { timeScale } from '../time-scale.ts';
 import { templateName } from './template-name.ts';
 
-/** Any number that no lock of the product has: who makes the template holds it. */
+/** Held while the template is built. Any number that no lock of the product has. */
 const templateLock = 7_239_100;
-
-/** Runs statements as the server's administrator; answers the rows of the last. */
-export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
-  const client = new Client({ connectionString: services.databaseUrl });
-  await client.connect();
-  try {
-    let rows: Row[] = [];
-    for (const statement of statements)
-      ({ rows } = (await client.query(statement)) as unknown as { rows: Row[] });
-    return rows;
-  } finally {
-    await client.end();
-  }
-}
 
 /** Address of a database on the test server. */
 export function urlOfDatabase(name: string): string {
@@ -32,7 +20,14 @@ export function urlOfDatabase(name: string): string {
   return url.href;
 }
 
-export const testSettings = { poolSize: 8, connectMs: 5_000, statementMs: 20_000, waitMs: 5_000 };
+export { onServer } from './run-databases.ts';
+
+export const testSettings = {
+  poolSize: 8,
+  connectMs: 10_000,
+  statementMs: 20_000 * timeScale,
+  waitMs: 10_000,
+};
 
 /** Opens a database of the test server. */
 export function openServerDatabase(name: string): Promise<Database> {
@@ -51,6 +46,15 @@ export async function createServerDatabase(
       await onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
+}
+
+/**
+ * Creates and opens the database that all test files of this worker share. The teardown of the run removes it.
+ */
+export async function openWorkerServerDatabase(): Promise<Database> {
+  const name = `${runDatabasePrefix()}${process.pid}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${await template()}`);
+  return openServerDatabase(name);
 }
 
 /** A database for one test file. Call it while the file is collected. */
@@ -75,7 +79,7 @@ export async function testServerDatabase(isMigrated = true): Promise<{ name: str
   return { name, database };
 }
 
-/** A migrated database that nobody is connected to: making one takes a while, so it is kept between runs. */
+/** Name of a migrated database without connections. Building one takes a while, so it is kept between runs. */
 async function template(): Promise<string> {
   const name = (await templateName()).replaceAll('-', '_');
   const client = new Client({ connectionString: services.databaseUrl });

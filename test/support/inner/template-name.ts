@@ -7,9 +7,10 @@ const sources = [
   'node_modules/@electric-sql/pglite/package.json',
   'src/db/engine/migrate.ts',
   'src/db/engine/vectors.ts',
+  'test/support/inner/build-template.ts',
 ];
 
-/** Names what a template of a migrated database depends on: the engine, and how a schema is made. */
+/** Name of the template database, with a hash of the engine's version and of the migrations. */
 export async function templateName(): Promise<string> {
   const hash = createHash('sha256');
   const migrations = (await readdir(join(root, 'src/db/migrations'))).toSorted();

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
+import { patienceMs } from '../time-scale.ts';
 
 /** What tests read of an image record of `/v1`. */
 export interface ImageRecord {
@@ -34,7 +35,7 @@ export async function call<Body = Record<string, unknown>>(
   url: string,
   init: RequestInit = {},
 ): Promise<Answer<Body>> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(30_000), ...init });
+  const response = await fetch(url, { signal: AbortSignal.timeout(patienceMs), ...init });
   const bytes = Buffer.from(await response.arrayBuffer());
   const { status, headers } = response;
   return {
@@ -79,12 +80,13 @@ export function uploadQueued(base: string, bytes: Uint8Array, tenant = 'default'
 
 /** Polls until the image is in its last state. */
 export async function settled(base: string, id: number): Promise<ImageRecord> {
-  for (let tries = 0; tries < 300; tries += 1) {
+  const deadline = performance.now() + patienceMs;
+  while (performance.now() < deadline) {
     const { body } = await call<ImageRecord>(`${base}/v1/images/${id}`);
     if (body.status === 'completed' || body.status === 'failed') return body;
-    await sleep(100);
+    await sleep(50);
   }
-  throw new Error(`Image ${id} was not settled within 30 s.`);
+  throw new Error(`Image ${id} was not settled within ${patienceMs / 1_000} s.`);
 }
 
 /** Expects a problem of RFC 9457 with this status and code; answers its sentence. */

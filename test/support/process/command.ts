@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { patienceMs } from '../time-scale.ts';
 
 /** The program, as `npm start` runs it. */
 export const mainModule = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+
+/** Limits of the decoders that a busy machine does not exceed. */
+export const patientDecoding = { DECODE_TIMEOUT_MS: '60000', PROBE_TIMEOUT_MS: '30000' };
 
 /** How a process ended, and what it printed. */
 export interface Outcome {
@@ -23,10 +27,10 @@ export function runVitrine(
   env: Record<string, string>,
   folder = tmpdir(),
 ): Promise<Outcome> {
-  return runProgram(process.execPath, [mainModule, ...args], env, folder);
+  return runProgram(process.execPath, [mainModule, ...args], { ...patientDecoding, ...env }, folder);
 }
 
-/** Runs a program to its end; one that hangs is killed after a minute and then has no exit code. */
+/** Runs a program to its end; one that hangs is killed, and then has no exit code. */
 export function runProgram(
   program: string,
   args: readonly string[],
@@ -37,7 +41,7 @@ export function runProgram(
     cwd: folder,
     env: cleanEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 2 * patienceMs,
     killSignal: 'SIGKILL',
   });
   const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => {

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule } from './command.ts';
+import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
 import { makeDataFolder, removeFolder } from './data-folder.ts';
+import { patienceMs } from '../time-scale.ts';
 
 /** A server in a process group of its own. */
 export interface Server {
@@ -29,6 +30,15 @@ export interface StartingServer extends Omit<Server, 'url'> {
   ready(): Promise<Server>;
 }
 
+/** Settings of each server, unless a test gives others: one decoder, and limits that a busy machine does not exceed. */
+const frugal = {
+  HOST: '127.0.0.1',
+  PORT: '0',
+  LOG_LEVEL: 'info',
+  WORKER_CONCURRENCY: '1',
+  ...patientDecoding,
+};
+
 const living = new Set<ChildProcess>();
 process.on('exit', () => living.forEach((child) => killGroup(child, 'SIGKILL')));
 
@@ -41,13 +51,14 @@ export function launch(
   env: Record<string, string> = {},
   through: readonly string[] = [],
 ): StartingServer {
-  const server = [process.execPath, mainModule, 'serve'];
+  // A server of a test lives for seconds, and optimising its database engine would not pay.
+  const server = [process.execPath, '--liftoff-only', mainModule, 'serve'];
   const [program = '', ...args] = through.concat(server);
   const child = spawn(program, args, {
     cwd: tmpdir(),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({ HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'info', DATA_DIR: dataDir, ...env }),
+    env: cleanEnvironment({ ...frugal, DATA_DIR: dataDir, ...env }),
   });
   living.add(child);
   let log = '';
@@ -65,7 +76,7 @@ export function launch(
     async stop(signal: NodeJS.Signals = 'SIGTERM') {
       const began = performance.now();
       child.kill(signal);
-      const late = setTimeout(() => killGroup(child, 'SIGKILL'), 30_000);
+      const late = setTimeout(() => killGroup(child, 'SIGKILL'), patienceMs);
       const exit = await exited;
       const ms = performance.now() - began;
       clearTimeout(late);
@@ -81,7 +92,7 @@ export function launch(
   } satisfies Omit<StartingServer, 'ready'>;
 
   async function ready(): Promise<Server> {
-    const deadline = performance.now() + 45_000;
+    const deadline = performance.now() + patienceMs;
     while (performance.now() < deadline) {
       const url = /listens on (http:\/\/[\w.:]+)/.exec(log)?.[1];
       if (url !== undefined) return { ...starting, url };
@@ -114,13 +125,15 @@ export async function startServer(env: Record<string, string> = {}, dataDir?: st
 
 /** One server for all tests of a file. */
 export function useServer(env: Record<string, string> = {}): () => Server {
+  let starting: StartingServer | undefined;
   let server: Server | undefined;
   beforeAll(async () => {
-    server = await launch(await makeDataFolder(), env).ready();
+    starting = launch(await makeDataFolder(), env);
+    server = await starting.ready();
   });
   afterAll(async () => {
-    await server?.kill9();
-    if (server) await removeFolder(server.dataDir);
+    await starting?.kill9();
+    if (starting) await removeFolder(starting.dataDir);
   });
   return () => {
     if (!server) throw new Error('The server was not started.');

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { patienceMs } from '../time-scale.ts';
 
 /** A connection below HTTP: what is written goes out as it is, what comes back is kept. */
 export interface RawConnection {
@@ -8,9 +9,9 @@ export interface RawConnection {
   /** Writes, and waits until the system took the bytes or the connection ended. */
   write(bytes: string | Uint8Array): Promise<void>;
   /** Resolves when `pattern` has come; fails when the connection ends before, or after `milliseconds`. */
-  until(pattern: RegExp, milliseconds: number): Promise<string>;
-  /** Resolves when the connection is closed, with how long that took; fails after `milliseconds`. */
-  closed(milliseconds: number): Promise<number>;
+  until(pattern: RegExp, milliseconds?: number): Promise<string>;
+  /** Resolves when the connection is closed, with how long that took. */
+  closed(): Promise<number>;
 }
 
 /** Connects to the server at `url`. */
@@ -56,13 +57,13 @@ export async function connectRaw(url: string): Promise<RawConnection> {
     received: () => text,
     write: (bytes) =>
       Promise.race([end, new Promise<void>((resolve) => void socket.write(bytes, () => resolve()))]),
-    async until(pattern, milliseconds) {
+    async until(pattern, milliseconds = patienceMs) {
       await wait(() => pattern.test(text), milliseconds, String(pattern));
       return text;
     },
-    async closed(milliseconds) {
+    async closed() {
       const began = performance.now();
-      await wait(() => socket.destroyed, milliseconds, 'the end');
+      await wait(() => socket.destroyed, patienceMs, 'the end');
       return performance.now() - began;
     },
   };

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
-import { cleanEnvironment, mainModule } from './command.ts';
+import { cleanEnvironment, mainModule, patientDecoding } from './command.ts';
+import { patienceMs } from '../time-scale.ts';
 
 /** A `vitrine worker`. */
 export interface WorkerProcess {
@@ -24,7 +25,7 @@ export async function startWorker(
   const child = spawn(process.execPath, [mainModule, 'worker', ...args], {
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: cleanEnvironment({ LOG_LEVEL: 'info', ...env }),
+    env: cleanEnvironment({ LOG_LEVEL: 'info', ...patientDecoding, ...env }),
   });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
@@ -33,8 +34,10 @@ export async function startWorker(
     child.kill('SIGKILL');
     await exited;
   });
-  for (let waits = 0; !log.includes('worker started'); waits++) {
-    if (waits > 1_000 || child.exitCode !== null) throw new Error(`The worker does not start:\n${log}`);
+  const deadline = performance.now() + patienceMs;
+  while (!log.includes('worker started')) {
+    if (performance.now() > deadline || child.exitCode !== null)
+      throw new Error(`The worker does not start:\n${log}`);
     await sleep(20);
   }
   return {

@@ -1,0 +1,42 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { removeRunDatabases } from './inner/run-databases.ts';
+import { services } from './services.ts';
+
+const wanted = [
+  ['TEST_DATABASE_URL', services.databaseUrl, 'PostgreSQL', 'postgres://postgres@127.0.0.1:5432/postgres'],
+  ['TEST_REDIS_URL', services.redisUrl, 'Redis', 'redis://127.0.0.1:6379'],
+  [
+    'TEST_S3_ENDPOINT',
+    services.s3Endpoint,
+    'an S3-compatible store',
+    'http://127.0.0.1:9000 TEST_S3_BUCKET=test',
+  ],
+] as const;
+
+/** Prints which tests are skipped for want of a service, and how to run them. */
+function announceServices(): void {
+  for (const [variable, value, service, example] of wanted)
+    if (!value)
+      process.stdout.write(`SKIPPED: tests on ${service}. To run them: ${variable}=${example} npm test\n`);
+}
+
+/**
+ * Runs once before all tests. Creates a folder for what test workers share between files; the teardown removes it,
+ * together with the databases that they left on the server.
+ */
+export default async function setUp(): Promise<(() => Promise<void>) | undefined> {
+  // Each project inherits this file; the first one does the work for all.
+  if (process.env['TEST_RUN_FOLDER'] !== undefined) return undefined;
+  announceServices();
+  const id = randomBytes(4).toString('hex');
+  const folder = await mkdtemp(join(tmpdir(), `vitrine-test-run-${id}-`));
+  process.env['TEST_RUN_FOLDER'] = folder;
+  process.env['TEST_RUN_ID'] = id;
+  return async () => {
+    await removeRunDatabases(id);
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  };
+}

@@ -1,0 +1,30 @@
+import { Client } from 'pg';
+import { services } from '../services.ts';
+
+/** Runs statements as the server's administrator; returns the rows of the last one. */
+export async function onServer<Row>(...statements: string[]): Promise<Row[]> {
+  const client = new Client({ connectionString: services.databaseUrl });
+  await client.connect();
+  try {
+    let rows: Row[] = [];
+    for (const statement of statements)
+      ({ rows } = (await client.query(statement)) as unknown as { rows: Row[] });
+    return rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** How the names of databases begin that the workers of one test run share between their files. */
+export function runDatabasePrefix(runId = process.env['TEST_RUN_ID'] ?? 'unknown'): string {
+  return `vitrine_test_run_${runId}_`;
+}
+
+/** Removes the databases of a test run. */
+export async function removeRunDatabases(runId: string): Promise<void> {
+  if (!services.databaseUrl) return;
+  const rows = await onServer<{ name: string }>(
+    `SELECT datname AS name FROM pg_database WHERE starts_with(datname, '${runDatabasePrefix(runId)}')`,
+  );
+  await onServer(...rows.map(({ name }) => `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+}
