@@ -43,7 +43,7 @@ export function makeTenantQueries({ sql: db }: Database) {
   return {
     find,
 
-    /** Returns the tenant with this name, which is created if it does not exist. */
+    /** Returns the tenant with this name. Creates it if it does not exist. */
     async ensure(name: string): Promise<Tenant> {
       const cached = recentlyUsed.get(name);
       if (cached) return cached;

@@ -20,7 +20,7 @@ interface Download {
   readonly finalUrl: string;
 }
 
-/** Starts a download, which ends when its deadline passes or any of `signals` is aborted. */
+/** Starts a download. It is aborted when its deadline passes or any of `signals` is aborted. */
 export async function startDownload(
   href: string,
   options: DownloadOptions,
@@ -42,7 +42,7 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   const { url, response } = await requestWithRedirects(parseImportUrl(href, options.rules), options, signal);
   try {
     const body = await openBody(response, { maxBytes: options.maxBytes, signal });
-    // If the signal was aborted before this point, the body may be closed already and emits no `close` event any more.
+    // If the signal was aborted before this point, the body may already be closed and never emit `close` again.
     if (signal.aborted) throw abortReason(signal);
     body.once('close', () => void response.close());
     return { body, finalUrl: url.href };

@@ -108,13 +108,13 @@ async function receiveHead(
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // Real shops have servers that violate the specification. Leniency is safe here: this connection carries one response.
+    // The servers of real shops violate the specification. Lenient parsing is safe for a connection with one response.
     insecureHTTPParser: true,
   });
   // The number of headers is unlimited: their total size is limited instead.
   outgoing.maxHeadersCount = 0;
   outgoing.once('response', (response) => {
-    // Node reports bytes after a complete body as an error of the request. That error is ignored.
+    // Bytes after a complete body cause an error on the request, which is ignored.
     outgoing.on('error', (error) => response.complete || response.destroy(error));
     // Without a listener, Node discards an error that arrives together with the head.
     response.on('error', () => {});
@@ -128,8 +128,8 @@ async function receiveHead(
 }
 
 /**
- * Streams the body of a response and maps its errors. Closing the stream closes the connection.
- * @param idleMs maximum time without data, in milliseconds, not counting the time during which the reader is busy
+ * Streams the body of a response and converts its errors. Closing the stream closes the connection.
+ * @param idleMs maximum time without data while the reader waits, in milliseconds
  */
 function streamBody(response: IncomingMessage, idleMs: number): Readable {
   const { socket } = response;

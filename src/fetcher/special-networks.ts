@@ -7,8 +7,8 @@ interface SpecialNetwork {
 }
 
 /**
- * The special-purpose address registries of IANA, multicast, and the addresses at which cloud providers serve the
- * credentials of a virtual machine. A network precedes the wider one that contains it, so that the log shows the narrowest.
+ * IANA's special-purpose networks, multicast, and the addresses at which cloud providers serve a virtual machine's
+ * credentials. A network precedes the wider one that contains it, so that the log shows the narrowest.
  */
 export const specialNetworks: readonly SpecialNetwork[] = [
   ...describe('a cloud metadata address', [

@@ -1,14 +1,14 @@
 import type { DueJob, JobKind } from '../model/job.ts';
 
 /**
- * Wakes workers. A wake-up carries no work, because the jobs table is the source of truth: after a lost one, workers find
- * the job at their next poll, and after a duplicate one, they find nothing to do.
+ * Wakes workers. Wake-ups carry no work, because the jobs table is the source of truth. If one is lost, workers find the job
+ * at their next poll. If one is duplicated, they find nothing to do.
  */
 export interface WorkQueue {
   readonly kind: 'in-process' | 'postgres' | 'redis';
   /**
-   * Announces that these jobs are due now, or in `delayMs`. Never fails or blocks. Announcing more than a hundred jobs has no
-   * effect, because a worker that is awake continues until no job is due.
+   * Announces that these jobs are due now, or in `delayMs`. Never fails or blocks. Callers need not announce more
+   * than a hundred jobs, because a worker that is awake continues until no job is due.
    */
   wake(jobs: readonly DueJob[], delayMs?: number): void;
   /**

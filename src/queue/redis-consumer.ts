@@ -30,7 +30,10 @@ const closeTimeoutMs = 400;
 export function startRedisConsumer({ client, queueName, server, poll, logger }: Dependencies): RedisConsumer {
   const stopping = new AbortController();
 
-  /** Returns messages that arrive during a stop to the queue, for another process. BullMQ receives them until it has closed. */
+  /**
+   * Handles a message. BullMQ keeps receiving messages until it has closed: during a stop, they go back to the queue, for
+   * another process.
+   */
   async function handle(message: Job, token?: string): Promise<void> {
     if (!stopping.signal.aborted) return poll();
     await message.moveToWait(token);
@@ -43,7 +46,7 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
     concurrency: 1,
     runRetryDelay: retryPauseMs,
     drainDelay: blockSeconds,
-    // BullMQ would print its own warnings to the console, and would not start if the server hides its version.
+    // The check would print warnings to the console, and would fail if the server hides its version.
     skipVersionCheck: !server.hasVersion || server.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },

@@ -12,7 +12,7 @@ interface Dependencies {
   readonly onFailed: (error: unknown) => void;
 }
 
-/** Sends messages to a queue, but not more than are useful. */
+/** Sends messages to a queue. Drops messages that would be useless. */
 export interface RedisProducer {
   send(jobs: readonly DueJob[], delayMs: number): void;
   /** Waits for messages that are being sent, for a limited time. */
@@ -23,7 +23,7 @@ export interface RedisProducer {
 const maxBatch = 100;
 /** Number of waiting messages in Redis above which none are sent. It is enough to wake every process. */
 const maxWaiting = 1_000;
-/** How long no messages are sent once there are more. */
+/** How long sending pauses once that number is exceeded. */
 const fullPauseMs = 1_000;
 /** Deadline for sending a batch. */
 const sendTimeoutMs = 250;
@@ -40,13 +40,13 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
   queue.on('error', () => undefined);
   let unsent: Message[] = [];
   let sending: Promise<void> | undefined;
-  let fullUntil = 0;
+  let pausedUntil = 0;
 
   async function deliver(batch: Message[]): Promise<void> {
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > maxWaiting) fullUntil = performance.now() + fullPauseMs;
+      if ((await queue.count()) > maxWaiting) pausedUntil = performance.now() + fullPauseMs;
     } catch (error) {
       onFailed(error);
     }
@@ -62,7 +62,7 @@ export function makeRedisProducer({ client, queueName, onSent, onFailed }: Depen
 
   return {
     send(jobs, delayMs) {
-      if (client.status !== 'ready' || performance.now() < fullUntil) return;
+      if (client.status !== 'ready' || performance.now() < pausedUntil) return;
       unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => toMessage(job, delayMs)));
       sending ??= send().finally(() => (sending = undefined));
     },

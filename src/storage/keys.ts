@@ -27,7 +27,7 @@ export function isKey(key: string): boolean {
   return keyPattern.test(key);
 }
 
-/** Throws if `key` is not a storage key and could lead out of the storage folder. Only a bug can cause this. */
+/** Throws if `key` is not a storage key, because it could lead out of the storage folder. Only a bug can cause this. */
 export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }

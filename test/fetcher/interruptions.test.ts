@@ -63,8 +63,8 @@ describe('deadlines', () => {
 
 describe('broken responses', () => {
   test.each([
-    ['/cut', '9 of 1000 bytes arrived'],
-    ['/cut-chunked', '9 bytes arrived'],
+    ['/cut', '9 of 1000 bytes were received'],
+    ['/cut-chunked', '9 bytes were received'],
   ])('%s', async (path, received) => {
     expect(await origin.refusal(path)).toEqual({
       code: 'source_unavailable',

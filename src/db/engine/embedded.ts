@@ -67,8 +67,8 @@ function isPanic(error: unknown): error is Error {
 }
 
 /**
- * Moves an incomplete database aside, which can never be opened. A process that is killed during its very first start leaves
- * one behind, without data. It is not removed, because a directory without the marker may also be a restored backup.
+ * Moves aside a database that was not created completely and can never be opened. A process that is killed during its first
+ * start leaves one behind. The files are kept, because a directory without the marker may also be a restored backup.
  */
 async function moveIncompleteAside(directory: string): Promise<void> {
   if (!existsSync(directory) || existsSync(join(directory, readyMarker))) return;

@@ -80,7 +80,7 @@ function versionOf(file: string): number {
   return Number(/^\d{4}/.exec(file)?.[0]);
 }
 
-/** Compares a database's schema with the one that this program needs. */
+/** A database's schema version, compared with the version that this program needs. */
 export interface SchemaState {
   /** Schema version of the database; 0 if it has no schema yet. */
   readonly version: number;

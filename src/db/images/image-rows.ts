@@ -25,7 +25,7 @@ export async function selectImages(
   return rows.map(toImage);
 }
 
-/** Does the same as `selectImages`, and includes the renditions and near-duplicates of each image. */
+/** Selects images as `selectImages` does, with their renditions and near-duplicates. */
 export async function selectCompleteImages(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,

@@ -228,7 +228,7 @@ function updateImage(donorId: number | undefined): RawBuilder<unknown> {
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** Returns the image for which the renditions were made: the donor's own donor, or the donor if it has none or it was deleted. */
+/** Returns the id of the image whose job made the renditions: the donor's own donor unless it was deleted, else the donor. */
 function originalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`

@@ -55,7 +55,7 @@ interface Inserted {
   readonly jobId: number;
 }
 
-/** Inserts both in one statement, because every new upload runs it. Returns `undefined` if the tenant has the content. */
+/** Uses a single statement, because every new upload runs it. Returns `undefined` if the tenant already has the content. */
 async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
   const { facts } = upload;
   const { rows } = await sql<Inserted>`

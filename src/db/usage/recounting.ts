@@ -8,7 +8,7 @@ import { retrying, retryingTransaction } from '../engine/retrying.ts';
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;
 
 /** A counter's value. */
-interface Figure {
+interface CounterValue {
   readonly count: number;
   readonly bytes: number;
 }
@@ -18,11 +18,11 @@ export interface UsageDrift {
   readonly kind: 'image' | 'rendition';
   /** Empty for images. */
   readonly preset: string;
-  readonly counted: Figure;
-  readonly real: Figure;
+  readonly counted: CounterValue;
+  readonly real: CounterValue;
 }
 
-type Counter = Figure & Pick<UsageDrift, 'kind' | 'preset'>;
+type Counter = CounterValue & Pick<UsageDrift, 'kind' | 'preset'>;
 
 /** Images read per statement. More would block the embedded engine for too long. */
 const pageSize = 1_000;
@@ -57,7 +57,7 @@ export function makeRecountQueries({ sql: db }: Database) {
 
     /**
      * Corrects the tenant's counters from its rows. Returns the counters that were wrong. Counters and rows are read in the
-     * same snapshot, where a change and its delta are either both visible or both not. If two recounts run concurrently, only
+     * same snapshot, where a change and its delta are either both visible or both invisible. If two recounts run concurrently, only
      * one adds its correction: the other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
@@ -155,10 +155,10 @@ const keyOf = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} $
 
 function findDrifts(counters: readonly Counter[], recounted: readonly Counter[]): UsageDrift[] {
   const zero = { count: 0, bytes: 0 };
-  const figures = (all: readonly Counter[]) =>
+  const valuesByKey = (all: readonly Counter[]) =>
     new Map(all.map((counter) => [keyOf(counter), { count: counter.count, bytes: counter.bytes }]));
-  const counted = figures(counters);
-  const real = figures(recounted);
+  const counted = valuesByKey(counters);
+  const real = valuesByKey(recounted);
   const byKey = new Map([...counters, ...recounted].map((counter) => [keyOf(counter), counter]));
   return [...byKey]
     .map(([key, { kind, preset }]) => ({

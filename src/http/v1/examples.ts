@@ -90,7 +90,7 @@ const lineExample = {
   image_id: null,
   code: 'invalid_url',
   family: null,
-  error: 'The URL begins with ftp:; only http: and https: URLs can be imported.',
+  error: 'The URL begins with ftp:, but only http: and https: URLs can be imported.',
 };
 export const receiptExample = {
   id: 3,
