@@ -79,7 +79,7 @@ describe.skipIf(!hasRedisServer())('Redis outages', () => {
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, heard);
-    expect(logger.messages().filter((line) => !line.startsWith('reading a wake-up'))).toEqual([
+    expect(logger.messages().filter((line) => !line.startsWith('failed to read a wake-up'))).toEqual([
       linesOf(redis.port).away,
       linesOf(redis.port).back,
     ]);
