@@ -115,7 +115,7 @@ export const settings = {
     memoryMb: withDefault('DECODE_MEMORY_MB', wholeNumber(128, 65_536), '1024', {
       about: 'Memory limit of a decoder process, in MiB; above it, the process is killed. Enforced on Linux.',
     }),
-    recycleAfterJobs: withDefault('POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
+    maxTasksPerChild: withDefault('POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
       about: 'A decoder process is replaced after this many pictures.',
     }),
     launcher: withDefault('DECODER_LAUNCHER', commandWords, '', {

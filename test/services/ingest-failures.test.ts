@@ -26,7 +26,7 @@ test('rejects an undecodable picture inline, and keeps nothing', async () => {
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture is cut short: the file ends too early.',
+    message: 'The JPEG image is truncated: the file ends too early.',
   });
   await expectNothingKept(rig);
 });
@@ -56,7 +56,7 @@ test('keeps an undecodable queued picture as failed, and tries it again when it 
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture is cut short: the file ends too early.';
+  const error = 'The JPEG image is truncated: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({

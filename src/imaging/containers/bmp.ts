@@ -1,12 +1,12 @@
 import { AppError } from '../../errors.ts';
-import { corrupt, cut, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
+import { corrupt, truncated, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
 
 /** The headers of a BMP. All offsets are inside the file. */
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
   /** Whether rows are stored from top to bottom; most files store them from bottom to top. */
-  readonly topDown: boolean;
+  readonly isTopDown: boolean;
   /** Bits per pixel: 1, 2, 4, 8, 16, 24 or 32. */
   readonly bits: number;
   readonly coding: 'plain' | 'rle4' | 'rle8';
@@ -37,19 +37,20 @@ export function bmpError({ code, reason }: Verdict): AppError {
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw bmpError(cut('ends within its header'));
+  if (view.byteLength < fileHeaderBytes + coreHeaderBytes)
+    throw bmpError(truncated('ends within its header'));
   if (view.getUint16(0) !== 0x424d) throw bmpError(corrupt('does not start with BM'));
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
     throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
   }
-  if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(cut('ends within its header'));
+  if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
   return isCore ? readCore(view) : readInfo(view, headerBytes);
 }
 
 function readCore(view: DataView): BmpHeader {
-  const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), topDown: false };
+  const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), isTopDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
   return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
@@ -68,7 +69,7 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
   return validate(view, {
     width: view.getInt32(18, true),
     height: Math.abs(signedHeight),
-    topDown: signedHeight < 0,
+    isTopDown: signedHeight < 0,
     bits,
     coding: codingOf(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
@@ -81,7 +82,7 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
     const embedded = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
       'format_not_allowed',
-      `This BMP only contains a ${embedded}; save it as a plain picture.`,
+      `This BMP only contains an embedded ${embedded}; save it as an ordinary BMP.`,
     );
   }
   const coding = codings[compression as keyof typeof codings];
@@ -95,7 +96,8 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
 function readMasks(view: DataView, headerBytes: number, compression: number): BmpHeader['masks'] {
   const start = fileHeaderBytes + infoHeaderBytes;
   const hasAlpha = headerBytes >= 56 || compression === 6;
-  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw bmpError(cut('ends within its colour masks'));
+  if (start + (hasAlpha ? 16 : 12) > view.byteLength)
+    throw bmpError(truncated('ends within its colour masks'));
   const mask = (index: number) => view.getUint32(start + index * 4, true);
   return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
 }
@@ -112,7 +114,7 @@ function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHe
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
-    throw bmpError(cut('has no pixels at the offset in its header'));
+    throw bmpError(truncated('has no pixels at the offset in its header'));
   }
   return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
 }

@@ -136,7 +136,7 @@ test('rejects every truncation with a named error', () => {
   });
   for (let length = 0; length < file.length - 2; length++) {
     const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP picture is (cut short|corrupt): it /);
+    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP image is (truncated|corrupt): it /);
   }
 });
 

@@ -1,18 +1,18 @@
 import { AppError } from '../../errors.ts';
 import type { PictureFormat } from '../../model/picture.ts';
-import { gifOfFirstFrame, readGif } from './gif.ts';
-import { type IsobmffStructure, readIsobmff, sizeOfIspe } from './isobmff.ts';
+import { extractFirstGifFrame, readGif } from './gif.ts';
+import { type IsobmffStructure, readIsobmff, readIspeSize } from './isobmff.ts';
 import { pngChunks, readPng } from './png.ts';
 import { readTiff } from './tiff.ts';
-import { readWebp, webpOfFirstFrame } from './webp.ts';
-import { findInGif } from '../damage/explain-failure.ts';
+import { readWebp, extractFirstWebpFrame } from './webp.ts';
+import { diagnoseGif } from '../damage/explain-failure.ts';
 import { unsupportedCompression } from '../damage/tiff.ts';
 import { verdictError } from '../damage/verdict.ts';
 import type { Size } from '../geometry.ts';
-import { usedTiffPage } from './tiff-pages.ts';
+import { selectTiffPage } from './tiff-pages.ts';
 
-/** The frame of a file that becomes the picture, determined from the container before a decoder receives the file. */
-export interface UsedFrame {
+/** The frame of a file that is decoded, as determined from the container before a decoder receives the file. */
+export interface SelectedFrame {
   /** Number of frames or pages in the file. */
   readonly frames: number;
   /** Size declared by the container, before orientation; `undefined` if only the image library can read it. */
@@ -24,25 +24,25 @@ export interface UsedFrame {
 }
 
 /**
- * Counts the frames of a picture and finds the one that is used, in one pass over the container. The library receives
+ * Counts the frames of a file and selects the frame to decode, in one pass over the container. The library receives
  * only the first frame of an animation: it would read all frames before reporting their number, in some formats in
  * quadratic time.
- * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be used.
+ * @throws AppError `picture_unsupported` or `picture_cut` if no frame can be decoded.
  */
-export function findUsedFrame(bytes: Uint8Array, format: PictureFormat): UsedFrame {
-  return finders[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, position: {} };
+export function selectFrame(bytes: Uint8Array, format: PictureFormat): SelectedFrame {
+  return selectors[format]?.(bytes) ?? { frames: 1, size: undefined, bytes, position: {} };
 }
 
-/** Return `undefined` for an invalid container: the library receives the file unchanged, and its error is explained. */
-const finders: Partial<Record<PictureFormat, (bytes: Uint8Array) => UsedFrame | undefined>> = {
-  png: frameOfPng,
-  gif: frameOfGif,
-  webp: frameOfWebp,
-  avif: frameOfAvif,
-  tiff: frameOfTiff,
+/** These return `undefined` for an invalid container. The library then rejects the file, and its error is explained. */
+const selectors: Partial<Record<PictureFormat, (bytes: Uint8Array) => SelectedFrame | undefined>> = {
+  png: selectPngFrame,
+  gif: selectGifFrame,
+  webp: selectWebpFrame,
+  avif: selectAvifFrame,
+  tiff: selectTiffFrame,
 };
 
-function frameOfPng(bytes: Uint8Array): UsedFrame | undefined {
+function selectPngFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const png = readPng(bytes);
   if (png === undefined) return undefined;
   const { width, height } = png.header;
@@ -50,39 +50,39 @@ function frameOfPng(bytes: Uint8Array): UsedFrame | undefined {
   return { frames, size: { width, height }, bytes, position: {} };
 }
 
-/** Counts the frames in the file, not those that the header of the animation declares. */
+/** Counts the actual frames in the file, not the number that the animation header declares. */
 function countPngFrames(bytes: Uint8Array): number {
   let frames = 0;
   for (const { type } of pngChunks(bytes)) if (type === 'fcTL') frames++;
   return Math.max(1, frames);
 }
 
-function frameOfGif(bytes: Uint8Array): UsedFrame | undefined {
+function selectGifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const gif = readGif(bytes);
   if (gif?.first === undefined) return undefined;
   const { frames, first, last, hasTrailer } = gif;
   const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
-  if (last?.isWhole === false) {
+  if (last?.isComplete === false) {
     // The library would return the first frame even if the file is truncated in a later one.
-    const finding = findInGif(bytes);
-    if (finding !== 'complete') throw verdictError(finding, 'gif');
+    const diagnosis = diagnoseGif(bytes);
+    if (diagnosis !== 'complete') throw verdictError(diagnosis, 'gif');
   }
-  const isPlain = (frames === 1 && hasTrailer) || !first.isWhole;
-  return { frames, size, bytes: isPlain ? bytes : gifOfFirstFrame(bytes, first), position: {} };
+  const isPlain = (frames === 1 && hasTrailer) || !first.isComplete;
+  return { frames, size, bytes: isPlain ? bytes : extractFirstGifFrame(bytes, first), position: {} };
 }
 
-function frameOfWebp(bytes: Uint8Array): UsedFrame | undefined {
+function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const webp = readWebp(bytes);
   if (webp?.size === undefined) return undefined;
-  const { frames, size, isAnimated, isTidy, hasAllPixels } = webp;
-  const isPlain = (!isAnimated && isTidy) || !hasAllPixels;
-  return { frames, size, bytes: isPlain ? bytes : webpOfFirstFrame(bytes, webp), position: {} };
+  const { frames, size, isAnimated, isWellFormed, hasAllPixels } = webp;
+  const isPlain = (!isAnimated && isWellFormed) || !hasAllPixels;
+  return { frames, size, bytes: isPlain ? bytes : extractFirstWebpFrame(bytes, webp), position: {} };
 }
 
-function frameOfTiff(bytes: Uint8Array): UsedFrame | undefined {
+function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readTiff(bytes);
   if (file === undefined) return undefined;
-  const { directory, size, page, subDirectory } = usedTiffPage(file);
+  const { directory, size, page, subDirectory } = selectTiffPage(file);
   const verdict = unsupportedCompression(file, directory);
   if (verdict !== undefined) throw verdictError(verdict, 'tiff');
   const position = {
@@ -92,23 +92,24 @@ function frameOfTiff(bytes: Uint8Array): UsedFrame | undefined {
   return { frames: file.directories.length, size, bytes, position };
 }
 
-function frameOfAvif(bytes: Uint8Array): UsedFrame | undefined {
+function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
   const item = file.items.get(file.primaryItem ?? -1);
   if (item === undefined && file.hasMovie) {
     throw new AppError(
       'picture_unsupported',
-      'This AVIF is an animation (an image sequence) without a still picture; save one frame as a separate picture.',
+      'This AVIF is an animation (an image sequence) without a still image; save one frame as a separate image.',
     );
   }
-  const [size] = (item?.properties ?? []).flatMap((property) => sizeOfIspe(bytes, property) ?? []);
+  const [size] = (item?.properties ?? []).flatMap((property) => readIspeSize(bytes, property) ?? []);
   return { frames: 1, size, bytes: asStillAvif(bytes, file), position: {} };
 }
 
 /**
- * Returns a file that the library opens: it accepts only some major brands, and fails if there is a movie besides the
- * still picture. Both are four-byte names, so replacing them in a copy changes no offset.
+ * Returns a file that the library can open: it accepts only some major brands, and fails if there is a movie besides
+ * the still picture. Replaces the brands and the movie's box type in a copy; all are four-byte names, so no offset
+ * changes.
  */
 function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;
@@ -116,8 +117,9 @@ function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStru
   const [fileType] = boxes;
   if (fileType !== undefined) {
     copy.write('avif', fileType.start, 'latin1');
-    for (let at = fileType.start + 8; at + 4 <= fileType.end; at += 4) {
-      if (['avis', 'msf1'].includes(copy.toString('latin1', at, at + 4))) copy.write('avif', at, 'latin1');
+    for (let offset = fileType.start + 8; offset + 4 <= fileType.end; offset += 4) {
+      if (['avis', 'msf1'].includes(copy.toString('latin1', offset, offset + 4)))
+        copy.write('avif', offset, 'latin1');
     }
   }
   for (const { type, start } of boxes) {
