@@ -21,7 +21,7 @@ const coreHeaderBytes = 12;
 const infoHeaderBytes = 40;
 const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as const;
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
-const bitsOfCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
+const bitsByCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
 /** Returns the error for a rejected BMP. The verdict's reason completes "it …". */
 export function bmpError({ code, reason }: Verdict): AppError {
@@ -71,13 +71,13 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
     height: Math.abs(signedHeight),
     isTopDown: signedHeight < 0,
     bits,
-    coding: codingOf(compression, headerBytes),
+    coding: parseCoding(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
     palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: field(32) },
   });
 }
 
-function codingOf(compression: number, headerBytes: number): BmpHeader['coding'] {
+function parseCoding(compression: number, headerBytes: number): BmpHeader['coding'] {
   if (compression === 4 || compression === 5) {
     const embedded = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
@@ -109,18 +109,18 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
 function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
   if (width < 1 || height < 1) throw bmpError(corrupt(`declares a size of ${width} × ${height} pixels`));
-  if (!(bitsOfCoding[coding] as readonly number[]).includes(bits)) {
+  if (!(bitsByCoding[coding] as readonly number[]).includes(bits)) {
     throw bmpError(corrupt(`declares ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
     throw bmpError(truncated('has no pixels at the offset in its header'));
   }
-  return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
+  return { ...header, palette: clipPalette(header, pixelOffset), pixelOffset };
 }
 
 /** Clips the palette to the entries that fit between the headers and the pixels, whatever length the file declares. */
-function paletteOf(
+function clipPalette(
   { bits, palette }: Omit<BmpHeader, 'pixelOffset'>,
   pixelOffset: number,
 ): BmpHeader['palette'] {

@@ -127,29 +127,29 @@ function skipBlocks(
 export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'truncated' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
   if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
-  const required = frame.width * frame.height;
+  const requiredPixels = frame.width * frame.height;
   const clear = 2 ** codeBits;
   const lengths = new Uint32Array(4096).fill(1, 0, clear);
-  const nextCode = codeReader(bytes, frame.dataStart + 1, frame.end);
-  let known = clear + 2;
+  const nextCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
+  let knownCodes = clear + 2;
   let size = codeBits + 1;
   let previous = 0;
   let pixels = 0;
-  while (pixels < required) {
+  while (pixels < requiredPixels) {
     const code = nextCode(size);
     if (code === undefined || code === clear + 1) return 'truncated';
-    if (code > known) return 'corrupt';
+    if (code > knownCodes) return 'corrupt';
     if (code === clear) {
-      known = clear + 2;
+      knownCodes = clear + 2;
       size = codeBits + 1;
       previous = 0;
       continue;
     }
     // `previous` is the length of the previous string. The first code after a clear adds no table entry.
-    if (previous > 0 && known < 4096) {
-      lengths[known] = previous + 1;
-      known++;
-      if (known === 2 ** size && size < 12) size++;
+    if (previous > 0 && knownCodes < 4096) {
+      lengths[knownCodes] = previous + 1;
+      knownCodes++;
+      if (knownCodes === 2 ** size && size < 12) size++;
     }
     previous = lengths[code] ?? 0;
     pixels += previous;
@@ -158,7 +158,7 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
 }
 
 /** Returns a function that reads codes of variable size from a chain of data blocks, lowest bits first. */
-function codeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
+function makeCodeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
   let offset = start;
   let bytesLeft = 0;
   let buffer = 0;

@@ -49,7 +49,7 @@ const maxItems = 16_384;
  * cannot control the recursion depth.
  */
 export function readBoxes(bytes: Uint8Array, start: number, end: number): Box[] {
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const boxes: Box[] = [];
   const limit = Math.min(end, bytes.length);
   for (let offset = start; offset + 8 <= limit && boxes.length < maxBoxes; ) {
@@ -121,14 +121,14 @@ function openFullBox(
   { start, end }: Box,
 ): { version: number; flags: number; fields: FieldReader } {
   const fields = makeFieldReader(bytes, start, end);
-  const versionAndFlags = fields.uint(4);
+  const versionAndFlags = fields.readUint(4);
   return { version: versionAndFlags >>> 24, flags: versionAndFlags & 0xffffff, fields };
 }
 
 function readPrimaryItem(bytes: Uint8Array, box: Box | undefined): number | undefined {
   if (box === undefined) return undefined;
   const { version, fields } = openFullBox(bytes, box);
-  const id = fields.uint(version === 0 ? 2 : 4);
+  const id = fields.readUint(version === 0 ? 2 : 4);
   return fields.hasOverrun() ? undefined : id;
 }
 
@@ -136,15 +136,15 @@ function readItemTypes(bytes: Uint8Array, box: Box | undefined): Map<number, str
   const types = new Map<number, string>();
   if (box === undefined) return types;
   const { version, fields } = openFullBox(bytes, box);
-  fields.uint(version === 0 ? 2 : 4);
+  fields.readUint(version === 0 ? 2 : 4);
   for (const entry of readBoxes(bytes, fields.offset(), box.end)) {
     if (types.size >= maxItems) break;
     if (entry.type !== 'infe') continue;
     const info = openFullBox(bytes, entry);
-    // Versions 0 and 1 have no type; pictures use 2 or 3.
+    // Versions 0 and 1 of this box contain no type; picture files use version 2 or 3.
     if (info.version < 2) continue;
-    const id = info.fields.uint(info.version === 2 ? 2 : 4);
-    info.fields.uint(2);
+    const id = info.fields.readUint(info.version === 2 ? 2 : 4);
+    info.fields.readUint(2);
     if (entry.end - info.fields.offset() >= 4) types.set(id, textAt(bytes, info.fields.offset()));
   }
   return types;
@@ -157,20 +157,20 @@ function readItemProperties(bytes: Uint8Array, box: Box | undefined): Map<number
   const inner = readBoxes(bytes, box.start, box.end);
   const container = inner.find(({ type }) => type === 'ipco');
   if (container === undefined) return byItem;
-  const all = readBoxes(bytes, container.start, container.end);
+  const properties = readBoxes(bytes, container.start, container.end);
   for (const associations of inner.filter(({ type }) => type === 'ipma')) {
     const { version, flags, fields } = openFullBox(bytes, associations);
-    const items = fields.uint(4);
+    const items = fields.readUint(4);
     for (let n = 0; n < items && !fields.hasOverrun() && byItem.size < maxItems; n++) {
-      const id = fields.uint(version === 0 ? 2 : 4);
-      const count = fields.uint(1);
-      const found: Box[] = byItem.get(id) ?? [];
+      const id = fields.readUint(version === 0 ? 2 : 4);
+      const count = fields.readUint(1);
+      const itemProperties: Box[] = byItem.get(id) ?? [];
       for (let k = 0; k < count && !fields.hasOverrun(); k++) {
-        const index = (flags & 1) === 1 ? fields.uint(2) & 0x7fff : fields.uint(1) & 0x7f;
-        const property = all[index - 1];
-        if (property !== undefined && found.length < 256) found.push(property);
+        const index = (flags & 1) === 1 ? fields.readUint(2) & 0x7fff : fields.readUint(1) & 0x7f;
+        const property = properties[index - 1];
+        if (property !== undefined && itemProperties.length < 256) itemProperties.push(property);
       }
-      byItem.set(id, found);
+      byItem.set(id, itemProperties);
     }
   }
   return byItem;
@@ -182,10 +182,10 @@ function readItemReferences(bytes: Uint8Array, box: Box | undefined): ItemRefere
   const idBytes = version === 0 ? 2 : 4;
   return readBoxes(bytes, box.start + 4, box.end).map(({ type, start, end }) => {
     const fields = makeFieldReader(bytes, start, end);
-    const from = fields.uint(idBytes);
-    const count = Math.min(fields.uint(2), maxItems);
+    const from = fields.readUint(idBytes);
+    const count = Math.min(fields.readUint(2), maxItems);
     const to: number[] = [];
-    for (let n = 0; n < count && !fields.hasOverrun(); n++) to.push(fields.uint(idBytes));
+    for (let n = 0; n < count && !fields.hasOverrun(); n++) to.push(fields.readUint(idBytes));
     return { type, from, to };
   });
 }
@@ -200,26 +200,26 @@ export interface ItemExtent {
  * Returns the locations of item data (`iloc`), except for items whose data is inside the meta box.
  * Source: ISO/IEC 14496-12, 8.11.3.
  */
-export function itemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExtent[] {
+export function readItemExtents(bytes: Uint8Array, file: IsobmffStructure): ItemExtent[] {
   const meta = file.boxes.find(({ type }) => type === 'meta');
   const box = meta && readBoxes(bytes, meta.start + 4, meta.end).find(({ type }) => type === 'iloc');
   if (box === undefined) return [];
   const { version, fields } = openFullBox(bytes, box);
-  const sizes = fields.uint(2);
+  const sizes = fields.readUint(2);
   const [offsetBytes, lengthBytes, baseBytes] = [sizes >> 12, (sizes >> 8) & 15, (sizes >> 4) & 15];
   const indexBytes = version > 0 ? sizes & 15 : 0;
-  const count = Math.min(fields.uint(version < 2 ? 2 : 4), maxItems);
+  const count = Math.min(fields.readUint(version < 2 ? 2 : 4), maxItems);
   const extents: ItemExtent[] = [];
   for (let n = 0; n < count && !fields.hasOverrun(); n++) {
-    fields.uint(version < 2 ? 2 : 4);
-    const method = version > 0 ? fields.uint(2) & 15 : 0;
-    fields.uint(2);
-    const base = fields.long(baseBytes);
-    const extentCount = fields.uint(2);
+    fields.readUint(version < 2 ? 2 : 4);
+    const method = version > 0 ? fields.readUint(2) & 15 : 0;
+    fields.readUint(2);
+    const base = fields.readLong(baseBytes);
+    const extentCount = fields.readUint(2);
     for (let k = 0; k < extentCount && extents.length < maxItems && !fields.hasOverrun(); k++) {
-      fields.long(indexBytes);
-      const start = base + fields.long(offsetBytes);
-      const length = fields.long(lengthBytes);
+      fields.readLong(indexBytes);
+      const start = base + fields.readLong(offsetBytes);
+      const length = fields.readLong(lengthBytes);
       if (method === 0 && !fields.hasOverrun()) extents.push({ start, length });
     }
   }
@@ -233,10 +233,10 @@ export function readNclx(bytes: Uint8Array, box: Box): CodePoints | undefined {
   }
   const fields = makeFieldReader(bytes, box.start + 4, box.end);
   return {
-    primaries: fields.uint(2),
-    transfer: fields.uint(2),
-    matrix: fields.uint(2),
-    isFullRange: fields.uint(1) >= 0x80,
+    primaries: fields.readUint(2),
+    transfer: fields.readUint(2),
+    matrix: fields.readUint(2),
+    isFullRange: fields.readUint(1) >= 0x80,
   };
 }
 
@@ -251,14 +251,14 @@ export function readColrProfile(bytes: Uint8Array, box: Box): Uint8Array | undef
 export function readIspeSize(bytes: Uint8Array, box: Box): { width: number; height: number } | undefined {
   if (box.type !== 'ispe' || box.end - box.start < 12) return undefined;
   const { fields } = openFullBox(bytes, box);
-  return { width: fields.uint(4), height: fields.uint(4) };
+  return { width: fields.readUint(4), height: fields.readUint(4) };
 }
 
-/** Reads consecutive big-endian numbers. Beyond the end, bytes are 0. */
+/** Reads consecutive big-endian numbers. Bytes beyond the end count as 0. */
 interface FieldReader {
-  readonly uint: (size: 1 | 2 | 4) => number;
+  readonly readUint: (size: 1 | 2 | 4) => number;
   /** Reads a number of 0, 4 or 8 bytes. Numbers above 2^53 lose precision. */
-  readonly long: (size: number) => number;
+  readonly readLong: (size: number) => number;
   /** Returns the current offset in the file. */
   readonly offset: () => number;
   /** Whether a read went past the end. */
@@ -267,14 +267,14 @@ interface FieldReader {
 
 function makeFieldReader(bytes: Uint8Array, start: number, end: number): FieldReader {
   let offset = start;
-  function number(size: number): number {
+  function readNumber(size: number): number {
     let value = 0;
     for (let n = 0; n < size; n++, offset++) value = value * 256 + (offset < end ? (bytes[offset] ?? 0) : 0);
     return value;
   }
   return {
-    uint: number,
-    long: number,
+    readUint: readNumber,
+    readLong: readNumber,
     offset: () => offset,
     hasOverrun: () => offset > end,
   };
@@ -284,6 +284,6 @@ function textAt(bytes: Uint8Array, offset: number): string {
   return String.fromCharCode(...bytes.subarray(offset, offset + 4));
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function toDataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -5,7 +5,11 @@ import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 export type BlockReader = (block: number) => boolean;
 
 /** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */
-export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
+export function makeSequentialReader(
+  reader: EntropyReader,
+  dc: HuffmanDecoder,
+  ac: HuffmanDecoder,
+): BlockReader {
   return () => {
     const size = reader.readSymbol(dc);
     if (size < 0 || size > 15) return false;
@@ -25,7 +29,7 @@ export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: 
 }
 
 /** Returns a reader for the first DC scan of a progressive picture. */
-export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
+export function makeFirstDcReader(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
   return () => {
     const size = reader.readSymbol(dc);
     if (size < 0 || size > 15) return false;
@@ -35,7 +39,7 @@ export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockR
 }
 
 /** Returns a reader for a scan that refines DC coefficients: one bit per block. */
-export function bitBlocks(reader: EntropyReader): BlockReader {
+export function makeDcRefinementReader(reader: EntropyReader): BlockReader {
   return () => {
     reader.readBits(1);
     return true;
@@ -51,7 +55,7 @@ export interface AcScan {
 }
 
 /** Returns a reader for the first scan of a band of AC coefficients. */
-export function firstAcBlocks(
+export function makeFirstAcReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,
@@ -80,7 +84,7 @@ export function firstAcBlocks(
 }
 
 /** Returns a reader for a scan that adds one bit of precision to a band of AC coefficients. */
-export function refinedAcBlocks(
+export function makeAcRefinementReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,

@@ -1,12 +1,12 @@
 import { type HuffmanTable, nextJpegSegment } from './jpeg.ts';
 
-/** Reads the entropy-coded data of a scan bit by bit. Beyond its end, all bits are 0. */
+/** Reads the entropy-coded data of a scan bit by bit. Bits beyond the end are 0. */
 export interface EntropyReader {
   /** Returns the next symbol of a table; -1 if no code matches. */
   readonly readSymbol: (table: HuffmanDecoder) => number;
   readonly readBits: (count: number) => number;
   /** Skips the restart marker `number`. If it is missing, returns `truncated` at the end of the data, else `other`. */
-  readonly restart: (number: number) => 'passed' | 'truncated' | 'other';
+  readonly skipRestartMarker: (number: number) => 'skipped' | 'truncated' | 'other';
   /** Whether a read went past the end. */
   readonly hasOverrun: () => boolean;
   /** Returns the current offset. After the data, this is a marker or the end of the file. */
@@ -24,7 +24,7 @@ export interface HuffmanDecoder {
 }
 
 /** Prepares a table for decoding (ITU-T T.81, annex C and F.2.2.3). */
-export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
+export function makeHuffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
   const short = new Uint16Array(256);
   const offsets = new Int32Array(17);
   const largest = new Int32Array(17).fill(-1);
@@ -47,7 +47,7 @@ export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder
 }
 
 /** Returns a reader that starts at `start`. */
-export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
+export function makeEntropyReader(bytes: Uint8Array, start: number): EntropyReader {
   let offset = start;
   let buffer = 0;
   let count = 0;
@@ -77,10 +77,10 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
   return {
     readSymbol(table) {
       if (count < 16) fill();
-      const found = table.short[(buffer >>> (count - 8)) & 255] ?? 0;
-      if (found > 0) {
-        count -= found >> 8;
-        return found & 255;
+      const entry = table.short[(buffer >>> (count - 8)) & 255] ?? 0;
+      if (entry > 0) {
+        count -= entry >> 8;
+        return entry & 255;
       }
       for (let length = 9; length <= 16; length++) {
         const code = (buffer >>> (count - length)) & (2 ** length - 1);
@@ -95,7 +95,7 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
       if (count < 16) fill();
       return take(size);
     },
-    restart(number) {
+    skipRestartMarker(number) {
       const isUsedUp = count - missing < 8 && (bytes[offset] === 0xff || offset >= bytes.length);
       buffer = 0;
       count = 0;
@@ -103,7 +103,7 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
       const segment = nextJpegSegment(bytes, offset);
       if (segment?.marker !== 0xd0 + number) return isUsedUp ? 'truncated' : 'other';
       offset = segment.end;
-      return 'passed';
+      return 'skipped';
     },
     hasOverrun: () => missing > count,
     offset: () => offset,

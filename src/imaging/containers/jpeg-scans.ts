@@ -10,14 +10,14 @@ import {
   readJpegScan,
 } from './jpeg.ts';
 import {
-  bitBlocks,
+  makeDcRefinementReader,
   type BlockReader,
-  firstAcBlocks,
-  firstDcBlocks,
-  refinedAcBlocks,
-  sequentialBlocks,
+  makeFirstAcReader,
+  makeFirstDcReader,
+  makeAcRefinementReader,
+  makeSequentialReader,
 } from './jpeg-blocks.ts';
-import { type EntropyReader, entropyReader, huffmanDecoder } from './jpeg-entropy.ts';
+import { type EntropyReader, makeEntropyReader, makeHuffmanDecoder } from './jpeg-entropy.ts';
 
 /** Result of checking the data of a JPEG. */
 export type JpegContent =
@@ -40,9 +40,9 @@ const maxScans = 500;
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels. Costs a fraction of a decode.
- * Meant for files that a decoder has rejected: a file without an end marker is often complete, and a truncated file to
- * which an end marker was added is not.
+ * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels, in a fraction of the time of a
+ * decode. This is meant for files that a decoder has rejected: a file without an end marker is often complete, and a
+ * truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function readJpegContent(bytes: Uint8Array): JpegContent {
@@ -78,7 +78,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
         return { kind: 'corrupt', problem: 'contradicts its header' };
       }
       scans++;
-      const reader = entropyReader(bytes, offset);
+      const reader = makeEntropyReader(bytes, offset);
       const outcome = readScan(reader, frame, scan, { tables, restartInterval, coverage });
       offset = reader.offset();
       if (outcome === 'truncated')
@@ -90,7 +90,7 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   }
 }
 
-/** Returns whether only the end of the picture follows. */
+/** Returns whether no segment but the end marker follows. */
 function isAtEnd(bytes: Uint8Array, offset: number): boolean {
   const next = nextJpegSegment(bytes, offset);
   return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
@@ -113,22 +113,23 @@ function readScan(
   const possibleReaders = scan.components.map((component) => {
     const decoder = (id: number) => {
       const table = tables.get(id);
-      return table && huffmanDecoder(table);
+      return table && makeHuffmanDecoder(table);
     };
     const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
-    if (frame.process !== 2) return dc && ac && sequentialBlocks(reader, dc, ac);
-    if (scan.from === 0) return scan.high > 0 ? bitBlocks(reader) : dc && firstDcBlocks(reader, dc);
+    if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
+    if (scan.from === 0)
+      return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
     if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
     const nonZero = coverage.nonZero(component.index, units.count);
-    return (scan.high > 0 ? refinedAcBlocks : firstAcBlocks)(reader, ac, { scan, run, nonZero });
+    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, { scan, run, nonZero });
   });
   const readers: BlockReader[] = possibleReaders.filter((reader) => reader !== undefined);
   if (readers.length < scan.components.length) return 'contradiction';
   for (let unit = 0; unit < units.count; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
       run.blocks = 0;
-      const marker = reader.restart((unit / restartInterval - 1) % 8);
-      if (marker !== 'passed') return marker === 'truncated' ? 'truncated' : 'contradiction';
+      const outcome = reader.skipRestartMarker((unit / restartInterval - 1) % 8);
+      if (outcome !== 'skipped') return outcome === 'truncated' ? 'truncated' : 'contradiction';
     }
     for (let index = 0; index < readers.length; index++) {
       for (let n = units.blocks[index] ?? 1; n > 0; n--) {

@@ -63,20 +63,20 @@ function selectGifFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const { frames, first, last, hasTrailer } = gif;
   const size = { width: Math.max(gif.width, first.width), height: Math.max(gif.height, first.height) };
   if (last?.isComplete === false) {
-    // The library would return the first frame even if the file is truncated in a later one.
+    // The library would return the first frame even if the file is truncated in a later frame.
     const diagnosis = diagnoseGif(bytes);
     if (diagnosis !== 'complete') throw verdictError(diagnosis, 'gif');
   }
-  const isPlain = (frames === 1 && hasTrailer) || !first.isComplete;
-  return { frames, size, bytes: isPlain ? bytes : extractFirstGifFrame(bytes, first), position: {} };
+  const isUsableAsIs = (frames === 1 && hasTrailer) || !first.isComplete;
+  return { frames, size, bytes: isUsableAsIs ? bytes : extractFirstGifFrame(bytes, first), position: {} };
 }
 
 function selectWebpFrame(bytes: Uint8Array): SelectedFrame | undefined {
   const webp = readWebp(bytes);
   if (webp?.size === undefined) return undefined;
   const { frames, size, isAnimated, isWellFormed, hasAllPixels } = webp;
-  const isPlain = (!isAnimated && isWellFormed) || !hasAllPixels;
-  return { frames, size, bytes: isPlain ? bytes : extractFirstWebpFrame(bytes, webp), position: {} };
+  const isUsableAsIs = (!isAnimated && isWellFormed) || !hasAllPixels;
+  return { frames, size, bytes: isUsableAsIs ? bytes : extractFirstWebpFrame(bytes, webp), position: {} };
 }
 
 function selectTiffFrame(bytes: Uint8Array): SelectedFrame | undefined {
@@ -103,7 +103,7 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
     );
   }
   const [size] = (item?.properties ?? []).flatMap((property) => readIspeSize(bytes, property) ?? []);
-  return { frames: 1, size, bytes: asStillAvif(bytes, file), position: {} };
+  return { frames: 1, size, bytes: toStillAvif(bytes, file), position: {} };
 }
 
 /**
@@ -111,7 +111,7 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
  * the still picture. Replaces the brands and the movie's box type in a copy; all are four-byte names, so no offset
  * changes.
  */
-function asStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
+function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;
   const copy = Buffer.from(bytes);
   const [fileType] = boxes;

@@ -26,7 +26,7 @@ export function selectTiffPage(file: TiffStructure): TiffPage {
   const page = Math.max(0, fullPage);
   const directory = file.directories[page] ?? first;
   const larger = largestSubDirectory(file, directory);
-  const size = sizeOf(file, directory);
+  const size = readSize(file, directory);
   if (larger !== undefined) return { ...larger, page };
   if (fullPage < 0 && directory.entries.has(tiffTags.subDirectories)) throw previewOnlyError(size);
   return { directory, page, subDirectory: undefined, size };
@@ -53,9 +53,9 @@ function isFullPicture(file: TiffStructure, directory: TiffDirectory): boolean {
  */
 function largestSubDirectory(file: TiffStructure, page: TiffDirectory): Omit<TiffPage, 'page'> | undefined {
   let largest: Omit<TiffPage, 'page'> | undefined;
-  let pixels = pixelCount(sizeOf(file, page));
+  let pixels = pixelCount(readSize(file, page));
   for (const [subDirectory, directory] of tiffSubDirectories(file, page).entries()) {
-    const size = sizeOf(file, directory);
+    const size = readSize(file, directory);
     if (!isFullPicture(file, directory) || pixelCount(size) <= pixels) continue;
     largest = { directory, subDirectory, size };
     pixels = pixelCount(size);
@@ -67,7 +67,7 @@ function pixelCount(size: Size | undefined): number {
   return size === undefined ? 0 : size.width * size.height;
 }
 
-function sizeOf(file: TiffStructure, directory: TiffDirectory): Size | undefined {
+function readSize(file: TiffStructure, directory: TiffDirectory): Size | undefined {
   const width = tiffNumber(file, directory, tiffTags.imageWidth);
   const height = tiffNumber(file, directory, tiffTags.imageLength);
   return width === undefined || height === undefined ? undefined : { width, height };

@@ -118,7 +118,7 @@ export function tiffNumbers(
   const size = bytesByType[entry.type] ?? 1;
   const available = Math.floor((file.bytes.length - entry.offset) / size);
   const count = Math.max(0, Math.min(entry.count, limit, available));
-  const view = viewOf(file.bytes);
+  const view = toDataView(file.bytes);
   return Array.from({ length: count }, (_, n) => read(view, entry.offset + n * size, file.isLittleEndian));
 }
 
@@ -147,7 +147,7 @@ type Header = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
 
 function readHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < 8) return undefined;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const order = view.getUint16(0);
   const isLittleEndian = order === 0x4949;
   if (!isLittleEndian && order !== 0x4d4d) return undefined;
@@ -161,7 +161,7 @@ function readDirectory(
   offset: number,
 ): { directory: TiffDirectory; next: number | undefined } | undefined {
   const { bytes, isLittleEndian, isBig } = header;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const countBytes = isBig ? 8 : 2;
   if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
   const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
@@ -184,7 +184,7 @@ function readDirectory(
 
 function readEntry(header: Header, position: number): TiffEntry {
   const { bytes, isLittleEndian, isBig } = header;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const type = view.getUint16(position + 2, isLittleEndian);
   const count = isBig ? offsetAt(header, position + 4) : view.getUint32(position + 4, isLittleEndian);
   const valueAt = position + (isBig ? 12 : 8);
@@ -194,13 +194,13 @@ function readEntry(header: Header, position: number): TiffEntry {
 }
 
 function offsetAt({ bytes, isLittleEndian, isBig }: Header, position: number): number {
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   return isBig
     ? Number(view.getBigUint64(position, isLittleEndian))
     : view.getUint32(position, isLittleEndian);
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function toDataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

@@ -33,7 +33,7 @@ const knownTypes = new Map(
 /** Parses the chunks of a WebP (RFC 9649) in one pass; `undefined` if the signature is missing. */
 export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const end = chunkHeaderBytes + view.getUint32(4, true);
   const firstFrame = new Map<string, WebpChunk>();
   let frames = 0;
@@ -42,21 +42,21 @@ export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   // Chunks beyond the declared length count only if no picture has been found yet.
   while (offset + chunkHeaderBytes <= bytes.length && (offset < end || frames === 0)) {
     const chunk = readChunk(view, offset);
-    const isPixels = pixelChunks.has(chunk.type);
-    if (isPixels) frames++;
+    const hasPixels = pixelChunks.has(chunk.type);
+    if (hasPixels) frames++;
     // EXIF follows the pixels; it may contain the orientation.
-    const isNeeded = isPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
+    const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
     if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
     isComplete &&= chunk.isComplete;
     offset = chunk.start + chunk.length + (chunk.length % 2);
-    if (isPixels && !chunk.isComplete) break;
+    if (hasPixels && !chunk.isComplete) break;
   }
   const chunks = [...firstFrame.values()];
   const isAnimated = firstFrame.has('ANMF');
   // Some writers omit the padding byte of the last chunk, either in the file or in the declared length.
   const endsEarly = isAnimated && (!isComplete || end > bytes.length + 1);
   return {
-    size: sizeOf(view, chunks),
+    size: readCanvasSize(view, chunks),
     isAnimated,
     frames,
     firstFrame: chunks,
@@ -88,7 +88,7 @@ function readChunk(view: DataView, offset: number): WebpChunk {
   return { type, start, length, isComplete: start + length <= view.byteLength };
 }
 
-function sizeOf(view: DataView, chunks: readonly WebpChunk[]): WebpStructure['size'] {
+function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStructure['size'] {
   const [first] = chunks;
   if (first === undefined || first.start + 10 > view.byteLength) return undefined;
   const { type, start } = first;
@@ -110,6 +110,6 @@ function textAt(bytes: Uint8Array, offset: number): string {
   return String.fromCharCode(...bytes.subarray(offset, offset + 4));
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function toDataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,7 +1,7 @@
 import { AppError } from '../../errors.ts';
 import type { PictureFormat } from '../../model/picture.ts';
 import { checkGifPixels, readGif } from '../containers/gif.ts';
-import { itemExtents, readIsobmff } from '../containers/isobmff.ts';
+import { readItemExtents, readIsobmff } from '../containers/isobmff.ts';
 import type { JpegFrame } from '../containers/jpeg.ts';
 import { readJpegContent } from '../containers/jpeg-scans.ts';
 import { readWebp } from '../containers/webp.ts';
@@ -36,7 +36,7 @@ export async function explainFailure(
   return diagnosis === 'complete' ? undefined : verdictError(diagnosis, format, error);
 }
 
-/** Does the same after the decoder has rejected the header, or a complete file twice. Always returns an error. */
+/** Like `explainFailure`, after the decoder has rejected a header, or a complete file twice. Always returns an error. */
 export async function explainRejection(
   error: unknown,
   bytes: Uint8Array,
@@ -51,10 +51,10 @@ function diagnoseJpeg(bytes: Uint8Array): Diagnosis {
   if (content.kind === 'complete') return 'complete';
   if (content.kind === 'truncated') return truncated();
   if (content.kind === 'corrupt') return corrupt(`its data ${content.problem}`);
-  return unsupportedJpeg(content.frame);
+  return diagnoseUnsupportedJpeg(content.frame);
 }
 
-function unsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
+function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
   if (process === 3) return unsupported('lossless JPEG is not supported');
   if (process >= 5 && process <= 7) return unsupported('hierarchical JPEG is not supported');
   if (process > 7) return unsupported('arithmetic coding is not supported');
@@ -62,7 +62,7 @@ function unsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
   return height === 0 ? unsupported('its height is not stored in the header') : unreadable();
 }
 
-/** A GIF is complete if its last frame is: a missing trailer or a truncated comment does not matter. */
+/** A GIF is complete if its last frame is complete: a missing trailer or a truncated comment does not matter. */
 export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   const gif = readGif(bytes);
   if (gif === undefined) return truncated();
@@ -92,8 +92,8 @@ function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
   if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
   const { boxes, items, primaryItem } = file;
-  const isBeyond = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
-  if (boxes.some(({ isComplete }) => !isComplete) || itemExtents(bytes, file).some(isBeyond))
+  const exceedsFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
+  if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(exceedsFile))
     return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
     return truncated('the file ends before the description of its image');

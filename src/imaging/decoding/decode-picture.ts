@@ -138,7 +138,7 @@ async function decodeColour(
   return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }
 
-/** Does the same for grey or RGB samples in memory. */
+/** Like `decodeColour`, for grey or RGB samples in memory. */
 async function decodeSamples(samples: Samples, size: Size, colour: FileColour): Promise<Pixels> {
   const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, colour);

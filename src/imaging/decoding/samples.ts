@@ -40,7 +40,10 @@ export function pickChannels(samples: Samples, indices: readonly number[]): Samp
   return moveChannels(samples, indices, emptyLike(samples, indices.length));
 }
 
-/** Does the same in place, because large pictures do not fit into memory twice. The caller must discard the input. */
+/**
+ * Like `pickChannels`, but in place, because large pictures do not fit into memory twice. The caller must discard the
+ * input.
+ */
 export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
   return moveChannels(samples, indices, data.subarray(0, width * height * indices.length));
@@ -105,7 +108,7 @@ export function to8Bits(samples: Samples): Samples {
 type Photometric = 'grey' | 'rgb' | 'cmyk';
 
 const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
-const coloursOf = { grey: 1, rgb: 3, cmyk: 4 } as const;
+const colourCounts = { grey: 1, rgb: 3, cmyk: 4 } as const;
 
 /** Space for the header and the largest directory written here, with 12 bytes per entry. */
 const directoryBytes = 256;
@@ -132,7 +135,7 @@ export function writePlainTiff(samples: Samples, photometric: Photometric, profi
     [278, 4, 1, height],
     [279, 4, 1, pixels.length],
   ];
-  if (channels > coloursOf[photometric]) tags.push([338, 3, 1, 2]);
+  if (channels > colourCounts[photometric]) tags.push([338, 3, 1, 2]);
   if (profile !== undefined) {
     tags.push([34_675, 7, profile.length, depthsAt + channels * 2]);
     file.set(profile, depthsAt + channels * 2);

@@ -62,7 +62,7 @@ export function spawnDecoderChild(
   });
   // With a launcher that keeps running, the child is the first process of a chain, and the decoder is the last.
   const processChain = () =>
-    child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? descendantsOf(child.pid) : [])];
+    child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? findDescendants(child.pid) : [])];
   return {
     pid: () => processChain().at(-1),
     send: (message) => channel && writeFrame(channel, message),
@@ -94,10 +94,10 @@ function readChannel(channel: Duplex, events: DecoderChildEvents): void {
  * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns none on other
  * systems and on kernels without CONFIG_PROC_CHILDREN.
  */
-function descendantsOf(pid: number): number[] {
+function findDescendants(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean);
-    return children.map(Number).flatMap((child) => [child, ...descendantsOf(child)]);
+    return children.map(Number).flatMap((child) => [child, ...findDescendants(child)]);
   } catch {
     return [];
   }

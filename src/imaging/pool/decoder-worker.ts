@@ -18,7 +18,6 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   readonly timeoutMs: number;
   /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
-  /** Number of tasks after which the child is replaced. */
   readonly maxTasksPerChild: number;
   /** Whether the child is killed after some idle time; `start` then starts a new one. */
   readonly isSpare: boolean;
@@ -162,10 +161,10 @@ export class DecoderWorker {
   async #sendTask(running: RunningTask): Promise<void> {
     const isCurrent = () => this.#running === running && running.stopped === undefined;
     try {
-      const { task, clear } = await this.#folder.place(running.task);
+      const { task, removeInputs } = await this.#folder.place(running.task);
       if (isCurrent()) this.#child?.send({ id: running.id, task });
       await running.promise.catch(() => undefined);
-      await clear();
+      await removeInputs();
     } catch (error) {
       if (!isCurrent()) return;
       // The task was not sent, so the child is ready for the next one.
@@ -261,10 +260,7 @@ export class DecoderWorker {
   #startLater(exitReason: string): void {
     const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
     this.#failedStarts++;
-    this.#options.logger.error(
-      { exitReason, pauseMs },
-      'A decoder child died while it had no task; restarting it',
-    );
+    this.#options.logger.error({ exitReason, pauseMs }, 'A decoder child died without a task; restarting it');
     this.#setTimer(() => this.start(), pauseMs);
   }
 

@@ -47,11 +47,11 @@ async function writeRendition({
   path,
 }: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
   // Not synced here: the storage code decides what must survive a power failure.
-  const [sha256] = await Promise.all([sha256Of(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
+  const [sha256] = await Promise.all([computeSha256(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
   return { preset: preset.name, recipe: recipeHash(preset), path, width, height, bytes: jpeg.length, sha256 };
 }
 
-async function sha256Of(bytes: Buffer): Promise<string> {
+async function computeSha256(bytes: Buffer): Promise<string> {
   if (bytes.length <= maxSyncHashBytes) return hash('sha256', bytes, 'hex');
   return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex');
 }

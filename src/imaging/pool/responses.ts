@@ -237,8 +237,7 @@ function checkTrial(
 
 function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
   const hasSameLength = comparisons.length === requested.length;
-  const isExpected =
-    hasSameLength && comparisons.every(({ name }, offset) => name === requested[offset]?.name);
+  const isExpected = hasSameLength && comparisons.every(({ name }, index) => name === requested[index]?.name);
   assertValid(isExpected, 'not the requested comparisons');
 }
 

@@ -49,7 +49,7 @@ export const handlers: Handlers = {
   matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
 };
 
-/** Reads each pair only when needed, so that one pair is in memory at a time. */
+/** Reads each pair only when it is needed, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
   for (const { path, storedPath, ...pair } of pairs) {
     yield { ...pair, current: readFileSync(path), stored: readFileSync(storedPath) };
@@ -124,12 +124,12 @@ function packResult(
 function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message' | 'cause'> {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof AppError && isReportable(error.code)) {
-    const named = { code: error.code, message: toPrintable(error.message) };
+    const failure = { code: error.code, message: toPrintable(error.message) };
     // The image library's message is only for the log.
-    return error.cause instanceof Error ? { ...named, cause: error.cause.message } : named;
+    return error.cause instanceof Error ? { ...failure, cause: error.cause.message } : failure;
   }
-  const named = toFileError(error);
-  if (named !== undefined) return { code: 'storage_failed', message: named.message, cause };
+  const fileError = toFileError(error);
+  if (fileError !== undefined) return { code: 'storage_failed', message: fileError.message, cause };
   return { code: 'internal_error', message: 'The decoder failed; see the log for details.', cause };
 }
 

@@ -23,7 +23,7 @@ export interface WorkFolder {
 export interface PlacedTask<Kind extends TaskKind> {
   readonly task: Task<Kind>;
   /** Removes the inputs. Never rejects. */
-  readonly clear: () => Promise<void>;
+  readonly removeInputs: () => Promise<void>;
 }
 
 /** Folders that no process has touched for this long were left behind by a crash. */
@@ -35,30 +35,30 @@ const copyFallbackCodes = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOP
 /** Returns a work folder below `root`, without creating it. Inputs are hard-linked if possible, otherwise copied. */
 export function makeWorkFolder(root: string): WorkFolder {
   const path = join(root, randomUUID());
-  let count = 0;
+  let fileCount = 0;
 
   async function place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>> {
-    const placed: string[] = [];
-    const clear = async () => void (await Promise.allSettled(placed.map((file) => unlink(file))));
-    const placeFile = async (from: string): Promise<string> => {
+    const placedPaths: string[] = [];
+    const removeInputs = async () => void (await Promise.allSettled(placedPaths.map((file) => unlink(file))));
+    const placeFile = async (source: string): Promise<string> => {
       // The name shows administrators which file a child is processing; the number makes it unique.
-      const to = join(path, `${basename(from).slice(0, 80)}.${++count}`);
-      placed.push(to);
-      await linkOrCopy(from, to).catch(async (error: unknown) => {
+      const target = join(path, `${basename(source).slice(0, 80)}.${++fileCount}`);
+      placedPaths.push(target);
+      await linkOrCopy(source, target).catch(async (error: unknown) => {
         if (!hasCode(error, 'ENOENT')) throw error;
-        // Either the folder or `from` is missing. If it is `from`, the second attempt fails too.
+        // Either the folder or `source` is missing. If it is `source`, the second attempt fails too.
         await mkdir(path, { recursive: true });
-        await linkOrCopy(from, to);
+        await linkOrCopy(source, target);
       });
-      return to;
+      return target;
     };
     try {
       return {
         task: { ...task, request: await withPlacedFiles(task.request, placeFile) },
-        clear,
+        removeInputs,
       };
     } catch (error) {
-      await clear();
+      await removeInputs();
       throw error;
     }
   }
@@ -110,12 +110,12 @@ async function withPlacedFiles(
   return { ...request, path, others: await Promise.all(request.others.map(placeOther)) };
 }
 
-async function linkOrCopy(from: string, to: string): Promise<void> {
+async function linkOrCopy(source: string, target: string): Promise<void> {
   try {
-    await link(from, to);
+    await link(source, target);
   } catch (error) {
     if (!copyFallbackCodes.some((code) => hasCode(error, code))) throw error;
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    await copyFile(source, target, constants.COPYFILE_FICLONE);
   }
 }
 

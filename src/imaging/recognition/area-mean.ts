@@ -24,12 +24,12 @@ export function wholeAreaMean(pixels: Pixels, size: Size): Pixels {
   return areaMean(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
 }
 
-function computeSpans(from: number, to: number): Span[] {
-  return Array.from({ length: to }, (_, index) => {
-    const start = (index * from) / to;
-    const end = ((index + 1) * from) / to;
-    const first = Math.min(from - 1, Math.floor(start));
-    const last = Math.max(first, Math.min(from - 1, Math.ceil(end) - 1));
+function computeSpans(sourceLength: number, resultLength: number): Span[] {
+  return Array.from({ length: resultLength }, (_, index) => {
+    const start = (index * sourceLength) / resultLength;
+    const end = ((index + 1) * sourceLength) / resultLength;
+    const first = Math.min(sourceLength - 1, Math.floor(start));
+    const last = Math.max(first, Math.min(sourceLength - 1, Math.ceil(end) - 1));
     const length = end - start;
     const firstWeight = (Math.min(end, first + 1) - start) / length;
     return {
@@ -42,8 +42,8 @@ function computeSpans(from: number, to: number): Span[] {
 }
 
 /**
- * Reused for every picture: allocating it each time makes the garbage collector run twice as often (measured: 1 ms per
- * picture). This is safe because there is no `await` between writing and reading it.
+ * Buffer that is reused for every picture: a new one each time makes the garbage collector run twice as often (measured:
+ * 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
  */
 let sharedRows = new Float32Array(0);
 
@@ -56,7 +56,7 @@ function rowsBuffer(length: number): Float32Array {
 function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonly Span[]): Float32Array {
   const result = rowsBuffer(area.height * spans.length * 3);
   const innerWeight = spans.length / area.width;
-  let to = 0;
+  let target = 0;
   for (let y = 0; y < area.height; y++) {
     const row = ((area.top + y) * width + area.left) * 3;
     for (const { first, count, firstWeight, lastWeight } of spans) {
@@ -71,10 +71,10 @@ function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonl
         green += weight * (data[index + 1] ?? 0);
         blue += weight * (data[index + 2] ?? 0);
       }
-      result[to] = red;
-      result[to + 1] = green;
-      result[to + 2] = blue;
-      to += 3;
+      result[target] = red;
+      result[target + 1] = green;
+      result[target + 2] = blue;
+      target += 3;
     }
   }
   return result;

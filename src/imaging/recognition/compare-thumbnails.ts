@@ -33,7 +33,7 @@ const bounds = {
  * coloured. The bounds were tuned on photographs of products in several colours.
  */
 export function compareThumbnails(a: Fingerprint, b: Fingerprint): ThumbnailVerdict {
-  // Always fitted in the same direction, so that the order of the arguments does not matter.
+  // The exposure is always fitted in the same direction, so that the order of the arguments does not matter.
   const [from, to] = a.thumbnail <= b.thumbnail ? [a, b] : [b, a];
   const target = decodeThumbnail(to);
   const residuals = computeResiduals(fitExposure(decodeThumbnail(from), target), target);

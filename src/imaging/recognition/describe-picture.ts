@@ -16,7 +16,7 @@ export interface Description {
 /** Pictures are scaled down to this box before they are described, regardless of the presets. */
 const descriptionBox = { width: 400, height: 400 };
 /**
- * Pictures are decoded to this box first. It matches the usual base rendition, so that stored pictures and query
+ * Pictures are first decoded to fit inside this box. It matches the usual base rendition, so that stored pictures and query
  * pictures are processed alike.
  */
 const decodeBox = { width: 1200, height: 1200 };
@@ -26,13 +26,13 @@ export function descriptionSize(facts: Size): Size {
   return fitInside(facts, descriptionBox);
 }
 
-/** Computes the fingerprint and the embedding of a picture from pixels of its description size. */
+/** Computes the fingerprint and the embedding of a picture from pixels at its description size. */
 export function describePixels(pixels: Pixels, facts: Size): Description {
   return { fingerprint: computeFingerprint(pixels, facts), embedding: computeEmbedding(pixels) };
 }
 
 /**
- * Returns pixels of the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
+ * Returns pixels at the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
  * size or is at least twice as large, otherwise the largest. Returns `undefined` if all are too small.
  */
 export async function resizeToDescribe(

@@ -142,6 +142,6 @@ test('rejects every truncation with a named error', () => {
 
 test('rejects a BMP that contains a JPEG', () => {
   expect(() => decode({ ...size, bits: 24, compression: 4, pixels: new Uint8Array(9) })).toThrow(
-    /contains a JPEG/,
+    /contains an embedded JPEG/,
   );
 });

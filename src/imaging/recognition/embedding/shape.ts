@@ -28,8 +28,8 @@ export function shapeFeatures(content: Content): Float64Array {
 /**
  * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
  * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
- * the edges of people and of packages are similar overall and only the differences distinguish them. Scales to length
- * 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
+ * the edges of people and of packages are similar overall and only the differences distinguish them. Scales the
+ * result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
 function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);

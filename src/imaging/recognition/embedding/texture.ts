@@ -9,8 +9,9 @@ const stride = 2;
 const minStep = 0.5;
 
 /**
- * Mean square roots over the 390 pictures of 60 products that `vitrine seed` draws. They are subtracted because
- * otherwise all textures would be similar. They are part of the embedding space: changing them requires a new space.
+ * Means of the square roots of the bins, over the 390 pictures of 60 products that `vitrine seed` draws. They are
+ * subtracted because otherwise all textures would be similar. They are part of the embedding space: changing them
+ * requires a new space.
  */
 const meanRoots = [
   0.308, 0.135, 0.109, 0.318, 0.187, 0.07, 0.054, 0.109, 0.056, 0.185, 0.209, 0.125, 0.139, 0.351, 0.203,
@@ -18,7 +19,7 @@ const meanRoots = [
 ];
 
 /** For each pattern of 8 neighbours: the number of lighter neighbours if these are contiguous, otherwise 9. */
-const classOfPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
+const classByPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
   const bit = (position: number) => (pattern >> (position & 7)) & 1;
   const positions = [0, 1, 2, 3, 4, 5, 6, 7];
   const changes = positions.filter((position) => bit(position) !== bit(position + 1)).length;
@@ -28,7 +29,7 @@ const classOfPattern = Uint8Array.from({ length: 256 }, (_, pattern) => {
 /**
  * Describes the surface of the content independently of its colour, with uniform, rotation-invariant local binary
  * patterns of the lightness. Computes one normalised histogram for each distance of 1, 2 and 4 pixels, and subtracts
- * the usual means from the square roots of the bins. Returns 30 numbers with length 1; all of them are 0 if there is
+ * their means from the square roots of the bins. Returns 30 numbers with length 1; all of them are 0 if there is
  * content only near the edge.
  * Source: Ojala, Pietikäinen, Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification with
  * local binary patterns", 2002; but with neighbours on a square instead of a circle.
@@ -59,7 +60,7 @@ function patternHistogram(lightness: Float32Array, mask: Mask, radius: number): 
     for (let x = radius; x < contentSide - radius; x += stride) {
       const pixel = y * contentSide + x;
       if ((mask[pixel] ?? 0) < 0.5) continue;
-      const patternClass = classOfPattern[patternAt(lightness, pixel, offsets)] ?? 0;
+      const patternClass = classByPattern[patternAt(lightness, pixel, offsets)] ?? 0;
       histogram[patternClass] = (histogram[patternClass] ?? 0) + 1;
       count++;
     }

@@ -19,7 +19,7 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
  * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
- * many pairs that are only half similar. After mapping, it is high for close vectors only, and near 0 for all others.
+ * many pairs that are only moderately similar. After mapping, it is high for close vectors only, and near 0 for all others.
  * The directions are the same in every process.
  * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
  * reduces the error: Yu et al., "Orthogonal random features", 2016.
@@ -27,7 +27,7 @@ export type RandomFeatures = (values: Float64Array) => Float64Array;
  */
 export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
   const count = dimensions / 2;
-  // Computed on first use, so that a child that only probes starts quickly.
+  // The rows are computed on first use, so that a child that only probes starts quickly.
   let rows: readonly Float64Array[] | undefined;
   return (values) => {
     rows ??= orthogonalRows(count, inputs, Math.SQRT2 / width);

@@ -25,7 +25,7 @@ export interface EncodedPair extends Size {
  */
 export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<RenditionMatch> {
   for (const pair of pairs) {
-    if (sha256Of(pair.stored) !== pair.storedSha256) return { verdict: 'unknown' };
+    if (computeSha256(pair.stored) !== pair.storedSha256) return { verdict: 'unknown' };
     if (Buffer.compare(pair.current, pair.stored) === 0) continue;
     const difference = findPixelDifference(await decode(pair.current, pair), await decode(pair.stored, pair));
     if (difference) return { verdict: 'different', preset: pair.preset, ...difference };
@@ -33,7 +33,7 @@ export async function matchRenditions(pairs: Iterable<EncodedPair>): Promise<Ren
   return { verdict: 'same' };
 }
 
-function sha256Of(bytes: Uint8Array): string {
+function computeSha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
