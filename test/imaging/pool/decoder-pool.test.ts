@@ -65,8 +65,8 @@ test('leaves no file after a failed derivation', async () => {
 });
 
 test.each([
-  ['crash', /crashed on this picture \(SIGABRT\)/, { crashes: 1 }],
-  ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
+  ['crash', /crashed on this image \(SIGABRT\)/, { crashes: 1 }],
+  ['exit', /crashed on this image \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
 ])('loses only one child and one picture to a %s', async (fault, message, counts) => {
