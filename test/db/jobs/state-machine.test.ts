@@ -263,10 +263,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const { imageId } = await held();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: the image has no original yet': async () => {
-    const job = await heldImport();
-    await catalog.fail(job);
-    return () => jobs.requeue(job.imageId, 50);
+  'requeue: the image has failed': async () => {
+    const { imageId } = await failed();
+    return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job waits for its retry': async () => {
     await jobs.recordFailure(await held(), attemptOf('transient'), retryLater);
