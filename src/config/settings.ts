@@ -222,7 +222,7 @@ export const settings = {
     }),
     importDays: withDefault('IMPORTS_KEEP_DAYS', wholeNumber(1, 36_500), '90', {
       about:
-        'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images stay.',
+        'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images are kept.',
     }),
     // Longer than an upload may stay in the store before it is ingested for its tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {

@@ -74,7 +74,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'Every URL of the image returns 404 immediately. Its files stay until a purge; until then, it can be restored. An image with references is only deleted with `force=true`; otherwise the error lists them.',
+          'Every URL of the image returns 404 immediately. Its files are kept until a purge; until then, it can be restored. An image with references is only deleted with `force=true`; otherwise the error lists them.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
