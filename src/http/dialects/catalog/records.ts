@@ -23,7 +23,7 @@ export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeo
     status: exists ? 'exists' : 'uploaded',
     message: exists
       ? 'This picture already exists; its asset is unchanged.'
-      : 'The picture was uploaded; its renditions are being made.',
+      : 'The picture was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
     ...(exists ? {} : { job_id: jobId }),
   };
