@@ -481,7 +481,7 @@ describe('deleted images', () => {
 });
 
 describe('without the lease', () => {
-  const documented = tableBelow('Without the lease');
+  const documented = tableBelow('After losing the lease');
 
   test('the document lists every query that is behind the token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
@@ -506,7 +506,7 @@ describe('without the lease', () => {
 });
 
 describe('refusals', () => {
-  const documented = tableBelow('Refusals').map(
+  const documented = tableBelow('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 
