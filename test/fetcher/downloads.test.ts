@@ -45,7 +45,7 @@ describe('statuses', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
     'treats %i as permanent',
     async (status) => {
-      const message = `The server answered ${status} instead of a picture.`;
+      const message = `The server returned ${status} instead of a picture.`;
       expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
@@ -55,7 +55,7 @@ describe('statuses', () => {
   });
 
   test.each([408, 425, 429, 500, 502, 503, 504])('treats %i as temporary', async (status) => {
-    const message = `The server answered ${status} instead of a picture.`;
+    const message = `The server returned ${status} instead of a picture.`;
     expect(await origin.refusal(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
 });
