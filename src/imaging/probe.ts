@@ -30,12 +30,12 @@ const bitsByDepth: Readonly<Record<string, number>> = {
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
-  const facts = format === 'bmp' ? bmpFacts(bytes) : await libraryFacts(bytes, format, limits);
+  const facts = format === 'bmp' ? readBmpFacts(bytes) : await readLibraryFacts(bytes, format, limits);
   checkLimits(facts, limits);
   return facts;
 }
 
-async function libraryFacts(
+async function readLibraryFacts(
   bytes: Uint8Array,
   format: PictureFormat,
   limits: PictureLimits,
@@ -98,7 +98,7 @@ function describeColorSpace(
   return hasAlpha ? 'RGBA' : 'RGB';
 }
 
-function bmpFacts(bytes: Uint8Array): PictureFacts {
+function readBmpFacts(bytes: Uint8Array): PictureFacts {
   const { width, height, bits, masks } = readBmpHeader(bytes);
   const hasAlpha = masks[3] !== 0;
   const colorSpace = bits <= 8 ? 'P' : hasAlpha ? 'RGBA' : 'RGB';

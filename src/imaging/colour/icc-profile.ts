@@ -34,7 +34,7 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
   const trc = curveTag(curve);
   return writeProfile([
-    ['desc', textTag('Primaries and curve that the file names')],
+    ['desc', textTag('Primaries and curve declared by the file')],
     ['cprt', textTag('None')],
     ['wtpt', xyzTag(d50)],
     ['rXYZ', xyzTag([xr, yr, zr])],
@@ -46,9 +46,7 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/**
- * Returns whether bytes have the header and tag table of an ICC profile. Invalid profiles are ignored, as in browsers.
- */
+/** Returns whether bytes have the header and tag table of an ICC profile. Browsers ignore invalid profiles too. */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,7 +1,7 @@
 import type { JpegScan } from './jpeg.ts';
 import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 
-/** Skips the data of one block. Returns `false` if it is inconsistent. */
+/** Skips the data of one block. Returns `false` if the data is inconsistent. */
 export type BlockReader = (block: number) => boolean;
 
 /** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */

@@ -76,7 +76,7 @@ function detectFormat(firstBytes: Uint8Array): PictureFormat | undefined {
     firstBytes.byteOffset,
     Math.min(firstBytes.length, 8),
   ).toString('latin1');
-  // JPEG-LS has the same signature, with its own frame marker.
+  // JPEG-LS starts with the same bytes, but has its own frame marker.
   if (/^\xff\xd8\xff(?!\xf7)/.test(magic)) return 'jpeg';
   if (isPng(firstBytes)) return 'png';
   if (isGif(firstBytes)) return 'gif';

@@ -77,7 +77,7 @@ export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<U
   if (text !== undefined) return text;
   const picture = namePictureByHeader(firstBytes);
   if (picture !== undefined) return { name: picture, isPicture: true };
-  // Imported on demand: at startup, it would add 10 % to a decoder child's startup time.
+  // Imported on demand: otherwise it would add 10 % to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
   const extension = (await fileTypeFromBuffer(firstBytes).catch(() => undefined))?.ext;
   if (
@@ -92,7 +92,7 @@ export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<U
   return { name: othersByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
 }
 
-/** The eleven set bits at the start of an MP3 frame also occur in other files; an ID3 tag before it is reliable. */
+/** The eleven set bits at the start of an MP3 frame also occur in other files. Only a preceding ID3 tag is reliable. */
 function isUnreliableMp3(extension: string, firstBytes: Uint8Array): boolean {
   return extension === 'mp3' && !Buffer.from(firstBytes.subarray(0, 3)).equals(Buffer.from('ID3'));
 }

@@ -79,7 +79,7 @@ async function decodeFor({ bytes, facts }: ProbedPicture, sizes: readonly Size[]
   const largest = needed.reduce((max, size) =>
     size.width * size.height > max.width * max.height ? size : max,
   );
-  // If the proportions differ, one size may need the greatest width and a different one the greatest height.
+  // If the proportions differ, the size with the most pixels may be too narrow or too low for another size.
   const isEnough = needed.every((size) => isAsLargeAs(largest, size));
   return decodePicture(bytes, facts, isEnough ? largest : fitInside(facts, comparisonBox));
 }
