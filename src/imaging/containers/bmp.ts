@@ -63,7 +63,7 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
   const signedHeight = view.getInt32(22, true);
   const bits = view.getUint16(28, true);
   const compression = field(16);
-  // A 40-byte header is followed by its masks; a longer one contains them, at the same offset in the file.
+  // A 40-byte header is followed by its masks; a longer header contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
   const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
   return validate(view, {

@@ -29,7 +29,7 @@ export interface Item {
 /** The structure of an ISO base media file. */
 export interface IsobmffStructure {
   readonly majorBrand: string;
-  /** All brands, the major one first. */
+  /** All brands, starting with the major brand. */
   readonly brands: readonly string[];
   /** Top-level boxes. */
   readonly boxes: readonly Box[];

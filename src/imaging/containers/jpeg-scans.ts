@@ -40,8 +40,8 @@ const maxScans = 500;
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels, in a fraction of the time of a
- * decode. This is meant for files that a decoder has rejected: a file without an end marker is often complete, and a
+ * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels, in a fraction of the time of
+ * a decode. This is meant for files that a decoder has rejected: a file without an end marker is often complete, and a
  * truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */

@@ -107,9 +107,8 @@ function selectAvifFrame(bytes: Uint8Array): SelectedFrame | undefined {
 }
 
 /**
- * Returns a file that the library can open: it accepts only some major brands, and fails if there is a movie besides
- * the still picture. Replaces the brands and the movie's box type in a copy; all are four-byte names, so no offset
- * changes.
+ * Returns a file that the library can open: it accepts only some major brands, and fails if the file also contains a
+ * movie. Replaces the brands and the movie's box type in a copy; all are four-byte names, so no offset changes.
  */
 function toStillAvif(bytes: Uint8Array, { brands, boxes, hasMovie }: IsobmffStructure): Uint8Array {
   if (brands[0] === 'avif' && !brands.includes('avis') && !hasMovie) return bytes;

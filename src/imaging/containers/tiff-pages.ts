@@ -5,9 +5,9 @@ import type { Size } from '../geometry.ts';
 /** The page of a TIFF that is decoded. */
 export interface TiffPage {
   readonly directory: TiffDirectory;
-  /** Its index in the chain of directories. */
+  /** Index of the page in the chain of directories. */
   readonly page: number;
-  /** Its index among the sub-directories of that page, if it is one of them. */
+  /** Index of the directory among the page's sub-directories; `undefined` if it is the page itself. */
   readonly subDirectory: number | undefined;
   readonly size: Size | undefined;
 }

@@ -23,7 +23,7 @@ export interface WebpStructure {
 const headerBytes = 12;
 const chunkHeaderBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
-/** Chunks needed for decoding, besides the pixels. */
+/** Chunks needed for decoding, in addition to the pixels. */
 const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
 /** Chunk names as numbers. An animation may have a million chunks, and comparing strings would dominate the cost. */
 const knownTypes = new Map(

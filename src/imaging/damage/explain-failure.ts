@@ -36,7 +36,9 @@ export async function explainFailure(
   return diagnosis === 'complete' ? undefined : verdictError(diagnosis, format, error);
 }
 
-/** Like `explainFailure`, after the decoder has rejected a header, or a complete file twice. Always returns an error. */
+/**
+ * Like `explainFailure`, after the decoder has rejected a header, or a complete file twice. Always returns an error.
+ */
 export async function explainRejection(
   error: unknown,
   bytes: Uint8Array,

@@ -14,7 +14,7 @@ export interface ChildCommand {
 export interface ChildCommandOptions {
   /** Module that the child runs. */
   readonly module: string;
-  /** The only folder that the child may read, besides its code. */
+  /** The only folder that the child may read, apart from its code. */
   readonly folder: string;
   /** Program and arguments that launch Node; empty to start Node directly. `{folder}` expands to the folder. */
   readonly launcher: readonly string[];

@@ -74,7 +74,7 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
   readonly alive: number;
   readonly busy: number;
   readonly waiting: number;
-  /** Whether no child can be kept alive for probes, or none for the other tasks. */
+  /** Whether the children for probes, or those for all other tasks, cannot be kept alive. */
   readonly isBroken: boolean;
 }
 
@@ -103,7 +103,7 @@ export interface DecoderPool {
    */
   describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
-   * Measures the quality of each picture in `others` against the one at `path`. The limits apply to all pictures.
+   * Measures the quality of each picture in `others` against the picture at `path`. The limits apply to all pictures.
    * @throws AppError those of `describe`.
    */
   compare(request: CompareRequest & Scheduling): Promise<ComparedPicture>;

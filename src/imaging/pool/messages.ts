@@ -43,7 +43,7 @@ export interface DescribedPicture {
   readonly embedding: Embedding;
 }
 
-/** Requests the quality of other pictures compared with the one at `path`. */
+/** Requests a comparison of the quality of other pictures with the picture at `path`. */
 export interface CompareRequest extends InputFiles {
   readonly limits: PictureLimits;
   /** Originals or renditions, as local files. */

@@ -42,8 +42,8 @@ function computeSpans(sourceLength: number, resultLength: number): Span[] {
 }
 
 /**
- * Buffer that is reused for every picture: a new one each time makes the garbage collector run twice as often (measured:
- * 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
+ * Buffer that is reused for every picture: a new buffer each time makes the garbage collector run twice as often
+ * (measured: 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
  */
 let sharedRows = new Float32Array(0);
 

@@ -19,7 +19,7 @@ export interface PerceptualHash {
 
 /**
  * Computes the 256-bit hash of 64 × 64 luma: the discrete cosine transform at frequencies 1 to 16 in both directions,
- * and one bit per coefficient, set if it is above the median.
+ * and one bit per coefficient, set if the coefficient is above the median.
  * Source: PDQ, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019. Not
  * bit-compatible with other implementations: the downscaling and the order of the bits are different.
  */

@@ -1,7 +1,7 @@
 import type { Preset } from '../../model/preset.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 
-/** How to make one rendition. */
+/** How to make a rendition. */
 export interface PlannedRendition {
   readonly preset: Preset;
   /** Exact size, computed from the original so that rounding errors do not accumulate. */

@@ -93,7 +93,7 @@ export function undoDisplacement({ data, width, height }: Pixels, { right, down 
   return { data: result, width, height };
 }
 
-/** Returns the two source positions of each position along one dimension, and the weight of the second. */
+/** Returns two source positions for each position along a dimension, and the weight of the second. */
 function interpolationSources(length: number, distance: number) {
   const whole = Math.floor(distance);
   const clamp = (position: number) => Math.max(0, Math.min(length - 1, position));

@@ -21,10 +21,10 @@ interface Allowance {
 }
 
 /**
- * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large ones a changed
- * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of the allowances;
- * a changed digit exceeds them at least threefold. They depend on the contrast because resampling and chroma
- * subsampling change an edge in proportion to its contrast.
+ * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large blocks a changed
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of the allowances; a
+ * changed digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling
+ * change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -69,7 +69,7 @@ function allowed({ base, slope }: Allowance, contrast: number): number {
 }
 
 /**
- * Returns the contrast of the picture that has less of it: detail in only one of the two is a difference, not contrast
+ * Returns the contrast of the picture that has less of it: detail in only one picture is a difference, not contrast
  * that re-encoding blurs.
  */
 function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
