@@ -47,6 +47,13 @@ async function heldImport(): Promise<ClaimedJob> {
   return catalog.beginImport('https://example.com/vase');
 }
 
+/** Claims a second job of a completed image. */
+async function heldAgain(): Promise<ClaimedJob> {
+  const { imageId } = await completed();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
+}
+
 async function failed(): Promise<ClaimedJob> {
   const job = await held();
   await catalog.fail(job);
@@ -135,8 +142,20 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await held();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
+  'recordFailure, retry, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
   handBack: async () => {
     const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  'handBack, completed image': async () => {
+    const job = await heldAgain();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -145,6 +164,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   takeOverLostLeases: async () => ({
     ...rowsOfJob(await held()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
+  'takeOverLostLeases, completed image': async () => ({
+    ...rowsOfJob(await heldAgain()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, at the limit': async () => ({
