@@ -206,7 +206,10 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
     RETURNING *`;
 }
 
-/** For each owned file that the image no longer uses, makes the oldest image that shares the file its owner. */
+/**
+ * For each owned file that the image no longer uses, makes the oldest image that shares the file its owner. A deleted
+ * image keeps its mark as the owner although its deletion has made another image the owner, hence the check for one.
+ */
 function passOnReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
@@ -214,6 +217,7 @@ function passOnReplacedFiles(): RawBuilder<unknown> {
       JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
         AND replaced.preset = written_renditions.preset AND NOT replaced.shared
         AND replaced.storage_key <> written_renditions.storage_key
+        AND NOT is_owned_elsewhere(replaced.storage_key, replaced.image_id)
       JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
         AND next_owner.image_id <> written_renditions.image_id
       JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
