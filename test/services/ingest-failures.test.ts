@@ -60,7 +60,7 @@ test('keeps an undecodable queued picture as failed, and tries it again when it 
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: first.image.id, status: 'pending', error: null },
   });
   expect(again.jobId).not.toBe(first.jobId);
@@ -102,7 +102,7 @@ test('completes an image whose original was missing after another upload', async
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(await rig.upload(bytes)).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: image.id, status: 'completed', damagedAt: null },
   });
 });

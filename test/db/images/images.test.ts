@@ -74,7 +74,7 @@ test('filters the list and its total by tenant, status and time', async () => {
 test('shows a principal of one tenant only that tenant’s images', async () => {
   expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
-  expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
+  expect(await images.findWithoutRenditions(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await deletion.softDelete(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
 });
@@ -84,7 +84,7 @@ test('finds an image by its id and by its UUID', async () => {
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
   const { renditions: _made, nearDuplicates: _near, ...bare } = image!;
-  expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
+  expect(await images.findWithoutRenditions(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
@@ -95,7 +95,7 @@ test('hides a deleted image from every query, and deletes it only once', async (
   });
   expect(await deletion.softDelete(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, reference)).toBeUndefined();
-  expect(await images.findBare(openPrincipal, reference)).toBeUndefined();
+  expect(await images.findWithoutRenditions(openPrincipal, reference)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
   expect(await listed({ tenant: 'shop' })).toEqual({ ids: [all[3], all[2], all[1]], total: 3 });
 });
@@ -110,15 +110,15 @@ test('reports one of many concurrent deletions of an image as successful', async
 test('marks damage with the time of its discovery, and clears it', async () => {
   const [id] = all as [number];
   await images.markDamaged(id);
-  const found = (await images.findBare(openPrincipal, { id }))?.damagedAt;
+  const found = (await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt;
   expect(found).toBeInstanceOf(Date);
   await images.markDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(found);
+  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toEqual(found);
   expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
     id,
     status: 'completed',
     damaged: true,
   });
   await images.clearDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toBeNull();
+  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toBeNull();
 });

@@ -87,7 +87,7 @@ test('processes a failed image again when its content is uploaded again', async 
   } as const;
   await jobs.recordFailure(first.job, attempt, { state: 'failed' });
   const again = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
-  expect(again).toMatchObject({ outcome: 'again', imageId: first.imageId });
+  expect(again).toMatchObject({ outcome: 'retried', imageId: first.imageId });
   expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
     status: 'pending',
     error: null,

@@ -125,25 +125,25 @@ test('retries a job with new budgets, and keeps its history', async () => {
 });
 
 test('refuses to retry a job that has not failed, and reports a missing one as not found', async () => {
-  for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
+  for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('not-retryable');
   expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
   expect(await reports.find(openPrincipal, done.id)).toMatchObject({ state: 'completed' });
 });
 
 test('refuses to retry a job whose image was deleted, purged or completed since', async () => {
   await catalog.hide(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   await catalog.purge(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   await catalog.finish(await catalog.upload('crashed'), 'crashed');
-  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('not-retryable');
 });
 
 test('retries only the last job of an image', async () => {
   const again = await catalog.upload('broken');
   await fail(again, 'transient');
   expect(again.imageId).toBe(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
   expect(await jobs.retry(openPrincipal, again.id)).toBe('retried');
 });

@@ -30,7 +30,7 @@ const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
 const facts = derivedFactsOf('vase');
 const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, spend: 'retries' } as const;
+const retryLater = { state: 'pending', delaySeconds: 60, budget: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
@@ -77,7 +77,7 @@ async function completeSharing(job: ClaimedJob, donorId: number) {
 }
 
 async function candidateOf(imageId: number) {
-  const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
+  const [candidate] = await purging.listDeleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
 }

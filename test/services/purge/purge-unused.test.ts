@@ -128,7 +128,7 @@ test('reports a file that cannot be removed, continues, and leaves it to the swe
 test('leaves orphans to the sweep if it stops between rows and files', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
-  const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
+  const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
   // The process stops after removing the rows.
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
