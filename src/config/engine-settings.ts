@@ -1,4 +1,4 @@
-import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, shareAndCount } from './engine-readers.ts';
+import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './engine-readers.ts';
 import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './readers.ts';
 import { optional, withDefault } from './setting.ts';
 
@@ -35,7 +35,7 @@ export const databaseSettings = {
   }),
 } as const;
 
-/** Settings of the queue, which wakes workers up. */
+/** Settings of the queue, which wakes workers. */
 export const queueSettings = {
   redisUrl: optional('REDIS_URL', redisUrl, {
     aliases: ['THUMBFORGE_REDIS_URL'],
@@ -93,7 +93,7 @@ export const storageSettings = {
     about:
       'Uploads get 507 while less than this is free on the disk of the pictures (with S3: of the staging files), in MiB.',
   }),
-  sweepLimit: withDefault('ORPHAN_BRAKE', shareAndCount, '5%/10000', {
+  sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
       'Safety limit of sweeps: one that finds more than this share of all files, or more than this number, to be orphaned removes nothing and reports it.',
   }),

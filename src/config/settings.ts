@@ -21,8 +21,8 @@ import { optional, type Section, type ValuesOf, withDefault } from './setting.ts
 const cores = String(availableParallelism());
 
 /**
- * Every setting, by section and property. `Config` and docs/configuration.md are derived from this table: a new setting
- * is one entry here. Readers convert units, so a property such as `requestMs` holds milliseconds.
+ * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so adding a
+ * setting only takes an entry here. Readers convert units: a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
@@ -224,7 +224,7 @@ export const settings = {
       about:
         'Records of an import of many URLs are removed after this many days, as are images whose URL never returned a picture, unless they have references. All other images stay.',
     }),
-    // Longer than an upload may stay in the store before it is ingested for its tenant.
+    // At least 2: a presigned upload may stay in the store for a day before it is ingested for its tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
       about: 'A tenant without images, jobs and imports is removed after this many days without an upload.',
     }),

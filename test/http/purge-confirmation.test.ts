@@ -137,18 +137,18 @@ test('logs deletions, restores and purges with count, tenant and caller', async 
   const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
   const image = { image: id, tenant: 'ledger', count: 1 };
   const expected = [
-    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was deleted` },
-    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was restored` },
+    { ...image, ...forwarded, msg: `image ${id} of tenant ledger was deleted` },
+    { ...image, ...forwarded, msg: `image ${id} of tenant ledger was restored` },
     {
       ...image,
       forwardedFor: `unknown ${'x'.repeat(56)}`,
-      msg: `image ${id} of the tenant ledger was deleted`,
+      msg: `image ${id} of tenant ledger was deleted`,
     },
-    { images: 1, days: 0, ...forwarded, msg: 'a purge removed 1 deleted images' },
+    { images: 1, days: 0, ...forwarded, msg: 'purge finished; deleted images removed: 1' },
   ];
   for (const line of expected)
     await expect.poll(lines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
-  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was refused' };
+  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was rejected' };
   await post(`${url}/v1/purge/deleted`, { dry_run: false });
   await expect.poll(lines).toContainEqual(expect.objectContaining(refused) as Record<string, unknown>);
 });

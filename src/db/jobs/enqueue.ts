@@ -22,7 +22,7 @@ export interface NewUpload {
 
 /** Outcome of an upload: a new image, a failed image that is processed again, or an image that exists already. */
 export type EnqueuedUpload =
-  | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
+  | { readonly outcome: 'new' | 'retried'; readonly imageId: number; readonly job: ClaimedJob }
   | { readonly outcome: 'known'; readonly imageId: number };
 
 /** Queries that insert a job: – → pending or processing. */
@@ -111,7 +111,7 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
   );
   const [insertedJob] = job.rows;
   if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
-  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'again');
+  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'retried');
 }
 
 function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
@@ -125,7 +125,7 @@ function firstToken({ leaseSeconds }: NewUpload): number {
 function enqueued(
   upload: NewUpload,
   { imageId, jobId }: Inserted,
-  outcome: 'new' | 'again' = 'new',
+  outcome: 'new' | 'retried' = 'new',
 ): EnqueuedUpload {
   const job: ClaimedJob = {
     id: jobId,

@@ -6,8 +6,8 @@ import { retrying } from '../engine/retrying.ts';
 import { isVisibleTo } from '../lists.ts';
 import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts';
 
-/** Outcome of a retry. `unfit`: the job has not failed, its image was deleted or completed, or a later job followed. */
-export type Retry = 'retried' | 'unfit' | 'not-found';
+/** Outcome of a retry. `not-retryable`: the job has not failed, its image was deleted or completed, or a later job followed. */
+export type Retry = 'retried' | 'not-retryable' | 'not-found';
 
 /** Queries by which an operator retries failed jobs: failed → pending. */
 export function makeRetryQueries(database: Database) {
@@ -40,7 +40,7 @@ export function makeRetryQueries(database: Database) {
     async retry(principal: Principal, id: number): Promise<Retry> {
       const retried = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
       if (retried.length > 0) return 'retried';
-      return (await reports.find(principal, id)) ? 'unfit' : 'not-found';
+      return (await reports.find(principal, id)) ? 'not-retryable' : 'not-found';
     },
 
     /** Retries all failed jobs that match the filter. Returns them. */
