@@ -86,7 +86,7 @@ test('parses host names and the public address, and rejects invalid ones', () =>
   for (const text of ['a.example', 'https://a.example/path', 'ftp://a.example'])
     expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*not an origin/);
   expect(problemsOf({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
-    /^PURGE_CONFIRM_TOKEN: its value has control/,
+    /^PURGE_CONFIRM_TOKEN: its value contains control/,
   );
 });
 

@@ -93,7 +93,7 @@ test('reports a missing original and marks its image as damaged', async () => {
   await rm(rig.pathOf(image.originalKey!));
   await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
     code: 'original_missing',
-    message: `The original of image ${image.id} is missing from storage; the image is marked as damaged.`,
+    message: `The original of image ${image.id} is missing from storage; the image has been marked as damaged.`,
   });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
   expect(await retrieve.find(unrestrictedPrincipal, id)).toMatchObject({ status: 'completed' });
@@ -184,7 +184,7 @@ test('makes a rendition of a new preset on request, and still returns one of a r
       ) as string,
     });
   expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
-  expect(rig.logger.messages('warn')[0]).toMatch(/do all processes have the same PRESETS/);
+  expect(rig.logger.messages('warn')[0]).toMatch(/Do all processes use the same PRESETS/);
 
   expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toHaveProperty('etag');
   await expect(retrieve.rendition(unrestrictedPrincipal, id, 'poster')).rejects.toMatchObject({

@@ -53,7 +53,7 @@ test('corrects and reports counters that are wrong, missing or left over', async
   expect(corrected).toBe(3);
   expect(errors.toSorted()).toEqual([
     'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
-    'corrected the usage of tenant shop: renditions "card" 3 → 3, bytes 1107681 → 306',
+    'corrected the usage of tenant shop: renditions "card" 3 → 3, bytes 1107680 → 305',
     'corrected the usage of tenant shop: renditions "gone" 3 → 0, bytes 70 → 0',
   ]);
   await expectExactUsage();

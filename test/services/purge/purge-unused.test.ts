@@ -16,8 +16,8 @@ const rowIds = async () =>
 
 test.each([
   ['without the token', token, undefined, 'A purge must be confirmed'],
-  ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
-  ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
+  ['with another token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
+  ['on a server that has none', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
 ])('refuses a purge %s, and removes nothing', async (_how, expected, given, sentence) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
   const { id } = await add();
