@@ -12,8 +12,7 @@ const invisible = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069\uFEFF]/gu
 
 /**
  * Cleans a file name so that it can be stored and displayed. Removes invisible characters, replaces U+FFFD (bytes lost
- * in an earlier conversion), and truncates the part before the extension, between graphemes, to make 255 characters in
- * total.
+ * in an earlier conversion), and truncates the name to 255 characters, before the extension and between graphemes.
  */
 export function cleanFilename(name: string): string {
   const visible = name.replaceAll(invisible, '').replaceAll('\uFFFD', '_').trim();

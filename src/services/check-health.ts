@@ -160,8 +160,11 @@ export function stalledQueueWarning({
 }: QueueDepth): string | undefined {
   const waitedSeconds = oldestPendingSeconds ?? 0;
   if (processing > 0 || waitedSeconds <= maxWaitSeconds) return undefined;
-  const subject = pending === 1 ? `1 ${kind} job has` : `${pending} ${kind} jobs have`;
-  return `${subject} been waiting for up to ${Math.round(waitedSeconds)} s without being started. Is a worker running?`;
+  const subject =
+    pending === 1
+      ? `1 ${kind} job has been waiting`
+      : `${pending} ${kind} jobs have been waiting, the oldest`;
+  return `${subject} for ${Math.round(waitedSeconds)} s. Is a worker running?`;
 }
 
 function assertDecodersWork(decoders: Dependencies['decoders']): void {

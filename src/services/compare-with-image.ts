@@ -39,7 +39,7 @@ export interface ImageComparison {
  */
 export type CompareWithImage = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   file: ReceivedFile,
 ) => Promise<ImageComparison>;
 
@@ -52,10 +52,10 @@ interface StoredPicture {
 
 /** @see CompareWithImage */
 export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
-  return async (principal, reference, file) => {
+  return async (principal, imageRef, file) => {
     const storedPictures: StoredPicture[] = [];
     try {
-      const image = await deps.retrieve.find(principal, reference);
+      const image = await deps.retrieve.find(principal, imageRef);
       await deps.inspectPicture(file, image.tenantId);
       for (const { name, key, bytes } of listFiles(image)) {
         const copy = await openIfStored(deps.storage, key);

@@ -19,15 +19,15 @@ interface DeleteDependencies {
  */
 export type DeleteImage = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   options: { readonly force: boolean },
 ) => Promise<Image>;
 
 /** @see DeleteImage */
 export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies): DeleteImage {
-  return async (principal, reference, { force }) => {
-    const result = await deletion.softDelete(principal, reference, force);
-    if (result.outcome === 'not-found') throw imageNotFound(reference);
+  return async (principal, imageRef, { force }) => {
+    const result = await deletion.softDelete(principal, imageRef, force);
+    if (result.outcome === 'not-found') throw imageNotFound(imageRef);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
     cache.evict(result.image);
     const { id, uuid, tenant } = result.image;
@@ -59,13 +59,13 @@ interface RestoreDependencies {
  * Restores a deleted image. An image that is not deleted is returned unchanged.
  * @throws {AppError} `image_not_found`.
  */
-export type RestoreImage = (principal: Principal, reference: ImageRef) => Promise<ImageWithRenditions>;
+export type RestoreImage = (principal: Principal, imageRef: ImageRef) => Promise<ImageWithRenditions>;
 
 /** @see RestoreImage */
 export function makeRestoreImage({ deletion, retrieve, logger }: RestoreDependencies): RestoreImage {
-  return async (principal, reference) => {
-    if (!(await deletion.restore(principal, reference))) throw imageNotFound(reference);
-    const image = await retrieve.find(principal, reference);
+  return async (principal, imageRef) => {
+    if (!(await deletion.restore(principal, imageRef))) throw imageNotFound(imageRef);
+    const image = await retrieve.find(principal, imageRef);
     const { id, uuid, tenant } = image;
     logger.info(
       { image: id, uuid, tenant, count: 1, ...callerFields(principal) },

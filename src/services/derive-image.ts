@@ -113,9 +113,9 @@ async function finish(
     const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
     const { donor, matches } = await findDonorIfWanted(deps, job, derived, near.matches, signal);
     const facts = toDerivedFacts(derived, matches);
-    const sharing = donor && (await shareRenditions(deps, job, donor, facts));
-    if (typeof sharing === 'string') return sharing;
-    if (sharing) return await addLateMatches(deps, sharing, derived.fingerprint, near.candidates);
+    const sharedOutcome = donor && (await shareRenditions(deps, job, donor, facts));
+    if (typeof sharedOutcome === 'string') return sharedOutcome;
+    if (sharedOutcome) return await addLateMatches(deps, sharedOutcome, derived.fingerprint, near.candidates);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);

@@ -108,7 +108,7 @@ function canReplace(donated: Rendition, own: OwnRendition): boolean {
 }
 
 function describeDifference({ channel, left, top }: RenditionMatch & { verdict: 'different' }): string {
-  return `alike as a whole, but the ${channel} differs ${left} % from the left and ${top} % from the top`;
+  return `similar overall, but the ${channel} differs at ${left} % from the left and ${top} % from the top`;
 }
 
 async function compare(

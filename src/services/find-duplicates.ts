@@ -11,14 +11,14 @@ interface Dependencies {
 /** Finds the exact copies and near-duplicates of an image. @throws {AppError} `image_not_found`. */
 export type FindDuplicates = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
 ) => Promise<{ readonly image: Image; readonly duplicates: readonly Duplicate[] }>;
 
 /** @see FindDuplicates */
 export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
-  return async (principal, reference) => {
-    const image = await images.find(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  return async (principal, imageRef) => {
+    const image = await images.find(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     const copies = image.contentHash ? await images.listByContent(image.tenantId, image.contentHash) : [];
     const others = copies.filter(({ id }) => id !== image.id);
     const near = await loadNearDuplicates(images, principal, image.nearDuplicates);

@@ -24,16 +24,16 @@ interface Dependencies {
  */
 export type FindSimilar = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   options: SimilarityOptions,
 ) => Promise<SimilaritySearch & { readonly image: Image }>;
 
 /** @see FindSimilar */
 export function makeFindSimilar(deps: Dependencies): FindSimilar {
   const { images, embeddings, space } = deps;
-  return async (principal, reference, options) => {
-    const image = await images.findBare(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  return async (principal, imageRef, options) => {
+    const image = await images.findBare(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
     const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
     if (!rows) return requeue(deps, image);

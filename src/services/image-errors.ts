@@ -40,5 +40,5 @@ export function noRendition(image: Image, preset: string): AppError {
 /** Describes the state of an image, as the end of a sentence including the full stop. */
 export function describeState({ status, error }: Pick<Image, 'status' | 'error'>): string {
   if (status !== 'failed') return `it is ${status}.`;
-  return `its processing failed: ${(error ?? 'no reason is known').replace(/\.?$/, '.')}`;
+  return `its processing failed: ${(error ?? 'the reason is unknown').replace(/\.?$/, '.')}`;
 }

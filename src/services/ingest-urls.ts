@@ -177,16 +177,16 @@ function alreadyActive(imageId: number): AppError {
 /** Returns the progress of an import and a page of its failures. @throws {AppError} `import_not_found`. */
 export type FindImport = (
   principal: Principal,
-  reference: ImportRef,
+  importRef: ImportRef,
   page: { readonly limit: number; readonly offset: number },
 ) => Promise<ImportReport>;
 
 /** @see FindImport */
 export function makeFindImport({ imports }: { readonly imports: Pick<ImportQueries, 'find'> }): FindImport {
-  return async (principal, reference, page) => {
-    const report = await imports.find(principal, reference, page);
+  return async (principal, importRef, page) => {
+    const report = await imports.find(principal, importRef, page);
     if (report) return report;
-    const id = 'id' in reference ? reference.id : reference.uuid;
+    const id = 'id' in importRef ? importRef.id : importRef.uuid;
     throw new AppError('import_not_found', `There is no import ${id}.`);
   };
 }

@@ -16,7 +16,7 @@ export async function atStage<T>(stage: Stage, work: () => Promise<T>): Promise<
 }
 
 /** Returns the stage at which `error` was thrown; `record` if it was thrown outside `atStage`. */
-export function stageOf(error: unknown): Stage {
+export function failureStage(error: unknown): Stage {
   return (error instanceof Error && stages.get(error)) || 'record';
 }
 

@@ -75,9 +75,9 @@ export interface References {
 
 /** @see References */
 export function makeReferences({ images, references }: Dependencies): References {
-  async function find(principal: Principal, reference: ImageRef): Promise<Image> {
-    const image = await images.findBare(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  async function find(principal: Principal, imageRef: ImageRef): Promise<Image> {
+    const image = await images.findBare(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     return image;
   }
 

@@ -57,9 +57,9 @@ export interface RetrieveImage {
   find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
   /**
    * Returns the rendition if it is in memory. Synchronous, because this is the most frequent kind of read.
-   * @param image the id or UUID, as in the URL
+   * @param idOrUuid of the image, as in the URL
    */
-  cached(principal: Principal, image: string, preset: string): CachedRendition | undefined;
+  cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
    * Loads a rendition, and caches it if it is small. Requeues the image if the rendition is missing from storage.
    * @throws {AppError} `image_not_found`, `unknown_preset`, `rendition_not_ready`.
@@ -79,35 +79,31 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const redirectTo = makeRedirectTo(storage.direct, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
-  async function find(principal: Principal, reference: ImageRef): Promise<ImageWithRenditions> {
-    const image = await images.find(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
+    const image = await images.find(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     return image;
   }
 
   /** Also finds renditions of presets that are no longer configured, because their URLs may still be in use. */
   async function findForPreset(
     principal: Principal,
-    reference: ImageRef,
+    imageRef: ImageRef,
     preset: string,
   ): Promise<ImageWithRenditions> {
     const isConfigured = presetNames.includes(preset);
-    const image = await images.find(principal, reference);
+    const image = await images.find(principal, imageRef);
     if (image && (isConfigured || image.renditions.some((rendition) => rendition.preset === preset)))
       return image;
-    if (isConfigured) throw imageNotFound(reference);
+    if (isConfigured) throw imageNotFound(imageRef);
     throw new AppError(
       'unknown_preset',
       `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
     );
   }
 
-  async function load(
-    principal: Principal,
-    reference: ImageRef,
-    preset: string,
-  ): Promise<RetrievedRendition> {
-    const image = await findForPreset(principal, reference, preset);
+  async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
+    const image = await findForPreset(principal, imageRef, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
     // The preset was added after this image's renditions had been made.
     if (!rendition && image.status === 'completed') return remake(image, preset);
@@ -130,22 +126,22 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   return {
     find,
 
-    cached(principal, reference, preset) {
-      const hit = cache.get(reference, preset);
+    cached(principal, idOrUuid, preset) {
+      const hit = cache.get(idOrUuid, preset);
       return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
     },
 
-    async rendition(principal, reference, preset) {
+    async rendition(principal, imageRef, preset) {
       const cacheLoaded = cache.beginLoad();
-      const loaded = await load(principal, reference, preset);
+      const loaded = await load(principal, imageRef, preset);
       if ('body' in loaded)
-        cacheLoaded(String('id' in reference ? reference.id : reference.uuid), preset, loaded);
+        cacheLoaded(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
       return loaded;
     },
 
-    async original(principal, reference) {
-      const image = await images.findBare(principal, reference);
-      if (!image) throw imageNotFound(reference);
+    async original(principal, imageRef) {
+      const image = await images.findBare(principal, imageRef);
+      if (!image) throw imageNotFound(imageRef);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
       const stored = await storage.stat(key);

@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DerivationOutcome } from './derive-image.ts';
-import { decideNext, stageOf, type Verdict } from './job-failures.ts';
+import { decideNext, failureStage, type Verdict } from './job-failures.ts';
 import type { LeaseKeeper } from './leases.ts';
 import type { CompletionEvents } from './wait-for-image.ts';
 
@@ -98,7 +98,7 @@ async function handleFailure(
   options: RunOptions,
 ): Promise<JobOutcome> {
   const error = asAppError(cause);
-  const verdict = decideNext(job, classOf(error));
+  const verdict = decideNext(job, toJobFailureClass(error));
   logFailure(deps.logger, job, error, verdict);
   const isRecorded = await retryUntilRecorded(
     deps,
@@ -115,7 +115,7 @@ async function handleFailure(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
+function toJobFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
 
@@ -129,8 +129,8 @@ async function recordFailure(
 ): Promise<boolean> {
   const error = asAppError(cause);
   const attempt = {
-    failureClass: classOf(error),
-    stage: stageOf(cause),
+    failureClass: toJobFailureClass(error),
+    stage: failureStage(cause),
     code: error.code,
     error: error.message,
   };

@@ -37,7 +37,7 @@ export function makeCompletionEvents(): CompletionEvents {
   };
 }
 
-/** Interval between two reads of the row, because jobs in other processes do not publish events here. */
+/** Interval between two reads of the row. Polling is needed because jobs in other processes publish no events here. */
 const pollMs = 500;
 
 /**

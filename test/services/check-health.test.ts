@@ -156,9 +156,7 @@ test('warns about waiting jobs if no worker seems to run', async () => {
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(
-    /^1 derive job has been waiting for up to 9\d s without being started\. Is a worker running\?$/,
-  );
+  expect(queue?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
   // One running job is enough, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });

@@ -91,7 +91,9 @@ async function uploadDeleted(bytes: Buffer, remove: (rig: Rig, id: number) => Pr
 const deleted = {
   code: 'image_deleted',
   status: 409,
-  message: expect.stringMatching(/^Image \d+ was deleted while it was being processed\. Upload it again/) as string,
+  message: expect.stringMatching(
+    /^Image \d+ was deleted while it was being processed\. Upload it again/,
+  ) as string,
 };
 
 test('reports image_deleted for an image that is deleted during its upload, and accepts it the next time', async () => {

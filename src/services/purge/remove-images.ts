@@ -23,9 +23,7 @@ export interface Removal extends PurgeTally {
   readonly isComplete: boolean;
 }
 
-/**
- * A proxy might abort a longer request, and the report would be lost. The client sends another request for the rest.
- */
+/** Time limit of a request. A proxy might abort a longer request, and its report would be lost. */
 const timeLimitMs = 45_000;
 
 /** Maximum number of errors in a report. The log contains all errors. */

@@ -94,10 +94,10 @@ export function makeSweeper(deps: Dependencies): Sweeper {
 
   /** Runs a pass repeatedly. Waits a full interval after each run, so that slow runs never overlap. */
   async function repeat(pass: Pass): Promise<void> {
-    let isRunning = await pause(pass.firstMs, stopping.signal);
-    while (isRunning) {
+    let shouldContinue = await pause(pass.firstMs, stopping.signal);
+    while (shouldContinue) {
       await runPass(pass);
-      isRunning = await pause(pass.everyMs, stopping.signal);
+      shouldContinue = await pause(pass.everyMs, stopping.signal);
     }
   }
 
