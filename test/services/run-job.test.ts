@@ -152,9 +152,7 @@ test('records a failure as soon as the database works again, and logs the proble
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
-  expect(rig.logger.messages('error')).toEqual([
-    `job ${jobId}: its failure could not be recorded; trying again`,
-  ]);
+  expect(rig.logger.messages('error')).toEqual([`failed to record the failure of job ${jobId}; retrying`]);
   expect(rig.logger.messages('warn')).toHaveLength(1);
 });
 
