@@ -1,6 +1,6 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { type AppError, familyOf } from '../../src/errors.ts';
+import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
@@ -36,7 +36,7 @@ test('rejects all concurrent uploads of the same broken picture, and keeps nothi
   const bytes = await brokenPicture();
   const answers = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = answers.map((answer) =>
-    answer.status === 'rejected' ? familyOf((answer.reason as AppError).code) : 'kept',
+    answer.status === 'rejected' ? errorFamily((answer.reason as AppError).code) : 'kept',
   );
   expect(new Set(families)).toEqual(new Set(['picture_damaged']));
   await expectNothingKept(rig);
@@ -60,7 +60,7 @@ test('keeps an undecodable queued picture as failed, and tries it again when it 
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: first.image.id, status: 'pending', error: null },
   });
   expect(again.jobId).not.toBe(first.jobId);
@@ -102,7 +102,7 @@ test('completes an image whose original was missing after another upload', async
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(await rig.upload(bytes)).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: image.id, status: 'completed', damagedAt: null },
   });
 });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
@@ -30,7 +30,7 @@ const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
 const facts = derivedFactsOf('vase');
 const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, spend: 'retries' } as const;
+const retryLater = { state: 'pending', delaySeconds: 60, budget: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
@@ -45,6 +45,13 @@ const held = (): Promise<ClaimedJob> => catalog.upload('vase');
 
 async function heldImport(): Promise<ClaimedJob> {
   return catalog.beginImport('https://example.com/vase');
+}
+
+/** Claims a second job of a completed image. */
+async function heldAgain(): Promise<ClaimedJob> {
+  const { imageId } = await completed();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
 }
 
 async function failed(): Promise<ClaimedJob> {
@@ -65,12 +72,12 @@ async function age({ id }: ClaimedJob): Promise<void> {
 }
 
 async function completeSharing(job: ClaimedJob, donorId: number) {
-  const donor = await images.find(openPrincipal, { id: donorId });
+  const donor = await images.find(unrestrictedPrincipal, { id: donorId });
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
 async function candidateOf(imageId: number) {
-  const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
+  const [candidate] = await purging.listDeleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
 }
@@ -135,8 +142,20 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await held();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
+  'recordFailure, retry, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
   handBack: async () => {
     const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  'handBack, completed image': async () => {
+    const job = await heldAgain();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -147,17 +166,21 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...rowsOfJob(await held()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
+  'takeOverLostLeases, completed image': async () => ({
+    ...rowsOfJob(await heldAgain()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
   'takeOverLostLeases, at the limit': async () => ({
     ...rowsOfJob(await held()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
   retry: async () => {
     const job = await failed();
-    return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
+    return { ...rowsOfJob(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
     ...rowsOfJob(await failed()),
-    run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
+    run: () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await completed();
@@ -289,7 +312,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
-    const donor = await images.find(openPrincipal, { id: donorId });
+    const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await held();
     await catalog.hide(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
@@ -338,33 +361,33 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the job is pending': async () => {
     const { jobId } = await pending();
-    return () => jobs.retry(openPrincipal, jobId);
+    return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
     const { id } = await held();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job is completed': async () => {
     const { id } = await completed();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failed();
     await catalog.hide(imageId);
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
     const { id } = await failed();
     await catalog.fail(await held());
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
     const { id } = await failed();
-    return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
+    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: other.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
     await failed();
-    return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
+    return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pending();

@@ -16,8 +16,8 @@ const everything = { tenantId: null, minAgeDays: 0 };
 const wholePage = { limit: 100 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-const unused = async (filter = everything as Parameters<typeof purging.unused>[0]) => {
-  const found = await purging.unused(filter, wholePage);
+const unused = async (filter = everything as Parameters<typeof purging.listUnused>[0]) => {
+  const found = await purging.listUnused(filter, wholePage);
   expect(await purging.countUnused(filter)).toBe(found.length);
   return found.map(({ id }) => id);
 };
@@ -37,7 +37,7 @@ beforeEach(async () => {
 
 test('lists unused completed and failed images, with the fields of a report', async () => {
   expect(await unused()).toEqual([done, failed, foreign]);
-  const [first] = await purging.unused(everything, wholePage);
+  const [first] = await purging.listUnused(everything, wholePage);
   expect(first).toEqual({
     id: done,
     uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
@@ -94,7 +94,7 @@ async function walk(next: (after?: PurgeCandidate) => Promise<PurgeCandidate[]>)
 
 test('continues pages of unused images across tenants', async () => {
   const late = await catalog.add('late');
-  const walked = await walk((after) => purging.unused(everything, { limit: 1, after }));
+  const walked = await walk((after) => purging.listUnused(everything, { limit: 1, after }));
   expect(walked).toEqual([done, failed, late, foreign]);
 });
 
@@ -105,7 +105,7 @@ test('orders pages of deleted images by the time of deletion, oldest first', asy
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${done});
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${foreign}`);
   const deleted = (cutoff: Date, tenantId: number | null = null) =>
-    walk((after) => purging.deleted(tenantId, cutoff, { limit: 1, after }));
+    walk((after) => purging.listDeleted(tenantId, cutoff, { limit: 1, after }));
   expect(await deleted(daysAgo(0))).toEqual([foreign, done, failed]);
   expect(await deleted(daysAgo(3))).toEqual([foreign]);
   expect(await deleted(daysAgo(6))).toEqual([]);
