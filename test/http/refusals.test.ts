@@ -53,7 +53,7 @@ test('refuses a picture over the pixel limit before decoding it', async () => {
   huge.writeUInt32BE(7_001, 20);
   huge.writeUInt32BE(crc32(huge.subarray(12, 29)), 29);
   expect(expectProblem(await postFile(huge), 400, 'picture_too_large')).toBe(
-    'The picture has 10000 × 7001 pixels, 70010000 in all; the limit is 70000000.',
+    'The image has 10000 × 7001 pixels, 70010000 in total; the limit is 70000000.',
   );
 });
 

@@ -22,7 +22,7 @@ test('refuses to start with a storage that has no mark, and ends at once', async
   const began = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/does not hold the pictures of this database/);
+  expect(stderr).toMatch(/does not contain the pictures of this database/);
   // Open connections would delay the end by a minute.
   expect(performance.now() - began).toBeLessThan(45_000);
 });
@@ -61,7 +61,7 @@ test.runIf(services.s3Endpoint)(
     const { body } = await uploadQueued(api.url, await freshPicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
-    expect(worker.log()).toMatch(/this process exits: The storage does not hold the pictures/);
+    expect(worker.log()).toMatch(/this process is exiting: This storage does not contain the pictures/);
     expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
       body: { status: 'pending' },
     });

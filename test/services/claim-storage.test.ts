@@ -45,7 +45,7 @@ test('refuses another or an unmounted folder, with a remedy', async () => {
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
   await rm(join(folder, 'installation'), { recursive: true });
   await expect(start(folder)).rejects.toThrow(
-    /does not hold the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX right/,
+    /does not contain the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
   );
 });
 
@@ -53,5 +53,5 @@ test('refuses the storage of another database, whose files would seem to be orph
   const folder = await testFolder();
   await start(folder);
   const other = await openTestDatabase();
-  await expect(start(folder, other)).rejects.toThrow(/belongs to another database/);
+  await expect(start(folder, other)).rejects.toThrow(/belongs to a different database/);
 });

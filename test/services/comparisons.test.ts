@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { productPicture } from '../support/inner/pictures.ts';
@@ -15,7 +15,7 @@ async function begin() {
   return {
     rig,
     image,
-    compareWith: async (bytes: Buffer, id = image.id, principal = openPrincipal) =>
+    compareWith: async (bytes: Buffer, id = image.id, principal = unrestrictedPrincipal) =>
       rig.services.compareWithImage(principal, { id }, await rig.receive(bytes)),
   };
 }
@@ -59,14 +59,14 @@ test('rejects an unknown image, an image without an original, and a bad file, an
   const { rig, image, compareWith } = await begin();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
-  const waiting = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const waiting = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const good = await productPicture();
   await expect(compareWith(good, waiting.image.id)).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: `Image ${waiting.image.id} has no original yet: it is pending.`,
   });
   await expect(compareWith(good, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
-  const stranger = { ...openPrincipal, tenantId: 999_999 };
+  const stranger = { ...unrestrictedPrincipal, tenantId: 999_999 };
   await expect(compareWith(good, image.id, stranger)).rejects.toMatchObject({ code: 'image_not_found' });
   await expect(compareWith(Buffer.from('no picture'))).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);

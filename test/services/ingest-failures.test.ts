@@ -1,6 +1,6 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { type AppError, familyOf } from '../../src/errors.ts';
+import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
@@ -26,7 +26,7 @@ test('rejects an undecodable picture inline, and keeps nothing', async () => {
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture is cut short: the file ends too early.',
+    message: 'The JPEG image is truncated: the file ends too early.',
   });
   await expectNothingKept(rig);
 });
@@ -36,7 +36,7 @@ test('rejects all concurrent uploads of the same broken picture, and keeps nothi
   const bytes = await brokenPicture();
   const answers = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = answers.map((answer) =>
-    answer.status === 'rejected' ? familyOf((answer.reason as AppError).code) : 'kept',
+    answer.status === 'rejected' ? errorFamily((answer.reason as AppError).code) : 'kept',
   );
   expect(new Set(families)).toEqual(new Set(['picture_damaged']));
   await expectNothingKept(rig);
@@ -56,7 +56,7 @@ test('keeps an undecodable queued picture as failed, and tries it again when it 
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture is cut short: the file ends too early.';
+  const error = 'The JPEG image is truncated: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const again = await rig.upload(bytes, queued);
   expect(again).toMatchObject({

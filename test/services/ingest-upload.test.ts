@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
@@ -117,7 +117,7 @@ test('makes a new image if the known one is deleted during the upload', async ()
         ...queries.images,
         async findByContent(tenantId, contentHash) {
           const known = await queries.images.findByContent(tenantId, contentHash);
-          if (known) await queries.deletion.softDelete(openPrincipal, { id: known.id }, false);
+          if (known) await queries.deletion.softDelete(unrestrictedPrincipal, { id: known.id }, false);
           return known;
         },
       },

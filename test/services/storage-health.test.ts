@@ -22,7 +22,7 @@ async function begin(times: Partial<StorageHealthTimes> = {}) {
         await storage.check();
       },
     },
-    times: { probeMs: 60_000, writeMs: 60_000, writeAgainMs: 60_000, ...times },
+    times: { readResultMs: 60_000, writeIntervalMs: 60_000, writeRetryMs: 60_000, ...times },
   });
   onTestFinished(() => health.stop());
   const fail = (sentence: string | undefined) => {
@@ -40,7 +40,7 @@ test('writes once and reads once for a thousand concurrent requests', async () =
 });
 
 test('writes only on the schedule once it is started, and notices a full storage without requests', async () => {
-  const { counts, health, fail } = await begin({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
+  const { counts, health, fail } = await begin({ writeIntervalMs: 20, writeRetryMs: 10, readResultMs: 5 });
   health.start();
   await health.assert();
   fail('The disk is full.');
@@ -53,7 +53,7 @@ test('writes only on the schedule once it is started, and notices a full storage
 });
 
 test('repeats a check sooner after a failure than after a success', async () => {
-  const { counts, health, fail } = await begin({ writeAgainMs: 1 });
+  const { counts, health, fail } = await begin({ writeRetryMs: 1 });
   fail('The disk is full.');
   await expect(health.assert()).rejects.toThrow('The disk is full.');
   fail(undefined);
@@ -63,7 +63,7 @@ test('repeats a check sooner after a failure than after a success', async () => 
 });
 
 test('detects an unusable staging folder without writing', async () => {
-  const { health, storage } = await begin({ probeMs: 0 });
+  const { health, storage } = await begin({ readResultMs: 0 });
   await health.assert();
   // Not by its mode: root may write anywhere.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);

@@ -207,7 +207,10 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
     RETURNING *`;
 }
 
-/** Transfers each owned file that the image no longer uses to the oldest image that shares it. */
+/**
+ * Transfers each owned file that the image no longer uses to the oldest image that shares it. A deleted
+ * image keeps its mark as the owner although its deletion has made another image the owner, hence the check for one.
+ */
 function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
@@ -215,6 +218,7 @@ function transferReplacedFiles(): RawBuilder<unknown> {
       JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
         AND replaced.preset = written_renditions.preset AND NOT replaced.shared
         AND replaced.storage_key <> written_renditions.storage_key
+        AND NOT is_owned_elsewhere(replaced.storage_key, replaced.image_id)
       JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
         AND next_owner.image_id <> written_renditions.image_id
       JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL

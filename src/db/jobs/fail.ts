@@ -43,6 +43,9 @@ export function appendAttempt(attempt: Attempt) {
   return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
 }
 
+/** Condition on `images`. An image that is processed again stays completed until a failure is final. */
+const whileProcessing = sql`AND images.status = 'processing'`;
+
 async function setImageStatus(
   transaction: Queryable,
   imageId: number,
@@ -51,5 +54,5 @@ async function setImageStatus(
   await sql`
     UPDATE images SET status = ${final ? 'failed' : 'pending'}, error = ${final?.error ?? null},
       error_code = ${final?.code ?? null}, processed_at = ${final ? sql`now()` : sql`NULL`}, updated_at = now()
-    WHERE id = ${imageId}`.execute(transaction);
+    WHERE id = ${imageId} ${final ? sql`` : whileProcessing}`.execute(transaction);
 }

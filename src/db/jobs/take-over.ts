@@ -47,7 +47,9 @@ export function makeTakeOverQueries({ sql: db }: Database) {
           UPDATE images SET status = released_jobs.state,
             error = CASE WHEN released_jobs.state = 'failed' THEN ${message} END,
             error_code = CASE WHEN released_jobs.state = 'failed' THEN 'worker_lost' END
-          FROM released_jobs WHERE images.id = released_jobs.image_id)
+          FROM released_jobs WHERE images.id = released_jobs.image_id
+            -- An image that is processed again stays completed until a failure is final.
+            AND (released_jobs.state = 'failed' OR images.status = 'processing'))
         SELECT id, kind, state FROM released_jobs`;
       const { rows } = await retrying(() => query.execute(db));
       const requeued = rows.filter(({ state }) => state === 'pending').map(({ id, kind }) => ({ id, kind }));

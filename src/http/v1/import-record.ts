@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../errors.ts';
+import { errorFamily } from '../../errors.ts';
 import type { ImportLine, ImportReport } from '../../model/import.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import type { ImportReceipt } from '../../services/ingest-urls.ts';
@@ -8,7 +8,7 @@ import { progressExample, receiptExample } from './examples.ts';
 const lineSchema = z
   .object({
     line: z.int().describe('Position in the import, from 1.'),
-    url: z.string().describe('Secrets, such as signatures, are replaced with `[hidden]`.'),
+    url: z.string().describe('Secrets such as signatures are replaced with `[hidden]`.'),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
@@ -19,7 +19,7 @@ const lineSchema = z
     image_id: z.int().nullable(),
     code: z.string().nullable(),
     family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
-    error: z.string().nullable().describe('Why the line was refused or its image failed.'),
+    error: z.string().nullable().describe('Why the line was rejected or its image failed.'),
   })
   .meta({ id: 'ImportLine' });
 
@@ -33,7 +33,7 @@ export const receiptSchema = z
     accepted: z.int(),
     refused: z.int(),
     lines: z.array(lineSchema),
-    url: z.string().describe('Address of the progress of the import.'),
+    url: z.string().describe('URL of the progress of the import.'),
   })
   .meta({ id: 'ImportReceipt', examples: [receiptExample] });
 
@@ -43,13 +43,13 @@ export const progressSchema = z
     id: z.int(),
     uuid: z.uuid(),
     created_at: z.iso.datetime(),
-    finished: z.boolean().describe('`true` once no image is pending or processing.'),
+    finished: z.boolean().describe('Whether no image is pending or processing any more.'),
     total: z.int(),
     refused: z.int(),
     images: z
       .object({ pending: z.int(), processing: z.int(), completed: z.int(), failed: z.int() })
       .describe('Lines with an image, by the current status of the image.'),
-    failures: z.array(lineSchema).describe('One page of the lines that were refused or failed.'),
+    failures: z.array(lineSchema).describe('One page of the lines that were rejected or failed.'),
     failures_total: z.int(),
     limit: z.int(),
     offset: z.int(),
@@ -99,7 +99,7 @@ function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: position, tenant, reference, outcome, imageId, code, error } = line;
   // Older versions stored URLs unredacted.
   const url = redactSecrets(line.url);
-  const family = familyOf(code);
+  const family = errorFamily(code);
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 

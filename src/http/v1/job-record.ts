@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../errors.ts';
+import { errorFamily } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
@@ -12,10 +12,10 @@ export const jobSchema = z
     id: z.int(),
     kind: z.enum(jobKinds),
     state: z.enum(jobStates),
-    image_id: z.int().nullable().describe('`null` once the image was purged.'),
+    image_id: z.int().nullable().describe('`null` if the image was purged.'),
     tenant: z.string(),
     content_hash: z.string().nullable(),
-    priority: z.int().describe('Jobs with a lower value run first.'),
+    priority: z.int().describe('Lower values run first.'),
     retries: z.int(),
     crashes: z.int(),
     lease_losses: z.int(),
@@ -65,7 +65,7 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
     failure_class: job.failureClass,
     failure_stage: job.failureStage,
     code: job.errorCode,
-    family: familyOf(job.errorCode),
+    family: errorFamily(job.errorCode),
     error: job.error,
     created_at: job.createdAt.toISOString(),
     run_at: job.runAt.toISOString(),
@@ -81,7 +81,7 @@ export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHist
     failure_class: failureClass,
     stage,
     code,
-    family: familyOf(code),
+    family: errorFamily(code),
     error,
   }));
   return { ...jobRecord(job), history };

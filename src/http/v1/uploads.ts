@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
-import { defaultTenant, tenantName } from '../../model/tenant.ts';
-import type { Ingested } from '../../services/ingest-upload.ts';
+import { defaultTenant, tenantNamePattern } from '../../model/tenant.ts';
+import type { IngestResult } from '../../services/ingest-upload.ts';
 import { newReferenceField, tenantFormField, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
@@ -17,18 +17,16 @@ const uploadQuery = z.strictObject({
   mode: z
     .enum(['inline', 'queued'])
     .default('inline')
-    .describe(
-      '`inline` responds once the renditions are made, `queued` immediately. Applies to uploads only.',
-    ),
+    .describe('`inline` responds once the renditions exist, `queued` immediately. Uploads only.'),
 });
 
 /** Longest URL that is accepted; the fetcher allows less. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
-  url: textField(maxUrlLength).describe('`http` or `https` URL of the picture.'),
+  url: textField(maxUrlLength).describe('`http` or `https` URL of the image.'),
   tenant: z.string().default(defaultTenant).meta({
-    pattern: tenantName.source,
+    pattern: tenantNamePattern.source,
     description: 'Name of the tenant.',
   }),
   reference: newReferenceField.optional(),
@@ -47,7 +45,7 @@ export const uploadRoutes: Surface = (app, parts) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      'Safe to repeat: uploading the same bytes again returns the existing image of the tenant, and so does importing the same URL (see `DUPLICATE_HANDLING`).',
+      'Safe to retry: uploading the same bytes again returns the existing image of the tenant. So does importing the same URL again, unless `DUPLICATE_HANDLING` says otherwise.',
     querystring: uploadQuery,
     bodies: {
       ...pictureForm({ tenant: tenantFormField }),
@@ -118,7 +116,7 @@ async function importUrl({ services }: SurfaceParts, request: PictureRequest, re
   return sendImage(reply, outcome === 'known' ? 200 : 202, image);
 }
 
-function sendIngested(reply: FastifyReply, { outcome, image }: Pick<Ingested, 'outcome' | 'image'>) {
+function sendIngested(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
   const newStatus = image.status === 'completed' ? 201 : 202;
   return sendImage(reply, outcome === 'known' ? 200 : newStatus, image);
 }

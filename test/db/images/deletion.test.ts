@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -9,7 +9,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, hide, restore, purge, image, references } = catalog;
-const stranger = { ...openPrincipal, tenantId: 999_999 };
+const stranger = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Imports an image with the content of another one. */
 async function addCopy(content: string, url = content): Promise<number> {

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type ImageFilter, makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { jobStates } from '../../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 
 const database = await openDatabase();
@@ -10,7 +10,7 @@ const images = makeImageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
-const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
+const ofShop: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 /** 300 images of two tenants in all states, some of them deleted, one per hour. */
@@ -48,7 +48,7 @@ async function recount(filter: ImageFilter, principal: Principal): Promise<numbe
 }
 
 test.each([
-  ['everybody', openPrincipal],
+  ['everybody', unrestrictedPrincipal],
   ['one tenant', ofShop],
 ] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
   expect(filters).toHaveLength(80);
@@ -67,12 +67,14 @@ test.each([
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
-    const whole = await recount(filter, openPrincipal);
+    const whole = await recount(filter, unrestrictedPrincipal);
     const seen: number[] = [];
     let after: number | undefined;
     do {
-      const page = await images.list(openPrincipal, filter, { limit: 17, offset: 0, after });
-      expect(page).toEqual(await images.list(openPrincipal, filter, { limit: 17, offset: seen.length }));
+      const page = await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: 0, after });
+      expect(page).toEqual(
+        await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: seen.length }),
+      );
       expect(page.total).toBe(whole.length);
       seen.push(...page.items.map(({ id }) => id));
       after = page.next;
@@ -86,17 +88,17 @@ test('returns no cursor after the last image, even if the page is full', async (
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
   );
-  const fits = await images.list(openPrincipal, {}, { limit: total, offset: 0 });
+  const fits = await images.list(unrestrictedPrincipal, {}, { limit: total, offset: 0 });
   expect({ next: fits.next, length: fits.items.length }).toEqual({ next: undefined, length: total });
-  const oneMore = await images.list(openPrincipal, {}, { limit: total - 1, offset: 0 });
+  const oneMore = await images.list(unrestrictedPrincipal, {}, { limit: total - 1, offset: 0 });
   expect(oneMore.next).toBe(oneMore.items.at(-1)?.id);
 });
 
 test('returns the same page by cursor after newer images were added', async () => {
-  const first = await images.list(openPrincipal, {}, { limit: 10, offset: 0 });
-  const before = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const first = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
+  const before = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status) VALUES (gen_random_uuid(), ${shop.id}, 'pending')`);
-  const { items } = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const { items } = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   expect(items).toEqual(before.items);
 });

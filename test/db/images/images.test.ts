@@ -3,7 +3,7 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf, renditionOf } from '../../support/inner/records.ts';
@@ -13,7 +13,7 @@ const images = makeImageQueries(database);
 const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
-const ofShop: Principal = { ...openPrincipal, subject: 'key', tenantId: shop.id };
+const ofShop: Principal = { ...unrestrictedPrincipal, subject: 'key', tenantId: shop.id };
 const wholePage = { limit: 50, offset: 0 };
 const all: number[] = [];
 
@@ -36,7 +36,7 @@ beforeEach(async () => {
 const listed = async (
   filter: Parameters<typeof images.list>[1],
   page = wholePage,
-  principal = openPrincipal,
+  principal = unrestrictedPrincipal,
 ) => {
   const { items, total } = await images.list(principal, filter, page);
   return { ids: items.map(({ id }) => id), total };
@@ -45,7 +45,7 @@ const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 test('lists images newest first, with their renditions', async () => {
   expect(await listed({})).toEqual({ ids: all.toReversed(), total: 5 });
-  const { items } = await images.list(openPrincipal, {}, wholePage);
+  const { items } = await images.list(unrestrictedPrincipal, {}, wholePage);
   expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
 });
 
@@ -76,33 +76,35 @@ test('shows a principal of one tenant only that tenant’s images', async () => 
   expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await images.findWithoutRenditions(ofShop, { id: all[4]! })).toBeUndefined();
   expect(await deletion.softDelete(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
+  expect(await images.find(unrestrictedPrincipal, { id: all[4]! })).toBeDefined();
 });
 
 test('finds an image by its id and by its UUID', async () => {
-  const image = await images.find(openPrincipal, { id: all[0]! });
+  const image = await images.find(unrestrictedPrincipal, { id: all[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
-  expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
+  expect(await images.find(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(image);
   const { renditions: _made, nearDuplicates: _near, ...bare } = image!;
-  expect(await images.findWithoutRenditions(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
+  expect(await images.findWithoutRenditions(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
   const reference = { id: all[0]! };
-  expect(await deletion.softDelete(openPrincipal, reference, false)).toMatchObject({
+  expect(await deletion.softDelete(unrestrictedPrincipal, reference, false)).toMatchObject({
     outcome: 'deleted',
     image: reference,
   });
-  expect(await deletion.softDelete(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, reference)).toBeUndefined();
-  expect(await images.findWithoutRenditions(openPrincipal, reference)).toBeUndefined();
+  expect(await deletion.softDelete(unrestrictedPrincipal, reference, false)).toEqual({
+    outcome: 'not-found',
+  });
+  expect(await images.find(unrestrictedPrincipal, reference)).toBeUndefined();
+  expect(await images.findWithoutRenditions(unrestrictedPrincipal, reference)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
   expect(await listed({ tenant: 'shop' })).toEqual({ ids: [all[3], all[2], all[1]], total: 3 });
 });
 
 test('reports one of many concurrent deletions of an image as successful', async () => {
   const answers = await Promise.all(
-    Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: all[1]! }, false)),
+    Array.from({ length: 10 }, () => deletion.softDelete(unrestrictedPrincipal, { id: all[1]! }, false)),
   );
   expect(answers.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
@@ -110,15 +112,15 @@ test('reports one of many concurrent deletions of an image as successful', async
 test('marks damage with the time of its discovery, and clears it', async () => {
   const [id] = all as [number];
   await images.markDamaged(id);
-  const found = (await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt;
+  const found = (await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt;
   expect(found).toBeInstanceOf(Date);
   await images.markDamaged(id);
-  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toEqual(found);
+  expect((await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt).toEqual(found);
   expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
     id,
     status: 'completed',
     damaged: true,
   });
   await images.clearDamaged(id);
-  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toBeNull();
+  expect((await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt).toBeNull();
 });

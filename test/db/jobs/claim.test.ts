@@ -3,7 +3,7 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -56,7 +56,7 @@ test('queues a job that an operator retries at the end', async () => {
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
-  await makeJobQueries(database).retry(openPrincipal, jobId);
+  await makeJobQueries(database).retry(unrestrictedPrincipal, jobId);
   expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 
@@ -91,7 +91,7 @@ test('returns what the holder needs, and sets the image to processing', async ()
     crashes: 0,
     leaseLosses: 0,
   });
-  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  const image = await makeImageQueries(database).find(unrestrictedPrincipal, { id: imageId });
   expect(image?.status).toBe('processing');
 });
 
@@ -132,9 +132,9 @@ test('makes a job that is handed back due at once, without spending a retry', as
   const { imageId } = await record('back');
   const job = await claimOne(database);
   await jobs.handBack([job]);
-  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  const image = await makeImageQueries(database).find(unrestrictedPrincipal, { id: imageId });
   expect(image?.status).toBe('pending');
-  expect(await makeJobReportQueries(database).find(openPrincipal, job.id)).toMatchObject({
+  expect(await makeJobReportQueries(database).find(unrestrictedPrincipal, job.id)).toMatchObject({
     state: 'pending',
     retries: 0,
     crashes: 0,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
@@ -47,6 +47,13 @@ async function heldImport(): Promise<ClaimedJob> {
   return catalog.beginImport('https://example.com/vase');
 }
 
+/** Claims a second job of a completed image. */
+async function heldAgain(): Promise<ClaimedJob> {
+  const { imageId } = await completed();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
+}
+
 async function failed(): Promise<ClaimedJob> {
   const job = await held();
   await catalog.fail(job);
@@ -65,7 +72,7 @@ async function age({ id }: ClaimedJob): Promise<void> {
 }
 
 async function completeSharing(job: ClaimedJob, donorId: number) {
-  const donor = await images.find(openPrincipal, { id: donorId });
+  const donor = await images.find(unrestrictedPrincipal, { id: donorId });
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
@@ -135,8 +142,20 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await held();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
+  'recordFailure, retry, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final, completed image': async () => {
+    const job = await heldAgain();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
   handBack: async () => {
     const job = await held();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  'handBack, completed image': async () => {
+    const job = await heldAgain();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -147,17 +166,21 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...rowsOfJob(await held()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
+  'takeOverLostLeases, completed image': async () => ({
+    ...rowsOfJob(await heldAgain()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
   'takeOverLostLeases, at the limit': async () => ({
     ...rowsOfJob(await held()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
   retry: async () => {
     const job = await failed();
-    return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
+    return { ...rowsOfJob(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
     ...rowsOfJob(await failed()),
-    run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
+    run: () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await completed();
@@ -263,10 +286,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const { imageId } = await held();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: the image has no original yet': async () => {
-    const job = await heldImport();
-    await catalog.fail(job);
-    return () => jobs.requeue(job.imageId, 50);
+  'requeue: the image has failed': async () => {
+    const { imageId } = await failed();
+    return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job waits for its retry': async () => {
     await jobs.recordFailure(await held(), attemptOf('transient'), retryLater);
@@ -290,7 +312,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
-    const donor = await images.find(openPrincipal, { id: donorId });
+    const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await held();
     await catalog.hide(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
@@ -339,33 +361,33 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the job is pending': async () => {
     const { jobId } = await pending();
-    return () => jobs.retry(openPrincipal, jobId);
+    return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
     const { id } = await held();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job is completed': async () => {
     const { id } = await completed();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failed();
     await catalog.hide(imageId);
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
     const { id } = await failed();
     await catalog.fail(await held());
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
     const { id } = await failed();
-    return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
+    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: other.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
     await failed();
-    return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
+    return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pending();
@@ -482,7 +504,7 @@ describe('deleted images', () => {
 });
 
 describe('without the lease', () => {
-  const documented = tableBelow('Without the lease');
+  const documented = tableBelow('After losing the lease');
 
   test('the document lists every query that is behind the token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
@@ -507,7 +529,7 @@ describe('without the lease', () => {
 });
 
 describe('refusals', () => {
-  const documented = tableBelow('Refusals').map(
+  const documented = tableBelow('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 

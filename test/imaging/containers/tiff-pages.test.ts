@@ -44,7 +44,7 @@ test('counts pages, and applies the limits to the used page', async () => {
   const tight = { ...limits, maxPixels: 64 * 48 };
   expect(await probe(bytes, tight)).toMatchObject({ frames: 3 });
   await expect(probe(bytes, { ...tight, maxFrames: 2 })).rejects.toMatchObject({
-    message: 'The picture has 3 frames; the limit is 2.',
+    message: 'The image has 3 frames; the limit is 2.',
   });
 });
 
@@ -61,7 +61,7 @@ describe('rejects camera raw', () => {
   ])('%s', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
-      message: expect.stringMatching(/^This is a camera raw picture; /) as string,
+      message: expect.stringMatching(/^This is a camera raw image; /) as string,
     });
   });
 

@@ -43,7 +43,7 @@ test('stops a hanging probe at its own time limit, and runs other probes meanwhi
   expect(first).toBe('good');
   await expect(hang).rejects.toMatchObject({
     code: 'decoder_crashed',
-    message: `Reading the picture's header took longer than ${timeScale / 2} s and was stopped.`,
+    message: `Reading the image's header took longer than ${timeScale / 2} s and was stopped.`,
   });
 });
 

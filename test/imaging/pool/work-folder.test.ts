@@ -16,12 +16,12 @@ test('links the inputs into the folder for the duration of the task', async () =
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { task, clear } = await folder.place(comparing(a, a, b));
+  const { task, removeInputs } = await folder.place(comparing(a, a, b));
   const { path, others } = task.request;
   const placed = [path, ...others.map((other) => other.path)];
   expect(placed.map((each) => each.startsWith(folder.path))).toEqual([true, true, true]);
   expect(placed.map((each) => statSync(each).ino)).toEqual([a, a, b].map((each) => statSync(each).ino));
-  await clear();
+  await removeInputs();
   expect(await readdir(folder.path)).toEqual([]);
   expect(statSync(a).nlink).toBe(1);
 });
@@ -42,9 +42,9 @@ test.skipIf(!isOtherDisk)('copies an input from another file system', async () =
   const root = await pictureFolder('a.jpg');
   const elsewhere = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(elsewhere, { recursive: true }));
-  const { task, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
+  const { task, removeInputs } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
   expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
-  await clear();
+  await removeInputs();
 });
 
 test('removes abandoned folders after a day, or at once if no other process uses the parent', async () => {

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { freshPicture } from '../../support/inner/pictures.ts';
@@ -16,14 +16,14 @@ const rowIds = async () =>
 
 test.each([
   ['without the token', token, undefined, 'A purge must be confirmed'],
-  ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
-  ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
+  ['with another token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
+  ['on a server that has none', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
 ])('refuses a purge %s, and removes nothing', async (_how, expected, given, sentence) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
   const { id } = await add();
   const stored = await rig.storedKeys();
   await expect(
-    purgeUnused(openPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
+    purgeUnused(unrestrictedPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
   ).rejects.toMatchObject({
     code: 'purge_refused',
     status: 403,
@@ -38,7 +38,7 @@ test('lists the candidates of a dry run, without a token and without removing an
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
   const stored = await rig.storedKeys();
-  expect(await purgeUnused(openPrincipal, dry)).toMatchObject({
+  expect(await purgeUnused(unrestrictedPrincipal, dry)).toMatchObject({
     dryRun: true,
     candidates: [{ id: unused.id, tenant: 'shop' }],
     candidatesTotal: 1,
@@ -57,9 +57,9 @@ test('removes rows and files of unused images, and reports them', async () => {
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
   const waiting = await rig.upload(await freshPicture(), { mode: 'queued' });
-  await retrieve.rendition(openPrincipal, { id: unused.id }, 'thumb');
+  await retrieve.rendition(unrestrictedPrincipal, { id: unused.id }, 'thumb');
   const bytes = unused.originalBytes! + unused.renditions.reduce((sum, made) => sum + made.bytes, 0);
-  expect(await purgeUnused(openPrincipal, real)).toMatchObject({
+  expect(await purgeUnused(unrestrictedPrincipal, real)).toMatchObject({
     dryRun: false,
     candidatesTotal: 1,
     images: 1,
@@ -76,23 +76,25 @@ test('removes rows and files of unused images, and reports them', async () => {
     waiting.image.originalKey,
   ];
   expect(await rig.storedKeys()).toEqual(left.map(String).toSorted());
-  expect(retrieve.cached(openPrincipal, String(unused.id), 'thumb')).toBeUndefined();
-  expect(rig.logger.messages('info')).toContain('a purge removed 1 unused images');
+  expect(retrieve.cached(unrestrictedPrincipal, String(unused.id), 'thumb')).toBeUndefined();
+  expect(rig.logger.messages('info')).toContain('purge finished; unused images removed: 1');
 });
 
 test('filters by tenant and age, and warns about tenants without references', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
-  expect(await purgeUnused(openPrincipal, { ...real, minAgeDays: 1 })).toMatchObject({ images: 0 });
-  const all = await purgeUnused(openPrincipal, dry);
+  expect(await purgeUnused(unrestrictedPrincipal, { ...real, minAgeDays: 1 })).toMatchObject({ images: 0 });
+  const all = await purgeUnused(unrestrictedPrincipal, dry);
   expect(all.warnings).toHaveLength(2);
   expect(all.warnings[0]).toBe(
     'The tenant "other" has never used references, so every one of its images is a candidate.',
   );
-  expect(await purgeUnused(openPrincipal, { ...real, tenantName: 'other' })).toMatchObject({ images: 1 });
+  expect(await purgeUnused(unrestrictedPrincipal, { ...real, tenantName: 'other' })).toMatchObject({
+    images: 1,
+  });
   expect(await rowIds()).toEqual([mine.id]);
   expect(theirs.id).not.toBe(mine.id);
-  await expect(purgeUnused(openPrincipal, { ...dry, tenantName: 'nobody' })).rejects.toMatchObject({
+  await expect(purgeUnused(unrestrictedPrincipal, { ...dry, tenantName: 'nobody' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
 });
@@ -100,7 +102,7 @@ test('filters by tenant and age, and warns about tenants without references', as
 test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
-  const bound = { ...openPrincipal, tenantId: mine.tenantId };
+  const bound = { ...unrestrictedPrincipal, tenantId: mine.tenantId };
   await expect(purgeUnused(bound, { ...real, tenantName: 'other' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
@@ -114,11 +116,13 @@ test('reports a file that cannot be removed, continues, and leaves it to the swe
   const path = rig.pathOf(stuck.originalKey!);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeUnused(openPrincipal, real);
+  const report = await purgeUnused(unrestrictedPrincipal, real);
   expect(report).toMatchObject({
     images: 2,
     files: 5,
-    errors: [`The file ${stuck.originalKey} could not be removed; the sweep for orphaned files tries again.`],
+    errors: [
+      `The file ${stuck.originalKey} could not be removed; the sweep for orphaned files will try again.`,
+    ],
   });
   expect(await rowIds()).toEqual([]);
   expect(await rig.storage.stat(fine.originalKey!)).toBeUndefined();
@@ -133,7 +137,7 @@ test('leaves orphans to the sweep if it stops between rows and files', async () 
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
-  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 100 } });
+  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 100 } });
   expect(await sweep(new Date(Date.now() + 2 * 86_400_000))).toMatchObject({ orphans: 3, removed: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
@@ -144,6 +148,6 @@ test('removes several pages of images in one call', async () => {
   await engines.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash)
     SELECT gen_random_uuid(), ${tenantId}, 'failed', encode(sha256(n::text::bytea), 'hex') FROM generate_series(1, 450) n`);
-  expect(await purgeUnused(openPrincipal, real)).toMatchObject({ candidatesTotal: 451, images: 451 });
+  expect(await purgeUnused(unrestrictedPrincipal, real)).toMatchObject({ candidatesTotal: 451, images: 451 });
   expect(await rowIds()).toEqual([]);
 });
