@@ -38,7 +38,7 @@ async function withStoreAway() {
   return { api, proxy, through };
 }
 
-const waits = 'jobs and sweeps wait until it has been checked';
+const waits = 'jobs and sweeps are paused until it does';
 
 test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachable store', async () => {
   const { api, proxy, through } = await withStoreAway();
@@ -49,7 +49,7 @@ test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachab
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
   expect(await settled(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
-  expect(worker.log()).toContain('the storage responds, and belongs to this database');
+  expect(worker.log()).toContain('storage is responding and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });
 
