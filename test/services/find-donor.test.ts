@@ -44,7 +44,10 @@ test('excludes a transparent original for an opaque image, and vice versa', () =
 
 test.each([
   ['a preset is missing', [rendition('card', 400, 320)]],
-  ['a rendition was made with another recipe', [rendition('thumb', 100, 80), rendition('card', 400, 320, 'r0')]],
+  [
+    'a rendition was made with another recipe',
+    [rendition('thumb', 100, 80), rendition('card', 400, 320, 'r0')],
+  ],
   ['a rendition is narrower', [rendition('thumb', 100, 80), rendition('card', 398, 320)]],
   ['a rendition is shorter', [rendition('thumb', 100, 78), rendition('card', 400, 320)]],
   ['a rendition is larger', [rendition('thumb', 100, 80), rendition('card', 800, 640)]],
