@@ -20,6 +20,9 @@ const onEachDatabaseInFull = ['test/services/**/*.test.ts', 'test/worker/**/*.te
 /** Fills a database with thousands of rows for its planner, which is the same in both: one is enough. */
 const onOneDatabase = ['test/db/plans.test.ts'];
 
+/** Tests that load the image library, which then refuses other formats to all tests of the process. */
+const ofPictures = ['test/imaging/**/*.test.ts'];
+
 /** Tests that replace modules of Node, or measure the memory of their process. */
 const alone = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
@@ -50,7 +53,12 @@ export default defineConfig(({ mode }) => {
     test: {
       name: 'embedded',
       include: ['test/**/*.test.ts'],
-      exclude: [...onServer, ...alone, ...(services.databaseUrl && !isThorough ? onOneDatabase : [])],
+      exclude: [
+        ...onServer,
+        ...ofPictures,
+        ...alone,
+        ...(services.databaseUrl && !isThorough ? onOneDatabase : []),
+      ],
     },
   };
   const postgres = {
@@ -62,11 +70,12 @@ export default defineConfig(({ mode }) => {
       env: { TEST_ENGINE: 'postgres' },
     },
   };
+  const imaging = { ...inherited, test: { name: 'imaging', include: ofPictures } };
   const isolated = { ...inherited, test: { name: 'isolated', include: alone, isolate: true } };
   return {
     test: {
       globalSetup: ['test/support/global-setup.ts'],
-      projects: services.databaseUrl ? [embedded, postgres, isolated] : [embedded, isolated],
+      projects: [embedded, ...(services.databaseUrl ? [postgres] : []), imaging, isolated],
       pool: 'forks',
       // Files of one worker share its modules, its database and its decoders.
       isolate: false,

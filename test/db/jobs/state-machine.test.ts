@@ -264,10 +264,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const { imageId } = await claimedJob();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: the image has no original yet': async () => {
-    const job = await claimedImportJob();
-    await catalog.fail(job);
-    return () => jobs.requeue(job.imageId, 50);
+  'requeue: the image has failed': async () => {
+    const { imageId } = await failedJob();
+    return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job waits for its retry': async () => {
     await jobs.recordFailure(await claimedJob(), attemptOf('transient'), retryLater);

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { closeGate } from '../support/inner/gate.ts';
+import { attemptOf } from '../support/inner/jobs.ts';
+import { uploadOf } from '../support/inner/records.ts';
+
+/** Races between queries that create a job for the same image. */
+
+const database = await useDatabase();
+const shop = await makeCatalog(database, 1).tenants.ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { jobs } = catalog;
+
+const listActiveJobs = (imageId: number) =>
+  rowsOf(
+    database,
+    `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
+  );
+
+/** Blocks the transaction that inserts the first job until the second query waits as well or has ended. */
+async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
+  const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
+  const firstQuery = first();
+  await gate.waiting(1);
+  const secondQuery = second();
+  await gate.waiting(2, secondQuery);
+  await gate.open();
+  return Promise.all([firstQuery, secondQuery]);
+}
+
+test('creates one job for a failed image that is uploaded again while its job is retried', async () => {
+  const job = await catalog.upload('vase');
+  await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
+  await race(
+    () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
+    () => jobs.retryAll(openPrincipal, {}),
+  );
+  expect(await listActiveJobs(job.imageId)).toHaveLength(1);
+});
+
+test('creates one job for an image that is requeued twice concurrently', async () => {
+  const imageId = await catalog.add('lamp');
+  const requeue = () => jobs.requeue(imageId, 50);
+  const results = await race(requeue, requeue);
+  expect(await listActiveJobs(imageId)).toHaveLength(1);
+  expect(results.filter((job) => job !== undefined)).toHaveLength(1);
+});
