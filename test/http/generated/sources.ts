@@ -43,7 +43,7 @@ function valueFor(
   if (name.startsWith('tenant')) return next(tenants);
   if (name === 'ref') return next(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return next(imports);
-  // Each can be retried once.
+  // Each job can be retried only once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
   if (method === 'DELETE' && path === '/v1/images/{id}') return deletable.pop()?.id ?? 'none left';
