@@ -6,7 +6,7 @@ export class TimedOut extends Error {
 /** Waits for `work` for at most `ms`. The work itself is not stopped. @throws {TimedOut} */
 export async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new TimedOut(`no answer within ${ms} ms`)), ms);
+  const timer = setTimeout(() => reject(new TimedOut(`no response within ${ms} ms`)), ms);
   try {
     return await Promise.race([work, timeout]);
   } finally {

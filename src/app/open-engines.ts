@@ -62,7 +62,7 @@ export async function openStorage({
     const { makeLocalStorage } = await import('../storage/local.ts');
     // Pictures inside DATA_DIR are private. Elsewhere they get the permissions of their folder, so that a web server
     // may read them.
-    return makeLocalStorage(storage.path, { followsRoot: !isBelow(storage.path, dataDir) });
+    return makeLocalStorage(storage.path, { inheritRootMode: !isBelow(storage.path, dataDir) });
   }
   await mkdir(storage.stagingPath, { recursive: true });
   const { makeS3Storage } = await import('../storage/s3/s3-storage.ts');

@@ -15,7 +15,7 @@ interface Dependencies {
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
   readonly storage: Pick<Storage, 'freeBytes' | 'kind'>;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
-  readonly queue: Pick<WorkQueue, 'kind' | 'trouble'>;
+  readonly queue: Pick<WorkQueue, 'kind' | 'outageReason'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
@@ -106,7 +106,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
       check('queue', async () => (depth = await reports.depth())),
       check('decoders', () => assertDecoding(decoders)),
     ]);
-    const warning = [queue.trouble(), ...depth.map(describeIdleness)].filter(Boolean).join(' ');
+    const warning = [queue.outageReason(), ...depth.map(describeIdleness)].filter(Boolean).join(' ');
     return checks.map((result) => (result.name === 'queue' && warning ? { ...result, warning } : result));
   };
 
@@ -126,7 +126,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
         database,
         queue:
           depth && failed !== undefined
-            ? { kind: queue.kind, failed, ...addUp(depth), trouble: queue.trouble() ?? null }
+            ? { kind: queue.kind, failed, ...addUp(depth), trouble: queue.outageReason() ?? null }
             : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),

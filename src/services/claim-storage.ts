@@ -67,7 +67,7 @@ async function claim(deps: Dependencies): Promise<void> {
   const markedId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
   const mismatch = compare(markedId, id);
   if (mismatch) throw new StartRefused(`${mismatch.what} ${mismatch.remedy}`);
-  if (!isStorageMarked) await installation.noteStorageMarked();
+  if (!isStorageMarked) await installation.recordStorageMarked();
 }
 
 async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<string | undefined> {

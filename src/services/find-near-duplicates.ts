@@ -6,7 +6,7 @@ import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';
 
 interface Dependencies {
-  readonly fingerprints: Pick<FingerprintQueries, 'neighbours'>;
+  readonly fingerprints: Pick<FingerprintQueries, 'findNeighbours'>;
   readonly similarity: Pick<Config['similarity'], 'nearDuplicates' | 'hashThreshold'>;
 }
 
@@ -47,7 +47,7 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
   return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
     const bits = hashThreshold * 4;
-    const neighbours = await fingerprints.neighbours(
+    const neighbours = await fingerprints.findNeighbours(
       tenantId,
       fingerprint,
       bits,

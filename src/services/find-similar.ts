@@ -10,7 +10,7 @@ import type { WorkQueue } from '../queue/queue.ts';
 import { describeState, imageNotFound } from './image-errors.ts';
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'findBare' | 'listByIds'>;
+  readonly images: Pick<ImageQueries, 'findWithoutRenditions' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'similarToContent'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
@@ -32,7 +32,7 @@ export type FindSimilar = (
 export function makeFindSimilar(deps: Dependencies): FindSimilar {
   const { images, embeddings, space } = deps;
   return async (principal, reference, options) => {
-    const image = await images.findBare(principal, reference);
+    const image = await images.findWithoutRenditions(principal, reference);
     if (!image) throw imageNotFound(reference);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
     const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
@@ -59,7 +59,7 @@ async function requeue({ jobs, queue }: Dependencies, image: Image): Promise<nev
   if (job) queue.wake([job]);
   throw new AppError(
     'fingerprint_not_ready',
-    `The embedding of image ${image.id} is being made from its original; try again in a moment.`,
+    `The embedding of image ${image.id} is being created from its original; try again in a moment.`,
   );
 }
 

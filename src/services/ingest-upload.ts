@@ -45,7 +45,7 @@ export interface Upload {
 /** The image of an upload. */
 export interface Ingested {
   /** `known`: the tenant has this content already. `again`: the image had failed and is tried again. */
-  readonly outcome: 'new' | 'again' | 'known';
+  readonly outcome: 'new' | 'retried' | 'known';
   readonly image: ImageWithRenditions;
   readonly jobId: number | undefined;
 }

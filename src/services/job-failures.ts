@@ -35,7 +35,7 @@ export type Verdict =
       readonly next: 'retry';
       readonly delaySeconds: number;
       /** The budget that this retry is taken from. */
-      readonly spend: 'retries' | 'crashes';
+      readonly budget: 'retries' | 'crashes';
       readonly attempt: number;
       readonly of: number;
     }
@@ -51,13 +51,19 @@ export function decideNext(
       return { next: 'give-up', tries: 0 };
     case 'crash':
       return job.crashes + 1 < maxCrashes
-        ? { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: job.crashes + 1, of: maxCrashes - 1 }
+        ? { next: 'retry', delaySeconds: 0, budget: 'crashes', attempt: job.crashes + 1, of: maxCrashes - 1 }
         : { next: 'give-up', tries: maxCrashes - 1 };
     case 'transient': {
       const delaySeconds = retryDelays[job.retries];
       return delaySeconds === undefined
         ? { next: 'give-up', tries: retryDelays.length }
-        : { next: 'retry', delaySeconds, spend: 'retries', attempt: job.retries + 1, of: retryDelays.length };
+        : {
+            next: 'retry',
+            delaySeconds,
+            budget: 'retries',
+            attempt: job.retries + 1,
+            of: retryDelays.length,
+          };
     }
   }
 }

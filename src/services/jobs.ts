@@ -47,7 +47,7 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
     async retry(principal, id) {
       const outcome = await jobs.retry(principal, id);
       const job = await find(principal, id);
-      if (outcome === 'unfit') throw notFailed(job);
+      if (outcome === 'not-retryable') throw notFailed(job);
       queue.wake([job]);
       return job;
     },

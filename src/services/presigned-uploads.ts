@@ -8,7 +8,7 @@ import type { Principal } from '../model/principal.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { incomingKey } from '../storage/keys.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
-import type { DirectAccess, OpenUpload, Storage, UploadAddress } from '../storage/storage.ts';
+import type { DirectAccess, OpenUpload, Storage, UploadUrl } from '../storage/storage.ts';
 import type { Ingested, IngestUpload, Upload } from './ingest-upload.ts';
 import { ensureTenant, findTenant } from './tenants.ts';
 
@@ -26,7 +26,7 @@ export interface UploadRequest {
 }
 
 /** Where the client sends the file, and the id under which to ingest it afterwards. */
-export interface PresignedUpload extends UploadAddress {
+export interface PresignedUpload extends UploadUrl {
   readonly id: string;
   readonly maxBytes: number;
 }
@@ -51,7 +51,7 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     const tenant = await ensureTenant(tenants, principal, tenantName);
     const id = randomUUID();
     const name = filename === undefined ? undefined : cleanFilename(filename);
-    const address = await direct.uploadAddress(incomingKey(tenant.id, id), { bytes, filename: name });
+    const address = await direct.presignUpload(incomingKey(tenant.id, id), { bytes, filename: name });
     return { ...address, id, maxBytes: maxUploadBytes };
   };
 }

@@ -42,7 +42,7 @@ export function describeReferenceFault(text: string): string {
 }
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'findBare'>;
+  readonly images: Pick<ImageQueries, 'findWithoutRenditions'>;
   readonly references: ReferenceQueries;
 }
 
@@ -72,7 +72,7 @@ export interface References {
 /** @see References */
 export function makeReferences({ images, references }: Dependencies): References {
   async function find(principal: Principal, reference: ImageRef): Promise<Image> {
-    const image = await images.findBare(principal, reference);
+    const image = await images.findWithoutRenditions(principal, reference);
     if (!image) throw imageNotFound(reference);
     return image;
   }

@@ -8,13 +8,13 @@ import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import type { ByteRange, DirectAccess, ReadAddressOptions, Storage } from '../storage/storage.ts';
+import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
 import { makeRemakeRendition } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged' | 'clearDamaged'>;
+  readonly images: Pick<ImageQueries, 'find' | 'findWithoutRenditions' | 'markDamaged' | 'clearDamaged'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
@@ -30,9 +30,7 @@ export interface Redirect {
   /** How long the redirect may be cached. Its address is valid for at least as long again. */
   readonly maxAgeSeconds: number;
   /** Makes the address, without checking that the file exists. */
-  address(
-    options: Pick<ReadAddressOptions, 'method' | 'contentType' | 'contentDisposition'>,
-  ): Promise<string>;
+  address(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
 }
 
 /** A rendition to send: from memory, as a redirect, or as a stream. */
@@ -143,7 +141,7 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
     },
 
     async original(principal, reference) {
-      const image = await images.findBare(principal, reference);
+      const image = await images.findWithoutRenditions(principal, reference);
       if (!image) throw imageNotFound(reference);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
@@ -186,6 +184,6 @@ function makeRedirects(
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    address: (options) => direct.readAddress(key, { ...options, seconds, cacheControl }),
+    address: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }

@@ -134,8 +134,8 @@ async function recordFailure(
     if (discardOnFailure && (await discardImage(deps, job))) return true;
     return deps.jobs.recordFailure(job, attempt, { state: 'failed' });
   }
-  const { delaySeconds, spend } = verdict;
-  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend });
+  const { delaySeconds, budget } = verdict;
+  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, budget });
 }
 
 /** Removes the image, its job and its original. Returns false if the lease was lost or others can see the image. */

@@ -41,20 +41,20 @@ const operations: Record<string, () => Promise<unknown>> = {
   'an image by its content': () => images.findByContent(1, hashOf('x')),
   'all images with the same content': () => images.listByContent(1, hashOf('x')),
   'images by their ids': () => images.listByIds(openPrincipal, [1, 2, 3]),
-  'unused images': () => purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
+  'unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
-  'a tenant’s unused images': () => purging.unused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
+  'a tenant’s unused images': () => purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
   'tenants without references': () => purging.tenantsWithoutReferences(null),
-  'deleted images': () => purging.deleted(null, hourAgo, { limit: 200 }),
+  'deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
   'the figures of a purge': () => purging.deletedFigures(null, 30),
   'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
-    const [first] = await purging.unused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
+    const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(first!, { unusedForDays: 0 });
   },
   'overall usage': () => usage.overall(openPrincipal),
   'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
-  neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
+  neighbours: () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'similar pictures of a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
@@ -88,13 +88,13 @@ const operations: Record<string, () => Promise<unknown>> = {
   'old imports': () => expiredRows.removeImports(90),
   'images without content': () => expiredRows.removeImagesWithoutContent(90),
   'tenants without images': () => expiredRows.removeTenants(30),
-  'originals to check': () => storedFiles.originalsAfter(10_000, 500),
+  'originals to check': () => storedFiles.listOriginalsAfter(10_000, 500),
   'files to check': () =>
     storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'the owners of a tenant’s files': () => recounting.assignOwnersOf(5),
-  'tenants to recount': () => recounting.tenantsAfter(0, 500),
+  'the owners of a tenant’s files': () => recounting.repairOwners(5),
+  'tenants to recount': () => recounting.listTenantsAfter(0, 500),
   'a withdrawal': async () => {
     const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
     if (!('job' in recorded)) throw new Error('The content is known.');
@@ -102,7 +102,7 @@ const operations: Record<string, () => Promise<unknown>> = {
     await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
-    const [first] = await purging.deleted(null, hourAgo, { limit: 1 });
+    const [first] = await purging.listDeleted(null, hourAgo, { limit: 1 });
     await purging.remove(first!, { deletedBefore: new Date() });
   },
   'a tenant': () => tenants.find('tenant-9'),

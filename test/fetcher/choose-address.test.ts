@@ -41,6 +41,6 @@ test.each([
 
 test("gives the operator's log the reason", async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
-    cause: { message: '10.0.0.5 belongs to a private network (10.0.0.0/8)' },
+    cause: { message: '10.0.0.5 is a private address (10.0.0.0/8)' },
   });
 });

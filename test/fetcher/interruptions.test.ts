@@ -8,7 +8,7 @@ import { mebibyte, servePages } from './support/pages.ts';
 const noAnswer = {
   code: 'source_unavailable',
   message:
-    'No HTTP response came from the server: it refuses or drops connections, is too slow, or speaks another protocol.',
+    'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
@@ -27,8 +27,8 @@ const closed = (body: Readable) => new Promise((resolve) => body.once('close', r
 
 describe('deadlines', () => {
   test.each([
-    ['/silent', { headersMs: 200 }, 'The server did not start to respond within 0.2 s.'],
-    ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
+    ['/silent', { headersMs: 200 }, 'The server did not start responding within 0.2 s.'],
+    ['/stalled', { idleMs: 200 }, 'The server sent no data for 0.2 s.'],
     ['/drip', { idleMs: 400, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
   ])('end %s under %o', async (path, options, message) => {
@@ -38,7 +38,7 @@ describe('deadlines', () => {
   test('end a head that arrives byte by byte', async () => {
     const server = await serveRaw('HTTP/1.1 200 OK\r\nx: ');
     const { message } = await refusal(testFetcher({ headersMs: 300 }), `http://127.0.0.1:${server.port}/`);
-    expect(message).toBe('The server did not start to respond within 0.3 s.');
+    expect(message).toBe('The server did not start responding within 0.3 s.');
     await allClosed(server);
     await server.close();
   });
@@ -63,19 +63,19 @@ describe('deadlines', () => {
 
 describe('broken responses', () => {
   test.each([
-    ['/cut', '9 of 1000 bytes arrived'],
-    ['/cut-chunked', '9 bytes arrived'],
+    ['/cut', '9 of 1000 bytes were received'],
+    ['/cut-chunked', '9 bytes were received'],
   ])('%s', async (path, received) => {
     expect(await origin.refusal(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${received}.`,
+      message: `The server ended the response too early: ${received}.`,
     });
   });
 
   test('/reset-midway', async () => {
     expect(await origin.refusal('/reset-midway')).toEqual({
       code: 'source_unavailable',
-      message: 'The connection broke in the middle of the file.',
+      message: 'The connection was lost during the download.',
     });
   });
 

@@ -53,7 +53,7 @@ const invalid = (why: string) => ({
 });
 
 test('rejects a certificate for another name', async () => {
-  const why = 'it was issued for another name';
+  const why = 'it was issued for a different name';
   expect(await refusal(fetcher, `https://other.test:${trusted.port}/`)).toEqual(invalid(why));
   expect(await refusal(fetcher, `https://127.0.0.1:${trusted.port}/`)).toEqual(invalid(why));
 });
@@ -66,6 +66,6 @@ test('rejects a certificate from an unknown issuer', async () => {
 test('follows no redirect from https to http', async () => {
   expect(await refusal(fetcher, `https://pictures.test:${trusted.port}/down`)).toEqual({
     code: 'source_refused',
-    message: 'The server redirects from https to http, which is not followed.',
+    message: 'The server redirected from HTTPS to HTTP. Such redirects are not followed.',
   });
 });

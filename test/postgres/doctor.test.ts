@@ -43,7 +43,7 @@ test('reports a user without permission to create tables', async () => {
 
 test('reports storage of another database and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
-  await makeInstallationQueries(database).noteStorageMarked();
+  await makeInstallationQueries(database).recordStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);

@@ -85,6 +85,6 @@ test('reports the version of a pgvector that is too old', async () => {
   );
   expect((await migrate(database)).vectors).toEqual({
     isAvailable: false,
-    reason: expect.stringMatching(/^pgvector 0\.6\.2 is too old, 0\.7 is needed/) as string,
+    reason: expect.stringMatching(/^pgvector 0\.6\.2 is too old: install version 0\.7 or later/) as string,
   });
 });

@@ -15,8 +15,8 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const soon = { interval: 20 };
 const began =
-  'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting';
-const ended = 'PostgreSQL notifies other processes of new jobs again';
+  'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second';
+const ended = 'PostgreSQL notifications are available again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
   const logger = keepingLogger();
@@ -25,8 +25,8 @@ function openQueue(channel: string, connection: ClientConfig = { connectionStrin
   return { queue, logger };
 }
 
-const ready = (queue: { trouble(): string | undefined }) =>
-  expect.poll(() => queue.trouble(), soon).toBeUndefined();
+const ready = (queue: { outageReason(): string | undefined }) =>
+  expect.poll(() => queue.outageReason(), soon).toBeUndefined();
 
 /** The server as reached through a proxy. */
 function through({ port }: TcpProxy): ClientConfig {
@@ -93,9 +93,9 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     const [own, others] = [listen(queue), listen(other.queue)];
     await proxy.stop();
     await expect
-      .poll(() => queue.trouble(), soon)
+      .poll(() => queue.outageReason(), soon)
       .toMatch(
-        /^PostgreSQL cannot notify other processes of new jobs \(.+\)\. Nothing is lost: workers poll for jobs every second\.$/,
+        /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost: workers poll every second\.$/,
       );
     queue.wake(due());
     expect(own.looks).toBe(1);
@@ -113,7 +113,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     const { queue, proxy, channel } = await openProxied(400);
     const heard = listen(queue);
     proxy.fallSilent();
-    await expect.poll(() => queue.trouble()).toContain('no answer within 200 ms');
+    await expect.poll(() => queue.outageReason()).toContain('no response within 200 ms');
     await proxy.resume();
     await ready(queue);
     const other = openQueue(channel);
@@ -139,7 +139,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     const heard = listen(queue);
     await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
     await expect.poll(() => heard.looks, soon).toBe(1);
-    expect(queue.trouble()).toBeUndefined();
+    expect(queue.outageReason()).toBeUndefined();
   });
 });
 
@@ -149,10 +149,10 @@ test('fails no call if the server was never reachable, and does not reveal its p
   const heard = listen(queue);
   queue.wake(due());
   expect(heard.looks).toBe(1);
-  await expect.poll(() => queue.trouble(), soon).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason(), soon).toContain('ECONNREFUSED');
   await sleep(1_500);
   expect(logger.messages()).toEqual([began]);
-  expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('secret');
+  expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('secret');
   const start = performance.now();
   await queue.close();
   expect(performance.now() - start).toBeLessThan(1_000 * timeScale);

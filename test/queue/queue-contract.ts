@@ -51,7 +51,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       queue.wake(due());
       await woken;
       expect(performance.now() - began).toBeLessThan(100 * timeScale);
-      expect(queue.trouble()).toBeUndefined();
+      expect(queue.outageReason()).toBeUndefined();
     });
 
     test('wakes only listeners of the job kind, or of both kinds', async () => {

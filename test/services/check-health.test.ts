@@ -24,7 +24,7 @@ const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts
 /** Health checks over real components that a test can break. */
 async function makeHealth(
   childModule?: string,
-  queue: Pick<WorkQueue, 'kind' | 'trouble'> = makeInProcessQueue(),
+  queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
 ) {
   const folder = await testFolder();
   await copyTemplate(join(folder, 'db'));
@@ -67,7 +67,7 @@ test('checks database, storage, queue and decoders independently', async () => {
   await writeFile(storage.stagingDirectory, 'a file instead of the folder');
   expect(await check.ready()).toEqual([
     passed[0],
-    { name: 'storage', error: 'The storage failed (ENOTDIR).' },
+    { name: 'storage', error: 'A storage operation failed (ENOTDIR).' },
     ...passed.slice(2),
   ]);
   await database.close();
@@ -138,11 +138,11 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: keepingLogger() });
   onTestFinished(() => queue.close());
   const { check } = await makeHealth(undefined, queue);
-  await expect.poll(() => queue.trouble()).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
   const details = await check.detailed();
-  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.trouble() });
+  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.outageReason() });
   const checks = passed.map((result) =>
-    result.name === 'queue' ? { ...result, warning: queue.trouble() } : result,
+    result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,
   );
   expect(details.checks).toEqual(checks);
 });

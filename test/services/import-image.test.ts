@@ -91,7 +91,12 @@ test('does not download again once the original is stored', async () => {
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
-  ['a URL without a file', () => 404, 'source_refused', 'The server answered 404 instead of a picture.'],
+  [
+    'a URL without a file',
+    () => 404,
+    'source_refused',
+    'The server returned status 404 instead of an image.',
+  ],
   ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
   [
     'a file that is not a picture',
@@ -131,7 +136,7 @@ test('retries when the server is overloaded or unreachable', async () => {
   expect(outcome).toMatchObject({
     state: 'retrying',
     delaySeconds: 2,
-    error: { code: 'source_unavailable', message: 'The server answered 503 instead of a picture.' },
+    error: { code: 'source_unavailable', message: 'The server returned status 503 instead of an image.' },
   });
   const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
   expect(items).toMatchObject([{ state: 'pending', failureStage: 'fetch', retries: 1 }]);
@@ -142,7 +147,7 @@ test('retries when the server is overloaded or unreachable', async () => {
     delaySeconds: 4,
     error: {
       code: 'source_unavailable',
-      message: expect.stringMatching(/^No HTTP response came from the server: /),
+      message: expect.stringMatching(/^The server sent no HTTP response: /),
     },
   });
   expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });

@@ -60,7 +60,7 @@ test('keeps an undecodable queued upload as failed, and retries it when it is up
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const second = await rig.upload(bytes, queued);
   expect(second).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: first.image.id, status: 'pending', error: null },
   });
   expect(second.jobId).not.toBe(first.jobId);
@@ -102,7 +102,7 @@ test('completes an image with a missing original when its bytes are uploaded aga
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(await rig.upload(bytes)).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: image.id, status: 'completed', damagedAt: null },
   });
 });

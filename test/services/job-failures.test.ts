@@ -5,7 +5,7 @@ const giveUp = (tries: number) => ({ next: 'give-up', tries });
 const retryAfter = (delaySeconds: number, attempt: number) => ({
   next: 'retry',
   delaySeconds,
-  spend: 'retries',
+  budget: 'retries',
   attempt,
   of: 3,
 });
@@ -21,7 +21,7 @@ test.each([
     retries: 3,
     crashes: 0,
     failureClass: 'crash',
-    decision: { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: 1, of: 1 },
+    decision: { next: 'retry', delaySeconds: 0, budget: 'crashes', attempt: 1, of: 1 },
   },
   { retries: 0, crashes: 1, failureClass: 'crash', decision: giveUp(1) },
   { retries: 0, crashes: 0, failureClass: 'permanent', decision: giveUp(0) },

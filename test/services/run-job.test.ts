@@ -68,7 +68,7 @@ test('retries after 2, 4 and 8 s while the storage fails, then gives up', async 
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'storage_failed' });
   const subject = `job ${jobId} (image ${image.id}) failed`;
-  const reason = 'The storage failed (ENOTDIR).';
+  const reason = 'A storage operation failed (ENOTDIR).';
   expect(rig.logger.messages()).toEqual([
     `${subject}, retrying in 2s (attempt 1/3): ${reason}`,
     `${subject}, retrying in 4s (attempt 2/3): ${reason}`,

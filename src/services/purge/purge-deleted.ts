@@ -6,7 +6,7 @@ import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Dependencies {
-  readonly purging: Pick<PurgeQueries, 'deleted' | 'deletedFigures'>;
+  readonly purging: Pick<PurgeQueries, 'listDeleted' | 'deletedFigures'>;
   readonly removeImages: RemoveImages;
   readonly confirmPurge: ConfirmPurge;
   readonly logger: Logger;
@@ -59,7 +59,7 @@ export function makePurgeDeleted({
     const planned = { dryRun, ...figures, imagesToDelete: images, bytesToDelete: bytes };
     if (dryRun) return { ...planned, images: 0, renditions: 0, files: 0, bytes: 0, errors: [], remaining: 0 };
     const { isComplete, ...tally } = await removeImages(
-      (after) => purging.deleted(tenantId, figures.cutoff, { limit: pageSize, after }),
+      (after) => purging.listDeleted(tenantId, figures.cutoff, { limit: pageSize, after }),
       { deletedBefore: figures.cutoff },
     );
     logger.info(

@@ -8,7 +8,7 @@ import type { ConfirmPurge } from './confirm-purge.ts';
 import type { RemoveImages } from './remove-images.ts';
 
 interface Dependencies {
-  readonly purging: Pick<PurgeQueries, 'unused' | 'countUnused' | 'tenantsWithoutReferences'>;
+  readonly purging: Pick<PurgeQueries, 'listUnused' | 'countUnused' | 'tenantsWithoutReferences'>;
   readonly tenants: Pick<TenantQueries, 'find'>;
   readonly removeImages: RemoveImages;
   readonly confirmPurge: ConfirmPurge;
@@ -57,7 +57,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
   return async (principal, { dryRun, confirmTokens = [], tenantName, minAgeDays }) => {
     if (!dryRun) deps.confirmPurge(principal, { scope: 'unused', tokens: confirmTokens });
     const filter = { tenantId: await tenantIdOf(deps, principal, tenantName), minAgeDays };
-    const candidates = await purging.unused(filter, { limit: maxListed });
+    const candidates = await purging.listUnused(filter, { limit: maxListed });
     const planned = {
       dryRun,
       candidates,
@@ -65,7 +65,7 @@ export function makePurgeUnused(deps: Dependencies): PurgeUnused {
       warnings: await warningsOf(deps, filter),
     };
     if (dryRun) return { ...planned, ...nothing, remaining: 0 };
-    const removal = await removeImages((after) => purging.unused(filter, { limit: pageSize, after }), {
+    const removal = await removeImages((after) => purging.listUnused(filter, { limit: pageSize, after }), {
       unusedForDays: minAgeDays,
     });
     const { isComplete, ...tally } = removal;

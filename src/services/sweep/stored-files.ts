@@ -107,7 +107,7 @@ async function* pages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFi
 }
 
 interface OriginalDependencies {
-  readonly storedFiles: Pick<StoredFileQueries, 'originalsAfter'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'listOriginalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
   readonly sweepLimit: SweepLimit;
@@ -158,7 +158,7 @@ async function findDamages(deps: OriginalDependencies): Promise<{ checked: numbe
   let checked = 0;
   let last = 0;
   for (;;) {
-    const page = await storedFiles.originalsAfter(last, pageSize);
+    const page = await storedFiles.listOriginalsAfter(last, pageSize);
     for (const { id, key, bytes, damaged } of page) {
       last = id;
       checked++;

@@ -15,7 +15,7 @@ interface Dependencies {
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
-  readonly installation: Pick<InstallationQueries, 'beginPass' | 'vacuum'>;
+  readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'fold'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
@@ -85,7 +85,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
 
   async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await deps.installation.beginPass(name, everyMs / second))) return;
+      if (isShared && !(await deps.installation.claimSweepPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
       deps.logger.error({ err: error }, `the sweep for ${name} failed; it runs again later`);

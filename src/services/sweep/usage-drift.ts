@@ -20,11 +20,11 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
     let corrected = 0;
     let last = 0;
     for (;;) {
-      const tenants = await recounting.tenantsAfter(last, pageSize);
+      const tenants = await recounting.listTenantsAfter(last, pageSize);
       for (const { id, name } of tenants) {
         last = id;
         // Owners first: the bytes of a file are counted for its owner.
-        const images = await recounting.assignOwnersOf(id);
+        const images = await recounting.repairOwners(id);
         if (images > 0)
           logger.error(
             { tenant: name, images },

@@ -74,7 +74,7 @@ test('filters the list and its total by tenant, status and time', async () => {
 test('returns only its tenant’s images to a principal of one tenant', async () => {
   expect(await list({}, fullPage, ofShop)).toEqual({ ids: ids.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: ids[4]! })).toBeUndefined();
-  expect(await images.findBare(ofShop, { id: ids[4]! })).toBeUndefined();
+  expect(await images.findWithoutRenditions(ofShop, { id: ids[4]! })).toBeUndefined();
   expect(await deletion.softDelete(ofShop, { id: ids[4]! }, true)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, { id: ids[4]! })).toBeDefined();
 });
@@ -84,7 +84,7 @@ test('finds an image by its id and by its UUID', async () => {
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
   const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...bare } = image!;
-  expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
+  expect(await images.findWithoutRenditions(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
@@ -95,7 +95,7 @@ test('hides a deleted image from every query, and deletes it only once', async (
   });
   expect(await deletion.softDelete(openPrincipal, ref, false)).toEqual({ outcome: 'not-found' });
   expect(await images.find(openPrincipal, ref)).toBeUndefined();
-  expect(await images.findBare(openPrincipal, ref)).toBeUndefined();
+  expect(await images.findWithoutRenditions(openPrincipal, ref)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
   expect(await list({ tenant: 'shop' })).toEqual({ ids: [ids[3], ids[2], ids[1]], total: 3 });
 });
@@ -110,15 +110,15 @@ test('reports one of many concurrent deletions of an image as successful', async
 test('records the time when damage was found first, and clears it', async () => {
   const [id] = ids as [number];
   await images.markDamaged(id);
-  const damagedAt = (await images.findBare(openPrincipal, { id }))?.damagedAt;
+  const damagedAt = (await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt;
   expect(damagedAt).toBeInstanceOf(Date);
   await images.markDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
+  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
   expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
     id,
     status: 'completed',
     damaged: true,
   });
   await images.clearDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toBeNull();
+  expect((await images.findWithoutRenditions(openPrincipal, { id }))?.damagedAt).toBeNull();
 });

@@ -89,7 +89,7 @@ test('queues a failed image again when its content is uploaded again', async () 
   } as const;
   await jobs.recordFailure(first.job, attempt, { state: 'failed' });
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
-  expect(second).toMatchObject({ outcome: 'again', imageId: first.imageId });
+  expect(second).toMatchObject({ outcome: 'retried', imageId: first.imageId });
   expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
     status: 'pending',
     error: null,

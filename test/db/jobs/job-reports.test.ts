@@ -125,25 +125,26 @@ test('resets the retry budgets of a retried job, and keeps its history', async (
 });
 
 test('refuses to retry a job that has not failed, and reports an unknown one as not found', async () => {
-  for (const { id } of [completed, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
+  for (const { id } of [completed, imported])
+    expect(await jobs.retry(openPrincipal, id)).toBe('not-retryable');
   expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
   expect(await reports.find(openPrincipal, completed.id)).toMatchObject({ state: 'completed' });
 });
 
 test('refuses to retry a job whose image has since been deleted, purged or completed', async () => {
   await catalog.hide(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   await catalog.purge(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   await catalog.finish(await catalog.upload('crashed'), 'crashed');
-  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('not-retryable');
 });
 
 test('retries only the last job of an image', async () => {
   const secondJob = await catalog.upload('broken');
   await fail(secondJob, 'transient');
   expect(secondJob.imageId).toBe(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(openPrincipal, broken.id)).toBe('not-retryable');
   expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
   expect(await jobs.retry(openPrincipal, secondJob.id)).toBe('retried');
 });

@@ -30,7 +30,7 @@ const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
 const facts = derivedFactsOf('vase');
 const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, spend: 'retries' } as const;
+const retryLater = { state: 'pending', delaySeconds: 60, budget: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
@@ -60,6 +60,13 @@ async function completedJob(): Promise<ClaimedJob> {
   return job;
 }
 
+/** Claims a second job of a completed image. */
+async function secondJob(): Promise<ClaimedJob> {
+  const { imageId } = await completedJob();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
+}
+
 /** Makes a job older than any retention period. */
 async function age({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
@@ -71,7 +78,7 @@ async function completeSharing(job: ClaimedJob, donorId: number) {
 }
 
 async function candidateOf(imageId: number) {
-  const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
+  const [candidate] = await purging.listDeleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
 }
@@ -136,8 +143,20 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
+  'recordFailure, retry, completed image': async () => {
+    const job = await secondJob();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final, completed image': async () => {
+    const job = await secondJob();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
   handBack: async () => {
     const job = await claimedJob();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  'handBack, completed image': async () => {
+    const job = await secondJob();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -146,6 +165,10 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   },
   takeOverLostLeases: async () => ({
     ...rowsOfJob(await claimedJob()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
+  'takeOverLostLeases, completed image': async () => ({
+    ...rowsOfJob(await secondJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, at the limit': async () => ({
@@ -481,8 +504,8 @@ describe('deleted images', () => {
   });
 });
 
-describe('without the lease', () => {
-  const documented = tableBelow('Without the lease');
+describe('after losing the lease', () => {
+  const documented = tableBelow('After losing the lease');
 
   test('is documented for every query that checks the lease token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
@@ -508,8 +531,8 @@ describe('without the lease', () => {
   });
 });
 
-describe('refusals', () => {
-  const documented = tableBelow('Refusals').map(
+describe('cases without a transition', () => {
+  const documented = tableBelow('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 

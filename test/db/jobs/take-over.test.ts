@@ -51,7 +51,7 @@ test('fails a job that has lost its worker ten times', async () => {
   }
   await claimOne(database);
   expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
-  const error = 'The worker was lost 10 times while it processed this picture.';
+  const error = 'The worker stopped unexpectedly 10 times while processing this image.';
   expect(await imageOf(imageId)).toMatchObject({
     status: 'failed',
     error,

@@ -131,7 +131,7 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
 test('leaves orphaned files to the sweep if the process stops before it removes them', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
-  const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
+  const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
   // The process stops after it has removed the rows.
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();

@@ -81,7 +81,7 @@ describe.skipIf(!services.s3Endpoint)('faults of a store', () => {
     // An upload has its own timeout, and a failing check also removes its file: the timeout may elapse twice.
     expect(await failEach(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(small)).rejects.toMatchObject({
-      message: `The storage did not respond within ${timeoutMs / 1000} s.`,
+      message: `The store did not respond within ${timeoutMs / 1000} s.`,
     });
     await expect.poll(() => proxy.sockets()).toBeLessThan(3);
     await worksAgain(storage, proxy, small, bytes);

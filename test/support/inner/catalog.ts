@@ -45,8 +45,8 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   }
 
   const candidateOf = async (id: number) => {
-    const unused = await purging.unused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
-    const deleted = await purging.deleted(tenantId, future(), { limit: 1000 });
+    const unused = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
+    const deleted = await purging.listDeleted(tenantId, future(), { limit: 1000 });
     return [...unused, ...deleted].find((candidate) => candidate.id === id);
   };
 

@@ -135,8 +135,8 @@ async function purge(): Promise<void> {
   const isUnused = random() < 0.3;
   const candidate = pick(
     isUnused
-      ? await purging.unused({ tenantId, minAgeDays: 0 }, { limit: 10 })
-      : await purging.deleted(tenantId, future, { limit: 10 }),
+      ? await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 10 })
+      : await purging.listDeleted(tenantId, future, { limit: 10 }),
   );
   if (!candidate) return;
   const reason = isUnused ? { unusedForDays: 0 } : { deletedBefore: future };
@@ -176,7 +176,7 @@ async function beginImports(): Promise<void> {
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const settled = await recounting.assignOwnersOf(tenantId);
+  const settled = await recounting.repairOwners(tenantId);
   if (settled > 0) throw new Error(`${settled} images had files with no owner or several.`);
 }
 
