@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { ImportLine, ImportReference, ImportReport } from '../model/import.ts';
+import type { ImportLine, ImportRef, ImportReport } from '../model/import.ts';
 import type { JobState } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
@@ -35,7 +35,7 @@ export function makeImportQueries({ sql: db }: Database) {
     /** Finds an import and one page of its failed lines. */
     async find(
       principal: Principal,
-      ref: ImportReference,
+      ref: ImportRef,
       page: { readonly limit: number; readonly offset: number },
     ): Promise<ImportReport | undefined> {
       const { rows } = await sql<Pick<ImportReport, 'id' | 'uuid' | 'total' | 'createdAt'>>`
@@ -79,6 +79,6 @@ export function makeImportQueries({ sql: db }: Database) {
   }
 }
 
-function identifiedBy(ref: ImportReference): RawBuilder<boolean> {
+function identifiedBy(ref: ImportRef): RawBuilder<boolean> {
   return 'id' in ref ? sql`id = ${ref.id}` : sql`uuid = ${ref.uuid}`;
 }

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { openDatabase, rowOf } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
 import { tablesReadWhole, watchDatabase } from '../support/inner/plans.ts';
@@ -12,7 +12,7 @@ const { database, plansOf } = watchDatabase(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
-const smallTenant: Principal = { ...openPrincipal, tenantId: 5 };
+const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
   'images',
@@ -29,18 +29,18 @@ const hourAgo = new Date(Date.now() - 3_600_000);
 const vase = { id: 12_345 };
 
 const operations: Record<string, () => Promise<unknown>> = {
-  'a list of images': () => images.list(openPrincipal, {}, page),
-  'a later page': () => images.list(openPrincipal, {}, { ...page, after: 9_000 }),
-  'a tenant’s list': () => images.list(openPrincipal, { tenant: 'tenant-7' }, page),
+  'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
+  'a later page': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
+  'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
   'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
-  'a list by state': () => images.list(openPrincipal, { status: 'failed' }, page),
+  'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
   'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
-  'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
-  'an image': () => images.find(openPrincipal, vase),
+  'a list by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
+  'an image': () => images.find(unrestrictedPrincipal, vase),
   'an image by its content': () => images.findByContent(1, hashOf('x')),
   'all images with the same content': () => images.listByContent(1, hashOf('x')),
-  'images by their ids': () => images.listByIds(openPrincipal, [1, 2, 3]),
+  'images by their ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
   'unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
   'a tenant’s unused images': () => purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
@@ -52,21 +52,21 @@ const operations: Record<string, () => Promise<unknown>> = {
     const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(first!, { unusedForDays: 0 });
   },
-  'overall usage': () => usage.overall(openPrincipal),
-  'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
+  'overall usage': () => usage.overall(unrestrictedPrincipal),
+  'usage of a tenant': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
   neighbours: () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'similar pictures of a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
       threshold: 0.5,
     }),
-  'jobs by state': () => reports.list(openPrincipal, { state: 'failed' }, page),
+  'jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
   'jobs of a tenant': () => reports.list(smallTenant, {}, page),
-  'jobs by error': () => reports.list(openPrincipal, { code: 'picture_damaged' }, page),
-  'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
+  'jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
+  'jobs of an image': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
   'the queue depth': () => reports.depth(),
   'a count of failed jobs': () => reports.countFailed(),
-  'a retry': () => jobs.retry(openPrincipal, 3),
+  'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
   'a requeue': () => jobs.requeue(vase.id, 50),
   'an upload': () => jobs.enqueueUpload(uploadOf(1, 'new', { leaseSeconds: 60 })),
@@ -81,8 +81,8 @@ const operations: Record<string, () => Promise<unknown>> = {
     if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
   },
   'a reference': () => references.add(vase.id, 'page'),
-  'a deletion': () => deletion.softDelete(openPrincipal, { id: 4_001 }, true),
-  'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
+  'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
+  'a restoration': () => deletion.restore(unrestrictedPrincipal, { id: 4_001 }),
   'lost leases': () => jobs.takeOverLostLeases(10, false),
   'old jobs': () => expiredRows.removeJobs('completed', 7),
   'old imports': () => expiredRows.removeImports(90),

@@ -113,7 +113,7 @@ describe.skipIf(!services.databaseUrl)('on a server', () => {
     const { queue, proxy, channel } = await openProxied(400);
     const heard = listen(queue);
     proxy.fallSilent();
-    await expect.poll(() => queue.outageReason()).toContain('no response within 200 ms');
+    await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
     await proxy.resume();
     await ready(queue);
     const other = openQueue(channel);

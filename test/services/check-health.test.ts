@@ -37,7 +37,7 @@ async function makeHealth(
     timeoutMs: 5000,
     probeTimeoutMs: 2000,
     memoryMb: 1024,
-    recycleAfterJobs: 500,
+    maxTasksPerChild: 500,
     logger,
   };
   const decoders = makeDecoderPool({ ...pool, ...(childModule === undefined ? {} : { childModule }) });
@@ -47,7 +47,10 @@ async function makeHealth(
   const check = makeCheckHealth({
     ...queries,
     storage,
-    storageHealth: makeStorageHealth({ storage, times: { probeMs: 0, writeMs: 0, writeAgainMs: 0 } }),
+    storageHealth: makeStorageHealth({
+      storage,
+      times: { readResultMs: 0, writeIntervalMs: 0, writeRetryMs: 0 },
+    }),
     queue,
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },
@@ -72,15 +75,15 @@ test('checks database, storage, queue and decoders independently', async () => {
   ]);
   await database.close();
   const [closed, , queue, decoders] = await check.ready();
-  expect(closed?.error).toBe('Something went wrong on our side; the log has the details.');
+  expect(closed?.error).toBe('An internal error occurred; see the log for details.');
   expect(queue?.error).toBeDefined();
   expect(decoders).toEqual(passed[3]);
-  expect(logger.messages('error')).toContain('the database is not healthy');
+  expect(logger.messages('error')).toContain('health check failed: database');
 });
 
 test('reports only the decoders if they keep exiting', async () => {
   const { check } = await makeHealth(exitingChild);
-  const broken = 'No decoder process can be kept alive; the log has the details.';
+  const broken = 'Decoder processes keep failing; see the log for details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
     .toEqual([undefined, undefined, undefined, broken]);
@@ -155,9 +158,7 @@ test('warns about waiting jobs if no worker seems to be running', async () => {
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(
-    /^1 derive job waits, the oldest for 9\d s, and no worker has started any: /,
-  );
+  expect(queue?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
   // One running job shows that a worker is alive, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });

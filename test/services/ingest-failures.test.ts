@@ -1,6 +1,6 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { type AppError, familyOf } from '../../src/errors.ts';
+import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
@@ -26,7 +26,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture is cut short: the file ends too early.',
+    message: 'The JPEG image is truncated: the file ends too early.',
   });
   await expectNothingStored(rig);
 });
@@ -36,7 +36,7 @@ test('rejects all concurrent uploads of the same broken picture, and stores noth
   const bytes = await brokenPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = results.map((result) =>
-    result.status === 'rejected' ? familyOf((result.reason as AppError).code) : 'stored',
+    result.status === 'rejected' ? errorFamily((result.reason as AppError).code) : 'stored',
   );
   expect(new Set(families)).toEqual(new Set(['picture_damaged']));
   await expectNothingStored(rig);
@@ -56,7 +56,7 @@ test('keeps an undecodable queued upload as failed, and retries it when it is up
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture is cut short: the file ends too early.';
+  const error = 'The JPEG image is truncated: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const second = await rig.upload(bytes, queued);
   expect(second).toMatchObject({

@@ -63,11 +63,11 @@ const addLabel = async (rig: Rig, look?: LabelLook, quality = 90) =>
   (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
 
 test.each([
-  ['digit', { text: '400' }, /lightness differs 2\d % from the left and 4\d % from the top/],
+  ['digit', { text: '400' }, /lightness differs at 2\d % from the left and 4\d % from the top/],
   [
     'shade',
     { shade: [184, 48, 66] },
-    /(lightness|colour) differs [56]\d % from the left and [45]\d % from the top/,
+    /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
   'reports where a product with another %s differs, and does not reuse renditions',

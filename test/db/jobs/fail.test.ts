@@ -3,7 +3,7 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -11,8 +11,8 @@ import { hashOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
-const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+const reportOf = (id: number) => makeJobReportQueries(database).find(unrestrictedPrincipal, id);
+const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
 test('schedules each retry exactly after its delay, by the database’s clock', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'retried');

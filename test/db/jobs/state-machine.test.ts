@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
@@ -73,7 +73,7 @@ async function age({ id }: ClaimedJob): Promise<void> {
 }
 
 async function completeSharing(job: ClaimedJob, donorId: number) {
-  const donor = await images.find(openPrincipal, { id: donorId });
+  const donor = await images.find(unrestrictedPrincipal, { id: donorId });
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
@@ -177,11 +177,11 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
   }),
   retry: async () => {
     const job = await failedJob();
-    return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
+    return { ...rowsOfJob(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
     ...rowsOfJob(await failedJob()),
-    run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
+    run: () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await completedJob();
@@ -313,7 +313,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
-    const donor = await images.find(openPrincipal, { id: donorId });
+    const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await claimedJob();
     await catalog.hide(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
@@ -362,33 +362,33 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the job is pending': async () => {
     const { jobId } = await pendingJob();
-    return () => jobs.retry(openPrincipal, jobId);
+    return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
     const { id } = await claimedJob();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job is completed': async () => {
     const { id } = await completedJob();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failedJob();
     await catalog.hide(imageId);
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
     const { id } = await failedJob();
     await catalog.fail(await claimedJob());
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
     const { id } = await failedJob();
-    return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
+    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: other.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
     await failedJob();
-    return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
+    return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pendingJob();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf } from '../../support/inner/records.ts';
@@ -10,7 +10,7 @@ import { derivedFactsOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
 test('takes over only expired leases, without using up a retry', async () => {
   const { imageId } = await recordPending(database, shop.id, 'expired');

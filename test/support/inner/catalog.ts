@@ -4,7 +4,7 @@ import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
 import type { DuplicateHandling } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { attemptOf } from './jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
@@ -69,11 +69,11 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
     /** The image shows the renditions of a near-duplicate. */
     shareWith: async (job: ClaimedJob, content: string, donorId: number) => {
-      const donor = await queries.images.find(openPrincipal, { id: donorId });
+      const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
       return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
-    hide: (id: number, force = false) => deletion.softDelete(openPrincipal, { id }, force),
-    restore: (id: number) => deletion.restore(openPrincipal, { id }),
+    hide: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
+    restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
     /** Purges one image, deleted or not; `undefined` when it may not go. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {
       const candidate = await candidateOf(id);
@@ -81,7 +81,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       const reason: PurgeReason = candidate.deletedAt ? { deletedBefore: future() } : { unusedForDays: 0 };
       return purging.remove(candidate, reason);
     },
-    image: (id: number) => queries.images.find(openPrincipal, { id }),
+    image: (id: number) => queries.images.find(unrestrictedPrincipal, { id }),
   };
 }
 

@@ -32,7 +32,7 @@ async function startDecoders(): Promise<DecoderPool> {
     timeoutMs: 30_000,
     probeTimeoutMs: 20_000,
     memoryMb: 1024,
-    recycleAfterJobs: 500,
+    maxTasksPerChild: 500,
     logger: keepingLogger(),
     childModule: markedChild,
     ...(process.env['TEST_RUN_FOLDER'] && {

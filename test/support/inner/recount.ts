@@ -1,12 +1,12 @@
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { Database } from '../../../src/db/database.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { TenantUsage } from '../../../src/model/tenant.ts';
 import { rowsOf } from './database.ts';
 
 /** What the counters of usage say, for every tenant. */
 export function countedUsage(database: Database): Promise<TenantUsage[]> {
-  return makeQueries(database).usage.tenants(openPrincipal);
+  return makeQueries(database).usage.tenants(unrestrictedPrincipal);
 }
 
 /** The same from the tables of images and renditions: living images only, and each file once. */

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
 import { attemptOf } from '../inner/jobs.ts';
@@ -208,7 +208,7 @@ const actions: readonly (() => Promise<unknown>)[] = [
   purge,
   purge,
   async () => jobs.requeue(await anyImage("status = 'completed'"), 50),
-  async () => jobs.retryAll(openPrincipal, { code: 'permanent_code' }),
+  async () => jobs.retryAll(unrestrictedPrincipal, { code: 'permanent_code' }),
   async () => {
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
     await jobs.takeOverLostLeases(10, false);
