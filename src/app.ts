@@ -29,7 +29,7 @@ export interface App {
   /** Serves health and metrics of a worker on `port`. Returns the address. */
   listenForProbes(port: number): Promise<string>;
   /** Handles a request that a serverless host has received. */
-  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
   /** Runs due jobs until none is left, for at most `milliseconds`; instead of `work`. */
   workFor(milliseconds: number): Promise<void>;
   /** Runs the sweeps that are due; instead of the schedule of `work`. */
@@ -201,7 +201,7 @@ function makeLifecycle(parts: LifecycleParts): App {
           `health and metrics of this worker: ${address}/healthz and ${address}/metrics`,
       });
     },
-    answer: (request, response) => handleRequest(http, request, response),
+    handle: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
       if (await resources.claimStorage()) await sweeper.once(which);

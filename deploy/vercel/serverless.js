@@ -1,6 +1,6 @@
 // Shared by the functions in api/. Vercel runs JavaScript only, so dist/ is built before deployment.
 import process from 'node:process';
-import { makeServerless } from '../../dist/serverless/serverless.js';
+import { makeServerlessHandlers } from '../../dist/serverless/serverless.js';
 
 // Vercel may set its own token here, which does not match the bucket's access keys.
 delete process.env.AWS_SESSION_TOKEN;
@@ -13,4 +13,4 @@ function waitUntil(task) {
   globalThis[requestContext]?.get?.()?.waitUntil?.(task);
 }
 
-export const serverless = makeServerless({ environment: process.env, waitUntil });
+export const serverless = makeServerlessHandlers({ environment: process.env, waitUntil });

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { HealthCheck } from '../services/check-health.ts';
 import { version } from '../version.ts';
-import { documentPath } from './api-pages/pages.ts';
-import { tenantRecord, tenantSchema } from './dialects/catalog/records.ts';
+import { openApiPath } from './api-pages/pages.ts';
+import { toTenantRecord, tenantSchema } from './dialects/catalog/records.ts';
 import { prefersPrometheus, sendPrometheus } from './metrics.ts';
 import { json, responses, text } from './openapi/responses.ts';
-import { principalOf } from './principal.ts';
-import type { Surface } from './surface.ts';
+import { getPrincipal } from './principal.ts';
+import type { RoutePlugin } from './route-plugin.ts';
 
 const indexSchema = z.object({
   name: z.string(),
@@ -26,14 +26,14 @@ const healthSchema = z.looseObject({
 });
 
 /** Addresses outside any API surface: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
-export const operationRoutes: Surface = (app, { services, metrics }) => {
+export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
     name: 'Vitrine',
     version,
     docs: '/docs',
     reference: '/redoc',
-    openapi: documentPath,
+    openapi: openApiPath,
     api: '/v1/images',
     health: '/healthz',
   };
@@ -64,10 +64,10 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
     },
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
-      const warnings = messagesOf(checks, 'warning');
+      const warnings = collectMessages(checks, 'warning');
       const degraded = Object.keys(warnings).length > 0 ? { warnings } : {};
       if (isHealthy(checks)) return { status: 'healthy', ...degraded };
-      return reply.code(503).send({ status: 'unhealthy', ...messagesOf(checks, 'error'), ...degraded });
+      return reply.code(503).send({ status: 'unhealthy', ...collectMessages(checks, 'error'), ...degraded });
     },
   );
 
@@ -93,7 +93,7 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
     async (request, reply) => {
       void reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '));
       if (prefersPrometheus(request)) return sendPrometheus(reply, metrics);
-      return { tenants: (await services.usage.tenants(principalOf(request))).map(tenantRecord) };
+      return { tenants: (await services.usage.tenants(getPrincipal(request))).map(toTenantRecord) };
     },
   );
 };
@@ -109,7 +109,7 @@ export const checksSchema = z.record(
 );
 
 /** Returns health checks by component. */
-export function checksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
+export function toChecksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
   return Object.fromEntries(
     checks.map(({ name, error, warning }) => [
       name,
@@ -124,7 +124,7 @@ export function isHealthy(checks: readonly HealthCheck[]): boolean {
 }
 
 /** Returns the errors or warnings of checks by component. */
-function messagesOf(checks: readonly HealthCheck[], kind: 'error' | 'warning'): Record<string, string> {
+function collectMessages(checks: readonly HealthCheck[], kind: 'error' | 'warning'): Record<string, string> {
   return Object.fromEntries(
     checks.flatMap((check) => {
       const message = check[kind];

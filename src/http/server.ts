@@ -4,7 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
 import { serveApiPages } from './api-pages/pages.ts';
-import { refusesBody, unsupportedBody } from './bodies/body-type.ts';
+import { mustRejectBody, unsupportedBody } from './bodies/body-type.ts';
 import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
@@ -16,14 +16,14 @@ import {
   makeIsTrusted,
 } from './guard/connections-per-address.ts';
 import { allowOrigins } from './guard/cors.ts';
-import { guardRequests, refuseSeveralHosts } from './guard/request-gate.ts';
+import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
 import { collectRoutes } from './responses/missing-routes.ts';
-import { handleErrors, handleFrameworkError, handleMissingRoutes, problemOf } from './responses/problems.ts';
-import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { handleErrors, handleFrameworkError, handleMissingRoutes, toProblem } from './responses/problems.ts';
+import type { HttpConfig, HttpDependencies, RoutePlugin, RouteDependencies } from './route-plugin.ts';
 import { v1 } from './v1/v1.ts';
 
 /** Limits that apply before routing. */
@@ -45,14 +45,14 @@ const keepAliveMs = 65_000;
 export function makeHttpServer(
   config: HttpConfig,
   logger: FastifyBaseLogger,
-  parts: HttpParts,
+  parts: HttpDependencies,
 ): FastifyInstance {
   const isTrusted = makeIsTrusted(config.server.trustedProxies);
   const app = makeServer(config.server, isTrusted, logger);
   const explainMissingRoute = collectRoutes(app);
   handleErrors(app);
   // Before all other hooks, so that a refused request costs nothing more.
-  refuseSeveralHosts(app);
+  rejectMultipleHosts(app);
   guardRequests(app, config.server);
   countRequests(app, parts.metrics);
   closeUnreadBodies(app);
@@ -69,7 +69,7 @@ export function makeHttpServer(
   describeRoutes(app);
   // After the hooks above, so that pages of other origins can read a 404, too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
-  addSurfaces(app, { ...parts, config });
+  addRoutes(app, { ...parts, config });
   return app;
 }
 
@@ -107,8 +107,8 @@ function makeServer(
   return app;
 }
 
-function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
-  const add = (surface: Surface, prefix = '') =>
+function addRoutes(app: FastifyInstance, parts: RouteDependencies): void {
+  const add = (surface: RoutePlugin, prefix = '') =>
     app.register(
       (inner, _options, done) => {
         surface(inner.withTypeProvider<ZodTypeProvider>(), parts);
@@ -141,7 +141,7 @@ function addDefaultHeaders(app: FastifyInstance): void {
 /** Leaves forms unparsed: routes stream them from the raw request, so that files are never held in memory. */
 function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
-    if (refusesBody(request)) done(unsupportedBody(request));
+    if (mustRejectBody(request)) done(unsupportedBody(request));
     else done(null, undefined);
   });
   app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBody(request)));
@@ -176,7 +176,7 @@ function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): v
     return;
   }
   const problem = malformedRequestError(error.code);
-  const body = JSON.stringify(problemOf(problem));
+  const body = JSON.stringify(toProblem(problem));
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );

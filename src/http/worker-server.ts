@@ -3,9 +3,9 @@ import { AppError } from '../errors.ts';
 import { guardRequests } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { sendPrometheus } from './metrics.ts';
-import { checksRecord, isHealthy } from './operations.ts';
+import { toChecksRecord, isHealthy } from './operations.ts';
 import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
-import type { HttpConfig, HttpParts } from './surface.ts';
+import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 
 /** Only probes and scrapers connect to a worker: they are few, and their requests are short. */
 const requestMs = 10_000;
@@ -15,7 +15,7 @@ const maxConnections = 64;
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
-  { services, metrics }: Pick<HttpParts, 'services' | 'metrics'>,
+  { services, metrics }: Pick<HttpDependencies, 'services' | 'metrics'>,
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
@@ -35,7 +35,7 @@ export function makeWorkerServer(
     return reply
       .code(healthy ? 200 : 503)
       .header('cache-control', 'no-cache')
-      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: checksRecord(checks) });
+      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: toChecksRecord(checks) });
   });
   app.get('/metrics', (_request, reply) => sendPrometheus(reply, metrics));
   return app;

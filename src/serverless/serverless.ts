@@ -36,7 +36,7 @@ const pollMs = 10_000;
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Creates the handlers for hosts without a long-running process. The first request creates the app. */
-export function makeServerless(options: ServerlessOptions): Serverless {
+export function makeServerlessHandlers(options: ServerlessOptions): Serverless {
   const { environment, waitUntil, workMs = 40_000, cronMs = 50_000 } = options;
   let starting: Promise<App> | undefined;
   let polledAt = Number.NEGATIVE_INFINITY;
@@ -73,7 +73,7 @@ export function makeServerless(options: ServerlessOptions): Serverless {
   return {
     handle: (request, response) =>
       withApp(response, async (app) => {
-        await app.answer(request, response);
+        await app.handle(request, response);
         const mayHaveQueued = !safeMethods.has(request.method ?? '');
         if (mayHaveQueued || performance.now() - polledAt > pollMs) waitUntil(workAfter(app, workMs));
       }),

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseWith } from '../fields/validation.ts';
 import { decodeText } from '../text/charset.ts';
-import { bodyTypeOf, charsetOf, refusesBody, unsupportedBody } from './body-type.ts';
+import { readBodyType, readCharset, mustRejectBody, unsupportedBody } from './body-type.ts';
 
 /** Maximum size of a body that is read into memory. */
 export const maxBodyBytes = 2 ** 20;
@@ -22,7 +22,7 @@ export function acceptJson(app: FastifyInstance): void {
     const text = readJsonText(request, Buffer.from(body));
     if (text instanceof AppError) done(text);
     else if (text === '') done(null, undefined);
-    else if (refusesBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else if (mustRejectBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
     else void parse(request, text, done);
   });
 }
@@ -32,10 +32,10 @@ export function acceptJson(app: FastifyInstance): void {
  * (RFC 8259 §8.1); any other charset must be declared.
  */
 function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
-  const charset = charsetOf(request);
+  const charset = readCharset(request);
   if (charset instanceof AppError) return charset;
   const decoded = decodeText(body, charset);
-  if ('fault' in decoded) return new AppError('invalid_request', `The body ${decoded.fault}.`);
+  if ('problem' in decoded) return new AppError('invalid_request', `The body ${decoded.problem}.`);
   if (!isDeeperThan(decoded.text, maxDepth)) return decoded.text;
   return new AppError(
     'invalid_request',
@@ -76,7 +76,7 @@ export function readJsonBody<Schema extends z.ZodType>(
   request: FastifyRequest,
   schema: Schema,
 ): z.output<Schema> {
-  const type = bodyTypeOf(request);
+  const type = readBodyType(request);
   if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
   // Not `??`: `null` is a body, and not an object.
   return parseWith(schema, request.body === undefined ? {} : request.body, 'body');

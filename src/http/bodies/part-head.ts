@@ -63,7 +63,7 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
   const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
   if (fallback && 'text' in fallback) return baseName(unescapeQuotes(fallback.text));
   throw invalid(
-    `The file name ${fallback?.fault}. Send it as UTF-8, or declare the charset of the form in the field "_charset_".`,
+    `The file name ${fallback?.problem}. Send it as UTF-8, or declare the charset of the form in the field "_charset_".`,
   );
 }
 
@@ -71,7 +71,7 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
 function decodeExtended(value: string): DecodedText {
   const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))
-    return { fault: `is not an extended value of RFC 8187 (${JSON.stringify(value.slice(0, 40))})` };
+    return { problem: `is not an extended value of RFC 8187 (${JSON.stringify(value.slice(0, 40))})` };
   const bytes = escaped.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );

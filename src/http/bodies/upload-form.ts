@@ -190,8 +190,8 @@ function decodeFields(fields: Received['fields'], formCharset: string | undefine
   for (const { head, bytes } of fields) {
     const decoded = decodeText(bytes, head.charset ?? formCharset);
     const name = JSON.stringify(head.field);
-    if ('fault' in decoded)
-      throw invalid(`The form field ${name} ${decoded.fault}. Send it as UTF-8, or declare its charset.`);
+    if ('problem' in decoded)
+      throw invalid(`The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`);
     const previous = values.get(head.field);
     if (previous !== undefined && previous !== decoded.text)
       throw invalid(`The form has the field ${name} more than once, with different values.`);

@@ -4,7 +4,7 @@ import { type ImageRef, parseImageReference, referenceForm } from '../../model/i
 import type { SimilarityOptions } from '../../model/similarity.ts';
 import { defaultTenant, isTenantName, tenantName } from '../../model/tenant.ts';
 import { describeReferenceFault, newReferenceName, referenceName } from '../../services/references.ts';
-import type { HttpConfig } from '../surface.ts';
+import type { HttpConfig } from '../route-plugin.ts';
 import { quoteValue } from './validation.ts';
 
 /** Maximum of every parameter in days. */
@@ -30,7 +30,7 @@ export const imageRefField = z
   .transform((text, context) => {
     const image = parseImageReference(text);
     if (image) return image;
-    context.addIssue({ code: 'custom', message: describeRefFault(text) });
+    context.addIssue({ code: 'custom', message: describeInvalidRef(text) });
     return z.NEVER;
   })
   .meta({ pattern: referenceForm, description: 'Id or UUID of an image.' });
@@ -41,18 +41,18 @@ export const imageParams = z.object({ id: imageRefField });
 /** Parses an image id or UUID on a route without a schema. @throws {AppError} `invalid_request` */
 export function parseImageRef(text: string): ImageRef {
   const image = parseImageReference(text);
-  if (!image) throw new AppError('invalid_request', `params/id: ${describeRefFault(text)}.`);
+  if (!image) throw new AppError('invalid_request', `params/id: ${describeInvalidRef(text)}.`);
   return image;
 }
 
-function describeRefFault(text: string): string {
+function describeInvalidRef(text: string): string {
   return `"${text.slice(0, 60)}" is neither an image id nor a UUID`;
 }
 
 /** A timestamp with a time zone. */
-export const timeField = z.iso.datetime({ offset: true, error: ({ input }) => describeTimeFault(input) });
+export const timeField = z.iso.datetime({ offset: true, error: ({ input }) => describeInvalidTime(input) });
 
-function describeTimeFault(input: unknown): string {
+function describeInvalidTime(input: unknown): string {
   const actual = `(it is ${quoteValue(input)})`;
   const example = '2026-01-31T12:00:00Z';
   if (typeof input !== 'string') return `must be a timestamp such as ${example} ${actual}`;

@@ -72,7 +72,7 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
 }
 
 /** Returns one page of a list as JSON of `/v1`. */
-export function pageRecord<Item, ItemRecord>(
+export function toPageRecord<Item, ItemRecord>(
   { items, total, next }: Page<Item>,
   { limit, offset }: PageRequest,
   toRecord: (item: Item) => ItemRecord,

@@ -16,7 +16,7 @@ const queryNames = new Set([
  * Hook of every route that removes files: refuses a token in the URL, which ends up in logs and browser histories. It runs
  * before schema validation, which ignores or refuses unknown parameters without saying where a token belongs.
  */
-export function refuseTokenInUrl(
+export function rejectTokenInUrl(
   { raw }: FastifyRequest,
   _reply: FastifyReply,
   done: (error?: Error) => void,
@@ -34,7 +34,7 @@ export function refuseTokenInUrl(
 }
 
 /** Returns the confirmation tokens of a request: from its body and from its header. */
-export function confirmTokensOf({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
+export function readConfirmTokens({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
   const value = headers[header];
   const inHeader = value === undefined ? undefined : decodeHeader(String(value));
   return [inBody, inHeader].filter((token) => token !== undefined && token !== null);

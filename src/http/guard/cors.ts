@@ -1,6 +1,6 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { HttpConfig } from '../surface.ts';
+import type { HttpConfig } from '../route-plugin.ts';
 
 /** Response headers that pages of other origins may read, in addition to those that browsers always expose. */
 const exposedHeaders = [

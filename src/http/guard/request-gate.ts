@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, type ErrorCode } from '../../errors.ts';
 import { isAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
-import type { HttpConfig } from '../surface.ts';
+import type { HttpConfig } from '../route-plugin.ts';
 
 /** A check of every request, whatever its URL, before its body is read. */
 interface Rule {
@@ -25,9 +25,9 @@ const whenUnsafe = (method: string): boolean => !safeMethods.has(method);
  */
 export function guardRequests(app: FastifyInstance, config: ServerConfig): void {
   const rules: readonly Rule[] = [
-    { applies: always, refuse: makeRefuseHost(config), code: 'host_not_allowed' },
-    { applies: whenUnsafe, refuse: makeRefuseOrigin(config), code: 'origin_not_allowed' },
-    { applies: whenUnsafe, refuse: refuseOtherSite, code: 'origin_not_allowed' },
+    { applies: always, refuse: makeHostRule(config), code: 'host_not_allowed' },
+    { applies: whenUnsafe, refuse: makeOriginRule(config), code: 'origin_not_allowed' },
+    { applies: whenUnsafe, refuse: rejectCrossSite, code: 'origin_not_allowed' },
   ];
   app.addHook('onRequest', (request, _reply, done) => {
     for (const { applies, refuse, code } of rules) {
@@ -49,7 +49,7 @@ const maxCachedHosts = 200;
  * in its browser and could read everything, but its requests always contain that name. IP addresses cannot be rebound,
  * and a tunnel may change the port, so neither is checked.
  */
-function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['refuse'] {
+function makeHostRule({ isOnLoopback, allowedHosts }: ServerConfig): Rule['refuse'] {
   const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
   if (!isGuarded) return () => undefined;
   const cached = new Set<string>();
@@ -90,13 +90,13 @@ function targetAuthority(target: string | undefined): string | undefined {
  * Refuses writes from pages of other origins, by `Origin`. `null` is the origin of local files and sandboxed frames; any
  * page can obtain it. `*` in `CORS_ORIGINS` does not allow writes.
  */
-function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['refuse'] {
+function makeOriginRule({ corsOrigins, publicOrigin }: ServerConfig): Rule['refuse'] {
   const allowed = new Set(corsOrigins === '*' ? [] : corsOrigins);
   if (publicOrigin !== undefined) allowed.add(publicOrigin);
   return ({ raw }) => {
     const { origin, host } = raw.headers;
     if (origin === undefined || allowed.has(origin)) return undefined;
-    if (isOriginOf(origin, targetAuthority(raw.url) ?? host)) return undefined;
+    if (hasSameOrigin(origin, targetAuthority(raw.url) ?? host)) return undefined;
     if (origin === 'null')
       return 'Pages with a null origin (local files, sandboxed frames) may not write: serve the page over HTTP and add its origin to CORS_ORIGINS.';
     const wildcard = corsOrigins === '*' ? ' (`*` in CORS_ORIGINS allows reads only)' : '';
@@ -105,7 +105,7 @@ function makeRefuseOrigin({ corsOrigins, publicOrigin }: ServerConfig): Rule['re
 }
 
 /** Whether `origin` has the host name of the request. A proxy may terminate TLS, so the scheme is ignored. */
-function isOriginOf(origin: string, authority: string | undefined): boolean {
+function hasSameOrigin(origin: string, authority: string | undefined): boolean {
   if (!authority || parseHost(authority) === undefined) return false;
   const page = URL.parse(origin);
   if (page === null || !/^https?:$/.test(page.protocol)) return false;
@@ -114,7 +114,7 @@ function isOriginOf(origin: string, authority: string | undefined): boolean {
 }
 
 /** Browsers send `Origin` with every unsafe request; some extensions remove it, but not this header. */
-function refuseOtherSite({ raw }: FastifyRequest): string | undefined {
+function rejectCrossSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
   return `A page of another origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
@@ -129,9 +129,9 @@ function quote(text: string): string {
  * Refuses requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first; a proxy may have
  * used the last.
  */
-export function refuseSeveralHosts(app: FastifyInstance): void {
+export function rejectMultipleHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
-    if (countHosts(request.raw.rawHeaders) > 1)
+    if (countHostHeaders(request.raw.rawHeaders) > 1)
       done(
         new AppError('invalid_request', 'The request has more than one Host header; exactly one is allowed.'),
       );
@@ -140,7 +140,7 @@ export function refuseSeveralHosts(app: FastifyInstance): void {
 }
 
 /** `rawHeaders` alternates names and values. */
-function countHosts(rawHeaders: readonly string[]): number {
+function countHostHeaders(rawHeaders: readonly string[]): number {
   let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at];

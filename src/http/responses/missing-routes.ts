@@ -22,7 +22,7 @@ export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   app.addHook('onRoute', ({ url, method }) => {
     // The CORS plugin registers a wildcard for preflights; it must not make every address known.
     if (url === '*' || url === '/*') return;
-    const route = known.get(url) ?? { pattern: patternOf(url), methods: new Set() };
+    const route = known.get(url) ?? { pattern: toPattern(url), methods: new Set() };
     for (const one of [method].flat()) route.methods.add(one);
     known.set(url, route);
   });
@@ -44,7 +44,7 @@ function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: s
 }
 
 /** Converts `/a/:id/*` to a regular expression that allows a trailing slash. */
-function patternOf(url: string): RegExp {
+function toPattern(url: string): RegExp {
   const segments = url
     .split('/')
     .filter((segment) => segment !== '')

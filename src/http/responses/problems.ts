@@ -61,7 +61,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
       { err: error.cause ?? error, method: request.method, path: request.routeOptions.url },
       error.message,
     );
-  } else logRefusal(request, error);
+  } else logRejection(request, error);
   const drained = await drainBody(request.raw, drainMs);
   // The `onResponse` hook closes the connection.
   if (!drained) void reply.header('connection', 'close');
@@ -72,7 +72,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     .header('cache-control', 'no-store')
     // Errors raised before routing run no `onSend` hook.
     .header('x-content-type-options', 'nosniff')
-    .send(JSON.stringify(problemOf(error)));
+    .send(JSON.stringify(toProblem(error)));
 }
 
 /** Whether the same request is likely to succeed a moment later. */
@@ -81,7 +81,7 @@ function isWorthRetrying({ status, code }: AppError): boolean {
 }
 
 /** Operators look up in the log why a client's upload was refused. */
-function logRefusal(request: FastifyRequest, { status, code, message, cause }: AppError): void {
+function logRejection(request: FastifyRequest, { status, code, message, cause }: AppError): void {
   const reason = cause instanceof Error ? cause.message : undefined;
   request.log.info(
     { status, code, method: request.method, path: request.routeOptions.url, reason },
@@ -90,7 +90,7 @@ function logRefusal(request: FastifyRequest, { status, code, message, cause }: A
 }
 
 /** Returns the body of an error response (RFC 9457). */
-export function problemOf(error: AppError): Record<string, unknown> {
+export function toProblem(error: AppError): Record<string, unknown> {
   const family = familyOf(error.code);
   return {
     type: `urn:vitrine:error:${error.code}`,

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
 /** Decoded text, or the reason of the failure: a predicate for a sentence about the input. */
-export type DecodedText = { readonly text: string } | { readonly fault: string };
+export type DecodedText = { readonly text: string } | { readonly problem: string };
 
 const utf8 = 'utf-8';
 
@@ -13,11 +13,11 @@ const utf8 = 'utf-8';
 export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   const charset = byteOrderMark(bytes) ?? declared ?? utf8;
   const decoder = makeDecoder(charset, true);
-  if (!decoder) return { fault: unknownCharset(charset) };
+  if (!decoder) return { problem: unknownCharset(charset) };
   try {
     return { text: decoder.decode(bytes) };
   } catch {
-    return { fault: describeFault(bytes, decoder.encoding) };
+    return { problem: describeInvalidBytes(bytes, decoder.encoding) };
   }
 }
 
@@ -25,15 +25,15 @@ export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
 export interface LenientText {
   readonly text: string;
   /** Why `text` contains U+FFFD; `undefined` if every byte was decoded. */
-  readonly fault: string | undefined;
+  readonly problem: string | undefined;
 }
 
 /** Decodes text like `decodeText`, but replaces invalid bytes. An unknown charset is decoded as UTF-8. */
 export function decodeLeniently(bytes: Uint8Array, declared?: string): LenientText {
   const decoded = decodeText(bytes, declared);
-  if ('text' in decoded) return { text: decoded.text, fault: undefined };
+  if ('text' in decoded) return { text: decoded.text, problem: undefined };
   const decoder = makeDecoder(byteOrderMark(bytes) ?? declared ?? utf8, false) ?? new TextDecoder();
-  return { text: decoder.decode(bytes), fault: decoded.fault };
+  return { text: decoder.decode(bytes), problem: decoded.problem };
 }
 
 /** Whether text in this charset can be decoded. */
@@ -62,7 +62,7 @@ function byteOrderMark([first, second, third]: Uint8Array): string | undefined {
   return undefined;
 }
 
-function describeFault(bytes: Uint8Array, encoding: string): string {
+function describeInvalidBytes(bytes: Uint8Array, encoding: string): string {
   if (encoding !== utf8) return `is not valid ${encoding}`;
   const at = firstInvalid(bytes);
   const byte = bytes[at]?.toString(16).toUpperCase().padStart(2, '0');

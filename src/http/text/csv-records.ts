@@ -7,14 +7,14 @@ const maxRecordLength = 16_384;
 export interface CsvRecord {
   /** Number of its first line, from 1. */
   readonly line: number;
-  /** Empty if there is a fault. */
+  /** Empty if there is a problem. */
   readonly cells: readonly string[];
   /** Why it cannot be parsed, as a clause. */
-  readonly fault: string | undefined;
+  readonly problem: string | undefined;
 }
 
 /**
- * Iterates over the records of a CSV (RFC 4180) and skips empty lines. A malformed line is a fault of that line only, and
+ * Iterates over the records of a CSV (RFC 4180) and skips empty lines. A malformed line is a problem of that line only, and
  * the next record begins on the next line: an unclosed quotation mark does not consume the rest. Cost is linear in the
  * length of a record, whatever its content.
  */
@@ -26,16 +26,16 @@ export function* readCsvRecords(text: string, delimiter: string): Generator<CsvR
       at = line;
       continue;
     }
-    const end = endOfRecord(lines, at);
+    const end = findRecordEnd(lines, at);
     const record = lines.slice(at, end).join('\n');
-    const read = readRecord(record, delimiter);
-    at = read.fault === undefined ? end : line;
+    const read = parseRecord(record, delimiter);
+    at = read.problem === undefined ? end : line;
     yield { line, ...read };
   }
 }
 
 /** Returns the end of the record that begins at `start`. Line breaks between quotation marks belong to it. */
-function endOfRecord(lines: readonly string[], start: number): number {
+function findRecordEnd(lines: readonly string[], start: number): number {
   let length = 0;
   let isOpen = false;
   for (let at = start; at < lines.length && length <= maxRecordLength; at += 1) {
@@ -51,17 +51,17 @@ function countQuotes(line: string): number {
   return line.includes('"') ? line.split('"').length - 1 : 0;
 }
 
-function readRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' | 'fault'> {
+function parseRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' | 'problem'> {
   if (record.length > maxRecordLength) {
     const [size, limit] = [record.length, maxRecordLength].map((number) => number.toLocaleString('en-US'));
-    return { cells: [], fault: `it has ${size} characters; the limit is ${limit}` };
+    return { cells: [], problem: `it has ${size} characters; the limit is ${limit}` };
   }
-  if (!record.includes('"')) return { cells: record.split(delimiter).map(trimCell), fault: undefined };
+  if (!record.includes('"')) return { cells: record.split(delimiter).map(trimCell), problem: undefined };
   try {
     const options = { delimiter, relax_column_count: true, trim: true, skip_empty_lines: true };
-    return { cells: parse(record, options)[0] ?? [], fault: undefined };
+    return { cells: parse(record, options)[0] ?? [], problem: undefined };
   } catch (error) {
-    return { cells: [], fault: describeQuotes((error as CsvError).code) };
+    return { cells: [], problem: describeQuotes((error as CsvError).code) };
   }
 }
 

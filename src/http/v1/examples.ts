@@ -190,7 +190,7 @@ export const comparisonExample = {
   ],
   note: 'PSNR: above 40 dB excellent …',
 };
-export const unusedPurgeExample = {
+export const purgeUnusedExample = {
   dry_run: true,
   candidates: [hash],
   candidates_total: 1,

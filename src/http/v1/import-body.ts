@@ -6,7 +6,7 @@ import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import type { RequestBodies } from '../openapi/bodies.ts';
-import { bodyTypeOf, charsetOf } from '../bodies/body-type.ts';
+import { readBodyType, readCharset } from '../bodies/body-type.ts';
 import { readCsvLines } from './import-csv.ts';
 import { toLine } from './import-line.ts';
 
@@ -68,8 +68,8 @@ export function acceptCsv(app: FastifyInstance): void {
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
 export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
-  if (bodyTypeOf(request) === 'text/csv') {
-    const charset = charsetOf(request);
+  if (readBodyType(request) === 'text/csv') {
+    const charset = readCharset(request);
     if (charset instanceof AppError) throw charset;
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     return readCsvLines(bytes, charset, tenantName, maxLines);

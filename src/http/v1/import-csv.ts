@@ -15,7 +15,7 @@ const charsetAdvice =
 const replacement = '\uFFFD';
 
 /**
- * Returns the lines below the header of a CSV. A line that cannot be decoded or parsed is passed on with its fault, and the
+ * Returns the lines below the header of a CSV. A line that cannot be decoded or parsed is passed on with its problem, and the
  * service refuses that line only. `charset` is the declared one.
  * @throws {AppError} `invalid_request` for a CSV that is invalid as a whole.
  */
@@ -29,27 +29,27 @@ export function readCsvLines(
   const text = decoded.text.replace(/^\uFEFF+/, '');
   const { body, delimiter } = readSeparatorLine(text);
   const [header, ...records] = takeFirst(readCsvRecords(body, delimiter), maxLines + 2);
-  const columns = readHeader(header, body, decoded.fault);
+  const columns = readHeader(header, body, decoded.problem);
   if (records.length === 0) throw invalid('The CSV has no lines below its header.');
   if (records.length > maxLines)
     throw invalid(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
-  return records.map((record) => lineOf(record, columns, tenantName, decoded.fault));
+  return records.map((record) => toImportLine(record, columns, tenantName, decoded.problem));
 }
 
-function lineOf(
-  { line, cells, fault }: CsvRecord,
+function toImportLine(
+  { line, cells, problem }: CsvRecord,
   columns: readonly string[],
   tenantName: string,
   undecoded: string | undefined,
 ): UrlToImport {
   // An empty cell counts as missing.
   const fields = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
-  const lineFault = fault ?? faultOf(cells, columns, undecoded);
-  const located = lineFault && `${lineFault} (line ${line} of the file)`;
+  const lineProblem = problem ?? findProblem(cells, columns, undecoded);
+  const located = lineProblem && `${lineProblem} (line ${line} of the file)`;
   return toLine(Object.fromEntries(fields), tenantName, ...(located === undefined ? [] : [located]));
 }
 
-function faultOf(
+function findProblem(
   cells: readonly string[],
   columns: readonly string[],
   undecoded: string | undefined,
@@ -70,18 +70,18 @@ function readSeparatorLine(text: string): { body: string; delimiter: string } {
   const [line, declared] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
   if (line !== undefined && declared !== undefined)
     return { body: text.slice(line.length), delimiter: declared };
-  return { body: text, delimiter: delimiterOf(firstLine(text)) };
+  return { body: text, delimiter: detectDelimiter(firstLine(text)) };
 }
 
 /** Spreadsheets write semicolons in many European locales; cells copied from one are separated by tabs. */
-function delimiterOf(header: string): string {
+function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
 }
 
 function readHeader(header: CsvRecord | undefined, text: string, undecoded: string | undefined): string[] {
   if (!header) throw invalid(`${headerRule}; it is empty.`);
-  if (header.fault !== undefined)
-    throw invalid(`The header line of the CSV cannot be read: ${header.fault}.`);
+  if (header.problem !== undefined)
+    throw invalid(`The header line of the CSV cannot be read: ${header.problem}.`);
   const names = header.cells.map((name) => name.toLowerCase());
   const isOtherCharset = undecoded !== undefined || text.includes('\0');
   const advice = isOtherCharset ? ` The CSV may be in another charset: ${charsetAdvice}.` : '';

@@ -6,19 +6,19 @@ export const lineFields = ['url', 'tenant', 'reference'] as const;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Converts a line for the service. With a `fault`, the service refuses this line only. */
-export function toLine(line: unknown, tenantName: string, fault = faultOf(line)): UrlToImport {
+/** Converts a line for the service. With a `problem`, the service refuses this line only. */
+export function toLine(line: unknown, tenantName: string, problem = findProblem(line)): UrlToImport {
   const { url, tenant, reference }: Fields = isObject(line) ? line : { url: line };
   return {
     url: asText(url) ?? '',
     tenantName: asText(tenant) ?? tenantName,
     reference: asText(reference),
-    fault: fault && printable(fault),
+    fault: problem && printable(problem),
   };
 }
 
 /** Describes an error in the form of a line; the service checks the URL itself. */
-function faultOf(line: unknown): string | undefined {
+function findProblem(line: unknown): string | undefined {
   if (!isObject(line)) return `the line must be an object, not ${quoteValue(line)}`;
   const unknown = Object.keys(line).find((key) => !lineFields.some((field) => field === key));
   if (unknown !== undefined) return `the line has an unknown field ${quoteValue(unknown)}`;

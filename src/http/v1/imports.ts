@@ -3,10 +3,10 @@ import { parseImageReference, referenceForm } from '../../model/image.ts';
 import { tenantField } from '../fields/fields.ts';
 import { offsetPageFields } from '../fields/pages.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { acceptCsv, importBodies, readImportLines } from './import-body.ts';
-import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './import-record.ts';
+import { toProgressRecord, progressSchema, toReceiptRecord, receiptSchema } from './import-record.ts';
 
 /** Default number of failures per response. */
 const pageSize = 100;
@@ -27,7 +27,7 @@ const importRef = z
   .meta({ pattern: referenceForm, description: 'Id or UUID of an import.' });
 
 /** Routes of imports of many URLs at once. */
-export const importRoutes: Surface = (app, { services }) => {
+export const importRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Imports'];
   acceptCsv(app);
 
@@ -51,8 +51,8 @@ export const importRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const lines = readImportLines(request, request.query.tenant);
-      const receipt = await services.ingestUrls.many(principalOf(request), lines);
-      const record = receiptRecord(receipt);
+      const receipt = await services.ingestUrls.many(getPrincipal(request), lines);
+      const record = toReceiptRecord(receipt);
       return reply.code(202).header('location', record.url).send(record);
     },
   );
@@ -77,7 +77,7 @@ export const importRoutes: Surface = (app, { services }) => {
     async (request) => {
       const { id } = request.params;
       const page = { limit: request.query.limit ?? pageSize, offset: request.query.offset ?? 0 };
-      return progressRecord(await services.findImport(principalOf(request), id, page), page);
+      return toProgressRecord(await services.findImport(getPrincipal(request), id, page), page);
     },
   );
 };

@@ -50,7 +50,7 @@ export const jobWithHistorySchema = jobSchema
   .meta({ id: 'JobWithHistory', examples: [jobWithHistoryExample] });
 
 /** Returns a job in a list as JSON. */
-export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
+export function toJobRecord(job: JobReport): z.input<typeof jobSchema> {
   return {
     id: job.id,
     kind: job.kind,
@@ -75,7 +75,7 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
 }
 
 /** Returns a job with its history as JSON. */
-export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
+export function toJobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
   const history = job.history.map(({ at, failureClass, stage, code, error }) => ({
     at,
     failure_class: failureClass,
@@ -84,5 +84,5 @@ export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHist
     family: familyOf(code),
     error,
   }));
-  return { ...jobRecord(job), history };
+  return { ...toJobRecord(job), history };
 }

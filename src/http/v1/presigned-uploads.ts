@@ -5,8 +5,8 @@ import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { offerExample } from './examples.ts';
 
 /** Longest file name that is accepted; it is stored shortened. */
@@ -40,7 +40,7 @@ const offerSchema = z
   .meta({ id: 'UploadOffer', examples: [offerExample] });
 
 /** Route of presigned uploads, which bypass this server. */
-export const presignedUploadRoutes: Surface = (app, { services }) => {
+export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/uploads',
     {
@@ -62,18 +62,18 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const { size_bytes: bytes, filename, tenant } = readJsonBody(request, offerBody);
-      const offer = await services.presignUpload(principalOf(request), {
+      const offer = await services.presignUpload(getPrincipal(request), {
         bytes,
         filename,
         tenantName: tenant,
       });
       // Anyone who knows the URL can upload a file.
-      return reply.code(201).header('cache-control', 'no-store').send(offerRecord(offer));
+      return reply.code(201).header('cache-control', 'no-store').send(toOfferRecord(offer));
     },
   );
 };
 
-function offerRecord({
+function toOfferRecord({
   id,
   url,
   headers,

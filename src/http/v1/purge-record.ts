@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { PurgeCandidate } from '../../model/purge.ts';
 import type { DeletedPurgeReport } from '../../services/purge/purge-deleted.ts';
 import type { UnusedPurgeReport } from '../../services/purge/purge-unused.ts';
-import { unusedPurgeExample } from './examples.ts';
+import { purgeUnusedExample } from './examples.ts';
 
 const errors = z
   .array(z.string())
@@ -20,7 +20,7 @@ const candidateSchema = z.object({
 });
 
 /** Schema of a purge of unused images. */
-export const unusedPurgeSchema = z
+export const purgeUnusedSchema = z
   .object({
     dry_run: z.boolean(),
     candidates: z.array(z.string()).describe('Content hashes of unused images; at most 1,000.'),
@@ -33,10 +33,10 @@ export const unusedPurgeSchema = z
     warnings: z.array(z.string()).describe('For example, that a tenant has never used references.'),
     errors,
   })
-  .meta({ examples: [unusedPurgeExample] });
+  .meta({ examples: [purgeUnusedExample] });
 
 /** Schema of a purge of deleted images. */
-export const deletedPurgeSchema = z.object({
+export const purgeDeletedSchema = z.object({
   dry_run: z.boolean(),
   days: z.int(),
   cutoff_date: z.iso.datetime().describe('Images deleted before this time are purged.'),
@@ -55,7 +55,7 @@ export const deletedPurgeSchema = z.object({
 });
 
 /** Returns the result of a purge of unused images as JSON. */
-export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unusedPurgeSchema> {
+export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof purgeUnusedSchema> {
   return {
     dry_run: report.dryRun,
     candidates: report.candidates.map(({ contentHash }) => contentHash).filter((hash) => hash !== null),
@@ -64,17 +64,17 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
     deleted_bytes: report.bytes,
     deleted_files: report.files,
     remaining: report.remaining,
-    images: report.candidates.map(candidateRecord),
+    images: report.candidates.map(toCandidateRecord),
     warnings: [...report.warnings],
     errors: errorsOrNull(report.errors),
   };
 }
 
 /** Returns the result of a purge of deleted images as JSON. */
-export function deletedPurgeRecord(
+export function toPurgeDeletedRecord(
   report: DeletedPurgeReport,
   days: number,
-): z.input<typeof deletedPurgeSchema> {
+): z.input<typeof purgeDeletedSchema> {
   return {
     dry_run: report.dryRun,
     days,
@@ -92,7 +92,7 @@ export function deletedPurgeRecord(
   };
 }
 
-function candidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSchema> {
+function toCandidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSchema> {
   const { id, uuid, tenant, contentHash, originalBytes, createdAt } = candidate;
   return {
     id,

@@ -39,12 +39,12 @@ export const searchFields = {
 };
 
 /** Returns a similar image as JSON of `/v1`. */
-export function similarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
+export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
   return { ...imageSummary(image), score };
 }
 
 /** Returns a duplicate as JSON of `/v1`. */
-export function duplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
+export function toDuplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
   const { image, kind, distance, difference, reason } = duplicate;
   return { ...imageSummary(image), kind, distance, difference, reason };
 }

@@ -7,10 +7,10 @@ import { newReferenceField, tenantFormField, textField } from '../fields/fields.
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface, SurfaceParts } from '../surface.ts';
-import { bodyTypeOf } from '../bodies/body-type.ts';
-import { imageRecord, imageSchema } from './image-record.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin, RouteDependencies } from '../route-plugin.ts';
+import { readBodyType } from '../bodies/body-type.ts';
+import { toImageRecord, imageSchema } from './image-record.ts';
 import { uploadFields } from './presigned-uploads.ts';
 
 const uploadQuery = z.strictObject({
@@ -42,7 +42,7 @@ const presignedBody = z.strictObject({
 type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
 /** Route that adds an image: from a file, a URL or a presigned upload. */
-export const uploadRoutes: Surface = (app, parts) => {
+export const uploadRoutes: RoutePlugin = (app, parts) => {
   const schema = {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
@@ -71,21 +71,21 @@ export const uploadRoutes: Surface = (app, parts) => {
     ),
   };
   app.post('/images', { schema }, (request, reply) =>
-    bodyTypeOf(request) === 'application/json'
+    readBodyType(request) === 'application/json'
       ? addByJson(parts, request, reply)
       : upload(parts, request, reply),
   );
 };
 
 async function upload(
-  { services, receiveUploadForm }: SurfaceParts,
+  { services, receiveUploadForm }: RouteDependencies,
   request: PictureRequest,
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
   const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant']);
   const tenantName = fields.get('tenant') ?? defaultTenant;
-  const { outcome, image } = await services.ingestUpload(principalOf(request), {
+  const { outcome, image } = await services.ingestUpload(getPrincipal(request), {
     file,
     filename,
     tenantName,
@@ -95,22 +95,22 @@ async function upload(
 }
 
 /** The field `upload` distinguishes the two JSON bodies. */
-function addByJson(parts: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+function addByJson(parts: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
   return isPresigned ? addPresigned(parts, request, reply) : importUrl(parts, request, reply);
 }
 
-async function addPresigned({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+async function addPresigned({ services }: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.ingestPresigned(principalOf(request), upload));
+  return sendIngested(reply, await services.ingestPresigned(getPrincipal(request), upload));
 }
 
-async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+async function importUrl({ services }: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
   const { url, tenant, reference } = readJsonBody(request, urlBody);
-  const { outcome, image } = await services.ingestUrls.one(principalOf(request), {
+  const { outcome, image } = await services.ingestUrls.one(getPrincipal(request), {
     url,
     tenantName: tenant,
     reference,
@@ -124,5 +124,5 @@ function sendIngested(reply: FastifyReply, { outcome, image }: Pick<Ingested, 'o
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {
-  return reply.code(status).header('location', `/v1/images/${image.id}`).send(imageRecord(image));
+  return reply.code(status).header('location', `/v1/images/${image.id}`).send(toImageRecord(image));
 }

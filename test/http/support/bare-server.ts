@@ -3,15 +3,15 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../../src/config.ts';
 import { makeHttpServer } from '../../../src/http/server.ts';
-import type { HttpParts } from '../../../src/http/surface.ts';
+import type { HttpDependencies } from '../../../src/http/route-plugin.ts';
 
 /** Returns an HTTP server without services behind its routes, except for `parts`. */
 export async function bareServer(
   env: Record<string, string> = {},
-  parts: { [Part in keyof HttpParts]?: object } = {},
+  parts: { [Part in keyof HttpDependencies]?: object } = {},
 ): Promise<FastifyInstance> {
   const nothing = { services: {}, metrics: { requestEnded: () => undefined } };
-  const given = { ...nothing, ...parts } as unknown as HttpParts;
+  const given = { ...nothing, ...parts } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig(env), pino({ level: 'silent' }), given);
   onTestFinished(async () => app.close());
   await app.ready();

@@ -29,8 +29,8 @@ test.each([
     'cp850',
     'has the charset "cp850", which is not supported; use UTF-8, windows-1252 or utf-16le, for example',
   ],
-])('%j of the charset %s is refused', (bytes, charset, fault) => {
-  expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ fault });
+])('%j of the charset %s is refused', (bytes, charset, problem) => {
+  expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ problem });
 });
 
 test('names the first byte that is not UTF-8, wherever it is', () => {
@@ -38,7 +38,7 @@ test('names the first byte that is not UTF-8, wherever it is', () => {
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (before, after) => {
       const begin = Buffer.from(before);
       const decoded = decodeText(Buffer.concat([begin, Buffer.of(0xff), Buffer.from(after)]));
-      expect(decoded).toEqual({ fault: `is not valid UTF-8 (byte ${begin.length + 1} is 0xFF)` });
+      expect(decoded).toEqual({ problem: `is not valid UTF-8 (byte ${begin.length + 1} is 0xFF)` });
     }),
   );
 });
@@ -46,8 +46,8 @@ test('names the first byte that is not UTF-8, wherever it is', () => {
 test('replaces bytes that cannot be decoded in lenient mode', () => {
   expect(decodeLeniently(Uint8Array.from(kitchen))).toEqual({
     text: 'K\uFFFDche',
-    fault: 'is not valid UTF-8 (byte 2 is 0xFC)',
+    problem: 'is not valid UTF-8 (byte 2 is 0xFC)',
   });
-  expect(decodeLeniently(Uint8Array.from(kitchen), 'latin1')).toEqual({ text: 'Küche', fault: undefined });
+  expect(decodeLeniently(Uint8Array.from(kitchen), 'latin1')).toEqual({ text: 'Küche', problem: undefined });
   expect(decodeLeniently(Uint8Array.from(kitchen), 'cp850').text).toBe('K\uFFFDche');
 });

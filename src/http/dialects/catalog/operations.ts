@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInUrl } from '../../guard/confirm-tokens.ts';
+import { readConfirmTokens, rejectTokenInUrl } from '../../guard/confirm-tokens.ts';
 import { maxDays, wholeNumberField } from '../../fields/fields.ts';
 import { readJsonBody } from '../../bodies/json-body.ts';
 import { responses, json } from '../../openapi/responses.ts';
 import { jsonBody } from '../../openapi/bodies.ts';
-import { principalOf } from '../../principal.ts';
-import type { Surface } from '../../surface.ts';
-import { purgeRecord, purgeSchema, tenantUsageRecord, tenantUsageSchema } from './records.ts';
+import { getPrincipal } from '../../principal.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
+import { toPurgeRecord, purgeSchema, toTenantUsageRecord, tenantUsageSchema } from './records.ts';
 
 const tenantParams = z.object({ tenant_name: z.string().describe('Name of a tenant.') });
 const purgeQuery = z.object({
@@ -27,7 +27,7 @@ const purgeBody = z.looseObject({
 const tags = ['Catalog dialect'];
 
 /** Routes of usage and purge in the catalog dialect. */
-export const catalogOperationRoutes: Surface = (app, { services, config }) => {
+export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) => {
   app.get(
     '/metrics/tenant/:tenant_name',
     {
@@ -44,13 +44,13 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
       },
     },
     async (request) =>
-      tenantUsageRecord(await services.usage.tenant(principalOf(request), request.params.tenant_name)),
+      toTenantUsageRecord(await services.usage.tenant(getPrincipal(request), request.params.tenant_name)),
   );
 
   app.post(
     '/purge',
     {
-      onRequest: refuseTokenInUrl,
+      onRequest: rejectTokenInUrl,
       schema: {
         tags,
         summary: 'Purge deleted assets',
@@ -69,9 +69,9 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
       const { dry_run, days = config.purge.days } = request.query;
       // Any value other than "false" is a dry run. Python clients send "False".
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
-      const confirmTokens = confirmTokensOf(request, readJsonBody(request, purgeBody).confirm_token);
+      const confirmTokens = readConfirmTokens(request, readJsonBody(request, purgeBody).confirm_token);
       const purge = { dryRun, confirmTokens, days };
-      return purgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
+      return toPurgeRecord(await services.purgeDeleted(getPrincipal(request), purge), days);
     },
   );
 };

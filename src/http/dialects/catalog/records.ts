@@ -16,7 +16,7 @@ export const uploadSchema = z.object({
 });
 
 /** Returns the response to an upload: `uploaded` with the job, or `exists` without one. */
-export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeof uploadSchema> {
+export function toUploadRecord({ outcome, image, jobId }: Ingested): z.input<typeof uploadSchema> {
   const exists = outcome === 'known';
   return {
     asset_id: image.id,
@@ -54,7 +54,7 @@ export const assetSchema = z.object({
 });
 
 /** Returns an image as JSON of the older catalog service, with the renditions made so far. */
-export function assetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
+export function toAssetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
     filename: image.filename,
@@ -93,7 +93,10 @@ export const comparisonSchema = z.object({
 });
 
 /** Returns a comparison of an asset with a picture as JSON. */
-export function comparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
+export function toComparisonRecord({
+  image,
+  comparisons,
+}: ImageComparison): z.input<typeof comparisonSchema> {
   return {
     asset_id: image.id,
     comparisons: Object.fromEntries(
@@ -121,7 +124,7 @@ export const tenantSchema = z.object({
 });
 
 /** Returns usage of a tenant as an entry of the list. */
-export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
+export function toTenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   return {
     tenant_id: usage.tenantId,
     tenant_name: usage.tenant,
@@ -135,8 +138,12 @@ export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
 export const tenantUsageSchema = tenantSchema.extend({ asset_bytes: z.int(), rendition_bytes: z.int() });
 
 /** Returns usage of a single tenant as JSON. */
-export function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
-  return { ...tenantRecord(usage), asset_bytes: usage.originalBytes, rendition_bytes: usage.renditionBytes };
+export function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
+  return {
+    ...toTenantRecord(usage),
+    asset_bytes: usage.originalBytes,
+    rendition_bytes: usage.renditionBytes,
+  };
 }
 
 /** Schema of a purge. */
@@ -152,7 +159,7 @@ export const purgeSchema = z.object({
 });
 
 /** Returns the result of a purge as JSON; this dialect counts renditions. */
-export function purgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
+export function toPurgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
   return {
     dry_run: report.dryRun,
     purge_days: days,

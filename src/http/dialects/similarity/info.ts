@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
-import type { HttpConfig, Surface } from '../../surface.ts';
+import type { HttpConfig, RoutePlugin } from '../../route-plugin.ts';
 
 /** File name extensions by format. */
 const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
@@ -29,17 +29,17 @@ const infoSchema = z.object({
 });
 
 /** Route of the effective limits. */
-export const infoRoutes: Surface = (app, { config }) => {
+export const infoRoutes: RoutePlugin = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
     summary: 'Get the limits and allowed types',
     response: responses({ 200: json(infoSchema, 'The limits.') }),
   };
-  const info = infoRecord(config);
+  const info = toInfoRecord(config);
   app.get('/info', { schema }, () => info);
 };
 
-function infoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
+function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
   const { allowedFormats, maxPixels, maxFrames } = uploads;
   return {
     name: 'Vitrine',

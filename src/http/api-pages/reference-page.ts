@@ -1,14 +1,14 @@
 import { inlineIcon } from './brand.ts';
 import { type Html, html, prose } from './html.ts';
 import type { Call, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
-import { renderContent, renderFields, renderType } from './redoc-schema.ts';
-import { redocStyle } from './redoc-style.ts';
+import { renderContent, renderFields, renderType } from './reference-schema.ts';
+import { referenceStyle } from './reference-style.ts';
 
 /**
  * Renders the whole API as one page. Without scripts, so that it works with any content security policy, with a keyboard or
  * a screen reader, and on paper.
  */
-export function renderRedoc(document: OpenApiDocument, faviconPath: string): string {
+export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
   const calls = listCalls(document);
   const groups = tags.map((tag) => ({
@@ -22,7 +22,7 @@ export function renderRedoc(document: OpenApiDocument, faviconPath: string): str
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${info.title} API</title>
 <link rel="icon" type="image/svg+xml" href="${faviconPath}">
-<style>${{ html: redocStyle }}</style>
+<style>${{ html: referenceStyle }}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to content</a>

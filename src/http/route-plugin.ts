@@ -15,14 +15,14 @@ import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 
 /** Dependencies of the HTTP server. */
-export interface HttpParts {
+export interface HttpDependencies {
   readonly services: Services;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;
 }
 
 /** Dependencies of every API surface. They share the services, so that no rule is written twice. */
-export interface SurfaceParts extends HttpParts {
+export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;
 }
 
@@ -36,4 +36,4 @@ export type ZodFastify = FastifyInstance<
 >;
 
 /** Adds routes to an encapsulated instance. A surface contains no SQL, image processing or business rules. */
-export type Surface = (app: ZodFastify, parts: SurfaceParts) => void;
+export type RoutePlugin = (app: ZodFastify, parts: RouteDependencies) => void;

@@ -1,5 +1,5 @@
 /** Style sheet of the page. The content security policy allows its hash only, so the page cannot have another one. */
-export const redocStyle = `
+export const referenceStyle = `
 :root {
   color-scheme: light dark;
   --text: light-dark(#1b2430, #e3e8ee); --muted: light-dark(#566273, #a3afbd); --page: light-dark(#fff, #12171d);
