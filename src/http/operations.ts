@@ -25,7 +25,7 @@ const healthSchema = z.looseObject({
     .describe('What is degraded, by component; requests are still served.'),
 });
 
-/** Addresses outside any API surface: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
+/** Routes outside `/v1` and the dialects: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
 export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
@@ -98,7 +98,7 @@ export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   );
 };
 
-/** Schema of health checks by component. */
+/** Schema of health checks, keyed by component. */
 export const checksSchema = z.record(
   z.string(),
   z.object({
@@ -108,7 +108,7 @@ export const checksSchema = z.record(
   }),
 );
 
-/** Returns health checks by component. */
+/** Converts health checks to JSON, keyed by component. */
 export function toChecksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
   return Object.fromEntries(
     checks.map(({ name, error, warning }) => [
@@ -123,7 +123,7 @@ export function isHealthy(checks: readonly HealthCheck[]): boolean {
   return checks.every(({ error }) => error === undefined);
 }
 
-/** Returns the errors or warnings of checks by component. */
+/** Returns the errors or warnings of the checks, keyed by component. */
 function collectMessages(checks: readonly HealthCheck[], kind: 'error' | 'warning'): Record<string, string> {
   return Object.fromEntries(
     checks.flatMap((check) => {

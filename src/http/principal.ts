@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import { type Caller, openPrincipal, type Principal } from '../model/principal.ts';
 
-/** Returns who sent the request. Every route calls this, so that access control has a single place. */
+/** Returns the sender of a request. Every route calls this, so that access control has a single place. */
 export function getPrincipal(request: FastifyRequest): Principal {
   return { ...openPrincipal, caller: getCaller(request) };
 }
 
-/** Longer than any address: a proxy may forward arbitrary client text. */
+/** Longer than any IP address. A proxy may forward arbitrary text from the client. */
 const maxAddressLength = 64;
 
 function getCaller({ raw, headers, ip }: FastifyRequest): Caller {

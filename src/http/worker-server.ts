@@ -7,11 +7,11 @@ import { toChecksRecord, isHealthy } from './operations.ts';
 import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
 import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 
-/** Only probes and scrapers connect to a worker: they are few, and their requests are short. */
+/** Only probes and scrapers connect to a worker. They are few, and their requests are short. */
 const requestMs = 10_000;
 const maxConnections = 64;
 
-/** Returns the HTTP server of a worker, with `/healthz` and `/metrics` only. It does not listen yet. */
+/** Creates a worker's HTTP server, which serves only `/healthz` and `/metrics`. It does not listen yet. */
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
@@ -44,6 +44,6 @@ export function makeWorkerServer(
 function routeNotFound(): AppError {
   return new AppError(
     'route_not_found',
-    'This is a worker: it only serves GET /healthz and GET /metrics. The API and the console are served by vitrine serve.',
+    'This is a worker, which serves only GET /healthz and GET /metrics. The API is served by vitrine serve.',
   );
 }

@@ -87,6 +87,6 @@ test('uses the signature of a URL for fetching and comparing, and never shows it
     seen.push((await call(`${server().url}${path}`)).bytes.toString());
   for (const text of seen) expect(text).not.toContain(secret);
   expect(seen[0]).toContain('X-Amz-Date=20261127T000000Z&X-Amz-Signature=[hidden]');
-  expect(server().log()).toMatch(/refused: .*\[hidden\]/);
+  expect(server().log()).toMatch(/rejected: .*\[hidden\]/);
   expect(server().log()).not.toContain(secret);
 });

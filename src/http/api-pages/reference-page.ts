@@ -1,19 +1,19 @@
 import { inlineIcon } from './brand.ts';
 import { type Html, html, prose } from './html.ts';
-import type { Call, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
+import type { Endpoint, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
 import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders the whole API as one page. Without scripts, so that it works with any content security policy, with a keyboard or
- * a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page without scripts. It therefore works under any content security policy,
+ * with a keyboard or a screen reader, and on paper.
  */
 export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
-  const calls = listCalls(document);
+  const endpoints = listEndpoints(document);
   const groups = tags.map((tag) => ({
     tag,
-    calls: calls.filter(({ operation }) => operation.tags?.includes(tag.name)),
+    endpoints: endpoints.filter(({ operation }) => operation.tags?.includes(tag.name)),
   }));
   const page = html`<!doctype html>
 <html lang="en">
@@ -29,12 +29,12 @@ export function renderReferencePage(document: OpenApiDocument, faviconPath: stri
 <header>
 <a class="brand" href="#content">${{ html: inlineIcon }}<span>${info.title}</span></a>
 <ul>
-<li><a href="/docs">Try calls</a></li>
+<li><a href="/docs">Try the API</a></li>
 <li><a href="/api/v1/openapi.json">OpenAPI document</a></li>
 </ul>
 </header>
 <nav aria-label="Contents">
-${groups.map(renderContents)}
+${groups.map(renderNavigation)}
 <p class="group"><a href="#schemas">Schemas</a></p>
 </nav>
 <main id="content" tabindex="-1">
@@ -52,11 +52,11 @@ ${Object.entries(components.schemas).map(([name, schema]) => renderSchema(name, 
 
 type Group = {
   readonly tag: { readonly name: string; readonly description: string };
-  readonly calls: readonly Call[];
+  readonly endpoints: readonly Endpoint[];
 };
 
-/** Leaves out HEAD, which every GET supports. */
-function listCalls({ paths }: OpenApiDocument): Call[] {
+/** Lists all endpoints except HEAD, which every GET supports. */
+function listEndpoints({ paths }: OpenApiDocument): Endpoint[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(([method]) => method !== 'head')
@@ -64,29 +64,29 @@ function listCalls({ paths }: OpenApiDocument): Call[] {
   );
 }
 
-function renderContents({ tag, calls }: Group): Html {
+function renderNavigation({ tag, endpoints }: Group): Html {
   return html`<p class="group"><a href="#${groupAnchor(tag.name)}">${tag.name}</a></p>
 <ul>
-${calls.map(
+${endpoints.map(
   (
-    call,
-  ) => html`<li><a class="${call.method.toLowerCase()}" href="#${callAnchor(call)}"><span class="method">${call.method}</span> <span>${breakable(call.path)}</span></a></li>
+    endpoint,
+  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${breakable(endpoint.path)}</span></a></li>
 `,
 )}</ul>
 `;
 }
 
-function renderGroup({ tag, calls }: Group): Html {
+function renderGroup({ tag, endpoints }: Group): Html {
   return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
 <p>${prose(tag.description)}</p>
-${calls.map(renderCall)}`;
+${endpoints.map(renderEndpoint)}`;
 }
 
-function renderCall(call: Call): Html {
-  const { method, path, operation } = call;
+function renderEndpoint(endpoint: Endpoint): Html {
+  const { method, path, operation } = endpoint;
   const { summary, description, parameters = [], requestBody, responses } = operation;
-  const anchor = callAnchor(call);
-  return html`<section class="call" id="${anchor}">
+  const anchor = endpointAnchor(endpoint);
+  return html`<section class="endpoint" id="${anchor}">
 <h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
 <p class="summary">${summary ?? ''}</p>
 ${description !== undefined && html`<p>${prose(description)}</p>`}
@@ -128,14 +128,14 @@ ${rows}</dl>
 `;
 }
 
-/** Renders the errors of a status, one per line. Their description is a sentence for each code. */
+/** Renders the errors of a status, one per line. The description has one sentence per code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
   return html`<ul class="errors">${sentences.map((sentence) => html`<li>${prose(sentence)}</li>`)}</ul>`;
 }
 
 function renderContentTypes(contents: Contents, isOpen = false): Html {
-  // Media types with the same schema, such as the picture formats, share one entry.
+  // Media types with the same schema, such as the image formats, share one entry.
   const bySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
   return html`${[...bySchema.values()].map((group) => {
     const types = group.map(([type]) => type).join(', ');
@@ -145,7 +145,7 @@ function renderContentTypes(contents: Contents, isOpen = false): Html {
 }
 
 function renderSchema(name: string, schema: Schema): Html {
-  return html`<section class="call" id="schema-${name}">
+  return html`<section class="endpoint" id="schema-${name}">
 <h3>${name}</h3>
 ${schema.description !== undefined && html`<p>${prose(schema.description)}</p>`}
 ${renderFields(schema)}
@@ -153,7 +153,7 @@ ${renderFields(schema)}
 `;
 }
 
-function callAnchor({ method, path }: Call): string {
+function endpointAnchor({ method, path }: Endpoint): string {
   return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, '-')}`;
 }
 
@@ -161,7 +161,7 @@ function groupAnchor(name: string): string {
   return `group-${name.toLowerCase().replaceAll(' ', '-')}`;
 }
 
-/** Lets a path wrap before its slashes. */
+/** Allows line breaks before the slashes of a path. */
 function breakable(path: string): Html[] {
   return path
     .split(/(?=\/)/)

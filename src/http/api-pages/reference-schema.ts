@@ -1,7 +1,7 @@
 import { type Html, html, prose } from './html.ts';
 import type { Schema } from './openapi-types.ts';
 
-/** Renders a body: the fields of an object, each alternative of a union of objects, or a type. */
+/** Renders the schema of a body: an object's fields, the alternatives of a union of objects, or a type. */
 export function renderContent(schema: Schema | undefined): Html {
   if (!schema) return html``;
   if (schema.properties) return renderFields(schema);
@@ -11,7 +11,7 @@ export function renderContent(schema: Schema | undefined): Html {
 ${renderExample(schema)}`;
 }
 
-/** Renders the fields of an object and an example. Nested objects are collapsed. */
+/** Renders an object's fields and its example. Nested objects are collapsed. */
 export function renderFields(schema: Schema): Html {
   const { properties = {}, required = [] } = schema;
   return html`<dl class="fields">
@@ -38,7 +38,7 @@ function renderExample({ examples }: Schema): Html | undefined {
 <pre tabindex="0"><code>${text}</code></pre>`;
 }
 
-/** Renders the type of a value in words; named schemas are links. */
+/** Describes the type of a value in words. Named schemas become links. */
 export function renderType(schema: Schema): Html {
   const name = schema.$ref?.split('/').at(-1);
   if (name !== undefined) return html`<a href="#schema-${name}">${name}</a>`;

@@ -8,26 +8,27 @@ import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 /** Limits of a whole form. */
 export interface FormLimits {
   readonly parts: number;
-  /** Maximum size of the body, including boundaries and bytes before the first and after the last part. */
+  /** Maximum size of the body, including boundaries and any bytes before the first part and after the last. */
   readonly bodyBytes: number;
   /** Maximum time without data. */
   readonly idleMs: number;
 }
 
-/** Headers of one part. Excess headers are dropped, so the part may have no field name. */
+/** Limits of one part. The parser drops excess headers, so the part may end up without a field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */
 export interface PartReader {
-  /** Resolves when the whole body was received and each part was processed. @throws {AppError} */
+  /** Resolves once the whole body has been received and every part processed. @throws {AppError} */
   readonly ended: Promise<void>;
   /** Stops reading and destroys the current part with `reason`. */
   abandon(reason: unknown): void;
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name; it must read the body to
- * the end, and an error that it throws ends the form. The size limit also applies to bodies without a declared length.
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must
+ * read the part to its end; if it throws, the whole form fails. The size limit also applies to bodies without a declared
+ * length.
  */
 export function readParts(
   request: IncomingMessage,
@@ -80,7 +81,7 @@ function makeParser(request: IncomingMessage): Dicer {
     try {
       return new Dicer({ boundary, ...headerLimits });
     } catch {
-      // The boundary exceeds the limit of the parser.
+      // The boundary is longer than the parser allows.
     }
   }
   throw new AppError(
@@ -94,8 +95,8 @@ function requestEnd(request: IncomingMessage): Promise<void> {
 }
 
 /**
- * Writes the body to the parser, and fails if the request is aborted, stalls or is too large. Returns a function that stops
- * it. Not `pipe`, which would stop at the closing boundary and not count the bytes after it.
+ * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function that
+ * stops reading. `pipe` is no alternative: it stops at the closing boundary and does not count the bytes after it.
  */
 function pump(
   request: IncomingMessage,
@@ -120,7 +121,7 @@ function pump(
   };
   parser.once('finish', () => {
     isFinished = true;
-    // The parser never drains if its last write both filled the buffer of the part and ended it.
+    // The parser never emits `drain` if its last write both filled the part's buffer and ended the part.
     request.resume();
   });
   request.on('data', write);
@@ -137,7 +138,7 @@ function pump(
   };
 }
 
-/** Returns the error for an aborted request; it only appears in the log. */
+/** Returns the error for an aborted request. It appears only in the log. */
 export function connectionLost(): AppError {
   return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
 }

@@ -8,7 +8,7 @@ import { decodeFilename, type PartHead } from './part-head.ts';
 import { connectionLost, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits of a form besides its file, far above what any documented call sends. */
+/** Limits for everything but the file, far above what any documented request contains. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -17,10 +17,10 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** Maximum bytes of a form in addition to its file. */
+/** Maximum size of a form in addition to its file, in bytes. */
 const maxOverhead = 256 * 1024;
 
-/** The part with this name is the picture, whatever its other headers say. */
+/** The part with this name is the file, whatever its other headers say. */
 const fileField = 'file';
 
 /** The field that declares the charset of other fields and file names (RFC 7578 §4.6). */
@@ -31,7 +31,7 @@ export interface UploadForm {
   readonly file: ReceivedFile;
   /** Empty if the form does not name the file. */
   readonly filename: string;
-  /** Requested fields that the form contains. */
+  /** Values of the requested fields that the form contains. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -45,9 +45,9 @@ interface Dependencies {
 
 /**
  * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields not
- * listed in `names` are ignored: clients send fields for other services, too.
+ * listed in `names` are ignored, because clients also send fields that are meant for other services.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
- *   `request_timeout`, `invalid_request`, `storage_full`. The staged file is then discarded.
+ *   `request_timeout`, `invalid_request`, `storage_full`. No staged file is left behind.
  */
 export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly string[]) => Promise<UploadForm>;
 
@@ -57,7 +57,7 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
     const length = Number(request.headers['content-length'] ?? 0);
     if (length > deps.maxBytes + maxOverhead) throw tooLarge(deps.maxBytes, length);
     await deps.assertFreeSpace();
-    // If the request was aborted in the meantime, its events have fired already and the form would never end.
+    // If the request was aborted during that check, its events have already fired and the form would never end.
     if (request.destroyed && !request.complete) throw connectionLost();
     const form = readForm(deps, request);
     try {
@@ -65,7 +65,7 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
       return await requireFile(form, names);
     } catch (error) {
       form.reader.abandon(error);
-      // A full disk ends the file early, which looks like a truncated form. The error of the file is the cause.
+      // A full disk ends the file early, which looks like a truncated form. The file's own error is the cause.
       let reason = error;
       const received = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
@@ -76,11 +76,11 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   };
 }
 
-/** Parts received so far. Text is decoded at the end, when the charset of the form is known. */
-interface Received {
+/** Parts received so far. Text is decoded at the end, when the form's charset is known. */
+interface ReceivedParts {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
-  /** In order of completion: a part may still be read when the next one begins. */
+  /** In order of completion, because a part may still be in progress when the next one begins. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
   startedFields: number;
   readonly otherFiles: string[];
@@ -88,11 +88,11 @@ interface Received {
 
 interface Form {
   readonly reader: PartReader;
-  readonly received: Received;
+  readonly received: ReceivedParts;
 }
 
 function readForm({ staging, maxBytes, idleMs }: Dependencies, request: IncomingMessage): Form {
-  const received: Received = {
+  const received: ReceivedParts = {
     file: undefined,
     head: undefined,
     fields: [],
@@ -104,7 +104,7 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
     if (head.field === fileField) {
       if (received.file) throw secondFile();
       received.head = head;
-      received.file = staging.receive(limited(body, maxBytes));
+      received.file = staging.receive(limitBytes(body, maxBytes));
       await received.file;
     } else if (isOtherFile(head)) {
       received.otherFiles.push(head.field);
@@ -124,7 +124,7 @@ function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
 
-async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+async function* limitBytes(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
@@ -142,7 +142,7 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
     bytes += chunk.length;
     if (bytes > formLimits.fieldSize) {
       throw invalid(
-        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the picture in the field "${fileField}".`,
+        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the image in the field "${fileField}".`,
       );
     }
     chunks.push(chunk);
@@ -154,14 +154,11 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   const file = await received.file;
   if (!file) {
     const [other] = received.otherFiles;
-    const hint = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
+    const hint = other === undefined ? '' : `; the file is in the field ${JSON.stringify(other)}`;
     throw new AppError('missing_file', `The form has no file in the field "${fileField}"${hint}.`);
   }
   if (isText(file, received.head))
-    throw new AppError(
-      'missing_file',
-      `The field "${fileField}" of the form contains text instead of a file.`,
-    );
+    throw new AppError('missing_file', `The form field "${fileField}" contains text instead of a file.`);
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   const charset = received.fields
     .find(({ head }) => head.field === charsetField)
@@ -178,14 +175,14 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   };
 }
 
-/** Whether the part is a text field. No picture format consists of UTF-8 text. */
+/** Whether the part is a text field. No image format consists of UTF-8 text. */
 function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
   if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
-/** A field repeated with a different value is ambiguous. */
-function decodeFields(fields: Received['fields'], formCharset: string | undefined): Map<string, string> {
+/** Decodes the fields by name. Rejects a field that is repeated with a different value, because it is ambiguous. */
+function decodeFields(fields: ReceivedParts['fields'], formCharset: string | undefined): Map<string, string> {
   const values = new Map<string, string>();
   for (const { head, bytes } of fields) {
     const decoded = decodeText(bytes, head.charset ?? formCharset);
@@ -204,8 +201,8 @@ function secondFile(): AppError {
   return invalid('The form has more than one file in the field "file"; send one file per request.');
 }
 
-function tooMany(what: 'files' | 'fields', maximum: number): AppError {
-  return invalid(`The form has more than ${maximum} ${what}.`);
+function tooMany(kind: 'files' | 'fields', maximum: number): AppError {
+  return invalid(`The form has more than ${maximum} ${kind}.`);
 }
 
 function invalid(sentence: string): AppError {

@@ -6,13 +6,13 @@ interface KnownRoute {
   readonly methods: Set<string>;
 }
 
-/** Explains why no route matched a request: the address is unknown, or only the method is wrong. */
+/** Explains why no route matched a request: the path is unknown, or the path is known but the method is wrong. */
 export type ExplainMissingRoute = (
   method: string,
   url: string,
 ) => {
   readonly error: AppError;
-  /** Methods for the `Allow` header; empty if the address is unknown. */
+  /** Methods for the `Allow` header; empty if the path is unknown. */
   readonly allow: readonly string[];
 };
 
@@ -20,10 +20,10 @@ export type ExplainMissingRoute = (
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
   const known = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS plugin registers a wildcard for preflights; it must not make every address known.
+    // The CORS plugin registers a wildcard for preflights, which must not make every path known.
     if (url === '*' || url === '/*') return;
     const route = known.get(url) ?? { pattern: toPattern(url), methods: new Set() };
-    for (const one of [method].flat()) route.methods.add(one);
+    for (const allowed of [method].flat()) route.methods.add(allowed);
     known.set(url, route);
   });
   return (method, url) => explain(known, method, url.split('?')[0] ?? '');
@@ -33,10 +33,10 @@ function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: s
   const matching = [...known.values()].filter(({ pattern }) => pattern.test(path));
   const allow = [...new Set(matching.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);
-  // A matching route may itself report 404, as for a missing static file.
+  // A matching route can itself report 404, for example for a missing static file.
   if (allow.length === 0 || allow.includes(method))
     return {
-      error: new AppError('route_not_found', `There is nothing at ${method} ${shortPath}.`),
+      error: new AppError('route_not_found', `No route matches ${method} ${shortPath}.`),
       allow: [],
     };
   const sentence = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;

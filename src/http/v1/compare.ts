@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
-import { comparisonNote, readingNote, roundTo } from '../responses/comparison-notes.ts';
+import { comparisonNote, metricsNote, roundTo } from '../responses/comparison-notes.ts';
 import { imageParams } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
@@ -45,7 +45,7 @@ const comparisonSchema = z
   })
   .meta({ examples: [comparisonExample] });
 
-/** Routes that compare pictures with renditions and originals. */
+/** Routes that compare uploaded images with originals and renditions. */
 export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   const tags = ['Comparison'];
 
@@ -77,7 +77,7 @@ export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm })
       schema: {
         tags,
         summary: 'Compare an image with a picture',
-        description: `The uploaded picture is not stored. ${readingNote}`,
+        description: `The uploaded picture is not stored. ${metricsNote}`,
         params: imageParams,
         bodies: pictureForm(),
         response: responses(
@@ -124,6 +124,6 @@ function toComparisonRecord({ image, comparisons }: ImageComparison): z.input<ty
       perceptual_hash_distance: comparison.hashDistance,
       note: comparisonNote(comparison),
     })),
-    note: readingNote,
+    note: metricsNote,
   };
 }

@@ -34,7 +34,7 @@ const metadataSchema = z.object({
   bit_depth: z.int().nullable().describe('Bits per channel.'),
 });
 
-/** Schema of an image in `/v1`. */
+/** Schema of an image in the `/v1` JSON format. */
 export const imageSchema = z
   .object({
     id: z.int(),
@@ -83,7 +83,7 @@ export const imageSchema = z
     examples: [imageExample],
   });
 
-/** Returns an image as JSON of `/v1`. */
+/** Converts an image to the `/v1` JSON format. */
 export function toImageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
   return {
     id: image.id,

@@ -22,7 +22,7 @@ const deleteQuery = z.strictObject({
   force: z.enum(['true', 'false']).default('false').describe('`true` also deletes an image that is in use.'),
 });
 
-/** Routes of image records: list, read, delete, restore. */
+/** Routes that list, get, delete and restore images. */
 export const imageRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Images'];
 

@@ -57,7 +57,7 @@ export const progressSchema = z
   })
   .meta({ id: 'ImportProgress', examples: [progressExample] });
 
-/** Returns the response to an import as JSON. */
+/** Converts the receipt of an import to JSON. */
 export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
   const refused = lines.filter(({ outcome }) => outcome === 'refused').length;
@@ -69,11 +69,11 @@ export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptS
     accepted: lines.length - refused,
     refused,
     lines: lines.map(toLineRecord),
-    url: importPath(id),
+    url: importUrl(id),
   };
 }
 
-/** Returns the progress of an import as JSON. */
+/** Converts the progress of an import to JSON. */
 export function toProgressRecord(
   report: ImportReport,
   page: { readonly limit: number; readonly offset: number },
@@ -91,7 +91,7 @@ export function toProgressRecord(
     failures: failures.map(toLineRecord),
     failures_total: failuresTotal,
     ...page,
-    url: importPath(id),
+    url: importUrl(id),
   };
 }
 
@@ -103,6 +103,6 @@ function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 
-function importPath(id: number): string {
+function importUrl(id: number): string {
   return `/v1/imports/${id}`;
 }

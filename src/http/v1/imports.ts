@@ -15,10 +15,10 @@ const importQuery = z.strictObject({
   tenant: tenantField.optional().describe('Tenant of all lines without one; default `default`.'),
 });
 
-const importRef = z
+const importRefField = z
   .string()
   .transform((text, context) => {
-    // Imports are identified like images: by id or UUID.
+    // Imports are identified like images, by id or UUID.
     const ref = parseImageReference(text);
     if (ref) return ref;
     context.addIssue({ code: 'custom', message: 'is neither an import id nor a UUID' });
@@ -26,7 +26,7 @@ const importRef = z
   })
   .meta({ pattern: referenceForm, description: 'Id or UUID of an import.' });
 
-/** Routes of imports of many URLs at once. */
+/** Routes that import many URLs at once and report the progress. */
 export const importRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Imports'];
   acceptCsv(app);
@@ -65,7 +65,7 @@ export const importRoutes: RoutePlugin = (app, { services }) => {
         summary: 'Get the progress of an import',
         description:
           'Counts the images of its lines by status, and lists the lines that were refused or failed.',
-        params: z.object({ id: importRef }),
+        params: z.object({ id: importRefField }),
         querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
         response: responses(
           { 200: json(progressSchema, 'Counts and one page of failures.') },

@@ -3,7 +3,7 @@ import { familyOf } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
-/** Failure classes in the API. */
+/** Failure classes, as named in the API. */
 export const failureClasses = ['permanent', 'transient', 'crash', 'lease-lost'] as const;
 
 /** Schema of a job in a list. */
@@ -49,7 +49,7 @@ export const jobWithHistorySchema = jobSchema
   })
   .meta({ id: 'JobWithHistory', examples: [jobWithHistoryExample] });
 
-/** Returns a job in a list as JSON. */
+/** Converts a job to JSON, without its history. */
 export function toJobRecord(job: JobReport): z.input<typeof jobSchema> {
   return {
     id: job.id,
@@ -74,7 +74,7 @@ export function toJobRecord(job: JobReport): z.input<typeof jobSchema> {
   };
 }
 
-/** Returns a job with its history as JSON. */
+/** Converts a job to JSON, with its history. */
 export function toJobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
   const history = job.history.map(({ at, failureClass, stage, code, error }) => ({
     at,

@@ -45,7 +45,7 @@ const filterBody = z
   .meta({ minProperties: 1 });
 const retriedSchema = z.object({ retried: z.int() });
 
-/** Routes of jobs, for operators. */
+/** Job routes, for operators. */
 export const jobRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Jobs'];
 
@@ -138,7 +138,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
   );
 };
 
-/** Job queries need the id of the image. */
+/** Returns the numeric id of an image, because job queries do not accept a UUID. */
 async function resolveImageId(
   services: RouteDependencies['services'],
   principal: Principal,

@@ -23,7 +23,7 @@ const healthSchema = z.object({
   checks: checksSchema,
 });
 
-/** Routes of installation-wide usage and health. */
+/** Health and usage routes for the whole installation. */
 export const operationRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/metrics',

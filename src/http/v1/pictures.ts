@@ -8,7 +8,7 @@ import { responses, originalResponses, renditionResponses } from '../openapi/res
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Types of routes without a schema: the hottest route validates only what a cache hit needs. */
+/** Route types, declared here because the hottest route has no schema: it validates only what a cache hit needs. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */
@@ -62,15 +62,15 @@ export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, s
       ),
   );
 
-  const crossOriginHeaders = makeCrossOriginHeaders(server);
+  const corsHeadersFor = makeCrossOriginHeaders(server);
   const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
     const principal = getPrincipal(request);
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
-    const hit = services.retrieve.cached(principal, id, preset);
-    const headers = crossOriginHeaders(request.headers.origin);
-    if (hit) return sendCachedRendition(request, reply, hit, recipe, headers);
+    const cached = services.retrieve.cached(principal, id, preset);
+    const headers = corsHeadersFor(request.headers.origin);
+    if (cached) return sendCachedRendition(request, reply, cached, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)

@@ -9,10 +9,10 @@ import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 import { offerExample } from './examples.ts';
 
-/** Longest file name that is accepted; it is stored shortened. */
+/** Maximum length of a file name. Long names are stored truncated. */
 const maxFilenameLength = 1_000;
 
-/** JSON fields with the name and the tenant of a file. */
+/** JSON fields for the file name and the tenant. */
 export const uploadFields = {
   filename: textField(maxFilenameLength).optional().describe('Name of the file.'),
   tenant: z.string().default(defaultTenant).meta({
@@ -39,7 +39,7 @@ const offerSchema = z
   })
   .meta({ id: 'UploadOffer', examples: [offerExample] });
 
-/** Route of presigned uploads, which bypass this server. */
+/** Route that presigns uploads, which bypass this server. */
 export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/uploads',

@@ -7,8 +7,10 @@ import { purgeUnusedExample } from './examples.ts';
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('One message per image or file that could not be removed; all others were removed.');
-const remaining = z.int().describe('Candidates left over when the call reached its time limit; call again.');
+  .describe('One message for each image or file that could not be removed. All others were removed.');
+const remaining = z
+  .int()
+  .describe('Candidates left when the request reached its time limit. Repeat the request to continue.');
 
 const candidateSchema = z.object({
   id: z.int(),
@@ -19,7 +21,7 @@ const candidateSchema = z.object({
   created_at: z.iso.datetime(),
 });
 
-/** Schema of a purge of unused images. */
+/** Schema of the report on a purge of unused images. */
 export const purgeUnusedSchema = z
   .object({
     dry_run: z.boolean(),
@@ -35,7 +37,7 @@ export const purgeUnusedSchema = z
   })
   .meta({ examples: [purgeUnusedExample] });
 
-/** Schema of a purge of deleted images. */
+/** Schema of the report on a purge of deleted images. */
 export const purgeDeletedSchema = z.object({
   dry_run: z.boolean(),
   days: z.int(),
@@ -44,17 +46,19 @@ export const purgeDeletedSchema = z.object({
   renditions_found: z
     .int()
     .describe('Renditions older than the cutoff, including those of images that are not deleted.'),
-  renditions_to_delete: z.int().describe('Those of deleted images among `renditions_found`.'),
+  renditions_to_delete: z.int().describe('The number of `renditions_found` that belong to deleted images.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
   deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
-  bytes_to_delete: z.int().describe('Bytes that purging `images_to_delete` frees, calculated in advance.'),
+  bytes_to_delete: z
+    .int()
+    .describe('Bytes that purging `images_to_delete` would free, calculated in advance.'),
   remaining,
   errors,
 });
 
-/** Returns the result of a purge of unused images as JSON. */
+/** Converts the report on a purge of unused images to JSON. */
 export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof purgeUnusedSchema> {
   return {
     dry_run: report.dryRun,
@@ -70,7 +74,7 @@ export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof p
   };
 }
 
-/** Returns the result of a purge of deleted images as JSON. */
+/** Converts the report on a purge of deleted images to JSON. */
 export function toPurgeDeletedRecord(
   report: DeletedPurgeReport,
   days: number,

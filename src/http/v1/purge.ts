@@ -13,12 +13,12 @@ import {
   purgeUnusedSchema,
 } from './purge-record.ts';
 
-const dryRun = z.boolean().default(true).describe('`true` only lists what would be removed.');
+const dryRun = z.boolean().default(true).describe('`true` only reports what would be removed.');
 const confirmToken = textField(1_000).nullish();
 const purgeUnusedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run.',
+    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true`.',
   ),
   tenant: tenantField.nullish().describe('Only purge images of this tenant.'),
   min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images in days.'),
@@ -26,14 +26,14 @@ const purgeUnusedBody = z.strictObject({
 const purgeDeletedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
+    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true` or the server is reachable only from its own machine.',
   ),
   days: z
     .int()
     .min(0)
     .max(maxDays)
     .optional()
-    .describe('Minimum days since the deletion; default `PURGE_DAYS`.'),
+    .describe('Minimum number of days since deletion; default `PURGE_DAYS`.'),
 });
 
 /** Routes that remove images and their files. */
@@ -48,10 +48,10 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge unused images',
         description:
-          'Removes images without references, with their files. They cannot be restored. Without a body it is a dry run. Anything else requires the confirmation token.',
+          'Permanently removes images without references, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
         bodies: jsonBody(purgeUnusedBody),
         response: responses(
-          { 200: json(purgeUnusedSchema, 'What was removed, or would be.') },
+          { 200: json(purgeUnusedSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -80,10 +80,10 @@ export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Removes images that were deleted at least `days` ago, with their files. Without a body it is a dry run. Anything else requires the confirmation token unless only this machine can reach the server.',
+          'Permanently removes images that were deleted at least `days` days ago, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token unless the server is reachable only from its own machine.',
         bodies: jsonBody(purgeDeletedBody),
         response: responses(
-          { 200: json(purgeDeletedSchema, 'What was removed, or would be.') },
+          { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

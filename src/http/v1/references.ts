@@ -10,11 +10,11 @@ const pageSize = 50;
 
 const referenceParams = imageParams.extend({ ref: referenceField });
 const newReferenceParams = imageParams.extend({ ref: newReferenceField });
-const usedBySchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
+const referenceSchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
 const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
 const removedSchema = z.object({ in_use_count: z.int() });
 
-/** Routes of the references of an image. */
+/** Routes that list, add and remove the references of an image. */
 export const referenceRoutes: RoutePlugin = (app, { services: { references } }) => {
   const tags = ['References'];
 
@@ -28,7 +28,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
         params: imageParams,
         querystring: z.strictObject(pageFields(pageSize)),
         response: responses(
-          { 200: json(pageSchema(usedBySchema), 'One page.') },
+          { 200: json(pageSchema(referenceSchema), 'One page.') },
           'invalid_request',
           'image_not_found',
         ),

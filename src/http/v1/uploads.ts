@@ -22,7 +22,7 @@ const uploadQuery = z.strictObject({
     ),
 });
 
-/** Longest URL that is accepted; the fetcher allows less. */
+/** Maximum length of a URL in the body; the fetcher accepts less. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
@@ -39,10 +39,10 @@ const presignedBody = z.strictObject({
   ...uploadFields,
 });
 
-type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
+type AddRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
-/** Route that adds an image: from a file, a URL or a presigned upload. */
-export const uploadRoutes: RoutePlugin = (app, parts) => {
+/** Route that adds an image from a file, a URL or a presigned upload. */
+export const uploadRoutes: RoutePlugin = (app, dependencies) => {
   const schema = {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
@@ -72,14 +72,14 @@ export const uploadRoutes: RoutePlugin = (app, parts) => {
   };
   app.post('/images', { schema }, (request, reply) =>
     readBodyType(request) === 'application/json'
-      ? addByJson(parts, request, reply)
-      : upload(parts, request, reply),
+      ? addFromJson(dependencies, request, reply)
+      : uploadFile(dependencies, request, reply),
   );
 };
 
-async function upload(
+async function uploadFile(
   { services, receiveUploadForm }: RouteDependencies,
-  request: PictureRequest,
+  request: AddRequest,
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
@@ -94,21 +94,21 @@ async function upload(
   return sendIngested(reply, { outcome, image });
 }
 
-/** The field `upload` distinguishes the two JSON bodies. */
-function addByJson(parts: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
+/** Handles both JSON bodies. Only that of a presigned upload has the field `upload`. */
+function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
-  return isPresigned ? addPresigned(parts, request, reply) : importUrl(parts, request, reply);
+  return isPresigned ? addPresigned(dependencies, request, reply) : importUrl(dependencies, request, reply);
 }
 
-async function addPresigned({ services }: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
+async function addPresigned({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
   return sendIngested(reply, await services.ingestPresigned(getPrincipal(request), upload));
 }
 
-async function importUrl({ services }: RouteDependencies, request: PictureRequest, reply: FastifyReply) {
+async function importUrl({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { url, tenant, reference } = readJsonBody(request, urlBody);
   const { outcome, image } = await services.ingestUrls.one(getPrincipal(request), {
     url,

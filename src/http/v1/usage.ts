@@ -26,7 +26,7 @@ const tenantUsageSchema = z
   .extend(usageSchema.shape)
   .meta({ id: 'TenantUsage', examples: [usageExample] });
 
-/** Routes of storage usage by tenant. */
+/** Storage usage routes. */
 export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
   const tags = ['Usage'];
 
@@ -78,7 +78,7 @@ function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSche
   return { tenant: usage.tenant, tenant_id: usage.tenantId, ...toUsageRecord(usage) };
 }
 
-/** Returns usage as JSON of `/v1`. */
+/** Converts usage to the `/v1` JSON format. */
 export function toUsageRecord(usage: TenantUsage | OverallUsage): z.input<typeof usageSchema> {
   const { images, renditions, originalBytes, renditionBytes, bytesByPreset, imagesByStatus } = usage;
   return {

@@ -29,18 +29,18 @@ const routes: readonly RoutePlugin[] = [
   operationRoutes,
 ];
 
-/** Query of routes without parameters. */
+/** Query schema of routes without parameters. */
 const noQuery = z.strictObject({});
 
 /**
- * The API of the product, mounted at `/v1`. Undeclared bodies and unknown query parameters are refused, so that a misspelled
- * parameter does not silently get its default. Renditions, the hottest route, parse their query themselves.
+ * The native API, mounted at `/v1`. It rejects undeclared bodies and unknown query parameters, so that a misspelled
+ * parameter does not silently get its default. The rendition routes, which are the hottest, parse their query themselves.
  */
-export const v1: RoutePlugin = (app, parts) => {
+export const v1: RoutePlugin = (app, dependencies) => {
   rejectUndeclaredBodies(app);
   app.addHook('onRoute', (route) => {
     if (route.schema?.documented?.querystring) return;
     route.schema = { querystring: noQuery, ...route.schema };
   });
-  for (const add of routes) add(app, parts);
+  for (const register of routes) register(app, dependencies);
 };

@@ -19,7 +19,7 @@ const assetParams = z.object({ asset_id: imageRefField });
 const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Routes of assets in the catalog dialect. */
+/** Asset routes of the catalog dialect. */
 export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',

@@ -14,19 +14,23 @@ const purgeQuery = z.object({
     .unknown()
     .optional()
     .meta({ type: 'string', description: 'Only `false` purges; any other value is a dry run.' }),
-  days: wholeNumberField(0, maxDays, 'Minimum days since the deletion; default `PURGE_DAYS`.').optional(),
+  days: wholeNumberField(
+    0,
+    maxDays,
+    'Minimum number of days since deletion; default `PURGE_DAYS`.',
+  ).optional(),
 });
 const purgeBody = z.looseObject({
   confirm_token: z
     .string()
     .nullish()
     .describe(
-      '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
+      'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless it is a dry run or the server is reachable only from its own machine.',
     ),
 });
 const tags = ['Catalog dialect'];
 
-/** Routes of usage and purge in the catalog dialect. */
+/** Usage and purge routes of the catalog dialect. */
 export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) => {
   app.get(
     '/metrics/tenant/:tenant_name',
@@ -58,7 +62,7 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
         querystring: purgeQuery,
         bodies: jsonBody(purgeBody),
         response: responses(
-          { 200: json(purgeSchema, 'What was removed, or would be.') },
+          { 200: json(purgeSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -70,8 +74,8 @@ export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) =
       // Any value other than "false" is a dry run. Python clients send "False".
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
       const confirmTokens = readConfirmTokens(request, readJsonBody(request, purgeBody).confirm_token);
-      const purge = { dryRun, confirmTokens, days };
-      return toPurgeRecord(await services.purgeDeleted(getPrincipal(request), purge), days);
+      const report = await services.purgeDeleted(getPrincipal(request), { dryRun, confirmTokens, days });
+      return toPurgeRecord(report, days);
     },
   );
 };

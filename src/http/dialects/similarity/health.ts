@@ -31,7 +31,7 @@ const detailedSchema = summarySchema.extend({
 const tags = ['Similarity dialect'];
 const failed = 'At least one check failed.';
 
-/** Health probes of the similarity dialect. */
+/** Health routes of the similarity dialect. */
 export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHealth } }) => {
   app.get(
     '/api/v1/health',
@@ -151,7 +151,7 @@ function toDetailedRecord(details: HealthDetails): z.input<typeof detailedSchema
   };
 }
 
-/** Returns the state of a component, with its statistics if they could be read. */
+/** Converts the state of a component to JSON, with its statistics if they could be read. */
 function toComponentRecord(
   checks: readonly HealthCheck[],
   component: HealthCheck['name'],

@@ -38,7 +38,7 @@ const listResponse = z.object({
 });
 const tags = ['Similarity dialect'];
 
-/** Routes of images in the similarity dialect, which identifies images by UUID and sees only the tenant `default`. */
+/** Image routes of the similarity dialect, which identifies images by UUID and is limited to the tenant `default`. */
 export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
   const getTenantPrincipal = (request: FastifyRequest) =>
     services.bindToTenant(getPrincipal(request), defaultTenant);
@@ -154,7 +154,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
   );
 };
 
-/** In lower case, as every other response spells UUIDs. */
+/** Returns a reference to the image, with its UUID in lower case as in all responses. */
 function toImageRef({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
   return { uuid: uuid.toLowerCase() };
 }

@@ -4,7 +4,7 @@ import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
 import type { HttpConfig, RoutePlugin } from '../../route-plugin.ts';
 
-/** File name extensions by format. */
+/** File name extensions of each format. */
 const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
   jpeg: ['.jpg', '.jpeg'],
   png: ['.png'],
@@ -28,7 +28,7 @@ const infoSchema = z.object({
   presets: z.record(z.string(), z.object({ width: z.int(), height: z.int(), quality: z.int() })),
 });
 
-/** Route of the effective limits. */
+/** Route that returns the effective limits. */
 export const infoRoutes: RoutePlugin = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
