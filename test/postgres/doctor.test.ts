@@ -38,7 +38,9 @@ test('reports a user without permission to create tables', async () => {
   url.username = role;
   const { code, stdout } = await doctor(url.href);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
+  expect(stdout).toMatch(
+    /^FAIL\s+schema\s+not created yet; .*this user lacks the permissions to do so\n\s+→ Make the user/m,
+  );
 });
 
 test('reports the storage of another database and jobs that no worker claims', async () => {
