@@ -200,7 +200,9 @@ async function toServerFailure(outcome: Response | Error, baseUrl: string): Prom
   return new ServerFailure(`The server failed with status ${outcome.status}${detail ? `: ${detail}` : '.'}`);
 }
 
-/** Describes a `fetch` error. The reason is in its cause, which is an AggregateError if the host has several addresses. */
+/**
+ * Describes a `fetch` error. The reason is in its cause, which is an AggregateError if the host has several addresses.
+ */
 function describeConnectionError(error: Error): string {
   const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
   return cause instanceof Error ? cause.message || cause.name : error.message;

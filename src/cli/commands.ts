@@ -23,7 +23,10 @@ export interface Command {
   readonly options: Readonly<Record<string, Option>>;
   /** Whether the command accepts positional arguments. */
   readonly acceptsInputs?: boolean;
-  /** Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start faster. */
+  /**
+   * Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start
+   * faster.
+   */
   run(config: Config, values: Values, inputs: readonly string[]): Promise<number | void>;
 }
 

@@ -20,15 +20,17 @@ export interface Environment {
   readonly warning: string | undefined;
 }
 
-/** Name of a variable that is set after re-execution. The secrets are then in the file that is open as standard input. */
+/**
+ * Name of a variable that is set after re-execution. The secrets are then in the file that is open as standard input.
+ */
 const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
  * Reads the environment; no other code does. Variables that are already set take precedence over the `.env` file.
  *
  * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`;
- * removing a variable later does not change it. If the block contains secrets, this function re-executes the program with
- * a block without them and does not return. The process id stays the same, so supervisors are unaffected. After
+ * removing a variable later does not change it. If the block contains secrets, this function re-executes the program
+ * with a block without them and does not return. The process id stays the same, so supervisors are unaffected. After
  * re-execution, the function restores the secrets to `process.env`, which Node keeps on the heap.
  */
 export function readEnvironment(): Environment {
@@ -68,11 +70,14 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
   );
   const [, script = ''] = process.argv;
   const args = [process.execPath, ...process.execArgv, script, ...process.argv.slice(2)];
-  // Node warns that execve is experimental, but the warning is never printed, because execve replaces the process first.
+  // Node warns that execve is experimental, but the warning is never printed, because execve replaces the process
+  // first.
   return process.execve?.(process.execPath, args, { ...publicVariables, [reexecutedMarker]: '1' });
 }
 
-/** Returns what would prevent re-execution, if anything. Must be checked, because a failing execve aborts the process. */
+/**
+ * Returns what would prevent re-execution, if anything. Must be checked, because a failing execve aborts the process.
+ */
 function findObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
@@ -93,9 +98,9 @@ function isExecutable(path: string): boolean {
 }
 
 /**
- * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive Node's
- * execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it behind.
- * Returns the reason if no file could be created.
+ * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive
+ * Node's execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it
+ * behind. Returns the reason if no file could be created.
  */
 function replaceStdin(text: string): string | undefined {
   closeSync(0);

@@ -34,8 +34,8 @@ async function startServing(app: App, config: Config): Promise<void> {
 
 /**
  * Creates the app of a long-running process. Startup can spend a long time waiting for a database server. A stop signal
- * ends the process immediately, because no work is in progress yet and a migration is a single transaction. Startup of the
- * embedded database is not interrupted.
+ * ends the process immediately, because no work is in progress yet and a migration is a single transaction. Startup of
+ * the embedded database is not interrupted.
  */
 export async function startApp(
   config: Config,

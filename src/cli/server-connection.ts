@@ -14,8 +14,8 @@ interface ServerConnection {
 }
 
 /**
- * Connects to the server at `url` or, by default, to the server that has locked the data folder. If there is none, starts
- * a server in this process for the duration of the command.
+ * Connects to the server at `url` or, by default, to the server that has locked the data folder. If there is none,
+ * starts a server in this process for the duration of the command.
  */
 export async function connectToServer(
   config: Config,

@@ -2,8 +2,8 @@
 const duplicateSignalMs = 1_000;
 
 /**
- * Resolves with the first SIGTERM or SIGINT. If another one follows more than a second later, exits immediately, because a
- * user who presses Ctrl-C again does not want to wait.
+ * Resolves with the first SIGTERM or SIGINT. If another one follows more than a second later, exits immediately,
+ * because a user who presses Ctrl-C again does not want to wait.
  */
 export function untilStopped(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();

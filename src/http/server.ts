@@ -127,8 +127,8 @@ function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void 
 }
 
 /**
- * Adds a header that prevents MIME sniffing and, unless the route sets `cache-control`, one that prevents caching without
- * revalidation. Responses that bypass Fastify set both themselves.
+ * Adds a header that prevents MIME sniffing and, unless the route sets `cache-control`, one that prevents caching
+ * without revalidation. Responses that bypass Fastify set both themselves.
  */
 function addDefaultHeaders(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -148,9 +148,9 @@ function acceptForms(app: FastifyInstance): void {
 }
 
 /**
- * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are busy
- * at that moment would keep the process alive for the whole keep-alive time. Node does not count a connection as idle if
- * it has never sent a request; browsers open such connections in advance.
+ * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are
+ * busy at that moment would keep the process alive for the whole keep-alive time. Node does not count a connection as
+ * idle if it has never sent a request; browsers open such connections in advance.
  */
 function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
   const open = new Set<Socket>();

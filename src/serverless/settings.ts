@@ -15,8 +15,8 @@ function serverlessDefaults(): Environment {
 }
 
 /**
- * Loads the configuration of a function. Instances share neither a disk nor a process, so a database server and a bucket
- * are required. There are no workers to notify of new jobs, so there is no shared queue.
+ * Loads the configuration of a function. Instances share neither a disk nor a process, so a database server and a
+ * bucket are required. There are no workers to notify of new jobs, so there is no shared queue.
  * @throws {ConfigError} that names every missing or invalid setting.
  */
 export function loadServerlessConfig(environment: Environment): Config {

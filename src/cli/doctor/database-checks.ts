@@ -137,7 +137,9 @@ async function checkStorageAndJobs(config: Config, database: Database): Promise<
   return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }
 
-/** Checks that the storage location belongs to this database. Storage failures are reported by `checkStorage` instead. */
+/**
+ * Checks that the storage location belongs to this database. Storage failures are reported by `checkStorage` instead.
+ */
 export async function checkStorageMatch(config: Config, database: Database): Promise<Finding[]> {
   const storage = await openStorage(config).catch(() => undefined);
   if (!storage) return [];

@@ -16,7 +16,9 @@ const pictureExtensions = new Set(
   ),
 );
 
-/** Finds the image files to import. Includes every file in `inputs`, and scans folders recursively for image extensions. */
+/**
+ * Finds the image files to import. Includes every file in `inputs`, and scans folders recursively for image extensions.
+ */
 export async function findPictures(inputs: readonly string[]): Promise<FoundPictures> {
   const paths = new Map<string, string>();
   const problems: { file: string; reason: string }[] = [];

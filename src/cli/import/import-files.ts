@@ -63,7 +63,10 @@ function makeImportRun(options: ImportOptions) {
     }
   }
 
-  /** Runs a step for a file and counts the result. A step that returns `null` has no result yet; interrupted ones are not counted. */
+  /**
+   * Runs a step for a file and counts the result. A step that returns `null` has no result yet; interrupted ones are
+   * not counted.
+   */
   async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: ProgressDisplay) {
     const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));
     if (result) tally.add(file, result);

@@ -68,7 +68,9 @@ function describeStop({ stopped, notFinished }: ImportSummary): string {
   return `${reason}; ${pluralize(notFinished, 'image')} not finished. Run the same command again to continue.`;
 }
 
-/** Lists a few problems individually but groups many, because repeating the same reason a hundred times does not help. */
+/**
+ * Lists a few problems individually but groups many, because repeating the same reason a hundred times does not help.
+ */
 function describeProblems(title: string, problems: readonly FileProblem[]): string[] {
   if (problems.length === 0) return [];
   if (problems.length <= maxListed) {

@@ -62,8 +62,8 @@ interface Rows {
 }
 
 /**
- * Defines a blur for elements within `rows`. A filter region relative to an element's own box would clip flat elements and
- * omit straight lines. A region of the whole canvas always works but is slow.
+ * Defines a blur for elements within `rows`. A filter region relative to an element's own box would clip flat elements
+ * and omit straight lines. A region of the whole canvas always works but is slow.
  */
 export function defineBlur(
   id: string,

@@ -5,8 +5,8 @@ import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders an OpenAPI document as a single HTML page without scripts. It therefore works under any content security policy,
- * with a keyboard or a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page without scripts. It therefore works under any content security
+ * policy, with a keyboard or a screen reader, and on paper.
  */
 export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;

@@ -1,4 +1,6 @@
-/** Style sheet of the reference page. The content security policy allows only its hash, and thus no other style sheet. */
+/**
+ * Style sheet of the reference page. The content security policy allows only its hash, and thus no other style sheet.
+ */
 export const referenceStyle = `
 :root {
   color-scheme: light dark;

@@ -8,8 +8,9 @@ const maxDrainedBytes = 64 * 2 ** 20;
 const lingerMs = 500;
 
 /**
- * Reads and discards the rest of a body, for at most `milliseconds` and `maximum` bytes. Returns whether the whole body was
- * read. If the connection closed while the client was still sending, the client would get a reset instead of the response.
+ * Reads and discards the rest of a body, for at most `milliseconds` and `maximum` bytes. Returns whether the whole body
+ * was read. If the connection closed while the client was still sending, the client would get a reset instead of the
+ * response.
  */
 export async function drainBody(
   request: IncomingMessage,

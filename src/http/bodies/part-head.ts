@@ -53,8 +53,8 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
 }
 
 /**
- * Decodes a file name and removes folder names, which some clients send. `filename*` takes precedence (RFC 6266 §4.3) unless
- * it cannot be decoded. `charset` is the one that the form declares.
+ * Decodes a file name and removes folder names, which some clients send. `filename*` takes precedence (RFC 6266 §4.3)
+ * unless it cannot be decoded. `charset` is the one that the form declares.
  * @throws {AppError} `invalid_request` if neither can be decoded.
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {

@@ -26,8 +26,8 @@ export interface PartReader {
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must
- * read the part to its end; if it throws, the whole form fails. The size limit also applies to bodies without a declared
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must read
+ * the part to its end; if it throws, the whole form fails. The size limit also applies to bodies without a declared
  * length.
  */
 export function readParts(
@@ -95,8 +95,8 @@ function requestEnd(request: IncomingMessage): Promise<void> {
 }
 
 /**
- * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function that
- * stops reading. `pipe` is no alternative: it stops at the closing boundary and does not count the bytes after it.
+ * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function
+ * that stops reading. `pipe` is no alternative: it stops at the closing boundary and does not count the bytes after it.
  */
 function pump(
   request: IncomingMessage,

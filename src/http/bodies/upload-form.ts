@@ -44,8 +44,8 @@ interface Dependencies {
 }
 
 /**
- * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields not
- * listed in `names` are ignored, because clients also send fields that are meant for other services.
+ * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields
+ * not listed in `names` are ignored, because clients also send fields that are meant for other services.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
  *   `request_timeout`, `invalid_request`, `storage_full`. No staged file is left behind.
  */

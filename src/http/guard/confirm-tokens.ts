@@ -13,8 +13,9 @@ const forbiddenParameters = new Set([
 ]);
 
 /**
- * Hook of every route that removes files. Rejects a token in the URL, because URLs end up in logs and browser histories.
- * Schema validation would ignore or reject the parameter without saying where a token belongs, so the hook runs first.
+ * Hook of every route that removes files. Rejects a token in the URL, because URLs end up in logs and browser
+ * histories. Schema validation would ignore or reject the parameter without saying where a token belongs, so the hook
+ * runs first.
  */
 export function rejectTokenInUrl(
   { raw }: FastifyRequest,

@@ -15,8 +15,8 @@ export function makeIsTrusted(trustedProxies: readonly string[]): AddressTest {
 }
 
 /**
- * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text that is not
- * an address never matches.
+ * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text that is
+ * not an address never matches.
  */
 export function addressesIn(networks: readonly string[]): AddressTest {
   const list = new BlockList();
@@ -40,9 +40,9 @@ interface Options {
 const maxRejected = 16;
 
 /**
- * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 addresses are
- * counted by /64 network, because a single customer can use any number of addresses in one. Connections beyond the limit
- * get 429 `too_many_connections` on their first request.
+ * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 addresses
+ * are counted by /64 network, because a single customer can use any number of addresses in one. Connections beyond the
+ * limit get 429 `too_many_connections` on their first request.
  */
 export function limitConnectionsPerAddress(
   app: FastifyInstance,

@@ -46,8 +46,9 @@ const maxCachedHosts = 200;
 
 /**
  * Returns a check that rejects unknown host names. If a malicious page's host name resolves to this machine (DNS
- * rebinding), the browser treats this server as same-origin, and the page could read everything. But its requests always
- * contain that host name. IP addresses cannot be rebound, and a tunnel may change the port, so neither is checked.
+ * rebinding), the browser treats this server as same-origin, and the page could read everything. But its requests
+ * always contain that host name. IP addresses cannot be rebound, and a tunnel may change the port, so neither is
+ * checked.
  */
 function makeHostCheck({ isOnLoopback, allowedHosts }: ServerConfig): Rule['rejectionReason'] {
   const isGuarded = (isOnLoopback || allowedHosts.length > 0) && !allowedHosts.includes('*');
@@ -87,8 +88,8 @@ function targetAuthority(target: string | undefined): string | undefined {
 }
 
 /**
- * Returns a check that rejects writes from pages of other origins, based on `Origin`. Local files and sandboxed frames have
- * the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
+ * Returns a check that rejects writes from pages of other origins, based on `Origin`. Local files and sandboxed frames
+ * have the origin `null`, which any page can obtain. `*` in `CORS_ORIGINS` does not allow writes.
  */
 function makeOriginCheck({ corsOrigins, publicOrigin }: ServerConfig): Rule['rejectionReason'] {
   const allowed = new Set(corsOrigins === '*' ? [] : corsOrigins);
@@ -126,8 +127,8 @@ function quote(text: string): string {
 }
 
 /**
- * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first one, but a proxy may
- * have used the last.
+ * Rejects requests with more than one `Host` header, as RFC 9112 §3.2 requires. Node uses the first one, but a proxy
+ * may have used the last.
  */
 export function rejectMultipleHosts(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {

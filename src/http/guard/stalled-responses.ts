@@ -16,9 +16,9 @@ interface ResponseProgress {
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has read nothing of a response for `stallMs`, because they could hold resources forever.
- * A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count: the response is
- * still being prepared or the upload is still arriving, and other limits apply.
+ * Closes connections whose client has read nothing of a response for `stallMs`, because they could hold resources
+ * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count: the
+ * response is still being prepared or the upload is still arriving, and other limits apply.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const interval = stallMs / checksPerTimeout;
@@ -38,8 +38,9 @@ export function closeStalledResponses(app: FastifyInstance, stallMs: number): vo
     response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // The event fires after `interval` without traffic in either direction. Its timer also sees how much of a large write the
-  // kernel has accepted, which no stream property exposes. Because of this listener, Node no longer closes idle sockets.
+  // The event fires after `interval` without traffic in either direction. Its timer also sees how much of a large write
+  // the kernel has accepted, which no stream property exposes. Because of this listener, Node no longer closes idle
+  // sockets.
   app.server.on('timeout', (socket: Socket) => {
     const progress = progressBySocket.get(socket);
     if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {

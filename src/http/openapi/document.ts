@@ -122,8 +122,8 @@ function collectReferences(from: unknown, schemas: Record<string, object>, used:
 }
 
 /**
- * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and
- * `additionalProperties: false` in responses, because later versions may add fields. Request bodies keep that restriction.
+ * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and `additionalProperties:
+ * false` in responses, because later versions may add fields. Request bodies keep that restriction.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

@@ -99,7 +99,9 @@ export async function sendOriginal(
   return sendStream(request, reply, last - first + 1, () => retrieved.open({ first, last }));
 }
 
-/** Redirects the client to the store, which sends the file with `headers`. Only private caches may keep the signed URL. */
+/**
+ * Redirects the client to the store, which sends the file with `headers`. Only private caches may keep the signed URL.
+ */
 async function sendRedirect(
   { method }: FastifyRequest,
   reply: FastifyReply,

@@ -23,8 +23,8 @@ const frameworkSentences: Readonly<Record<string, string>> = {
 };
 
 /**
- * Sends every error as `application/problem+json`; no other code sends errors. Call this before any route is registered,
- * because existing routes, such as those of plugins, keep Fastify's default handler.
+ * Sends every error as `application/problem+json`; no other code sends errors. Call this before any route is
+ * registered, because existing routes, such as those of plugins, keep Fastify's default handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));

@@ -7,8 +7,8 @@ export type DecodedText = { readonly text: string } | { readonly problem: string
 const utf8 = 'utf-8';
 
 /**
- * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default is
- * UTF-8. Invalid bytes are an error: if they were replaced, a name would be stored that no lookup can find.
+ * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default
+ * is UTF-8. Invalid bytes are an error: if they were replaced, a name would be stored that no lookup can find.
  */
 export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   const charset = byteOrderMark(bytes) ?? declared ?? utf8;

@@ -14,9 +14,9 @@ export interface CsvRecord {
 }
 
 /**
- * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. A malformed line affects only itself: the next
- * record begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The cost is linear
- * in the length of a record, whatever its content.
+ * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. A malformed line affects only itself: the
+ * next record begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The cost is
+ * linear in the length of a record, whatever its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);

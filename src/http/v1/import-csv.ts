@@ -15,8 +15,8 @@ const charsetAdvice =
 const replacementCharacter = '\uFFFD';
 
 /**
- * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is passed on with its problem,
- * so that the service refuses only that line. `charset` is the declared one.
+ * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is passed on with its
+ * problem, so that the service refuses only that line. `charset` is the declared one.
  * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(
@@ -77,7 +77,9 @@ function splitSeparatorLine(text: string): { body: string; delimiter: string } {
   return { body: text, delimiter: detectDelimiter(firstLine(text)) };
 }
 
-/** Detects the delimiter. In many European locales, spreadsheets write semicolons; copied cells are separated by tabs. */
+/**
+ * Detects the delimiter. In many European locales, spreadsheets write semicolons; copied cells are separated by tabs.
+ */
 function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
 }

@@ -40,7 +40,10 @@ function asText(value: unknown): string | undefined {
   return typeof value === 'string' ? toPrintable(value) : undefined;
 }
 
-/** Replaces control characters and lone surrogates: refused lines are stored too, and databases and logs cannot hold them. */
+/**
+ * Replaces control characters and lone surrogates: refused lines are stored too, and databases and logs cannot hold
+ * them.
+ */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');
 }

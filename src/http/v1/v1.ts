@@ -34,7 +34,8 @@ const noQuery = z.strictObject({});
 
 /**
  * The native API, mounted at `/v1`. It rejects undeclared bodies and unknown query parameters, so that a misspelled
- * parameter does not silently get its default. The rendition routes, which are the hottest, parse their query themselves.
+ * parameter does not silently get its default. The rendition routes, which are the hottest, parse their query
+ * themselves.
  */
 export const v1: RoutePlugin = (app, dependencies) => {
   rejectUndeclaredBodies(app);
