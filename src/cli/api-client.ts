@@ -65,7 +65,7 @@ export class RequestRejected extends Error {
   override readonly name = 'RequestRejected';
 }
 
-/** A client for Vitrine's HTTP API. Every call is safe to repeat, so failed calls are retried. */
+/** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
 /** URL of the server and, for tests, the `fetch` function and the pauses between retries. */

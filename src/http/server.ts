@@ -4,7 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
 import { serveApiPages } from './api-pages/pages.ts';
-import { mustRejectBody, unsupportedBody } from './bodies/body-type.ts';
+import { mustRejectBody, unsupportedBodyError } from './bodies/body-type.ts';
 import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
@@ -13,7 +13,7 @@ import { validatorCompiler } from './fields/validation.ts';
 import {
   type AddressTest,
   limitConnectionsPerAddress,
-  makeIsTrusted,
+  makeTrustedTest,
 } from './guard/connections-per-address.ts';
 import { allowOrigins } from './guard/cors.ts';
 import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
@@ -47,7 +47,7 @@ export function makeHttpServer(
   logger: FastifyBaseLogger,
   dependencies: HttpDependencies,
 ): FastifyInstance {
-  const isTrusted = makeIsTrusted(config.server.trustedProxies);
+  const isTrusted = makeTrustedTest(config.server.trustedProxies);
   const app = makeServer(config.server, isTrusted, logger);
   const explainMissingRoute = collectRoutes(app);
   handleErrors(app);
@@ -141,10 +141,10 @@ function addDefaultHeaders(app: FastifyInstance): void {
 /** Leaves forms unparsed: routes stream them from the raw request, so that no file is held in memory. */
 function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
-    if (mustRejectBody(request)) done(unsupportedBody(request));
+    if (mustRejectBody(request)) done(unsupportedBodyError(request));
     else done(null, undefined);
   });
-  app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBody(request)));
+  app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBodyError(request)));
 }
 
 /**

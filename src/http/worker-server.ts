@@ -28,7 +28,7 @@ export function makeWorkerServer(
   closeStalledResponses(app, requestMs);
   handleErrors(app);
   guardRequests(app, config);
-  handleMissingRoutes(app, () => ({ error: routeNotFound(), allow: [] }));
+  handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);
@@ -41,7 +41,7 @@ export function makeWorkerServer(
   return app;
 }
 
-function routeNotFound(): AppError {
+function routeNotFoundError(): AppError {
   return new AppError(
     'route_not_found',
     'This is a worker, which serves only GET /healthz and GET /metrics. The API is served by vitrine serve.',

@@ -73,7 +73,7 @@ test('refuses an unknown charset and names it', async () => {
 });
 
 test('explains a header line in an undeclared charset', async () => {
-  expect(await refused(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in another charset');
+  expect(await refused(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in a different charset');
 });
 
 test('refuses only the line with a bad quotation mark', async () => {

@@ -145,7 +145,7 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
   if (!storage) return [];
   try {
     const mismatch = await findStorageMismatch({ storage, installation: makeInstallationQueries(database) });
-    return mismatch ? [{ subject: 'pictures', state: mismatch.what, remedy: mismatch.remedy }] : [];
+    return mismatch ? [{ subject: 'images', state: mismatch.what, remedy: mismatch.remedy }] : [];
   } catch {
     return [];
   } finally {
@@ -157,6 +157,6 @@ async function checkJobs(database: Database): Promise<Finding[]> {
   const problems = (await makeJobReportQueries(database).depth()).flatMap(
     (depth) => describeIdleness(depth) ?? [],
   );
-  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
+  const remedy = 'Run vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
   return problems.map((state) => ({ subject: 'jobs', state, remedy }));
 }

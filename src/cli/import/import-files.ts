@@ -64,8 +64,8 @@ function makeImportRun(options: ImportOptions) {
   }
 
   /**
-   * Runs a step for a file and counts the result. A step that returns `null` has no result yet; interrupted ones are
-   * not counted.
+   * Runs a step for a file and counts the result. If it returns `null`, the result follows later. Interrupted
+   * steps are not counted.
    */
   async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: ProgressDisplay) {
     const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));

@@ -1,7 +1,4 @@
-/**
- * Runs `work` for each item in order, up to `concurrency` at a time. Starts no more items once `isStopped` returns
- * true.
- */
+/** Runs `work` for each item in order, up to `concurrency` at a time, until `isStopped` returns true. */
 export async function runParallel<Item>(
   items: readonly Item[],
   concurrency: number,

@@ -63,7 +63,7 @@ export async function generateSampleCatalog(options: SampleCatalogOptions): Prom
   return { ...variants.names, files: files.sort() };
 }
 
-/** Picks the images to copy, re-export or truncate, spread over the catalog. */
+/** Selects images from all over the catalog to copy, re-export or truncate. */
 function planVariants(pictures: readonly PlannedPicture[]) {
   const mainViews = pictures.filter(({ view }) => view === 'main');
   const everyNth = (step: number, first: number) => mainViews.filter((_, index) => index % step === first);

@@ -26,7 +26,7 @@ function toHtml(value: Value): string {
 }
 
 /** Converts text to HTML; text in backticks becomes code. */
-export function prose(text: string): Html {
+export function renderText(text: string): Html {
   const parts = text.split('`').map((part, index) => {
     const escaped = escapeText(part);
     return index % 2 === 1 ? `<code>${escaped}</code>` : escaped;

@@ -1,5 +1,5 @@
 import { inlineIcon } from './brand.ts';
-import { type Html, html, prose } from './html.ts';
+import { type Html, html, renderText } from './html.ts';
 import type { Endpoint, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
 import { renderContent, renderFields, renderType } from './reference-schema.ts';
 import { referenceStyle } from './reference-style.ts';
@@ -39,7 +39,7 @@ ${groups.map(renderNavigation)}
 </nav>
 <main id="content" tabindex="-1">
 <h1>${info.title} API <span class="version">${info.version}</span></h1>
-${info.description.split('\n\n').map((text) => html`<p>${prose(text)}</p>`)}
+${info.description.split('\n\n').map((text) => html`<p>${renderText(text)}</p>`)}
 ${groups.map(renderGroup)}
 <h2 id="schemas">Schemas</h2>
 ${Object.entries(components.schemas).map(([name, schema]) => renderSchema(name, schema))}
@@ -70,7 +70,7 @@ function renderNavigation({ tag, endpoints }: Group): Html {
 ${endpoints.map(
   (
     endpoint,
-  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${breakable(endpoint.path)}</span></a></li>
+  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
 `,
 )}</ul>
 `;
@@ -78,7 +78,7 @@ ${endpoints.map(
 
 function renderGroup({ tag, endpoints }: Group): Html {
   return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
-<p>${prose(tag.description)}</p>
+<p>${renderText(tag.description)}</p>
 ${endpoints.map(renderEndpoint)}`;
 }
 
@@ -89,7 +89,7 @@ function renderEndpoint(endpoint: Endpoint): Html {
   return html`<section class="endpoint" id="${anchor}">
 <h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
 <p class="summary">${summary ?? ''}</p>
-${description !== undefined && html`<p>${prose(description)}</p>`}
+${description !== undefined && html`<p>${renderText(description)}</p>`}
 ${parameters.length > 0 && html`<h4>Parameters</h4>${renderParameters(parameters)}`}
 ${requestBody && html`<h4>Request body</h4>${renderContentTypes(requestBody.content, true)}`}
 <h4>Responses</h4>
@@ -109,7 +109,7 @@ ${parameters.map(
     schema,
   }) => html`<div><dt><code>${name}</code> <span class="type">${renderType(schema)}</span>
 <span class="note">${location}${required === true && location !== 'path' && ', required'}</span></dt>
-<dd>${prose(description ?? '')}</dd></div>
+<dd>${renderText(description ?? '')}</dd></div>
 `,
 )}</dl>
 `;
@@ -119,7 +119,7 @@ function renderResponses(responses: Operation['responses']): Html {
   const rows = Object.entries(responses).map(([status, { description, content }]) => {
     const isSuccess = Number(status) < 400;
     return html`<div><dt class="status ${isSuccess ? 'success' : 'failure'}">${status}</dt>
-<dd>${isSuccess ? prose(description) : renderErrors(description)}
+<dd>${isSuccess ? renderText(description) : renderErrors(description)}
 ${isSuccess && content && renderContentTypes(content)}</dd></div>
 `;
   });
@@ -131,7 +131,7 @@ ${rows}</dl>
 /** Renders the errors of a status, one per line. The description has one sentence per code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
-  return html`<ul class="errors">${sentences.map((sentence) => html`<li>${prose(sentence)}</li>`)}</ul>`;
+  return html`<ul class="errors">${sentences.map((sentence) => html`<li>${renderText(sentence)}</li>`)}</ul>`;
 }
 
 function renderContentTypes(contents: Contents, isOpen = false): Html {
@@ -147,7 +147,7 @@ function renderContentTypes(contents: Contents, isOpen = false): Html {
 function renderSchema(name: string, schema: Schema): Html {
   return html`<section class="endpoint" id="schema-${name}">
 <h3>${name}</h3>
-${schema.description !== undefined && html`<p>${prose(schema.description)}</p>`}
+${schema.description !== undefined && html`<p>${renderText(schema.description)}</p>`}
 ${renderFields(schema)}
 </section>
 `;
@@ -162,7 +162,7 @@ function groupAnchor(name: string): string {
 }
 
 /** Allows line breaks before the slashes of a path. */
-function breakable(path: string): Html[] {
+function addBreakPoints(path: string): Html[] {
   return path
     .split(/(?=\/)/)
     .map((segment, index) => (index === 0 ? html`${segment}` : html`<wbr>${segment}`));

@@ -1,4 +1,4 @@
-import { type Html, html, prose } from './html.ts';
+import { type Html, html, renderText } from './html.ts';
 import type { Schema } from './openapi-types.ts';
 
 /** Renders the schema of a body: an object's fields, the alternatives of a union of objects, or a type. */
@@ -7,7 +7,7 @@ export function renderContent(schema: Schema | undefined): Html {
   if (schema.properties) return renderFields(schema);
   if (schema.anyOf?.every(({ properties }) => properties))
     return join(schema.anyOf.map(renderFields), html`<p class="label">or</p>`.html);
-  return html`<p>${renderType(schema)}${schema.description !== undefined && html`: ${prose(schema.description)}`}</p>
+  return html`<p>${renderType(schema)}${schema.description !== undefined && html`: ${renderText(schema.description)}`}</p>
 ${renderExample(schema)}`;
 }
 
@@ -18,7 +18,7 @@ export function renderFields(schema: Schema): Html {
 ${Object.entries(properties).map(
   ([name, field]) => html`<div><dt><code>${name}</code> <span class="type">${renderType(field)}</span>
 ${!required.includes(name) && html`<span class="note">optional</span>`}</dt>
-<dd>${prose(field.description ?? '')}${renderNested(field)}</dd></div>
+<dd>${renderText(field.description ?? '')}${renderNested(field)}</dd></div>
 `,
 )}</dl>
 ${renderExample(schema)}`;

@@ -36,7 +36,7 @@ export function readCharset(request: FastifyRequest): string | undefined | AppEr
 }
 
 /** Returns the error for a body of the wrong type. Its message lists the types that the endpoint accepts. */
-export function unsupportedBody(request: FastifyRequest): AppError {
+export function unsupportedBodyError(request: FastifyRequest): AppError {
   const type = readBodyType(request).slice(0, 60);
   const received = type === '' ? '(received a body without Content-Type)' : `(received ${type})`;
   const types = Object.keys(request.routeOptions.schema?.bodies ?? {});

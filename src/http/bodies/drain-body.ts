@@ -38,7 +38,10 @@ export async function drainBody(
   return isComplete;
 }
 
-/** Closes a connection if its request body is still incomplete after the response; the client could send forever. */
+/**
+ * Closes a connection if its request body is still incomplete after the response; the client could keep sending
+ * forever.
+ */
 export function closeUnreadBodies(app: FastifyInstance): void {
   app.addHook('onResponse', (request, _reply, done) => {
     if (!request.raw.complete) closeUnlessComplete(request.raw);

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseWith } from '../fields/validation.ts';
 import { decodeText } from '../text/charset.ts';
-import { readBodyType, readCharset, mustRejectBody, unsupportedBody } from './body-type.ts';
+import { readBodyType, readCharset, mustRejectBody, unsupportedBodyError } from './body-type.ts';
 
 /** Maximum size of a body that is read into memory. */
 export const maxBodyBytes = 2 ** 20;
@@ -22,7 +22,7 @@ export function acceptJson(app: FastifyInstance): void {
     const text = readJsonText(request, Buffer.from(body));
     if (text instanceof AppError) done(text);
     else if (text === '') done(null, undefined);
-    else if (mustRejectBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else if (mustRejectBody(request) && !isEmptyObject(text)) done(unsupportedBodyError(request));
     else void parse(request, text, done);
   });
 }
@@ -77,7 +77,7 @@ export function readJsonBody<Schema extends z.ZodType>(
   schema: Schema,
 ): z.output<Schema> {
   const type = readBodyType(request);
-  if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
+  if (type !== '' && type !== 'application/json') throw unsupportedBodyError(request);
   // Not `??`, because `null` is a body and must be rejected.
   return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
 }

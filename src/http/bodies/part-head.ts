@@ -36,10 +36,10 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
   if (value !== 'form-data' || name === undefined) return undefined;
   const field = Buffer.from(name, 'latin1').toString();
   if (conflict !== undefined)
-    throw invalid(`The form part ${JSON.stringify(field)} has two different values for ${conflict}.`);
+    throw invalidRequest(`The form part ${JSON.stringify(field)} has two different values for ${conflict}.`);
   const encoding = headers['content-transfer-encoding']?.[0]?.trim().toLowerCase();
   if (encoding !== undefined && !plainEncodings.has(encoding))
-    throw invalid(
+    throw invalidRequest(
       `The form part ${JSON.stringify(field)} uses the transfer encoding ${encoding.slice(0, 40)}; send its bytes unencoded.`,
     );
   const type = parseHeaderParameters(headers['content-type']?.[0] ?? 'text/plain');
@@ -62,7 +62,7 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
   if (decoded && 'text' in decoded) return baseName(decoded.text);
   const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
   if (fallback && 'text' in fallback) return baseName(unescapeQuotes(fallback.text));
-  throw invalid(
+  throw invalidRequest(
     `The file name ${fallback?.problem}. Send it as UTF-8, or declare the form's charset in the field "_charset_".`,
   );
 }
@@ -88,6 +88,6 @@ function baseName(name: string): string {
   return base === '.' || base === '..' ? '' : base;
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }

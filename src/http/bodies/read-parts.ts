@@ -44,7 +44,7 @@ export function readParts(
 
   parser.on('part', (part: Readable) => {
     // A truncated part also emits an error, possibly before it has a reader; unhandled, it would crash the process.
-    part.on('error', () => fail(truncated()));
+    part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
       parts += 1;
       current = part;
@@ -52,17 +52,17 @@ export function readParts(
     });
   });
   parser.once('finish', finish);
-  parser.on('error', () => fail(truncated()));
+  parser.on('error', () => fail(truncatedFormError()));
 
   async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
     const head = readPartHead(headers);
-    if (parts > limits.parts) throw tooManyParts(limits.parts);
+    if (parts > limits.parts) throw tooManyPartsError(limits.parts);
     if (head) await onPart(head, part);
     else part.resume();
   }
 
   const stop = pump(request, parser, limits, fail);
-  const read = Promise.all([finished, requestEnd(request)]).then(() => Promise.all(pending));
+  const read = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pending));
   const ended = Promise.race([failed, read]).then(() => undefined);
   ended.catch(() => undefined);
   return {
@@ -90,7 +90,7 @@ function makeParser(request: IncomingMessage): Dicer {
   );
 }
 
-function requestEnd(request: IncomingMessage): Promise<void> {
+function waitForEnd(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => request.once('end', resolve));
 }
 
@@ -113,7 +113,7 @@ function pump(
   const write = (chunk: Buffer) => {
     idle.refresh();
     received += chunk.length;
-    if (received > bodyBytes) fail(bodyTooLarge(bodyBytes));
+    if (received > bodyBytes) fail(bodyTooLargeError(bodyBytes));
     else if (!isFinished && !parser.write(chunk)) {
       request.pause();
       parser.once('drain', () => request.resume());
@@ -128,10 +128,10 @@ function pump(
   request.once('end', () => {
     if (!isFinished) parser.end();
   });
-  request.once('error', () => fail(connectionLost()));
+  request.once('error', () => fail(connectionLostError()));
   request.once('close', () => {
     clearTimeout(idle);
-    if (!request.complete) fail(connectionLost());
+    if (!request.complete) fail(connectionLostError());
   });
   return () => {
     request.off('data', write);
@@ -139,19 +139,19 @@ function pump(
 }
 
 /** Returns the error for an aborted request. It appears only in the log. */
-export function connectionLost(): AppError {
+export function connectionLostError(): AppError {
   return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
 }
 
-function truncated(): AppError {
+function truncatedFormError(): AppError {
   return new AppError('body_cut_short', 'The form is truncated: its closing boundary is missing.');
 }
 
-function tooManyParts(maximum: number): AppError {
+function tooManyPartsError(maximum: number): AppError {
   return new AppError('invalid_request', `The form has more than ${maximum} parts.`);
 }
 
-function bodyTooLarge(maximum: number): AppError {
+function bodyTooLargeError(maximum: number): AppError {
   return new AppError(
     'body_too_large',
     `The form is larger than ${maximum} bytes, including boundaries and fields.`,

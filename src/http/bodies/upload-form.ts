@@ -5,7 +5,7 @@ import { AppError } from '../../errors.ts';
 import type { AssertFreeSpace } from '../../storage/free-space.ts';
 import type { ReceivedFile, Staging } from '../../storage/staging.ts';
 import { decodeFilename, type PartHead } from './part-head.ts';
-import { connectionLost, type PartReader, readParts } from './read-parts.ts';
+import { connectionLostError, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
 /** Limits for everything but the file, far above what any documented request contains. */
@@ -29,7 +29,7 @@ const charsetField = '_charset_';
 /** A form with one file in staging. The caller must discard the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
-  /** Empty if the form does not name the file. */
+  /** Empty if the form declares no file name. */
   readonly filename: string;
   /** Values of the requested fields that the form contains. */
   readonly fields: ReadonlyMap<string, string>;
@@ -55,10 +55,10 @@ export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly stri
 export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   return async (request, names = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
-    if (length > deps.maxBytes + maxOverhead) throw tooLarge(deps.maxBytes, length);
+    if (length > deps.maxBytes + maxOverhead) throw tooLargeError(deps.maxBytes, length);
     await deps.assertFreeSpace();
     // If the request was aborted during that check, its events have already fired and the form would never end.
-    if (request.destroyed && !request.complete) throw connectionLost();
+    if (request.destroyed && !request.complete) throw connectionLostError();
     const form = readForm(deps, request);
     try {
       await form.reader.ended;
@@ -102,17 +102,17 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverhead, idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
-      if (received.file) throw secondFile();
+      if (received.file) throw secondFileError();
       received.head = head;
       received.file = staging.receive(limitBytes(body, maxBytes));
       await received.file;
     } else if (isOtherFile(head)) {
       received.otherFiles.push(head.field);
-      if (received.otherFiles.length >= formLimits.files) throw tooMany('files', formLimits.files);
+      if (received.otherFiles.length >= formLimits.files) throw tooManyError('files', formLimits.files);
       body.resume();
     } else {
       received.startedFields += 1;
-      if (received.startedFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
+      if (received.startedFields > formLimits.fields) throw tooManyError('fields', formLimits.fields);
       received.fields.push({ head, bytes: await readField(head.field, body) });
     }
   });
@@ -128,20 +128,20 @@ async function* limitBytes(body: Readable, maxBytes: number): AsyncGenerator<Buf
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    if (bytes > maxBytes) throw tooLargeError(maxBytes);
     yield chunk;
   }
 }
 
 async function readField(name: string, body: Readable): Promise<Buffer> {
   if (name.length > formLimits.fieldNameSize)
-    throw invalid(`The name of a form field is longer than ${formLimits.fieldNameSize} characters.`);
+    throw invalidRequest(`The name of a form field is longer than ${formLimits.fieldNameSize} characters.`);
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > formLimits.fieldSize) {
-      throw invalid(
+      throw invalidRequest(
         `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the image in the field "${fileField}".`,
       );
     }
@@ -153,8 +153,8 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
 async function requireFile({ received }: Form, names: readonly string[]): Promise<UploadForm> {
   const file = await received.file;
   if (!file) {
-    const [other] = received.otherFiles;
-    const hint = other === undefined ? '' : `; the file is in the field ${JSON.stringify(other)}`;
+    const [otherField] = received.otherFiles;
+    const hint = otherField === undefined ? '' : `; the file is in the field ${JSON.stringify(otherField)}`;
     throw new AppError('missing_file', `The form has no file in the field "${fileField}"${hint}.`);
   }
   if (isText(file, received.head))
@@ -188,28 +188,30 @@ function decodeFields(fields: ReceivedParts['fields'], formCharset: string | und
     const decoded = decodeText(bytes, head.charset ?? formCharset);
     const name = JSON.stringify(head.field);
     if ('problem' in decoded)
-      throw invalid(`The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`);
+      throw invalidRequest(
+        `The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`,
+      );
     const previous = values.get(head.field);
     if (previous !== undefined && previous !== decoded.text)
-      throw invalid(`The form has the field ${name} more than once, with different values.`);
+      throw invalidRequest(`The form has the field ${name} more than once, with different values.`);
     values.set(head.field, decoded.text);
   }
   return values;
 }
 
-function secondFile(): AppError {
-  return invalid('The form has more than one file in the field "file"; send one file per request.');
+function secondFileError(): AppError {
+  return invalidRequest('The form has more than one file in the field "file"; send one file per request.');
 }
 
-function tooMany(kind: 'files' | 'fields', maximum: number): AppError {
-  return invalid(`The form has more than ${maximum} ${kind}.`);
+function tooManyError(kind: 'files' | 'fields', maximum: number): AppError {
+  return invalidRequest(`The form has more than ${maximum} ${kind}.`);
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }
 
-function tooLarge(maxBytes: number, length?: number): AppError {
+function tooLargeError(maxBytes: number, length?: number): AppError {
   const size = length === undefined ? 'The file is larger' : `The upload has ${length} bytes`;
   return new AppError(
     'body_too_large',

@@ -105,7 +105,7 @@ export const similarityFields = {
 };
 
 /** Returns the options of a similarity search, with configured defaults for missing parameters. */
-export function similarityOptions(
+export function toSimilarityOptions(
   query: { readonly limit?: number | undefined; readonly threshold?: number | undefined },
   { maxResults, threshold }: HttpConfig['similarity'],
 ): SimilarityOptions {

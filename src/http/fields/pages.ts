@@ -49,7 +49,7 @@ export function pageFields(limit: number, maximum = 100) {
 }
 
 /** Returns the requested page; `limit` is the default page size. */
-export function pageRequest(
+export function toPageRequest(
   query: {
     readonly limit?: number | undefined;
     readonly offset?: number | undefined;

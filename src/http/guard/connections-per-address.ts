@@ -10,15 +10,15 @@ const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 export type AddressTest = (address: string) => boolean;
 
 /** Returns a test for loopback addresses and the configured proxies (CIDR notation). */
-export function makeIsTrusted(trustedProxies: readonly string[]): AddressTest {
-  return addressesIn([...loopbackNetworks, ...trustedProxies]);
+export function makeTrustedTest(trustedProxies: readonly string[]): AddressTest {
+  return makeAddressTest([...loopbackNetworks, ...trustedProxies]);
 }
 
 /**
  * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text that is
  * not an address never matches.
  */
-export function addressesIn(networks: readonly string[]): AddressTest {
+export function makeAddressTest(networks: readonly string[]): AddressTest {
   const list = new BlockList();
   for (const network of networks) {
     const [base = '', bits] = network.split('/');
@@ -72,7 +72,7 @@ export function limitConnectionsPerAddress(
   app.addHook('onRequest', (request, reply, done) => {
     if (!rejected.has(request.raw.socket)) return done();
     void reply.header('connection', 'close');
-    done(tooManyConnections(maxConnections));
+    done(tooManyConnectionsError(maxConnections));
   });
 }
 
@@ -86,7 +86,7 @@ export function addressKey(remoteAddress: string): string {
     .join(':')}::/64`;
 }
 
-function tooManyConnections(maximum: number): AppError {
+function tooManyConnectionsError(maximum: number): AppError {
   return new AppError(
     'too_many_connections',
     `Your address has more than ${maximum} open connections; close some, or reuse one for several requests.`,

@@ -27,7 +27,7 @@ export function guardRequests(app: FastifyInstance, config: ServerConfig): void 
   const rules: readonly Rule[] = [
     { applies: always, rejectionReason: makeHostCheck(config), code: 'host_not_allowed' },
     { applies: whenUnsafe, rejectionReason: makeOriginCheck(config), code: 'origin_not_allowed' },
-    { applies: whenUnsafe, rejectionReason: checkFetchSite, code: 'origin_not_allowed' },
+    { applies: whenUnsafe, rejectionReason: checkSite, code: 'origin_not_allowed' },
   ];
   app.addHook('onRequest', (request, _reply, done) => {
     for (const { applies, rejectionReason, code } of rules) {
@@ -114,11 +114,11 @@ function hasSameOrigin(origin: string, authority: string | undefined): boolean {
   return page.host === URL.parse(`${page.protocol}//${authority}`)?.host;
 }
 
-/** Rejects writes from other sites without `Origin`: some browser extensions remove it but keep `Sec-Fetch-Site`. */
-function checkFetchSite({ raw }: FastifyRequest): string | undefined {
+/** Rejects writes from other sites that lack `Origin`: some browser extensions remove it but keep `Sec-Fetch-Site`. */
+function checkSite({ raw }: FastifyRequest): string | undefined {
   const site = raw.headers['sec-fetch-site'];
   if (raw.headers.origin !== undefined || (site !== 'cross-site' && site !== 'same-site')) return undefined;
-  return `A page of another origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
+  return `A page of a different origin sent this request (Sec-Fetch-Site: ${site}, without Origin); such pages may not write.`;
 }
 
 /** Quotes text from the client for a message; long text is truncated. */

@@ -1,7 +1,7 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode, familyOf } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
-import { unsupportedBody } from '../bodies/body-type.ts';
+import { unsupportedBodyError } from '../bodies/body-type.ts';
 import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
@@ -111,7 +111,7 @@ function toAppError(request: FastifyRequest, error: unknown): AppError {
 /** Converts Fastify's errors about bodies. Fastify's messages state neither the size limit nor the accepted types. */
 function convertBodyError(request: FastifyRequest, error: unknown): AppError | undefined {
   const { code } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBody(request);
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBodyError(request);
   if (code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return undefined;
   const bytes = request.headers['content-length'];
   const size = bytes === undefined ? 'is too large' : `has ${bytes} bytes`;

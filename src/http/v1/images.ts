@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { jobStates } from '../../model/job.ts';
 import { imageParams, tenantField, timeField } from '../fields/fields.ts';
 import { responses, empty, json } from '../openapi/responses.ts';
-import { pageFields, toPageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 import { toImageRecord, imageSchema } from './image-record.ts';
@@ -45,7 +45,7 @@ export const imageRoutes: RoutePlugin = (app, { services }) => {
         createdAfter: created_after === undefined ? undefined : new Date(created_after),
         createdBefore: created_before === undefined ? undefined : new Date(created_before),
       };
-      const page = pageRequest(request.query, pageSize);
+      const page = toPageRequest(request.query, pageSize);
       return toPageRecord(
         await services.listImages(getPrincipal(request), filter, page),
         page,

@@ -30,9 +30,9 @@ export function readCsvLines(
   const { body, delimiter } = splitSeparatorLine(text);
   const [header, ...records] = takeFirst(readCsvRecords(body, delimiter), maxLines + 2);
   const columns = readHeader(header, body, decoded.problem);
-  if (records.length === 0) throw invalid('The CSV has no lines below its header.');
+  if (records.length === 0) throw invalidRequest('The CSV has no lines below its header.');
   if (records.length > maxLines)
-    throw invalid(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
+    throw invalidRequest(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
   return records.map((record) => toImportLine(record, columns, tenantName, decoded.problem));
 }
 
@@ -89,22 +89,23 @@ function readHeader(
   text: string,
   charsetProblem: string | undefined,
 ): string[] {
-  if (!header) throw invalid(`${headerRule}; it is empty.`);
+  if (!header) throw invalidRequest(`${headerRule}; it is empty.`);
   if (header.problem !== undefined)
-    throw invalid(`The header line of the CSV cannot be read: ${header.problem}.`);
+    throw invalidRequest(`The header line of the CSV cannot be read: ${header.problem}.`);
   const names = header.cells.map((name) => name.toLowerCase());
   const mayBeOtherCharset = charsetProblem !== undefined || text.includes('\0');
-  const advice = mayBeOtherCharset ? ` The CSV may be in another charset: ${charsetAdvice}.` : '';
+  const advice = mayBeOtherCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    throw invalid(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
+    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
   }
   const unknown = names.find((name) => !lineFields.some((field) => field === name));
   if (unknown !== undefined)
-    throw invalid(
+    throw invalidRequest(
       `The CSV has an unknown column ${quoteValue(unknown)}; allowed: ${lineFields.join(', ')}.${advice}`,
     );
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined) throw invalid(`The CSV has the column ${quoteValue(repeated)} more than once.`);
+  if (repeated !== undefined)
+    throw invalidRequest(`The CSV has the column ${quoteValue(repeated)} more than once.`);
   return names;
 }
 
@@ -121,6 +122,6 @@ function takeFirst<T>(values: Iterable<T>, count: number): T[] {
   return first;
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }

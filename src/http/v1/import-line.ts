@@ -41,8 +41,8 @@ function asText(value: unknown): string | undefined {
 }
 
 /**
- * Replaces control characters and lone surrogates: refused lines are stored too, and databases and logs cannot hold
- * them.
+ * Replaces control characters and lone surrogates. Even refused lines are stored and logged, and databases and logs
+ * cannot hold these characters.
  */
 function toPrintable(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFD]/gu, '?');

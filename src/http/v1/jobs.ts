@@ -6,7 +6,7 @@ import { imageRefField, tenantField, wholeNumberField } from '../fields/fields.t
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { pageFields, toPageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin, RouteDependencies } from '../route-plugin.ts';
 import {
@@ -68,7 +68,7 @@ export const jobRoutes: RoutePlugin = (app, { services }) => {
     async (request) => {
       const { state, kind, tenant, image, code } = request.query;
       const principal = getPrincipal(request);
-      const page = pageRequest(request.query, pageSize);
+      const page = toPageRequest(request.query, pageSize);
       const imageId = image && (await resolveImageId(services, principal, image));
       const result = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
       return toPageRecord(result, page, toJobRecord);

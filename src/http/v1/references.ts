@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { imageParams, newReferenceField, referenceField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { pageFields, toPageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
 import { getPrincipal } from '../principal.ts';
 import type { RoutePlugin } from '../route-plugin.ts';
 
@@ -35,7 +35,7 @@ export const referenceRoutes: RoutePlugin = (app, { services: { references } }) 
       },
     },
     async (request) => {
-      const page = pageRequest(request.query, pageSize);
+      const page = toPageRequest(request.query, pageSize);
       const result = await references.list(getPrincipal(request), request.params.id, page);
       return toPageRecord(result, page, ({ reference, createdAt }) => ({
         reference,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
-import { imageParams, similarityFields, similarityOptions, tenantFormField } from '../fields/fields.ts';
+import { imageParams, similarityFields, toSimilarityOptions, tenantFormField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
 import { getPrincipal } from '../principal.ts';
@@ -48,7 +48,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
       },
     },
     async (request) => {
-      const options = similarityOptions(request.query, config.similarity);
+      const options = toSimilarityOptions(request.query, config.similarity);
       const { id } = request.params;
       const { image, similar, searched, exact } = await services.findSimilar(
         getPrincipal(request),
@@ -103,7 +103,7 @@ export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm
       },
     },
     async (request) => {
-      const options = similarityOptions(request.query, config.similarity);
+      const options = toSimilarityOptions(request.query, config.similarity);
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant') ?? defaultTenant;
       const principal = getPrincipal(request);

@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { similarityFields, similarityOptions } from '../../fields/fields.ts';
-import { offsetPageFields, pageRequest } from '../../fields/pages.ts';
+import { similarityFields, toSimilarityOptions } from '../../fields/fields.ts';
+import { offsetPageFields, toPageRequest } from '../../fields/pages.ts';
 import { responses, json } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
 import { getPrincipal } from '../../principal.ts';
@@ -77,7 +77,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
       },
     },
     async (request) => {
-      const page = pageRequest(request.query, pageSize);
+      const page = toPageRequest(request.query, pageSize);
       const { items, total } = await services.listImages(await getTenantPrincipal(request), {}, page);
       return { images: items.map(toImageRecord), total, limit: page.limit, offset: page.offset };
     },
@@ -118,7 +118,7 @@ export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploa
     },
     async (request) => {
       const principal = await getTenantPrincipal(request);
-      const options = similarityOptions(request.query, config.similarity);
+      const options = toSimilarityOptions(request.query, config.similarity);
       const { image, similar } = await services.findSimilar(principal, toImageRef(request.params), options);
       return {
         query_image_id: image.uuid,
