@@ -51,7 +51,7 @@ test('reports the storage of another database and jobs that no worker claims', a
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const { code, stdout } = await doctor(urlOfDatabase(name));
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+pictures\s+The storage does not hold .*\n\s+→ Are STORAGE_PATH/m);
+  expect(stdout).toMatch(/^FAIL\s+images\s+The storage does not hold .*\n\s+→ Are STORAGE_PATH/m);
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
 });
 
