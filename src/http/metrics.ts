@@ -49,8 +49,8 @@ const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
 /** Whether a client prefers the Prometheus format to JSON. The first known media type in `Accept` decides. */
 export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
-  const known = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
-  return known !== undefined && formats[known.toLowerCase()] === 'prometheus';
+  const knownType = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
+  return knownType !== undefined && formats[knownType.toLowerCase()] === 'prometheus';
 }
 
 /** Sends this process's metrics in the Prometheus format. */

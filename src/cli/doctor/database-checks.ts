@@ -157,6 +157,6 @@ async function checkJobs(database: Database): Promise<Finding[]> {
   const problems = (await makeJobReportQueries(database).depth()).flatMap(
     (depth) => describeIdleness(depth) ?? [],
   );
-  const remedy = 'Run vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
+  const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
   return problems.map((state) => ({ subject: 'jobs', state, remedy }));
 }

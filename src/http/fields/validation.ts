@@ -93,10 +93,10 @@ function describeBound(bound: string, limit: number, input: unknown): string {
 }
 
 function describeUnknownKeys({ keys, inst }: Extract<Issue, { code: 'unrecognized_keys' }>): string {
-  const unknown = keys
+  const unknownKeys = keys
     .slice(0, 5)
     .map((key) => quoteValue(key))
     .join(', ');
-  const known = inst instanceof z.ZodObject ? Object.keys(inst.shape).join(', ') : '';
-  return `must not contain ${unknown}; ${known === '' ? 'no keys are allowed' : `allowed: ${known}`}`;
+  const allowedKeys = inst instanceof z.ZodObject ? Object.keys(inst.shape).join(', ') : '';
+  return `must not contain ${unknownKeys}; ${allowedKeys === '' ? 'no keys are allowed' : `allowed: ${allowedKeys}`}`;
 }

@@ -18,19 +18,19 @@ export type ExplainMissingRoute = (
 
 /** Collects all routes registered later, so that a wrong method gets 405 instead of 404. */
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
-  const known = new Map<string, KnownRoute>();
+  const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
     // The CORS plugin registers a wildcard for preflights, which must not make every path known.
     if (url === '*' || url === '/*') return;
-    const route = known.get(url) ?? { pattern: toPattern(url), methods: new Set() };
+    const route = routes.get(url) ?? { pattern: toPattern(url), methods: new Set() };
     for (const allowed of [method].flat()) route.methods.add(allowed);
-    known.set(url, route);
+    routes.set(url, route);
   });
-  return (method, url) => explain(known, method, url.split('?')[0] ?? '');
+  return (method, url) => explain(routes, method, url.split('?')[0] ?? '');
 }
 
-function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
-  const matching = [...known.values()].filter(({ pattern }) => pattern.test(path));
+function explain(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
+  const matching = [...routes.values()].filter(({ pattern }) => pattern.test(path));
   const allow = [...new Set(matching.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);
   // A matching route can itself report 404, for example for a missing static file.
