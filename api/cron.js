@@ -1,4 +1,4 @@
-import { serverless } from '../deploy/vercel/serverless.js';
+import { handlers } from '../deploy/vercel/serverless.js';
 
-// Called by the cron schedule in vercel.json.
-export default (request, response) => serverless.cron(request, response);
+// Called on the cron schedule in vercel.json.
+export default (request, response) => handlers.cron(request, response);

@@ -1,4 +1,4 @@
-import { serverless } from '../deploy/vercel/serverless.js';
+import { handlers } from '../deploy/vercel/serverless.js';
 
-// Handles all paths of the API.
-export default serverless.handle;
+// Handles all routes of the API.
+export default handlers.handle;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that any Node can run, so that it can report a Node that is too old for the rest.
+// Plain JavaScript that any version of Node can run, so that it can report a version that is too old.
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +11,8 @@ if (major < 24 || (major === 24 && minor < 12)) {
   );
   process.exit(1);
 }
-// A checkout runs its TypeScript source. The published package is compiled, because Node strips no types in node_modules.
+// A checkout runs its TypeScript source. The published package is compiled, because Node does not strip types in node_modules.
 const source = new URL('../src/main.ts', import.meta.url);
 const compiled = new URL('../dist/main.js', import.meta.url);
-const published = fileURLToPath(import.meta.url).includes('node_modules');
-await import((published && existsSync(compiled) ? compiled : source).href);
+const isPublished = fileURLToPath(import.meta.url).includes('node_modules');
+await import((isPublished && existsSync(compiled) ? compiled : source).href);

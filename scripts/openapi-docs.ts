@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { loadConfig } from '../src/config.ts';
 import { makeHttpServer } from '../src/http/server.ts';
-import type { HttpParts } from '../src/http/surface.ts';
+import type { HttpDependencies } from '../src/http/route-plugin.ts';
 
 /** Generates `docs/openapi.json` from the routes, or checks with `--check` that it is up to date. */
 
@@ -11,7 +11,7 @@ const file = fileURLToPath(new URL('../docs/openapi.json', import.meta.url));
 
 /** Returns the document of a server with the default configuration. No route is called, so the services are empty. */
 async function generateDocument(): Promise<string> {
-  const parts = { services: {}, metrics: {} } as unknown as HttpParts;
+  const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
   await app.ready();
   const document = app.swagger();

@@ -9,7 +9,7 @@ import type { Section } from '../src/config/setting.ts';
 import { settings } from '../src/config/settings.ts';
 import { errorTable } from '../src/errors.ts';
 import { makeHttpServer } from '../src/http/server.ts';
-import type { HttpParts } from '../src/http/surface.ts';
+import type { HttpDependencies } from '../src/http/route-plugin.ts';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -164,7 +164,7 @@ function withoutNames(call: string): string {
 
 /** Routes of the real server, as `GET /path`; those of HEAD follow those of GET. Nothing behind it is called. */
 async function registeredRoutes(): Promise<string[]> {
-  const parts = { services: {}, metrics: {} } as unknown as HttpParts;
+  const parts = { services: {}, metrics: {} } as unknown as HttpDependencies;
   const app = makeHttpServer(loadConfig({}), pino({ level: 'silent' }), parts);
   await app.ready();
   try {

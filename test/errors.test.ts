@@ -1,19 +1,19 @@
 import { expect, test } from 'vitest';
 import { AppError, codesMatching, errorFamily } from '../src/errors.ts';
-import { problemOf } from '../src/http/responses/problems.ts';
+import { toProblem } from '../src/http/responses/problems.ts';
 
 const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
 
 test('gives all codes of undecodable pictures the family that older clients check for', () => {
   for (const code of members) {
-    expect(problemOf(new AppError(code, 'No.'))).toMatchObject({
+    expect(toProblem(new AppError(code, 'No.'))).toMatchObject({
       code,
       family: 'picture_damaged',
       status: 400,
     });
   }
   expect(errorFamily('picture_damaged')).toBe('picture_damaged');
-  expect(problemOf(new AppError('picture_too_large', 'No.'))).not.toHaveProperty('family');
+  expect(toProblem(new AppError('picture_too_large', 'No.'))).not.toHaveProperty('family');
   for (const code of [null, 'picture_too_large', 'a_code_of_another_version', 'toString']) {
     expect(errorFamily(code)).toBeNull();
   }

@@ -1,4 +1,4 @@
-// Creates the bucket S3_BUCKET unless it exists. Waits for a store that is still starting.
+// Creates the bucket S3_BUCKET unless it exists. Waits if the store is still starting.
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, HeadBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -18,14 +18,14 @@ async function ensureBucket() {
   return 'was created';
 }
 
-/** Retries `task` for a minute, since the store may not be ready. Refused access keys are not retried. */
+/** Retries `task` for up to a minute, because the store may not be ready. Rejected access keys are not retried. */
 async function retry(task) {
   for (const deadline = Date.now() + timeoutMs; ; await sleep(1_000)) {
     try {
       return await task();
     } catch (error) {
-      const isRefused = [400, 401, 403].includes(error.$metadata?.httpStatusCode);
-      if (isRefused || Date.now() > deadline) throw error;
+      const isRejected = [400, 401, 403].includes(error.$metadata?.httpStatusCode);
+      if (isRejected || Date.now() > deadline) throw error;
     }
   }
 }

@@ -1,7 +1,7 @@
-// Exits with 0 if this container is healthy: its API on PORT and its worker on WORKER_PORT, whichever of them listens.
+// Exits with 0 if this container is healthy. Checks the API on PORT and the worker on WORKER_PORT, whichever is listening.
 import process from 'node:process';
 
-/** Less than the five seconds that Docker allows. */
+/** Below the five seconds that Docker allows. */
 const timeoutMs = 4_000;
 
 /** Prints a line for `docker inspect`. */
@@ -9,7 +9,7 @@ function print(text) {
   process.stdout.write(`${text}\n`);
 }
 
-/** Returns `undefined` if the connection is refused. */
+/** Returns whether the server on `port` is healthy, or `undefined` if nothing is listening. */
 async function isHealthy(port) {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/healthz`, {
@@ -27,6 +27,6 @@ async function isHealthy(port) {
 const { PORT = '8000', WORKER_PORT } = process.env;
 const ports = WORKER_PORT ? [PORT, WORKER_PORT] : [PORT];
 const results = await Promise.all(ports.map(isHealthy));
-const found = results.filter((result) => result !== undefined);
-if (found.length === 0) print(`Nothing listens on ${ports.join(' or ')}.`);
-process.exitCode = found.length > 0 && found.every(Boolean) ? 0 : 1;
+const responses = results.filter((result) => result !== undefined);
+if (responses.length === 0) print(`Nothing is listening on ${ports.join(' or ')}.`);
+process.exitCode = responses.length > 0 && responses.every(Boolean) ? 0 : 1;

@@ -1,11 +1,11 @@
 // Shared by the functions in api/. Vercel runs JavaScript only, so dist/ is built before deployment.
 import process from 'node:process';
-import { makeServerless } from '../../dist/serverless/serverless.js';
+import { makeServerlessHandlers } from '../../dist/serverless/serverless.js';
 
-// Vercel may set its own token here, which does not match the bucket's access keys.
+// Vercel may set a token of its own, which does not match the access keys of the bucket.
 delete process.env.AWS_SESSION_TOKEN;
 
-/** Vercel's context of the current request, as read by its own `@vercel/functions` package. */
+/** Key of Vercel's context of the current request, which Vercel's `@vercel/functions` package also reads. */
 const requestContext = Symbol.for('@vercel/request-context');
 
 /** Keeps the function running until `task` settles. */
@@ -13,4 +13,4 @@ function waitUntil(task) {
   globalThis[requestContext]?.get?.()?.waitUntil?.(task);
 }
 
-export const serverless = makeServerless({ environment: process.env, waitUntil });
+export const handlers = makeServerlessHandlers({ environment: process.env, waitUntil });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { jobStates } from '../model/job.ts';
 
-/** When the server responds to an upload: `inline` after the renditions are ready, `queued` at once. */
+/** When the server responds to an upload: `inline` once the renditions are ready, `queued` immediately. */
 export type UploadMode = 'inline' | 'queued';
 
 /** One file to upload. */
@@ -17,7 +17,7 @@ export interface Upload {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Result of an upload: a new image, one that the tenant already had, or a refusal with its reason. */
+/** Result of an upload: a new image, an image that the tenant already had, or a refused file and the reason. */
 export type UploadResult =
   | ({ readonly outcome: 'new' | 'known' } & UploadedImage)
   | { readonly outcome: 'refused'; readonly code: string; readonly reason: string };
@@ -52,23 +52,23 @@ const problem = z.object({ code: z.string().optional(), detail: z.string().optio
 
 type UploadedImage = Readonly<z.infer<typeof uploadedImage>>;
 
-/** The fields of an image record that the command line uses. */
+/** The fields of an image that the command line uses. */
 export type ImageRecord = Readonly<z.infer<typeof imageRecord>>;
 
-/** The server was unreachable or kept failing after all retries. The message is meant for users. */
+/** The server is unreachable, or it still fails after all retries. The message is meant for users. */
 export class ServerFailure extends Error {
   override readonly name = 'ServerFailure';
 }
 
-/** The server refused the request. The message is the server's. */
-export class ServerRefusal extends Error {
-  override readonly name = 'ServerRefusal';
+/** The server rejected the request. The message comes from the server. */
+export class RequestRejected extends Error {
+  override readonly name = 'RequestRejected';
 }
 
-/** A client for Vitrine's HTTP API. Every call is safe to repeat, so failed calls are retried. */
+/** A client for Vitrine's HTTP API. Every request is safe to repeat, so failed requests are retried. */
 export type ApiClient = ReturnType<typeof makeApiClient>;
 
-/** Address of the server and, for tests, the `fetch` function and the pauses between retries. */
+/** URL of the server and, for tests, the `fetch` function and the pauses between retries. */
 export interface ApiClientOptions {
   readonly baseUrl: string;
   readonly fetch?: typeof globalThis.fetch;
@@ -79,12 +79,12 @@ export interface ApiClientOptions {
 const defaultRetryDelays = [500, 1000, 2000];
 const maxRetryAfterMs = 10_000;
 
-/** Creates a client for the server at `baseUrl`. */
+/** Creates an API client. */
 export function makeApiClient(options: ApiClientOptions) {
   const { fetch = globalThis.fetch, retryDelays = defaultRetryDelays } = options;
   const baseUrl = options.baseUrl.replace(/\/+$/, '');
 
-  /** Sends a request, with retries. `makeBody` is called for each attempt, because an attempt consumes the body. */
+  /** Sends a request, with retries. Calls `makeBody` for each attempt, because an attempt consumes the body. */
   async function send(
     path: string,
     signal?: AbortSignal,
@@ -93,7 +93,7 @@ export function makeApiClient(options: ApiClientOptions) {
   ) {
     for (let attempt = 0; ; attempt += 1) {
       const body = await makeBody?.();
-      const outcome = await attemptOnce(`${baseUrl}${path}`, headers, signal, body);
+      const outcome = await sendOnce(`${baseUrl}${path}`, headers, signal, body);
       if (outcome instanceof Response && !isRetryable(outcome.status)) return outcome;
       const delay = retryDelays[attempt];
       if (delay === undefined) throw await toServerFailure(outcome, baseUrl);
@@ -102,7 +102,7 @@ export function makeApiClient(options: ApiClientOptions) {
   }
 
   /** Makes one attempt; returns the response or the connection error. Throws only if aborted. */
-  async function attemptOnce(
+  async function sendOnce(
     url: string,
     headers: Readonly<Record<string, string>>,
     signal?: AbortSignal,
@@ -123,20 +123,20 @@ export function makeApiClient(options: ApiClientOptions) {
     /** Uploads a file from disk. @throws {ServerFailure} if the server is unreachable or keeps failing. */
     async uploadFile(upload: Upload): Promise<UploadResult> {
       const query = upload.mode === 'queued' ? '?mode=queued' : '';
-      const response = await send(`/v1/images${query}`, upload.signal, () => uploadForm(upload));
-      if (!response.ok) return readRefusal(response);
+      const response = await send(`/v1/images${query}`, upload.signal, () => makeUploadForm(upload));
+      if (!response.ok) return readRejection(response);
       const image = await readJson(response, uploadedImage);
       return { outcome: response.status === 200 ? 'known' : 'new', ...image };
     },
 
-    /** Returns the record of image `id`. @throws {ServerFailure} */
+    /** Returns an image. @throws {ServerFailure} */
     async getImage(id: number, signal?: AbortSignal): Promise<ImageRecord> {
       const response = await send(`/v1/images/${id}`, signal);
-      if (!response.ok) throw new ServerFailure((await readRefusal(response)).reason);
+      if (!response.ok) throw new ServerFailure((await readRejection(response)).reason);
       return readJson(response, imageRecord);
     },
 
-    /** Posts `value` as JSON and parses the response with `schema`. @throws {ServerRefusal} */
+    /** Posts `value` as JSON and parses the response with `schema`. @throws {RequestRejected} */
     async postJson<Schema extends z.ZodType>(
       path: string,
       value: unknown,
@@ -146,42 +146,42 @@ export function makeApiClient(options: ApiClientOptions) {
     ): Promise<z.output<Schema>> {
       const body = new Blob([JSON.stringify(value)], { type: 'application/json' });
       const response = await send(path, signal, () => Promise.resolve(body), headers);
-      if (!response.ok) throw new ServerRefusal((await readRefusal(response)).reason);
+      if (!response.ok) throw new RequestRejected((await readRejection(response)).reason);
       return readJson(response, schema);
     },
 
-    /** Checks that a Vitrine server responds at the address. @throws {ServerFailure} if none does. */
-    async health(signal?: AbortSignal): Promise<void> {
+    /** Checks that a healthy Vitrine server responds at `baseUrl`. @throws {ServerFailure} otherwise. */
+    async assertHealthy(signal?: AbortSignal): Promise<void> {
       const response = await send('/v1/healthz', signal);
       await response.body?.cancel();
       if (response.ok) return;
       throw new ServerFailure(
-        `${baseUrl} responds, but not like a Vitrine server (status ${response.status} for /v1/healthz).`,
+        `${baseUrl} responds, but does not look like a Vitrine server (status ${response.status} for /v1/healthz).`,
       );
     },
   };
 }
 
-async function uploadForm({ path, filename, tenant }: Upload): Promise<FormData> {
+async function makeUploadForm({ path, filename, tenant }: Upload): Promise<FormData> {
   const form = new FormData();
-  // The tenant comes first: the server reads the form as a stream and needs it before the file.
+  // The tenant comes first, because the server streams the form and needs the tenant before the file.
   form.set('tenant', tenant);
   form.set('file', await openAsBlob(path), filename);
   return form;
 }
 
-/** 507 is not retried: a full disk stays full for longer than a few seconds, so it is reported as a refusal. */
+/** Whether to retry a request. 507 is not retried, because a full disk stays full for longer than a few seconds. */
 function isRetryable(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 507);
 }
 
-/** Prefers the server's Retry-After to `fallback`, in milliseconds. */
+/** Returns the server's Retry-After, or else `fallback`, in milliseconds. */
 function retryDelay(outcome: Response | Error, fallback: number): number {
   const seconds = outcome instanceof Response ? Number(outcome.headers.get('retry-after') ?? NaN) : NaN;
   return Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds * 1000, maxRetryAfterMs) : fallback;
 }
 
-async function readRefusal(response: Response) {
+async function readRejection(response: Response) {
   const { code, detail } = await readProblem(response);
   return {
     outcome: 'refused',
@@ -192,7 +192,7 @@ async function readRefusal(response: Response) {
 
 async function toServerFailure(outcome: Response | Error, baseUrl: string): Promise<ServerFailure> {
   if (outcome instanceof Error) {
-    return new ServerFailure(`No response from ${baseUrl} (${connectionProblem(outcome)}).`, {
+    return new ServerFailure(`No response from ${baseUrl} (${describeConnectionError(outcome)}).`, {
       cause: outcome,
     });
   }
@@ -200,8 +200,10 @@ async function toServerFailure(outcome: Response | Error, baseUrl: string): Prom
   return new ServerFailure(`The server failed with status ${outcome.status}${detail ? `: ${detail}` : '.'}`);
 }
 
-/** `fetch` hides the reason in the error's cause, which is an AggregateError for a host with several addresses. */
-function connectionProblem(error: Error): string {
+/**
+ * Describes a `fetch` error. The reason is in its cause, which is an AggregateError if the host has several addresses.
+ */
+function describeConnectionError(error: Error): string {
   const cause = error.cause instanceof AggregateError ? error.cause.errors[0] : error.cause;
   return cause instanceof Error ? cause.message || cause.name : error.message;
 }

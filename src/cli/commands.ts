@@ -3,51 +3,54 @@ import { defaultTenant } from '../model/tenant.ts';
 import { connectToServer } from './server-connection.ts';
 import { abortOnInterrupt } from './stop-signals.ts';
 
-/** The arguments of a command are invalid. */
+/** A command was called with invalid arguments. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
 interface Option {
   readonly type: 'string' | 'boolean';
-  readonly about: string;
+  readonly description: string;
 }
 
 type Values = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 /** One command of `vitrine`. */
 export interface Command {
-  /** Synopsis of the arguments, shown after the command's name. */
+  /** Synopsis of the arguments, with a leading space; shown after the command's name. */
   readonly usage: string;
-  readonly about: string;
+  readonly description: string;
   readonly options: Readonly<Record<string, Option>>;
-  /** Whether it accepts positional arguments. */
-  readonly takesInputs?: boolean;
-  /** Returns the exit code, 0 by default. Loads its modules on demand, so that other commands start without them. */
+  /** Whether the command accepts positional arguments. */
+  readonly acceptsInputs?: boolean;
+  /**
+   * Runs the command and returns its exit code, by default 0. Loads its modules on demand, so that other commands start
+   * faster.
+   */
   run(config: Config, values: Values, inputs: readonly string[]): Promise<number | void>;
 }
 
 const url: Option = {
   type: 'string',
-  about: 'Address of the server; default: the one that uses DATA_DIR.',
+  description: 'URL of the server; default: the server that uses DATA_DIR.',
 };
-const tenant: Option = { type: 'string', about: `Tenant of the pictures; default: ${defaultTenant}.` };
-const concurrency: Option = { type: 'string', about: 'Concurrent uploads, 1 to 64; default: 4.' };
+const tenant: Option = { type: 'string', description: `Tenant of the images; default: ${defaultTenant}.` };
+const concurrency: Option = { type: 'string', description: 'Concurrent uploads, 1 to 64; default: 4.' };
 
-/** Every command of `vitrine`, in the order of its help. */
+/** All commands of `vitrine`, in the order of the help text. */
 export const commands: Readonly<Record<string, Command>> = {
   serve: {
     usage: '',
-    about: 'Serve the API, with a worker in the same process.',
+    description: 'Serve the API, with a worker in the same process.',
     options: {},
     run: async (config) => (await import('./serve.ts')).serve(config),
   },
   worker: {
     usage: ' [options]',
-    about:
-      'Run a worker without the API. Any number of workers can share a PostgreSQL server; the embedded database allows one process only.',
+    description:
+      'Run a worker without the API. Any number of workers can share a PostgreSQL server; the embedded database allows only one process.',
     options: {
-      concurrency: { type: 'string', about: 'Concurrent jobs, 1 to 256; default: WORKER_CONCURRENCY.' },
+      concurrency: { type: 'string', description: 'Concurrent jobs, 1 to 256; default: WORKER_CONCURRENCY.' },
     },
     run: async (config, values) => {
       const concurrency = readNumber(values, 'concurrency', config.worker.concurrency, 256);
@@ -57,72 +60,76 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   migrate: {
     usage: '',
-    about: 'Migrate the database to the latest schema. A server does this when it starts.',
+    description: 'Migrate the database to the latest schema. A server does this at startup.',
     options: {},
     run: async (config) => (await import('./migrate.ts')).migrateDatabase(config, process.stdout),
   },
   doctor: {
     usage: '',
-    about: 'Check versions, database, storage and disk, and suggest fixes.',
+    description: 'Check versions, database, storage and disk, and suggest fixes.',
     options: {},
     run: async (config) => (await import('./doctor/doctor.ts')).diagnose(config, process.stdout),
   },
   import: {
     usage: ' <files, folders> [options]',
-    about: 'Import pictures from this machine. Safe to repeat.',
-    takesInputs: true,
+    description: 'Import images from this machine. Safe to repeat.',
+    acceptsInputs: true,
     options: {
       url,
       tenant,
       concurrency,
-      queued: { type: 'boolean', about: 'Upload everything first, then wait for processing to finish.' },
-      json: { type: 'boolean', about: 'Print the summary as JSON.' },
+      queued: { type: 'boolean', description: 'Upload all files first, then wait until they are processed.' },
+      json: { type: 'boolean', description: 'Print the summary as JSON.' },
     },
     run: importPictures,
   },
   purge: {
     usage: ' [options]',
-    about:
+    description:
       'Permanently remove deleted or unused images and their files. Without --confirm, only report what would be removed.',
     options: {
       url,
-      tenant: { type: 'string', about: 'With --unused: only images of this tenant.' },
-      unused: { type: 'boolean', about: 'Purge images without references instead of deleted ones.' },
+      tenant: { type: 'string', description: 'With --unused: purge only images of this tenant.' },
+      unused: { type: 'boolean', description: 'Purge images without references instead of deleted images.' },
       days: {
         type: 'string',
-        about:
-          'Minimum days since deletion (with --unused: since creation); default: PURGE_DAYS (with --unused: 0).',
+        description:
+          'Minimum number of days since deletion (with --unused: since creation); default: PURGE_DAYS (with --unused: 0).',
       },
-      confirm: { type: 'boolean', about: 'Actually remove the images.' },
+      confirm: { type: 'boolean', description: 'Actually remove the images.' },
       token: {
         type: 'string',
-        about: 'PURGE_CONFIRM_TOKEN of the server; default: the one set here.',
+        description: 'PURGE_CONFIRM_TOKEN of the server; default: the value set on this machine.',
       },
-      json: { type: 'boolean', about: 'Print the report as JSON.' },
+      json: { type: 'boolean', description: 'Print the report as JSON.' },
     },
     run: purgeImages,
   },
   seed: {
     usage: ' [options]',
-    about: 'Generate and import a sample catalog, including duplicates, near-duplicates and a broken file.',
+    description:
+      'Generate and import a sample catalog, including duplicates, near-duplicates and a corrupt file.',
     options: {
       url,
       tenant,
       concurrency,
-      products: { type: 'string', about: 'Number of products, 1 to 500; default: 12.' },
-      seed: { type: 'string', about: 'Random seed; a different seed gives a different catalog; default: 1.' },
-      keep: { type: 'string', about: 'Keep the generated files in this folder.' },
+      products: { type: 'string', description: 'Number of products, 1 to 500; default: 12.' },
+      seed: {
+        type: 'string',
+        description: 'Seed of the random generator; each seed gives a different catalog; default: 1.',
+      },
+      keep: { type: 'string', description: 'Folder in which to keep the generated files.' },
     },
     run: seedSampleCatalog,
   },
 };
 
 async function importPictures(config: Config, values: Values, inputs: readonly string[]): Promise<number> {
-  if (inputs.length === 0) throw new UsageError('Name the files or folders to import.');
+  if (inputs.length === 0) throw new UsageError('Specify the files or folders to import.');
   const { runImportCommand } = await import('./import/import-command.ts');
-  return withServer(config, values, (shared) =>
+  return withServer(config, values, (sharedOptions) =>
     runImportCommand({
-      ...shared,
+      ...sharedOptions,
       inputs: [...inputs],
       mode: values['queued'] ? 'queued' : 'inline',
       json: values['json'] === true,
@@ -133,9 +140,9 @@ async function importPictures(config: Config, values: Values, inputs: readonly s
 async function seedSampleCatalog(config: Config, values: Values): Promise<number> {
   const products = readNumber(values, 'products', 12, 500);
   const { runSeedCommand } = await import('./seed/seed-command.ts');
-  return withServer(config, values, (shared) =>
+  return withServer(config, values, (sharedOptions) =>
     runSeedCommand({
-      ...shared,
+      ...sharedOptions,
       products,
       seed: readText(values, 'seed') ?? '1',
       keepDirectory: readText(values, 'keep'),
@@ -147,7 +154,9 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   const { runPurgeCommand } = await import('./purge/purge-command.ts');
   const unused = values['unused'] === true;
   if (!unused && values['tenant'] !== undefined)
-    throw new UsageError('--tenant requires --unused: deleted images are purged for all tenants together.');
+    throw new UsageError(
+      '--tenant requires --unused, because deleted images are purged for all tenants together.',
+    );
   const token = readText(values, 'token');
   if (token !== undefined && /\p{Cc}/u.test(token))
     throw new UsageError('--token contains control characters, which are not allowed in an HTTP header.');
@@ -170,13 +179,13 @@ async function purgeImages(config: Config, values: Values): Promise<number> {
   }
 }
 
-/** Runs `work` with what import and seed share: a server connection, a tenant, and cancellation by Ctrl-C. */
+/** Runs `work` with the options that import and seed share, and closes the server connection afterwards. */
 async function withServer<T>(
   config: Config,
   values: Values,
-  work: (shared: SharedOptions) => Promise<T>,
+  work: (sharedOptions: SharedOptions) => Promise<T>,
 ): Promise<T> {
-  const shared = {
+  const sharedOptions = {
     tenant: readText(values, 'tenant') ?? defaultTenant,
     concurrency: readNumber(values, 'concurrency', 4, 64),
     signal: abortOnInterrupt(),
@@ -185,7 +194,7 @@ async function withServer<T>(
   };
   const connection = await connectToServer(config, readText(values, 'url'), process.stderr);
   try {
-    return await work({ ...shared, client: connection.client });
+    return await work({ ...sharedOptions, client: connection.client });
   } finally {
     await connection.close();
   }

@@ -20,21 +20,23 @@ export interface Environment {
   readonly warning: string | undefined;
 }
 
-/** Set after re-execution. The secrets are then in the file that is open as standard input. */
-const marker = 'VITRINE_SECRETS_ON_STDIN';
+/**
+ * Name of a variable that is set after re-execution. The secrets are then in the file that is open as standard input.
+ */
+const reexecutedMarker = 'VITRINE_SECRETS_ON_STDIN';
 
 /**
- * Reads the environment; nothing else in the program does. Variables that are set take precedence over the `.env` file.
+ * Reads the environment; no other code does. Variables that are already set take precedence over the `.env` file.
  *
  * Every process of the same user can read the initial environment block of a running process in `/proc/<pid>/environ`;
- * removing a variable later does not change it. If the block contains secrets, this function re-executes the program with
- * a block without them (the process id stays the same, so supervisors are unaffected) and does not return. The second
- * time, it puts the secrets back into `process.env`, which Node keeps on the heap.
+ * removing a variable later does not change it. If the block contains secrets, this function re-executes the program
+ * with a block without them and does not return. The process id stays the same, so supervisors are unaffected. After
+ * re-execution, the function restores the secrets to `process.env`, which Node keeps on the heap.
  */
 export function readEnvironment(): Environment {
   // oxlint-disable-next-line node/no-process-env -- see above
   const variables = process.env;
-  const isReexecuted = variables[marker] !== undefined;
+  const isReexecuted = variables[reexecutedMarker] !== undefined;
   if (isReexecuted) restoreSecrets(variables);
   const warning = isReexecuted ? undefined : reexecuteWithout(findSecrets(variables), variables);
   if (existsSync('.env')) loadEnvFile('.env');
@@ -45,7 +47,7 @@ const secretNames =
   /SECRET|PASSWORD|PASSWD|PASSPHRASE|TOKEN|CREDENTIAL|PRIVATE|(^|_)(API|ACCESS)?_?KEYS?($|_)/i;
 const secretValues = /:\/\/\S*:\S*@|[?&;\s]password=/i;
 
-/** Returns the variables that look like secrets, by their name or because they contain a password. */
+/** Returns the variables that are likely secrets, based on their name or because their value contains a password. */
 export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => {
@@ -55,7 +57,7 @@ export function findSecrets(variables: NodeJS.ProcessEnv): Record<string, string
   );
 }
 
-/** Re-executes this process without `secrets` in its environment block. If that is impossible, returns why. */
+/** Re-executes this process without `secrets` in its environment block. Returns the reason if that is impossible. */
 function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.ProcessEnv): string | undefined {
   const names = Object.keys(secrets);
   if (names.length === 0) return undefined;
@@ -63,27 +65,30 @@ function reexecuteWithout(secrets: Record<string, string>, variables: NodeJS.Pro
   if (obstacle !== undefined) {
     return `Other processes of this user, such as a compromised decoder, can read ${names.join(', ')} in the environment of this process: ${obstacle}.`;
   }
-  const rest = Object.fromEntries(
+  const publicVariables = Object.fromEntries(
     Object.entries(variables).filter(([name]) => !Object.hasOwn(secrets, name)),
   );
   const [, script = ''] = process.argv;
   const args = [process.execPath, ...process.execArgv, script, ...process.argv.slice(2)];
-  // Node's warning that execve is experimental is never printed, because this process image ends here.
-  return process.execve?.(process.execPath, args, { ...rest, [marker]: '1' });
+  // Node warns that execve is experimental, but the warning is never printed, because execve replaces the process
+  // first.
+  return process.execve?.(process.execPath, args, { ...publicVariables, [reexecutedMarker]: '1' });
 }
 
-/** Returns what prevents re-execution. Checked first, because a failing execve aborts the process. */
+/**
+ * Returns what would prevent re-execution, if anything. Must be checked, because a failing execve aborts the process.
+ */
 function findObstacle(): string | undefined {
   if (process.platform === 'win32' || process.execve === undefined) {
     return 'this system cannot re-execute a running process';
   }
-  // execve would close the IPC channel to a supervisor that forked this process, and Node does not start without it.
+  // If a supervisor forked this process, execve would close their IPC channel, without which Node does not start.
   if (process.send !== undefined) return 'its IPC channel would be lost';
-  if (!canRun(process.execPath)) return `${process.execPath} is not executable`;
+  if (!isExecutable(process.execPath)) return `${process.execPath} is not executable`;
   return undefined;
 }
 
-function canRun(path: string): boolean {
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;
@@ -93,9 +98,9 @@ function canRun(path: string): boolean {
 }
 
 /**
- * Makes an unlinked file with `text` the standard input: of all open files, only 0, 1 and 2 survive Node's execve. The
- * file is unlinked before it has content, so that no other process can open it and no crash leaves it behind. Returns why
- * it failed, if it did.
+ * Replaces standard input with an unlinked file that contains `text`, because only descriptors 0, 1 and 2 survive
+ * Node's execve. The file is unlinked before it is written, so that no other process can open it and no crash leaves it
+ * behind. Returns the reason if no file could be created.
  */
 function replaceStdin(text: string): string | undefined {
   closeSync(0);
@@ -103,14 +108,15 @@ function replaceStdin(text: string): string | undefined {
     const fd = openUnlinked(folder);
     if (fd === 0) {
       const bytes = Buffer.from(text);
-      // Positional writes leave the file offset at the beginning, where reading starts.
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at);
+      // Positional writes leave the file offset at 0, where the new process starts reading.
+      for (let written = 0; written < bytes.length; )
+        written += writeSync(fd, bytes, written, bytes.length - written, written);
       return undefined;
     }
     if (fd !== undefined) closeSync(fd);
   }
   openSync('/dev/null', 'r');
-  return 'no file for them could be created, neither in /dev/shm nor in the temporary folder';
+  return 'no file to pass them on could be created in /dev/shm or the temporary folder';
 }
 
 function openUnlinked(folder: string): number | undefined {
@@ -126,7 +132,7 @@ function openUnlinked(folder: string): number | undefined {
 
 function restoreSecrets(variables: NodeJS.ProcessEnv): void {
   Object.assign(variables, JSON.parse(readFileSync(0, 'utf8')));
-  delete variables[marker];
+  delete variables[reexecutedMarker];
   closeSync(0);
   // The next file opened must not get descriptor 0: libraries treat it as standard input.
   openSync('/dev/null', 'r');

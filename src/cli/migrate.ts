@@ -7,7 +7,7 @@ import { makeLogger } from '../telemetry/logger.ts';
 import { exitOnFailure } from './stop-signals.ts';
 import type { Output } from './terminal.ts';
 
-/** Runs `vitrine migrate`: migrates the database to the latest schema. A running server has already done so. */
+/** Runs `vitrine migrate`: migrates the database to the latest schema, unless a running server has already done so. */
 export async function migrateDatabase(config: Config, output: Output): Promise<number> {
   if (config.database.kind === 'postgres') return migrateNow(config, output);
   const holder = findHolder(config.dataDir);

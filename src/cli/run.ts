@@ -12,13 +12,13 @@ const exitCodes = { success: 0, failure: 1, invalidUsage: 2 } as const;
 
 /** Runs the command named in `args` and returns the exit code. */
 export async function run(args: readonly string[], environment: Environment): Promise<number> {
-  const [name = 'help', ...rest] = args;
+  const [name = 'help', ...commandArgs] = args;
   if (name === '--version' || name === 'version') return printVersion();
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) return printOverview(name);
-  if (rest.includes('--help') || rest.includes('-h')) return printHelp(name, command);
+  if (commandArgs.includes('--help') || commandArgs.includes('-h')) return printHelp(name, command);
   try {
-    const parsed = parse(command, rest);
+    const parsed = parse(command, commandArgs);
     return (
       (await command.run(readConfig(environment), parsed.values, parsed.positionals)) ?? exitCodes.success
     );
@@ -29,7 +29,7 @@ export async function run(args: readonly string[], environment: Environment): Pr
 
 function parse(command: Command, args: string[]) {
   try {
-    return parseArgs({ args, options: command.options, allowPositionals: command.takesInputs ?? false });
+    return parseArgs({ args, options: command.options, allowPositionals: command.acceptsInputs ?? false });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
@@ -40,7 +40,7 @@ function readConfig({ variables, warning }: Environment): Config {
   return warning === undefined ? config : { ...config, warnings: [warning, ...config.warnings] };
 }
 
-/** Prints errors that the user can fix as sentences. All others are bugs and are rethrown with their stack. */
+/** Prints the message of an error that the user can fix. Any other error is a bug and is rethrown with its stack. */
 function reportError(name: string, error: unknown): number {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\nSee: vitrine ${name} --help\n`);
@@ -59,7 +59,7 @@ function reportError(name: string, error: unknown): number {
   throw error;
 }
 
-/** E.g. a port in use or a folder without permissions. The system's message names it. */
+/** Whether the operating system reported the error, such as a port in use or a folder without permissions. */
 function isSystemError(error: unknown): error is Error {
   return error instanceof Error && 'syscall' in error;
 }
@@ -67,28 +67,28 @@ function isSystemError(error: unknown): error is Error {
 function remedyFor(error: Error): string {
   if (!('code' in error)) return '';
   if (error.code === 'EADDRINUSE')
-    return '\nAnother program listens on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to another port.';
+    return '\nAnother program listens on that port. Stop it, or set PORT (for a worker: WORKER_PORT) to a different port.';
   return '\nCheck DATA_DIR and STORAGE_PATH: they must be folders that this user can write to.';
 }
 
-function printHelp(name: string, { usage, about, options }: Command): number {
+function printHelp(name: string, { usage, description, options }: Command): number {
   const lines = Object.entries(options).map(
-    ([option, { about: description }]) => `  --${option.padEnd(14)} ${description}`,
+    ([option, { description }]) => `  --${option.padEnd(14)} ${description}`,
   );
   process.stdout.write(
-    `Usage: vitrine ${name}${usage}\n\n${about}\n${lines.length > 0 ? `\nOptions:\n${lines.join('\n')}\n` : ''}`,
+    `Usage: vitrine ${name}${usage}\n\n${description}\n${lines.length > 0 ? `\nOptions:\n${lines.join('\n')}\n` : ''}`,
   );
   return exitCodes.success;
 }
 
-/** Prints the overview of all commands: as requested help, or as an error for an unknown command. */
+/** Prints an overview of all commands, either as help or as an error for an unknown command. */
 function printOverview(name: string): number {
   const isHelp = ['help', '--help', '-h'].includes(name);
   const entries = Object.entries(commands).map(
-    ([command, { usage, about }]) => [`${command}${usage}`, about] as const,
+    ([command, { usage, description }]) => [`${command}${usage}`, description] as const,
   );
-  const width = Math.max(...entries.map(([left]) => left.length));
-  const text = `Usage: vitrine <command>\n\n${entries.map(([left, about]) => `  ${left.padEnd(width)}  ${about}`).join('\n')}\n\nSettings are environment variables or lines in a .env file: see docs/configuration.md.\n`;
+  const width = Math.max(...entries.map(([synopsis]) => synopsis.length));
+  const text = `Usage: vitrine <command>\n\n${entries.map(([synopsis, description]) => `  ${synopsis.padEnd(width)}  ${description}`).join('\n')}\n\nSettings are environment variables or lines in a .env file: see docs/configuration.md.\n`;
   if (isHelp) process.stdout.write(text);
   else process.stderr.write(`Unknown command "${name.slice(0, 60)}".\n\n${text}`);
   return isHelp ? exitCodes.success : exitCodes.invalidUsage;

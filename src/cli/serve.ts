@@ -6,12 +6,12 @@ import { makeLogger } from '../telemetry/logger.ts';
 
 /** Runs `vitrine serve`: the API, with a worker in the same process unless `ENABLE_WORKER` is false. */
 export async function serve(config: Config): Promise<void> {
-  // Installed first, so that a stop during a long first start is clean too.
+  // Handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
   for (const warning of config.exposureWarnings) logger.warn({}, warning);
   const app = await startApp(config, logger, stopped);
-  await start(app, config);
+  await startServing(app, config);
   logger.info({}, describeEngines(config));
   if (!config.worker.enabled)
     logger.warn({}, 'ENABLE_WORKER is false: queued jobs wait for a process that runs "vitrine worker"');
@@ -21,8 +21,8 @@ export async function serve(config: Config): Promise<void> {
   logger.info({}, 'stopped');
 }
 
-/** Starts the app. If the port is in use, the app is closed, so that no process keeps the data folder locked. */
-async function start(app: App, config: Config): Promise<void> {
+/** Starts listening and working. If the port is in use, closes the app, so that the data folder is unlocked. */
+async function startServing(app: App, config: Config): Promise<void> {
   try {
     await app.listen();
     if (config.worker.enabled) await app.work();
@@ -33,8 +33,9 @@ async function start(app: App, config: Config): Promise<void> {
 }
 
 /**
- * Creates the app of a long-running process. Startup may wait long for a database server; a stop signal ends it at once,
- * because no work is in progress yet and a migration is one transaction. Startup of the embedded database is not interrupted.
+ * Creates the app of a long-running process. Startup can spend a long time waiting for a database server. A stop signal
+ * ends the process immediately, because no work is in progress yet and a migration is a single transaction. Startup of
+ * the embedded database is not interrupted.
  */
 export async function startApp(
   config: Config,

@@ -7,14 +7,14 @@ import { untilStopped } from './stop-signals.ts';
 
 /**
  * Runs `vitrine worker`: a worker without the API. Any number of workers can share a PostgreSQL server. The embedded
- * database allows one process: there the worker completes what a stopped server left, and cannot start while one runs.
+ * database allows only one process: a worker can finish the jobs of a stopped server, but cannot run next to a server.
  */
 export async function work(config: Config): Promise<void> {
-  // Installed first, so that a stop during a long first start is clean too.
+  // Handlers are installed first, so that a signal during a long first startup also stops the process cleanly.
   const stopped = untilStopped();
   const logger = await makeLogger(config.log);
   const app = await startApp(config, logger, stopped);
-  await start(app, config);
+  await startWorking(app, config);
   const { concurrency } = config.worker;
   logger.info({ concurrency }, `worker started, concurrency ${concurrency}; ${describeEngines(config)}`);
   const signal = await stopped;
@@ -23,8 +23,8 @@ export async function work(config: Config): Promise<void> {
   logger.info({}, 'stopped');
 }
 
-/** Starts the worker. If the port is in use, the app is closed, so that no process keeps jobs leased. */
-async function start(app: App, config: Config): Promise<void> {
+/** Starts the worker. If the port is in use, closes the app, so that no job stays leased. */
+async function startWorking(app: App, config: Config): Promise<void> {
   try {
     if (config.worker.port !== undefined) await app.listenForProbes(config.worker.port);
     await app.work();

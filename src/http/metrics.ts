@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import Negotiator from 'negotiator';
-import type { Metrics } from '../telemetry/metrics.ts';
-import type { ServedMetrics } from '../telemetry/metrics.ts';
+import type { Metrics, ServedMetrics } from '../telemetry/metrics.ts';
 
-/** Label of requests without a matching route. */
+/** Route label of requests that match no route. */
 const noRoute = 'none';
 
 /**
@@ -37,7 +36,7 @@ export function countRequests(app: FastifyInstance, metrics: Pick<Metrics, 'requ
   });
 }
 
-/** The format that each media type in `Accept` selects at an address for both people and scrapers. */
+/** The format that each media type in `Accept` selects on a route that serves both people and scrapers. */
 const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
   'text/plain': 'prometheus',
   'application/openmetrics-text': 'prometheus',
@@ -47,14 +46,14 @@ const formats: Readonly<Record<string, 'prometheus' | 'json'>> = {
   '*/*': 'json',
 };
 
-/** Whether a client prefers the Prometheus format to JSON: the first known type in `Accept` decides. */
+/** Whether a client prefers the Prometheus format to JSON. The first known media type in `Accept` decides. */
 export function prefersPrometheus({ headers }: FastifyRequest): boolean {
   const types = new Negotiator({ headers: { accept: headers.accept } }).mediaTypes();
-  const known = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
-  return known !== undefined && formats[known.toLowerCase()] === 'prometheus';
+  const knownType = types.find((type) => Object.hasOwn(formats, type.toLowerCase()));
+  return knownType !== undefined && formats[knownType.toLowerCase()] === 'prometheus';
 }
 
-/** Sends the metrics of this process in the Prometheus format. */
+/** Sends this process's metrics in the Prometheus format. */
 export async function sendPrometheus(reply: FastifyReply, metrics: ServedMetrics): Promise<FastifyReply> {
   const { contentType, text } = await metrics.render();
   return reply.header('content-type', contentType).header('cache-control', 'no-store').send(text);

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { HealthCheck } from '../services/check-health.ts';
 import { version } from '../version.ts';
-import { documentPath } from './api-pages/pages.ts';
-import { tenantRecord, tenantSchema } from './dialects/catalog/records.ts';
+import { openApiPath } from './api-pages/pages.ts';
+import { toTenantRecord, tenantSchema } from './dialects/catalog/records.ts';
 import { prefersPrometheus, sendPrometheus } from './metrics.ts';
 import { json, responses, text } from './openapi/responses.ts';
-import { principalOf } from './principal.ts';
-import type { Surface } from './surface.ts';
+import { getPrincipal } from './principal.ts';
+import type { RoutePlugin } from './route-plugin.ts';
 
 const indexSchema = z.object({
   name: z.string(),
@@ -25,15 +25,15 @@ const healthSchema = z.looseObject({
     .describe('Problems that do not affect requests, by component.'),
 });
 
-/** Addresses outside any API surface: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
-export const operationRoutes: Surface = (app, { services, metrics }) => {
+/** Routes outside `/v1` and the dialects: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
+export const operationRoutes: RoutePlugin = (app, { services, metrics }) => {
   const tags = ['Health'];
   const index: z.input<typeof indexSchema> = {
     name: 'Vitrine',
     version,
     docs: '/docs',
     reference: '/redoc',
-    openapi: documentPath,
+    openapi: openApiPath,
     api: '/v1/images',
     health: '/healthz',
   };
@@ -67,10 +67,10 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
     },
     async (_request, reply) => {
       const checks = await services.checkHealth.ready();
-      const warnings = messagesOf(checks, 'warning');
+      const warnings = collectMessages(checks, 'warning');
       const degraded = Object.keys(warnings).length > 0 ? { warnings } : {};
       if (isHealthy(checks)) return { status: 'healthy', ...degraded };
-      return reply.code(503).send({ status: 'unhealthy', ...messagesOf(checks, 'error'), ...degraded });
+      return reply.code(503).send({ status: 'unhealthy', ...collectMessages(checks, 'error'), ...degraded });
     },
   );
 
@@ -96,12 +96,12 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
     async (request, reply) => {
       void reply.header('vary', [reply.getHeader('vary'), 'Accept'].filter(Boolean).join(', '));
       if (prefersPrometheus(request)) return sendPrometheus(reply, metrics);
-      return { tenants: (await services.usage.tenants(principalOf(request))).map(tenantRecord) };
+      return { tenants: (await services.usage.tenants(getPrincipal(request))).map(toTenantRecord) };
     },
   );
 };
 
-/** Schema of health checks by component. */
+/** Schema of health checks, keyed by component. */
 export const checksSchema = z.record(
   z.string(),
   z.object({
@@ -111,8 +111,8 @@ export const checksSchema = z.record(
   }),
 );
 
-/** Returns health checks by component. */
-export function checksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
+/** Converts health checks to JSON, keyed by component. */
+export function toChecksRecord(checks: readonly HealthCheck[]): z.input<typeof checksSchema> {
   return Object.fromEntries(
     checks.map(({ name, error, warning }) => [
       name,
@@ -126,8 +126,8 @@ export function isHealthy(checks: readonly HealthCheck[]): boolean {
   return checks.every(({ error }) => error === undefined);
 }
 
-/** Returns the errors or warnings of checks by component. */
-function messagesOf(checks: readonly HealthCheck[], kind: 'error' | 'warning'): Record<string, string> {
+/** Returns the errors or warnings of the checks, keyed by component. */
+function collectMessages(checks: readonly HealthCheck[], kind: 'error' | 'warning'): Record<string, string> {
   return Object.fromEntries(
     checks.flatMap((check) => {
       const message = check[kind];

@@ -4,7 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { AppError } from '../errors.ts';
 import { serveApiPages } from './api-pages/pages.ts';
-import { refusesBody, unsupportedBody } from './bodies/body-type.ts';
+import { mustRejectBody, unsupportedBodyError } from './bodies/body-type.ts';
 import { closeUnreadBodies } from './bodies/drain-body.ts';
 import { acceptJson, maxBodyBytes } from './bodies/json-body.ts';
 import { catalogDialect } from './dialects/catalog/catalog.ts';
@@ -13,17 +13,17 @@ import { validatorCompiler } from './fields/validation.ts';
 import {
   type AddressTest,
   limitConnectionsPerAddress,
-  makeIsTrusted,
+  makeTrustedTest,
 } from './guard/connections-per-address.ts';
 import { allowOrigins } from './guard/cors.ts';
-import { guardRequests, refuseSeveralHosts } from './guard/request-gate.ts';
+import { guardRequests, rejectMultipleHosts } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { countRequests } from './metrics.ts';
 import { describeRoutes } from './openapi/document.ts';
 import { operationRoutes } from './operations.ts';
 import { collectRoutes } from './responses/missing-routes.ts';
-import { handleErrors, handleFrameworkError, handleMissingRoutes, problemOf } from './responses/problems.ts';
-import type { HttpConfig, HttpParts, Surface, SurfaceParts } from './surface.ts';
+import { handleErrors, handleFrameworkError, handleMissingRoutes, toProblem } from './responses/problems.ts';
+import type { HttpConfig, HttpDependencies, RoutePlugin, RouteDependencies } from './route-plugin.ts';
 import { v1 } from './v1/v1.ts';
 
 /** Limits that apply before routing. */
@@ -35,26 +35,26 @@ const requestLimits = {
   urlParameter: 400,
 };
 
-/** How long the client of a malformed request has to read the error. */
+/** How long a client has to read the response to a malformed request before its connection is closed. */
 const lingerMs = 1_000;
 
-/** How long idle connections are kept open. */
+/** How long an idle connection is kept open. */
 const keepAliveMs = 65_000;
 
-/** Returns the HTTP server with all API surfaces. It does not listen yet. */
+/** Creates the HTTP server with all routes. It does not listen yet. */
 export function makeHttpServer(
   config: HttpConfig,
   logger: FastifyBaseLogger,
-  parts: HttpParts,
+  dependencies: HttpDependencies,
 ): FastifyInstance {
-  const isTrusted = makeIsTrusted(config.server.trustedProxies);
+  const isTrusted = makeTrustedTest(config.server.trustedProxies);
   const app = makeServer(config.server, isTrusted, logger);
   const explainMissingRoute = collectRoutes(app);
   handleErrors(app);
-  // Before all other hooks, so that a refused request costs nothing more.
-  refuseSeveralHosts(app);
+  // These run before all other hooks, so that a rejected request costs nothing more.
+  rejectMultipleHosts(app);
   guardRequests(app, config.server);
-  countRequests(app, parts.metrics);
+  countRequests(app, dependencies.metrics);
   closeUnreadBodies(app);
   acceptJson(app);
   acceptForms(app);
@@ -67,9 +67,9 @@ export function makeHttpServer(
   allowOrigins(app, config.server);
   addDefaultHeaders(app);
   describeRoutes(app);
-  // After the hooks above, so that pages of other origins can read a 404, too.
+  // Runs after the hooks above, so that pages of other origins can read a 404 too.
   app.after(() => handleMissingRoutes(app, explainMissingRoute));
-  addSurfaces(app, { ...parts, config });
+  addRoutes(app, { ...dependencies, config });
   return app;
 }
 
@@ -82,7 +82,7 @@ function makeServer(
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
-    // Any client can send X-Forwarded-For; only that of trusted proxies counts.
+    // Any client can send X-Forwarded-For, so only the header of a trusted proxy counts.
     trustProxy: isTrusted,
     requestTimeout: config.requestMs,
     keepAliveTimeout: keepAliveMs,
@@ -91,7 +91,7 @@ function makeServer(
     http: {
       maxHeaderSize: requestLimits.headerBytes,
       headersTimeout: Math.min(requestLimits.headersMs, config.requestMs),
-      // Node checks for slow requests every 30 s by default: a limit of 10 s would take up to 40 s.
+      // Node checks for slow requests every 30 s by default, so a limit of 10 s could take effect after 40 s.
       connectionsCheckingInterval: 1_000,
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: requestLimits.urlParameter },
@@ -101,17 +101,17 @@ function makeServer(
   app.server.maxConnections = config.maxConnections;
   app.server.maxHeadersCount = requestLimits.headers;
   app.setValidatorCompiler(validatorCompiler);
-  // Response schemas are documentation, checked by tests. A response that violates its schema still helps the client more
-  // than a 500.
+  // Response schemas are documentation, and tests check responses against them. A response that violates its schema is
+  // still more useful to the client than a 500.
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   return app;
 }
 
-function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
-  const add = (surface: Surface, prefix = '') =>
+function addRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
+  const add = (plugin: RoutePlugin, prefix = '') =>
     app.register(
       (inner, _options, done) => {
-        surface(inner.withTypeProvider<ZodTypeProvider>(), parts);
+        plugin(inner.withTypeProvider<ZodTypeProvider>(), dependencies);
         done();
       },
       { prefix },
@@ -127,8 +127,8 @@ function addSurfaces(app: FastifyInstance, parts: SurfaceParts): void {
 }
 
 /**
- * Adds headers against MIME sniffing and, unless the route sets its own, against caching without revalidation. Responses
- * that bypass Fastify set both themselves.
+ * Adds a header that prevents MIME sniffing and, unless the route sets `cache-control`, one that prevents caching
+ * without revalidation. Responses that bypass Fastify set both themselves.
  */
 function addDefaultHeaders(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -138,19 +138,19 @@ function addDefaultHeaders(app: FastifyInstance): void {
   });
 }
 
-/** Leaves forms unparsed: routes stream them from the raw request, so that files are never held in memory. */
+/** Leaves forms unparsed: routes stream them from the raw request, so that no file is held in memory. */
 function acceptForms(app: FastifyInstance): void {
   app.addContentTypeParser(/^multipart\/form-data/i, (request, _payload, done) => {
-    if (refusesBody(request)) done(unsupportedBody(request));
+    if (mustRejectBody(request)) done(unsupportedBodyError(request));
     else done(null, undefined);
   });
-  app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBody(request)));
+  app.addContentTypeParser('*', (request, _payload, done) => done(unsupportedBodyError(request)));
 }
 
 /**
- * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are busy
- * at that moment would keep the process alive for the whole keep-alive time. Node also does not count connections as
- * idle that never sent a request, which browsers open in advance.
+ * Closes connections as they become idle during shutdown. Node closes idle connections only once, so those that are
+ * busy at that moment would keep the process alive for the whole keep-alive time. Node does not count a connection as
+ * idle if it has never sent a request; browsers open such connections in advance.
  */
 function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
   const open = new Set<Socket>();
@@ -170,13 +170,13 @@ function closeIdleConnectionsOnShutdown(app: FastifyInstance): void {
 
 /** Responds to requests that Node cannot parse; Fastify never sees them. */
 function handleMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  // An error cannot be inserted into a response that is already being sent.
+  // If a response is already being sent, an error can no longer be inserted.
   if (error.code === 'ECONNRESET' || !socket.writable || socket.writableLength > 0) {
     socket.destroy();
     return;
   }
   const problem = malformedRequestError(error.code);
-  const body = JSON.stringify(problemOf(problem));
+  const body = JSON.stringify(toProblem(problem));
   socket.end(
     `HTTP/1.1 ${problem.status} ${problem.title}\r\nconnection: close\r\ncontent-type: application/problem+json\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
@@ -188,7 +188,7 @@ function malformedRequestError(code: string | undefined): AppError {
   if (code === 'HPE_HEADER_OVERFLOW') {
     return new AppError(
       'headers_too_large',
-      `The request has more than ${requestLimits.headers} headers or more than ${requestLimits.headerBytes} bytes of headers.`,
+      `The request has more than ${requestLimits.headers} headers, or its headers exceed ${requestLimits.headerBytes} bytes.`,
     );
   }
   if (code === 'HPE_INVALID_URL') {
@@ -203,8 +203,8 @@ function malformedRequestError(code: string | undefined): AppError {
 }
 
 /**
- * Handles one request outside a listening server, for hosts that call a function for each request. Resolves when the
- * response was sent or the connection was closed.
+ * Handles one request without a listening server, for hosts that call a function for each request. Resolves once the
+ * response has been sent or the connection has been closed.
  */
 export async function handleRequest(
   app: FastifyInstance,

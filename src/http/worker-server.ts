@@ -3,19 +3,19 @@ import { AppError } from '../errors.ts';
 import { guardRequests } from './guard/request-gate.ts';
 import { closeStalledResponses } from './guard/stalled-responses.ts';
 import { sendPrometheus } from './metrics.ts';
-import { checksRecord, isHealthy } from './operations.ts';
+import { toChecksRecord, isHealthy } from './operations.ts';
 import { handleErrors, handleMissingRoutes } from './responses/problems.ts';
-import type { HttpConfig, HttpParts } from './surface.ts';
+import type { HttpConfig, HttpDependencies } from './route-plugin.ts';
 
-/** Only probes and scrapers connect to a worker: they are few, and their requests are short. */
+/** Only probes and scrapers connect to a worker. They are few, and their requests are short. */
 const requestMs = 10_000;
 const maxConnections = 64;
 
-/** Returns the HTTP server of a worker, with `/healthz` and `/metrics` only. It does not listen yet. */
+/** Creates a worker's HTTP server, which serves only `/healthz` and `/metrics`. It does not listen yet. */
 export function makeWorkerServer(
   config: HttpConfig['server'],
   logger: FastifyBaseLogger,
-  { services, metrics }: Pick<HttpParts, 'services' | 'metrics'>,
+  { services, metrics }: Pick<HttpDependencies, 'services' | 'metrics'>,
 ): FastifyInstance {
   const app = Fastify({
     loggerInstance: logger,
@@ -28,22 +28,22 @@ export function makeWorkerServer(
   closeStalledResponses(app, requestMs);
   handleErrors(app);
   guardRequests(app, config);
-  handleMissingRoutes(app, () => ({ error: routeNotFound(), allow: [] }));
+  handleMissingRoutes(app, () => ({ error: routeNotFoundError(), allow: [] }));
   app.get('/healthz', async (_request, reply) => {
     const checks = await services.checkHealth.ready();
     const healthy = isHealthy(checks);
     return reply
       .code(healthy ? 200 : 503)
       .header('cache-control', 'no-cache')
-      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: checksRecord(checks) });
+      .send({ status: healthy ? 'healthy' : 'unhealthy', checks: toChecksRecord(checks) });
   });
   app.get('/metrics', (_request, reply) => sendPrometheus(reply, metrics));
   return app;
 }
 
-function routeNotFound(): AppError {
+function routeNotFoundError(): AppError {
   return new AppError(
     'route_not_found',
-    'This is a worker: it only serves GET /healthz and GET /metrics. The API and the console are served by vitrine serve.',
+    'This is a worker, which serves only GET /healthz and GET /metrics. The API is served by vitrine serve.',
   );
 }

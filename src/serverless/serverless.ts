@@ -9,41 +9,41 @@ import { makeLogger } from '../telemetry/logger.ts';
 /** A handler that the host calls for each request. */
 type ServerlessHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** One app for all requests of a function instance. */
-interface Serverless {
-  /** Handles all routes. Queued work is processed after the response, within the same invocation. */
+/** The handlers of a function instance. They share one app. */
+interface ServerlessHandlers {
+  /** Handles a request for any route. Queued jobs are processed after the response, within the same invocation. */
   readonly handle: ServerlessHandler;
-  /** Processes due jobs and runs due sweeps. For a cron trigger that sends `CRON_SECRET`. */
+  /** Processes due jobs and runs due sweeps, for a cron trigger that sends `CRON_SECRET`. */
   readonly cron: ServerlessHandler;
   close(): Promise<void>;
 }
 
-/** Options of a function. */
+/** Options of the handlers. */
 export interface ServerlessOptions {
   readonly environment: Environment;
-  /** Keeps the invocation alive until `work` has finished, after the response. */
+  /** Keeps the invocation alive after the response, until `work` has finished. */
   readonly waitUntil: (work: Promise<unknown>) => void;
-  /** How long work may continue after a response; must be below the host's time limit. */
+  /** Maximum time to process jobs after a response. Must be below the host's time limit. */
   readonly workMs?: number;
-  /** The same for a cron invocation. */
+  /** Maximum time to process jobs in a cron invocation. */
   readonly cronMs?: number;
 }
 
-/** Minimum interval of polls for due jobs after requests that queue nothing. */
-const pollMs = 10_000;
+/** Minimum interval between polls for due jobs after requests that queue nothing. */
+const minPollIntervalMs = 10_000;
 
-/** Methods that cannot have queued work. */
+/** Methods that never queue jobs. */
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-/** Creates the handlers for hosts without a long-running process. The first request creates the app. */
-export function makeServerless(options: ServerlessOptions): Serverless {
+/** Creates the handlers for a host without a long-running process. The first request starts the app. */
+export function makeServerlessHandlers(options: ServerlessOptions): ServerlessHandlers {
   const { environment, waitUntil, workMs = 40_000, cronMs = 50_000 } = options;
   let starting: Promise<App> | undefined;
-  let polledAt = Number.NEGATIVE_INFINITY;
+  let lastPollAt = Number.NEGATIVE_INFINITY;
 
-  /** Concurrent requests share one start. If it fails, the next request retries it. */
-  function start(): Promise<App> {
-    starting ??= open(environment).catch((error: unknown) => {
+  /** Returns the app, which concurrent requests start only once. After a failed start, the next request tries again. */
+  function getApp(): Promise<App> {
+    starting ??= startApp(environment).catch((error: unknown) => {
       starting = undefined;
       throw error;
     });
@@ -53,7 +53,7 @@ export function makeServerless(options: ServerlessOptions): Serverless {
   async function withApp(response: ServerResponse, work: (app: App) => Promise<void>): Promise<void> {
     let app: App;
     try {
-      app = await start();
+      app = await getApp();
     } catch (error) {
       sendProblem(response, 503, describeStartFailure(error));
       return;
@@ -61,10 +61,10 @@ export function makeServerless(options: ServerlessOptions): Serverless {
     await work(app);
   }
 
-  /** There is no worker: each invocation processes due jobs, starting with its own. */
-  async function workAfter(app: App, milliseconds: number): Promise<void> {
-    if (performance.now() - polledAt > pollMs) {
-      polledAt = performance.now();
+  /** Processes due jobs after a response, because there is no worker. */
+  async function processJobs(app: App, milliseconds: number): Promise<void> {
+    if (performance.now() - lastPollAt > minPollIntervalMs) {
+      lastPollAt = performance.now();
       await app.sweep('frequent');
     }
     await app.workFor(milliseconds);
@@ -75,18 +75,19 @@ export function makeServerless(options: ServerlessOptions): Serverless {
       withApp(response, async (app) => {
         await app.handle(request, response);
         const mayHaveQueued = !safeMethods.has(request.method ?? '');
-        if (mayHaveQueued || performance.now() - polledAt > pollMs) waitUntil(workAfter(app, workMs));
+        if (mayHaveQueued || performance.now() - lastPollAt > minPollIntervalMs)
+          waitUntil(processJobs(app, workMs));
       }),
     async cron(request, response) {
       const secret = environment['CRON_SECRET']?.trim();
       if (!secret) {
-        return sendProblem(response, 503, 'CRON_SECRET is not set, so cron requests cannot be authorised.');
+        return sendProblem(response, 503, 'CRON_SECRET is not set, so cron requests cannot be authorized.');
       }
       if (!isEqual(request.headers.authorization ?? '', `Bearer ${secret}`)) {
         return sendProblem(
           response,
           401,
-          'This endpoint is for the cron trigger, which must send CRON_SECRET.',
+          'This endpoint is only for the cron trigger, which must send CRON_SECRET.',
         );
       }
       await withApp(response, async (app) => {
@@ -103,14 +104,14 @@ export function makeServerless(options: ServerlessOptions): Serverless {
   };
 }
 
-async function open(environment: Environment): Promise<App> {
+async function startApp(environment: Environment): Promise<App> {
   try {
     const config = loadServerlessConfig(environment);
     const logger = await makeLogger(config.log);
-    // The host owns the process, so it cannot be re-executed without secrets, as `vitrine serve` is.
+    // The host owns the process, so it cannot be re-executed without secrets as `vitrine serve` is.
     logger.info(
       {},
-      'The secrets of this function remain in its environment, which decoder processes can read.',
+      'The secrets of this function remain in its environment, where decoder processes can read them.',
     );
     // The host replaces a function that has exited.
     return await makeApp(config, logger, () => process.exit(1));
@@ -121,13 +122,13 @@ async function open(environment: Environment): Promise<App> {
   }
 }
 
-/** Compares in constant time. */
+/** Compares two texts in constant time. */
 function isEqual(given: string, expected: string): boolean {
   const [left, right] = [given, expected].map((text) => createHash('sha256').update(text).digest());
   return left !== undefined && right !== undefined && timingSafeEqual(left, right);
 }
 
-/** Sends an error response in the standard format, for requests that do not reach the app. */
+/** Sends an error in the standard format, for requests that do not reach the app. */
 function sendProblem(response: ServerResponse, status: 401 | 503, detail: string): void {
   const problem =
     status === 503
@@ -141,8 +142,8 @@ function sendProblem(response: ServerResponse, status: 401 | 503, detail: string
   response.end(JSON.stringify({ ...problem, status, detail }));
 }
 
-/** Describes a failed start for clients. Only configuration problems are disclosed; the log has the rest. */
+/** Describes a failed start for clients. Discloses only configuration problems; other errors are only logged. */
 function describeStartFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message.replaceAll(/\s*\n\s*/g, ' ');
-  return 'Vitrine could not start; the log has the details.';
+  return 'Vitrine could not start; see the log for details.';
 }

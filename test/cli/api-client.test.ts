@@ -139,14 +139,14 @@ test('names an unreachable address in the error', async () => {
   server.close();
   await once(server, 'close');
   const lonely = makeApiClient({ baseUrl: `http://127.0.0.1:${port}`, retryDelays: [1] });
-  await expect(lonely.health()).rejects.toThrow(
+  await expect(lonely.assertHealthy()).rejects.toThrow(
     `No response from http://127.0.0.1:${port} (connect ECONNREFUSED`,
   );
 });
 
 test('recognises a server that is not Vitrine', async () => {
   script = [{ status: 404 }];
-  await expect(client().health()).rejects.toThrow('not like a Vitrine server');
+  await expect(client().assertHealthy()).rejects.toThrow('does not look like a Vitrine server');
   script = [{ status: 201, body: { hello: 'world' } }];
   await expect(client().uploadFile(upload())).rejects.toThrow('sent an unexpected response');
 });

@@ -27,7 +27,7 @@ const imagesOf = async (base: string, tenant: string) =>
 test('finds the running server through its data folder and can be repeated', async () => {
   const first = await importing(['--tenant', 'shop']);
   expect(first.code).toBe(0);
-  expect(first.stdout).toMatch(/^3 pictures: 3 new, 0 known, 0 refused/);
+  expect(first.stdout).toMatch(/^3 images: 3 new, 0 known, 0 refused/);
   const again = await importing(['--tenant', 'shop']);
   expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
   expect(await imagesOf(server().url, 'shop')).toBe(3);
@@ -69,8 +69,8 @@ test('starts a temporary server if none is running', async () => {
   onTestFinished(() => removeFolder(folder));
   const first = await importing([], { DATA_DIR: folder });
   expect(first.code).toBe(0);
-  expect(first.stderr).toContain(`No server is running on ${folder}; starting one for this command.`);
-  expect(first.stdout).toMatch(/^3 pictures: 3 new/);
+  expect(first.stderr).toContain(`No server is using ${folder}; starting one for this command.`);
+  expect(first.stdout).toMatch(/^3 images: 3 new/);
   const again = await importing([], { DATA_DIR: folder });
   expect([again.code, again.stdout]).toMatchObject([0, expect.stringMatching(/0 new, 3 known/)]);
 });

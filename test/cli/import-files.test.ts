@@ -119,7 +119,7 @@ test('says what to do if there is no server', async () => {
   const errorOutput = { write: (text: string) => (errors += text) };
   expect(await runImportCommand({ ...importOptions, errorOutput })).toBe(1);
   expect(errors).toMatch(
-    /^No response from http.*\nStart a server with "vitrine serve", or give another address with --url/,
+    /^No response from http.*\nStart a server with "vitrine serve", or specify a different server with --url/,
   );
 });
 

@@ -29,7 +29,7 @@ test('counts deleted images first and removes them after confirmation', async ()
   expect([recent.code, recent.stdout]).toEqual([0, 'There are no deleted images to remove.\n']);
   const dry = await purge(['--days', '0']);
   expect(dry.code).toBe(0);
-  expect(dry.stdout).toMatch(/^One deleted image would be removed and free [\d.]+ k?B.* Nothing was removed/);
+  expect(dry.stdout).toMatch(/^Would remove 1 deleted image and free [\d.]+ k?B.* Nothing was removed/);
   const told = JSON.parse((await purge(['--days', '0', '--json'])).stdout);
   expect(told).toMatchObject({ dry_run: true, found: 1, deleted_count: 0, deleted_bytes: 0 });
   expect(told.bytes_to_delete).toBeGreaterThan(0);
@@ -37,7 +37,10 @@ test('counts deleted images first and removes them after confirmation', async ()
 
   await call(`${server().url}/v1/images/${doomed}`, { method: 'DELETE' });
   const done = await purge(['--days', '0', '--confirm']);
-  expect([done.code, done.stdout]).toEqual([0, expect.stringMatching(/^One image removed; 4 files and /)]);
+  expect([done.code, done.stdout]).toEqual([
+    0,
+    expect.stringMatching(/^Removed 1 image and 4 files, freeing /),
+  ]);
   expect(await statusOf(doomed, '/restore')).toBe(404);
   expect(await statusOf(kept)).toBe(200);
 });
@@ -49,7 +52,7 @@ test('purges unused images of one tenant, with a warning, a token and a JSON rep
 
   const warned = await purge(['--unused', '--tenant', 'shelf']);
   expect(warned.stdout).toMatch(
-    /^Note: The tenant "shelf" has never used references.*\n2 unused images would/,
+    /^Note: The tenant "shelf" has never used references.*\nWould remove 2 unused images/,
   );
   await call(`${server().url}/v1/images/${used}/references/sku-1`, { method: 'PUT' });
 

@@ -55,7 +55,7 @@ test('contains exact copies, near-duplicates and one broken file', async () => {
     [near, near.replace('_web', '')].map((file) => sharp(join(folder, file)).metadata()),
   );
   expect(small?.width).toBe(Math.round((large?.width ?? 0) / 2));
-  await expect(sharp(join(folder, catalog.broken), { failOn: 'error' }).stats()).rejects.toThrow();
+  await expect(sharp(join(folder, catalog.corrupt), { failOn: 'error' }).stats()).rejects.toThrow();
   await expectShopPhotos(catalog.files.filter((file) => /_(main|back|detail)\.jpg$/.test(file)));
 });
 

@@ -38,7 +38,7 @@ test.each(['serv', 'constructor', '__proto__', '--version=1'])(
 test.each([
   [['serve', '--port', '80'], /--port/],
   [['serve', 'now'], /now/],
-  [['import'], /Name the files or folders to import/],
+  [['import'], /Specify the files or folders to import/],
   [['import', 'x', '--concurrency', '0'], /--concurrency must be a whole number from 1 to 64, not "0"/],
   [['seed', '--products', 'many'], /--products must be a whole number from 1 to 500, not "many"/],
 ])('rejects the arguments %j with exit code 2 and a reference to the help', async (args, words) => {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from 'node:net';
 import Fastify from 'fastify';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
-  addressesIn,
+  makeAddressTest,
   addressKey,
   type AddressTest,
   limitConnectionsPerAddress,
@@ -98,7 +98,7 @@ describe('connections per address', () => {
   });
 
   test('are not limited for trusted proxies', async () => {
-    const { connectFrom } = await startLimited(1, addressesIn(['127.0.0.5/32']));
+    const { connectFrom } = await startLimited(1, makeAddressTest(['127.0.0.5/32']));
     expect([(await connectFrom('127.0.0.5')).status, (await connectFrom('127.0.0.5')).status]).toEqual([
       200, 200,
     ]);
@@ -129,7 +129,7 @@ test.each([
 });
 
 test('matches addresses in IPv4 and IPv6 networks', () => {
-  const isProxy = addressesIn(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
+  const isProxy = makeAddressTest(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
   const matching = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
   expect(matching).toEqual([true, true, true, true]);
   expect(['10.2.0.1', '192.0.2.8', '::1', '2001:db8::1'].map(isProxy)).toEqual([false, false, false, false]);

@@ -248,7 +248,7 @@ describe('/v1', () => {
     expect(same.body.comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card', 'zoom']);
     expect(same.body.comparisons[0]).toMatchObject({
       psnr_db: 100,
-      note: 'identical pixels; identical picture',
+      note: 'identical pixels; identical image',
     });
     const missing = await send(
       'POST',

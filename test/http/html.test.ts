@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html, prose } from '../../src/http/api-pages/html.ts';
+import { html, renderText } from '../../src/http/api-pages/html.ts';
 
 test('escapes text, does not escape HTML twice, and omits missing values', () => {
   const unsafe = `<img src=x onerror="alert('1')">&`;
@@ -12,7 +12,7 @@ test('escapes text, does not escape HTML twice, and omits missing values', () =>
 });
 
 test('renders text in backticks as code', () => {
-  expect(prose('Take `<b>` or `x`, not <b>.').html).toBe(
+  expect(renderText('Take `<b>` or `x`, not <b>.').html).toBe(
     'Take <code>&lt;b&gt;</code> or <code>x</code>, not &lt;b&gt;.',
   );
 });

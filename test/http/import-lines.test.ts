@@ -67,7 +67,7 @@ test('refuses only the JSON items of the wrong shape', async () => {
   const { status, body } = await postJson({ items, tenant: 'shop' });
   expect([status, body.accepted, body.refused]).toEqual([202, 1, items.length - 1]);
   expect(body.lines.map(({ line }) => line)).toEqual(items.map((_, index) => index + 1));
-  expect(body.lines[4]?.error).toContain('its tenant is not text: 5');
+  expect(body.lines[4]?.error).toContain('its tenant must be text, not 5');
   expect(body.lines[6]).toMatchObject({ code: 'invalid_request' });
   expect(body.lines[7]?.error).toContain('unknown field');
   const progress = await call<Receipt>(server().url + body.url);
@@ -103,7 +103,7 @@ test('explains in one sentence why it rejects a whole CSV', async () => {
   );
   expect(await rejectionOf(`url\n${'x\n'.repeat(1_001)}`)).toContain('more than 1,000 lines');
   expect(await rejectionOf('x', 'text/plain', 415, 'unsupported_body')).toBe(
-    'The body must be application/json or text/csv (it is text/plain).',
+    'The body must be application/json or text/csv (received text/plain).',
   );
 });
 
@@ -122,6 +122,8 @@ test('rejects a body on operations that take none', async () => {
     'application/x-www-form-urlencoded',
     'multipart/form-data; boundary=x',
   ])
-    expect(expectProblem(await restore(type, '{"a":1}'), 415, 'unsupported_body')).toMatch(/takes no body/);
+    expect(expectProblem(await restore(type, '{"a":1}'), 415, 'unsupported_body')).toMatch(
+      /does not accept a body/,
+    );
   expect((await restore('application/json', '{}')).status).toBeLessThan(405);
 });

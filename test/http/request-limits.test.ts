@@ -27,7 +27,7 @@ test('accepts 100 headers and rejects 101 with 431, as documented', async () => 
   expect(await send('host: localhost', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
   const rejected = await send('host: localhost', ...headers(100));
   expect(rejected).toMatch(
-    /^HTTP\/1\.1 431 .*The request has more than 100 headers or more than 16384 bytes/s,
+    /^HTTP\/1\.1 431 .*The request has more than 100 headers, or its headers exceed 16384 bytes/s,
   );
 });
 

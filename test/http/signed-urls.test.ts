@@ -87,6 +87,6 @@ test('fetches and compares URLs with their signatures, but never exposes the sig
     outputs.push((await call(`${server().url}${path}`)).bytes.toString());
   for (const text of outputs) expect(text).not.toContain(secret);
   expect(outputs[0]).toContain('X-Amz-Date=20261127T000000Z&X-Amz-Signature=[hidden]');
-  expect(server().log()).toMatch(/refused: .*\[hidden\]/);
+  expect(server().log()).toMatch(/rejected: .*\[hidden\]/);
   expect(server().log()).not.toContain(secret);
 });

@@ -73,7 +73,7 @@ test('rejects an unknown charset and names it', async () => {
 });
 
 test('suggests another charset if the header line cannot be read', async () => {
-  expect(await rejectionOf(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in another charset');
+  expect(await rejectionOf(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in a different charset');
 });
 
 test('refuses only the line with a bad quotation mark', async () => {
@@ -93,7 +93,7 @@ test.each([
   ['\uFEFFhttps://a.example/7.jpg', /U\+FEFF \(a byte order mark\) at character 1\b/],
   ['https://a.example/\u200B8.jpg', /U\+200B .* at character 19\b/],
   ['https://a.example/8.jpg\u00A0', /U\+00A0 .* at character 24\b/],
-  ['https://a.example/K\uFFFDche.jpg', /control characters or text that was lost/],
+  ['https://a.example/K\uFFFDche.jpg', /control characters, or text was lost/],
 ])('names the invisible character in the URL %j', async (url, message) => {
   const { body } = await postJson(JSON.stringify({ urls: [url] }));
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(message) });

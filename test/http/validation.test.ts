@@ -62,7 +62,7 @@ describe('error messages', () => {
 
 test.each([
   ['2026-01-31T12:00:00', /has no time zone \(it is "2026-01-31T12:00:00"\)/],
-  ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): encode "\+" as %2B/],
+  ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\); encode "\+" as %2B/],
   ['yesterday', /must be a timestamp with a time zone, .* \(it is "yesterday"\)/],
 ])('rejects %j as a timestamp', (text, message) => {
   expect(rejectionOf(timeField, text)).toMatch(message);

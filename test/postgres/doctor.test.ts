@@ -38,7 +38,9 @@ test('reports a user without permission to create tables', async () => {
   url.username = role;
   const { code, stdout } = await runDoctor(url.href);
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
+  expect(stdout).toMatch(
+    /^FAIL\s+schema\s+not created yet; .*this user lacks the permissions to do so\n\s+→ Make the user/m,
+  );
 });
 
 test('reports storage of another database and jobs that no worker claims', async () => {
@@ -50,7 +52,7 @@ test('reports storage of another database and jobs that no worker claims', async
   const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code).toBe(1);
   expect(stdout).toMatch(
-    /^FAIL\s+pictures\s+This storage does not contain .*\n\s+→ Check that STORAGE_PATH/m,
+    /^FAIL\s+images\s+This storage does not contain .*\n\s+→ Check that STORAGE_PATH/m,
   );
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job has been waiting .*\n\s+→ Start vitrine worker/m);
 });

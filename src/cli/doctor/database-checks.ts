@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { openDatabase, openStorage } from '../../app/open-engines.ts';
 import { makeApiClient } from '../api-client.ts';
 import { exitOnFailure } from '../stop-signals.ts';
-import { attempt, type Finding } from './finding.ts';
+import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import { type DataFolderLock, findHolder, lockDataFolder, type LockHolder } from '../../data-folder/lock.ts';
 import { makePrivate } from '../../data-folder/private-folder.ts';
@@ -15,7 +15,7 @@ import { stalledQueueWarning } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 
-/** Checks the database, or the running server that has it open. */
+/** Checks the database or, if a running server has it open, that server. */
 export async function checkDatabase(config: Config): Promise<Finding[]> {
   if (config.database.kind === 'postgres') return checkPostgres(config);
   const holder = findHolder(config.dataDir);
@@ -26,27 +26,27 @@ async function checkServer({ pid, url }: LockHolder): Promise<Finding> {
   const subject = 'server';
   if (url === undefined)
     return { subject, state: `process ${pid} uses the data folder but serves no requests` };
-  return attempt(
+  return runCheck(
     subject,
     `process ${pid} responds at ${url}; its database and storage are healthy`,
-    'See the log of the server.',
-    () => makeApiClient({ baseUrl: url }).health(),
+    'See the server log.',
+    () => makeApiClient({ baseUrl: url }).assertHealthy(),
   );
 }
 
 async function checkEmbedded(config: Config, directory: string): Promise<Finding[]> {
   const subject = 'database';
   if (!existsSync(directory))
-    return [{ subject, state: `none yet; the first start creates it in ${directory}` }];
+    return [{ subject, state: `not created yet; the first start creates it in ${directory}` }];
   const remedy = `Restore ${directory} from a backup, or move it away to start with an empty database.`;
-  const lock = takeLock(config.dataDir);
+  const lock = tryLock(config.dataDir);
   if (typeof lock === 'string') {
-    const lockRemedy = 'Check the owner and permissions of the folder, or set DATA_DIR to another one.';
+    const lockRemedy = 'Check the owner and permissions of the folder, or set DATA_DIR to a different one.';
     return [{ subject, state: lock, remedy: lockRemedy }];
   }
   try {
     const storageFindings: Finding[] = [];
-    const opened = await attempt(
+    const opened = await runCheck(
       subject,
       `embedded, in ${directory}; no server is running on it`,
       remedy,
@@ -65,8 +65,8 @@ async function checkEmbedded(config: Config, directory: string): Promise<Finding
   }
 }
 
-/** Returns the lock, or the reason why it cannot be taken. */
-function takeLock(dataDir: string): DataFolderLock | string {
+/** Returns the lock, or the reason why the folder cannot be locked. */
+function tryLock(dataDir: string): DataFolderLock | string {
   try {
     return lockDataFolder(dataDir);
   } catch (error) {
@@ -75,9 +75,9 @@ function takeLock(dataDir: string): DataFolderLock | string {
 }
 
 const unreachableRemedy =
-  'Check DATABASE_URL, that the server is running, and that it accepts connections of this user.';
+  'Check DATABASE_URL, and that the server is running and accepts connections from this user.';
 
-/** Checks server, schema, permissions and pgvector. Does not migrate: a check must not change a database in use. */
+/** Checks server, schema, permissions and pgvector. Does not migrate, because a check must not change the database. */
 export async function checkPostgres(config: Config): Promise<Finding[]> {
   const withoutWaiting = { ...config, database: { ...config.database, waitMs: 0 } };
   const opening = openDatabase(
@@ -86,7 +86,7 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
     exitOnFailure,
   );
   const database = await opening.catch(() => undefined);
-  if (!database) return [await attempt('database', '', unreachableRemedy, () => opening)];
+  if (!database) return [await runCheck('database', '', unreachableRemedy, () => opening)];
   try {
     const { version, pgvector } = await makeInstallationQueries(database).describe();
     const schema = await readSchemaState(database);
@@ -94,7 +94,7 @@ export async function checkPostgres(config: Config): Promise<Finding[]> {
       { subject: 'database', state: `PostgreSQL ${version} responds` },
       describeSchema(schema),
       describePgvector(pgvector, schema),
-      ...(schema.version === schema.needed ? await checkOperation(config, database) : []),
+      ...(schema.version === schema.needed ? await checkStorageAndJobs(config, database) : []),
     ];
   } finally {
     await database.close();
@@ -110,11 +110,11 @@ function describeSchema({ version, needed, mayChange }: SchemaState): Finding {
       state: `version ${version}; this Vitrine supports up to ${needed}`,
       remedy: 'Install a newer Vitrine.',
     };
-  const state = `${version === 0 ? 'none yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
+  const state = `${version === 0 ? 'not created yet' : `version ${version}`}; the next start migrates it to version ${needed}`;
   if (mayChange) return { subject, state };
   return {
     subject,
-    state: `${state}, but this user lacks the permissions`,
+    state: `${state}, but this user lacks the permissions to do so`,
     remedy:
       'Make the user of DATABASE_URL the owner of the database and its tables, or run vitrine migrate as their owner.',
   };
@@ -132,18 +132,20 @@ function describePgvector(version: string | null, schema: SchemaState): Finding 
   };
 }
 
-/** Runs the checks that need an up-to-date schema: whether the storage matches, and whether jobs are processed. */
-async function checkOperation(config: Config, database: Database): Promise<Finding[]> {
+/** Runs the checks that need an up-to-date schema: storage matches the database, and jobs are being processed. */
+async function checkStorageAndJobs(config: Config, database: Database): Promise<Finding[]> {
   return [...(await checkStorageMatch(config, database)), ...(await checkJobs(database))];
 }
 
-/** Checks that the storage belongs to this database. Reports nothing if the storage fails: `checkStorage` does that. */
+/**
+ * Checks that the storage location belongs to this database. Storage failures are reported by `checkStorage` instead.
+ */
 export async function checkStorageMatch(config: Config, database: Database): Promise<Finding[]> {
   const storage = await openStorage(config).catch(() => undefined);
   if (!storage) return [];
   try {
     const mismatch = await findStorageMismatch({ storage, installation: makeInstallationQueries(database) });
-    return mismatch ? [{ subject: 'pictures', state: mismatch.problem, remedy: mismatch.remedy }] : [];
+    return mismatch ? [{ subject: 'images', state: mismatch.problem, remedy: mismatch.remedy }] : [];
   } catch {
     return [];
   } finally {
@@ -152,9 +154,9 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
 }
 
 async function checkJobs(database: Database): Promise<Finding[]> {
-  const sentences = (await makeJobReportQueries(database).depth()).flatMap(
+  const problems = (await makeJobReportQueries(database).depth()).flatMap(
     (depth) => stalledQueueWarning(depth) ?? [],
   );
   const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
-  return sentences.map((state) => ({ subject: 'jobs', state, remedy }));
+  return problems.map((state) => ({ subject: 'jobs', state, remedy }));
 }

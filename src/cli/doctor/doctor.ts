@@ -13,7 +13,7 @@ import { isAtLeast, version } from '../../version.ts';
 export async function diagnose(config: Config, output: Output): Promise<number> {
   const storage = await checkStorage(config);
   const database = await checkDatabase(config);
-  // An unreachable database server is reported once, not again as a broken queue.
+  // An unreachable database server is reported only once, and not as a failing queue too.
   const isReachable = !database.some(({ subject, remedy }) => subject === 'database' && remedy !== undefined);
   const queue = isReachable || config.queue.kind === 'redis' ? await checkQueue(config) : [];
   const findings = [...checkVersions(), ...checkPrivacy(config), ...database, ...storage, ...queue];
@@ -30,11 +30,11 @@ export async function diagnose(config: Config, output: Output): Promise<number> 
 
 function formatFinding({ subject, state, remedy, isWarning = false }: Finding): string {
   const level = isWarning ? 'note' : 'FAIL';
-  const head = `${remedy === undefined ? 'ok  ' : level}  ${subject.padEnd(12)} ${state}\n`;
-  return remedy === undefined ? head : `${head}      → ${remedy}\n`;
+  const line = `${remedy === undefined ? 'ok  ' : level}  ${subject.padEnd(12)} ${state}\n`;
+  return remedy === undefined ? line : `${line}      → ${remedy}\n`;
 }
 
-/** Older versions of Node print warnings about type stripping, or do not support it. */
+/** Minimum version. Older ones do not support type stripping, or print warnings about it. */
 const minNodeVersion = '24.12.0';
 
 /** Checks the versions of Vitrine, Node and the image library. */
@@ -60,10 +60,10 @@ function checkVersions(): Finding[] {
 
 const queueNames = { redis: 'Redis', postgres: 'PostgreSQL' };
 
-/** How long to wait for the queue to connect. */
+/** Maximum time to wait for the queue to connect. */
 const connectMs = 3_000;
 
-/** Checks the server that wakes workers up, if there is one. */
+/** Checks the server that notifies workers of new jobs, if there is one. */
 async function checkQueue(config: Config): Promise<Finding[]> {
   if (config.queue.kind === 'in-process') return [];
   const queue = await openQueue(config, await makeLogger({ ...config.log, level: 'silent' }));
@@ -71,7 +71,7 @@ async function checkQueue(config: Config): Promise<Finding[]> {
     for (let waited = 0; queue.outageReason() !== undefined && waited < connectMs; waited += 100)
       await sleep(100);
     const trouble = queue.outageReason();
-    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server is running.`;
+    const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'} and that the server is running.`;
     return [
       trouble === undefined
         ? { subject: 'queue', state: `${queueNames[config.queue.kind]} notifies workers of new jobs` }

@@ -1,15 +1,16 @@
-/** The result of one check. */
+/** The result of a check. */
 export interface Finding {
+  /** The component that was checked. */
   readonly subject: string;
   readonly state: string;
-  /** What to do; set only if the check failed. */
+  /** How to fix the problem; set only if the check failed. */
   readonly remedy?: string | undefined;
-  /** The problem does not count as a failure. */
+  /** Whether the problem is reported without counting as a failure. */
   readonly isWarning?: boolean;
 }
 
-/** Runs a check. Returns `state` if it succeeds, else the reason of the failure with `remedy`. */
-export async function attempt(
+/** Runs a check. Returns `state` if the check passes, or else the error message with `remedy`. */
+export async function runCheck(
   subject: string,
   state: string,
   remedy: string,

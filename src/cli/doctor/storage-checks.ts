@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { openStorage } from '../../app/open-engines.ts';
-import { attempt, type Finding } from './finding.ts';
+import { runCheck, type Finding } from './finding.ts';
 import type { Config } from '../../config.ts';
 import {
   describeMissingModes,
@@ -12,16 +12,16 @@ import {
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
 import type { Storage } from '../../storage/storage.ts';
 
-/** Checks that the storage is readable and writable and has free space. */
+/** Checks that storage is readable and writable and has free space. */
 export async function checkStorage(config: Config): Promise<Finding[]> {
   const location = config.storage.kind === 'local' ? config.storage.path : `bucket ${config.storage.bucket}`;
   const opening = openStorage(config);
-  const access = await attempt(
+  const access = await runCheck(
     'storage',
     `${location} is readable and writable`,
     config.storage.kind === 'local'
       ? 'Check the owner and permissions of the folder.'
-      : 'Check the S3_ and AWS_ settings, and that the bucket exists.',
+      : 'Check the settings S3_* and AWS_*, and that the bucket exists.',
     async () => (await opening).check(),
   );
   const storage = await opening.catch(() => undefined);
@@ -35,21 +35,21 @@ export async function checkStorage(config: Config): Promise<Finding[]> {
 
 async function checkDisk(storage: Storage, minFreeBytes: number): Promise<Finding> {
   const free = Math.floor((await storage.freeBytes()) / 2 ** 20);
-  return attempt(
+  return runCheck(
     'disk',
-    `${free} MiB free (uploads need ${minFreeBytes / 2 ** 20})`,
+    `${free} MiB free (uploads need at least ${minFreeBytes / 2 ** 20} MiB)`,
     'Free up space, or purge deleted images.',
     makeAssertFreeSpace(storage, minFreeBytes),
   );
 }
 
-/** Checks whether other users of this machine can read Vitrine's files. Changes nothing: startup fixes the modes. */
+/** Checks whether other users of this machine can read Vitrine's files. Changes nothing; startup fixes file modes. */
 export function checkPrivacy({ dataDir, storage }: Config): Finding[] {
   const pictureWarning = storage.kind === 'local' && describeOpenPictureFolder(storage.path, dataDir);
   return [
     checkDataFolder(dataDir),
     pictureWarning
-      ? warn(pictureWarning, 'Keep this only if a web server or a backup must read the pictures.')
+      ? warning(pictureWarning, 'Leave this only if a web server or a backup must read the images.')
       : [],
   ].flat();
 }
@@ -60,7 +60,7 @@ function checkDataFolder(folder: string): Finding {
   if (!hasModes) return { subject: 'privacy', state: describeMissingModes(folder) };
   const mode = modeIfOpen(folder);
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
-  return warn(
+  return warning(
     `other users of this machine can access ${folder} (mode ${mode})`,
     canMakePrivate(folder)
       ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
@@ -68,6 +68,6 @@ function checkDataFolder(folder: string): Finding {
   );
 }
 
-function warn(state: string, remedy: string): Finding {
+function warning(state: string, remedy: string): Finding {
   return { subject: 'privacy', state, remedy, isWarning: true };
 }

@@ -1,11 +1,11 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join, resolve } from 'node:path';
 
-/** The result of scanning the given files and folders. */
+/** The result of scanning files and folders. */
 export interface FoundPictures {
   /** Paths in upload order, without duplicates. */
   readonly files: readonly string[];
-  /** Number of files in folders without a picture extension, and of symbolic links. */
+  /** Number of skipped files in folders: symbolic links, and files without an image extension. */
   readonly skipped: number;
   readonly problems: readonly { readonly file: string; readonly reason: string }[];
 }
@@ -16,17 +16,19 @@ const pictureExtensions = new Set(
   ),
 );
 
-/** Finds the pictures to import: given files as they are, folders recursively. */
+/**
+ * Finds the image files to import. Includes every file in `inputs`, and scans folders recursively for image extensions.
+ */
 export async function findPictures(inputs: readonly string[]): Promise<FoundPictures> {
   const paths = new Map<string, string>();
   const problems: { file: string; reason: string }[] = [];
   let skipped = 0;
 
   async function visitInput(path: string): Promise<void> {
-    const info = await stat(path);
-    if (info.isDirectory()) await visitFolder(path);
-    else if (info.isFile()) paths.set(resolve(path), path);
-    else problems.push({ file: path, reason: 'Not a file or a folder.' });
+    const stats = await stat(path);
+    if (stats.isDirectory()) await visitFolder(path);
+    else if (stats.isFile()) paths.set(resolve(path), path);
+    else problems.push({ file: path, reason: 'Neither a file nor a folder.' });
   }
 
   async function visitFolder(folder: string): Promise<void> {
@@ -34,15 +36,15 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (entry.name.startsWith('.')) continue;
       const path = join(folder, entry.name);
-      if (entry.isDirectory()) await visitOrNote(path, visitFolder);
-      // A link leads out of the tree, into a loop, or to a file that is visited anyway.
+      if (entry.isDirectory()) await visitOrRecordError(path, visitFolder);
+      // Symbolic links are skipped: they lead out of the tree, into a loop, or to a file that is visited anyway.
       else if (entry.isFile() && hasPictureExtension(entry.name)) paths.set(resolve(path), path);
       else skipped += 1;
     }
   }
 
-  /** Notes an error and continues, so that an unreadable folder does not stop the import. */
-  async function visitOrNote(path: string, visit: (path: string) => Promise<void>): Promise<void> {
+  /** Records an error instead of throwing, so that an unreadable folder does not stop the import. */
+  async function visitOrRecordError(path: string, visit: (path: string) => Promise<void>): Promise<void> {
     try {
       await visit(path);
     } catch (error) {
@@ -50,7 +52,7 @@ export async function findPictures(inputs: readonly string[]): Promise<FoundPict
     }
   }
 
-  for (const input of inputs) await visitOrNote(input, visitInput);
+  for (const input of inputs) await visitOrRecordError(input, visitInput);
   return { files: [...paths.values()], skipped, problems };
 }
 
@@ -65,7 +67,7 @@ const pathErrorMessages: Readonly<Record<string, string>> = {
   EPERM: 'Permission denied.',
 };
 
-/** Describes a file system error in a sentence. */
+/** Returns a sentence that describes a file system error. */
 export function describePathError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   return (

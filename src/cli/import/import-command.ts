@@ -14,7 +14,7 @@ export interface ImportCommandOptions extends Omit<ImportOptions, 'output' | 'cl
   readonly json?: boolean;
 }
 
-/** Runs `vitrine import`: uploads pictures, prints the summary and returns the exit code. */
+/** Runs `vitrine import`: uploads images, prints the summary and returns the exit code. */
 export async function runImportCommand(options: ImportCommandOptions): Promise<number> {
   try {
     const summary = await importFiles({ ...options, output: options.errorOutput });
@@ -28,9 +28,9 @@ export async function runImportCommand(options: ImportCommandOptions): Promise<n
   }
 }
 
-/** Describes a server failure and what to do about it. */
+/** Describes a server failure and how to fix it. */
 export function describeServerFailure(error: ServerFailure, baseUrl: string): string {
-  return `${error.message}\nStart a server with "vitrine serve", or give another address with --url (currently ${baseUrl}).`;
+  return `${error.message}\nStart a server with "vitrine serve", or specify a different server with --url (currently ${baseUrl}).`;
 }
 
 function formatJson(summary: ImportSummary): string {

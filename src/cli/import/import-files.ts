@@ -4,22 +4,22 @@ import { type ApiClient, ServerFailure, type UploadResult, type UploadMode } fro
 import { findPictures, describePathError } from './find-pictures.ts';
 import { type FileResult, type ImportSummary, makeImportTally } from './import-summary.ts';
 import { runParallel } from './run-parallel.ts';
-import { type Output, type Progress, startProgress } from '../terminal.ts';
+import { type Output, type ProgressDisplay, startProgress } from '../terminal.ts';
 import type { JobState } from '../../model/job.ts';
 
 /** What to import, and how. */
 export interface ImportOptions {
   /** Files and folders. */
   readonly inputs: readonly string[];
-  readonly client: Pick<ApiClient, 'uploadFile' | 'getImage' | 'health'>;
+  readonly client: Pick<ApiClient, 'uploadFile' | 'getImage' | 'assertHealthy'>;
   readonly tenant: string;
-  /** Concurrent uploads. */
+  /** Maximum number of concurrent uploads. */
   readonly concurrency?: number;
-  /** `queued` uploads everything first and then waits for the workers; `inline` waits for each picture. */
+  /** `queued` uploads all files first and then waits for the workers; `inline` waits for each image. */
   readonly mode?: UploadMode;
-  /** Receives the progress. */
+  /** Receives progress. */
   readonly output: Output;
-  /** Stops the import. Completed uploads remain and are counted. */
+  /** Stops the import. Completed uploads are kept and counted. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,7 +28,7 @@ type Accepted = Exclude<UploadResult, { outcome: 'refused' }>;
 const defaultConcurrency = 4;
 
 /**
- * Uploads pictures and waits until all are processed. Safe to repeat: pictures that the tenant already has count as known.
+ * Uploads images and waits until all are processed. Safe to repeat: images that the tenant already has count as known.
  * @throws {ServerFailure} if the server is unreachable at the start.
  */
 export async function importFiles(options: ImportOptions): Promise<ImportSummary> {
@@ -36,7 +36,7 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
   const run = makeImportRun(options);
   for (const { file, reason } of problems) run.tally.add(file, failed('unreadable', reason));
   if (files.length > 0) {
-    await options.client.health(options.signal);
+    await options.client.assertHealthy(options.signal);
     await run.upload(files);
     await run.waitForAccepted();
   }
@@ -46,14 +46,14 @@ export async function importFiles(options: ImportOptions): Promise<ImportSummary
 function makeImportRun(options: ImportOptions) {
   const { client, tenant, concurrency = defaultConcurrency, mode = 'inline', output, signal } = options;
   const tally = makeImportTally();
-  /** Uploaded but not yet processed: the normal case in queued mode, a rare one in inline mode. */
+  /** Files that were uploaded but not yet processed: normal in queued mode, rare in inline mode. */
   const unfinished: [file: string, accepted: Accepted][] = [];
-  const isStopped = () => signal?.aborted === true || tally.isServerLost();
+  const isStopped = () => signal?.aborted === true || tally.isServerDown();
 
   async function runWithProgress<Item>(
     label: string,
     items: readonly Item[],
-    work: (item: Item, progress: Progress) => Promise<void>,
+    work: (item: Item, progress: ProgressDisplay) => Promise<void>,
   ) {
     const progress = startProgress(label, items.length, output);
     try {
@@ -63,8 +63,11 @@ function makeImportRun(options: ImportOptions) {
     }
   }
 
-  /** Runs one step for a file and counts its result. Interrupted files are not counted. */
-  async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: Progress) {
+  /**
+   * Runs a step for a file and counts the result. If it returns `null`, the result follows later. Interrupted
+   * steps are not counted.
+   */
+  async function tallyStep(file: string, step: () => Promise<FileResult | null>, progress: ProgressDisplay) {
     const result = await step().catch((error: unknown) => (signal?.aborted ? undefined : toFailure(error)));
     if (result) tally.add(file, result);
     if (result !== undefined) progress.advance();
@@ -96,12 +99,12 @@ function makeImportRun(options: ImportOptions) {
     },
     stopReason(): ImportSummary['stopped'] {
       if (signal?.aborted) return 'interrupted';
-      return tally.isServerLost() ? 'server-lost' : null;
+      return tally.isServerDown() ? 'server-lost' : null;
     },
   };
 }
 
-/** A picture that was accepted but could not be processed counts as refused too. */
+/** Converts the final state of an image to a result. If it could not be processed, the file counts as refused. */
 function toFileResult(
   { outcome }: Accepted,
   { status, error }: { status: string; error: string | null },
@@ -110,7 +113,7 @@ function toFileResult(
   return {
     outcome: 'refused',
     code: 'processing_failed',
-    reason: error ?? 'The picture could not be processed.',
+    reason: error ?? 'The image could not be processed.',
   };
 }
 
@@ -130,11 +133,12 @@ interface ImageState {
   readonly error: string | null;
 }
 
-const minPollMs = 200;
-const maxPollMs = 2000;
+/** The pause between polls grows from the minimum to the maximum. */
+const minPollPauseMs = 200;
+const maxPollPauseMs = 2000;
 const maxWaitMs = 10 * 60_000;
 
-/** Polls until the image is `completed` or `failed`. Retries on the server can take up to a minute. */
+/** Polls until the image is `completed` or `failed`. With retries on the server, that can take up to a minute. */
 async function waitUntilFinished(
   client: Pick<ApiClient, 'getImage'>,
   uploaded: ImageState,
@@ -142,10 +146,10 @@ async function waitUntilFinished(
 ): Promise<ImageState> {
   const deadline = performance.now() + maxWaitMs;
   let image = uploaded;
-  for (let wait = minPollMs; !isFinished(image); wait = Math.min(wait * 1.5, maxPollMs)) {
+  for (let pause = minPollPauseMs; !isFinished(image); pause = Math.min(pause * 1.5, maxPollPauseMs)) {
     if (performance.now() > deadline)
-      throw new ServerFailure('The upload succeeded, but the server is still processing the picture.');
-    await sleep(wait, undefined, { signal });
+      throw new ServerFailure('The upload succeeded, but the server is still processing the image.');
+    await sleep(pause, undefined, { signal });
     image = await client.getImage(image.id, signal);
   }
   return image;

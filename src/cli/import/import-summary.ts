@@ -1,57 +1,58 @@
 /** A file that was not imported, and why. */
 interface FileProblem {
   readonly file: string;
-  /** Machine-readable reason, e.g. `not_a_picture`. */
+  /** Machine-readable reason, such as `not_a_picture`. */
   readonly code: string;
   readonly reason: string;
 }
 
 /** The result of an import. */
 export interface ImportSummary {
-  /** Pictures in the given files and folders. */
+  /** Number of images in the given files and folders. */
   readonly found: number;
+  /** Number of new images. */
   readonly new: number;
-  /** Pictures that the tenant already had. */
+  /** Number of images that the tenant already had. */
   readonly known: number;
-  /** Files that the server refused. Repeating the import does not help. */
+  /** Files that the server rejected. Repeating the import does not help. */
   readonly refused: readonly FileProblem[];
   /** Files that could not be read or sent. Repeating the import may help. */
   readonly failed: readonly FileProblem[];
-  /** Number of files in folders without a picture extension, and of symbolic links. */
+  /** Number of skipped files in folders: symbolic links, and files without an image extension. */
   readonly skipped: number;
-  /** Pictures that were not uploaded or not awaited because the import stopped. */
+  /** Number of images that were not uploaded or not processed when the import stopped. */
   readonly notFinished: number;
-  /** Why the import stopped early, or null. */
+  /** Why the import stopped early; `null` if it did not. */
   readonly stopped: 'interrupted' | 'server-lost' | null;
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
 
-/** Returns the exit code: 0 if all pictures were imported, 130 after an interrupt as shells expect, else 1. */
+/** Returns the exit code: 0 if all images were imported, 130 after an interrupt as shells expect, otherwise 1. */
 export function importExitCode(summary: ImportSummary): number {
   if (summary.stopped === 'interrupted') return 130;
   return summary.refused.length + summary.failed.length + summary.notFinished > 0 ? 1 : 0;
 }
 
-/** More problems than this are grouped by their code. */
+/** Maximum number of problems to list individually. More are grouped by code. */
 const maxListed = 10;
 const examplesPerGroup = 3;
 
 /** Formats the summary as text. */
 export function describeImport(summary: ImportSummary): string {
   const lines = [
-    headline(summary),
+    formatHeadline(summary),
     ...describeProblems('Refused', summary.refused),
     ...describeProblems('Failed', summary.failed),
   ];
   if (summary.skipped > 0)
-    lines.push(`Skipped: ${count(summary.skipped, 'file')} without a picture extension.`);
+    lines.push(`Skipped: ${pluralize(summary.skipped, 'file')} without an image extension.`);
   if (summary.stopped) lines.push(describeStop(summary));
   return `${lines.join('\n')}\n`;
 }
 
-function headline(summary: ImportSummary): string {
-  if (summary.found === 0) return 'No pictures found.';
+function formatHeadline(summary: ImportSummary): string {
+  if (summary.found === 0) return 'No images found.';
   const numbers = [
     `${summary.new} new`,
     `${summary.known} known`,
@@ -59,15 +60,17 @@ function headline(summary: ImportSummary): string {
     ...(summary.failed.length > 0 ? [`${summary.failed.length} failed`] : []),
   ];
   const rate = `${summary.seconds.toFixed(1)} s, ${summary.imagesPerSecond.toFixed(1)} images/s`;
-  return `${count(summary.found, 'picture')}: ${numbers.join(', ')} (${rate})`;
+  return `${pluralize(summary.found, 'image')}: ${numbers.join(', ')} (${rate})`;
 }
 
 function describeStop({ stopped, notFinished }: ImportSummary): string {
   const reason = stopped === 'interrupted' ? 'Interrupted' : 'Stopped because the server no longer responds';
-  return `${reason}; ${count(notFinished, 'picture')} not finished. Run the same command again to continue.`;
+  return `${reason}; ${pluralize(notFinished, 'image')} not finished. Run the same command again to continue.`;
 }
 
-/** Lists a few problems individually and groups many, because repeating one reason a hundred times is no help. */
+/**
+ * Lists a few problems individually but groups many, because repeating the same reason a hundred times does not help.
+ */
 function describeProblems(title: string, problems: readonly FileProblem[]): string[] {
   if (problems.length === 0) return [];
   if (problems.length <= maxListed) {
@@ -90,8 +93,8 @@ function describeProblem({ file, reason }: FileProblem): string {
   return `  ${file}: ${reason}`;
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+function pluralize(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** The result for one file. */
@@ -102,34 +105,34 @@ export type FileResult =
 /** Counts the results of an import. */
 interface ImportTally {
   add(file: string, result: FileResult): void;
-  /** Whether so many uploads in a row failed that the server must be down. */
-  isServerLost(): boolean;
-  summary(facts: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
+  /** Whether so many consecutive uploads failed that the server must be down. */
+  isServerDown(): boolean;
+  summary(scan: Pick<ImportSummary, 'found' | 'skipped' | 'stopped'>): ImportSummary;
 }
 
-const maxFailuresInRow = 8;
+const maxConsecutiveFailures = 8;
 
 /** Creates an empty tally and starts its clock. */
 export function makeImportTally(): ImportTally {
   const startedAt = performance.now();
   const counts = { new: 0, known: 0 };
   const problems: Record<'refused' | 'failed', FileProblem[]> = { refused: [], failed: [] };
-  let failuresInRow = 0;
+  let consecutiveFailures = 0;
 
   return {
     add(file, result) {
       const isServerFailure = result.outcome === 'failed' && result.code === 'server_failed';
-      failuresInRow = isServerFailure ? failuresInRow + 1 : 0;
+      consecutiveFailures = isServerFailure ? consecutiveFailures + 1 : 0;
       if ('reason' in result)
         problems[result.outcome].push({ file, code: result.code, reason: result.reason });
       else counts[result.outcome] += 1;
     },
-    isServerLost: () => failuresInRow >= maxFailuresInRow,
-    summary(facts) {
+    isServerDown: () => consecutiveFailures >= maxConsecutiveFailures,
+    summary(scan) {
       const done = counts.new + counts.known + problems.refused.length + problems.failed.length;
       const seconds = (performance.now() - startedAt) / 1000;
       const imagesPerSecond = (counts.new + counts.known) / Math.max(seconds, 0.001);
-      return { ...facts, ...counts, ...problems, notFinished: facts.found - done, seconds, imagesPerSecond };
+      return { ...scan, ...counts, ...problems, notFinished: scan.found - done, seconds, imagesPerSecond };
     },
   };
 }

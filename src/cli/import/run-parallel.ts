@@ -1,11 +1,11 @@
-/** Runs `work` for every item in order, at most `concurrency` at a time. Starts no more once `isStopped()` is true. */
+/** Runs `work` for each item in order, up to `concurrency` at a time, until `isStopped` returns true. */
 export async function runParallel<Item>(
   items: readonly Item[],
   concurrency: number,
   isStopped: () => boolean,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  // All runners share one iterator, so each takes the next remaining item.
+  // All runners share one iterator, so that each takes the next remaining item.
   const remaining = items.values();
   async function runner(): Promise<void> {
     for (const item of remaining) {

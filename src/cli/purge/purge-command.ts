@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type ApiClient, ServerFailure, ServerRefusal } from '../api-client.ts';
+import { type ApiClient, ServerFailure, RequestRejected } from '../api-client.ts';
 import { describeServerFailure } from '../import/import-command.ts';
 import type { Output } from '../terminal.ts';
 import { describePurge, formatPurgeJson } from './purge-summary.ts';
@@ -9,8 +9,9 @@ export interface PurgeCommandOptions {
   readonly client: ApiClient;
   readonly scope: 'deleted' | 'unused';
   readonly tenant?: string | undefined;
+  /** Minimum number of days since deletion or, for unused images, since creation. */
   readonly days: number;
-  /** If false, nothing is removed. */
+  /** Whether to remove images; otherwise the purge is a dry run. */
   readonly confirm: boolean;
   readonly token?: string | undefined;
   readonly json?: boolean;
@@ -21,7 +22,7 @@ export interface PurgeCommandOptions {
   readonly errorOutput: Output;
 }
 
-const common = {
+const commonFields = {
   dry_run: z.boolean(),
   deleted_count: z.int(),
   deleted_files: z.int(),
@@ -32,25 +33,28 @@ const common = {
     .nullable()
     .transform((errors) => errors ?? []),
 };
-const unusedReport = z.object({ ...common, candidates_total: z.int(), warnings: z.array(z.string()) });
-const deletedReport = z.object({ ...common, images_to_delete: z.int(), bytes_to_delete: z.int() });
+const unusedReport = z.object({ ...commonFields, candidates_total: z.int(), warnings: z.array(z.string()) });
+const deletedReport = z.object({ ...commonFields, images_to_delete: z.int(), bytes_to_delete: z.int() });
 
-/** The totals of one or several calls. */
+/** The totals of one or more requests. */
 export interface PurgeReport {
   readonly dryRun: boolean;
-  /** Images found by the first call. */
+  /** Number of images found by the first request. */
   readonly found: number;
+  /** Number of removed images. */
   readonly removed: number;
+  /** Number of removed files. */
   readonly files: number;
-  /** Bytes freed. */
+  /** Freed bytes. */
   readonly bytes: number;
-  /** Bytes that removing the found images would free, if the server reports it. */
+  /** Bytes that removing all found images would free, if the server reports them. */
   readonly bytesToDelete?: number;
   readonly warnings: readonly string[];
   readonly errors: readonly string[];
 }
 
-interface CallReport extends PurgeReport {
+interface RequestReport extends PurgeReport {
+  /** Number of images left for the next request. */
   readonly remaining: number;
 }
 
@@ -62,7 +66,7 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
     return report.errors.length > 0 ? 1 : 0;
   } catch (error) {
     if (options.signal?.aborted) return 130;
-    if (error instanceof ServerRefusal) options.errorOutput.write(`${error.message}\n`);
+    if (error instanceof RequestRejected) options.errorOutput.write(`${error.message}\n`);
     else if (error instanceof ServerFailure)
       options.errorOutput.write(`${describeServerFailure(error, options.client.baseUrl)}\n`);
     else throw error;
@@ -70,21 +74,21 @@ export async function runPurgeCommand(options: PurgeCommandOptions): Promise<num
   }
 }
 
-/** The server limits the time of a call, so a large purge takes several calls. */
+/** Repeats the request until no images remain, because the server limits the time of a single request. */
 async function purgeAll(options: PurgeCommandOptions): Promise<PurgeReport> {
-  let report: CallReport = await callOnce(options);
+  let report: RequestReport = await purgeOnce(options);
   while (!report.dryRun && report.remaining > 0) {
-    options.errorOutput.write(`${report.removed} images removed, ${report.remaining} to go …\n`);
-    const next = await callOnce(options);
+    options.errorOutput.write(`Removed ${report.removed} images; ${report.remaining} remaining …\n`);
+    const next = await purgeOnce(options);
     const hasProgressed = next.remaining < report.remaining;
-    report = addUp(report, next);
+    report = mergeReports(report, next);
     if (!hasProgressed) break;
   }
   const { remaining: _remaining, ...total } = report;
   return total;
 }
 
-function callOnce(options: PurgeCommandOptions): Promise<CallReport> {
+function purgeOnce(options: PurgeCommandOptions): Promise<RequestReport> {
   return options.scope === 'unused' ? purgeUnused(options) : purgeDeleted(options);
 }
 
@@ -95,7 +99,7 @@ async function purgeUnused({
   confirm,
   token,
   signal,
-}: PurgeCommandOptions): Promise<CallReport> {
+}: PurgeCommandOptions): Promise<RequestReport> {
   const body = { dry_run: !confirm, tenant, min_age_days: days };
   const response = await client.postJson(
     '/v1/purge',
@@ -113,7 +117,7 @@ async function purgeDeleted({
   confirm,
   token,
   signal,
-}: PurgeCommandOptions): Promise<CallReport> {
+}: PurgeCommandOptions): Promise<RequestReport> {
   const response = await client.postJson(
     '/v1/purge/deleted',
     { dry_run: !confirm, days },
@@ -129,13 +133,13 @@ async function purgeDeleted({
   };
 }
 
-/** Returns the header that confirms a purge, with non-ASCII text encoded as UTF-8. A dry run does not send the token. */
+/** Returns the header that confirms a purge, encoded as UTF-8. A dry run does not send the token. */
 function confirmationHeader(confirm: boolean, token: string | undefined): Record<string, string> {
   if (!confirm || token === undefined) return {};
   return { 'x-confirm-token': Buffer.from(token, 'utf8').toString('latin1') };
 }
 
-function toReport(response: z.output<z.ZodObject<typeof common>>) {
+function toReport(response: z.output<z.ZodObject<typeof commonFields>>) {
   return {
     dryRun: response.dry_run,
     removed: response.deleted_count,
@@ -146,7 +150,7 @@ function toReport(response: z.output<z.ZodObject<typeof common>>) {
   };
 }
 
-function addUp(first: CallReport, next: CallReport): CallReport {
+function mergeReports(first: RequestReport, next: RequestReport): RequestReport {
   return {
     ...next,
     found: first.found,

@@ -18,7 +18,7 @@ export function formatPurgeJson(report: PurgeReport): string {
     deleted_count: report.removed,
     deleted_files: report.files,
     deleted_bytes: report.bytes,
-    // Omitted if the server does not report it.
+    // Undefined, and thus omitted, if the server does not report it.
     bytes_to_delete: report.bytesToDelete,
     warnings: report.warnings,
     errors: report.errors,
@@ -29,16 +29,16 @@ export function formatPurgeJson(report: PurgeReport): string {
 function describeDryRun({ found, bytesToDelete }: PurgeReport, scope: 'deleted' | 'unused'): string {
   if (found === 0) return `There are no ${scope} images to remove.`;
   const size = bytesToDelete === undefined ? '' : ` and free ${formatBytes(bytesToDelete)}`;
-  return `${images(found, scope)} would be removed${size}. Nothing was removed: add --confirm to proceed.`;
+  return `Would remove ${countImages(found, scope)}${size}. Nothing was removed; add --confirm to proceed.`;
 }
 
 function describeRun({ removed, files, bytes }: PurgeReport): string {
-  return `${images(removed)} removed; ${files === 1 ? 'one file' : `${files} files`} and ${formatBytes(bytes)} freed.`;
+  return `Removed ${countImages(removed)} and ${files} ${files === 1 ? 'file' : 'files'}, freeing ${formatBytes(bytes)}.`;
 }
 
-function images(count: number, scope?: string): string {
-  const what = scope === undefined ? '' : `${scope} `;
-  return count === 1 ? `One ${what}image` : `${count} ${what}images`;
+function countImages(count: number, scope?: string): string {
+  const qualifier = scope === undefined ? '' : `${scope} `;
+  return `${count} ${qualifier}${count === 1 ? 'image' : 'images'}`;
 }
 
 function formatBytes(bytes: number): string {

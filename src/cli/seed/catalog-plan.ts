@@ -8,21 +8,21 @@ import { shoe } from './products/shoe.ts';
 import { watch } from './products/watch.ts';
 import { makeRandom, type Random } from './random.ts';
 
-/** A picture of the sample catalog that is yet to be drawn. */
+/** An image of the sample catalog that has not been drawn yet. */
 export interface PlannedPicture {
   readonly filename: string;
   readonly kind: ProductKind;
   readonly colour: Colour;
   readonly view: View;
-  /** Seed of the product's shape, the same for all its pictures. */
+  /** Seed of the product's shape, the same for all its images. */
   readonly shapeSeed: string;
-  /** Length of the longer side, in pixels. */
+  /** Length of the longer side in pixels. */
   readonly longSide: number;
 }
 
 const kinds: readonly [ProductKind, ...ProductKind[]] = [shoe, mug, shirt, lamp, bottle, watch];
 
-/** Plans the pictures of `products` products: two or three colours each, with two or three views per colour. */
+/** Plans the images of `products` products, each in two or three colours with two or three views per colour. */
 export function planCatalog(products: number, seed: string): PlannedPicture[] {
   return Array.from({ length: products }, (_, index) => planProduct(index, seed)).flat();
 }
@@ -32,9 +32,9 @@ function planProduct(index: number, seed: string): PlannedPicture[] {
   const sku = `${kind.prefix}${1001 + index}`;
   const random = makeRandom(`${seed}/${sku}`);
   const longSide = random.pick([1200, 1300, 1400, 1500, 1600]);
-  const chosen = chooseColours(random, 2 + (index % 2));
-  return chosen.flatMap((colour, position) => {
-    // Shops photograph the detail only once, because it looks the same in every colour.
+  const productColours = chooseColours(random, 2 + (index % 2));
+  return productColours.flatMap((colour, position) => {
+    // Like a real shop, photographs the detail in only one colour.
     const views: View[] = position === 0 ? ['main', 'back', 'detail'] : ['main', 'back'];
     return views.map((view) => ({
       filename: `${sku}-${colour.name}_${view}.jpg`,

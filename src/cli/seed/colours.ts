@@ -1,9 +1,9 @@
 /** A product colour of the sample catalog. */
 export interface Colour {
   readonly name: string;
-  /** `#rrggbb` */
+  /** In the form `#rrggbb`. */
   readonly hex: string;
-  /** A matching colour for trims. */
+  /** Colour of trims that matches the product colour. */
   readonly accent: string;
 }
 
@@ -21,23 +21,23 @@ export const colours: readonly [Colour, ...Colour[]] = [
   { name: 'blue', hex: '#3b74b9', accent: '#f5f5f5' },
 ];
 
-/** Mixes two colours; `share` is that of `to`, from 0 to 1. */
-export function mix(from: string, to: string, share: number): string {
+/** Mixes two colours. `fraction` is the proportion of `to`, from 0 to 1. */
+export function mix(from: string, to: string, fraction: number): string {
   const channel = (hex: string, index: number) =>
     Number.parseInt(hex.slice(1 + index * 2, 3 + index * 2), 16);
   const mixed = [0, 1, 2].map((index) => {
-    const value = channel(from, index) * (1 - share) + channel(to, index) * share;
+    const value = channel(from, index) * (1 - fraction) + channel(to, index) * fraction;
     return Math.round(value).toString(16).padStart(2, '0');
   });
   return `#${mixed.join('')}`;
 }
 
 /** Mixes `hex` with white. */
-export function lighter(hex: string, share: number): string {
-  return mix(hex, '#ffffff', share);
+export function lighter(hex: string, fraction: number): string {
+  return mix(hex, '#ffffff', fraction);
 }
 
-/** Mixes `hex` with near-black, because shadows in a lit room are never fully black. */
-export function darker(hex: string, share: number): string {
-  return mix(hex, '#0b0b10', share);
+/** Mixes `hex` with near-black, because shadows in a lit room are never completely black. */
+export function darker(hex: string, fraction: number): string {
+  return mix(hex, '#0b0b10', fraction);
 }

@@ -1,22 +1,22 @@
 import type { Sharp } from 'sharp';
 import type { PlannedPicture } from './catalog-plan.ts';
-import { blur, type Drawing, type ProductKind, type View } from './drawing.ts';
+import { defineBlur, type Drawing, type ProductKind, type View } from './drawing.ts';
 import { makeRandom } from './random.ts';
 
 const jpegQuality = 90;
 
-/** Draws one picture of the catalog and returns its JPEG file. */
+/** Draws a catalog image and returns it as a JPEG file. */
 export async function drawPicture(planned: PlannedPicture): Promise<Buffer> {
   const { kind, colour, view, shapeSeed, longSide } = planned;
   const drawing = kind.draw(colour, view, makeRandom(shapeSeed));
-  const svg = studioPicture(drawing, view, pictureSize(kind, view, longSide));
+  const svg = toStudioSvg(drawing, view, pictureSize(kind, view, longSide));
   return (await openImage(Buffer.from(svg)))
     .flatten({ background: '#ffffff' })
     .jpeg({ quality: jpegQuality })
     .toBuffer();
 }
 
-/** Re-encodes a picture like another export: half the width, stronger compression. */
+/** Re-encodes an image as a different export would, at half the width and with stronger compression. */
 export async function reencode(jpeg: Buffer): Promise<Buffer> {
   const image = await openImage(jpeg);
   const { width } = await image.metadata();
@@ -26,19 +26,19 @@ export async function reencode(jpeg: Buffer): Promise<Buffer> {
     .toBuffer();
 }
 
-/** Loads the image library on demand, so that other commands start without it. */
+/** Opens an image. Loads the image library on demand, so that other commands start faster. */
 async function openImage(bytes: Buffer): Promise<Sharp> {
   const { default: sharp } = await import('sharp');
   return sharp(bytes);
 }
 
-/** The size of a picture, in pixels. */
+/** The size of an image, in pixels. */
 interface PictureSize {
   readonly width: number;
   readonly height: number;
 }
 
-/** Returns the picture size for a kind of product, with the given longer side. */
+/** Returns the image size for a kind of product; `longSide` is the longer side. */
 function pictureSize(kind: ProductKind, view: View, longSide: number): PictureSize {
   const aspect = view === 'detail' ? 1 : kind.aspect;
   return {
@@ -49,10 +49,10 @@ function pictureSize(kind: ProductKind, view: View, longSide: number): PictureSi
 
 const wholeCanvas = { x: 0, y: 0, size: 1000 };
 
-/** Returns the SVG of a product in a photo studio: near-white background, soft light, soft shadow. */
-function studioPicture(drawing: Drawing, view: View, { width, height }: PictureSize): string {
+/** Returns the SVG of a product in a photo studio, with a near-white background, soft light and soft shadows. */
+function toStudioSvg(drawing: Drawing, view: View, { width, height }: PictureSize): string {
   const area = view === 'detail' ? drawing.detail : wholeCanvas;
-  // The canvas is square. A wide picture crops its empty top and bottom, a tall one its empty sides.
+  // The canvas is square. A wide image crops its empty top and bottom, and a tall image crops its empty sides.
   const [cropWidth, cropHeight] = [
     Math.min(1, width / height) * area.size,
     Math.min(1, height / width) * area.size,
@@ -60,7 +60,7 @@ function studioPicture(drawing: Drawing, view: View, { width, height }: PictureS
   const [x, y] = [area.x + (area.size - cropWidth) / 2, area.y + (area.size - cropHeight) / 2];
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${x} ${y} ${cropWidth} ${cropHeight}">` +
-    `${background}${drawing.stand ? withFloorShadow(drawing.body, drawing.stand) : withDropShadow(drawing.body)}</svg>`
+    `${background}${drawing.floorContact ? withFloorShadow(drawing.body, drawing.floorContact) : withDropShadow(drawing.body)}</svg>`
   );
 }
 
@@ -69,13 +69,13 @@ const background =
   '<stop offset="0.6" stop-color="#f7f7f8"/><stop offset="1" stop-color="#e6e7ea"/></radialGradient></defs>' +
   '<rect width="1000" height="1000" fill="url(#studio)"/>';
 
-/** Adds a narrow dark shadow where the product touches the floor, and a wide faint one away from the light. */
-function withFloorShadow(body: string, { x, y, radius }: NonNullable<Drawing['stand']>): string {
-  const ellipse = (dx: number, dy: number, share: number, height: number, opacity: number, filter: string) =>
-    `<ellipse cx="${x + dx}" cy="${y + dy}" rx="${radius * share}" ry="${height}" fill="#16161c" opacity="${opacity}" filter="url(#${filter})"/>`;
+/** Adds a narrow dark shadow where the product touches the floor, and a wide faint shadow away from the light. */
+function withFloorShadow(body: string, { x, y, radius }: NonNullable<Drawing['floorContact']>): string {
+  const ellipse = (dx: number, dy: number, scale: number, height: number, opacity: number, filter: string) =>
+    `<ellipse cx="${x + dx}" cy="${y + dy}" rx="${radius * scale}" ry="${height}" fill="#16161c" opacity="${opacity}" filter="url(#${filter})"/>`;
   return (
-    blur('floor-wide', 30, { from: y - 120, to: y + 140 }) +
-    blur('floor-near', 9, { from: y - 50, to: y + 60 }) +
+    defineBlur('floor-wide', 30, { from: y - 120, to: y + 140 }) +
+    defineBlur('floor-near', 9, { from: y - 50, to: y + 60 }) +
     ellipse(40, 10, 1.15, 38, 0.2, 'floor-wide') +
     ellipse(6, 8, 1, 17, 0.42, 'floor-near') +
     body

@@ -1,11 +1,10 @@
-import type { Colour } from './colours.ts';
-import { darker, lighter } from './colours.ts';
+import { type Colour, darker, lighter } from './colours.ts';
 import type { Random } from './random.ts';
 
-/** The view of a product. */
+/** A view of a product. */
 export type View = 'main' | 'back' | 'detail';
 
-/** A square part of the canvas, which is 1000 × 1000. A product occupies about 120 to 880 of it. */
+/** A square area of the canvas, which is 1000 × 1000. A product occupies about 120 to 880 in both directions. */
 export interface Area {
   readonly x: number;
   readonly y: number;
@@ -18,23 +17,23 @@ export interface Drawing {
   readonly body: string;
   /** The area that the detail view shows. */
   readonly detail: Area;
-  /** Where the product stands on the floor; if absent, it lies or hangs in front of the wall. */
-  readonly stand?: { readonly x: number; readonly y: number; readonly radius: number };
+  /** Where the product touches the floor. Absent if the product lies flat or hangs. */
+  readonly floorContact?: { readonly x: number; readonly y: number; readonly radius: number };
 }
 
-/** A kind of product. `random` determines the shape, so every view must draw the same numbers in the same order. */
+/** A kind of product. `random` determines the shape, so every view must request the same numbers in the same order. */
 export interface ProductKind {
   readonly name: string;
-  /** Prefix of the SKUs of this kind. */
+  /** SKU prefix of this kind. */
   readonly prefix: string;
-  /** Width ÷ height of the pictures. */
+  /** Width ÷ height of the images. */
   readonly aspect: number;
   draw(colour: Colour, view: View, random: Random): Drawing;
 }
 
-/** Defines a horizontal gradient that makes an element look round, lit from the left. */
-export function roundShading(id: string, hex: string): string {
-  return linearGradient(id, [
+/** Defines a horizontal gradient that makes an element look round and lit from the left. */
+export function defineRoundShading(id: string, hex: string): string {
+  return defineGradient(id, [
     [0, darker(hex, 0.42)],
     [0.1, darker(hex, 0.12)],
     [0.3, lighter(hex, 0.3)],
@@ -46,7 +45,7 @@ export function roundShading(id: string, hex: string): string {
 }
 
 /** Defines a gradient from left to right, or from top to bottom. */
-export function linearGradient(
+export function defineGradient(
   id: string,
   stops: readonly (readonly [offset: number, colour: string])[],
   direction: 'across' | 'down' = 'across',
@@ -56,26 +55,30 @@ export function linearGradient(
   return `<defs><linearGradient id="${id}" ${vector}>${list}</linearGradient></defs>`;
 }
 
-/** A range of canvas rows. */
+/** A range of rows on the canvas. */
 interface Rows {
   readonly from: number;
   readonly to: number;
 }
 
 /**
- * Defines a blur for elements within `rows`. A filter region relative to the element's own box would clip flat elements and
- * drop straight lines; the whole canvas always works, but is slow.
+ * Defines a blur for elements within `rows`. A filter region relative to an element's own box would clip flat elements
+ * and omit straight lines. A region of the whole canvas always works but is slow.
  */
-export function blur(id: string, deviation: number, { from, to }: Rows = { from: 0, to: 1000 }): string {
+export function defineBlur(
+  id: string,
+  deviation: number,
+  { from, to }: Rows = { from: 0, to: 1000 },
+): string {
   const region = `filterUnits="userSpaceOnUse" x="0" y="${from}" width="1000" height="${to - from}"`;
   return `<defs><filter id="${id}" ${region}><feGaussianBlur stdDeviation="${deviation}"/></filter></defs>`;
 }
 
-/** A soft light or dark stroke along a path, e.g. a fold, a crease or a reflection. */
+/** A soft light or dark stroke along a path, for example a fold, a crease or a reflection. */
 export type SoftStroke = readonly [path: string, colour: string, width: number, opacity: number];
 
-/** Draws soft strokes with a single blur, because each blur costs as much as the rest of the picture. */
-export function softStrokes(blurId: string, strokes: readonly SoftStroke[]): string {
+/** Draws soft strokes with a single blur, because each blur costs as much as the rest of the image. */
+export function drawSoftStrokes(blurId: string, strokes: readonly SoftStroke[]): string {
   const paths = strokes.map(
     ([path, colour, width, opacity]) =>
       `<path d="${path}" stroke="${colour}" stroke-width="${width}" opacity="${opacity}"/>`,
@@ -83,17 +86,17 @@ export function softStrokes(blurId: string, strokes: readonly SoftStroke[]): str
   return `<g fill="none" stroke-linecap="round" filter="url(#${blurId})">${paths.join('')}</g>`;
 }
 
-/** Clips elements to an outline, so that shading stays on the product. */
-export function clipped(id: string, outline: string, elements: string): string {
+/** Clips elements to an outline, so that shading does not extend beyond the product. */
+export function clipTo(id: string, outline: string, elements: string): string {
   return `<defs><clipPath id="${id}"><path d="${outline}"/></clipPath></defs><g clip-path="url(#${id})">${elements}</g>`;
 }
 
 /** Mirrors elements horizontally. */
-export function mirrored(elements: string): string {
+export function mirror(elements: string): string {
   return `<g transform="translate(1000 0) scale(-1 1)">${elements}</g>`;
 }
 
-/** Draws a dashed line like machine stitching. */
-export function stitching(path: string, colour: string): string {
+/** Draws a dashed line that looks like machine stitching. */
+export function drawStitching(path: string, colour: string): string {
   return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2.4" stroke-dasharray="9 6" opacity="0.75"/>`;
 }

@@ -16,25 +16,25 @@ export interface SampleCatalogOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The generated files. Names are relative to the folder. */
+/** Names of the generated files, relative to the folder. */
 export interface SampleCatalog {
   readonly files: readonly string[];
   readonly exactDuplicates: readonly string[];
   readonly nearDuplicates: readonly string[];
-  /** The only file that a server must refuse. */
-  readonly broken: string;
+  /** The only file that the server must reject. */
+  readonly corrupt: string;
 }
 
-/** An additional file derived from a picture. */
+/** An additional file derived from a catalog image. */
 interface Variant {
   readonly filename: string;
   readonly source: PlannedPicture;
-  readonly make: (jpeg: Buffer) => Buffer | Promise<Buffer>;
+  readonly derive: (jpeg: Buffer) => Buffer | Promise<Buffer>;
 }
 
-const brokenFilename = 'broken-upload.jpg';
+const corruptFilename = 'broken-upload.jpg';
 
-/** Draws a catalog of product pictures with realistic flaws: exact copies, re-exports and one broken file. */
+/** Draws a catalog of product images with realistic flaws: exact copies, re-exports and a corrupt file. */
 export async function generateSampleCatalog(options: SampleCatalogOptions): Promise<SampleCatalog> {
   const { directory, products, seed, onFile, signal } = options;
   const pictures = planCatalog(products, seed);
@@ -56,41 +56,41 @@ export async function generateSampleCatalog(options: SampleCatalogOptions): Prom
       const jpeg = await drawPicture(picture);
       await save(picture.filename, jpeg);
       for (const variant of variants.all.filter(({ source }) => source === picture)) {
-        await save(variant.filename, await variant.make(jpeg));
+        await save(variant.filename, await variant.derive(jpeg));
       }
     },
   );
   return { ...variants.names, files: files.sort() };
 }
 
-/** Picks the pictures to copy, re-export or break, spread over the catalog. */
+/** Selects images from all over the catalog to copy, re-export or truncate. */
 function planVariants(pictures: readonly PlannedPicture[]) {
   const mainViews = pictures.filter(({ view }) => view === 'main');
-  const sources = (from: number, step: number) => mainViews.filter((_, index) => index % step === from);
-  const exact = sources(0, 12).map(exactCopy);
-  const near = sources(1, 9).map(webExport);
-  const broken = mainViews.slice(0, 1).map(truncatedCopy);
+  const everyNth = (step: number, first: number) => mainViews.filter((_, index) => index % step === first);
+  const exact = everyNth(12, 0).map(planExactCopy);
+  const near = everyNth(9, 1).map(planWebExport);
+  const corrupt = mainViews.slice(0, 1).map(planTruncatedCopy);
   const names = {
     exactDuplicates: exact.map(({ filename }) => filename),
     nearDuplicates: near.map(({ filename }) => filename),
-    broken: brokenFilename,
+    corrupt: corruptFilename,
   };
-  return { all: [...exact, ...near, ...broken], names };
+  return { all: [...exact, ...near, ...corrupt], names };
 }
 
-function exactCopy(source: PlannedPicture): Variant {
-  return { filename: `copy-of-${source.filename}`, source, make: (jpeg) => jpeg };
+function planExactCopy(source: PlannedPicture): Variant {
+  return { filename: `copy-of-${source.filename}`, source, derive: (jpeg) => jpeg };
 }
 
-function webExport(source: PlannedPicture): Variant {
-  return { filename: source.filename.replace(/\.jpg$/, '_web.jpg'), source, make: reencode };
+function planWebExport(source: PlannedPicture): Variant {
+  return { filename: source.filename.replace(/\.jpg$/, '_web.jpg'), source, derive: reencode };
 }
 
-/** A file as an interrupted upload leaves it. */
-function truncatedCopy(source: PlannedPicture): Variant {
+/** Plans a file that was truncated by an interrupted upload. */
+function planTruncatedCopy(source: PlannedPicture): Variant {
   return {
-    filename: brokenFilename,
+    filename: corruptFilename,
     source,
-    make: (jpeg) => jpeg.subarray(0, Math.floor(jpeg.length / 2)),
+    derive: (jpeg) => jpeg.subarray(0, Math.floor(jpeg.length / 2)),
   };
 }

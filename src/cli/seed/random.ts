@@ -1,4 +1,4 @@
-/** Pseudo-random choices, reproducible from the seed on every machine. */
+/** Pseudo-random choices. The same seed gives the same choices on every machine. */
 export interface Random {
   /** Returns a number from `low` (inclusive) to `high` (exclusive). */
   between(low: number, high: number): number;
@@ -8,7 +8,7 @@ export interface Random {
   chance(probability: number): boolean;
 }
 
-/** Creates a generator from any text: mulberry32 seeded with an FNV-1a hash, both small and well known. */
+/** Creates a generator from any text. Uses mulberry32, seeded with an FNV-1a hash of the text. */
 export function makeRandom(seed: string): Random {
   let state = fnv1a(seed);
   function next(): number {

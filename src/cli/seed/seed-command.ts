@@ -16,7 +16,7 @@ interface SeedCommandOptions extends Omit<SeedOptions, 'client' | 'errorOutput'>
   readonly errorOutput: Output;
 }
 
-/** Runs `vitrine seed`: generates and imports the catalog, prints the summary and returns the exit code. */
+/** Runs `vitrine seed`: generates a sample catalog, imports it, prints the summary and returns the exit code. */
 export async function runSeedCommand(options: SeedCommandOptions): Promise<number> {
   try {
     return (await seedCatalog(options)).exitCode;
@@ -28,22 +28,22 @@ export async function runSeedCommand(options: SeedCommandOptions): Promise<numbe
   }
 }
 
-/** What to generate, and where to import it. */
+/** What to generate and where to import it. */
 interface SeedOptions extends Pick<ImportOptions, 'client' | 'tenant' | 'concurrency' | 'signal'> {
   readonly output: Output;
-  /** Receives progress; defaults to `output`. */
+  /** Receives progress; by default `output`. */
   readonly errorOutput?: Output;
   readonly products?: number;
   readonly seed?: string;
-  /** Folder that keeps the generated files; by default, a temporary folder that is removed afterwards. */
+  /** Folder in which to keep the generated files. By default, they are in a temporary folder and removed afterwards. */
   readonly keepDirectory?: string | undefined;
 }
 
-/** The imported catalog, and the exit code. */
+/** The imported catalog and the exit code. */
 interface SeedResult {
   readonly catalog: SampleCatalog;
   readonly summary: ImportSummary;
-  /** 0 if only the broken file was refused. */
+  /** 0 if only the corrupt file was refused. */
   readonly exitCode: number;
 }
 
@@ -53,8 +53,8 @@ const defaultSeed = '1';
 /** Generates the sample catalog and imports it. @throws {ServerFailure} if the server is unreachable. */
 async function seedCatalog(options: SeedOptions): Promise<SeedResult> {
   const { client, output, keepDirectory, signal } = options;
-  // Checked first, because drawing takes a while.
-  await client.health(signal);
+  // The server is checked first, because drawing takes a while.
+  await client.assertHealthy(signal);
   const directory = keepDirectory ?? (await mkdtemp(join(tmpdir(), 'vitrine-seed-')));
   try {
     const catalog = await generateWithProgress(directory, options);
@@ -70,11 +70,11 @@ async function seedCatalog(options: SeedOptions): Promise<SeedResult> {
 
 async function generateWithProgress(directory: string, options: SeedOptions): Promise<SampleCatalog> {
   const { products = defaultProducts, seed = defaultSeed, output, errorOutput = output, signal } = options;
-  // The few additional flawed files take too little time to count.
+  // The few additional flawed files take too little time to be counted.
   const pictures = planCatalog(products, seed);
-  const names = new Set(pictures.map(({ filename }) => filename));
+  const pictureNames = new Set(pictures.map(({ filename }) => filename));
   const progress = startProgress('Drawing', pictures.length, errorOutput);
-  const onFile = (filename: string) => (names.has(filename) ? progress.advance() : undefined);
+  const onFile = (filename: string) => (pictureNames.has(filename) ? progress.advance() : undefined);
   try {
     return await generateSampleCatalog({ directory, products, seed, signal, onFile });
   } finally {
@@ -82,14 +82,14 @@ async function generateWithProgress(directory: string, options: SeedOptions): Pr
   }
 }
 
-function isExpectedRefusal(file: string, catalog: SampleCatalog): boolean {
-  return basename(file) === catalog.broken;
+function isCorruptFile(file: string, catalog: SampleCatalog): boolean {
+  return basename(file) === catalog.corrupt;
 }
 
 function seedExitCode(summary: ImportSummary, catalog: SampleCatalog): number {
-  const unexpected = summary.refused.filter(({ file }) => !isExpectedRefusal(file, catalog));
-  const wasBrokenRefused = summary.refused.length - unexpected.length === 1;
-  if (!wasBrokenRefused) return importExitCode(summary) || 1;
+  const unexpected = summary.refused.filter(({ file }) => !isCorruptFile(file, catalog));
+  const wasCorruptRefused = summary.refused.length - unexpected.length === 1;
+  if (!wasCorruptRefused) return importExitCode(summary) || 1;
   return importExitCode({ ...summary, refused: unexpected });
 }
 
@@ -104,8 +104,8 @@ function describeSeed(
     lines.push(
       `Exact duplicates in the catalog: ${catalog.exactDuplicates.length}; near-duplicates: ${catalog.nearDuplicates.length}.`,
       exitCode === 0
-        ? `${catalog.broken} was refused as intended: it is a truncated JPEG file.`
-        : `Only ${catalog.broken} should have been refused.`,
+        ? `${catalog.corrupt} was refused as intended: it is a truncated JPEG file.`
+        : `Only ${catalog.corrupt} should have been refused.`,
     );
   }
   if (keepDirectory !== undefined) lines.push(`The files are in ${keepDirectory}.`);

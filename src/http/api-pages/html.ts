@@ -3,7 +3,7 @@ export interface Html {
   readonly html: string;
 }
 
-type Part = Html | string | number | undefined | false | readonly Html[];
+type Value = Html | string | number | undefined | false | readonly Html[];
 
 const escapes: Readonly<Record<string, string>> = {
   '&': '&amp;',
@@ -13,19 +13,20 @@ const escapes: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Template tag: escapes interpolated text, but not interpolated HTML. */
-export function html(texts: TemplateStringsArray, ...parts: Part[]): Html {
-  return { html: texts.map((text, index) => text + write(parts[index])).join('') };
+/** A template tag that escapes interpolated text but not interpolated HTML. */
+export function html(texts: TemplateStringsArray, ...values: Value[]): Html {
+  return { html: texts.map((text, index) => text + toHtml(values[index])).join('') };
 }
 
-function write(part: Part): string {
-  if (part === undefined || part === false) return '';
-  if (typeof part === 'object') return 'html' in part ? part.html : part.map((item) => item.html).join('');
-  return escapeText(String(part));
+function toHtml(value: Value): string {
+  if (value === undefined || value === false) return '';
+  if (typeof value === 'object')
+    return 'html' in value ? value.html : value.map((item) => item.html).join('');
+  return escapeText(String(value));
 }
 
-/** Converts text with code in backticks to HTML. */
-export function prose(text: string): Html {
+/** Converts text to HTML; text in backticks becomes code. */
+export function renderText(text: string): Html {
   const parts = text.split('`').map((part, index) => {
     const escaped = escapeText(part);
     return index % 2 === 1 ? `<code>${escaped}</code>` : escaped;

@@ -1,4 +1,4 @@
-/** The part of JSON Schema that `/redoc` renders. */
+/** The part of JSON Schema that the reference page renders. */
 export interface Schema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
@@ -17,7 +17,7 @@ export interface Schema {
   readonly examples?: readonly unknown[];
 }
 
-/** A parameter of an operation. */
+/** A parameter of an OpenAPI operation. */
 export interface Parameter {
   readonly name: string;
   readonly in: string;
@@ -26,10 +26,10 @@ export interface Parameter {
   readonly schema: Schema;
 }
 
-/** Schemas by media type. */
+/** Schemas, keyed by media type. */
 export type Contents = Readonly<Record<string, { readonly schema?: Schema }>>;
 
-/** An operation of OpenAPI. */
+/** An OpenAPI operation. */
 export interface Operation {
   readonly summary?: string;
   readonly description?: string;
@@ -39,7 +39,7 @@ export interface Operation {
   readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Contents }>>;
 }
 
-/** The part of an OpenAPI document that `/redoc` renders. */
+/** The part of an OpenAPI document that the reference page renders. */
 export interface OpenApiDocument {
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly tags: readonly { readonly name: string; readonly description: string }[];
@@ -48,7 +48,7 @@ export interface OpenApiDocument {
 }
 
 /** An operation with its method and path. */
-export interface Call {
+export interface Endpoint {
   readonly method: string;
   readonly path: string;
   readonly operation: Operation;

@@ -2,21 +2,23 @@ import { createHash } from 'node:crypto';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import type { OpenApiDocument } from './openapi-types.ts';
-import { renderRedoc } from './redoc.ts';
-import { redocStyle } from './redoc-style.ts';
+import { renderReferencePage } from './reference-page.ts';
+import { referenceStyle } from './reference-style.ts';
 import { faviconPath, swaggerTheme } from './swagger-theme.ts';
 
-/** Address of the OpenAPI document. */
-export const documentPath = '/api/v1/openapi.json';
+/** URL path of the OpenAPI document. */
+export const openApiPath = '/api/v1/openapi.json';
 
-/** Allows nothing from other hosts. Swagger UI needs inline styles and data URLs of images. */
+/**
+ * Content security policy of Swagger UI, which needs inline styles and images from data URLs. Blocks all other hosts.
+ */
 const swaggerPolicy =
   "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const styleHash = createHash('sha256').update(redocStyle).digest('base64');
-const redocPolicy = `default-src 'none'; img-src 'self'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
+const styleHash = createHash('sha256').update(referenceStyle).digest('base64');
+const referencePolicy = `default-src 'none'; img-src 'self'; style-src 'sha256-${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
-/** Serves the API documentation: the OpenAPI document, `/docs` to try calls, and `/redoc` to read. */
+/** Serves the API documentation: the OpenAPI document, Swagger UI at `/docs`, and the reference page at `/redoc`. */
 export function serveApiPages(app: FastifyInstance): void {
   app.register(swaggerUi, {
     ...swaggerTheme,
@@ -25,16 +27,16 @@ export function serveApiPages(app: FastifyInstance): void {
     uiConfig: { docExpansion: 'list', tryItOutEnabled: true, validatorUrl: null },
   });
   const hidden = { schema: { hide: true } };
-  app.get(documentPath, hidden, (_request, reply) =>
+  app.get(openApiPath, hidden, (_request, reply) =>
     reply.header('cache-control', 'no-cache').send(app.swagger()),
   );
-  // Rendered once: routes do not change while the server runs.
+  // The page is rendered only once, because routes do not change while the server runs.
   let page: string | undefined;
   app.get('/redoc', hidden, (_request, reply) => {
-    page ??= renderRedoc(app.swagger() as unknown as OpenApiDocument, faviconPath);
+    page ??= renderReferencePage(app.swagger() as unknown as OpenApiDocument, faviconPath);
     return reply
       .header('content-type', 'text/html; charset=utf-8')
-      .header('content-security-policy', redocPolicy)
+      .header('content-security-policy', referencePolicy)
       .header('x-content-type-options', 'nosniff')
       .header('cache-control', 'no-cache')
       .send(page);

@@ -1,7 +1,7 @@
 import type { FastifySwaggerUiOptions } from '@fastify/swagger-ui';
 import { faviconSvg, wordmarkSvg } from './brand.ts';
 
-/** Adjusts Swagger UI to the other page. Swagger UI itself follows the colour scheme with the class `dark-mode`. */
+/** Matches Swagger UI to the reference page. Swagger UI sets the class `dark-mode` according to the colour scheme. */
 const css = `
 body { background: #fff; }
 html.dark-mode, html.dark-mode body { background: #12171d; }
@@ -36,7 +36,7 @@ html:not(.dark-mode) .json-schema-2020-12-expand-deep-button { color: #566273; }
 }
 `;
 
-/** Swagger UI sets neither a viewport nor a name for its logo. */
+/** Adds a viewport and an alternative text for the logo, which Swagger UI lacks. */
 const script = `
 const viewport = document.createElement('meta');
 viewport.name = 'viewport';
@@ -53,10 +53,10 @@ new MutationObserver((_records, observer) => {
 
 const faviconFile = 'favicon.svg';
 
-/** Address of the icon, which Swagger UI serves. */
+/** URL path of the icon, which Swagger UI serves. */
 export const faviconPath = `/docs/static/theme/${faviconFile}`;
 
-/** Options of Swagger UI that show the name and the icon of the product. */
+/** Swagger UI options that show the product's name and icon. */
 export const swaggerTheme = {
   logo: { type: 'image/svg+xml', content: wordmarkSvg },
   theme: {

@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 
-/** Maximum bytes read from a refused body: more than clients send before they read the response. */
+/** Maximum bytes read from a rejected body. Clients send less than this before they read the response. */
 const maxDrainedBytes = 64 * 2 ** 20;
 
-/** How long a client may continue to send after the response before its connection is closed. */
+/** How long a client may continue sending after the response before its connection is closed. */
 const lingerMs = 500;
 
 /**
- * Reads and discards the rest of a body, for `milliseconds` and up to `maximum` bytes; returns whether it was complete.
- * A client that is still sending when the connection closes would get a reset instead of the response.
+ * Reads and discards the rest of a body, for at most `milliseconds` and `maximum` bytes. Returns whether the whole body
+ * was read. If the connection closed while the client was still sending, the client would get a reset instead of the
+ * response.
  */
 export async function drainBody(
   request: IncomingMessage,
@@ -32,12 +33,15 @@ export async function drainBody(
   const isComplete = await promise;
   clearTimeout(timer);
   request.off('data', discard);
-  // Backpressure then stops a client that keeps sending, until the connection is closed.
+  // Until the connection is closed, backpressure stops a client that keeps sending.
   if (!isComplete) request.pause();
   return isComplete;
 }
 
-/** Closes connections that still receive a body after the response. Otherwise a client could send forever. */
+/**
+ * Closes a connection if its request body is still incomplete after the response; the client could keep sending
+ * forever.
+ */
 export function closeUnreadBodies(app: FastifyInstance): void {
   app.addHook('onResponse', (request, _reply, done) => {
     if (!request.raw.complete) closeUnlessComplete(request.raw);
@@ -45,7 +49,7 @@ export function closeUnreadBodies(app: FastifyInstance): void {
   });
 }
 
-/** Gives the client a moment to finish and to read the response. */
+/** Gives the client a moment to finish sending and to read the response. */
 function closeUnlessComplete(request: IncomingMessage): void {
   setTimeout(() => {
     if (!request.complete) request.destroy();

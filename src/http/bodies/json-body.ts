@@ -3,17 +3,17 @@ import type { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { parseWith } from '../fields/validation.ts';
 import { decodeText } from '../text/charset.ts';
-import { bodyTypeOf, charsetOf, refusesBody, unsupportedBody } from './body-type.ts';
+import { readBodyType, readCharset, mustRejectBody, unsupportedBodyError } from './body-type.ts';
 
 /** Maximum size of a body that is read into memory. */
 export const maxBodyBytes = 2 ** 20;
 
-/** Maximum nesting depth. No call needs more than four levels; recursive code would exhaust the stack. */
+/** Maximum nesting depth. No endpoint needs more than four levels, and deep nesting can exhaust the stack. */
 const maxDepth = 32;
 
 /**
- * Parses JSON bodies. An empty body is allowed: many clients send the content type on every request, even without a
- * body. Routes that need a body check for it.
+ * Parses JSON bodies. An empty body is allowed, because many clients send the content type even without a body. Routes
+ * that require a body check for it.
  */
 export function acceptJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
@@ -22,20 +22,20 @@ export function acceptJson(app: FastifyInstance): void {
     const text = readJsonText(request, Buffer.from(body));
     if (text instanceof AppError) done(text);
     else if (text === '') done(null, undefined);
-    else if (refusesBody(request) && !isEmptyObject(text)) done(unsupportedBody(request));
+    else if (mustRejectBody(request) && !isEmptyObject(text)) done(unsupportedBodyError(request));
     else void parse(request, text, done);
   });
 }
 
 /**
- * Returns the text of a JSON body, or the error if it cannot be decoded or is nested too deeply. JSON is UTF-8
- * (RFC 8259 §8.1); any other charset must be declared.
+ * Returns the text of a JSON body, or an error if the body cannot be decoded or is nested too deeply. JSON is UTF-8
+ * (RFC 8259 §8.1), so any other charset must be declared.
  */
 function readJsonText(request: FastifyRequest, body: Buffer): string | AppError {
-  const charset = charsetOf(request);
+  const charset = readCharset(request);
   if (charset instanceof AppError) return charset;
   const decoded = decodeText(body, charset);
-  if ('fault' in decoded) return new AppError('invalid_request', `The body ${decoded.fault}.`);
+  if ('problem' in decoded) return new AppError('invalid_request', `The body ${decoded.problem}.`);
   if (!isDeeperThan(decoded.text, maxDepth)) return decoded.text;
   return new AppError(
     'invalid_request',
@@ -48,14 +48,14 @@ const backslash = '\\'.charCodeAt(0);
 const openers = new Set(['[', '{'].map((char) => char.charCodeAt(0)));
 const closers = new Set([']', '}'].map((char) => char.charCodeAt(0)));
 
-/** Whether JSON text nests arrays and objects deeper than `maximum`. One pass, without allocation. */
+/** Whether JSON text nests arrays and objects deeper than `maximum`. Makes one pass, without allocating. */
 export function isDeeperThan(json: string, maximum: number): boolean {
   let depth = 0;
   let isString = false;
-  for (let at = 0; at < json.length; at += 1) {
-    const code = json.charCodeAt(at);
+  for (let index = 0; index < json.length; index += 1) {
+    const code = json.charCodeAt(index);
     if (isString) {
-      if (code === backslash) at += 1;
+      if (code === backslash) index += 1;
       else if (code === quote) isString = false;
     } else if (code === quote) isString = true;
     else if (openers.has(code)) {
@@ -66,7 +66,7 @@ export function isDeeperThan(json: string, maximum: number): boolean {
   return false;
 }
 
-/** Many clients send `{}` on calls without a body. */
+/** Many clients send `{}` to endpoints that accept no body. */
 function isEmptyObject(text: string): boolean {
   return /^\s*\{\s*\}\s*$/.test(text);
 }
@@ -76,8 +76,8 @@ export function readJsonBody<Schema extends z.ZodType>(
   request: FastifyRequest,
   schema: Schema,
 ): z.output<Schema> {
-  const type = bodyTypeOf(request);
-  if (type !== '' && type !== 'application/json') throw unsupportedBody(request);
-  // Not `??`: `null` is a body, and not an object.
+  const type = readBodyType(request);
+  if (type !== '' && type !== 'application/json') throw unsupportedBodyError(request);
+  // Not `??`, because `null` is a body and must be rejected.
   return parseWith(schema, request.body === undefined ? {} : request.body, 'body');
 }

@@ -2,13 +2,13 @@ import { AppError } from '../../errors.ts';
 import { decodeText, type DecodedText } from '../text/charset.ts';
 import { parseHeaderParameters } from '../text/header-parameters.ts';
 
-/** Headers of a part by lower-case name, decoded as latin1. */
+/** Headers of a part, keyed by lower-case name and decoded as latin1. */
 export type PartHeaders = Readonly<Record<string, readonly string[] | undefined>>;
 
 /** Parsed headers of a part. Only `field` is required (RFC 7578 §4.2, §4.4). */
 export interface PartHead {
   readonly field: string;
-  /** Not decoded yet: the form may declare the charset after the file. */
+  /** Not decoded yet, because the form may declare its charset after the file. */
   readonly filename: RawFilename | undefined;
   /** In lower case; `text/plain` if the part declares none. */
   readonly type: string;
@@ -16,7 +16,7 @@ export interface PartHead {
   readonly charset: string | undefined;
 }
 
-/** The parameters `filename` and `filename*`, decoded as latin1. */
+/** The parameters `filename` and `filename*`, each decoded as latin1. */
 export interface RawFilename {
   readonly plain: string | undefined;
   readonly extended: string | undefined;
@@ -26,8 +26,8 @@ export interface RawFilename {
 const plainEncodings = new Set(['7bit', '8bit', 'binary']);
 
 /**
- * Parses the headers of a part. Returns `undefined` for a part without a field name, which is not form data.
- * @throws {AppError} `invalid_request` for headers that parsers could interpret differently.
+ * Parses the headers of a part. Returns `undefined` if the part has no field name and thus is not form data.
+ * @throws {AppError} `invalid_request` for headers that different parsers could interpret differently.
  */
 export function readPartHead(headers: PartHeaders): PartHead | undefined {
   const disposition = parseHeaderParameters(headers['content-disposition']?.[0] ?? '');
@@ -36,10 +36,10 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
   if (value !== 'form-data' || name === undefined) return undefined;
   const field = Buffer.from(name, 'latin1').toString();
   if (conflict !== undefined)
-    throw invalid(`The form part ${JSON.stringify(field)} has two different values for ${conflict}.`);
+    throw invalidRequest(`The form part ${JSON.stringify(field)} has two different values for ${conflict}.`);
   const encoding = headers['content-transfer-encoding']?.[0]?.trim().toLowerCase();
   if (encoding !== undefined && !plainEncodings.has(encoding))
-    throw invalid(
+    throw invalidRequest(
       `The form part ${JSON.stringify(field)} uses the transfer encoding ${encoding.slice(0, 40)}; send its bytes unencoded.`,
     );
   const type = parseHeaderParameters(headers['content-type']?.[0] ?? 'text/plain');
@@ -53,8 +53,8 @@ export function readPartHead(headers: PartHeaders): PartHead | undefined {
 }
 
 /**
- * Decodes a file name and removes folders, which some clients send. `filename*` takes precedence (RFC 6266 §4.3) unless
- * it cannot be decoded. `charset` is the charset that the form declares.
+ * Decodes a file name and removes folder names, which some clients send. `filename*` takes precedence (RFC 6266 §4.3)
+ * unless it cannot be decoded. `charset` is the one that the form declares.
  * @throws {AppError} `invalid_request` if neither can be decoded.
  */
 export function decodeFilename({ plain, extended }: RawFilename, charset: string | undefined): string {
@@ -62,8 +62,8 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
   if (decoded && 'text' in decoded) return baseName(decoded.text);
   const fallback = plain === undefined ? decoded : decodeText(Buffer.from(plain, 'latin1'), charset);
   if (fallback && 'text' in fallback) return baseName(unescapeQuotes(fallback.text));
-  throw invalid(
-    `The file name ${fallback?.fault}. Send it as UTF-8, or declare the charset of the form in the field "_charset_".`,
+  throw invalidRequest(
+    `The file name ${fallback?.problem}. Send it as UTF-8, or declare the form's charset in the field "_charset_".`,
   );
 }
 
@@ -71,14 +71,14 @@ export function decodeFilename({ plain, extended }: RawFilename, charset: string
 function decodeExtended(value: string): DecodedText {
   const [, charset, escaped] = /^([^']+)'[^']*'(.*)$/s.exec(value) ?? [];
   if (charset === undefined || escaped === undefined || /%(?![\da-f]{2})/i.test(escaped))
-    return { fault: `is not an extended value of RFC 8187 (${JSON.stringify(value.slice(0, 40))})` };
+    return { problem: `is not a valid RFC 8187 value (${JSON.stringify(value.slice(0, 40))})` };
   const bytes = escaped.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
   return decodeText(Buffer.from(bytes, 'latin1'), charset);
 }
 
-/** Browsers encode quotation marks as `%22`, and no other character of a file name (HTML, "multipart form data"). */
+/** Browsers encode a quotation mark as `%22` and leave all other printable characters as they are (HTML standard). */
 function unescapeQuotes(name: string): string {
   return name.replaceAll('%22', '"');
 }
@@ -88,6 +88,6 @@ function baseName(name: string): string {
   return base === '.' || base === '..' ? '' : base;
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }

@@ -8,26 +8,27 @@ import { type PartHead, type PartHeaders, readPartHead } from './part-head.ts';
 /** Limits of a whole form. */
 export interface FormLimits {
   readonly parts: number;
-  /** Maximum size of the body, including boundaries and bytes before the first and after the last part. */
+  /** Maximum size of the body, including boundaries and any bytes before the first part and after the last. */
   readonly bodyBytes: number;
   /** Maximum time without data. */
   readonly idleMs: number;
 }
 
-/** Headers of one part. Excess headers are dropped, so the part may have no field name. */
+/** Limits of one part. The parser drops excess headers, so the part may end up without a field name. */
 const headerLimits = { maxHeaderPairs: 100, maxHeaderSize: 16 * 1024 };
 
 /** A form that is being read. */
 export interface PartReader {
-  /** Resolves when the whole body was received and each part was processed. @throws {AppError} */
+  /** Resolves once the whole body has been received and every part processed. @throws {AppError} */
   readonly ended: Promise<void>;
   /** Stops reading and destroys the current part with `reason`. */
   abandon(reason: unknown): void;
 }
 
 /**
- * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name; it must read the body to
- * the end, and an error that it throws ends the form. The size limit also applies to bodies without a declared length.
+ * Reads a `multipart/form-data` body part by part. Calls `onPart` for each part with a field name. `onPart` must read
+ * the part to its end; if it throws, the whole form fails. The size limit also applies to bodies without a declared
+ * length.
  */
 export function readParts(
   request: IncomingMessage,
@@ -43,7 +44,7 @@ export function readParts(
 
   parser.on('part', (part: Readable) => {
     // A truncated part also emits an error, possibly before it has a reader; unhandled, it would crash the process.
-    part.on('error', () => fail(truncated()));
+    part.on('error', () => fail(truncatedFormError()));
     part.once('header', (headers: PartHeaders) => {
       parts += 1;
       current = part;
@@ -51,17 +52,17 @@ export function readParts(
     });
   });
   parser.once('finish', finish);
-  parser.on('error', () => fail(truncated()));
+  parser.on('error', () => fail(truncatedFormError()));
 
   async function handlePart(headers: PartHeaders, part: Readable): Promise<void> {
     const head = readPartHead(headers);
-    if (parts > limits.parts) throw tooManyParts(limits.parts);
+    if (parts > limits.parts) throw tooManyPartsError(limits.parts);
     if (head) await onPart(head, part);
     else part.resume();
   }
 
   const stop = pump(request, parser, limits, fail);
-  const read = Promise.all([finished, requestEnd(request)]).then(() => Promise.all(pending));
+  const read = Promise.all([finished, waitForEnd(request)]).then(() => Promise.all(pending));
   const ended = Promise.race([failed, read]).then(() => undefined);
   ended.catch(() => undefined);
   return {
@@ -80,7 +81,7 @@ function makeParser(request: IncomingMessage): Dicer {
     try {
       return new Dicer({ boundary, ...headerLimits });
     } catch {
-      // The boundary exceeds the limit of the parser.
+      // The boundary is longer than the parser allows.
     }
   }
   throw new AppError(
@@ -89,13 +90,13 @@ function makeParser(request: IncomingMessage): Dicer {
   );
 }
 
-function requestEnd(request: IncomingMessage): Promise<void> {
+function waitForEnd(request: IncomingMessage): Promise<void> {
   return new Promise((resolve) => request.once('end', resolve));
 }
 
 /**
- * Writes the body to the parser, and fails if the request is aborted, stalls or is too large. Returns a function that stops
- * it. Not `pipe`, which would stop at the closing boundary and not count the bytes after it.
+ * Writes the body to the parser. Calls `fail` if the request is aborted, stalls or is too large. Returns a function
+ * that stops reading. `pipe` is no alternative: it stops at the closing boundary and does not count the bytes after it.
  */
 function pump(
   request: IncomingMessage,
@@ -112,7 +113,7 @@ function pump(
   const write = (chunk: Buffer) => {
     idle.refresh();
     received += chunk.length;
-    if (received > bodyBytes) fail(bodyTooLarge(bodyBytes));
+    if (received > bodyBytes) fail(bodyTooLargeError(bodyBytes));
     else if (!isFinished && !parser.write(chunk)) {
       request.pause();
       parser.once('drain', () => request.resume());
@@ -120,37 +121,37 @@ function pump(
   };
   parser.once('finish', () => {
     isFinished = true;
-    // The parser never drains if its last write both filled the buffer of the part and ended it.
+    // The parser never emits `drain` if its last write both filled the part's buffer and ended the part.
     request.resume();
   });
   request.on('data', write);
   request.once('end', () => {
     if (!isFinished) parser.end();
   });
-  request.once('error', () => fail(connectionLost()));
+  request.once('error', () => fail(connectionLostError()));
   request.once('close', () => {
     clearTimeout(idle);
-    if (!request.complete) fail(connectionLost());
+    if (!request.complete) fail(connectionLostError());
   });
   return () => {
     request.off('data', write);
   };
 }
 
-/** Returns the error for an aborted request; it only appears in the log. */
-export function connectionLost(): AppError {
+/** Returns the error for an aborted request. It appears only in the log. */
+export function connectionLostError(): AppError {
   return new AppError('body_cut_short', 'The connection was closed before the body was complete.');
 }
 
-function truncated(): AppError {
+function truncatedFormError(): AppError {
   return new AppError('body_cut_short', 'The form is truncated: its closing boundary is missing.');
 }
 
-function tooManyParts(maximum: number): AppError {
+function tooManyPartsError(maximum: number): AppError {
   return new AppError('invalid_request', `The form has more than ${maximum} parts.`);
 }
 
-function bodyTooLarge(maximum: number): AppError {
+function bodyTooLargeError(maximum: number): AppError {
   return new AppError(
     'body_too_large',
     `The form is larger than ${maximum} bytes, including boundaries and fields.`,

@@ -5,10 +5,10 @@ import { AppError } from '../../errors.ts';
 import type { AssertFreeSpace } from '../../storage/free-space.ts';
 import type { ReceivedFile, Staging } from '../../storage/staging.ts';
 import { decodeFilename, type PartHead } from './part-head.ts';
-import { connectionLost, type PartReader, readParts } from './read-parts.ts';
+import { connectionLostError, type PartReader, readParts } from './read-parts.ts';
 import { decodeText } from '../text/charset.ts';
 
-/** Limits of a form besides its file, far above what any documented call sends. */
+/** Limits for everything but the file, far above what any documented request contains. */
 const formLimits = {
   files: 4,
   fields: 20,
@@ -17,10 +17,10 @@ const formLimits = {
   fieldSize: 8_192,
 };
 
-/** Maximum bytes of a form in addition to its file. */
+/** Maximum size of a form in addition to its file, in bytes. */
 const maxOverhead = 256 * 1024;
 
-/** The part with this name is the picture, whatever its other headers say. */
+/** The part with this name is the file, whatever its other headers say. */
 const fileField = 'file';
 
 /** The field that declares the charset of other fields and file names (RFC 7578 §4.6). */
@@ -29,9 +29,9 @@ const charsetField = '_charset_';
 /** A form with one file in staging. The caller must discard the file. */
 export interface UploadForm {
   readonly file: ReceivedFile;
-  /** Empty if the form does not name the file. */
+  /** Empty if the form declares no file name. */
   readonly filename: string;
-  /** Requested fields that the form contains. */
+  /** Values of the requested fields that the form contains. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
@@ -44,10 +44,10 @@ interface Dependencies {
 }
 
 /**
- * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields not
- * listed in `names` are ignored: clients send fields for other services, too.
+ * Reads a `multipart/form-data` body and streams its `file` to staging. Fields may precede or follow the file. Fields
+ * not listed in `names` are ignored, because clients also send fields that are meant for other services.
  * @throws {AppError} `unsupported_body`, `body_too_large`, `missing_file`, `empty_file`, `body_cut_short`,
- *   `request_timeout`, `invalid_request`, `storage_full`. The staged file is then discarded.
+ *   `request_timeout`, `invalid_request`, `storage_full`. No staged file is left behind.
  */
 export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly string[]) => Promise<UploadForm>;
 
@@ -55,17 +55,17 @@ export type ReceiveUploadForm = (request: IncomingMessage, names?: readonly stri
 export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   return async (request, names = []) => {
     const length = Number(request.headers['content-length'] ?? 0);
-    if (length > deps.maxBytes + maxOverhead) throw tooLarge(deps.maxBytes, length);
+    if (length > deps.maxBytes + maxOverhead) throw tooLargeError(deps.maxBytes, length);
     await deps.assertFreeSpace();
-    // If the request was aborted in the meantime, its events have fired already and the form would never end.
-    if (request.destroyed && !request.complete) throw connectionLost();
+    // If the request was aborted during that check, its events have already fired and the form would never end.
+    if (request.destroyed && !request.complete) throw connectionLostError();
     const form = readForm(deps, request);
     try {
       await form.reader.ended;
       return await requireFile(form, names);
     } catch (error) {
       form.reader.abandon(error);
-      // A full disk ends the file early, which looks like a truncated form. The error of the file is the cause.
+      // A full disk ends the file early, which looks like a truncated form. The file's own error is the cause.
       let reason = error;
       const received = await form.received.file?.catch((failure: unknown) => {
         if (failure instanceof AppError) reason = failure;
@@ -76,11 +76,11 @@ export function makeReceiveUploadForm(deps: Dependencies): ReceiveUploadForm {
   };
 }
 
-/** Parts received so far. Text is decoded at the end, when the charset of the form is known. */
-interface Received {
+/** Parts received so far. Text is decoded at the end, when the form's charset is known. */
+interface ReceivedParts {
   file: Promise<ReceivedFile> | undefined;
   head: PartHead | undefined;
-  /** In order of completion: a part may still be read when the next one begins. */
+  /** In order of completion, because a part may still be in progress when the next one begins. */
   readonly fields: { readonly head: PartHead; readonly bytes: Buffer }[];
   startedFields: number;
   readonly otherFiles: string[];
@@ -88,11 +88,11 @@ interface Received {
 
 interface Form {
   readonly reader: PartReader;
-  readonly received: Received;
+  readonly received: ReceivedParts;
 }
 
 function readForm({ staging, maxBytes, idleMs }: Dependencies, request: IncomingMessage): Form {
-  const received: Received = {
+  const received: ReceivedParts = {
     file: undefined,
     head: undefined,
     fields: [],
@@ -102,17 +102,17 @@ function readForm({ staging, maxBytes, idleMs }: Dependencies, request: Incoming
   const limits = { parts: formLimits.parts, bodyBytes: maxBytes + maxOverhead, idleMs };
   const reader = readParts(request, limits, async (head, body) => {
     if (head.field === fileField) {
-      if (received.file) throw secondFile();
+      if (received.file) throw secondFileError();
       received.head = head;
-      received.file = staging.receive(limited(body, maxBytes));
+      received.file = staging.receive(limitBytes(body, maxBytes));
       await received.file;
     } else if (isOtherFile(head)) {
       received.otherFiles.push(head.field);
-      if (received.otherFiles.length >= formLimits.files) throw tooMany('files', formLimits.files);
+      if (received.otherFiles.length >= formLimits.files) throw tooManyError('files', formLimits.files);
       body.resume();
     } else {
       received.startedFields += 1;
-      if (received.startedFields > formLimits.fields) throw tooMany('fields', formLimits.fields);
+      if (received.startedFields > formLimits.fields) throw tooManyError('fields', formLimits.fields);
       received.fields.push({ head, bytes: await readField(head.field, body) });
     }
   });
@@ -124,25 +124,25 @@ function isOtherFile({ filename, type }: PartHead): boolean {
   return filename !== undefined || type.startsWith('image/');
 }
 
-async function* limited(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+async function* limitBytes(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw tooLarge(maxBytes);
+    if (bytes > maxBytes) throw tooLargeError(maxBytes);
     yield chunk;
   }
 }
 
 async function readField(name: string, body: Readable): Promise<Buffer> {
   if (name.length > formLimits.fieldNameSize)
-    throw invalid(`The name of a form field is longer than ${formLimits.fieldNameSize} characters.`);
+    throw invalidRequest(`The name of a form field is longer than ${formLimits.fieldNameSize} characters.`);
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > formLimits.fieldSize) {
-      throw invalid(
-        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the picture in the field "${fileField}".`,
+      throw invalidRequest(
+        `The form field ${JSON.stringify(name)} is longer than ${formLimits.fieldSize} bytes; send the image in the field "${fileField}".`,
       );
     }
     chunks.push(chunk);
@@ -153,15 +153,12 @@ async function readField(name: string, body: Readable): Promise<Buffer> {
 async function requireFile({ received }: Form, names: readonly string[]): Promise<UploadForm> {
   const file = await received.file;
   if (!file) {
-    const [other] = received.otherFiles;
-    const hint = other === undefined ? '' : `; it has a file in the field ${JSON.stringify(other)}`;
+    const [otherField] = received.otherFiles;
+    const hint = otherField === undefined ? '' : `; the file is in the field ${JSON.stringify(otherField)}`;
     throw new AppError('missing_file', `The form has no file in the field "${fileField}"${hint}.`);
   }
   if (isText(file, received.head))
-    throw new AppError(
-      'missing_file',
-      `The field "${fileField}" of the form contains text instead of a file.`,
-    );
+    throw new AppError('missing_file', `The form field "${fileField}" contains text instead of a file.`);
   if (file.bytes === 0) throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
   const charset = received.fields
     .find(({ head }) => head.field === charsetField)
@@ -178,41 +175,43 @@ async function requireFile({ received }: Form, names: readonly string[]): Promis
   };
 }
 
-/** Whether the part is a text field. No picture format consists of UTF-8 text. */
+/** Whether the part is a text field. No image format consists of UTF-8 text. */
 function isText({ bytes, head }: ReceivedFile, part: PartHead | undefined): boolean {
   if (part?.filename !== undefined || part?.type !== 'text/plain') return false;
   return bytes > 0 && bytes <= head.length && isUtf8(head) && !head.includes(0);
 }
 
-/** A field repeated with a different value is ambiguous. */
-function decodeFields(fields: Received['fields'], formCharset: string | undefined): Map<string, string> {
+/** Decodes the fields by name. Rejects a field that is repeated with a different value, because it is ambiguous. */
+function decodeFields(fields: ReceivedParts['fields'], formCharset: string | undefined): Map<string, string> {
   const values = new Map<string, string>();
   for (const { head, bytes } of fields) {
     const decoded = decodeText(bytes, head.charset ?? formCharset);
     const name = JSON.stringify(head.field);
-    if ('fault' in decoded)
-      throw invalid(`The form field ${name} ${decoded.fault}. Send it as UTF-8, or declare its charset.`);
+    if ('problem' in decoded)
+      throw invalidRequest(
+        `The form field ${name} ${decoded.problem}. Send it as UTF-8, or declare its charset.`,
+      );
     const previous = values.get(head.field);
     if (previous !== undefined && previous !== decoded.text)
-      throw invalid(`The form has the field ${name} more than once, with different values.`);
+      throw invalidRequest(`The form has the field ${name} more than once, with different values.`);
     values.set(head.field, decoded.text);
   }
   return values;
 }
 
-function secondFile(): AppError {
-  return invalid('The form has more than one file in the field "file"; send one file per request.');
+function secondFileError(): AppError {
+  return invalidRequest('The form has more than one file in the field "file"; send one file per request.');
 }
 
-function tooMany(what: 'files' | 'fields', maximum: number): AppError {
-  return invalid(`The form has more than ${maximum} ${what}.`);
+function tooManyError(kind: 'files' | 'fields', maximum: number): AppError {
+  return invalidRequest(`The form has more than ${maximum} ${kind}.`);
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }
 
-function tooLarge(maxBytes: number, length?: number): AppError {
+function tooLargeError(maxBytes: number, length?: number): AppError {
   const size = length === undefined ? 'The file is larger' : `The upload has ${length} bytes`;
   return new AppError(
     'body_too_large',

@@ -4,13 +4,13 @@ import { type ImageRef, parseIdOrUuid, idOrUuidPattern } from '../../model/image
 import type { SimilarityOptions } from '../../model/similarity.ts';
 import { defaultTenant, isTenantName, tenantNamePattern } from '../../model/tenant.ts';
 import { describeReferenceError, newReferencePattern, referencePattern } from '../../services/references.ts';
-import type { HttpConfig } from '../surface.ts';
+import type { HttpConfig } from '../route-plugin.ts';
 import { quoteValue } from './validation.ts';
 
-/** Maximum of every parameter in days. */
+/** Maximum value of every parameter that is a number of days. */
 export const maxDays = 36_500;
 
-/** Name of a tenant, as a filter. */
+/** Name of a tenant to filter by. */
 export const tenantField = z
   .string()
   .refine(isTenantName, 'must be a tenant name: 1 to 64 letters, digits, ".", "_" or "-"')
@@ -19,52 +19,52 @@ export const tenantField = z
     description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
   });
 
-/** Name of a tenant in a form. Swagger UI fills forms with the example, which would otherwise be a random name. */
+/** Name of a tenant in a form. Swagger UI fills in the example; without one, it would invent a name. */
 export const tenantFormField = tenantField
   .meta({ ...tenantField.meta(), examples: [defaultTenant] })
   .optional();
 
-/** Image id or UUID in a path or query. */
+/** Id or UUID of an image in a path or query. */
 export const imageRefField = z
   .string()
   .transform((text, context) => {
     const image = parseIdOrUuid(text);
     if (image) return image;
-    context.addIssue({ code: 'custom', message: describeRefFault(text) });
+    context.addIssue({ code: 'custom', message: describeInvalidRef(text) });
     return z.NEVER;
   })
   .meta({ pattern: idOrUuidPattern, description: 'Id or UUID of an image.' });
 
-/** Path parameters of the addresses of an image. */
+/** Path parameters of routes for a single image. */
 export const imageParams = z.object({ id: imageRefField });
 
 /** Parses an image id or UUID on a route without a schema. @throws {AppError} `invalid_request` */
 export function parseImageRef(text: string): ImageRef {
   const image = parseIdOrUuid(text);
-  if (!image) throw new AppError('invalid_request', `params/id: ${describeRefFault(text)}.`);
+  if (!image) throw new AppError('invalid_request', `params/id: ${describeInvalidRef(text)}.`);
   return image;
 }
 
-function describeRefFault(text: string): string {
+function describeInvalidRef(text: string): string {
   return `"${text.slice(0, 60)}" is neither an image id nor a UUID`;
 }
 
-/** A timestamp with a time zone. */
-export const timeField = z.iso.datetime({ offset: true, error: ({ input }) => describeTimeFault(input) });
+/** Timestamp with a time zone. */
+export const timeField = z.iso.datetime({ offset: true, error: ({ input }) => describeInvalidTime(input) });
 
-function describeTimeFault(input: unknown): string {
-  const actual = `(it is ${quoteValue(input)})`;
+function describeInvalidTime(input: unknown): string {
+  const received = `(it is ${quoteValue(input)})`;
   const example = '2026-01-31T12:00:00Z';
-  if (typeof input !== 'string') return `must be a timestamp such as ${example} ${actual}`;
+  if (typeof input !== 'string') return `must be a timestamp such as ${example} ${received}`;
   // In a query string, "+" means a space.
   if (/T[\d:.]+ \d\d:?\d\d$/.test(input))
-    return `has a space before its UTC offset ${actual}: encode "+" as %2B`;
+    return `has a space before its UTC offset ${received}; encode "+" as %2B`;
   if (z.iso.datetime({ local: true }).safeParse(input).success)
-    return `has no time zone ${actual}: use the form ${example}`;
-  return `must be a timestamp with a time zone, such as ${example} ${actual}`;
+    return `has no time zone ${received}; use the form ${example}`;
+  return `must be a timestamp with a time zone, such as ${example} ${received}`;
 }
 
-/** Text without control characters, which databases and logs do not handle well. */
+/** Text without control characters, which cause trouble in databases and logs. */
 export function textField(maximum: number) {
   return z
     .string()
@@ -72,10 +72,10 @@ export function textField(maximum: number) {
     .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not contain control characters');
 }
 
-const aboutReference =
+const referenceDescription =
   'Name of a user of the image: 1 to 200 printable characters, such as `product-42`. Normalized to NFC.';
 
-/** Name of a reference, for lookups. */
+/** Name of a reference to look up. */
 export const referenceField = nameField(referencePattern);
 
 /** Name of a reference to add. */
@@ -86,10 +86,10 @@ function nameField(form: RegExp) {
     .string()
     .normalize('NFC')
     .regex(form, { error: ({ input }) => describeReferenceError(String(input)) })
-    .describe(aboutReference);
+    .describe(referenceDescription);
 }
 
-/** Results per similarity search that a request may ask for. */
+/** Maximum number of results that a similarity search may request. */
 const maxSimilarResults = 100;
 
 /** Query parameters of a similarity search. */
@@ -104,15 +104,15 @@ export const similarityFields = {
   ).optional(),
 };
 
-/** Returns the options of a similarity search, with the configured defaults. */
-export function similarityOptions(
+/** Returns the options of a similarity search, with configured defaults for missing parameters. */
+export function toSimilarityOptions(
   query: { readonly limit?: number | undefined; readonly threshold?: number | undefined },
   { maxResults, threshold }: HttpConfig['similarity'],
 ): SimilarityOptions {
   return { limit: query.limit ?? maxResults, threshold: query.threshold ?? threshold };
 }
 
-/** An integer in a path or query. */
+/** Integer in a path or query. */
 export function wholeNumberField(minimum: number, maximum: number, description: string) {
   return numberField('a whole number', /^-?\d{1,15}$/, minimum, maximum).meta({
     type: 'integer',
@@ -122,9 +122,9 @@ export function wholeNumberField(minimum: number, maximum: number, description: 
   });
 }
 
-/** A number from 0 to 1 in a query. */
+/** Number from 0 to 1 in a query. */
 export function fractionField(description: string) {
-  // Programs print every digit of a float: 7 * 0.1 is 0.7000000000000001 in most languages.
+  // Programs print all digits of a float: in most languages, 7 * 0.1 prints as 0.7000000000000001.
   const decimalForm = /^-?(\d{1,15}(\.\d{0,40})?|\.\d{1,40})(e-?\d{1,3})?$/i;
   return numberField('a number', decimalForm, 0, 1).meta({
     type: 'number',
@@ -134,7 +134,7 @@ export function fractionField(description: string) {
   });
 }
 
-/** Not `z.coerce`: `Number` accepts an empty string, `0x10` and an array with one element. */
+/** Parses a number. Does not use `z.coerce`, which accepts an empty string, `0x10` and an array with one element. */
 function numberField(kind: string, form: RegExp, minimum: number, maximum: number) {
   return z.string().transform((text, context) => {
     const value = Number(text);

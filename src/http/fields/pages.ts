@@ -2,10 +2,10 @@ import { z } from 'zod';
 import type { Page, PageRequest } from '../../model/page.ts';
 import { wholeNumberField } from './fields.ts';
 
-/** Form of a cursor. */
+/** Characters and length of a cursor. */
 const cursorForm = /^[A-Za-z0-9_-]{1,20}$/;
 
-/** Encodes the position of the next page. Clients must treat it as opaque, so that its content may change. */
+/** Encodes the position of the next page. Clients must treat the cursor as opaque, so that its format can change. */
 export function writeCursor(next: number | undefined): string | null {
   return next === undefined ? null : Buffer.from(String(next)).toString('base64url');
 }
@@ -15,7 +15,7 @@ export function readCursor(text: string): number | undefined {
   if (!cursorForm.test(text)) return undefined;
   const digits = Buffer.from(text, 'base64url').toString('latin1');
   const next = Number(digits);
-  // Base64 has several encodings of the same bytes; only the canonical one is accepted.
+  // Base64 can encode the same bytes in several ways; only the canonical one is accepted.
   return /^\d{1,15}$/.test(digits) && writeCursor(next) === text ? next : undefined;
 }
 
@@ -32,10 +32,10 @@ const cursorField = z
     description: '`next_cursor` of the previous page. Takes precedence over `offset`.',
   });
 
-/** Largest `offset`. Deeper pages need a cursor, which is as fast on the last page as on the first. */
+/** Maximum `offset`. Pages beyond it require a cursor, which is as fast on the last page as on the first. */
 const maxOffset = 1_000_000;
 
-/** Query parameters `limit` and `offset` of a list. */
+/** Query parameters `limit` and `offset` of a list; `limit` is the default page size. */
 export function offsetPageFields(limit: number, maximum = 100) {
   return {
     limit: wholeNumberField(1, maximum, `Maximum number of entries; default ${limit}.`).optional(),
@@ -43,13 +43,13 @@ export function offsetPageFields(limit: number, maximum = 100) {
   };
 }
 
-/** Query parameters `limit`, `offset` and `cursor` of a list. */
+/** Query parameters `limit`, `offset` and `cursor` of a list; `limit` is the default page size. */
 export function pageFields(limit: number, maximum = 100) {
   return { ...offsetPageFields(limit, maximum), cursor: cursorField.optional() };
 }
 
 /** Returns the requested page; `limit` is the default page size. */
-export function pageRequest(
+export function toPageRequest(
   query: {
     readonly limit?: number | undefined;
     readonly offset?: number | undefined;
@@ -71,8 +71,8 @@ export function pageSchema<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** Returns one page of a list as JSON of `/v1`. */
-export function pageRecord<Item, ItemRecord>(
+/** Converts one page of a list to the `/v1` JSON format. */
+export function toPageRecord<Item, ItemRecord>(
   { items, total, next }: Page<Item>,
   { limit, offset }: PageRequest,
   toRecord: (item: Item) => ItemRecord,

@@ -1,43 +1,47 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppError } from '../../errors.ts';
 
-const header = 'x-confirm-token';
+const tokenHeader = 'x-confirm-token';
 
-/** Query parameters in which clients might send the token. */
-const queryNames = new Set([
+/** Query parameters in which a client might send the token, in snake case. */
+const forbiddenParameters = new Set([
   'confirm_token',
   'confirmtoken',
   'confirm',
   'token',
-  header.replaceAll('-', '_'),
+  tokenHeader.replaceAll('-', '_'),
 ]);
 
 /**
- * Hook of every route that removes files: refuses a token in the URL, which ends up in logs and browser histories. It runs
- * before schema validation, which ignores or refuses unknown parameters without saying where a token belongs.
+ * Hook of every route that removes files. Rejects a token in the URL, because URLs end up in logs and browser
+ * histories. Schema validation would ignore or reject the parameter without saying where a token belongs, so the hook
+ * runs first.
  */
-export function refuseTokenInUrl(
+export function rejectTokenInUrl(
   { raw }: FastifyRequest,
   _reply: FastifyReply,
   done: (error?: Error) => void,
 ): void {
   const names = [...new URLSearchParams((raw.url ?? '').split('?')[1]).keys()];
-  const parameter = names.find((name) => queryNames.has(name.toLowerCase().replaceAll('-', '_')));
+  const parameter = names.find((name) => forbiddenParameters.has(name.toLowerCase().replaceAll('-', '_')));
   if (parameter === undefined) done();
   else
     done(
       new AppError(
         'invalid_request',
-        `Do not send the token in the URL (query/${parameter}), which logs store: send it as confirm_token in the body or in the header X-Confirm-Token.`,
+        `Do not send the token in the URL (query/${parameter}), because logs store URLs. Send it as confirm_token in the body or in the header X-Confirm-Token.`,
       ),
     );
 }
 
-/** Returns the confirmation tokens of a request: from its body and from its header. */
-export function confirmTokensOf({ headers }: FastifyRequest, inBody: string | null | undefined): string[] {
-  const value = headers[header];
-  const inHeader = value === undefined ? undefined : decodeHeader(String(value));
-  return [inBody, inHeader].filter((token) => token !== undefined && token !== null);
+/** Returns the confirmation tokens that a request contains, in its body and in its header. */
+export function readConfirmTokens(
+  { headers }: FastifyRequest,
+  bodyToken: string | null | undefined,
+): string[] {
+  const value = headers[tokenHeader];
+  const headerToken = value === undefined ? undefined : decodeHeader(String(value));
+  return [bodyToken, headerToken].filter((token) => token !== undefined && token !== null);
 }
 
 /** Clients encode non-ASCII headers as UTF-8, but Node decodes them as latin1. */

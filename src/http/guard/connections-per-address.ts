@@ -3,22 +3,22 @@ import type { FastifyInstance } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import { AppError } from '../../errors.ts';
 
-/** Connections from loopback come from a local proxy or from the operator. */
+/** Loopback connections come from a local proxy or from the operator. */
 const loopbackNetworks = ['127.0.0.0/8', '::1/128'] as const;
 
-/** Whether an address, as reported by a socket, belongs to a group. */
+/** Returns whether an IP address, as reported by a socket, belongs to a certain group. */
 export type AddressTest = (address: string) => boolean;
 
-/** Returns a test for loopback and the configured proxies, which are in CIDR notation. */
-export function makeIsTrusted(trustedProxies: readonly string[]): AddressTest {
-  return addressesIn([...loopbackNetworks, ...trustedProxies]);
+/** Returns a test for loopback addresses and the configured proxies (CIDR notation). */
+export function makeTrustedTest(trustedProxies: readonly string[]): AddressTest {
+  return makeAddressTest([...loopbackNetworks, ...trustedProxies]);
 }
 
 /**
- * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 counts as IPv4; text that is not an
- * address never matches.
+ * Returns a test for addresses in `networks` (CIDR notation). IPv4-mapped IPv6 addresses count as IPv4. Text that is
+ * not an address never matches.
  */
-export function addressesIn(networks: readonly string[]): AddressTest {
+export function makeAddressTest(networks: readonly string[]): AddressTest {
   const list = new BlockList();
   for (const network of networks) {
     const [base = '', bits] = network.split('/');
@@ -32,35 +32,35 @@ export function addressesIn(networks: readonly string[]): AddressTest {
 
 interface Options {
   readonly maxConnections: number;
-  /** Addresses that are trusted or shared by many clients: they are not counted. */
+  /** Tests for addresses that are not limited because they are trusted or shared by many clients. */
   readonly isExempt: AddressTest;
 }
 
-/** Number of connections beyond the limit that get an error response; further ones are closed immediately. */
-const maxRefused = 16;
+/** Connections beyond the limit that get an error response. Any more are closed immediately. */
+const maxRejected = 16;
 
 /**
- * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 counts by
- * /64, since every customer can use any number of addresses within one. Connections beyond the limit get 429
- * `too_many_connections` on their first request.
+ * Limits concurrent connections per address, so that one client cannot exhaust the server's connections. IPv6 addresses
+ * are counted by /64 network, because a single customer can use any number of addresses in one. Connections beyond the
+ * limit get 429 `too_many_connections` on their first request.
  */
 export function limitConnectionsPerAddress(
   app: FastifyInstance,
   { maxConnections, isExempt }: Options,
 ): void {
   const counts = new Map<string, number>();
-  const refused = new WeakSet<Socket>();
+  const rejected = new WeakSet<Socket>();
 
   app.server.on('connection', (socket: Socket) => {
     const { remoteAddress } = socket;
-    // Undefined: already closed.
+    // The address is undefined if the socket is already closed.
     if (remoteAddress === undefined || isExempt(remoteAddress)) return;
     const key = addressKey(remoteAddress);
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);
     socket.once('close', () => release(key));
-    if (count > maxConnections + maxRefused) socket.destroy();
-    else if (count > maxConnections) refused.add(socket);
+    if (count > maxConnections + maxRejected) socket.destroy();
+    else if (count > maxConnections) rejected.add(socket);
   });
 
   function release(key: string): void {
@@ -70,13 +70,13 @@ export function limitConnectionsPerAddress(
   }
 
   app.addHook('onRequest', (request, reply, done) => {
-    if (!refused.has(request.raw.socket)) return done();
+    if (!rejected.has(request.raw.socket)) return done();
     void reply.header('connection', 'close');
-    done(tooManyConnections(maxConnections));
+    done(tooManyConnectionsError(maxConnections));
   });
 }
 
-/** Returns the key under which an address is counted. */
+/** Returns the key under which an address is counted: the address itself or, for IPv6, its /64 network. */
 export function addressKey(remoteAddress: string): string {
   const address = ipaddr.process(remoteAddress.replace(/%.*$/, ''));
   if (address instanceof ipaddr.IPv4) return address.toString();
@@ -86,7 +86,7 @@ export function addressKey(remoteAddress: string): string {
     .join(':')}::/64`;
 }
 
-function tooManyConnections(maximum: number): AppError {
+function tooManyConnectionsError(maximum: number): AppError {
   return new AppError(
     'too_many_connections',
     `Your address has more than ${maximum} open connections; close some, or reuse one for several requests.`,

@@ -1,8 +1,8 @@
 import cors from '@fastify/cors';
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import type { HttpConfig } from '../surface.ts';
+import type { HttpConfig } from '../route-plugin.ts';
 
-/** Response headers that pages of other origins may read, in addition to those that browsers always expose. */
+/** Response headers that pages of other origins may read, besides those that browsers always expose. */
 const exposedHeaders = [
   'accept-ranges',
   'allow',
@@ -20,11 +20,11 @@ const preflightSeconds = 600;
 export function allowOrigins(app: FastifyInstance, { corsOrigins }: HttpConfig['server']): void {
   app.register(cors, {
     origin: corsOrigins === '*' ? '*' : [...corsOrigins],
-    // Under `*`, pages may only read; the request gate refuses their writes.
+    // With `*`, pages may only read; the request gate rejects their writes.
     methods: corsOrigins === '*' ? ['GET', 'HEAD'] : ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders,
     maxAge: preflightSeconds,
-    // An OPTIONS request that is not a preflight is handled as one; strict mode would send an error in plain text.
+    // Other OPTIONS requests are handled like preflights; strict mode would send a plain-text error.
     strictPreflight: false,
   });
 }
@@ -40,8 +40,8 @@ declare module 'fastify' {
 export const withoutCors = { cors: false } as const;
 
 /**
- * Returns a function that gives the CORS headers for an `Origin`, as a flat array of names and values. Used by the
- * hottest route, where the plugin would take a tenth of the response time.
+ * Returns a function from an `Origin` to its CORS headers, as a flat array of names and values. The hottest route uses
+ * it, because the CORS plugin would account for a tenth of the response time.
  */
 export function makeCrossOriginHeaders({
   corsOrigins,
@@ -55,5 +55,6 @@ export function makeCrossOriginHeaders({
 
 /** Sets headers from a flat array of names and values. */
 export function setHeaders(reply: FastifyReply, headers: readonly string[]): void {
-  for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at] ?? '', headers[at + 1]);
+  for (let index = 0; index < headers.length; index += 2)
+    void reply.header(headers[index] ?? '', headers[index + 1]);
 }

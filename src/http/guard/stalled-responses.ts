@@ -2,60 +2,61 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
 /** Progress of the responses on a connection. */
-interface Progress {
-  /** Pending responses; several if requests are pipelined. */
-  responses: number;
-  /** When data stopped flowing, in milliseconds of the process clock; `undefined` while it flows. */
+interface ResponseProgress {
+  /** Responses in progress; several if requests are pipelined. */
+  pendingResponses: number;
+  /** When data stopped flowing, in milliseconds of the monotonic clock; `undefined` while data flows. */
   stalledSince: number | undefined;
   checkedAt: number;
-  /** Buffered bytes; a change means progress. */
-  buffered: number;
+  /** Bytes in the send buffer at the last check. A change means progress. */
+  bufferedBytes: number;
 }
 
-/** Checks per timeout, so that a stall is detected soon after it. */
+/** Number of checks per timeout. More checks detect a stall sooner after the timeout. */
 const checksPerTimeout = 10;
 
 /**
- * Closes connections whose client has read nothing of a response for `stallMs`, which could otherwise hold resources
- * forever. A change of the buffered bytes counts as progress. Time without buffered bytes does not count, because then the
+ * Closes connections whose client has read nothing of a response for `stallMs`, because they could hold resources
+ * forever. A change in the number of buffered bytes counts as progress. Time without buffered bytes does not count: the
  * response is still being prepared or the upload is still arriving, and other limits apply.
  */
 export function closeStalledResponses(app: FastifyInstance, stallMs: number): void {
   const interval = stallMs / checksPerTimeout;
-  const known = new WeakMap<Socket, Progress>();
+  const progressBySocket = new WeakMap<Socket, ResponseProgress>();
 
   app.server.on('request', ({ socket }, response) => {
-    const progress = known.get(socket) ?? {
-      responses: 0,
+    const progress = progressBySocket.get(socket) ?? {
+      pendingResponses: 0,
       stalledSince: undefined,
       checkedAt: 0,
-      buffered: 0,
+      bufferedBytes: 0,
     };
-    known.set(socket, progress);
-    progress.responses += 1;
-    // Node resets this with its own timeout when the connection becomes idle.
+    progressBySocket.set(socket, progress);
+    progress.pendingResponses += 1;
+    // When the connection becomes idle, Node replaces this with its own timeout.
     socket.setTimeout(interval);
-    response.once('close', () => (progress.responses -= 1));
+    response.once('close', () => (progress.pendingResponses -= 1));
   });
 
-  // With a listener for this event, Node no longer closes idle sockets itself. It fires after `interval` without traffic in
-  // either direction. Its timer sees what the kernel accepted of a large write, which no stream property exposes.
+  // The event fires after `interval` without traffic in either direction. Its timer also sees how much of a large write
+  // the kernel has accepted, which no stream property exposes. Because of this listener, Node no longer closes idle
+  // sockets.
   app.server.on('timeout', (socket: Socket) => {
-    const progress = known.get(socket);
-    if (!progress || progress.responses === 0 || socket.writableFinished) {
+    const progress = progressBySocket.get(socket);
+    if (!progress || progress.pendingResponses === 0 || socket.writableFinished) {
       socket.destroy();
       return;
     }
     const now = performance.now();
-    const isFirstCheck =
-      progress.buffered !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
-    if (isFirstCheck) progress.stalledSince = undefined;
-    progress.buffered = socket.writableLength;
+    const hasProgressed =
+      progress.bufferedBytes !== socket.writableLength || now - progress.checkedAt > 1.5 * interval;
+    if (hasProgressed) progress.stalledSince = undefined;
+    progress.bufferedBytes = socket.writableLength;
     progress.checkedAt = now;
-    if (progress.buffered > 0) progress.stalledSince ??= now - interval;
+    if (progress.bufferedBytes > 0) progress.stalledSince ??= now - interval;
     if (progress.stalledSince !== undefined && now - progress.stalledSince >= stallMs) {
       app.log.info(
-        { stallMs, buffered: progress.buffered },
+        { stallMs, buffered: progress.bufferedBytes },
         'a client stopped reading a response; closing its connection',
       );
       socket.destroy();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ErrorCode } from '../../errors.ts';
 
-/** Schemas of a request body by media type, for the OpenAPI document. Routes parse their bodies themselves. */
+/** Schemas of a request body, keyed by media type, for the OpenAPI document. Routes parse their bodies themselves. */
 export type RequestBodies = Readonly<Record<string, z.ZodType>>;
 
 declare module 'fastify' {
@@ -12,7 +12,7 @@ declare module 'fastify' {
   }
 }
 
-/** Returns the body of a form with a picture in the field `file` and other fields. */
+/** Returns the body of a form that has an image in the field `file` and the given other fields. */
 export function pictureForm(fields: z.ZodRawShape = {}): RequestBodies {
   const file = z.string().meta({ format: 'binary', description: 'The image file.' });
   return { 'multipart/form-data': z.object({ file, ...fields }) };
@@ -23,7 +23,7 @@ export function jsonBody(schema: z.ZodType): RequestBodies {
   return { 'application/json': schema };
 }
 
-/** Errors of calls that receive a picture in a form. */
+/** Errors of endpoints that receive an image in a form. */
 export const fileErrors = [
   'missing_file',
   'empty_file',

@@ -46,14 +46,14 @@ export function describeRoutes(app: FastifyInstance): void {
 
 type Transform = typeof jsonSchemaTransform;
 
-/** Marks operations with an optional body until `transformObject` runs: the Swagger plugin marks every body as required. */
+/** Temporary mark on operations with an optional body, because the Swagger plugin marks every body as required. */
 const optionalBody = 'x-optional-body';
 
-/** Errors that can occur before routing on every call that may write or carry a body. */
+/** Errors that can occur before the handler of any endpoint that may write or receive a body. */
 const earlyErrors = responses({}, 'origin_not_allowed', 'body_too_large', 'unsupported_body');
 
 function mayCarryBody(method: string | readonly string[]): boolean {
-  return [method].flat().some((one) => one !== 'GET' && one !== 'HEAD');
+  return [method].flat().some((name) => name !== 'GET' && name !== 'HEAD');
 }
 
 /** Converts the schema of a route to JSON Schema. */
@@ -70,14 +70,14 @@ const transform: Transform = (input) => {
     ...transformed,
     schema: {
       ...transformed.schema,
-      body: { content: bodyContents(input, bodies) },
+      body: { content: toBodyContents(input, bodies) },
       ...(isOptional && { [optionalBody]: true }),
     },
   };
 };
 
-/** Converts request bodies to JSON Schema by media type. */
-function bodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) {
+/** Converts the schemas of a request body to JSON Schema. */
+function toBodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) {
   return Object.fromEntries(
     Object.entries(bodies).map(([type, body]) => {
       const { schema } = jsonSchemaTransform({ ...input, schema: { body } });
@@ -89,12 +89,12 @@ function bodyContents(input: Parameters<Transform>[0], bodies: RequestBodies) {
 type Operation = Record<string, unknown> & { requestBody?: { required?: boolean } };
 type Paths = Record<string, Record<string, Operation>>;
 
-/** Completes the document: sorts the components and removes those that nothing refers to. */
+/** Completes the document. Sorts its components, and removes those that nothing refers to. */
 const transformObject: typeof jsonSchemaTransformObject = (input) => {
   const document: { paths?: object; components?: { schemas?: object } } = jsonSchemaTransformObject(input);
   const paths = simplifySchemas(document.paths) as Paths;
   markOptionalBodies(paths);
-  // Every schema exists twice, for input and for output.
+  // Zod emits every schema twice, for input and for output.
   const schemas = { ...document.components?.schemas } as Record<string, object>;
   const used = new Set<string>();
   collectReferences(paths, schemas, used);
@@ -122,8 +122,8 @@ function collectReferences(from: unknown, schemas: Record<string, object>, used:
 }
 
 /**
- * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and
- * `additionalProperties: false` in responses, where later versions may add fields. Request bodies keep it.
+ * Removes noise that Zod generates: the bounds of safe integers, patterns of named formats, and `additionalProperties:
+ * false` in responses, because later versions may add fields. Request bodies keep that restriction.
  */
 function simplifySchemas(node: unknown, isRequest = false): unknown {
   if (Array.isArray(node)) return node.map((entry) => simplifySchemas(entry, isRequest));

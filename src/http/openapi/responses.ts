@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type ErrorCode, errorTable } from '../../errors.ts';
 import { mediaTypes } from '../../model/picture.ts';
 
-/** Schema of errors, the same on every surface. */
+/** Schema of an error, the same for `/v1` and the dialects. */
 const problemSchema = z
   .looseObject({
     type: z.string().describe('`urn:vitrine:error:` followed by the code.'),
@@ -35,12 +35,12 @@ interface DocumentedResponse {
   readonly content?: Readonly<Record<string, { readonly schema: z.ZodType }>>;
 }
 
-/** Returns a JSON response. */
+/** Documents a JSON response. */
 export function json(schema: z.ZodType, description: string): DocumentedResponse {
   return { description, content: { 'application/json': { schema } } };
 }
 
-/** Returns a response without a body. */
+/** Documents a response without a body. */
 export function empty(description: string): z.ZodType {
   return z.undefined().describe(description);
 }
@@ -65,19 +65,19 @@ export const originalResponses = {
   304: unchanged,
 };
 
-/** Returns a binary response. */
+/** Documents a binary response of the given media types. */
 function binary(description: string, ...types: string[]): DocumentedResponse {
   return { description, content: Object.fromEntries(types.map((type) => [type, { schema: bytes }])) };
 }
 
-/** Returns the content of a text response. */
+/** Documents the content of a text response. */
 export function text(type: string): Record<string, { readonly schema: z.ZodType }> {
   return { [type]: { schema: z.string() } };
 }
 
 /**
- * Returns the documented responses of a call: successes by status, and errors by code. Responses are not validated at run
- * time, where a mismatch would turn into a useless 500; tests check them.
+ * Documents an endpoint's responses: successes by status, and errors by code. Responses are not validated at run time,
+ * because a mismatch would become a useless 500. Tests check them instead.
  */
 export function responses(
   successes: Readonly<Record<number, DocumentedResponse | z.ZodType>>,

@@ -1,10 +1,10 @@
 import type { PictureQuality } from '../../model/quality.ts';
 
-/** Explains the metrics of a comparison. */
-export const readingNote =
+/** Explains how to read the metrics of a comparison. */
+export const metricsNote =
   'PSNR: above 40 dB is excellent, 30 to 40 dB good, below 30 dB means visible artefacts; 100 means identical pixels. Perceptual hash distance: 0 is identical, 1 to 5 very similar, 6 to 10 similar, above 10 different.';
 
-/** Describes the metrics of one comparison in words. */
+/** Describes the metrics of a comparison in words. */
 export function comparisonNote({ psnr, hashDistance }: PictureQuality): string {
   return `${describeQuality(psnr)}; ${describeDistance(hashDistance)}`;
 }
@@ -21,7 +21,7 @@ function describeQuality(psnr: number): string {
 }
 
 function describeDistance(distance: number): string {
-  if (distance === 0) return 'identical picture';
-  if (distance <= 5) return 'very similar picture';
-  return distance <= 10 ? 'similar picture' : 'different picture';
+  if (distance === 0) return 'identical image';
+  if (distance <= 5) return 'very similar image';
+  return distance <= 10 ? 'similar image' : 'different image';
 }

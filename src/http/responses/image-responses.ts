@@ -7,13 +7,13 @@ import { mediaTypes } from '../../model/picture.ts';
 import type { CachedRendition } from '../../services/rendition-cache.ts';
 import type { Redirect, RetrievedOriginal, RetrievedRendition } from '../../services/retrieve-image.ts';
 
-/** For addresses with the current recipe version: their content never changes. */
+/** For URLs with the current recipe version, whose content never changes. */
 const immutable = 'public, max-age=31536000, immutable';
 
-/** For other addresses: the picture can be deleted or remade. */
+/** For all other URLs, because the image can be deleted or its rendition remade. */
 const revalidate = 'public, no-cache';
 
-/** Prevents browsers from sniffing another type and from running a picture as a page. */
+/** Prevents browsers from sniffing a different type and from running a file as a page. */
 const securityHeaders = {
   'x-content-type-options': 'nosniff',
   'content-security-policy': "default-src 'none'; sandbox",
@@ -21,7 +21,7 @@ const securityHeaders = {
 
 const flatSecurityHeaders = Object.entries(securityHeaders).flat();
 
-/** Sends a rendition. `recipe` is the recipe version in the address, if any. */
+/** Sends a rendition. `recipe` is the recipe version in the URL, if any. */
 export async function sendRendition(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -38,27 +38,27 @@ export async function sendRendition(
     etag,
     'cache-control': recipe === rendition.recipe ? immutable : revalidate,
   });
-  if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  if (isNotModified(request.headers['if-none-match'], etag)) return reply.code(304).send();
   void reply.header('content-type', 'image/jpeg');
   return sendStream(request, reply, rendition.bytes, retrieved.open);
 }
 
 /**
  * Sends a cached rendition. This is the hottest response, so it bypasses Fastify's serialization and header objects
- * (`npm run bench:read` shows the effect); `onResponse` hooks still run. `more` are additional headers as a flat array of
- * names and values.
+ * (`npm run bench:read` shows the effect). `onResponse` hooks still run. `extraHeaders` is a flat array of names and
+ * values.
  */
 export function sendCachedRendition(
   request: FastifyRequest,
   reply: FastifyReply,
   { body, etag, recipe: currentRecipe }: CachedRendition,
   recipe: string | undefined,
-  more: readonly string[],
+  extraHeaders: readonly string[],
 ): FastifyReply {
   reply.hijack();
   const cacheControl = recipe === currentRecipe ? immutable : revalidate;
-  const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...more];
-  if (isFresh(request.headers['if-none-match'], etag)) {
+  const headers = ['etag', etag, 'cache-control', cacheControl, ...flatSecurityHeaders, ...extraHeaders];
+  if (isNotModified(request.headers['if-none-match'], etag)) {
     reply.raw.writeHead(304, headers).end();
     return reply;
   }
@@ -67,7 +67,7 @@ export function sendCachedRendition(
   return reply;
 }
 
-/** Hooks may have set headers, such as those of CORS. */
+/** Returns the headers that hooks have set, such as CORS headers, as a flat array of names and values. */
 function currentHeaders(reply: FastifyReply): string[] {
   return Object.entries(reply.getHeaders()).flatMap(([name, value]) => [name, String(value)]);
 }
@@ -91,7 +91,7 @@ export async function sendOriginal(
     'content-type': contentType,
     'content-disposition': disposition,
   });
-  if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send();
+  if (isNotModified(request.headers['if-none-match'], etag)) return reply.code(304).send();
   const range = readRange(request, reply, etag, bytes);
   if (!range) return sendStream(request, reply, bytes, () => retrieved.open());
   const { start: first, end: last } = range;
@@ -99,7 +99,9 @@ export async function sendOriginal(
   return sendStream(request, reply, last - first + 1, () => retrieved.open({ first, last }));
 }
 
-/** Redirects the client to the store, which sends the file with these headers. The signed URL is for private caches only. */
+/**
+ * Redirects the client to the store, which sends the file with `headers`. Only private caches may keep the signed URL.
+ */
 async function sendRedirect(
   { method }: FastifyRequest,
   reply: FastifyReply,
@@ -120,27 +122,27 @@ async function sendStream(
   open: () => Promise<Readable>,
 ): Promise<FastifyReply> {
   void reply.header('content-length', length);
-  // Fastify overwrites `content-length` for any body but a stream.
+  // Fastify overwrites `content-length` unless the body is a stream.
   if (request.method === 'HEAD') return reply.send(Readable.from([]));
   return reply.send(await open());
 }
 
-/** Whether the client has this version already (RFC 9110 §13.1.2: weak comparison). */
-function isFresh(header: string | undefined, etag: string): boolean {
+/** Whether the client already has this version (weak comparison, RFC 9110 §13.1.2). */
+function isNotModified(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   if (header.trim() === '*') return true;
   return header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag);
 }
 
-/** Returns the requested range; `undefined` for multiple ranges or unknown units, which RFC 9110 §14.2 allows to ignore. */
+/** Returns the requested range. Ignores multiple ranges and unknown units, as RFC 9110 §14.2 allows. */
 function readRange(
   { headers }: FastifyRequest,
   reply: FastifyReply,
   etag: string,
   bytes: number,
 ): { start: number; end: number } | undefined {
-  const stale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
-  if (headers.range === undefined || stale) return undefined;
+  const isStale = headers['if-range'] !== undefined && headers['if-range'] !== etag;
+  if (headers.range === undefined || isStale) return undefined;
   // A suffix longer than the file selects the whole file (RFC 9110 §14.1.2); the parser calls it unsatisfiable.
   if (Number(/^bytes=-(\d+)$/.exec(headers.range)?.[1]) >= bytes) return { start: 0, end: bytes - 1 };
   const ranges = parseRange(bytes, headers.range, { combine: true });

@@ -6,37 +6,37 @@ interface KnownRoute {
   readonly methods: Set<string>;
 }
 
-/** Explains why no route matched a request: the address is unknown, or only the method is wrong. */
+/** Explains why no route matched a request: the path is unknown, or the path is known but the method is wrong. */
 export type ExplainMissingRoute = (
   method: string,
   url: string,
 ) => {
   readonly error: AppError;
-  /** Methods for the `Allow` header; empty if the address is unknown. */
+  /** Methods for the `Allow` header; empty if the path is unknown. */
   readonly allow: readonly string[];
 };
 
 /** Collects all routes registered later, so that a wrong method gets 405 instead of 404. */
 export function collectRoutes(app: FastifyInstance): ExplainMissingRoute {
-  const known = new Map<string, KnownRoute>();
+  const routes = new Map<string, KnownRoute>();
   app.addHook('onRoute', ({ url, method }) => {
-    // The CORS plugin registers a wildcard for preflights; it must not make every address known.
+    // The CORS plugin registers a wildcard for preflights, which must not make every path known.
     if (url === '*' || url === '/*') return;
-    const route = known.get(url) ?? { pattern: patternOf(url), methods: new Set() };
-    for (const one of [method].flat()) route.methods.add(one);
-    known.set(url, route);
+    const route = routes.get(url) ?? { pattern: toPattern(url), methods: new Set() };
+    for (const allowed of [method].flat()) route.methods.add(allowed);
+    routes.set(url, route);
   });
-  return (method, url) => explain(known, method, url.split('?')[0] ?? '');
+  return (method, url) => explain(routes, method, url.split('?')[0] ?? '');
 }
 
-function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
-  const matching = [...known.values()].filter(({ pattern }) => pattern.test(path));
+function explain(routes: ReadonlyMap<string, KnownRoute>, method: string, path: string) {
+  const matching = [...routes.values()].filter(({ pattern }) => pattern.test(path));
   const allow = [...new Set(matching.flatMap(({ methods }) => [...methods]))].toSorted();
   const shortPath = path.slice(0, 200);
-  // A matching route may itself report 404, as for a missing static file.
+  // A matching route can itself report 404, for example for a missing static file.
   if (allow.length === 0 || allow.includes(method))
     return {
-      error: new AppError('route_not_found', `There is no route ${method} ${shortPath}.`),
+      error: new AppError('route_not_found', `No route matches ${method} ${shortPath}.`),
       allow: [],
     };
   const sentence = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;
@@ -44,7 +44,7 @@ function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: s
 }
 
 /** Converts `/a/:id/*` to a regular expression that allows a trailing slash. */
-function patternOf(url: string): RegExp {
+function toPattern(url: string): RegExp {
   const segments = url
     .split('/')
     .filter((segment) => segment !== '')

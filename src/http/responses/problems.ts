@@ -1,12 +1,12 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, asAppError, type ErrorCode, errorFamily } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
-import { unsupportedBody } from '../bodies/body-type.ts';
+import { unsupportedBodyError } from '../bodies/body-type.ts';
 import { drainBody } from '../bodies/drain-body.ts';
 import { maxBodyBytes } from '../bodies/json-body.ts';
 import type { ExplainMissingRoute } from './missing-routes.ts';
 
-/** How long the rest of a refused body is read before the response is sent. */
+/** How long the rest of a rejected body is read before the response is sent. */
 const drainMs = 1_500;
 
 /** Error codes for Fastify's own errors. */
@@ -16,28 +16,28 @@ const frameworkCodes: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid_request',
 };
 
-/** Replacements for Fastify's messages that omit the limit or repeat the whole URL. */
+/** Replaces Fastify's messages that omit the limit or repeat the whole URL. */
 const frameworkSentences: Readonly<Record<string, string>> = {
   FST_ERR_BAD_URL: 'The URL cannot be decoded: its percent-encoding is not valid UTF-8.',
-  FST_ERR_MAX_PARAM_LENGTH: 'A segment of the URL path is too long to name anything.',
+  FST_ERR_MAX_PARAM_LENGTH: 'A segment of the URL path is too long.',
 };
 
 /**
- * Sends every error as `application/problem+json`; no other code sends errors. Routes that exist already, such as those
- * of plugins, keep Fastify's default handler, so call this first.
+ * Sends every error as `application/problem+json`; no other code sends errors. Call this before any route is
+ * registered, because existing routes, such as those of plugins, keep Fastify's default handler.
  */
 export function handleErrors(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, toAppError(request, error)));
 }
 
-/** Handles requests without a matching route. Hooks that should run for these must be registered earlier. */
+/** Handles requests that match no route. Hooks that should run for such requests must be registered earlier. */
 export function handleMissingRoutes(app: FastifyInstance, explain: ExplainMissingRoute): void {
   const sendNotFound = (request: FastifyRequest, reply: FastifyReply) => {
     const { error, allow } = explain(request.method, request.url);
     if (allow.length > 0) void reply.header('allow', allow.join(', '));
     return sendProblem(request, reply, error);
   };
-  // In the first hook: the body is then not parsed, and cannot cause a 415 in place of the 404.
+  // A hook responds before the body is parsed, so the body cannot cause a 415 instead of the 404.
   app.addHook('onRequest', async (request, reply) => {
     if (!request.is404) return;
     await sendNotFound(request, reply);
@@ -61,7 +61,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
       { err: error.cause ?? error, method: request.method, path: request.routeOptions.url },
       error.message,
     );
-  } else logRefusal(request, error);
+  } else logRejection(request, error);
   const drained = await drainBody(request.raw, drainMs);
   // The `onResponse` hook closes the connection.
   if (!drained) void reply.header('connection', 'close');
@@ -72,7 +72,7 @@ async function sendProblem(request: FastifyRequest, reply: FastifyReply, error: 
     .header('cache-control', 'no-store')
     // Errors raised before routing run no `onSend` hook.
     .header('x-content-type-options', 'nosniff')
-    .send(JSON.stringify(problemOf(error)));
+    .send(JSON.stringify(toProblem(error)));
 }
 
 /** Whether the same request is likely to succeed a moment later. */
@@ -80,17 +80,17 @@ function isWorthRetrying({ status, code }: AppError): boolean {
   return status === 503 || status === 429 || code === 'image_deleted';
 }
 
-/** Operators look up in the log why a client's upload was refused. */
-function logRefusal(request: FastifyRequest, { status, code, message, cause }: AppError): void {
+/** Logs why a request was rejected, because clients ask their operator about it. */
+function logRejection(request: FastifyRequest, { status, code, message, cause }: AppError): void {
   const reason = cause instanceof Error ? cause.message : undefined;
   request.log.info(
     { status, code, method: request.method, path: request.routeOptions.url, reason },
-    `refused: ${message}`,
+    `rejected: ${message}`,
   );
 }
 
-/** Returns the body of an error response (RFC 9457). */
-export function problemOf(error: AppError): Record<string, unknown> {
+/** Converts an error to the body of an error response (RFC 9457). */
+export function toProblem(error: AppError): Record<string, unknown> {
   const family = errorFamily(error.code);
   return {
     type: `urn:vitrine:error:${error.code}`,
@@ -108,15 +108,15 @@ function toAppError(request: FastifyRequest, error: unknown): AppError {
   return convertBodyError(request, error) ?? convertFrameworkError(error) ?? asAppError(error);
 }
 
-/** Fastify's messages contain neither the size of the body nor the types that the call accepts. */
+/** Converts Fastify's errors about bodies. Fastify's messages state neither the size limit nor the accepted types. */
 function convertBodyError(request: FastifyRequest, error: unknown): AppError | undefined {
   const { code } = error as Partial<FastifyError>;
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBody(request);
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return unsupportedBodyError(request);
   if (code !== 'FST_ERR_CTP_BODY_TOO_LARGE') return undefined;
   const bytes = request.headers['content-length'];
   const size = bytes === undefined ? 'is too large' : `has ${bytes} bytes`;
-  const sentence = `The body ${size}; the limit is ${maxBodyBytes} bytes (${maxBodyBytes / 2 ** 20} MiB).`;
-  return new AppError('body_too_large', sentence, { cause: error });
+  const message = `The body ${size}; the limit is ${maxBodyBytes} bytes (${maxBodyBytes / 2 ** 20} MiB).`;
+  return new AppError('body_too_large', message, { cause: error });
 }
 
 function convertFrameworkError(error: unknown): AppError | undefined {

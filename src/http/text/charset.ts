@@ -1,39 +1,39 @@
 import { isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 
-/** Decoded text, or the reason of the failure: a predicate for a sentence about the input. */
-export type DecodedText = { readonly text: string } | { readonly fault: string };
+/** Decoded text, or the problem: a predicate for a sentence about the input, such as "is not valid UTF-8". */
+export type DecodedText = { readonly text: string } | { readonly problem: string };
 
 const utf8 = 'utf-8';
 
 /**
- * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration; the default is
- * UTF-8. Bytes that are invalid in the charset are an error: replacing them would store a name that no lookup can find.
+ * Decodes text whose charset may be declared. A byte order mark takes precedence over the declaration, and the default
+ * is UTF-8. Invalid bytes are an error: if they were replaced, a name would be stored that no lookup can find.
  */
 export function decodeText(bytes: Uint8Array, declared?: string): DecodedText {
   const charset = byteOrderMark(bytes) ?? declared ?? utf8;
   const decoder = makeDecoder(charset, true);
-  if (!decoder) return { fault: unknownCharset(charset) };
+  if (!decoder) return { problem: describeUnknownCharset(charset) };
   try {
     return { text: decoder.decode(bytes) };
   } catch {
-    return { fault: describeFault(bytes, decoder.encoding) };
+    return { problem: describeInvalidBytes(bytes, decoder.encoding) };
   }
 }
 
-/** Text with replacement characters where bytes could not be decoded. */
+/** Text in which bytes that could not be decoded are replaced with U+FFFD. */
 export interface LenientText {
   readonly text: string;
   /** Why `text` contains U+FFFD; `undefined` if every byte was decoded. */
-  readonly fault: string | undefined;
+  readonly problem: string | undefined;
 }
 
-/** Decodes text like `decodeText`, but replaces invalid bytes. An unknown charset is decoded as UTF-8. */
+/** Like `decodeText`, but replaces invalid bytes. An unknown charset is treated as UTF-8. */
 export function decodeLeniently(bytes: Uint8Array, declared?: string): LenientText {
   const decoded = decodeText(bytes, declared);
-  if ('text' in decoded) return { text: decoded.text, fault: undefined };
+  if ('text' in decoded) return { text: decoded.text, problem: undefined };
   const decoder = makeDecoder(byteOrderMark(bytes) ?? declared ?? utf8, false) ?? new TextDecoder();
-  return { text: decoder.decode(bytes), fault: decoded.fault };
+  return { text: decoder.decode(bytes), problem: decoded.problem };
 }
 
 /** Whether text in this charset can be decoded. */
@@ -41,8 +41,8 @@ export function isKnownCharset(label: string): boolean {
   return makeDecoder(label, true) !== undefined;
 }
 
-/** Returns the predicate for an unsupported charset. */
-export function unknownCharset(label: string): string {
+/** Returns a predicate that describes an unsupported charset. */
+export function describeUnknownCharset(label: string): string {
   return `has the charset ${JSON.stringify(label.slice(0, 40))}, which is not supported; use UTF-8, windows-1252 or utf-16le, for example`;
 }
 
@@ -62,27 +62,27 @@ function byteOrderMark([first, second, third]: Uint8Array): string | undefined {
   return undefined;
 }
 
-function describeFault(bytes: Uint8Array, encoding: string): string {
+function describeInvalidBytes(bytes: Uint8Array, encoding: string): string {
   if (encoding !== utf8) return `is not valid ${encoding}`;
-  const at = firstInvalid(bytes);
-  const byte = bytes[at]?.toString(16).toUpperCase().padStart(2, '0');
-  return `is not valid UTF-8 (byte ${at + 1} is 0x${byte})`;
+  const index = findInvalidByte(bytes);
+  const byte = bytes[index]?.toString(16).toUpperCase().padStart(2, '0');
+  return `is not valid UTF-8 (byte ${index + 1} is 0x${byte})`;
 }
 
-/** Finds the first byte that is not valid UTF-8 by bisection over prefixes cut at character boundaries. */
-function firstInvalid(bytes: Uint8Array): number {
+/** Returns the index of the first invalid UTF-8 byte, by bisecting prefixes that end at character boundaries. */
+function findInvalidByte(bytes: Uint8Array): number {
   let valid = 0;
   let invalid = bytes.length;
   while (invalid - valid > 1) {
     const middle = (valid + invalid) >> 1;
-    if (isUtf8(bytes.subarray(0, startOfCharacter(bytes, middle)))) valid = middle;
+    if (isUtf8(bytes.subarray(0, characterStart(bytes, middle)))) valid = middle;
     else invalid = middle;
   }
-  return startOfCharacter(bytes, valid);
+  return characterStart(bytes, valid);
 }
 
-/** Returns the start of the character that a cut at `end` would split; `end` if it splits none. */
-function startOfCharacter(bytes: Uint8Array, end: number): number {
+/** Returns the start of the character that a prefix of length `end` would split, or `end` if it splits none. */
+function characterStart(bytes: Uint8Array, end: number): number {
   for (let back = 1; back <= 3 && end - back >= 0; back += 1) {
     const byte = bytes[end - back] ?? 0;
     if ((byte & 0xc0) === 0x80) continue;

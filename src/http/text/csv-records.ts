@@ -1,48 +1,48 @@
 import { type CsvError, parse } from 'csv-parse/sync';
 
-/** Maximum characters of a record: several times the longest URL. */
+/** Maximum length of a record in characters, several times that of the longest URL. */
 const maxRecordLength = 16_384;
 
-/** A record of a CSV. */
+/** A record of a CSV file. */
 export interface CsvRecord {
-  /** Number of its first line, from 1. */
+  /** Number of its first line, counted from 1. */
   readonly line: number;
-  /** Empty if there is a fault. */
+  /** Empty if the record cannot be parsed. */
   readonly cells: readonly string[];
-  /** Why it cannot be parsed, as a clause. */
-  readonly fault: string | undefined;
+  /** Why the record cannot be parsed, as a clause. */
+  readonly problem: string | undefined;
 }
 
 /**
- * Iterates over the records of a CSV (RFC 4180) and skips empty lines. A malformed line is a fault of that line only, and
- * the next record begins on the next line: an unclosed quotation mark does not consume the rest. Cost is linear in the
- * length of a record, whatever its content.
+ * Iterates over the records of a CSV file (RFC 4180) and skips empty lines. A malformed line affects only itself: the
+ * next record begins on the next line, so an unclosed quotation mark does not consume the rest of the file. The cost is
+ * linear in the length of a record, whatever its content.
  */
 export function* readCsvRecords(text: string, delimiter: string): Generator<CsvRecord> {
   const lines = text.split(/\r\n|\n|\r/);
-  for (let at = 0; at < lines.length; ) {
-    const line = at + 1;
-    if (lines[at] === '') {
-      at = line;
+  for (let index = 0; index < lines.length; ) {
+    const line = index + 1;
+    if (lines[index] === '') {
+      index = line;
       continue;
     }
-    const end = endOfRecord(lines, at);
-    const record = lines.slice(at, end).join('\n');
-    const read = readRecord(record, delimiter);
-    at = read.fault === undefined ? end : line;
-    yield { line, ...read };
+    const end = findRecordEnd(lines, index);
+    const record = lines.slice(index, end).join('\n');
+    const parsed = parseRecord(record, delimiter);
+    index = parsed.problem === undefined ? end : line;
+    yield { line, ...parsed };
   }
 }
 
-/** Returns the end of the record that begins at `start`. Line breaks between quotation marks belong to it. */
-function endOfRecord(lines: readonly string[], start: number): number {
+/** Returns the end of the record that begins at line `start`. A record includes line breaks between quotation marks. */
+function findRecordEnd(lines: readonly string[], start: number): number {
   let length = 0;
   let isOpen = false;
-  for (let at = start; at < lines.length && length <= maxRecordLength; at += 1) {
-    const line = lines[at] ?? '';
+  for (let index = start; index < lines.length && length <= maxRecordLength; index += 1) {
+    const line = lines[index] ?? '';
     length += line.length;
     if (countQuotes(line) % 2 === 1) isOpen = !isOpen;
-    if (!isOpen) return at + 1;
+    if (!isOpen) return index + 1;
   }
   return start + 1;
 }
@@ -51,26 +51,26 @@ function countQuotes(line: string): number {
   return line.includes('"') ? line.split('"').length - 1 : 0;
 }
 
-function readRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' | 'fault'> {
+function parseRecord(record: string, delimiter: string): Pick<CsvRecord, 'cells' | 'problem'> {
   if (record.length > maxRecordLength) {
     const [size, limit] = [record.length, maxRecordLength].map((number) => number.toLocaleString('en-US'));
-    return { cells: [], fault: `it has ${size} characters; the limit is ${limit}` };
+    return { cells: [], problem: `it has ${size} characters; the limit is ${limit}` };
   }
-  if (!record.includes('"')) return { cells: record.split(delimiter).map(trimCell), fault: undefined };
+  if (!record.includes('"')) return { cells: record.split(delimiter).map(trimCell), problem: undefined };
   try {
     const options = { delimiter, relax_column_count: true, trim: true, skip_empty_lines: true };
-    return { cells: parse(record, options)[0] ?? [], fault: undefined };
+    return { cells: parse(record, options)[0] ?? [], problem: undefined };
   } catch (error) {
-    return { cells: [], fault: describeQuotes((error as CsvError).code) };
+    return { cells: [], problem: describeQuoteError((error as CsvError).code) };
   }
 }
 
-/** Not `trim`, which would remove a byte order mark instead of reporting it. */
+/** Removes spaces around a cell. `trim` would also remove a byte order mark, which must be reported. */
 function trimCell(cell: string): string {
   return cell.replaceAll(/^[ \t\f\v]+|[ \t\f\v]+$/g, '');
 }
 
-function describeQuotes(code: CsvError['code']): string {
+function describeQuoteError(code: CsvError['code']): string {
   return code === 'CSV_QUOTE_NOT_CLOSED'
     ? 'a quotation mark is never closed'
     : 'a cell contains an unescaped quotation mark; double it and put the whole cell in quotation marks';

@@ -2,7 +2,7 @@
 export interface ParameterizedHeader {
   /** The part before the first semicolon, in lower case. */
   readonly value: string;
-  /** By lower-case name; the first value of a repeated parameter. */
+  /** Keyed by lower-case name. A repeated parameter keeps its first value. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Name of a parameter that is repeated with a different value. */
   readonly conflict: string | undefined;
@@ -12,8 +12,8 @@ export interface ParameterizedHeader {
 const parameterForm = /;\s*([^\s;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?|([^;]*)))?/gs;
 
 /**
- * Parses a header with parameters (RFC 9110 §5.6.6). Never fails: invalid parameters are skipped. A backslash
- * escapes only a quotation mark or another backslash, because some clients send unescaped Windows paths.
+ * Parses a header with parameters (RFC 9110 §5.6.6). Never throws; invalid parameters are skipped. A backslash escapes
+ * only a quotation mark or another backslash, because some clients send unescaped Windows paths.
  */
 export function parseHeaderParameters(header: string): ParameterizedHeader {
   const end = header.indexOf(';');

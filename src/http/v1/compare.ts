@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import type { ImageComparison } from '../../services/compare-with-image.ts';
 import type { PresetTrials } from '../../services/try-presets.ts';
-import { comparisonNote, readingNote, roundTo } from '../responses/comparison-notes.ts';
+import { comparisonNote, metricsNote, roundTo } from '../responses/comparison-notes.ts';
 import { imageParams } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { comparisonExample, trialsExample } from './examples.ts';
 
 const trialsSchema = z
@@ -45,8 +45,8 @@ const comparisonSchema = z
   })
   .meta({ examples: [comparisonExample] });
 
-/** Routes that compare pictures with renditions and originals. */
-export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => {
+/** Routes that compare uploaded images with originals and renditions. */
+export const compareRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   const tags = ['Comparison'];
 
   app.post(
@@ -67,7 +67,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     },
     async (request) => {
       const { file } = await receiveUploadForm(request.raw);
-      return trialsRecord(await services.tryPresets(file));
+      return toTrialsRecord(await services.tryPresets(file));
     },
   );
 
@@ -77,7 +77,7 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
       schema: {
         tags,
         summary: 'Compare an image with a file',
-        description: `The uploaded file is not stored. ${readingNote}`,
+        description: `The uploaded file is not stored. ${metricsNote}`,
         params: imageParams,
         bodies: pictureForm(),
         response: responses(
@@ -92,12 +92,12 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     async (request) => {
       const { file } = await receiveUploadForm(request.raw);
       const { id } = request.params;
-      return comparisonRecord(await services.compareWithImage(principalOf(request), id, file));
+      return toComparisonRecord(await services.compareWithImage(getPrincipal(request), id, file));
     },
   );
 };
 
-function trialsRecord({ results, recommended }: PresetTrials): z.input<typeof trialsSchema> {
+function toTrialsRecord({ results, recommended }: PresetTrials): z.input<typeof trialsSchema> {
   return {
     results: results.map(({ preset, bytes, width, height, quality }) => ({
       preset,
@@ -110,7 +110,7 @@ function trialsRecord({ results, recommended }: PresetTrials): z.input<typeof tr
   };
 }
 
-function comparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
+function toComparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
   return {
     id: image.id,
     uuid: image.uuid,
@@ -124,6 +124,6 @@ function comparisonRecord({ image, comparisons }: ImageComparison): z.input<type
       perceptual_hash_distance: comparison.hashDistance,
       note: comparisonNote(comparison),
     })),
-    note: readingNote,
+    note: metricsNote,
   };
 }

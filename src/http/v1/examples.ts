@@ -1,4 +1,4 @@
-/** Examples in the OpenAPI document. A test validates them against their schemas. */
+/** Examples for the OpenAPI document. A test validates them against their schemas. */
 
 const time = '2026-11-20T23:47:08.417Z';
 const uuid = '01a1fb5b-5201-72ab-9fbd-4c086fdee8fa';
@@ -50,7 +50,7 @@ export const imageExample = {
   ],
 };
 
-const foundExample = {
+const imageSummaryExample = {
   id: 9,
   uuid: '01a1fb5b-4c11-7d02-8a51-2f1c9d3b7e64',
   tenant: 'my-shop',
@@ -63,9 +63,9 @@ const foundExample = {
   url: '/v1/images/9',
   thumbnail_url: '/v1/images/9/thumbnail',
 };
-export const similarExample = { ...foundExample, score: 0.91 };
+export const similarExample = { ...imageSummaryExample, score: 0.91 };
 export const duplicateExample = {
-  ...foundExample,
+  ...imageSummaryExample,
   kind: 'near',
   distance: 2,
   difference: 0.8,
@@ -185,12 +185,12 @@ export const comparisonExample = {
       psnr_db: 36.41,
       ssim: 0.9561,
       perceptual_hash_distance: 1,
-      note: 'good quality; very similar picture',
+      note: 'good quality; very similar image',
     },
   ],
   note: 'PSNR: above 40 dB is excellent, …',
 };
-export const unusedPurgeExample = {
+export const purgeUnusedExample = {
   dry_run: true,
   candidates: [hash],
   candidates_total: 1,

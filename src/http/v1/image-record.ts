@@ -34,7 +34,7 @@ const metadataSchema = z.object({
   bit_depth: z.int().nullable().describe('Bits per channel.'),
 });
 
-/** Schema of an image in `/v1`. */
+/** Schema of an image in the `/v1` JSON format. */
 export const imageSchema = z
   .object({
     id: z.int(),
@@ -83,8 +83,8 @@ export const imageSchema = z
     examples: [imageExample],
   });
 
-/** Returns an image as JSON of `/v1`. */
-export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
+/** Converts an image to the `/v1` JSON format. */
+export function toImageRecord(image: ImageWithRenditions): z.input<typeof imageSchema> {
   return {
     id: image.id,
     uuid: image.uuid,
@@ -101,7 +101,7 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     original_height: image.height,
     content_hash: image.contentHash,
     in_use_count: image.inUseCount,
-    near_duplicates: image.nearDuplicates.map(nearDuplicateRecord),
+    near_duplicates: image.nearDuplicates.map(toNearDuplicateRecord),
     renditions_reused_from: image.renditionsReusedFrom,
     duplicate_of: image.duplicateOf,
     damaged: image.damagedAt !== null,
@@ -115,15 +115,15 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     created_at: image.createdAt.toISOString(),
     updated_at: image.updatedAt.toISOString(),
     processed_at: image.processedAt?.toISOString() ?? null,
-    renditions: image.renditions.map((rendition) => renditionRecord(image.id, rendition)),
+    renditions: image.renditions.map((rendition) => toRenditionRecord(image.id, rendition)),
   };
 }
 
-function nearDuplicateRecord({ id, uuid, distance, difference, reason }: NearDuplicate) {
+function toNearDuplicateRecord({ id, uuid, distance, difference, reason }: NearDuplicate) {
   return { id, uuid, distance, difference, reason };
 }
 
-function renditionRecord(imageId: number, rendition: Rendition): z.input<typeof renditionSchema> {
+function toRenditionRecord(imageId: number, rendition: Rendition): z.input<typeof renditionSchema> {
   return {
     id: rendition.id,
     preset: rendition.preset,

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { jobStates } from '../../model/job.ts';
 import { imageParams, tenantField, timeField } from '../fields/fields.ts';
 import { responses, empty, json } from '../openapi/responses.ts';
-import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
-import { imageRecord, imageSchema } from './image-record.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
+import { toImageRecord, imageSchema } from './image-record.ts';
 
 /** Default page size. */
 const pageSize = 20;
@@ -25,8 +25,8 @@ const deleteQuery = z.strictObject({
     .describe('Whether to delete the image even if it is in use.'),
 });
 
-/** Routes of image records: list, read, delete, restore. */
-export const imageRoutes: Surface = (app, { services }) => {
+/** Routes that list, get, delete and restore images. */
+export const imageRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Images'];
 
   app.get(
@@ -48,8 +48,12 @@ export const imageRoutes: Surface = (app, { services }) => {
         createdAfter: created_after === undefined ? undefined : new Date(created_after),
         createdBefore: created_before === undefined ? undefined : new Date(created_before),
       };
-      const page = pageRequest(request.query, pageSize);
-      return pageRecord(await services.listImages(principalOf(request), filter, page), page, imageRecord);
+      const page = toPageRequest(request.query, pageSize);
+      return toPageRecord(
+        await services.listImages(getPrincipal(request), filter, page),
+        page,
+        toImageRecord,
+      );
     },
   );
 
@@ -64,7 +68,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
-    async (request) => imageRecord(await services.retrieve.find(principalOf(request), request.params.id)),
+    async (request) => toImageRecord(await services.retrieve.find(getPrincipal(request), request.params.id)),
   );
 
   app.delete(
@@ -82,7 +86,7 @@ export const imageRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const force = request.query.force === 'true';
-      await services.deleteImage(principalOf(request), request.params.id, { force });
+      await services.deleteImage(getPrincipal(request), request.params.id, { force });
       return reply.code(204).send();
     },
   );
@@ -98,6 +102,6 @@ export const imageRoutes: Surface = (app, { services }) => {
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
     },
-    async (request) => imageRecord(await services.restoreImage(principalOf(request), request.params.id)),
+    async (request) => toImageRecord(await services.restoreImage(getPrincipal(request), request.params.id)),
   );
 };

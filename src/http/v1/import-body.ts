@@ -6,27 +6,27 @@ import type { UrlToImport } from '../../services/ingest-urls.ts';
 import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import type { RequestBodies } from '../openapi/bodies.ts';
-import { bodyTypeOf, charsetOf } from '../bodies/body-type.ts';
+import { readBodyType, readCharset } from '../bodies/body-type.ts';
 import { readCsvLines } from './import-csv.ts';
 import { toLine } from './import-line.ts';
 
-/** Maximum lines of one import. */
+/** Maximum number of lines in an import. */
 const maxLines = 1_000;
 
 const url = textField(8_192).describe('`http` or `https` URL of the image.');
 const tenant = textField(200).describe('Name of the tenant; defaults to that of the import.');
-const itemSchema = z.strictObject({
+const documentedItem = z.strictObject({
   url,
   tenant: tenant.optional(),
   reference: textField(1_000).optional().describe('Name of a user of the image.'),
 });
 
-function importBody<Url extends z.ZodType, Item extends z.ZodType>(oneUrl: Url, oneItem: Item) {
+function importBody<Url extends z.ZodType, Item extends z.ZodType>(urlSchema: Url, itemSchema: Item) {
   return z
     .strictObject({
-      urls: z.array(oneUrl).min(1).max(maxLines).optional(),
+      urls: z.array(urlSchema).min(1).max(maxLines).optional(),
       items: z
-        .array(oneItem)
+        .array(itemSchema)
         .min(1)
         .max(maxLines)
         .optional()
@@ -43,11 +43,11 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(oneUrl: Url, 
     .meta({ oneOf: [{ required: ['urls'] }, { required: ['items'] }] });
 }
 
-// The document describes valid lines. The parser also accepts invalid ones, because each line is refused separately.
-const documentedBody = importBody(url, itemSchema);
+// The OpenAPI document describes valid lines. The parser also accepts invalid ones, because each is refused separately.
+const documentedBody = importBody(url, documentedItem);
 const acceptedBody = importBody(z.unknown(), z.unknown());
 
-/** Bodies of `POST /v1/imports`. */
+/** Request bodies of `POST /v1/imports`. */
 export const importBodies: RequestBodies = {
   'application/json': documentedBody,
   'text/csv': z.string().meta({
@@ -57,19 +57,19 @@ export const importBodies: RequestBodies = {
   }),
 };
 
-/** Accepts CSV bodies. */
+/** Makes Fastify pass CSV bodies on as bytes. */
 export function acceptCsv(app: FastifyInstance): void {
   app.addContentTypeParser('text/csv', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 }
 
 /**
- * Returns the lines of an import from JSON or CSV; `tenantName` is the default for lines without one. The service refuses
- * invalid lines one by one.
+ * Reads the lines of an import from a JSON or CSV body. `tenantName` is the default for lines that name no tenant. The
+ * service refuses invalid lines individually.
  * @throws {AppError} `invalid_request`, `unsupported_body`
  */
 export function readImportLines(request: FastifyRequest, tenantName = defaultTenant): UrlToImport[] {
-  if (bodyTypeOf(request) === 'text/csv') {
-    const charset = charsetOf(request);
+  if (readBodyType(request) === 'text/csv') {
+    const charset = readCharset(request);
     if (charset instanceof AppError) throw charset;
     const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
     return readCsvLines(bytes, charset, tenantName, maxLines);

@@ -7,17 +7,17 @@ import { lineFields, toLine } from './import-line.ts';
 
 const headerRule = 'The CSV must begin with a header line such as "url,tenant,reference"';
 
-/** Most CSVs that are not UTF-8 do not declare their charset. */
+/** Advice for the many CSV files that are not UTF-8 and do not declare their charset. */
 const charsetAdvice =
   'save the CSV as UTF-8, or declare its charset, such as Content-Type: text/csv; charset=windows-1252';
 
-/** The decoder writes it in place of bytes that are invalid in the charset. */
-const replacement = '\uFFFD';
+/** The character with which the decoder replaces bytes that are invalid in the charset. */
+const replacementCharacter = '\uFFFD';
 
 /**
- * Returns the lines below the header of a CSV. A line that cannot be decoded or parsed is passed on with its fault, and the
- * service refuses that line only. `charset` is the declared one.
- * @throws {AppError} `invalid_request` for a CSV that is invalid as a whole.
+ * Returns the lines below the header of a CSV file. A line that cannot be decoded or parsed is passed on with its
+ * problem, so that the service refuses only that line. `charset` is the declared one.
+ * @throws {AppError} `invalid_request` for a file that is invalid as a whole.
  */
 export function readCsvLines(
   bytes: Uint8Array,
@@ -27,74 +27,85 @@ export function readCsvLines(
 ): UrlToImport[] {
   const decoded = decodeLeniently(bytes, charset);
   const text = decoded.text.replace(/^\uFEFF+/, '');
-  const { body, delimiter } = readSeparatorLine(text);
+  const { body, delimiter } = splitSeparatorLine(text);
   const [header, ...records] = takeFirst(readCsvRecords(body, delimiter), maxLines + 2);
-  const columns = readHeader(header, body, decoded.fault);
-  if (records.length === 0) throw invalid('The CSV has no lines below its header.');
+  const columns = readHeader(header, body, decoded.problem);
+  if (records.length === 0) throw invalidRequest('The CSV has no lines below its header.');
   if (records.length > maxLines)
-    throw invalid(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
-  return records.map((record) => lineOf(record, columns, tenantName, decoded.fault));
+    throw invalidRequest(`The CSV has more than ${maxLines.toLocaleString('en-US')} lines below its header.`);
+  return records.map((record) => toImportLine(record, columns, tenantName, decoded.problem));
 }
 
-function lineOf(
-  { line, cells, fault }: CsvRecord,
+function toImportLine(
+  { line, cells, problem }: CsvRecord,
   columns: readonly string[],
   tenantName: string,
-  undecoded: string | undefined,
+  charsetProblem: string | undefined,
 ): UrlToImport {
-  // An empty cell counts as missing.
+  // Empty cells count as missing.
   const fields = columns.map((name, index) => [name, cells[index]] as const).filter(([, cell]) => cell);
-  const lineFault = fault ?? faultOf(cells, columns, undecoded);
-  const located = lineFault && `${lineFault} (line ${line} of the file)`;
-  return toLine(Object.fromEntries(fields), tenantName, ...(located === undefined ? [] : [located]));
+  const lineProblem = problem ?? findProblem(cells, columns, charsetProblem);
+  const locatedProblem = lineProblem && `${lineProblem} (line ${line} of the file)`;
+  return toLine(
+    Object.fromEntries(fields),
+    tenantName,
+    ...(locatedProblem === undefined ? [] : [locatedProblem]),
+  );
 }
 
-function faultOf(
+function findProblem(
   cells: readonly string[],
   columns: readonly string[],
-  undecoded: string | undefined,
+  charsetProblem: string | undefined,
 ): string | undefined {
-  if (cells.some((cell) => cell.includes(replacement))) {
-    // In a valid CSV, the character comes from an earlier conversion by another program.
-    if (undecoded === undefined)
-      return 'it contains the character U+FFFD: text was lost in an earlier conversion';
-    return `it contains bytes that cannot be decoded, because the CSV ${undecoded}; ${charsetAdvice}`;
+  if (cells.some((cell) => cell.includes(replacementCharacter))) {
+    // In a file that could be decoded, an earlier conversion by another program left the character.
+    if (charsetProblem === undefined)
+      return 'it contains the character U+FFFD, so text was lost in an earlier conversion';
+    return `it contains bytes that cannot be decoded, because the CSV ${charsetProblem}; ${charsetAdvice}`;
   }
   if (cells.length > columns.length)
     return `the line has ${cells.length} cells but the header has ${columns.length}`;
   return undefined;
 }
 
-/** Spreadsheet programs may start a CSV with a line that declares the delimiter: `sep=;`. */
-function readSeparatorLine(text: string): { body: string; delimiter: string } {
+/** Splits off a first line such as `sep=;`, with which some spreadsheet programs declare the delimiter. */
+function splitSeparatorLine(text: string): { body: string; delimiter: string } {
   const [line, declared] = /^sep=(.)(?:\r\n|\n|\r|$)/i.exec(text) ?? [];
   if (line !== undefined && declared !== undefined)
     return { body: text.slice(line.length), delimiter: declared };
-  return { body: text, delimiter: delimiterOf(firstLine(text)) };
+  return { body: text, delimiter: detectDelimiter(firstLine(text)) };
 }
 
-/** Spreadsheets write semicolons in many European locales; cells copied from one are separated by tabs. */
-function delimiterOf(header: string): string {
+/**
+ * Detects the delimiter. In many European locales, spreadsheets write semicolons; copied cells are separated by tabs.
+ */
+function detectDelimiter(header: string): string {
   return [',', ';', '\t'].find((delimiter) => header.includes(delimiter)) ?? ',';
 }
 
-function readHeader(header: CsvRecord | undefined, text: string, undecoded: string | undefined): string[] {
-  if (!header) throw invalid(`${headerRule}; it is empty.`);
-  if (header.fault !== undefined)
-    throw invalid(`The header line of the CSV cannot be read: ${header.fault}.`);
+function readHeader(
+  header: CsvRecord | undefined,
+  text: string,
+  charsetProblem: string | undefined,
+): string[] {
+  if (!header) throw invalidRequest(`${headerRule}; it is empty.`);
+  if (header.problem !== undefined)
+    throw invalidRequest(`The header line of the CSV cannot be read: ${header.problem}.`);
   const names = header.cells.map((name) => name.toLowerCase());
-  const isOtherCharset = undecoded !== undefined || text.includes('\0');
-  const advice = isOtherCharset ? ` The CSV may be in another charset: ${charsetAdvice}.` : '';
+  const mayBeOtherCharset = charsetProblem !== undefined || text.includes('\0');
+  const advice = mayBeOtherCharset ? ` The CSV may be in a different charset: ${charsetAdvice}.` : '';
   if (!names.includes('url')) {
-    throw invalid(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
+    throw invalidRequest(`${headerRule}; its first line is ${quoteValue(firstLine(text))}.${advice}`);
   }
   const unknown = names.find((name) => !lineFields.some((field) => field === name));
   if (unknown !== undefined)
-    throw invalid(
+    throw invalidRequest(
       `The CSV has an unknown column ${quoteValue(unknown)}; allowed: ${lineFields.join(', ')}.${advice}`,
     );
   const repeated = names.find((name, index) => names.indexOf(name) !== index);
-  if (repeated !== undefined) throw invalid(`The CSV has the column ${quoteValue(repeated)} more than once.`);
+  if (repeated !== undefined)
+    throw invalidRequest(`The CSV has the column ${quoteValue(repeated)} more than once.`);
   return names;
 }
 
@@ -111,6 +122,6 @@ function takeFirst<T>(values: Iterable<T>, count: number): T[] {
   return first;
 }
 
-function invalid(sentence: string): AppError {
-  return new AppError('invalid_request', sentence);
+function invalidRequest(message: string): AppError {
+  return new AppError('invalid_request', message);
 }

@@ -57,8 +57,8 @@ export const progressSchema = z
   })
   .meta({ id: 'ImportProgress', examples: [progressExample] });
 
-/** Returns the response to an import as JSON. */
-export function receiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
+/** Converts the receipt of an import to JSON. */
+export function toReceiptRecord(receipt: ImportReceipt): z.input<typeof receiptSchema> {
   const { id, uuid, createdAt, lines } = receipt;
   const refused = lines.filter(({ outcome }) => outcome === 'refused').length;
   return {
@@ -68,13 +68,13 @@ export function receiptRecord(receipt: ImportReceipt): z.input<typeof receiptSch
     total: lines.length,
     accepted: lines.length - refused,
     refused,
-    lines: lines.map(lineRecord),
-    url: addressOf(id),
+    lines: lines.map(toLineRecord),
+    url: importUrl(id),
   };
 }
 
-/** Returns the progress of an import as JSON. */
-export function progressRecord(
+/** Converts the progress of an import to JSON. */
+export function toProgressRecord(
   report: ImportReport,
   page: { readonly limit: number; readonly offset: number },
 ): z.input<typeof progressSchema> {
@@ -88,14 +88,14 @@ export function progressRecord(
     total,
     refused,
     images: { pending, processing, completed, failed },
-    failures: failures.map(lineRecord),
+    failures: failures.map(toLineRecord),
     failures_total: failuresTotal,
     ...page,
-    url: addressOf(id),
+    url: importUrl(id),
   };
 }
 
-function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
+function toLineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: position, tenant, reference, outcome, imageId, code, error } = line;
   // Older versions stored URLs unredacted.
   const url = redactSecrets(line.url);
@@ -103,6 +103,6 @@ function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 
-function addressOf(id: number): string {
+function importUrl(id: number): string {
   return `/v1/imports/${id}`;
 }

@@ -3,10 +3,10 @@ import { parseIdOrUuid, idOrUuidPattern } from '../../model/image.ts';
 import { tenantField } from '../fields/fields.ts';
 import { offsetPageFields } from '../fields/pages.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { acceptCsv, importBodies, readImportLines } from './import-body.ts';
-import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './import-record.ts';
+import { toProgressRecord, progressSchema, toReceiptRecord, receiptSchema } from './import-record.ts';
 
 /** Default number of failures per response. */
 const pageSize = 100;
@@ -15,10 +15,10 @@ const importQuery = z.strictObject({
   tenant: tenantField.optional().describe('Tenant of lines without one; default `default`.'),
 });
 
-const importRef = z
+const importRefField = z
   .string()
   .transform((text, context) => {
-    // Imports are identified like images: by id or UUID.
+    // Imports are identified like images, by id or UUID.
     const ref = parseIdOrUuid(text);
     if (ref) return ref;
     context.addIssue({ code: 'custom', message: 'is neither an import id nor a UUID' });
@@ -26,8 +26,8 @@ const importRef = z
   })
   .meta({ pattern: idOrUuidPattern, description: 'Id or UUID of an import.' });
 
-/** Routes of imports of many URLs at once. */
-export const importRoutes: Surface = (app, { services }) => {
+/** Routes that import many URLs at once and report the progress. */
+export const importRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Imports'];
   acceptCsv(app);
 
@@ -51,8 +51,8 @@ export const importRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const lines = readImportLines(request, request.query.tenant);
-      const receipt = await services.ingestUrls.many(principalOf(request), lines);
-      const record = receiptRecord(receipt);
+      const receipt = await services.ingestUrls.many(getPrincipal(request), lines);
+      const record = toReceiptRecord(receipt);
       return reply.code(202).header('location', record.url).send(record);
     },
   );
@@ -64,7 +64,7 @@ export const importRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Get the progress of an import',
         description: 'Counts the images by status, and lists the lines that were rejected or failed.',
-        params: z.object({ id: importRef }),
+        params: z.object({ id: importRefField }),
         querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
         response: responses(
           { 200: json(progressSchema, 'Counts and one page of failures.') },
@@ -76,7 +76,7 @@ export const importRoutes: Surface = (app, { services }) => {
     async (request) => {
       const { id } = request.params;
       const page = { limit: request.query.limit ?? pageSize, offset: request.query.offset ?? 0 };
-      return progressRecord(await services.findImport(principalOf(request), id, page), page);
+      return toProgressRecord(await services.findImport(getPrincipal(request), id, page), page);
     },
   );
 };

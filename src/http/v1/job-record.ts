@@ -3,7 +3,7 @@ import { errorFamily } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
-/** Failure classes in the API. */
+/** Failure classes, as named in the API. */
 export const failureClasses = ['permanent', 'transient', 'crash', 'lease-lost'] as const;
 
 /** Schema of a job in a list. */
@@ -49,8 +49,8 @@ export const jobWithHistorySchema = jobSchema
   })
   .meta({ id: 'JobWithHistory', examples: [jobWithHistoryExample] });
 
-/** Returns a job in a list as JSON. */
-export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
+/** Converts a job to JSON, without its history. */
+export function toJobRecord(job: JobReport): z.input<typeof jobSchema> {
   return {
     id: job.id,
     kind: job.kind,
@@ -74,8 +74,8 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
   };
 }
 
-/** Returns a job with its history as JSON. */
-export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
+/** Converts a job to JSON, with its history. */
+export function toJobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHistorySchema> {
   const history = job.history.map(({ at, failureClass, stage, code, error }) => ({
     at,
     failure_class: failureClass,
@@ -84,5 +84,5 @@ export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHist
     family: errorFamily(code),
     error,
   }));
-  return { ...jobRecord(job), history };
+  return { ...toJobRecord(job), history };
 }

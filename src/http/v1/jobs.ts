@@ -6,14 +6,14 @@ import { imageRefField, tenantField, wholeNumberField } from '../fields/fields.t
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface, SurfaceParts } from '../surface.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin, RouteDependencies } from '../route-plugin.ts';
 import {
   failureClasses,
-  jobRecord,
+  toJobRecord,
   jobSchema,
-  jobWithHistoryRecord,
+  toJobWithHistoryRecord,
   jobWithHistorySchema,
 } from './job-record.ts';
 
@@ -45,8 +45,8 @@ const filterBody = z
   .meta({ minProperties: 1 });
 const retriedSchema = z.object({ retried: z.int() });
 
-/** Routes of jobs, for operators. */
-export const jobRoutes: Surface = (app, { services }) => {
+/** Job routes, for operators. */
+export const jobRoutes: RoutePlugin = (app, { services }) => {
   const tags = ['Jobs'];
 
   app.get(
@@ -67,11 +67,11 @@ export const jobRoutes: Surface = (app, { services }) => {
     },
     async (request) => {
       const { state, kind, tenant, image, code } = request.query;
-      const principal = principalOf(request);
-      const page = pageRequest(request.query, pageSize);
-      const imageId = image && (await imageIdOf(services, principal, image));
+      const principal = getPrincipal(request);
+      const page = toPageRequest(request.query, pageSize);
+      const imageId = image && (await resolveImageId(services, principal, image));
       const result = await services.jobs.list(principal, { state, kind, tenant, imageId, code }, page);
-      return pageRecord(result, page, jobRecord);
+      return toPageRecord(result, page, toJobRecord);
     },
   );
 
@@ -91,7 +91,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       },
     },
     async (request) => {
-      return jobWithHistoryRecord(await services.jobs.find(principalOf(request), request.params.id));
+      return toJobWithHistoryRecord(await services.jobs.find(getPrincipal(request), request.params.id));
     },
   );
 
@@ -113,7 +113,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       },
     },
     async (request) =>
-      jobWithHistoryRecord(await services.jobs.retry(principalOf(request), request.params.id)),
+      toJobWithHistoryRecord(await services.jobs.retry(getPrincipal(request), request.params.id)),
   );
 
   app.post(
@@ -133,14 +133,14 @@ export const jobRoutes: Surface = (app, { services }) => {
     },
     async (request) => {
       const { code, failure_class: failureClass, tenant } = readJsonBody(request, filterBody);
-      return { retried: await services.jobs.retryAll(principalOf(request), { code, failureClass, tenant }) };
+      return { retried: await services.jobs.retryAll(getPrincipal(request), { code, failureClass, tenant }) };
     },
   );
 };
 
-/** Job queries need the id of the image. */
-async function imageIdOf(
-  services: SurfaceParts['services'],
+/** Returns the numeric id of an image, because job queries do not accept a UUID. */
+async function resolveImageId(
+  services: RouteDependencies['services'],
   principal: Principal,
   image: ImageRef,
 ): Promise<number> {

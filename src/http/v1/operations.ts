@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { version } from '../../version.ts';
-import { checksRecord, checksSchema, isHealthy } from '../operations.ts';
+import { toChecksRecord, checksSchema, isHealthy } from '../operations.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { statusCounts } from './usage.ts';
 
 const metricsSchema = z.object({
@@ -23,8 +23,8 @@ const healthSchema = z.object({
   checks: checksSchema,
 });
 
-/** Routes of installation-wide usage and health. */
-export const operationRoutes: Surface = (app, { services }) => {
+/** Health and usage routes for the whole installation. */
+export const operationRoutes: RoutePlugin = (app, { services }) => {
   app.get(
     '/metrics',
     {
@@ -37,7 +37,7 @@ export const operationRoutes: Surface = (app, { services }) => {
       },
     },
     async (request): Promise<z.input<typeof metricsSchema>> => {
-      const usage = await services.usage.overall(principalOf(request));
+      const usage = await services.usage.overall(getPrincipal(request));
       return {
         tenant_counts: { ...usage.imagesByTenant },
         bytes_per_preset: { ...usage.bytesByPreset },
@@ -73,7 +73,7 @@ export const operationRoutes: Surface = (app, { services }) => {
       const healthy = isHealthy(checks);
       return reply
         .code(healthy ? 200 : 503)
-        .send({ status: healthy ? 'healthy' : 'unhealthy', version, checks: checksRecord(checks) });
+        .send({ status: healthy ? 'healthy' : 'unhealthy', version, checks: toChecksRecord(checks) });
     },
   );
 };

@@ -5,10 +5,10 @@ import { makeCrossOriginHeaders, setHeaders, withoutCors } from '../guard/cors.t
 import { sendCachedRendition, sendOriginal, sendRendition } from '../responses/image-responses.ts';
 import { imageParams, parseImageRef } from '../fields/fields.ts';
 import { responses, originalResponses, renditionResponses } from '../openapi/responses.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 
-/** Types of routes without a schema: the hottest route validates only what a cache hit needs. */
+/** Route types, declared here because the hottest route has no schema: it validates only what a cache hit needs. */
 interface RenditionRoute {
   readonly Params: { id: string; preset: string };
   /** A repeated query parameter arrives as an array. */
@@ -32,7 +32,7 @@ const renditionRouteResponses = responses(
 );
 
 /** Routes that serve originals and renditions. */
-export const pictureRoutes: Surface = (app, { services, config: { presets, server } }) => {
+export const pictureRoutes: RoutePlugin = (app, { services, config: { presets, server } }) => {
   app.get(
     '/images/:id/original',
     {
@@ -52,18 +52,22 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       },
     },
     async (request, reply) =>
-      sendOriginal(request, reply, await services.retrieve.original(principalOf(request), request.params.id)),
+      sendOriginal(
+        request,
+        reply,
+        await services.retrieve.original(getPrincipal(request), request.params.id),
+      ),
   );
 
-  const crossOriginHeaders = makeCrossOriginHeaders(server);
+  const corsHeadersFor = makeCrossOriginHeaders(server);
   const serveRendition = (request: RenditionRequest, reply: FastifyReply, preset: string) => {
-    const principal = principalOf(request);
+    const principal = getPrincipal(request);
     const { id } = request.params;
     const { v } = request.query;
     const recipe = typeof v === 'string' ? v : undefined;
-    const hit = services.retrieve.cached(principal, id, preset);
-    const headers = crossOriginHeaders(request.headers.origin);
-    if (hit) return sendCachedRendition(request, reply, hit, recipe, headers);
+    const cached = services.retrieve.cached(principal, id, preset);
+    const headers = corsHeadersFor(request.headers.origin);
+    if (cached) return sendCachedRendition(request, reply, cached, recipe, headers);
     setHeaders(reply, headers);
     return services.retrieve
       .rendition(principal, parseImageRef(id), preset)

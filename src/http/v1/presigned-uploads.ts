@@ -5,14 +5,14 @@ import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { offerExample } from './examples.ts';
 
-/** Longest file name that is accepted; it is stored shortened. */
+/** Maximum length of a file name. Long names are stored truncated. */
 const maxFilenameLength = 1_000;
 
-/** JSON fields with the name and the tenant of a file. */
+/** JSON fields for the file name and the tenant. */
 export const uploadFields = {
   filename: textField(maxFilenameLength).optional().describe('Name of the file.'),
   tenant: z.string().default(defaultTenant).meta({
@@ -39,8 +39,8 @@ const offerSchema = z
   })
   .meta({ id: 'UploadOffer', examples: [offerExample] });
 
-/** Route of presigned uploads, which bypass this server. */
-export const presignedUploadRoutes: Surface = (app, { services }) => {
+/** Route that presigns uploads, which bypass this server. */
+export const presignedUploadRoutes: RoutePlugin = (app, { services }) => {
   app.post(
     '/uploads',
     {
@@ -62,18 +62,18 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
     },
     async (request, reply) => {
       const { size_bytes: bytes, filename, tenant } = readJsonBody(request, offerBody);
-      const offer = await services.presignUpload(principalOf(request), {
+      const offer = await services.presignUpload(getPrincipal(request), {
         bytes,
         filename,
         tenantName: tenant,
       });
       // Anyone who knows the URL can upload a file.
-      return reply.code(201).header('cache-control', 'no-store').send(offerRecord(offer));
+      return reply.code(201).header('cache-control', 'no-store').send(toOfferRecord(offer));
     },
   );
 };
 
-function offerRecord({
+function toOfferRecord({
   id,
   url,
   headers,

@@ -2,13 +2,15 @@ import { z } from 'zod';
 import type { PurgeCandidate } from '../../model/purge.ts';
 import type { DeletedPurgeReport } from '../../services/purge/purge-deleted.ts';
 import type { UnusedPurgeReport } from '../../services/purge/purge-unused.ts';
-import { unusedPurgeExample } from './examples.ts';
+import { purgeUnusedExample } from './examples.ts';
 
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('One message per image or file that could not be removed; everything else was removed.');
-const remaining = z.int().describe('Candidates left when the call reached its time limit; call again.');
+  .describe('One message for each image or file that could not be removed. All others were removed.');
+const remaining = z
+  .int()
+  .describe('Candidates left when the request reached its time limit. Repeat the request to continue.');
 
 const candidateSchema = z.object({
   id: z.int(),
@@ -19,8 +21,8 @@ const candidateSchema = z.object({
   created_at: z.iso.datetime(),
 });
 
-/** Schema of a purge of unused images. */
-export const unusedPurgeSchema = z
+/** Schema of the report on a purge of unused images. */
+export const purgeUnusedSchema = z
   .object({
     dry_run: z.boolean(),
     candidates: z.array(z.string()).describe('Content hashes of unused images; at most 1,000.'),
@@ -33,10 +35,10 @@ export const unusedPurgeSchema = z
     warnings: z.array(z.string()).describe('Warnings, such as that a tenant has never used references.'),
     errors,
   })
-  .meta({ examples: [unusedPurgeExample] });
+  .meta({ examples: [purgeUnusedExample] });
 
-/** Schema of a purge of deleted images. */
-export const deletedPurgeSchema = z.object({
+/** Schema of the report on a purge of deleted images. */
+export const purgeDeletedSchema = z.object({
   dry_run: z.boolean(),
   days: z.int(),
   cutoff_date: z.iso.datetime().describe('Images deleted before this time are purged.'),
@@ -44,18 +46,20 @@ export const deletedPurgeSchema = z.object({
   renditions_found: z
     .int()
     .describe('Renditions older than the cutoff, including those of images that are not deleted.'),
-  renditions_to_delete: z.int().describe('Renditions of the images to purge.'),
+  renditions_to_delete: z.int().describe('The number of `renditions_found` that belong to deleted images.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
-  deleted_bytes: z.int().describe('Bytes freed; 0 in a dry run.'),
-  bytes_to_delete: z.int().describe('Bytes that purging these images frees, as computed before the purge.'),
+  deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
+  bytes_to_delete: z
+    .int()
+    .describe('Bytes that purging `images_to_delete` would free, calculated in advance.'),
   remaining,
   errors,
 });
 
-/** Returns the result of a purge of unused images as JSON. */
-export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unusedPurgeSchema> {
+/** Converts the report on a purge of unused images to JSON. */
+export function toPurgeUnusedRecord(report: UnusedPurgeReport): z.input<typeof purgeUnusedSchema> {
   return {
     dry_run: report.dryRun,
     candidates: report.candidates.map(({ contentHash }) => contentHash).filter((hash) => hash !== null),
@@ -64,17 +68,17 @@ export function unusedPurgeRecord(report: UnusedPurgeReport): z.input<typeof unu
     deleted_bytes: report.bytes,
     deleted_files: report.files,
     remaining: report.remaining,
-    images: report.candidates.map(candidateRecord),
+    images: report.candidates.map(toCandidateRecord),
     warnings: [...report.warnings],
     errors: errorsOrNull(report.errors),
   };
 }
 
-/** Returns the result of a purge of deleted images as JSON. */
-export function deletedPurgeRecord(
+/** Converts the report on a purge of deleted images to JSON. */
+export function toPurgeDeletedRecord(
   report: DeletedPurgeReport,
   days: number,
-): z.input<typeof deletedPurgeSchema> {
+): z.input<typeof purgeDeletedSchema> {
   return {
     dry_run: report.dryRun,
     days,
@@ -92,7 +96,7 @@ export function deletedPurgeRecord(
   };
 }
 
-function candidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSchema> {
+function toCandidateRecord(candidate: PurgeCandidate): z.input<typeof candidateSchema> {
   const { id, uuid, tenant, contentHash, originalBytes, createdAt } = candidate;
   return {
     id,

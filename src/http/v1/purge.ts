@@ -1,57 +1,57 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInUrl } from '../guard/confirm-tokens.ts';
+import { readConfirmTokens, rejectTokenInUrl } from '../guard/confirm-tokens.ts';
 import { maxDays, tenantField, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { jsonBody } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import {
-  deletedPurgeRecord,
-  deletedPurgeSchema,
-  unusedPurgeRecord,
-  unusedPurgeSchema,
+  toPurgeDeletedRecord,
+  purgeDeletedSchema,
+  toPurgeUnusedRecord,
+  purgeUnusedSchema,
 } from './purge-record.ts';
 
-const dryRun = z.boolean().default(true).describe('If `true`, only reports what would be removed.');
+const dryRun = z.boolean().default(true).describe('`true` only reports what would be removed.');
 const confirmToken = textField(1_000).nullish();
-const unusedBody = z.strictObject({
+const purgeUnusedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run.',
+    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true`.',
   ),
   tenant: tenantField.nullish().describe('Only purges images of this tenant.'),
   min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images, in days.'),
 });
-const deletedBody = z.strictObject({
+const purgeDeletedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run or only this machine can reach the server.',
+    'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless `dry_run` is `true` or the server is reachable only from its own machine.',
   ),
   days: z
     .int()
     .min(0)
     .max(maxDays)
     .optional()
-    .describe('Minimum number of days since the deletion; default `PURGE_DAYS`.'),
+    .describe('Minimum number of days since deletion; default `PURGE_DAYS`.'),
 });
 
 /** Routes that remove images and their files. */
-export const purgeRoutes: Surface = (app, { services, config }) => {
+export const purgeRoutes: RoutePlugin = (app, { services, config }) => {
   const tags = ['Purge'];
 
   app.post(
     '/purge',
     {
-      onRequest: refuseTokenInUrl,
+      onRequest: rejectTokenInUrl,
       schema: {
         tags,
         summary: 'Purge unused images',
         description:
-          'Permanently removes images without references, and their files. Without a body, it is a dry run; a real purge requires the confirmation token.',
-        bodies: jsonBody(unusedBody),
+          'Permanently removes images without references, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token.',
+        bodies: jsonBody(purgeUnusedBody),
         response: responses(
-          { 200: json(unusedPurgeSchema, 'What was removed, or would be removed.') },
+          { 200: json(purgeUnusedSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -61,29 +61,29 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
       },
     },
     async (request) => {
-      const body = readJsonBody(request, unusedBody);
-      const report = await services.purgeUnused(principalOf(request), {
+      const body = readJsonBody(request, purgeUnusedBody);
+      const report = await services.purgeUnused(getPrincipal(request), {
         dryRun: body.dry_run,
-        confirmTokens: confirmTokensOf(request, body.confirm_token),
+        confirmTokens: readConfirmTokens(request, body.confirm_token),
         tenantName: body.tenant ?? undefined,
         minAgeDays: body.min_age_days,
       });
-      return unusedPurgeRecord(report);
+      return toPurgeUnusedRecord(report);
     },
   );
 
   app.post(
     '/purge/deleted',
     {
-      onRequest: refuseTokenInUrl,
+      onRequest: rejectTokenInUrl,
       schema: {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Permanently removes images that were deleted at least `days` ago, and their files. Without a body, it is a dry run; a real purge requires the confirmation token, unless only this machine can reach the server.',
-        bodies: jsonBody(deletedBody),
+          'Permanently removes images that were deleted at least `days` days ago, and their files. A dry run unless the body sets `dry_run` to `false`, which requires the confirmation token unless the server is reachable only from its own machine.',
+        bodies: jsonBody(purgeDeletedBody),
         response: responses(
-          { 200: json(deletedPurgeSchema, 'What was removed, or would be removed.') },
+          { 200: json(purgeDeletedSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -92,14 +92,14 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
       },
     },
     async (request) => {
-      const body = readJsonBody(request, deletedBody);
+      const body = readJsonBody(request, purgeDeletedBody);
       const days = body.days ?? config.purge.days;
-      const report = await services.purgeDeleted(principalOf(request), {
+      const report = await services.purgeDeleted(getPrincipal(request), {
         dryRun: body.dry_run,
-        confirmTokens: confirmTokensOf(request, body.confirm_token),
+        confirmTokens: readConfirmTokens(request, body.confirm_token),
         days,
       });
-      return deletedPurgeRecord(report, days);
+      return toPurgeDeletedRecord(report, days);
     },
   );
 };

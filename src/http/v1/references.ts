@@ -1,21 +1,21 @@
 import { z } from 'zod';
 import { imageParams, newReferenceField, referenceField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { pageFields, pageRecord, pageRequest, pageSchema } from '../fields/pages.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { pageFields, toPageRecord, toPageRequest, pageSchema } from '../fields/pages.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 
 /** Default page size. */
 const pageSize = 50;
 
 const referenceParams = imageParams.extend({ ref: referenceField });
 const newReferenceParams = imageParams.extend({ ref: newReferenceField });
-const usedBySchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
+const referenceSchema = z.object({ reference: z.string(), created_at: z.iso.datetime() });
 const addedSchema = z.object({ reference: z.string(), in_use_count: z.int() });
 const removedSchema = z.object({ in_use_count: z.int() });
 
-/** Routes of the references of an image. */
-export const referenceRoutes: Surface = (app, { services: { references } }) => {
+/** Routes that list, add and remove the references of an image. */
+export const referenceRoutes: RoutePlugin = (app, { services: { references } }) => {
   const tags = ['References'];
 
   app.get(
@@ -28,16 +28,16 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
         params: imageParams,
         querystring: z.strictObject(pageFields(pageSize)),
         response: responses(
-          { 200: json(pageSchema(usedBySchema), 'One page.') },
+          { 200: json(pageSchema(referenceSchema), 'One page.') },
           'invalid_request',
           'image_not_found',
         ),
       },
     },
     async (request) => {
-      const page = pageRequest(request.query, pageSize);
-      const result = await references.list(principalOf(request), request.params.id, page);
-      return pageRecord(result, page, ({ reference, createdAt }) => ({
+      const page = toPageRequest(request.query, pageSize);
+      const result = await references.list(getPrincipal(request), request.params.id, page);
+      return toPageRecord(result, page, ({ reference, createdAt }) => ({
         reference,
         created_at: createdAt.toISOString(),
       }));
@@ -61,7 +61,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     },
     async (request, reply) => {
       const { id, ref } = request.params;
-      const { reference, added, count } = await references.add(principalOf(request), id, ref);
+      const { reference, added, count } = await references.add(getPrincipal(request), id, ref);
       return reply.code(added ? 201 : 200).send({ reference, in_use_count: count });
     },
   );
@@ -83,7 +83,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     },
     async (request) => {
       const { id, ref } = request.params;
-      const { count } = await references.remove(principalOf(request), id, ref);
+      const { count } = await references.remove(getPrincipal(request), id, ref);
       return { in_use_count: count };
     },
   );

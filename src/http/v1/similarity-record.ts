@@ -13,7 +13,7 @@ const imageSummarySchema = z.object({
   original_height: z.int().nullable(),
   content_hash: z.string().nullable(),
   created_at: z.iso.datetime(),
-  url: z.string().describe('URL of the image record.'),
+  url: z.string().describe('URL path of the image.'),
   thumbnail_url: z.string(),
 });
 
@@ -25,31 +25,35 @@ export const similarSchema = imageSummarySchema
 /** Schema of a duplicate. */
 export const duplicateSchema = imageSummarySchema
   .extend({
-    kind: z.enum(['exact', 'near']).describe('`exact`: the same bytes; `near`: nearly the same picture.'),
-    distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
-    difference: z.number().describe('Mean colour difference (CIE ΔE) of the two images.'),
+    kind: z
+      .enum(['exact', 'near'])
+      .describe('`exact`: the bytes are identical; `near`: the images look nearly identical.'),
+    distance: z.int().describe('Hamming distance between the perceptual hashes, 0 to 64.'),
+    difference: z.number().describe('Mean colour difference (CIE ΔE) between the two images.'),
     reason: z.string(),
   })
   .meta({ id: 'Duplicate', examples: [duplicateExample] });
 
-/** Fields that describe how a search was done. */
+/** Fields that state how many images were searched. */
 export const searchFields = {
   searched: z.int().describe('Number of images compared.'),
-  exact: z.boolean().describe('Whether all images were compared; an approximate index may skip some.'),
+  exact: z
+    .boolean()
+    .describe('`true` if every image was compared. With an approximate index, some may be skipped.'),
 };
 
-/** Returns a similar image as JSON of `/v1`. */
-export function similarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
-  return { ...imageSummary(image), score };
+/** Converts a similar image to the `/v1` JSON format. */
+export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
+  return { ...toImageSummary(image), score };
 }
 
-/** Returns a duplicate as JSON of `/v1`. */
-export function duplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
+/** Converts a duplicate to the `/v1` JSON format. */
+export function toDuplicateRecord(duplicate: Duplicate): z.input<typeof duplicateSchema> {
   const { image, kind, distance, difference, reason } = duplicate;
-  return { ...imageSummary(image), kind, distance, difference, reason };
+  return { ...toImageSummary(image), kind, distance, difference, reason };
 }
 
-function imageSummary(image: Image): z.input<typeof imageSummarySchema> {
+function toImageSummary(image: Image): z.input<typeof imageSummarySchema> {
   return {
     id: image.id,
     uuid: image.uuid,

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { defaultTenant } from '../../model/tenant.ts';
-import { imageParams, similarityFields, similarityOptions, tenantFormField } from '../fields/fields.ts';
+import { imageParams, similarityFields, toSimilarityOptions, tenantFormField } from '../fields/fields.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import {
-  duplicateRecord,
+  toDuplicateRecord,
   duplicateSchema,
   searchFields,
-  similarRecord,
+  toSimilarRecord,
   similarSchema,
 } from './similarity-record.ts';
 
@@ -28,7 +28,7 @@ const searchResponse = z.object({
 const tags = ['Similarity'];
 
 /** Routes that find similar images and duplicates. */
-export const similarityRoutes: Surface = (app, { services, receiveUploadForm, config }) => {
+export const similarityRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
   app.get(
     '/images/:id/similar',
     {
@@ -48,15 +48,15 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       },
     },
     async (request) => {
-      const options = similarityOptions(request.query, config.similarity);
+      const options = toSimilarityOptions(request.query, config.similarity);
       const { id } = request.params;
       const { image, similar, searched, exact } = await services.findSimilar(
-        principalOf(request),
+        getPrincipal(request),
         id,
         options,
       );
       const query = { id: image.id, uuid: image.uuid, ...options };
-      return { query, similar: similar.map(similarRecord), searched, exact };
+      return { query, similar: similar.map(toSimilarRecord), searched, exact };
     },
   );
 
@@ -78,8 +78,8 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
     },
     async (request) => {
       const { id } = request.params;
-      const { image, duplicates } = await services.findDuplicates(principalOf(request), id);
-      return { id: image.id, uuid: image.uuid, duplicates: duplicates.map(duplicateRecord) };
+      const { image, duplicates } = await services.findDuplicates(getPrincipal(request), id);
+      return { id: image.id, uuid: image.uuid, duplicates: duplicates.map(toDuplicateRecord) };
     },
   );
 
@@ -103,15 +103,15 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
       },
     },
     async (request) => {
-      const options = similarityOptions(request.query, config.similarity);
+      const options = toSimilarityOptions(request.query, config.similarity);
       const { file, fields } = await receiveUploadForm(request.raw, ['tenant']);
       const tenantName = fields.get('tenant') ?? defaultTenant;
-      const principal = principalOf(request);
+      const principal = getPrincipal(request);
       const result = await services.searchByPicture(principal, tenantName, file, options);
       const { duplicates, similar, searched, exact } = result;
       return {
-        near_duplicates: duplicates.map(duplicateRecord),
-        similar: similar.map(similarRecord),
+        near_duplicates: duplicates.map(toDuplicateRecord),
+        similar: similar.map(toSimilarRecord),
         searched,
         exact,
       };

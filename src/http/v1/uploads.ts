@@ -7,10 +7,10 @@ import { newReferenceField, tenantFormField, textField } from '../fields/fields.
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
 import { fileErrors, jsonBody, pictureForm } from '../openapi/bodies.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface, SurfaceParts } from '../surface.ts';
-import { bodyTypeOf } from '../bodies/body-type.ts';
-import { imageRecord, imageSchema } from './image-record.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin, RouteDependencies } from '../route-plugin.ts';
+import { readBodyType } from '../bodies/body-type.ts';
+import { toImageRecord, imageSchema } from './image-record.ts';
 import { uploadFields } from './presigned-uploads.ts';
 
 const uploadQuery = z.strictObject({
@@ -20,7 +20,7 @@ const uploadQuery = z.strictObject({
     .describe('`inline` responds once the renditions exist, `queued` immediately. Uploads only.'),
 });
 
-/** Longest URL that is accepted; the fetcher allows less. */
+/** Maximum length of a URL in the body; the fetcher accepts less. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
@@ -37,10 +37,10 @@ const presignedBody = z.strictObject({
   ...uploadFields,
 });
 
-type PictureRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
+type AddRequest = FastifyRequest<{ Querystring: z.output<typeof uploadQuery> }>;
 
-/** Route that adds an image: from a file, a URL or a presigned upload. */
-export const uploadRoutes: Surface = (app, parts) => {
+/** Route that adds an image from a file, a URL or a presigned upload. */
+export const uploadRoutes: RoutePlugin = (app, dependencies) => {
   const schema = {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
@@ -69,21 +69,21 @@ export const uploadRoutes: Surface = (app, parts) => {
     ),
   };
   app.post('/images', { schema }, (request, reply) =>
-    bodyTypeOf(request) === 'application/json'
-      ? addByJson(parts, request, reply)
-      : upload(parts, request, reply),
+    readBodyType(request) === 'application/json'
+      ? addFromJson(dependencies, request, reply)
+      : uploadFile(dependencies, request, reply),
   );
 };
 
-async function upload(
-  { services, receiveUploadForm }: SurfaceParts,
-  request: PictureRequest,
+async function uploadFile(
+  { services, receiveUploadForm }: RouteDependencies,
+  request: AddRequest,
   reply: FastifyReply,
 ) {
   const { mode } = request.query;
   const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant']);
   const tenantName = fields.get('tenant') ?? defaultTenant;
-  const { outcome, image } = await services.ingestUpload(principalOf(request), {
+  const { outcome, image } = await services.ingestUpload(getPrincipal(request), {
     file,
     filename,
     tenantName,
@@ -92,23 +92,23 @@ async function upload(
   return sendIngested(reply, { outcome, image });
 }
 
-/** The field `upload` distinguishes the two JSON bodies. */
-function addByJson(parts: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+/** Handles both JSON bodies. Only that of a presigned upload has the field `upload`. */
+function addFromJson(dependencies: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { body } = request;
   const isPresigned = typeof body === 'object' && body !== null && 'upload' in body;
-  return isPresigned ? addPresigned(parts, request, reply) : importUrl(parts, request, reply);
+  return isPresigned ? addPresigned(dependencies, request, reply) : importUrl(dependencies, request, reply);
 }
 
-async function addPresigned({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+async function addPresigned({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { upload: id, tenant, filename } = readJsonBody(request, presignedBody);
   const { mode } = request.query;
   const upload = { id, tenantName: tenant, filename, mode };
-  return sendIngested(reply, await services.ingestPresigned(principalOf(request), upload));
+  return sendIngested(reply, await services.ingestPresigned(getPrincipal(request), upload));
 }
 
-async function importUrl({ services }: SurfaceParts, request: PictureRequest, reply: FastifyReply) {
+async function importUrl({ services }: RouteDependencies, request: AddRequest, reply: FastifyReply) {
   const { url, tenant, reference } = readJsonBody(request, urlBody);
-  const { outcome, image } = await services.ingestUrls.one(principalOf(request), {
+  const { outcome, image } = await services.ingestUrls.one(getPrincipal(request), {
     url,
     tenantName: tenant,
     reference,
@@ -122,5 +122,5 @@ function sendIngested(reply: FastifyReply, { outcome, image }: Pick<IngestResult
 }
 
 function sendImage(reply: FastifyReply, status: 200 | 201 | 202, image: ImageWithRenditions): FastifyReply {
-  return reply.code(status).header('location', `/v1/images/${image.id}`).send(imageRecord(image));
+  return reply.code(status).header('location', `/v1/images/${image.id}`).send(toImageRecord(image));
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { OverallUsage, TenantUsage } from '../../model/tenant.ts';
 import { responses, json } from '../openapi/responses.ts';
-import { principalOf } from '../principal.ts';
-import type { Surface } from '../surface.ts';
+import { getPrincipal } from '../principal.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { usageExample } from './examples.ts';
 
 /** Schema of image counts by status. */
@@ -26,8 +26,8 @@ const tenantUsageSchema = z
   .extend(usageSchema.shape)
   .meta({ id: 'TenantUsage', examples: [usageExample] });
 
-/** Routes of storage usage by tenant. */
-export const usageRoutes: Surface = (app, { services: { usage } }) => {
+/** Storage usage routes. */
+export const usageRoutes: RoutePlugin = (app, { services: { usage } }) => {
   const tags = ['Usage'];
 
   app.get(
@@ -49,9 +49,9 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
       },
     },
     async (request) => {
-      const principal = principalOf(request);
+      const principal = getPrincipal(request);
       const [overall, tenants] = await Promise.all([usage.overall(principal), usage.tenants(principal)]);
-      return { totals: usageRecord(overall), tenants: tenants.map(tenantUsageRecord) };
+      return { totals: toUsageRecord(overall), tenants: tenants.map(toTenantUsageRecord) };
     },
   );
 
@@ -70,16 +70,16 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
         ),
       },
     },
-    async (request) => tenantUsageRecord(await usage.tenant(principalOf(request), request.params.tenant)),
+    async (request) => toTenantUsageRecord(await usage.tenant(getPrincipal(request), request.params.tenant)),
   );
 };
 
-function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
-  return { tenant: usage.tenant, tenant_id: usage.tenantId, ...usageRecord(usage) };
+function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
+  return { tenant: usage.tenant, tenant_id: usage.tenantId, ...toUsageRecord(usage) };
 }
 
-/** Returns usage as JSON of `/v1`. */
-export function usageRecord(usage: TenantUsage | OverallUsage): z.input<typeof usageSchema> {
+/** Converts usage to the `/v1` JSON format. */
+export function toUsageRecord(usage: TenantUsage | OverallUsage): z.input<typeof usageSchema> {
   const { images, renditions, originalBytes, renditionBytes, bytesByPreset, imagesByStatus } = usage;
   return {
     images,

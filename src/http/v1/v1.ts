@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { refuseUndeclaredBodies } from '../bodies/body-type.ts';
-import type { Surface } from '../surface.ts';
+import { rejectUndeclaredBodies } from '../bodies/body-type.ts';
+import type { RoutePlugin } from '../route-plugin.ts';
 import { compareRoutes } from './compare.ts';
 import { imageRoutes } from './images.ts';
 import { importRoutes } from './imports.ts';
@@ -14,7 +14,7 @@ import { similarityRoutes } from './similarity.ts';
 import { uploadRoutes } from './uploads.ts';
 import { usageRoutes } from './usage.ts';
 
-const routes: readonly Surface[] = [
+const routes: readonly RoutePlugin[] = [
   uploadRoutes,
   presignedUploadRoutes,
   imageRoutes,
@@ -29,18 +29,19 @@ const routes: readonly Surface[] = [
   operationRoutes,
 ];
 
-/** Query of routes without parameters. */
+/** Query schema of routes without parameters. */
 const noQuery = z.strictObject({});
 
 /**
- * The API of the product, mounted at `/v1`. Undeclared bodies and unknown query parameters are refused, so that a misspelled
- * parameter does not silently get its default. Renditions, the hottest route, parse their query themselves.
+ * The native API, mounted at `/v1`. It rejects undeclared bodies and unknown query parameters, so that a misspelled
+ * parameter does not silently get its default. The rendition routes, which are the hottest, parse their query
+ * themselves.
  */
-export const v1: Surface = (app, parts) => {
-  refuseUndeclaredBodies(app);
+export const v1: RoutePlugin = (app, dependencies) => {
+  rejectUndeclaredBodies(app);
   app.addHook('onRoute', (route) => {
     if (route.schema?.documented?.querystring) return;
     route.schema = { querystring: noQuery, ...route.schema };
   });
-  for (const add of routes) add(app, parts);
+  for (const register of routes) register(app, dependencies);
 };

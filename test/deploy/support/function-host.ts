@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
-import { makeServerless, type ServerlessOptions } from '../../../src/serverless/serverless.ts';
+import { makeServerlessHandlers, type ServerlessOptions } from '../../../src/serverless/serverless.ts';
 import { createServerDatabase, urlOfDatabase } from '../../support/inner/server-database.ts';
 import { patientDecoding } from '../../support/process/command.ts';
 import { s3Environment } from '../../support/process/s3.ts';
@@ -37,7 +37,7 @@ export async function startFunction(
 ): Promise<FunctionHost> {
   const announced: Promise<unknown>[] = [];
   const waitUntil = (work: Promise<unknown>) => void announced.push(work);
-  const serverless = makeServerless({ environment, waitUntil, workMs: patienceMs, ...options });
+  const serverless = makeServerlessHandlers({ environment, waitUntil, workMs: patienceMs, ...options });
   const server = createServer((request, response) => {
     const call = request.url === '/api/cron' ? serverless.cron : serverless.handle;
     announced.push(call(request, response));

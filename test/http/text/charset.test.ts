@@ -29,8 +29,8 @@ test.each([
     'cp850',
     'has the charset "cp850", which is not supported; use UTF-8, windows-1252 or utf-16le, for example',
   ],
-])('does not decode %j in the charset %s', (bytes, charset, fault) => {
-  expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ fault });
+])('does not decode %j in the charset %s', (bytes, charset, problem) => {
+  expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ problem });
 });
 
 test('reports the first byte that is not UTF-8, wherever it is', () => {
@@ -38,7 +38,7 @@ test('reports the first byte that is not UTF-8, wherever it is', () => {
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (before, after) => {
       const prefix = Buffer.from(before);
       const decoded = decodeText(Buffer.concat([prefix, Buffer.of(0xff), Buffer.from(after)]));
-      expect(decoded).toEqual({ fault: `is not valid UTF-8 (byte ${prefix.length + 1} is 0xFF)` });
+      expect(decoded).toEqual({ problem: `is not valid UTF-8 (byte ${prefix.length + 1} is 0xFF)` });
     }),
   );
 });
@@ -46,11 +46,11 @@ test('reports the first byte that is not UTF-8, wherever it is', () => {
 test('replaces bytes that cannot be decoded in lenient mode', () => {
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes))).toEqual({
     text: 'K\uFFFDche',
-    fault: 'is not valid UTF-8 (byte 2 is 0xFC)',
+    problem: 'is not valid UTF-8 (byte 2 is 0xFC)',
   });
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes), 'latin1')).toEqual({
     text: 'Küche',
-    fault: undefined,
+    problem: undefined,
   });
   expect(decodeLeniently(Uint8Array.from(windows1252Bytes), 'cp850').text).toBe('K\uFFFDche');
 });

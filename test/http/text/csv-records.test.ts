@@ -24,7 +24,7 @@ test('parses standard CSV like csv-parse', () => {
 
 test('reports the line number of each record that cannot be parsed', () => {
   const text = 'a\n\n"never, closed\nb,"c ""d"""\nTV 55",x\r\n"e"f,g\r"h\ni",j\n';
-  expect(read(text).map(({ line, cells, fault }) => [line, fault ?? cells])).toEqual([
+  expect(read(text).map(({ line, cells, problem }) => [line, problem ?? cells])).toEqual([
     [1, ['a']],
     [3, expect.stringContaining('quotation mark')],
     [4, ['b', 'c "d"']],
@@ -34,7 +34,7 @@ test('reports the line number of each record that cannot be parsed', () => {
   ]);
   expect(read('x\n"open\ny')).toMatchObject([
     { line: 1, cells: ['x'] },
-    { line: 2, fault: 'a quotation mark is never closed' },
+    { line: 2, problem: 'a quotation mark is never closed' },
     { line: 3, cells: ['y'] },
   ]);
 });
@@ -42,7 +42,7 @@ test('reports the line number of each record that cannot be parsed', () => {
 test('reports a record that is too long and continues with the next', () => {
   expect(read(`${','.repeat(16_384)}\n${','.repeat(16_385)}\nx`)).toMatchObject([
     { cells: { length: 16_385 } },
-    { cells: [], fault: 'it has 16,385 characters; the limit is 16,384' },
+    { cells: [], problem: 'it has 16,385 characters; the limit is 16,384' },
     { cells: ['x'] },
   ]);
 });

@@ -1,11 +1,19 @@
 import { type Colour, darker, lighter } from '../colours.ts';
-import { blur, linearGradient, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
+import {
+  defineBlur,
+  defineGradient,
+  type ProductKind,
+  defineRoundShading,
+  drawSoftStrokes,
+} from '../drawing.ts';
 import type { Random } from '../random.ts';
 
 interface BottleShape {
-  /** Half the width of the body and the neck. */
+  /** Half the width of the body. */
   readonly body: number;
+  /** Half the width of the neck. */
   readonly neck: number;
+  /** Height of the shoulder, between the neck and the body. */
   readonly shoulder: number;
   readonly capHeight: number;
   readonly hasLoop: boolean;
@@ -16,7 +24,7 @@ const floor = 880;
 const middle = 500;
 const top = 130;
 
-/** Steel drinking bottles: slim or wide, with a cap and a printed mark. */
+/** Steel water bottles, slim or wide, with a cap and a printed mark. */
 export const bottle: ProductKind = {
   name: 'bottle',
   prefix: 'BTL',
@@ -26,7 +34,7 @@ export const bottle: ProductKind = {
     return {
       body: drawLoop(shape) + drawBody(shape, colour) + drawMark(shape, colour, view) + drawCap(shape),
       detail: { x: 330, y: top - 60, size: 390 },
-      stand: { x: middle, y: floor, radius: shape.body },
+      floorContact: { x: middle, y: floor, radius: shape.body },
     };
   },
 };
@@ -52,11 +60,11 @@ function drawBody({ body, neck, shoulder, capHeight }: BottleShape, colour: Colo
     `V ${neckY + shoulder} C ${r} ${neckY + shoulder * 0.45}, ${nr} ${neckY + shoulder * 0.5}, ${nr} ${neckY + 30} v -30 Z`;
   const shineX = middle - body * 0.5;
   return (
-    roundShading('bottle', colour.hex) +
-    blur('soft', 9) +
+    defineRoundShading('bottle', colour.hex) +
+    defineBlur('soft', 9) +
     `<path d="${outline}" fill="url(#bottle)"/>` +
-    softStrokes('soft', [[`M ${shineX} ${neckY + shoulder + 20} V ${floor - 70}`, '#ffffff', 16, 0.55]]) +
-    softStrokes('soft', [
+    drawSoftStrokes('soft', [[`M ${shineX} ${neckY + shoulder + 20} V ${floor - 70}`, '#ffffff', 16, 0.55]]) +
+    drawSoftStrokes('soft', [
       [`M ${middle + body * 0.84} ${neckY + shoulder + 10} V ${floor - 40}`, '#ffffff', 7, 0.3],
     ]) +
     `<path d="M ${l + 2} ${floor - 48} Q ${middle} ${floor - 30}, ${r - 2} ${floor - 48}" fill="none" stroke="#000" stroke-width="3" opacity="0.3"/>`
@@ -65,7 +73,7 @@ function drawBody({ body, neck, shoulder, capHeight }: BottleShape, colour: Colo
 
 function drawMark({ body, mark }: BottleShape, colour: Colour, view: string): string {
   if (view === 'back') return drawScale(body, colour);
-  const shading = roundShading('mark', colour.accent);
+  const shading = defineRoundShading('mark', colour.accent);
   const fill = 'fill="url(#mark)"';
   const [l, width] = [middle - body, body * 2];
   const drawings: Record<BottleShape['mark'], () => string> = {
@@ -94,7 +102,7 @@ function drawCap({ neck, capHeight }: BottleShape): string {
     const across = middle + Math.sin(((index + 0.5) / 15 - 0.5) * Math.PI) * (neck + 6);
     return `<rect x="${across}" y="${top + 16}" width="3" height="${capHeight - 28}" fill="#000" opacity="0.28"/>`;
   }).join('');
-  const steel = linearGradient('steel', [
+  const steel = defineGradient('steel', [
     [0, '#77797d'],
     [0.3, '#f4f5f6'],
     [0.6, '#a9acb1'],
@@ -102,7 +110,7 @@ function drawCap({ neck, capHeight }: BottleShape): string {
     [1, '#85888d'],
   ]);
   return (
-    roundShading('cap', '#3a3b3f') +
+    defineRoundShading('cap', '#3a3b3f') +
     steel +
     `<rect x="${x}" y="${top}" width="${width}" height="${capHeight}" rx="16" fill="url(#cap)"/>${grooves}` +
     `<rect x="${x + 4}" y="${top + capHeight - 4}" width="${width - 8}" height="16" rx="5" fill="url(#steel)"/>`

@@ -1,12 +1,21 @@
 import { type Colour, darker, lighter } from '../colours.ts';
-import { blur, linearGradient, mirrored, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
+import {
+  defineBlur,
+  defineGradient,
+  mirror,
+  type ProductKind,
+  defineRoundShading,
+  drawSoftStrokes,
+} from '../drawing.ts';
 import type { Random } from '../random.ts';
 
 interface LampShape {
-  /** Half the width of the shade at its upper and lower edges. */
+  /** Half the width of the shade at its upper edge. */
   readonly upper: number;
+  /** Half the width of the shade at its lower edge. */
   readonly lower: number;
   readonly shadeHeight: number;
+  /** Radius of the foot. */
   readonly foot: number;
   readonly stem: 'rod' | 'ball' | 'vase';
   readonly hasTrim: boolean;
@@ -16,7 +25,7 @@ const floor = 860;
 const middle = 500;
 const shadeTop = 140;
 
-/** Table lamps: a fabric shade on a rod, on stacked balls or on a vase. */
+/** Table lamps with a fabric shade on a rod, on stacked balls or on a vase. */
 export const lamp: ProductKind = {
   name: 'lamp',
   prefix: 'LMP',
@@ -29,9 +38,9 @@ export const lamp: ProductKind = {
       drawStem(shape, colour) +
       drawShade(shape, colour, view === 'back');
     return {
-      body: view === 'back' ? mirrored(body) : body,
+      body: view === 'back' ? mirror(body) : body,
       detail: { x: 330, y: shadeTop + shape.shadeHeight - 190, size: 400 },
-      stand: { x: middle, y: floor, radius: shape.foot },
+      floorContact: { x: middle, y: floor, radius: shape.foot },
     };
   },
 };
@@ -60,23 +69,23 @@ function drawShade(
   const trim = (y: number, half: number, sag: number) =>
     `<path d="M ${middle - half} ${y} Q ${middle} ${y + sag}, ${middle + half} ${y}" fill="none" stroke="${darker(colour.accent, 0.2)}" stroke-width="11"/>`;
   return (
-    roundShading('shade', lighter(colour.hex, 0.12)) +
-    blur('glow', 45) +
+    defineRoundShading('shade', lighter(colour.hex, 0.12)) +
+    defineBlur('glow', 45) +
     `<ellipse cx="${middle}" cy="${shadeTop}" rx="${upper}" ry="16" fill="${darker(colour.hex, 0.5)}"/>` +
     `<path d="${outline}" fill="url(#shade)"/>` +
     `<defs><clipPath id="shade-clip"><path d="${outline}"/></clipPath></defs><g clip-path="url(#shade-clip)">` +
-    `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lower * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${weave(lower)}${isBack ? drawSeam(colour) : ''}</g>` +
+    `<ellipse cx="${middle}" cy="${bottom - 60}" rx="${lower * 0.6}" ry="${shadeHeight * 0.42}" fill="#ffe2a8" opacity="${isBack ? 0.1 : 0.6}" filter="url(#glow)"/>${drawThreads(lower)}${isBack ? drawSeam(colour) : ''}</g>` +
     (hasTrim ? trim(shadeTop + 6, upper - 1, 26) + trim(bottom - 7, lower - 2, 48) : '')
   );
 }
 
-/** Draws the seam of the fabric, which is visible on the back. */
+/** Draws the seam of the fabric, which is visible from the back. */
 function drawSeam(colour: Colour): string {
   return `<path d="M ${middle + 60} ${shadeTop} L ${middle + 76} 540" stroke="${darker(colour.hex, 0.45)}" stroke-width="7" opacity="0.7"/>`;
 }
 
 /** Draws fine vertical threads, which make a flat area look like fabric. */
-function weave(lower: number): string {
+function drawThreads(lower: number): string {
   const count = 90;
   return Array.from({ length: count }, (_, index) => {
     const across = (index / count) * 2 - 1;
@@ -88,7 +97,8 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
   const from = shadeTop + shadeHeight + 10;
   const height = floor - 34 - from;
   const shading =
-    roundShading('stem', stem === 'rod' ? '#b08d4c' : darker(colour.accent, 0.12)) + blur('stem-blur', 8);
+    defineRoundShading('stem', stem === 'rod' ? '#b08d4c' : darker(colour.accent, 0.12)) +
+    defineBlur('stem-blur', 8);
   const rod = `<rect x="${middle - 11}" y="${from - 20}" width="22" height="${height + 30}" fill="url(#stem)"/>`;
   if (stem === 'rod') return shading + rod;
   if (stem === 'vase') {
@@ -98,7 +108,7 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
       `C ${middle + 60} ${from + height * 0.9}, ${middle + 108} ${from + height * 0.85}, ${middle + 118} ${from + height * 0.6} ` +
       `C ${middle + 130} ${from + height * 0.3}, ${middle + 30} ${from + 70}, ${middle + 26} ${from + 6} Z`;
     const shine = `M ${middle - 66} ${from + height * 0.38} Q ${middle - 84} ${from + height * 0.55}, ${middle - 64} ${from + height * 0.72}`;
-    return `${shading}${rod}<path d="${vase}" fill="url(#stem)"/>${softStrokes('stem-blur', [[shine, '#ffffff', 18, 0.6]])}`;
+    return `${shading}${rod}<path d="${vase}" fill="url(#stem)"/>${drawSoftStrokes('stem-blur', [[shine, '#ffffff', 18, 0.6]])}`;
   }
   const radius = height / 6;
   const balls = [0, 1, 2].map((index) => {
@@ -110,13 +120,13 @@ function drawStem({ stem, shadeHeight }: LampShape, colour: Colour): string {
 
 function drawFoot({ foot }: LampShape, colour: Colour): string {
   const base = darker(colour.accent, 0.3);
-  const plate = linearGradient('plate', [
+  const plate = defineGradient('plate', [
     [0, darker(base, 0.2)],
     [0.35, lighter(base, 0.45)],
     [1, darker(base, 0.25)],
   ]);
   return (
-    `${roundShading('foot', base)}${plate}` +
+    `${defineRoundShading('foot', base)}${plate}` +
     `<path d="M ${middle - foot} ${floor - 30} v 24 a ${foot} 26 0 0 0 ${foot * 2} 0 v -24 Z" fill="url(#foot)"/>` +
     `<ellipse cx="${middle}" cy="${floor - 30}" rx="${foot}" ry="26" fill="url(#plate)"/>`
   );

@@ -1,12 +1,22 @@
 import { type Colour, darker, lighter } from '../colours.ts';
-import { blur, linearGradient, mirrored, type ProductKind, roundShading, softStrokes } from '../drawing.ts';
+import {
+  defineBlur,
+  defineGradient,
+  mirror,
+  type ProductKind,
+  defineRoundShading,
+  drawSoftStrokes,
+} from '../drawing.ts';
 import type { Random } from '../random.ts';
 
 interface MugShape {
-  /** Half the width at the rim and the foot. */
+  /** Half the width at the rim. */
   readonly rim: number;
+  /** Half the width at the foot. */
   readonly foot: number;
+  /** Y coordinate of the rim. */
   readonly top: number;
+  /** How far the handle sticks out. */
   readonly handle: number;
   readonly pattern: 'plain' | 'bands' | 'dipped' | 'dots';
 }
@@ -14,7 +24,7 @@ interface MugShape {
 const floor = 800;
 const middle = 450;
 
-/** Stoneware mugs: cylindrical or tapered, with a handle and a glaze pattern. */
+/** Stoneware mugs, cylindrical or tapered, with a handle and a glaze pattern. */
 export const mug: ProductKind = {
   name: 'mug',
   prefix: 'MUG',
@@ -23,9 +33,9 @@ export const mug: ProductKind = {
     const shape = chooseShape(random);
     const body = drawHandle(shape, colour) + drawCup(shape, colour, view === 'back') + drawRim(shape, colour);
     return {
-      body: view === 'back' ? mirrored(body) : body,
+      body: view === 'back' ? mirror(body) : body,
       detail: { x: 520, y: shape.top - 40, size: 430 },
-      stand: { x: view === 'back' ? 1000 - middle : middle, y: floor, radius: shape.foot },
+      floorContact: { x: view === 'back' ? 1000 - middle : middle, y: floor, radius: shape.foot },
     };
   },
 };
@@ -48,10 +58,10 @@ function drawHandle({ rim, top, handle }: MugShape, colour: Colour): string {
   const stroke = (hex: string, width: number) =>
     `<path d="${loop}" fill="none" stroke="${hex}" stroke-width="${width}" stroke-linecap="round"/>`;
   return (
-    blur('handle-blur', 7) +
+    defineBlur('handle-blur', 7) +
     stroke(darker(colour.hex, 0.45), 50) +
     stroke(darker(colour.hex, 0.15), 40) +
-    softStrokes('handle-blur', [[loop, lighter(colour.hex, 0.55), 13, 0.75]])
+    drawSoftStrokes('handle-blur', [[loop, lighter(colour.hex, 0.55), 13, 0.75]])
   );
 }
 
@@ -69,34 +79,35 @@ function drawCup(shape: MugShape, colour: Colour, isBack: boolean): string {
   const outline = cupOutline(shape);
   const shine = `M ${middle - shape.rim * 0.52} ${shape.top + 90} Q ${middle - shape.foot * 0.56} ${floor - 200}, ${middle - shape.foot * 0.5} ${floor - 90}`;
   return (
-    roundShading('cup', colour.hex) +
-    roundShading('glaze', colour.accent) +
-    blur('shine', 12) +
+    defineRoundShading('cup', colour.hex) +
+    defineRoundShading('glaze', colour.accent) +
+    defineBlur('shine', 12) +
     `<defs><clipPath id="cup-clip"><path d="${outline}"/></clipPath></defs><path d="${outline}" fill="url(#cup)"/>` +
     `<g clip-path="url(#cup-clip)">${drawPattern(shape, isBack)}` +
     `<ellipse cx="${middle}" cy="${floor + 34}" rx="${shape.foot * 1.1}" ry="60" fill="#000" opacity="0.28" filter="url(#shine)"/></g>` +
-    softStrokes('shine', [[shine, '#ffffff', 22, 0.5]])
+    drawSoftStrokes('shine', [[shine, '#ffffff', 22, 0.5]])
   );
 }
 
 function drawPattern({ pattern, rim, top }: MugShape, isBack: boolean): string {
   const left = middle - rim;
-  /** Bands curve like the rim, because the mug is seen from slightly above. */
-  const band = (y: number, height: number) =>
+  // Bands curve like the rim, because the mug is seen from slightly above.
+  const drawBand = (y: number, height: number) =>
     `<path d="M ${left} ${y} Q ${middle} ${y + 62}, ${left + rim * 2} ${y} v ${height} Q ${middle} ${y + height + 62}, ${left} ${y + height} Z" fill="url(#glaze)"/>`;
   const drawings: Record<MugShape['pattern'], () => string> = {
-    plain: () => (isBack ? '' : band(top + 175, 120)),
-    bands: () => band(top + 120, 34) + band(top + 180, 12) + (isBack ? '' : band(floor - 170, 34)),
-    dipped: () => band(floor - (isBack ? 120 : 210), 300),
-    dots: () => dots(top, rim, isBack ? 2 : 5),
+    plain: () => (isBack ? '' : drawBand(top + 175, 120)),
+    bands: () =>
+      drawBand(top + 120, 34) + drawBand(top + 180, 12) + (isBack ? '' : drawBand(floor - 170, 34)),
+    dipped: () => drawBand(floor - (isBack ? 120 : 210), 300),
+    dots: () => drawDots(top, rim, isBack ? 2 : 5),
   };
   return drawings[pattern]();
 }
 
-function dots(top: number, rim: number, rows: number): string {
+function drawDots(top: number, rim: number, rows: number): string {
   return Array.from({ length: rows * 6 }, (_, index) => {
     const [row, column] = [Math.floor(index / 6), index % 6];
-    // On a round wall, dots are closer together towards the edges.
+    // On a round wall, dots look closer together towards the edges.
     const angle = ((column + (row % 2) / 2) / 6) * Math.PI - Math.PI / 2 + 0.12;
     const [x, y] = [middle + Math.sin(angle) * rim * 0.94, top + 120 + row * 78 + Math.cos(angle) * 28];
     return `<ellipse cx="${x}" cy="${y}" rx="${4 + 16 * Math.cos(angle)}" ry="19" fill="url(#glaze)"/>`;
@@ -106,7 +117,7 @@ function dots(top: number, rim: number, rows: number): string {
 function drawRim({ rim, top }: MugShape, colour: Colour): string {
   const ellipse = (shrink: number, fill: string) =>
     `<ellipse cx="${middle}" cy="${top}" rx="${rim - shrink}" ry="${46 - shrink * 0.7}" fill="${fill}"/>`;
-  const inside = linearGradient('inside', [
+  const inside = defineGradient('inside', [
     [0, darker(colour.accent, 0.5)],
     [0.5, darker(colour.accent, 0.22)],
     [1, lighter(colour.accent, 0.3)],

@@ -1,29 +1,30 @@
 import { type Colour, darker, lighter } from '../colours.ts';
 import {
-  blur,
-  clipped,
-  linearGradient,
+  defineBlur,
+  clipTo,
+  defineGradient,
+  mirror,
   type ProductKind,
   type SoftStroke,
-  softStrokes,
-  stitching,
+  drawSoftStrokes,
+  drawStitching,
   type View,
 } from '../drawing.ts';
 import type { Random } from '../random.ts';
 
 interface ShirtShape {
   /** Half the width of the body. */
-  readonly half: number;
+  readonly halfWidth: number;
   readonly sleeve: 'short' | 'long';
   readonly neck: 'round' | 'polo';
-  readonly print: 'sun' | 'stripes' | 'peaks' | 'none';
+  readonly print: 'sun' | 'stripes' | 'peaks' | 'pocket';
 }
 
 const top = 150;
 const hem = 890;
 const middle = 500;
 
-/** T-shirts, polo shirts and long-sleeved shirts, laid out flat as in a studio. */
+/** T-shirts, polo shirts and long-sleeved shirts, laid flat. */
 export const shirt: ProductKind = {
   name: 'shirt',
   prefix: 'SHT',
@@ -39,18 +40,18 @@ export const shirt: ProductKind = {
 
 function chooseShape(random: Random): ShirtShape {
   const neck = random.pick<ShirtShape['neck']>(['round', 'round', 'polo']);
-  const print = random.pick<ShirtShape['print']>(['sun', 'stripes', 'peaks', 'none']);
+  const print = random.pick<ShirtShape['print']>(['sun', 'stripes', 'peaks', 'pocket']);
   return {
-    half: random.between(215, 250),
+    halfWidth: random.between(215, 250),
     sleeve: random.pick(['short', 'short', 'long']),
     neck,
-    // A polo shirt has no print, because its buttons would cut through it.
-    print: neck === 'polo' ? 'none' : print,
+    // A polo shirt has a pocket instead of a print, because its buttons would cut through the print.
+    print: neck === 'polo' ? 'pocket' : print,
   };
 }
 
-function bodyOutline({ half }: ShirtShape): string {
-  const [l, r] = [middle - half, middle + half];
+function bodyOutline({ halfWidth }: ShirtShape): string {
+  const [l, r] = [middle - halfWidth, middle + halfWidth];
   return (
     `M ${middle - 105} ${top} Q ${middle} ${top + 34}, ${middle + 105} ${top} L ${r - 6} ${top + 58} Q ${r - 20} ${top + 170}, ${r} ${top + 240} ` +
     `Q ${r + 8} ${hem - 200}, ${r - 4} ${hem - 8} Q ${middle} ${hem + 16}, ${l + 4} ${hem - 8} Q ${l - 8} ${hem - 200}, ${l} ${top + 240} Q ${l + 20} ${top + 170}, ${l + 6} ${top + 58} Z`
@@ -59,7 +60,7 @@ function bodyOutline({ half }: ShirtShape): string {
 
 function drawSleeves(shape: ShirtShape, colour: Colour): string {
   return (
-    linearGradient(
+    defineGradient(
       'sleeve',
       [
         [0, lighter(colour.hex, 0.1)],
@@ -67,14 +68,14 @@ function drawSleeves(shape: ShirtShape, colour: Colour): string {
       ],
       'down',
     ) +
-    blur('sleeve-blur', 9) +
+    defineBlur('sleeve-blur', 9) +
     drawSleeve(shape, colour) +
-    `<g transform="translate(1000 0) scale(-1 1)">${drawSleeve(shape, colour)}</g>`
+    mirror(drawSleeve(shape, colour))
   );
 }
 
-function drawSleeve({ half, sleeve }: ShirtShape, colour: Colour): string {
-  const x = middle - half;
+function drawSleeve({ halfWidth, sleeve }: ShirtShape, colour: Colour): string {
+  const x = middle - halfWidth;
   const outline =
     sleeve === 'short'
       ? `M ${x + 30} ${top + 46} Q ${x - 60} ${top + 90}, ${x - 132} ${top + 262} L ${x - 14} ${top + 318} L ${x + 60} ${top + 190} Z`
@@ -84,21 +85,21 @@ function drawSleeve({ half, sleeve }: ShirtShape, colour: Colour): string {
       ? `M ${x - 125} ${top + 246} L ${x - 6} ${top + 303}`
       : `M ${x - 117} ${hem - 122} L ${x - 27} ${hem - 108}`;
   const fold = `M ${x + 10} ${top + 130} Q ${x - 30} ${top + 190}, ${x - 50} ${top + 270}`;
-  return `<path d="${outline}" fill="url(#sleeve)"/>${softStrokes('sleeve-blur', [[fold, '#000', 22, 0.22]])}${stitching(cuff, darker(colour.hex, 0.4))}`;
+  return `<path d="${outline}" fill="url(#sleeve)"/>${drawSoftStrokes('sleeve-blur', [[fold, '#000', 22, 0.22]])}${drawStitching(cuff, darker(colour.hex, 0.4))}`;
 }
 
 function drawBody(shape: ShirtShape, colour: Colour, view: View): string {
   const outline = bodyOutline(shape);
-  const { half } = shape;
+  const { halfWidth } = shape;
   const folds = [
     [
-      `M ${middle - half + 10} ${top + 230} Q ${middle - 120} ${top + 330}, ${middle - 150} ${hem - 120}`,
+      `M ${middle - halfWidth + 10} ${top + 230} Q ${middle - 120} ${top + 330}, ${middle - 150} ${hem - 120}`,
       '#000',
       30,
       0.16,
     ],
     [
-      `M ${middle + half - 10} ${top + 230} Q ${middle + 110} ${top + 340}, ${middle + 160} ${hem - 60}`,
+      `M ${middle + halfWidth - 10} ${top + 230} Q ${middle + 110} ${top + 340}, ${middle + 160} ${hem - 60}`,
       '#000',
       30,
       0.2,
@@ -116,29 +117,29 @@ function drawBody(shape: ShirtShape, colour: Colour, view: View): string {
       0.16,
     ],
     [
-      `M ${middle - half + 40} ${top + 330} Q ${middle - 160} ${top + 430}, ${middle - 190} ${hem - 60}`,
+      `M ${middle - halfWidth + 40} ${top + 330} Q ${middle - 160} ${top + 430}, ${middle - 190} ${hem - 60}`,
       '#fff',
       26,
       0.16,
     ],
   ] as const satisfies SoftStroke[];
-  const shade = linearGradient('cloth', [
+  const gradient = defineGradient('cloth', [
     [0, darker(colour.hex, 0.22)],
     [0.16, colour.hex],
     [0.42, lighter(colour.hex, 0.1)],
     [0.8, colour.hex],
     [1, darker(colour.hex, 0.26)],
   ]);
-  const soft = softStrokes('fold', folds);
-  const hemline = `M ${middle - half} ${hem - 36} Q ${middle} ${hem - 12}, ${middle + half} ${hem - 36}`;
+  const foldStrokes = drawSoftStrokes('fold', folds);
+  const hemline = `M ${middle - halfWidth} ${hem - 36} Q ${middle} ${hem - 12}, ${middle + halfWidth} ${hem - 36}`;
   const print = view === 'back' ? '' : drawPrint(shape, colour);
-  return `${shade}${blur('fold', 14)}<path d="${outline}" fill="url(#cloth)"/>${clipped('shirt-clip', outline, print + soft + stitching(hemline, darker(colour.hex, 0.4)))}`;
+  return `${gradient}${defineBlur('fold', 14)}<path d="${outline}" fill="url(#cloth)"/>${clipTo('shirt-clip', outline, print + foldStrokes + drawStitching(hemline, darker(colour.hex, 0.4)))}`;
 }
 
-function drawPrint({ print, half }: ShirtShape, colour: Colour): string {
+function drawPrint({ print, halfWidth }: ShirtShape, colour: Colour): string {
   const ink = colour.accent;
   const drawings: Record<ShirtShape['print'], () => string> = {
-    none: () =>
+    pocket: () =>
       `<rect x="${middle + 60}" y="330" width="112" height="124" rx="8" fill="${darker(colour.hex, 0.1)}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>`,
     sun: () =>
       `<circle cx="${middle}" cy="420" r="92" fill="${ink}"/>${[0, 1, 2, 3].map((row) => `<rect x="${middle - 100}" y="${424 + row * 24}" width="200" height="${5 + row * 3}" fill="${colour.hex}"/>`).join('')}`,
@@ -146,7 +147,7 @@ function drawPrint({ print, half }: ShirtShape, colour: Colour): string {
       [0, 1, 2, 3, 4, 5, 6]
         .map(
           (row) =>
-            `<rect x="${middle - half - 20}" y="${300 + row * 78}" width="${half * 2 + 40}" height="26" fill="${ink}" opacity="0.92"/>`,
+            `<rect x="${middle - halfWidth - 20}" y="${300 + row * 78}" width="${halfWidth * 2 + 40}" height="26" fill="${ink}" opacity="0.92"/>`,
         )
         .join(''),
     peaks: () =>
@@ -163,7 +164,7 @@ function drawNeck({ neck }: ShirtShape, colour: Colour, view: View): string {
       ? ''
       : `<path d="${opening}" fill="${darker(colour.hex, 0.45)}"/><rect x="${middle - 24}" y="${top + 20}" width="48" height="22" fill="#f4f1ea"/>`;
   const edge = `M ${middle - 105} ${top} Q ${middle} ${top + depth * 2}, ${middle + 105} ${top}`;
-  const rib = `<path d="${edge}" fill="none" stroke="${darker(colour.hex, 0.14)}" stroke-width="24"/>${stitching(`M ${middle - 122} ${top + 14} Q ${middle} ${top + depth * 2 + 32}, ${middle + 122} ${top + 14}`, darker(colour.hex, 0.45))}`;
+  const rib = `<path d="${edge}" fill="none" stroke="${darker(colour.hex, 0.14)}" stroke-width="24"/>${drawStitching(`M ${middle - 122} ${top + 14} Q ${middle} ${top + depth * 2 + 32}, ${middle + 122} ${top + 14}`, darker(colour.hex, 0.45))}`;
   return inside + rib + (neck === 'polo' ? drawCollar(colour, view) : '');
 }
 
@@ -172,10 +173,10 @@ function drawCollar(colour: Colour, view: View): string {
   if (view === 'back') {
     return `<path d="M ${middle - 122} ${top + 4} Q ${middle} ${top - 36}, ${middle + 122} ${top + 4} L ${middle + 132} ${top + 48} Q ${middle} ${top + 96}, ${middle - 132} ${top + 48} Z" ${fill}/>`;
   }
-  const half = `<path d="M ${middle - 112} ${top - 12} Q ${middle - 60} ${top + 70}, ${middle} ${top + 98} L ${middle - 66} ${top + 150} Q ${middle - 120} ${top + 90}, ${middle - 136} ${top + 14} Z" ${fill}/>`;
+  const collarHalf = `<path d="M ${middle - 112} ${top - 12} Q ${middle - 60} ${top + 70}, ${middle} ${top + 98} L ${middle - 66} ${top + 150} Q ${middle - 120} ${top + 90}, ${middle - 136} ${top + 14} Z" ${fill}/>`;
   const buttons = [130, 185, 240].map(
     (y) =>
       `<circle cx="${middle}" cy="${top + y}" r="8.5" fill="${colour.accent}" stroke="#0004" stroke-width="2"/>`,
   );
-  return `<rect x="${middle - 24}" y="${top + 92}" width="48" height="176" rx="5" fill="${colour.hex}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>${buttons.join('')}${half}<g transform="translate(1000 0) scale(-1 1)">${half}</g>`;
+  return `<rect x="${middle - 24}" y="${top + 92}" width="48" height="176" rx="5" fill="${colour.hex}" stroke="${darker(colour.hex, 0.35)}" stroke-width="3"/>${buttons.join('')}${collarHalf}${mirror(collarHalf)}`;
 }

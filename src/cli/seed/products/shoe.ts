@@ -1,12 +1,12 @@
 import { type Colour, darker, lighter } from '../colours.ts';
 import {
-  blur,
-  clipped,
-  linearGradient,
-  mirrored,
+  defineBlur,
+  clipTo,
+  defineGradient,
+  mirror,
   type ProductKind,
-  softStrokes,
-  stitching,
+  drawSoftStrokes,
+  drawStitching,
   type View,
 } from '../drawing.ts';
 import type { Random } from '../random.ts';
@@ -14,6 +14,7 @@ import type { Random } from '../random.ts';
 interface ShoeShape {
   /** Y coordinate of the upper edge at the ankle. */
   readonly ankle: number;
+  /** Height of the sole. */
   readonly sole: number;
   readonly soleColour: string;
   readonly side: 'bands' | 'chevrons' | 'panel';
@@ -22,7 +23,7 @@ interface ShoeShape {
 
 const floor = 740;
 
-/** Sneakers seen from the side, toe to the left. */
+/** Sneakers, seen from the side with the toe to the left. */
 export const shoe: ProductKind = {
   name: 'shoe',
   prefix: 'SHO',
@@ -31,9 +32,9 @@ export const shoe: ProductKind = {
     const shape = chooseShape(random);
     const body = drawUpper(shape, colour, view) + drawSole(shape, colour);
     return {
-      body: view === 'back' ? mirrored(body) : body,
+      body: view === 'back' ? mirror(body) : body,
       detail: { x: 400, y: shape.ankle - 20, size: 400 },
-      stand: { x: 500, y: floor, radius: 385 },
+      floorContact: { x: 500, y: floor, radius: 385 },
     };
   },
 };
@@ -60,7 +61,7 @@ function upperOutline({ ankle, sole }: ShoeShape): string {
 function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
   const outline = upperOutline(shape);
   const base = floor - shape.sole + 14;
-  const cloth = linearGradient(
+  const cloth = defineGradient(
     'upper',
     [
       [0, lighter(colour.hex, 0.2)],
@@ -70,19 +71,19 @@ function drawUpper(shape: ShoeShape, colour: Colour, view: View): string {
     'down',
   );
   const toe = shape.hasToeCap
-    ? `<path d="M 100 ${base} V ${base - 150} H 235 Q 300 ${base - 80}, 262 ${base} Z" fill="${lighter(shape.soleColour, 0.15)}"/>${stitching(`M 236 ${base - 128} Q 300 ${base - 70}, 264 ${base}`, darker(colour.hex, 0.3))}`
+    ? `<path d="M 100 ${base} V ${base - 150} H 235 Q 300 ${base - 80}, 262 ${base} Z" fill="${lighter(shape.soleColour, 0.15)}"/>${drawStitching(`M 236 ${base - 128} Q 300 ${base - 70}, 264 ${base}`, darker(colour.hex, 0.3))}`
     : `<path d="M 100 ${base} V ${base - 120} Q 240 ${base - 110}, 330 ${base} Z" fill="${darker(colour.hex, 0.16)}"/>`;
-  const shading = softStrokes('upper-blur', [
+  const shading = drawSoftStrokes('upper-blur', [
     [`M 150 ${base - 8} H 860`, '#000', 26, 0.35],
     [`M 190 ${base - 105} C 330 ${base - 125}, 400 ${base - 165}, 470 ${shape.ankle + 90}`, '#fff', 20, 0.3],
     [`M 856 ${shape.ankle + 60} L 876 ${base}`, '#000', 40, 0.35],
   ]);
   return (
     cloth +
-    blur('upper-blur', 13) +
+    defineBlur('upper-blur', 13) +
     drawOpening(shape, colour) +
     `<path d="${outline}" fill="url(#upper)"/>` +
-    clipped('upper-clip', outline, toe + drawHeel(shape, colour) + drawSide(shape, colour, view) + shading) +
+    clipTo('upper-clip', outline, toe + drawHeel(shape, colour) + drawSide(shape, colour, view) + shading) +
     drawLaces(shape, colour)
   );
 }
@@ -97,7 +98,7 @@ function drawOpening({ ankle }: ShoeShape, colour: Colour): string {
 function drawHeel({ ankle, sole }: ShoeShape, colour: Colour): string {
   const base = floor - sole + 14;
   const path = `M 768 ${ankle - 20} Q 742 ${ankle + 110}, 722 ${base} H 900 V ${ankle - 20} Z`;
-  return `<path d="${path}" fill="${darker(colour.hex, 0.22)}"/>${stitching(`M 758 ${ankle + 20} Q 734 ${ankle + 120}, 712 ${base}`, colour.accent)}<rect x="790" y="${ankle + 26}" width="64" height="54" rx="8" fill="${colour.accent}"/>`;
+  return `<path d="${path}" fill="${darker(colour.hex, 0.22)}"/>${drawStitching(`M 758 ${ankle + 20} Q 734 ${ankle + 120}, 712 ${base}`, colour.accent)}<rect x="790" y="${ankle + 26}" width="64" height="54" rx="8" fill="${colour.accent}"/>`;
 }
 
 function drawSide({ side, sole }: ShoeShape, colour: Colour, view: View): string {
@@ -122,7 +123,7 @@ function drawSide({ side, sole }: ShoeShape, colour: Colour, view: View): string
         )
         .join(''),
     panel: () =>
-      `<path d="M 400 ${base} L 500 ${base - 150} L 690 ${base - 120} L 716 ${base} Z" fill="${darker(colour.hex, 0.2)}"/>${stitching(`M 412 ${base} L 506 ${base - 140} L 682 ${base - 112} L 704 ${base}`, ink)}<circle cx="592" cy="${base - 66}" r="34" fill="${ink}"/>`,
+      `<path d="M 400 ${base} L 500 ${base - 150} L 690 ${base - 120} L 716 ${base} Z" fill="${darker(colour.hex, 0.2)}"/>${drawStitching(`M 412 ${base} L 506 ${base - 140} L 682 ${base - 112} L 704 ${base}`, ink)}<circle cx="592" cy="${base - 66}" r="34" fill="${ink}"/>`,
   };
   return drawings[side]();
 }
@@ -133,8 +134,8 @@ function drawLaces({ ankle, sole }: ShoeShape, colour: Colour): string {
   const count = ankle < 350 ? 7 : 5;
   const lace = lighter(colour.accent, 0.25);
   return Array.from({ length: count }, (_, index) => {
-    const share = index / (count - 1);
-    const [x, y] = [from.x + (to.x - from.x) * share, from.y + (to.y - from.y) * share ** 1.15];
+    const fraction = index / (count - 1);
+    const [x, y] = [from.x + (to.x - from.x) * fraction, from.y + (to.y - from.y) * fraction ** 1.15];
     const path = `M ${x - 6} ${y - 12} q 34 4 56 44`;
     return (
       `<circle cx="${x + 50}" cy="${y + 34}" r="9" fill="${darker(colour.hex, 0.55)}"/>` +
@@ -153,7 +154,7 @@ function drawSole({ sole, soleColour }: ShoeShape, colour: Colour): string {
       `<rect x="${168 + index * 27.6}" y="${floor - 15}" width="15" height="15" fill="${darker(soleColour, 0.35)}"/>`,
   );
   return (
-    linearGradient(
+    defineGradient(
       'sole',
       [
         [0, lighter(soleColour, 0.5)],
@@ -162,7 +163,7 @@ function drawSole({ sole, soleColour }: ShoeShape, colour: Colour): string {
       ],
       'down',
     ) +
-    `<path d="${outline}" fill="url(#sole)"/>${clipped('sole-clip', outline, treads.join(''))}` +
+    `<path d="${outline}" fill="url(#sole)"/>${clipTo('sole-clip', outline, treads.join(''))}` +
     `<path d="M 112 ${y + sole * 0.5} Q 500 ${y + sole * 0.34}, 892 ${y + sole * 0.4}" fill="none" stroke="${colour.accent}" stroke-width="6" opacity="0.9"/>`
   );
 }

@@ -1,5 +1,12 @@
 import { type Colour, darker, lighter } from '../colours.ts';
-import { blur, linearGradient, type ProductKind, roundShading, stitching, type View } from '../drawing.ts';
+import {
+  defineBlur,
+  defineGradient,
+  type ProductKind,
+  defineRoundShading,
+  drawStitching,
+  type View,
+} from '../drawing.ts';
 import type { Random } from '../random.ts';
 
 interface WatchShape {
@@ -47,12 +54,12 @@ function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: V
   const [l, r, narrow] = [middle - strap, middle + strap, strap * 0.8];
   const upper = `M ${l} ${500 - radius * 0.8} L ${middle - narrow} 70 Q ${middle} 40, ${middle + narrow} 70 L ${r} ${500 - radius * 0.8} Z`;
   const lower = `M ${l} ${500 + radius * 0.8} L ${middle - narrow} 880 Q ${middle} 990, ${middle + narrow} 880 L ${r} ${500 + radius * 0.8} Z`;
-  const seam = (side: number) =>
-    stitching(
+  const drawSeam = (side: number) =>
+    drawStitching(
       `M ${middle + side * (strap - 16)} ${500 - radius * 0.95} L ${middle + side * (narrow - 15)} 92`,
       colour.accent,
     ) +
-    stitching(
+    drawStitching(
       `M ${middle + side * (strap - 16)} ${500 + radius * 0.95} L ${middle + side * (narrow - 15)} 880`,
       colour.accent,
     );
@@ -60,7 +67,7 @@ function drawStrap({ strap, radius, metal }: WatchShape, colour: Colour, view: V
     (y) => `<ellipse cx="${middle}" cy="${y}" rx="9" ry="10" fill="${darker(hex, 0.75)}"/>`,
   );
   const buckle = `<rect x="${middle - narrow - 16}" y="48" width="${narrow * 2 + 32}" height="44" rx="12" fill="none" stroke="${metals[metal]}" stroke-width="13"/>`;
-  return `${roundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${seam(-1)}${seam(1)}${holes.join('')}${buckle}`;
+  return `${defineRoundShading('strap', hex)}<path d="${upper}" fill="url(#strap)"/><path d="${lower}" fill="url(#strap)"/>${drawSeam(-1)}${drawSeam(1)}${holes.join('')}${buckle}`;
 }
 
 function drawCase({ radius, strap, metal }: WatchShape): string {
@@ -69,7 +76,7 @@ function drawCase({ radius, strap, metal }: WatchShape): string {
     (side) =>
       `<rect x="${middle + side * strap - 22}" y="${500 - radius * 1.12}" width="44" height="${radius * 2.24}" rx="18" fill="url(#metal)"/>`,
   );
-  const brushed = linearGradient('metal', [
+  const brushed = defineGradient('metal', [
     [0, lighter(hex, 0.55)],
     [0.3, hex],
     [0.55, darker(hex, 0.35)],
@@ -79,7 +86,7 @@ function drawCase({ radius, strap, metal }: WatchShape): string {
   const crown = `<rect x="${middle + radius - 4}" y="478" width="32" height="44" rx="8" fill="url(#metal)"/>`;
   return (
     brushed +
-    linearGradient(
+    defineGradient(
       'bezel',
       [
         [0, lighter(hex, 0.75)],
@@ -97,7 +104,7 @@ function drawDial(shape: WatchShape, colour: Colour): string {
   const hex = { light: '#f4f2ec', dark: '#24262b', colour: darker(colour.hex, 0.25) }[shape.dial];
   const ink = shape.dial === 'light' ? '#26282c' : '#f2efe8';
   const dial = shape.radius - 20;
-  const shading = linearGradient(
+  const shading = defineGradient(
     'dial',
     [
       [0, lighter(hex, 0.22)],
@@ -105,13 +112,13 @@ function drawDial(shape: WatchShape, colour: Colour): string {
     ],
     'down',
   );
-  const subDial = `<circle cx="${middle}" cy="${500 + dial * 0.5}" r="${dial * 0.24}" fill="none" stroke="${ink}" stroke-width="2.5" opacity="0.75"/>${hand(180, dial * 0.18, 3, ink, 500 + dial * 0.5)}`;
+  const subDial = `<circle cx="${middle}" cy="${500 + dial * 0.5}" r="${dial * 0.24}" fill="none" stroke="${ink}" stroke-width="2.5" opacity="0.75"/>${drawHand(180, dial * 0.18, 3, ink, 500 + dial * 0.5)}`;
   return (
-    `${shading}${blur('glass', 14)}<circle cx="${middle}" cy="500" r="${dial}" fill="url(#dial)"/>${drawMarks(shape, dial, ink)}` +
+    `${shading}${defineBlur('glass', 14)}<circle cx="${middle}" cy="500" r="${dial}" fill="url(#dial)"/>${drawMarks(shape, dial, ink)}` +
     (shape.hasSubDial
       ? subDial
       : `<rect x="${middle + dial * 0.5}" y="482" width="44" height="36" rx="4" fill="#fff" stroke="${ink}" stroke-width="2"/>`) +
-    `${hand(305, dial * 0.52, 11, ink)}${hand(58, dial * 0.78, 8, ink)}${hand(200, dial * 0.82, 2.5, '#d1462f')}` +
+    `${drawHand(305, dial * 0.52, 11, ink)}${drawHand(58, dial * 0.78, 8, ink)}${drawHand(200, dial * 0.82, 2.5, '#d1462f')}` +
     `<circle cx="${middle}" cy="500" r="10" fill="${ink}"/>` +
     `<path d="M ${middle - dial * 0.7} ${500 - dial * 0.1} A ${dial * 0.75} ${dial * 0.75} 0 0 1 ${middle + dial * 0.1} ${500 - dial * 0.72}" stroke="#fff" stroke-width="26" fill="none" opacity="0.28" filter="url(#glass)"/>`
   );
@@ -120,31 +127,31 @@ function drawDial(shape: WatchShape, colour: Colour): string {
 function drawMarks({ marks }: WatchShape, dial: number, ink: string): string {
   return Array.from({ length: 60 }, (_, minute) => {
     const isHour = minute % 5 === 0;
-    const turn = `transform="rotate(${minute * 6} ${middle} 500)"`;
+    const rotation = `transform="rotate(${minute * 6} ${middle} 500)"`;
     if (!isHour)
-      return `<rect x="${middle - 1}" y="${500 - dial + 8}" width="2" height="9" fill="${ink}" opacity="0.7" ${turn}/>`;
+      return `<rect x="${middle - 1}" y="${500 - dial + 8}" width="2" height="9" fill="${ink}" opacity="0.7" ${rotation}/>`;
     if (marks === 'dots')
-      return `<circle cx="${middle}" cy="${500 - dial + 22}" r="8" fill="${ink}" ${turn}/>`;
-    return `<rect x="${middle - 4.5}" y="${500 - dial + 10}" width="9" height="${minute % 15 === 0 ? 36 : 24}" rx="2" fill="${ink}" ${turn}/>`;
+      return `<circle cx="${middle}" cy="${500 - dial + 22}" r="8" fill="${ink}" ${rotation}/>`;
+    return `<rect x="${middle - 4.5}" y="${500 - dial + 10}" width="9" height="${minute % 15 === 0 ? 36 : 24}" rx="2" fill="${ink}" ${rotation}/>`;
   }).join('');
 }
 
-function hand(degrees: number, length: number, width: number, colour: string, y = 500): string {
-  const bar = (dx: number, fill: string, opacity: number) =>
+function drawHand(degrees: number, length: number, width: number, colour: string, y = 500): string {
+  const drawBar = (dx: number, fill: string, opacity: number) =>
     `<rect x="${middle - width / 2 + dx}" y="${y - length + dx}" width="${width}" height="${length + 20}" rx="${width / 2}" fill="${fill}" opacity="${opacity}"/>`;
-  return `<g transform="rotate(${degrees} ${middle} ${y})">${bar(4, '#000', 0.25)}${bar(0, colour, 1)}</g>`;
+  return `<g transform="rotate(${degrees} ${middle} ${y})">${drawBar(4, '#000', 0.25)}${drawBar(0, colour, 1)}</g>`;
 }
 
 function drawCaseBack({ radius, metal }: WatchShape): string {
   const hex = metals[metal];
-  const ring = (r: number) =>
+  const drawRing = (r: number) =>
     `<circle cx="${middle}" cy="500" r="${r}" fill="none" stroke="${darker(hex, 0.35)}" stroke-width="2.5" opacity="0.8"/>`;
   const screws = [45, 135, 225, 315].map(
     (degrees) =>
       `<g transform="rotate(${degrees} ${middle} 500)"><circle cx="${middle}" cy="${500 - radius * 0.78}" r="12" fill="${lighter(hex, 0.3)}" stroke="${darker(hex, 0.4)}" stroke-width="2"/><rect x="${middle - 9}" y="${498 - radius * 0.78}" width="18" height="4" fill="${darker(hex, 0.5)}"/></g>`,
   );
   return (
-    `<circle cx="${middle}" cy="500" r="${radius - 18}" fill="url(#metal)"/>${[0.88, 0.66, 0.62, 0.3].map((share) => ring(radius * share)).join('')}` +
+    `<circle cx="${middle}" cy="500" r="${radius - 18}" fill="url(#metal)"/>${[0.88, 0.66, 0.62, 0.3].map((scale) => drawRing(radius * scale)).join('')}` +
     screws.join('')
   );
 }

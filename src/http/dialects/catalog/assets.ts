@@ -4,14 +4,14 @@ import { imageRefField, tenantFormField } from '../../fields/fields.ts';
 import { sendOriginal, sendRendition } from '../../responses/image-responses.ts';
 import { responses, json, originalResponses, renditionResponses } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
-import { principalOf } from '../../principal.ts';
-import type { Surface } from '../../surface.ts';
+import { getPrincipal } from '../../principal.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
 import {
-  assetRecord,
+  toAssetRecord,
   assetSchema,
-  comparisonRecord,
+  toComparisonRecord,
   comparisonSchema,
-  uploadRecord,
+  toUploadRecord,
   uploadSchema,
 } from './records.ts';
 
@@ -19,8 +19,8 @@ const assetParams = z.object({ asset_id: imageRefField });
 const renditionParams = assetParams.extend({ preset: z.string().max(64).describe('Name of a preset.') });
 const tags = ['Catalog dialect'];
 
-/** Routes of assets in the catalog dialect. */
-export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
+/** Asset routes of the catalog dialect. */
+export const assetRoutes: RoutePlugin = (app, { services, receiveUploadForm }) => {
   app.post(
     '/upload',
     {
@@ -41,8 +41,8 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     async (request) => {
       const { file, filename, fields } = await receiveUploadForm(request.raw, ['tenant_name']);
       const tenantName = fields.get('tenant_name') ?? defaultTenant;
-      return uploadRecord(
-        await services.ingestUpload(principalOf(request), { file, filename, tenantName, mode: 'queued' }),
+      return toUploadRecord(
+        await services.ingestUpload(getPrincipal(request), { file, filename, tenantName, mode: 'queued' }),
       );
     },
   );
@@ -59,7 +59,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       },
     },
     async (request) =>
-      assetRecord(await services.retrieve.find(principalOf(request), request.params.asset_id)),
+      toAssetRecord(await services.retrieve.find(getPrincipal(request), request.params.asset_id)),
   );
 
   app.get(
@@ -84,7 +84,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       sendOriginal(
         request,
         reply,
-        await services.retrieve.original(principalOf(request), request.params.asset_id),
+        await services.retrieve.original(getPrincipal(request), request.params.asset_id),
       ),
   );
 
@@ -109,7 +109,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       return sendRendition(
         request,
         reply,
-        await services.retrieve.rendition(principalOf(request), image, preset),
+        await services.retrieve.rendition(getPrincipal(request), image, preset),
         undefined,
       );
     },
@@ -136,7 +136,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     async (request) => {
       const { file } = await receiveUploadForm(request.raw);
       const { asset_id: image } = request.params;
-      return comparisonRecord(await services.compareWithImage(principalOf(request), image, file));
+      return toComparisonRecord(await services.compareWithImage(getPrincipal(request), image, file));
     },
   );
 };

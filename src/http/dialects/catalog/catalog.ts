@@ -1,9 +1,9 @@
-import type { Surface } from '../../surface.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
 import { assetRoutes } from './assets.ts';
 import { catalogOperationRoutes } from './operations.ts';
 
 /** Routes for clients of an older catalog service: `/upload`, `/retrieve`, `/compare`, `/metrics/tenant`, `/purge`. */
-export const catalogDialect: Surface = (app, parts) => {
-  assetRoutes(app, parts);
-  catalogOperationRoutes(app, parts);
+export const catalogDialect: RoutePlugin = (app, dependencies) => {
+  assetRoutes(app, dependencies);
+  catalogOperationRoutes(app, dependencies);
 };

@@ -1,23 +1,23 @@
 import { z } from 'zod';
-import { confirmTokensOf, refuseTokenInUrl } from '../../guard/confirm-tokens.ts';
+import { readConfirmTokens, rejectTokenInUrl } from '../../guard/confirm-tokens.ts';
 import { maxDays, wholeNumberField } from '../../fields/fields.ts';
 import { readJsonBody } from '../../bodies/json-body.ts';
 import { responses, json } from '../../openapi/responses.ts';
 import { jsonBody } from '../../openapi/bodies.ts';
-import { principalOf } from '../../principal.ts';
-import type { Surface } from '../../surface.ts';
-import { purgeRecord, purgeSchema, tenantUsageRecord, tenantUsageSchema } from './records.ts';
+import { getPrincipal } from '../../principal.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
+import { toPurgeRecord, purgeSchema, toTenantUsageRecord, tenantUsageSchema } from './records.ts';
 
 const tenantParams = z.object({ tenant_name: z.string().describe('Name of a tenant.') });
 const purgeQuery = z.object({
   dry_run: z
     .unknown()
     .optional()
-    .meta({ type: 'string', description: '`false` purges; any other value is a dry run.' }),
+    .meta({ type: 'string', description: 'Only `false` purges; any other value is a dry run.' }),
   days: wholeNumberField(
     0,
     maxDays,
-    'Minimum number of days since the deletion; default `PURGE_DAYS`.',
+    'Minimum number of days since deletion; default `PURGE_DAYS`.',
   ).optional(),
 });
 const purgeBody = z.looseObject({
@@ -25,13 +25,13 @@ const purgeBody = z.looseObject({
     .string()
     .nullish()
     .describe(
-      '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run or only this machine can reach the server.',
+      'Value of `PURGE_CONFIRM_TOKEN`. The header `X-Confirm-Token` is accepted instead. Required unless it is a dry run or the server is reachable only from its own machine.',
     ),
 });
 const tags = ['Catalog dialect'];
 
-/** Routes of usage and purge in the catalog dialect. */
-export const catalogOperationRoutes: Surface = (app, { services, config }) => {
+/** Usage and purge routes of the catalog dialect. */
+export const catalogOperationRoutes: RoutePlugin = (app, { services, config }) => {
   app.get(
     '/metrics/tenant/:tenant_name',
     {
@@ -48,13 +48,13 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
       },
     },
     async (request) =>
-      tenantUsageRecord(await services.usage.tenant(principalOf(request), request.params.tenant_name)),
+      toTenantUsageRecord(await services.usage.tenant(getPrincipal(request), request.params.tenant_name)),
   );
 
   app.post(
     '/purge',
     {
-      onRequest: refuseTokenInUrl,
+      onRequest: rejectTokenInUrl,
       schema: {
         tags,
         summary: 'Purge deleted assets',
@@ -62,7 +62,7 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
         querystring: purgeQuery,
         bodies: jsonBody(purgeBody),
         response: responses(
-          { 200: json(purgeSchema, 'What was removed, or would be removed.') },
+          { 200: json(purgeSchema, 'What was removed or, in a dry run, would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -73,9 +73,9 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
       const { dry_run, days = config.purge.days } = request.query;
       // Any value other than "false" is a dry run. Python clients send "False".
       const dryRun = !(typeof dry_run === 'string' && dry_run.toLowerCase() === 'false');
-      const confirmTokens = confirmTokensOf(request, readJsonBody(request, purgeBody).confirm_token);
-      const purge = { dryRun, confirmTokens, days };
-      return purgeRecord(await services.purgeDeleted(principalOf(request), purge), days);
+      const confirmTokens = readConfirmTokens(request, readJsonBody(request, purgeBody).confirm_token);
+      const report = await services.purgeDeleted(getPrincipal(request), { dryRun, confirmTokens, days });
+      return toPurgeRecord(report, days);
     },
   );
 };

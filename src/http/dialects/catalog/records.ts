@@ -4,7 +4,7 @@ import type { TenantUsage } from '../../../model/tenant.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
 import type { IngestResult } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
-import { comparisonNote, readingNote, roundTo } from '../../responses/comparison-notes.ts';
+import { comparisonNote, metricsNote, roundTo } from '../../responses/comparison-notes.ts';
 
 /** Schema of the response to an upload. */
 export const uploadSchema = z.object({
@@ -15,15 +15,15 @@ export const uploadSchema = z.object({
   job_id: z.int().optional().describe('Absent if the status is `exists`.'),
 });
 
-/** Returns the response to an upload: `uploaded` with the job, or `exists` without one. */
-export function uploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
+/** Converts an upload to its JSON response: `uploaded` with the job id, or `exists` without it. */
+export function toUploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
   const exists = outcome === 'known';
   return {
     asset_id: image.id,
     status: exists ? 'exists' : 'uploaded',
     message: exists
-      ? 'This picture already exists; its asset is unchanged.'
-      : 'The picture was uploaded; its renditions are being created.',
+      ? 'This image already exists; its asset is unchanged.'
+      : 'The image was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
     ...(exists ? {} : { job_id: jobId }),
   };
@@ -53,8 +53,8 @@ export const assetSchema = z.object({
     .describe('Renditions that exist.'),
 });
 
-/** Returns an image as JSON of the older catalog service, with the renditions made so far. */
-export function assetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
+/** Converts an image to the JSON format of the older catalog service, with the renditions made so far. */
+export function toAssetRecord(image: ImageWithRenditions): z.input<typeof assetSchema> {
   return {
     asset_id: image.id,
     filename: image.filename,
@@ -92,8 +92,11 @@ export const comparisonSchema = z.object({
   note: z.string(),
 });
 
-/** Returns a comparison of an asset with a picture as JSON. */
-export function comparisonRecord({ image, comparisons }: ImageComparison): z.input<typeof comparisonSchema> {
+/** Converts a comparison of an asset with an uploaded image to JSON. */
+export function toComparisonRecord({
+  image,
+  comparisons,
+}: ImageComparison): z.input<typeof comparisonSchema> {
   return {
     asset_id: image.id,
     comparisons: Object.fromEntries(
@@ -107,11 +110,11 @@ export function comparisonRecord({ image, comparisons }: ImageComparison): z.inp
         },
       ]),
     ),
-    note: readingNote,
+    note: metricsNote,
   };
 }
 
-/** Schema of an entry in the list of tenants. */
+/** Schema of a tenant in the usage of all tenants. */
 export const tenantSchema = z.object({
   tenant_id: z.int(),
   tenant_name: z.string(),
@@ -120,8 +123,8 @@ export const tenantSchema = z.object({
   total_bytes: z.int(),
 });
 
-/** Returns usage of a tenant as an entry of the list. */
-export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
+/** Converts a tenant in the usage of all tenants to JSON. */
+export function toTenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   return {
     tenant_id: usage.tenantId,
     tenant_name: usage.tenant,
@@ -131,15 +134,19 @@ export function tenantRecord(usage: TenantUsage): z.input<typeof tenantSchema> {
   };
 }
 
-/** Schema of usage of a single tenant. */
+/** Schema of a single tenant's usage. */
 export const tenantUsageSchema = tenantSchema.extend({ asset_bytes: z.int(), rendition_bytes: z.int() });
 
-/** Returns usage of a single tenant as JSON. */
-export function tenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
-  return { ...tenantRecord(usage), asset_bytes: usage.originalBytes, rendition_bytes: usage.renditionBytes };
+/** Converts a single tenant's usage to JSON. */
+export function toTenantUsageRecord(usage: TenantUsage): z.input<typeof tenantUsageSchema> {
+  return {
+    ...toTenantRecord(usage),
+    asset_bytes: usage.originalBytes,
+    rendition_bytes: usage.renditionBytes,
+  };
 }
 
-/** Schema of a purge. */
+/** Schema of the report on a purge. */
 export const purgeSchema = z.object({
   dry_run: z.boolean(),
   purge_days: z.int(),
@@ -151,8 +158,8 @@ export const purgeSchema = z.object({
   errors: z.array(z.string()).nullable(),
 });
 
-/** Returns the result of a purge as JSON; this dialect counts renditions. */
-export function purgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
+/** Converts the report on a purge to JSON. This dialect counts renditions, not images. */
+export function toPurgeRecord(report: DeletedPurgeReport, days: number): z.input<typeof purgeSchema> {
   return {
     dry_run: report.dryRun,
     purge_days: days,

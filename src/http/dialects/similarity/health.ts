@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { HealthCheck, HealthDetails } from '../../../services/check-health.ts';
 import { version } from '../../../version.ts';
-import { checksRecord, checksSchema, isHealthy } from '../../operations.ts';
+import { toChecksRecord, checksSchema, isHealthy } from '../../operations.ts';
 import { responses, json } from '../../openapi/responses.ts';
-import type { Surface } from '../../surface.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
 
 const summarySchema = z.object({
   status: z.enum(['healthy', 'unhealthy']),
@@ -31,8 +31,8 @@ const detailedSchema = summarySchema.extend({
 const tags = ['Similarity dialect'];
 const failed = 'At least one check failed.';
 
-/** Health probes of the similarity dialect. */
-export const similarityHealthRoutes: Surface = (app, { services: { checkHealth } }) => {
+/** Health routes of the similarity dialect. */
+export const similarityHealthRoutes: RoutePlugin = (app, { services: { checkHealth } }) => {
   app.get(
     '/api/v1/health',
     {
@@ -47,7 +47,7 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
     },
     async (_request, reply) => {
       const healthy = isHealthy(await checkHealth.ready());
-      return reply.code(healthy ? 200 : 503).send(summaryRecord(healthy));
+      return reply.code(healthy ? 200 : 503).send(toSummaryRecord(healthy));
     },
   );
 
@@ -78,7 +78,7 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
       return reply.code(healthy ? 200 : 503).send({
         status: healthy ? 'ready' : 'not_ready',
         timestamp: new Date().toISOString(),
-        checks: checksRecord(checks),
+        checks: toChecksRecord(checks),
       });
     },
   );
@@ -98,29 +98,29 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
     },
     async (_request, reply) => {
       const details = await checkHealth.detailed();
-      return reply.code(isHealthy(details.checks) ? 200 : 503).send(detailedRecord(details));
+      return reply.code(isHealthy(details.checks) ? 200 : 503).send(toDetailedRecord(details));
     },
   );
 };
 
-function summaryRecord(healthy: boolean): z.input<typeof summarySchema> {
+function toSummaryRecord(healthy: boolean): z.input<typeof summarySchema> {
   return { status: healthy ? 'healthy' : 'unhealthy', version, timestamp: new Date().toISOString() };
 }
 
-function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> {
+function toDetailedRecord(details: HealthDetails): z.input<typeof detailedSchema> {
   const { checks, warnings, database, queue, storage, decoders, embeddings, versions } = details;
   return {
-    ...summaryRecord(isHealthy(checks)),
+    ...toSummaryRecord(isHealthy(checks)),
     uptime_seconds: details.uptimeSeconds,
-    checks: checksRecord(checks),
+    checks: toChecksRecord(checks),
     ...(warnings.length > 0 && { warnings: [...warnings] }),
     system: {
       memory_bytes: process.memoryUsage.rss(),
       platform: `${process.platform}-${process.arch}`,
       versions,
     },
-    database: componentRecord(checks, 'database', database),
-    queue: componentRecord(
+    database: toComponentRecord(checks, 'database', database),
+    queue: toComponentRecord(
       checks,
       'queue',
       queue && {
@@ -132,12 +132,12 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
         ...(queue.trouble && { warning: queue.trouble }),
       },
     ),
-    storage: componentRecord(
+    storage: toComponentRecord(
       checks,
       'storage',
       storage && { kind: storage.kind, free_bytes: storage.freeBytes },
     ),
-    decoders: componentRecord(checks, 'decoders', {
+    decoders: toComponentRecord(checks, 'decoders', {
       size: decoders.size,
       alive: decoders.alive,
       busy: decoders.busy,
@@ -151,8 +151,8 @@ function detailedRecord(details: HealthDetails): z.input<typeof detailedSchema> 
   };
 }
 
-/** Returns the state of a component, with its statistics if they could be read. */
-function componentRecord(
+/** Converts the state of a component to JSON, with its statistics if they could be read. */
+function toComponentRecord(
   checks: readonly HealthCheck[],
   component: HealthCheck['name'],
   statistics: object | undefined,

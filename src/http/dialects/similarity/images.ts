@@ -1,18 +1,18 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { defaultTenant } from '../../../model/tenant.ts';
-import { similarityFields, similarityOptions } from '../../fields/fields.ts';
-import { offsetPageFields, pageRequest } from '../../fields/pages.ts';
+import { similarityFields, toSimilarityOptions } from '../../fields/fields.ts';
+import { offsetPageFields, toPageRequest } from '../../fields/pages.ts';
 import { responses, json } from '../../openapi/responses.ts';
 import { fileErrors, pictureForm } from '../../openapi/bodies.ts';
-import { principalOf } from '../../principal.ts';
-import type { Surface } from '../../surface.ts';
+import { getPrincipal } from '../../principal.ts';
+import type { RoutePlugin } from '../../route-plugin.ts';
 import {
-  imageRecord,
+  toImageRecord,
   imageSchema,
-  similarRecord,
+  toSimilarRecord,
   similarSchema,
-  uploadRecord,
+  toUploadRecord,
   uploadSchema,
 } from './records.ts';
 
@@ -38,10 +38,10 @@ const listResponse = z.object({
 });
 const tags = ['Similarity dialect'];
 
-/** Routes of images in the similarity dialect, which identifies images by UUID and sees only the tenant `default`. */
-export const similarityImageRoutes: Surface = (app, { services, receiveUploadForm, config }) => {
-  const tenantPrincipalOf = (request: FastifyRequest) =>
-    services.bindToTenant(principalOf(request), defaultTenant);
+/** Image routes of the similarity dialect, which identifies images by UUID and is limited to the tenant `default`. */
+export const similarityImageRoutes: RoutePlugin = (app, { services, receiveUploadForm, config }) => {
+  const getTenantPrincipal = (request: FastifyRequest) =>
+    services.bindToTenant(getPrincipal(request), defaultTenant);
 
   app.post(
     '/api/v1/images/upload',
@@ -62,7 +62,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
     async (request) => {
       const { file, filename } = await receiveUploadForm(request.raw);
       const upload = { file, filename, tenantName: defaultTenant, mode: 'inline' } as const;
-      return uploadRecord((await services.ingestUpload(principalOf(request), upload)).image);
+      return toUploadRecord((await services.ingestUpload(getPrincipal(request), upload)).image);
     },
   );
 
@@ -77,9 +77,9 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) => {
-      const page = pageRequest(request.query, pageSize);
-      const { items, total } = await services.listImages(await tenantPrincipalOf(request), {}, page);
-      return { images: items.map(imageRecord), total, limit: page.limit, offset: page.offset };
+      const page = toPageRequest(request.query, pageSize);
+      const { items, total } = await services.listImages(await getTenantPrincipal(request), {}, page);
+      return { images: items.map(toImageRecord), total, limit: page.limit, offset: page.offset };
     },
   );
 
@@ -94,7 +94,9 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) =>
-      imageRecord(await services.retrieve.find(await tenantPrincipalOf(request), imageOf(request.params))),
+      toImageRecord(
+        await services.retrieve.find(await getTenantPrincipal(request), toImageRef(request.params)),
+      ),
   );
 
   app.get(
@@ -115,12 +117,12 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) => {
-      const principal = await tenantPrincipalOf(request);
-      const options = similarityOptions(request.query, config.similarity);
-      const { image, similar } = await services.findSimilar(principal, imageOf(request.params), options);
+      const principal = await getTenantPrincipal(request);
+      const options = toSimilarityOptions(request.query, config.similarity);
+      const { image, similar } = await services.findSimilar(principal, toImageRef(request.params), options);
       return {
         query_image_id: image.uuid,
-        similar_images: similar.map(similarRecord),
+        similar_images: similar.map(toSimilarRecord),
         total_results: similar.length,
         search_timestamp: new Date().toISOString(),
       };
@@ -145,14 +147,14 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       },
     },
     async (request) => {
-      const principal = await tenantPrincipalOf(request);
-      const { uuid } = await services.deleteImage(principal, imageOf(request.params), { force: false });
+      const principal = await getTenantPrincipal(request);
+      const { uuid } = await services.deleteImage(principal, toImageRef(request.params), { force: false });
       return { message: `Image ${uuid} was deleted.` };
     },
   );
 };
 
-/** In lower case, as every other response spells UUIDs. */
-function imageOf({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
+/** Returns a reference to the image, with its UUID in lower case as in all responses. */
+function toImageRef({ image_id: uuid }: z.output<typeof imageParams>): { readonly uuid: string } {
   return { uuid: uuid.toLowerCase() };
 }

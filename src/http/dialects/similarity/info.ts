@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { mediaTypes, type PictureFormat } from '../../../model/picture.ts';
 import { version } from '../../../version.ts';
 import { responses, json } from '../../openapi/responses.ts';
-import type { HttpConfig, Surface } from '../../surface.ts';
+import type { HttpConfig, RoutePlugin } from '../../route-plugin.ts';
 
-/** File name extensions by format. */
+/** File name extensions of each format. */
 const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
   jpeg: ['.jpg', '.jpeg'],
   png: ['.png'],
@@ -30,18 +30,18 @@ const infoSchema = z.object({
   presets: z.record(z.string(), z.object({ width: z.int(), height: z.int(), quality: z.int() })),
 });
 
-/** Route of the effective limits. */
-export const infoRoutes: Surface = (app, { config }) => {
+/** Route that returns the effective limits. */
+export const infoRoutes: RoutePlugin = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
     summary: 'Get the effective limits and accepted formats',
     response: responses({ 200: json(infoSchema, 'The limits.') }),
   };
-  const info = infoRecord(config);
+  const info = toInfoRecord(config);
   app.get('/info', { schema }, () => info);
 };
 
-function infoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
+function toInfoRecord({ uploads, similarity, presets }: HttpConfig): z.input<typeof infoSchema> {
   const { allowedFormats, maxPixels, maxFrames } = uploads;
   return {
     name: 'Vitrine',

@@ -45,28 +45,28 @@ export const similarSchema = z.object({
   upload_timestamp: z.iso.datetime(),
 });
 
-/** Returns the response to an upload as JSON. */
-export function uploadRecord(image: Image): z.input<typeof uploadSchema> {
+/** Converts an uploaded image to the JSON response. */
+export function toUploadRecord(image: Image): z.input<typeof uploadSchema> {
   return {
     id: image.uuid,
-    filename: filenameOf(image),
+    filename: displayFilename(image),
     message:
       image.status === 'completed'
-        ? 'The picture was uploaded and processed.'
-        : 'The picture was uploaded; it is being processed.',
+        ? 'The image was uploaded and processed.'
+        : 'The image was uploaded; it is being processed.',
     processing_status: image.status,
   };
 }
 
-/** Returns an image as JSON of the older similarity service. */
-export function imageRecord(image: Image): z.input<typeof imageSchema> {
+/** Converts an image to the JSON format of the older similarity service. */
+export function toImageRecord(image: Image): z.input<typeof imageSchema> {
   return {
     id: image.uuid,
-    filename: filenameOf(image),
-    original_filename: filenameOf(image),
-    content_type: contentTypeOf(image),
+    filename: displayFilename(image),
+    original_filename: displayFilename(image),
+    content_type: toContentType(image),
     file_size: image.originalBytes,
-    // The older service returned a path on its disk, which clients could not use. This path serves the file.
+    // The older service returned a path on its own disk, which clients could not use. This URL path serves the file.
     file_path: `/v1/images/${image.uuid}/original`,
     upload_timestamp: image.createdAt.toISOString(),
     processed_timestamp: image.processedAt?.toISOString() ?? null,
@@ -85,22 +85,22 @@ export function imageRecord(image: Image): z.input<typeof imageSchema> {
   };
 }
 
-/** Returns a similar image as JSON. */
-export function similarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
+/** Converts a similar image to JSON. */
+export function toSimilarRecord({ image, score }: SimilarImage): z.input<typeof similarSchema> {
   return {
     id: image.uuid,
-    filename: filenameOf(image),
-    content_type: contentTypeOf(image),
+    filename: displayFilename(image),
+    content_type: toContentType(image),
     similarity_score: score,
     upload_timestamp: image.createdAt.toISOString(),
   };
 }
 
-/** Imported images may have no file name. */
-function filenameOf({ filename, uuid }: Image): string {
+/** Returns the file name or, for imported images without one, the UUID. */
+function displayFilename({ filename, uuid }: Image): string {
   return filename ?? uuid;
 }
 
-function contentTypeOf({ format }: Image): string {
+function toContentType({ format }: Image): string {
   return format ? mediaTypes[format] : 'application/octet-stream';
 }

@@ -11,22 +11,22 @@ import type { Services } from '../services/services.ts';
 import type { ServedMetrics } from '../telemetry/metrics.ts';
 import type { ReceiveUploadForm } from './bodies/upload-form.ts';
 
-/** Configuration that HTTP needs: its own section, and those with defaults and limits that clients see. */
+/** Configuration that HTTP needs: the server section, and the sections with defaults and limits that clients see. */
 export type HttpConfig = Pick<Config, 'server' | 'uploads' | 'presets' | 'similarity' | 'purge'>;
 
 /** Dependencies of the HTTP server. */
-export interface HttpParts {
+export interface HttpDependencies {
   readonly services: Services;
   readonly receiveUploadForm: ReceiveUploadForm;
   readonly metrics: ServedMetrics;
 }
 
-/** Dependencies of every API surface. They share the services, so that no rule is written twice. */
-export interface SurfaceParts extends HttpParts {
+/** Dependencies of all routes. `/v1` and the dialects share the services, so that no rule is written twice. */
+export interface RouteDependencies extends HttpDependencies {
   readonly config: HttpConfig;
 }
 
-/** A Fastify instance with Zod schemas. */
+/** A Fastify instance whose route types are inferred from Zod schemas. */
 export type ZodFastify = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,
@@ -35,5 +35,5 @@ export type ZodFastify = FastifyInstance<
   ZodTypeProvider
 >;
 
-/** Adds routes to an encapsulated instance. A surface contains no SQL, image processing or business rules. */
-export type Surface = (app: ZodFastify, parts: SurfaceParts) => void;
+/** Registers routes on an encapsulated instance. Routes contain no SQL, image processing or business rules. */
+export type RoutePlugin = (app: ZodFastify, dependencies: RouteDependencies) => void;

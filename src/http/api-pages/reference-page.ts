@@ -1,19 +1,19 @@
 import { inlineIcon } from './brand.ts';
-import { type Html, html, prose } from './html.ts';
-import type { Call, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
-import { renderContent, renderFields, renderType } from './redoc-schema.ts';
-import { redocStyle } from './redoc-style.ts';
+import { type Html, html, renderText } from './html.ts';
+import type { Endpoint, Contents, OpenApiDocument, Operation, Parameter, Schema } from './openapi-types.ts';
+import { renderContent, renderFields, renderType } from './reference-schema.ts';
+import { referenceStyle } from './reference-style.ts';
 
 /**
- * Renders the whole API as one page. Without scripts, so that it works with any content security policy, with a keyboard or
- * a screen reader, and on paper.
+ * Renders an OpenAPI document as a single HTML page without scripts. It therefore works under any content security
+ * policy, with a keyboard or a screen reader, and on paper.
  */
-export function renderRedoc(document: OpenApiDocument, faviconPath: string): string {
+export function renderReferencePage(document: OpenApiDocument, faviconPath: string): string {
   const { info, tags, components } = document;
-  const calls = listCalls(document);
+  const endpoints = listEndpoints(document);
   const groups = tags.map((tag) => ({
     tag,
-    calls: calls.filter(({ operation }) => operation.tags?.includes(tag.name)),
+    endpoints: endpoints.filter(({ operation }) => operation.tags?.includes(tag.name)),
   }));
   const page = html`<!doctype html>
 <html lang="en">
@@ -22,24 +22,24 @@ export function renderRedoc(document: OpenApiDocument, faviconPath: string): str
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${info.title} API</title>
 <link rel="icon" type="image/svg+xml" href="${faviconPath}">
-<style>${{ html: redocStyle }}</style>
+<style>${{ html: referenceStyle }}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to content</a>
 <header>
 <a class="brand" href="#content">${{ html: inlineIcon }}<span>${info.title}</span></a>
 <ul>
-<li><a href="/docs">Try calls</a></li>
+<li><a href="/docs">Try the API</a></li>
 <li><a href="/api/v1/openapi.json">OpenAPI document</a></li>
 </ul>
 </header>
 <nav aria-label="Contents">
-${groups.map(renderContents)}
+${groups.map(renderNavigation)}
 <p class="group"><a href="#schemas">Schemas</a></p>
 </nav>
 <main id="content" tabindex="-1">
 <h1>${info.title} API <span class="version">${info.version}</span></h1>
-${info.description.split('\n\n').map((text) => html`<p>${prose(text)}</p>`)}
+${info.description.split('\n\n').map((text) => html`<p>${renderText(text)}</p>`)}
 ${groups.map(renderGroup)}
 <h2 id="schemas">Schemas</h2>
 ${Object.entries(components.schemas).map(([name, schema]) => renderSchema(name, schema))}
@@ -52,11 +52,11 @@ ${Object.entries(components.schemas).map(([name, schema]) => renderSchema(name, 
 
 type Group = {
   readonly tag: { readonly name: string; readonly description: string };
-  readonly calls: readonly Call[];
+  readonly endpoints: readonly Endpoint[];
 };
 
-/** Leaves out HEAD, which every GET supports. */
-function listCalls({ paths }: OpenApiDocument): Call[] {
+/** Lists all endpoints except HEAD, which every GET supports. */
+function listEndpoints({ paths }: OpenApiDocument): Endpoint[] {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods)
       .filter(([method]) => method !== 'head')
@@ -64,32 +64,32 @@ function listCalls({ paths }: OpenApiDocument): Call[] {
   );
 }
 
-function renderContents({ tag, calls }: Group): Html {
+function renderNavigation({ tag, endpoints }: Group): Html {
   return html`<p class="group"><a href="#${groupAnchor(tag.name)}">${tag.name}</a></p>
 <ul>
-${calls.map(
+${endpoints.map(
   (
-    call,
-  ) => html`<li><a class="${call.method.toLowerCase()}" href="#${callAnchor(call)}"><span class="method">${call.method}</span> <span>${breakable(call.path)}</span></a></li>
+    endpoint,
+  ) => html`<li><a class="${endpoint.method.toLowerCase()}" href="#${endpointAnchor(endpoint)}"><span class="method">${endpoint.method}</span> <span>${addBreakPoints(endpoint.path)}</span></a></li>
 `,
 )}</ul>
 `;
 }
 
-function renderGroup({ tag, calls }: Group): Html {
+function renderGroup({ tag, endpoints }: Group): Html {
   return html`<h2 id="${groupAnchor(tag.name)}">${tag.name}</h2>
-<p>${prose(tag.description)}</p>
-${calls.map(renderCall)}`;
+<p>${renderText(tag.description)}</p>
+${endpoints.map(renderEndpoint)}`;
 }
 
-function renderCall(call: Call): Html {
-  const { method, path, operation } = call;
+function renderEndpoint(endpoint: Endpoint): Html {
+  const { method, path, operation } = endpoint;
   const { summary, description, parameters = [], requestBody, responses } = operation;
-  const anchor = callAnchor(call);
-  return html`<section class="call" id="${anchor}">
+  const anchor = endpointAnchor(endpoint);
+  return html`<section class="endpoint" id="${anchor}">
 <h3 class="${method.toLowerCase()}"><a href="#${anchor}"><span class="method">${method}</span> ${path}</a></h3>
 <p class="summary">${summary ?? ''}</p>
-${description !== undefined && html`<p>${prose(description)}</p>`}
+${description !== undefined && html`<p>${renderText(description)}</p>`}
 ${parameters.length > 0 && html`<h4>Parameters</h4>${renderParameters(parameters)}`}
 ${requestBody && html`<h4>Request body</h4>${renderContentTypes(requestBody.content, true)}`}
 <h4>Responses</h4>
@@ -109,7 +109,7 @@ ${parameters.map(
     schema,
   }) => html`<div><dt><code>${name}</code> <span class="type">${renderType(schema)}</span>
 <span class="note">${location}${required === true && location !== 'path' && ', required'}</span></dt>
-<dd>${prose(description ?? '')}</dd></div>
+<dd>${renderText(description ?? '')}</dd></div>
 `,
 )}</dl>
 `;
@@ -119,7 +119,7 @@ function renderResponses(responses: Operation['responses']): Html {
   const rows = Object.entries(responses).map(([status, { description, content }]) => {
     const isSuccess = Number(status) < 400;
     return html`<div><dt class="status ${isSuccess ? 'success' : 'failure'}">${status}</dt>
-<dd>${isSuccess ? prose(description) : renderErrors(description)}
+<dd>${isSuccess ? renderText(description) : renderErrors(description)}
 ${isSuccess && content && renderContentTypes(content)}</dd></div>
 `;
   });
@@ -128,14 +128,14 @@ ${rows}</dl>
 `;
 }
 
-/** Renders the errors of a status, one per line. Their description is a sentence for each code. */
+/** Renders the errors of a status, one per line. The description has one sentence per code. */
 function renderErrors(description: string): Html {
   const sentences = description.split(/ (?=`\w+`:)/);
-  return html`<ul class="errors">${sentences.map((sentence) => html`<li>${prose(sentence)}</li>`)}</ul>`;
+  return html`<ul class="errors">${sentences.map((sentence) => html`<li>${renderText(sentence)}</li>`)}</ul>`;
 }
 
 function renderContentTypes(contents: Contents, isOpen = false): Html {
-  // Media types with the same schema, such as the picture formats, share one entry.
+  // Media types with the same schema, such as the image formats, share one entry.
   const bySchema = Map.groupBy(Object.entries(contents), ([, { schema }]) => JSON.stringify(schema));
   return html`${[...bySchema.values()].map((group) => {
     const types = group.map(([type]) => type).join(', ');
@@ -145,15 +145,15 @@ function renderContentTypes(contents: Contents, isOpen = false): Html {
 }
 
 function renderSchema(name: string, schema: Schema): Html {
-  return html`<section class="call" id="schema-${name}">
+  return html`<section class="endpoint" id="schema-${name}">
 <h3>${name}</h3>
-${schema.description !== undefined && html`<p>${prose(schema.description)}</p>`}
+${schema.description !== undefined && html`<p>${renderText(schema.description)}</p>`}
 ${renderFields(schema)}
 </section>
 `;
 }
 
-function callAnchor({ method, path }: Call): string {
+function endpointAnchor({ method, path }: Endpoint): string {
   return `${method.toLowerCase()}${path.replaceAll(/[^A-Za-z0-9]+/g, '-')}`;
 }
 
@@ -161,8 +161,8 @@ function groupAnchor(name: string): string {
   return `group-${name.toLowerCase().replaceAll(' ', '-')}`;
 }
 
-/** Lets a path wrap before its slashes. */
-function breakable(path: string): Html[] {
+/** Allows line breaks before the slashes of a path. */
+function addBreakPoints(path: string): Html[] {
   return path
     .split(/(?=\/)/)
     .map((segment, index) => (index === 0 ? html`${segment}` : html`<wbr>${segment}`));

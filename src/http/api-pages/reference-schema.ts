@@ -1,24 +1,24 @@
-import { type Html, html, prose } from './html.ts';
+import { type Html, html, renderText } from './html.ts';
 import type { Schema } from './openapi-types.ts';
 
-/** Renders a body: the fields of an object, each alternative of a union of objects, or a type. */
+/** Renders the schema of a body: an object's fields, the alternatives of a union of objects, or a type. */
 export function renderContent(schema: Schema | undefined): Html {
   if (!schema) return html``;
   if (schema.properties) return renderFields(schema);
   if (schema.anyOf?.every(({ properties }) => properties))
     return join(schema.anyOf.map(renderFields), html`<p class="label">or</p>`.html);
-  return html`<p>${renderType(schema)}${schema.description !== undefined && html`: ${prose(schema.description)}`}</p>
+  return html`<p>${renderType(schema)}${schema.description !== undefined && html`: ${renderText(schema.description)}`}</p>
 ${renderExample(schema)}`;
 }
 
-/** Renders the fields of an object and an example. Nested objects are collapsed. */
+/** Renders an object's fields and its example. Nested objects are collapsed. */
 export function renderFields(schema: Schema): Html {
   const { properties = {}, required = [] } = schema;
   return html`<dl class="fields">
 ${Object.entries(properties).map(
   ([name, field]) => html`<div><dt><code>${name}</code> <span class="type">${renderType(field)}</span>
 ${!required.includes(name) && html`<span class="note">optional</span>`}</dt>
-<dd>${prose(field.description ?? '')}${renderNested(field)}</dd></div>
+<dd>${renderText(field.description ?? '')}${renderNested(field)}</dd></div>
 `,
 )}</dl>
 ${renderExample(schema)}`;
@@ -38,7 +38,7 @@ function renderExample({ examples }: Schema): Html | undefined {
 <pre tabindex="0"><code>${text}</code></pre>`;
 }
 
-/** Renders the type of a value in words; named schemas are links. */
+/** Describes the type of a value in words. Named schemas become links. */
 export function renderType(schema: Schema): Html {
   const name = schema.$ref?.split('/').at(-1);
   if (name !== undefined) return html`<a href="#schema-${name}">${name}</a>`;

@@ -1,5 +1,7 @@
-/** Style sheet of the page. The content security policy allows its hash only, so the page cannot have another one. */
-export const redocStyle = `
+/**
+ * Style sheet of the reference page. The content security policy allows only its hash, and thus no other style sheet.
+ */
+export const referenceStyle = `
 :root {
   color-scheme: light dark;
   --text: light-dark(#1b2430, #e3e8ee); --muted: light-dark(#566273, #a3afbd); --page: light-dark(#fff, #12171d);
@@ -34,8 +36,8 @@ h1 { font-size: 2rem; letter-spacing: -.02em; }
 h2 { font-size: 1.5rem; letter-spacing: -.01em; margin-top: 3.5rem; }
 h2 + p { margin-top: .375rem; color: var(--muted); }
 p { margin: .625rem 0; }
-.call { margin-top: 1.5rem; padding: 1.25rem 1.5rem 1.5rem; border: 1px solid var(--line); border-radius: 10px; }
-.call:target { border-color: var(--accent); }
+.endpoint { margin-top: 1.5rem; padding: 1.25rem 1.5rem 1.5rem; border: 1px solid var(--line); border-radius: 10px; }
+.endpoint:target { border-color: var(--accent); }
 h3 { font: 600 1rem/1.4 var(--mono); overflow-wrap: anywhere; }
 h3 a { color: var(--text); text-decoration: none; }
 h3 a:hover { text-decoration: underline; }
@@ -81,9 +83,9 @@ details > pre { margin-top: .375rem; }
   nav { padding: .75rem 1rem; }
   main { padding: 1.25rem 1rem 3rem; }
   h1 { font-size: 1.625rem; }
-  .call { padding: 1rem; }
+  .endpoint { padding: 1rem; }
   h3 .method { display: table; margin-bottom: .375rem; }
   .fields > div { grid-template-columns: minmax(0, 1fr); }
 }
-@media print { header, nav { display: none; } body { display: block; } .call { border: 0; padding: 0; } pre { max-height: none; } }
+@media print { header, nav { display: none; } body { display: block; } .endpoint { border: 0; padding: 0; } pre { max-height: none; } }
 `;
