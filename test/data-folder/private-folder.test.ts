@@ -10,7 +10,7 @@ import {
   modeIfOpen,
 } from '../../src/data-folder/private-folder.ts';
 import { testFolder } from '../support/inner/folders.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 
 const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
@@ -38,7 +38,7 @@ test("makes an open data folder and its files private and keeps the owner's perm
   const { root, inside } = await openFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(inside, 'aa', '1'), 0o444);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await openPaths(root)).toEqual([]);
   expect(await modeOf(root)).toBe('700');
@@ -49,7 +49,7 @@ test("makes an open data folder and its files private and keeps the owner's perm
 
 test('makes many files private in the background, and the next start resumes after a stop', async () => {
   const { root, inside } = await openFolder(300);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   const first = protectDataFolder(root, [inside], logger, 0);
   first.stop();
   expect(await modeOf(root)).toBe('700');
@@ -62,7 +62,7 @@ test('makes many files private in the background, and the next start resumes aft
 test('finds open files in private folders below an open data folder', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
-  protectDataFolder(root, [inside], keepingLogger());
+  protectDataFolder(root, [inside], recordingLogger());
   expect(await openPaths(root)).toEqual([]);
 });
 
@@ -70,7 +70,7 @@ test('does not walk a private folder again', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   await chmod(root, 0o700);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await openPaths(inside)).not.toEqual([]);
   expect(logger.lines).toEqual([]);
@@ -83,7 +83,7 @@ test('changes neither a link nor its target', async () => {
   const elsewhere = await openFolder();
   await symlink(elsewhere.root, join(inside, 'folder'));
   await symlink(join(elsewhere.inside, 'aa', '0'), join(inside, 'file'));
-  protectDataFolder(root, [inside], keepingLogger());
+  protectDataFolder(root, [inside], recordingLogger());
   expect(await modeOf(elsewhere.root)).toBe('777');
   expect(await modeOf(join(elsewhere.inside, 'aa', '0'))).toBe('777');
 });
@@ -91,7 +91,7 @@ test('changes neither a link nor its target', async () => {
 test('leaves a shared folder open and warns', async () => {
   const { root, inside } = await openFolder();
   await chmod(root, 0o1777);
-  const logger = keepingLogger();
+  const logger = recordingLogger();
   protectDataFolder(root, [inside], logger);
   expect(await modeOf(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
@@ -101,9 +101,9 @@ test('leaves a shared folder open and warns', async () => {
 
 test('creates a missing data folder as private, if it is used', async () => {
   const root = join(await testFolder(), 'a', 'b');
-  protectDataFolder(root, [], keepingLogger());
+  protectDataFolder(root, [], recordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
-  protectDataFolder(root, [join(root, 'storage')], keepingLogger());
+  protectDataFolder(root, [join(root, 'storage')], recordingLogger());
   expect(await modeOf(root)).toBe('700');
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import {
@@ -11,9 +11,9 @@ import {
 } from './support/backing-services.ts';
 import { type ComposeService, readComposeFile, readExample } from './support/compose-file.ts';
 import {
-  canContain,
+  canRunContainers,
   type Container,
-  type Reached,
+  type HostMapping,
   startContainer,
   untilHealthy,
 } from './support/container.ts';
@@ -23,7 +23,7 @@ const variables = await readExample();
 const file = await readComposeFile(variables);
 const dockerfile = await readDockerfile();
 const canRun =
-  services.databaseUrl && services.redisUrl && services.s3Endpoint && canContain() && hasRedisServer();
+  services.databaseUrl && services.redisUrl && services.s3Endpoint && canRunContainers() && hasRedisServer();
 
 const ours = Object.entries(file.services).filter(([, { build }]) => build);
 const others = Object.entries(file.services).filter(([, { build }]) => !build);
@@ -40,7 +40,7 @@ function environmentOf({ environment = {} }: ComposeService): Record<string, str
   return { ...dockerfile.environment, ...(Object.fromEntries(own) as Record<string, string>) };
 }
 
-function startService(name: string, reached: readonly Reached[]): Promise<Container> {
+function startService(name: string, reached: readonly HostMapping[]): Promise<Container> {
   const service = serviceOf(name);
   return startContainer({
     command: service.command ?? [],
@@ -92,7 +92,7 @@ describe.runIf(canRun)('compose.yaml', () => {
     const inline = await upload(base, await jpeg('compose inline'));
     expect(inline.status).toBe(201);
     const queued = await uploadQueued(base, await jpeg('compose queued'));
-    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
     const done = `(image ${queued.body.asset_id}) completed`;
     // The log arrives asynchronously through a pipe.
     await expect.poll(() => workers.some((worker) => worker.log().includes(done))).toBe(true);

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { settled, upload, uploadQueued } from '../support/process/client.ts';
+import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { makeDataFolder, removeFolder } from '../support/process/data-folder.ts';
 import { jpeg } from '../support/process/pictures.ts';
-import { canContain, startContainer, untilHealthy } from './support/container.ts';
+import { canRunContainers, startContainer, untilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 import { productionPackages } from './support/installation.ts';
 
@@ -41,7 +41,7 @@ const killChildren = `
     console.log(JSON.stringify({ killed: children.length, left: left.length }));
   }, 500);`;
 
-describe.runIf(canContain())('the image', () => {
+describe.runIf(canRunContainers())('the image', () => {
   test('serves with its own command as process 1 and exits with 0', async () => {
     const container = await startImage();
     await untilHealthy(container, 8000);
@@ -53,7 +53,7 @@ describe.runIf(canContain())('the image', () => {
     expect(killed).toBeGreaterThan(0);
     expect(left).toBe(0);
     const queued = await uploadQueued(base, await jpeg('docker queued'));
-    expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+    expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
     expect(await container.stop(), container.log()).toBe(0);
     expect(container.log()).toContain('"msg":"stopped"');
   });

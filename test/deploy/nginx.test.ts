@@ -12,7 +12,7 @@ import { freePort } from '../support/inner/redis-server.ts';
 import type { ImageRecord } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const source = await readFile(new URL('../../deploy/nginx/vitrine.conf', import.meta.url), 'utf8');
 const missing = [
@@ -90,7 +90,7 @@ async function startNginx(target: string, keeps: boolean): Promise<Proxy> {
 }
 
 async function untilAnswers(url: string): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const isThere = await fetch(url, { redirect: 'manual' }).then(
       () => true,

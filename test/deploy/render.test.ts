@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { hasRedisServer, privateRedis } from '../support/inner/redis-server.ts';
-import { settled, upload, uploadQueued } from '../support/process/client.ts';
+import { finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { s3Keys } from '../support/process/s3.ts';
 import { services } from '../support/services.ts';
 import { databaseTarget, storeTarget, useBucket, useDatabase } from './support/backing-services.ts';
-import { canContain, type Reached, startContainer, untilHealthy } from './support/container.ts';
+import { canRunContainers, type HostMapping, startContainer, untilHealthy } from './support/container.ts';
 import { readDockerfile } from './support/dockerfile.ts';
 
 interface Variable {
@@ -48,7 +48,7 @@ const text = await readFile(new URL('../../render.yaml', import.meta.url), 'utf8
 const plain = parse(text) as Blueprint;
 /** Uncomments the optional lines, as the documentation says. */
 const withRedis = parse(text.replaceAll('#+', '')) as Blueprint;
-const canRun = services.databaseUrl && services.s3Endpoint && canContain();
+const canRun = services.databaseUrl && services.s3Endpoint && canRunContainers();
 
 /** The values that a user enters in Render. */
 const entered: Record<string, string> = {
@@ -82,7 +82,7 @@ function connectionString({ databases: [database] }: Blueprint): string {
   return `postgresql://${database?.user}:password@dpg-test-a/${database?.databaseName}`;
 }
 
-async function startBlueprint(blueprint: Blueprint, more: readonly Reached[]) {
+async function startBlueprint(blueprint: Blueprint, more: readonly HostMapping[]) {
   const [database] = blueprint.databases;
   if (!database) throw new Error('There is no database.');
   await useDatabase({ user: database.user, password: 'password', database: database.databaseName }, 'owner');
@@ -107,14 +107,14 @@ async function startBlueprint(blueprint: Blueprint, more: readonly Reached[]) {
   return Promise.all([start(web, web.startCommand), ...workers]);
 }
 
-async function tryOut(blueprint: Blueprint, more: readonly Reached[], wake: string): Promise<void> {
+async function tryOut(blueprint: Blueprint, more: readonly HostMapping[], wake: string): Promise<void> {
   const [api, ...workers] = await startBlueprint(blueprint, more);
   expect(blueprint.services[0]?.healthCheckPath).toBe('/healthz');
   await untilHealthy(api, 10_000);
   const base = api.url(10_000);
   expect((await upload(base, await jpeg(`render ${wake}`))).status).toBe(201);
   const queued = await uploadQueued(base, await jpeg(`render queued ${wake}`));
-  expect((await settled(base, queued.body.asset_id)).status).toBe('completed');
+  expect((await finishedImage(base, queued.body.asset_id)).status).toBe('completed');
   // The log arrives asynchronously through a pipe.
   await expect.poll(() => workers.some((worker) => worker.log().includes('completed in'))).toBe(true);
   expect(api.log()).toContain(`workers are woken ${wake}`);

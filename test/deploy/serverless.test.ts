@@ -70,7 +70,7 @@ describe.runIf(services.databaseUrl && services.s3Endpoint)('a function', () => 
     const url = origin.put('/picture.jpg', 503);
     const { status, body } = await importUrl(host.url, url);
     expect(status).toBe(202);
-    await expect.poll(() => origin.asked('/picture.jpg')).toBe(1);
+    await expect.poll(() => origin.requestCount('/picture.jpg')).toBe(1);
     origin.put('/picture.jpg', await jpeg('function import'));
     await host.afterwards();
     expect(await imageOf(host.url, body.id)).toMatchObject({ status: 'completed' });

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { databaseTarget, useDatabase } from './support/backing-services.ts';
-import { canContain, startContainer, untilHealthy } from './support/container.ts';
+import { canRunContainers, startContainer, untilHealthy } from './support/container.ts';
 
 const folder = new URL('../../deploy/systemd/', import.meta.url);
 const units = ['vitrine-api.service', 'vitrine-worker@.service'] as const;
-const canRun = services.databaseUrl && canContain();
+const canRun = services.databaseUrl && canRunContainers();
 const hasAnalyze = spawnSync('systemd-analyze', ['--version']).error === undefined;
 if (!hasAnalyze) process.stdout.write('SKIPPED: the check of systemd units. It needs systemd-analyze.\n');
 
@@ -78,7 +78,7 @@ describe.runIf(canRun)('the units', () => {
     const inline = await upload(server.url, await jpeg('systemd inline'));
     expect(inline.status).toBe(201);
     const queued = await uploadQueued(server.url, await jpeg('systemd queued'));
-    const done = await settled(server.url, queued.body.asset_id);
+    const done = await finishedImage(server.url, queued.body.asset_id);
     expect(done.status).toBe('completed');
     expect((await call(`${server.url}${done.renditions[0]?.url}`)).status).toBe(200);
     // The log arrives asynchronously through a pipe.

@@ -11,7 +11,7 @@ import { jpeg } from '../support/process/pictures.ts';
 import { services } from '../support/services.ts';
 import { functionEnvironment } from './support/function-host.ts';
 import { makeBundle, readVercelFile } from './support/vercel-bundle.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const file = await readVercelFile();
 const secret = 'a secret of the host';
@@ -48,7 +48,7 @@ async function launch(folder: string): Promise<string> {
     await gone;
   });
   const url = `http://127.0.0.1:${port}`;
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const isThere = await fetch(`${url}/afterwards`).then(
       () => true,

@@ -8,7 +8,7 @@ import { makeFolder, removeFolder } from '../support/process/data-folder.ts';
 import { type Comparison, makeComparison } from './support/agreement.ts';
 import { drawSamples, makeStage, type Stage } from './support/stage.ts';
 import { type Example, onlyReads, readExamples } from './support/transcript.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const documents = [
@@ -67,7 +67,7 @@ async function differencesOf(
   comparison: Comparison,
   { command, output }: Example,
 ): Promise<string[]> {
-  const deadline = performance.now() + (onlyReads(command) ? patienceMs : 0);
+  const deadline = performance.now() + (onlyReads(command) ? waitTimeoutMs : 0);
   for (;;) {
     const { code, stdout, stderr } = await stage.run(comparison.translate(command));
     const found = comparison.differences(output, stdout);

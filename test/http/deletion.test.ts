@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { call, expectProblem, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, expectProblem, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
@@ -53,7 +53,9 @@ test('keeps an image deleted that was deleted while its job was pending or runni
     doomed.map((id) => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
-  const remaining = await Promise.all(ids.filter((id) => !doomed.includes(id)).map((id) => settled(url, id)));
+  const remaining = await Promise.all(
+    ids.filter((id) => !doomed.includes(id)).map((id) => finishedImage(url, id)),
+  );
   expect(remaining.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
     true,
   );
@@ -88,7 +90,7 @@ test('ends concurrent deletions and uploads of the same bytes with one complete 
     for (const image of items) {
       const original = await call(`${url}/v1/images/${image.id}/original`);
       expect(sha256(original.bytes)).toBe(sha256(bytes));
-      expect((await settled(url, image.id)).renditions).toHaveLength(3);
+      expect((await finishedImage(url, image.id)).renditions).toHaveLength(3);
     }
   }
 });

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { openPostgresDatabase, type PostgresSettings } from '../../src/db/engine/postgres.ts';
-import { keepingLogger } from '../support/inner/logger.ts';
+import { recordingLogger } from '../support/inner/logger.ts';
 import {
   fileServerDatabase,
   onServer,
@@ -11,7 +11,7 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { patienceMs, timeScale } from '../support/time-scale.ts';
+import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 
 const { name } = await fileServerDatabase();
 const url = urlOfDatabase(name);
@@ -21,7 +21,7 @@ const ask = async (database: Database) => {
 const unavailable = { code: 'database_unavailable', status: 503 };
 
 async function open(more: Partial<PostgresSettings> = {}): Promise<Database> {
-  const database = await openPostgresDatabase({ ...testSettings, url, ...more }, keepingLogger());
+  const database = await openPostgresDatabase({ ...testSettings, url, ...more }, recordingLogger());
   onTestFinished(() => database.close());
   return database;
 }
@@ -48,7 +48,7 @@ test('replaces connections that the server closes, idle or in use', async () => 
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
   // A connection may be checked out just before its end is noticed.
-  await vi.waitFor(() => ask(database), { timeout: patienceMs, interval: 50 });
+  await vi.waitFor(() => ask(database), { timeout: waitTimeoutMs, interval: 50 });
 });
 
 test('rolls back a transaction whose connection is cut, and runs the next one', async () => {
@@ -78,7 +78,7 @@ test('gives up in time on a server that stops responding, and uses it again afte
   const { proxy, database: openIt } = await openThroughProxy({ statementMs: 500, connectMs: 500 });
   const database = await openIt();
   await ask(database);
-  proxy.fallSilent();
+  proxy.blackhole();
   const began = performance.now();
   await expect(ask(database)).rejects.toMatchObject(unavailable);
   await expect(ask(database)).rejects.toMatchObject(unavailable);
@@ -114,7 +114,7 @@ test('gives up the start with an error that does not contain the password', asyn
   secret.password = 'hunter2';
   const refusal = await openPostgresDatabase(
     { ...testSettings, url: secret.href, waitMs: 0 },
-    keepingLogger(),
+    recordingLogger(),
   ).catch((error: unknown) => String(error));
   expect(refusal).toMatch(/cannot be used: .*Is DATABASE_URL right/s);
   expect(refusal).not.toContain('hunter2');
@@ -123,7 +123,7 @@ test('gives up the start with an error that does not contain the password', asyn
 test('reports a database that does not exist at once', async () => {
   const opening = openPostgresDatabase(
     { ...testSettings, url: urlOfDatabase('no_such_database') },
-    keepingLogger(),
+    recordingLogger(),
   );
   await expect(opening).rejects.toThrow(/"no_such_database" does not exist\. Create the database/);
 });

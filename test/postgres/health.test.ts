@@ -19,7 +19,7 @@ async function serverBehindProxy() {
 test('reports in time that the database stopped responding, and that it is back', async () => {
   const { proxy, server } = await serverBehindProxy();
   expect((await call(`${server.url}/healthz`)).status).toBe(200);
-  proxy.fallSilent();
+  proxy.blackhole();
   for (const path of ['/healthz', '/v1/healthz', '/api/v1/health/detailed']) {
     const began = performance.now();
     const { status, bytes } = await call(server.url + path);

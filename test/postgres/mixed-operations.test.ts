@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowsOf } from '../support/inner/database.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 
 const run = promisify(execFile);
@@ -78,7 +78,7 @@ test('violates no invariant when several processes change the same few pictures'
   );
   const errors = outputs.map(({ stdout }) => stdout).join('');
   expect({ errors, broken: await findBroken(database) }, `seed ${seed}`).toEqual({ errors: '', broken: {} });
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
   // The processes did something.
   const [done] = await rowsOf<{ count: number }>(
     database,

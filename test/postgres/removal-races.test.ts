@@ -5,7 +5,7 @@ import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
 import { attemptOf } from '../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
-import { countedUsage, recountedUsage } from '../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 
 /** Races of removals with each other, and with rows that are recorded concurrently. */
 
@@ -17,23 +17,26 @@ await database.runScript(`
   DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$`);
 
 async function expectExactUsage(): Promise<void> {
-  expect(await countedUsage(database)).toEqual(await recountedUsage(database));
+  expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
 /** Adds an image that uses the renditions of another one. */
 async function addSharing(content: string, donorId: number, donorContent: string): Promise<number> {
   const job = await catalog.upload(content);
-  await catalog.shareWith(job, donorContent, donorId);
+  await catalog.completeWithDonor(job, donorContent, donorId);
   return job.imageId;
 }
 
 const nearTo = (id: number, uuid = '') => [{ id, uuid, distance: 1, difference: 1, reason: 'alike' }];
 
-const removals = { hide: (id: number) => catalog.hide(id), purge: (id: number) => catalog.purge(id) };
+const removals = {
+  softDelete: (id: number) => catalog.softDelete(id),
+  purge: (id: number) => catalog.purge(id),
+};
 const pairs = [
-  ['hide', 'hide'],
-  ['hide', 'purge'],
-  ['purge', 'hide'],
+  ['softDelete', 'softDelete'],
+  ['softDelete', 'purge'],
+  ['purge', 'softDelete'],
   ['purge', 'purge'],
 ] as const;
 
@@ -48,13 +51,15 @@ test.each(pairs)(
       `NEW.id = ${sharer} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
     );
     const one = removals[first](sharer);
-    await gate.waiting(1);
+    await gate.untilBlocked(1);
     const other = removals[second](donor);
-    await gate.waiting(2, other);
+    await gate.untilBlocked(2, other);
     await gate.open();
     await Promise.all([one, other]);
     await expectExactUsage();
-    expect(await countedUsage(database)).toMatchObject([{ images: 0, originalBytes: 0, renditionBytes: 0 }]);
+    expect(await usageFromCounters(database)).toMatchObject([
+      { images: 0, originalBytes: 0, renditionBytes: 0 },
+    ]);
   },
 );
 
@@ -65,10 +70,10 @@ test('passes on the files of a removed donor while the image makes renditions of
   await catalog.jobs.requeue(sharer, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharer}`);
-  const deletion = catalog.hide(donor);
-  await gate.waiting(1);
+  const deletion = catalog.softDelete(donor);
+  await gate.untilBlocked(1);
   const remaking = catalog.finish(job!, 'sharer');
-  await gate.waiting(2, remaking);
+  await gate.untilBlocked(2, remaking);
   await gate.open();
   await Promise.all([deletion, remaking]);
   await expectExactUsage();
@@ -78,7 +83,7 @@ test('makes an import the first image when an upload of the same bytes is withdr
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2']) {
-    const held = await catalog.beginImport(url);
+    const held = await catalog.claimImport(url);
     await catalog.attach(held, 'broken');
     imports.push(held);
   }
@@ -94,12 +99,12 @@ test('attaches imports while an upload of the same bytes is withdrawn', async ()
   const job = await catalog.upload('broken');
   const held = [];
   for (const url of ['https://example.com/1', 'https://example.com/2'])
-    held.push(await catalog.beginImport(url));
+    held.push(await catalog.claimImport(url));
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawing = catalog.withdraw(job, 'broken');
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const attaching = Promise.all(held.map((one) => catalog.attach(one, 'broken')));
-  await gate.waiting(3);
+  await gate.untilBlocked(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
   expect(await attaching).toEqual([true, true]);
@@ -112,12 +117,12 @@ test('reports an upload as missing that is acknowledged while it is withdrawn', 
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawing = catalog.withdraw(job, 'broken');
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const late = Promise.all([
     catalog.images.acknowledge(job.imageId),
     catalog.references.add(job.imageId, 'product-42'),
   ]);
-  await gate.waiting(3);
+  await gate.untilBlocked(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
   expect(await late).toEqual(['missing', undefined]);
@@ -128,10 +133,10 @@ test('completes a near-duplicate without an error when its match is purged', asy
   const job = await catalog.upload('near');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
   const purging = catalog.purge(match);
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const facts = derivedFactsOf('near', { nearDuplicates: nearTo(match) });
   const completing = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   expect(await purging).toBeDefined();
   expect(await completing).toMatchObject({ id: job.imageId, status: 'completed' });
@@ -143,9 +148,9 @@ test.each(['match', 'image'])('records no late pair when its %s is purged concur
   const purgedId = which === 'match' ? ids.match : ids.image;
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
   const purging = catalog.purge(purgedId);
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearTo(ids.match));
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   expect(await purging).toBeDefined();
   await adding;
@@ -157,9 +162,9 @@ test('makes renditions unavailable from a donor that is purged during a completi
   const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);
   const purging = catalog.purge(donor);
-  await gate.waiting(1);
-  const sharing = catalog.shareWith(job, 'donor', donor);
-  await gate.waiting(2);
+  await gate.untilBlocked(1);
+  const sharing = catalog.completeWithDonor(job, 'donor', donor);
+  await gate.untilBlocked(2);
   await gate.open();
   await purging;
   expect(await sharing).toBe('donor-unavailable');
@@ -172,9 +177,9 @@ test('ends both a retry and a purge of one image that lock each other’s rows',
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
   const retrying = catalog.jobs.retry(openPrincipal, job.id);
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const purging = catalog.purge(job.imageId);
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   const [retried, purged] = await Promise.all([retrying, purging]);
   // Whichever came first: a purged image is not retried, and a processing one is not purged.
@@ -185,9 +190,9 @@ test('does not purge an image that was requeued', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', `NEW.image_id = ${id}`);
   const asking = catalog.jobs.requeue(id, 50);
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const purging = catalog.purge(id);
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   expect(await asking).toBeDefined();
   expect(await purging).toBeUndefined();
@@ -198,9 +203,9 @@ test('requeues nothing for an image that is purged concurrently', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${id}`);
   const purging = catalog.purge(id);
-  await gate.waiting(1);
+  await gate.untilBlocked(1);
   const asking = catalog.jobs.requeue(id, 50);
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   expect(await purging).toBeDefined();
   expect(await asking).toBeUndefined();
@@ -208,15 +213,15 @@ test('requeues nothing for an image that is purged concurrently', async () => {
 
 test('imports again when the known image is deleted concurrently', async () => {
   const url = 'https://example.com/known';
-  const first = await catalog.beginImport(url);
+  const first = await catalog.claimImport(url);
   await catalog.attach(first, 'known');
   await catalog.finish({ ...first, original: { key: 'k', contentHash: hashOf('known') } }, 'known');
   const line = { tenantId: shop.id, url, urlHash: hashOf(url), reference: 'page' };
   const gate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
-  const deletion = catalog.hide(first.imageId);
-  await gate.waiting(1);
+  const deletion = catalog.softDelete(first.imageId);
+  await gate.untilBlocked(1);
   const importing = catalog.jobs.enqueueUrls([line], 'reuse-completed', 50);
-  await gate.waiting(2);
+  await gate.untilBlocked(2);
   await gate.open();
   expect(await deletion).toMatchObject({ outcome: 'deleted' });
   const [recorded] = await importing;
@@ -227,19 +232,19 @@ test('imports again when the known image is deleted concurrently', async () => {
 });
 
 test('makes the next import the first image when one is deleted while it receives its content', async () => {
-  const job = await catalog.beginImport('https://example.com/1');
-  const next = await catalog.beginImport('https://example.com/2');
+  const job = await catalog.claimImport('https://example.com/1');
+  const next = await catalog.claimImport('https://example.com/2');
   const atContent = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');
   const atDeletion = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
   const attaching = catalog.attach(job, 'late');
-  await atContent.waiting(1);
-  const deletion = catalog.hide(job.imageId);
-  await atContent.waiting(2);
+  await atContent.untilBlocked(1);
+  const deletion = catalog.softDelete(job.imageId);
+  await atContent.untilBlocked(2);
   await atContent.open();
   await attaching;
-  await atDeletion.waiting(1);
+  await atDeletion.untilBlocked(1);
   const following = catalog.attach(next, 'late');
-  await atDeletion.waiting(2, following);
+  await atDeletion.untilBlocked(2, following);
   await atDeletion.open();
   await Promise.all([deletion, following]);
   expect(await catalog.image(next.imageId)).toMatchObject({ duplicateOf: null });

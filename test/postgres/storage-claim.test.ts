@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { testFolder } from '../support/inner/folders.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { startTcpProxy } from '../support/inner/tcp-proxy.ts';
-import { call, settled, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, uploadQueued } from '../support/process/client.ts';
 import { runVitrine } from '../support/process/command.ts';
 import { s3Environment } from '../support/process/s3.ts';
 import { startServer } from '../support/process/server.ts';
@@ -44,11 +44,11 @@ test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachab
   const { api, proxy, through } = await withStoreAway();
   const worker = await startWorker(through);
   expect(worker.log()).toContain(waits);
-  const { body } = await uploadQueued(api.url, await freshPicture());
+  const { body } = await uploadQueued(api.url, await uniquePicture());
   await sleep(1_500);
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
-  expect(await settled(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
+  expect(await finishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
   expect(worker.log()).toContain('the storage responds, and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });
@@ -58,7 +58,7 @@ test.runIf(services.s3Endpoint)(
   async () => {
     const { api, proxy, through } = await withStoreAway();
     const worker = await startWorker({ ...through, S3_PREFIX: 'of-somebody-else/' });
-    const { body } = await uploadQueued(api.url, await freshPicture());
+    const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
     expect(worker.log()).toMatch(/this process exits: The storage does not hold the pictures/);

@@ -8,11 +8,11 @@ import { makeDataFolder, makeFolder, removeFolder } from '../support/process/dat
 import { jpeg } from '../support/process/pictures.ts';
 import { launch, startServer } from '../support/process/server.ts';
 import { isThorough } from '../support/thoroughness.ts';
-import { patienceMs } from '../support/time-scale.ts';
+import { waitTimeoutMs } from '../support/time-scale.ts';
 
 /** Waits until the new database has this many files; it has about a thousand when complete. */
 async function untilFiles(folder: string, files: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     if (existsSync(folder) && readdirSync(folder, { recursive: true }).length >= files) return;
     await sleep(10);

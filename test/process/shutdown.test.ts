@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { call, settled, upload, uploadQueued } from '../support/process/client.ts';
+import { call, finishedImage, upload, uploadQueued } from '../support/process/client.ts';
 import { jpeg, sha256 } from '../support/process/pictures.ts';
 import { type Server, startServer } from '../support/process/server.ts';
 import { connectRaw, formHead, partHead } from '../support/process/socket.ts';
@@ -33,7 +33,7 @@ test('stops cleanly during uploads and keeps every acknowledged one', async () =
   expect(acknowledged.size).toBeGreaterThan(0);
   const second = await startServer({}, first.dataDir);
   for (const [id, hash] of acknowledged) {
-    expect(await settled(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
+    expect(await finishedImage(second.url, id)).toMatchObject({ status: 'completed', content_hash: hash });
     expect(sha256((await call(`${second.url}/v1/images/${id}/original`)).bytes)).toBe(hash);
   }
 });
@@ -65,7 +65,7 @@ test('stops despite a hanging download and restarts it afterwards', async () => 
   expect(exit).toMatchObject(cleanly);
   expect(exit.ms).toBeLessThan(soonMs);
   const second = await startServer(env, first.dataDir);
-  expect(await settled(second.url, body.id)).toMatchObject({
+  expect(await finishedImage(second.url, body.id)).toMatchObject({
     status: 'completed',
     content_hash: sha256(picture),
   });

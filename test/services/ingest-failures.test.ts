@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { type AppError, familyOf } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -73,7 +73,7 @@ test('keeps an undecodable queued picture as failed, and tries it again when it 
 test('rejects an upload as retryable while the storage fails', async () => {
   const rig = await makeRig(engines);
   await writeFile(rig.pathOf('originals'), 'a file in the place of the folder');
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
   await rm(rig.pathOf('originals'));
   await expectNothingKept(rig);
@@ -82,7 +82,7 @@ test('rejects an upload as retryable while the storage fails', async () => {
 
 test('repairs a missing or truncated original with another upload of the same bytes', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   const path = rig.pathOf(image.originalKey!);
   for (const damage of [() => rm(path), () => truncate(path, 10)]) {
@@ -96,7 +96,7 @@ test('repairs a missing or truncated original with another upload of the same by
 
 test('completes an image whose original was missing after another upload', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes, queued);
   await rm(rig.pathOf(image.originalKey!));
   await rig.runJob(await claimOne(database));

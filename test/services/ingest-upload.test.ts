@@ -5,7 +5,7 @@ import { openPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { hashOf } from '../support/inner/records.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
@@ -21,7 +21,7 @@ const counts = () =>
 
 test('returns an inline upload with its renditions, and stores its original by content', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
   expect(outcome).toBe('new');
   expect(jobId).toBeGreaterThan(0);
@@ -41,7 +41,7 @@ test('returns an inline upload with its renditions, and stores its original by c
 test('returns a queued upload at once, and wakes a worker', async () => {
   const rig = await makeRig(engines);
   const woken = countWakes(rig.queue);
-  const { outcome, image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { outcome, image, jobId } = await rig.upload(await uniquePicture(), queued);
   expect({ outcome, status: image.status, renditions: image.renditions, woken }).toEqual({
     outcome: 'new',
     status: 'pending',
@@ -54,8 +54,8 @@ test('returns a queued upload at once, and wakes a worker', async () => {
 
 test('gives inline uploads a higher priority than queued ones', async () => {
   const rig = await makeRig(engines, { inlineMs: 0 });
-  await rig.upload(await freshPicture(), queued);
-  const { image } = await rig.upload(await freshPicture());
+  await rig.upload(await uniquePicture(), queued);
+  const { image } = await rig.upload(await uniquePicture());
   const { inline, single } = await rowOf<{ inline: number; single: number }>(
     database,
     'SELECT min(priority) AS inline, max(priority) AS single FROM jobs',
@@ -66,7 +66,7 @@ test('gives inline uploads a higher priority than queued ones', async () => {
 
 test('returns the existing image for known bytes, whatever their name and mode', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   for (const mode of ['inline', 'queued'] as const) {
     const again = await rig.upload(bytes, { filename: 'other.jpg', mode });
@@ -78,7 +78,7 @@ test('returns the existing image for known bytes, whatever their name and mode',
 
 test('makes one image for forty concurrent uploads of the same bytes', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture('slow');
+  const bytes = await uniquePicture('slow');
   const answers = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
   expect(answers.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   for (const { image } of answers) {
@@ -92,7 +92,7 @@ test('makes one image for forty concurrent uploads of the same bytes', async () 
 
 test('makes separate images and files for the same bytes of two tenants', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const [mine, theirs] = [await rig.upload(bytes), await rig.upload(bytes, { tenantName: 'other' })];
   expect(theirs.outcome).toBe('new');
   expect(theirs.image.id).not.toBe(mine.image.id);
@@ -101,9 +101,9 @@ test('makes separate images and files for the same bytes of two tenants', async 
 
 test('makes a new image for the bytes of a deleted one', async () => {
   const rig = await makeRig(engines);
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const before = await rig.upload(bytes);
-  await rig.hide({ id: before.image.id });
+  await rig.softDelete({ id: before.image.id });
   const after = await rig.upload(bytes);
   expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   expect(after.image.id).not.toBe(before.image.id);
@@ -123,7 +123,7 @@ test('makes a new image if the known one is deleted during the upload', async ()
       },
     }),
   });
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const before = await rig.upload(bytes);
   const after = await rig.upload(bytes);
   expect(after).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
@@ -132,7 +132,7 @@ test('makes a new image if the known one is deleted during the upload', async ()
 
 test('returns an inline upload unfinished at the time limit, and completes it afterwards', async () => {
   const rig = await makeRig(engines, { inlineMs: 100 });
-  const { image } = await rig.upload(await freshPicture('slow'));
+  const { image } = await rig.upload(await uniquePicture('slow'));
   expect(image).toMatchObject({ status: 'processing', renditions: [] });
   await expect.poll(async () => (await rig.image(image.id))?.status).toBe('completed');
 });
@@ -140,7 +140,7 @@ test('returns an inline upload unfinished at the time limit, and completes it af
 test('rejects an invalid tenant name, and stores nothing', async () => {
   const rig = await makeRig(engines);
   for (const tenantName of ['', '../etc', 'ä', 'x'.repeat(65)]) {
-    await expect(rig.upload(await freshPicture(), { tenantName })).rejects.toMatchObject({
+    await expect(rig.upload(await uniquePicture(), { tenantName })).rejects.toMatchObject({
       code: 'invalid_tenant',
       status: 400,
     });

@@ -3,7 +3,7 @@ import { openPrincipal } from '../../src/model/principal.ts';
 import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -28,7 +28,7 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
 test('returns the image of a known URL, active or completed, in any spelling', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await freshPicture());
+  const url = origin.put('/vase.jpg', await uniquePicture());
   const first = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
   const spelt = url.replace('http:', 'HTTP:');
   expect(await rig.ingestUrls.one(openPrincipal, { url: spelt, tenantName: 'shop' })).toMatchObject({
@@ -40,7 +40,7 @@ test('returns the image of a known URL, active or completed, in any spelling', a
     outcome: 'known',
     image: { id: first.image.id, status: 'completed' },
   });
-  expect(origin.asked('/vase.jpg')).toBe(1);
+  expect(origin.requestCount('/vase.jpg')).toBe(1);
 });
 
 test('refuses an active URL and names its image with DUPLICATE_HANDLING=reject-active', async () => {
@@ -120,13 +120,13 @@ test('records an import whose lines are all refused', async () => {
 test('reports completed, failed and deleted images of an import', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
-  const urls = [origin.put('/a.jpg', await freshPicture()), origin.put('/b.jpg', 404), `${vase}?c`];
+  const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
   const { id, lines } = await rig.ingestUrls.many(
     openPrincipal,
     urls.map((url) => ({ url, tenantName: 'shop' })),
   );
   for (const job of await rig.jobs.claimDue('import', 2, 60)) await rig.runJob(job);
-  await rig.hide({ id: lines[2]!.imageId! });
+  await rig.softDelete({ id: lines[2]!.imageId! });
   const report = await rig.imports.find(openPrincipal, { id }, page);
   expect(report).toMatchObject({
     total: 3,

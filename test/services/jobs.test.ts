@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 import { countWakes } from '../support/inner/wakes.ts';
 
@@ -20,7 +20,7 @@ async function begin() {
 
 test('retries a failed job, which completes its image', async () => {
   const { rig, woken, jobs } = await begin();
-  const { image, jobId } = await rig.upload(await freshPicture(), queued);
+  const { image, jobId } = await rig.upload(await uniquePicture(), queued);
   await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   await rename(rig.pathOf('elsewhere'), rig.pathOf('originals'));
@@ -39,7 +39,7 @@ test('downloads again when a failed import is retried', async () => {
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
   const job = await claimOne(database, 60, 'import');
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed' });
-  origin.put('/vase.jpg', await freshPicture());
+  origin.put('/vase.jpg', await uniquePicture());
   await jobs.retry(openPrincipal, job.id);
   expect(await rig.runJob(await claimOne(database, 60, 'import'))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
@@ -53,7 +53,7 @@ test('says why a job cannot be retried', async () => {
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
   });
   await rig.runJob(await claimOne(database));
-  await rig.hide({ id: image.id });
+  await rig.softDelete({ id: image.id });
   woken.count = 0;
   await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { rowOf } from '../support/inner/database.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -11,7 +11,7 @@ const page = { limit: 50, offset: 0 };
 /** A rig with one image, and the services that manage its references. */
 async function begin() {
   const rig = await makeRig(engines);
-  const { image } = await rig.upload(await freshPicture());
+  const { image } = await rig.upload(await uniquePicture());
   return {
     rig,
     image,
@@ -129,7 +129,7 @@ test('reports unknown, deleted and foreign images as not found', async () => {
   await expect(references.add(stranger, id, 'page')).rejects.toMatchObject(notFound);
   await expect(references.list(stranger, id, page)).rejects.toMatchObject(notFound);
   await expect(references.add(openPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(notFound);
-  await rig.hide(id);
+  await rig.softDelete(id);
   await expect(references.remove(openPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { openPrincipal, type Principal } from '../../src/model/principal.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -14,7 +14,7 @@ const engines = await useEngines();
 async function withImage(readCacheBytes = 2 ** 20) {
   const rig = await makeRig(engines, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   const thumb = image.renditions.find(({ preset }) => preset === 'thumb')!;
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
@@ -121,7 +121,7 @@ test('says why an original or a rendition is not available', async () => {
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
-  const waiting = await rig.upload(await freshPicture(), { mode: 'queued' });
+  const waiting = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await expect(retrieve.rendition(openPrincipal, { id: waiting.image.id }, 'thumb')).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: expect.stringMatching(/is pending/) as string,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { brokenPicture, type ProductLook, productPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
 import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -13,7 +13,7 @@ const stranger = { ...openPrincipal, tenantId: 999_999 };
 /** A rig with the services that find similar images. */
 async function begin(options?: RigOptions) {
   const rig = await makeRig(engines, options);
-  const add = async (look?: ProductLook, tenantName = 'shop') =>
+  const add = async (look?: ProductStyle, tenantName = 'shop') =>
     (await rig.upload(await productPicture(look), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
@@ -21,7 +21,7 @@ async function begin(options?: RigOptions) {
     add,
     findSimilar: (id: number, wanted = all) => findSimilar(openPrincipal, { id }, wanted),
     findDuplicates,
-    search: async (look: ProductLook, wanted = all, tenant = 'shop') =>
+    search: async (look: ProductStyle, wanted = all, tenant = 'shop') =>
       searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
     searchByPicture,
   };
@@ -56,7 +56,7 @@ test('scores two images the same in both directions, and a re-encoded copy nearl
 test('leaves out deleted images', async () => {
   const { rig, add, findSimilar } = await begin();
   const [vase, gone] = [await add(), await add({ shape: 'mug' })];
-  await rig.hide({ id: gone.id });
+  await rig.softDelete({ id: gone.id });
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 

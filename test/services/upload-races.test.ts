@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
-import { brokenPicture, freshPicture } from '../support/inner/pictures.ts';
+import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 
@@ -71,7 +71,7 @@ test('rejects a broken picture that is deleted during its upload, and it can be 
   const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
   await begun;
   const { id } = await onlyImage();
-  await rig.hide({ id });
+  await rig.softDelete({ id });
   release();
   // Depends on which is noticed first.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
@@ -95,27 +95,27 @@ const deleted = {
 };
 
 test('reports image_deleted for an image that is deleted during its upload, and accepts it the next time', async () => {
-  const bytes = await freshPicture();
-  const { rig, upload, release } = await uploadDeleted(bytes, (on, id) => on.hide({ id }));
+  const bytes = await uniquePicture();
+  const { rig, upload, release } = await uploadDeleted(bytes, (on, id) => on.softDelete({ id }));
   expect(await upload).toMatchObject(deleted);
   release();
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
 test('reports image_deleted also if the job finishes before the deletion is noticed', async () => {
-  const { upload, release } = await uploadDeleted(await freshPicture(), (on, id) => on.hide({ id }));
+  const { upload, release } = await uploadDeleted(await uniquePicture(), (on, id) => on.softDelete({ id }));
   release();
   expect(await upload).toMatchObject(deleted);
 });
 
 test('ingests an upload as new if the image that it waits for is deleted', async () => {
-  const bytes = await freshPicture();
+  const bytes = await uniquePicture();
   const { rig, begun, release } = await makeHeldRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);
   await begun;
   const elsewhere = await makeRig(engines);
   const second = elsewhere.upload(bytes);
-  await rig.hide(await onlyImage());
+  await rig.softDelete(await onlyImage());
   expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   release();
   expect(await first).toMatchObject(deleted);

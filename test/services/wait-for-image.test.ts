@@ -4,14 +4,14 @@ import { describe, expect, test } from 'vitest';
 import { AppError } from '../../src/errors.ts';
 import { makeCompletionEvents, makeWaitForImage } from '../../src/services/wait-for-image.ts';
 import { attemptOf, claimOne } from '../support/inner/jobs.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 const { database } = engines;
 
 async function pending(rig: Rig): Promise<number> {
-  return (await rig.upload(await freshPicture(), { mode: 'queued' })).image.id;
+  return (await rig.upload(await uniquePicture(), { mode: 'queued' })).image.id;
 }
 
 /** Waits like another process: without events, by polling only. */
@@ -84,7 +84,7 @@ test('rejects when the image is deleted', async () => {
   const id = await pending(rig);
   const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
-  await rig.hide({ id });
+  await rig.softDelete({ id });
   await waiting;
 });
 

@@ -6,7 +6,7 @@ import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeWorker } from '../../src/worker/worker.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { startOrigin } from '../support/inner/origin.ts';
-import { freshPicture } from '../support/inner/pictures.ts';
+import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
@@ -24,12 +24,12 @@ const inState = async (state: string) =>
     .count;
 
 async function uploadSlow(rig: Rig, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await rig.upload(await freshPicture('slow'), queued);
+  for (let i = 0; i < count; i++) await rig.upload(await uniquePicture('slow'), queued);
 }
 
 test('runs all due jobs at the start', async () => {
   const rig = await makeRig(engines);
-  for (let i = 0; i < 7; i++) await rig.upload(await freshPicture(), queued);
+  for (let i = 0; i < 7; i++) await rig.upload(await uniquePicture(), queued);
   workerOf(rig).start();
   await expect.poll(() => inState('completed')).toBe(7);
   expect(rig.logger.messages().filter((line) => line.includes('completed in'))).toHaveLength(7);
@@ -38,9 +38,9 @@ test('runs all due jobs at the start', async () => {
 test('claims only jobs of its own kind', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
-  const url = origin.put('/vase.jpg', await freshPicture());
+  const url = origin.put('/vase.jpg', await uniquePicture());
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
-  await rig.upload(await freshPicture(), queued);
+  await rig.upload(await uniquePicture(), queued);
   workerOf(rig).start();
   await expect.poll(() => inState('completed')).toBe(1);
   await sleep(1_200);
@@ -66,7 +66,7 @@ test('claims at once on a wake-up, before the next poll', async () => {
   workerOf(rig).start();
   await sleep(50);
   for (let count = 0; count < 3; count++) {
-    const { image } = await rig.upload(await freshPicture(), queued);
+    const { image } = await rig.upload(await uniquePicture(), queued);
     await rig.waitForImage(image.id, 60_000);
   }
   // Each job comes just after a look, so that without wake-ups it would wait for about a second.
@@ -83,7 +83,7 @@ test('finds a job by polling if there was no wake-up', async () => {
   workerOf(rig).start();
   await sleep(50);
   // The queue in this process does not receive wake-ups of another one.
-  await other.upload(await freshPicture(), queued);
+  await other.upload(await uniquePicture(), queued);
   await expect.poll(() => inState('pending')).toBe(0);
 });
 
@@ -122,14 +122,14 @@ test('continues after the database was unavailable, and logs two lines', async (
   expect(rig.logger.messages()).toEqual(['jobs could not be claimed; trying again']);
   await engines.database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   await expect.poll(() => rig.logger.messages('info')).toEqual(['jobs are claimed again']);
-  await rig.upload(await freshPicture(), queued);
+  await rig.upload(await uniquePicture(), queued);
   await expect.poll(() => inState('completed')).toBe(1);
 });
 
 test('runs each job once with two workers', async () => {
   const [one, two] = [await makeRig(engines), await makeRig(engines)];
   const shared = { ...two, storage: one.storage, runJob: one.runJob };
-  for (let i = 0; i < 10; i++) await one.upload(await freshPicture(), queued);
+  for (let i = 0; i < 10; i++) await one.upload(await uniquePicture(), queued);
   workerOf(one, 3).start();
   workerOf(shared, 3).start();
   await expect.poll(() => inState('completed')).toBe(10);
@@ -162,7 +162,7 @@ test('resolves a wake-up after a claim, and not before there is free capacity', 
   await uploadSlow(rig, 1);
   await look();
   expect(await inState('processing')).toBe(1);
-  await rig.upload(await freshPicture(), queued);
+  await rig.upload(await uniquePicture(), queued);
   const full = look();
   expect(await isPending(full)).toBe(true);
   await full;
@@ -174,7 +174,7 @@ test('resolves wake-ups that arrive during a claim after a later one', async () 
   const rig = await makeRig(engines);
   const { look } = wokenByHand(rig);
   const first = look();
-  await rig.upload(await freshPicture(), queued);
+  await rig.upload(await uniquePicture(), queued);
   await Promise.all([first, look(), look()]);
   expect(await inState('pending')).toBe(0);
 });

@@ -26,14 +26,14 @@ async function addOld(content: string, vector?: readonly number[]): Promise<numb
 test('derives old shares and plain pictures again, and moves other embeddings to the new space', async () => {
   const donor = await addOld('vase');
   const sharingJob = await catalog.upload('copy of the vase');
-  await catalog.shareWith(sharingJob, 'copy of the vase', donor);
+  await catalog.completeWithDonor(sharingJob, 'copy of the vase', donor);
   // Once the donor is purged, only the keys of the files tell where they came from.
   const lost = await catalog.upload('copy of a lost vase');
-  await catalog.shareWith(lost, 'copy of a lost vase', donor);
+  await catalog.completeWithDonor(lost, 'copy of a lost vase', donor);
   await database.runScript(`UPDATE images SET renditions_reused_from = NULL WHERE id = ${lost.imageId}`);
-  await catalog.hide(lost.imageId);
+  await catalog.softDelete(lost.imageId);
   const damaged = await catalog.upload('copy without its original');
-  await catalog.shareWith(damaged, 'copy without its original', donor);
+  await catalog.completeWithDonor(damaged, 'copy without its original', donor);
   await catalog.images.markDamaged(damaged.imageId);
   const plain = await addOld(
     'swatch',

@@ -72,12 +72,12 @@ test('lists no neighbours of another tenant or version, and no deleted images or
   expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
   const older = { ...vase, version: fingerprintVersion + 1 };
   expect(await fingerprints.neighbours(shop.id, older, 20, '')).toEqual([]);
-  const job = await catalog.beginImport('https://example.com/vase');
-  await catalog.shareKnown(job, 'vase');
+  const job = await catalog.claimImport('https://example.com/vase');
+  await catalog.completeAsDuplicate(job, 'vase');
   expect(await neighbours(vase.hash, 20)).toEqual([id]);
-  await catalog.hide(id);
+  await catalog.softDelete(id);
   expect(await neighbours(vase.hash, 20)).toEqual([job.imageId]);
-  await catalog.hide(job.imageId);
+  await catalog.softDelete(job.imageId);
   expect(await neighbours(vase.hash, 20)).toEqual([]);
 });
 
@@ -95,7 +95,7 @@ test('shows a pair once on each of its images, and not if the other one is delet
   expect((await catalog.image(id))?.nearDuplicates).toEqual([back]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
-  await catalog.hide(lamp.id);
+  await catalog.softDelete(lamp.id);
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 

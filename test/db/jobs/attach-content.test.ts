@@ -8,8 +8,8 @@ const database = await useDatabase();
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { beginImport, attach, add, finish, hide } = catalog;
-const begin = () => beginImport('https://example.com/vase.jpg');
+const { claimImport, attach, add, finish, softDelete } = catalog;
+const begin = () => claimImport('https://example.com/vase.jpg');
 const images = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
 
 test('records the content of an import, which its next attempt finds', async () => {
@@ -43,7 +43,7 @@ test('records an image with known content as a duplicate', async () => {
 });
 
 test('makes no duplicate of a deleted image or of another tenant’s image', async () => {
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
   await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
   const job = await begin();
   await attach(job, 'vase');
@@ -74,7 +74,7 @@ test('attaches and shares nothing after the lease was lost', async () => {
   const [successor] = await catalog.jobs.claimDue('import', 1, 60);
   const before = await images();
   expect(await attach(staleJob, 'vase')).toBe(false);
-  expect(await catalog.shareKnown(staleJob, 'lamp')).toBeUndefined();
+  expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
   expect(await images()).toEqual(before);
   expect(await attach(successor!, 'vase')).toBe(true);
 });
@@ -82,7 +82,7 @@ test('attaches and shares nothing after the lease was lost', async () => {
 test('shares known content with all its facts and renditions', async () => {
   const first = await add('vase');
   const job = await begin();
-  const shared = await catalog.shareKnown(job, 'vase');
+  const shared = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(first))!;
   expect(shared).toMatchObject({
     id: job.imageId,
@@ -101,13 +101,13 @@ test('shares known content with all its facts and renditions', async () => {
 
 test('shares no content whose first image is deleted, damaged or unfinished', async () => {
   const spoil = {
-    gone: hide,
+    gone: softDelete,
     damaged: (id: number) => catalog.images.markDamaged(id),
     undone: (id: number) => database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
   };
   for (const [content, change] of Object.entries(spoil)) {
     await change(await add(content));
-    expect(await catalog.shareKnown(await begin(), content), content).toBe('first-unavailable');
+    expect(await catalog.completeAsDuplicate(await begin(), content), content).toBe('first-unavailable');
   }
 });
 
@@ -124,7 +124,7 @@ test('shares no renditions of a donor that was deleted or uses other files than 
       'donor-unavailable',
     );
   }
-  await hide(donor);
+  await softDelete(donor);
   expect(await jobs.completeSharing(job, donor, donorRenditions, derivedFactsOf('jugs'))).toBe(
     'donor-unavailable',
   );

@@ -33,7 +33,7 @@ beforeEach(async () => {
   await fail(broken, 'permanent');
   crashed = await catalog.upload('crashed');
   await fail(crashed, 'crash');
-  imported = await catalog.beginImport('https://example.com/vase');
+  imported = await catalog.claimImport('https://example.com/vase');
   foreign = await elsewhere.upload('foreign');
   await fail(foreign, 'permanent');
 });
@@ -131,7 +131,7 @@ test('refuses to retry a job that has not failed, and reports a missing one as n
 });
 
 test('refuses to retry a job whose image was deleted, purged or completed since', async () => {
-  await catalog.hide(broken.imageId);
+  await catalog.softDelete(broken.imageId);
   expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   await catalog.purge(broken.imageId);
   expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');

@@ -44,7 +44,7 @@ const pending = (): Promise<{ jobId: number; imageId: number }> => recordPending
 const held = (): Promise<ClaimedJob> => catalog.upload('vase');
 
 async function heldImport(): Promise<ClaimedJob> {
-  return catalog.beginImport('https://example.com/vase');
+  return catalog.claimImport('https://example.com/vase');
 }
 
 async function failed(): Promise<ClaimedJob> {
@@ -69,7 +69,7 @@ async function completeSharing(job: ClaimedJob, donorId: number) {
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
-async function candidateOf(imageId: number) {
+async function findPurgeCandidate(imageId: number) {
   const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
@@ -174,28 +174,28 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
 const withDeletedImage: typeof transitions = {
   'claimDue, deleted image': async () => {
     const rows = await pending();
-    await catalog.hide(rows.imageId);
+    await catalog.softDelete(rows.imageId);
     return { ...rows, run: () => jobs.claimDue('derive', 1, 60) };
   },
   'complete, deleted image': async () => {
     const job = await held();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
   },
   'recordFailure, deleted image': async () => {
     const job = await held();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   'takeOverLostLeases, deleted image': async () => {
     const job = await held();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.takeOverLostLeases(10, true) };
   },
   'purging.remove, failed job': async () => {
     const job = await failed();
-    await catalog.hide(job.imageId);
-    const candidate = await candidateOf(job.imageId);
+    await catalog.softDelete(job.imageId);
+    const candidate = await findPurgeCandidate(job.imageId);
     return { ...rowsOfJob(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
   },
 };
@@ -292,7 +292,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const donorId = await catalog.add('lamp');
     const donor = await images.find(openPrincipal, { id: donorId });
     const job = await held();
-    await catalog.hide(donorId);
+    await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
   'completeSharing: the donor uses other files than those compared': async () => {
@@ -303,7 +303,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'completeAsDuplicate: the first image was deleted': async () => {
     const firstId = await catalog.add('lamp');
     const job = await heldImport();
-    await catalog.hide(firstId);
+    await catalog.softDelete(firstId);
     return () => jobs.completeAsDuplicate(job, duplicate);
   },
   'withdraw: the image was acknowledged': async () => {
@@ -318,7 +318,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'withdraw: the image was deleted': async () => {
     const job = await held();
-    await catalog.hide(job.imageId);
+    await catalog.softDelete(job.imageId);
     return withdrawHeld(job);
   },
   'takeOverLostLeases: the lease is valid': async () => {
@@ -351,7 +351,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failed();
-    await catalog.hide(imageId);
+    await catalog.softDelete(imageId);
     return () => jobs.retry(openPrincipal, id);
   },
   'retry: the image has a later job': async () => {
@@ -369,14 +369,14 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pending();
-    await catalog.hide(imageId);
-    const candidate = await candidateOf(imageId);
+    await catalog.softDelete(imageId);
+    const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'purging.remove: a job of the image is processing': async () => {
     const { imageId } = await held();
-    await catalog.hide(imageId);
-    const candidate = await candidateOf(imageId);
+    await catalog.softDelete(imageId);
+    const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'expiredRows.removeJobs: the job ended too recently': async () => {

@@ -7,7 +7,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, hide, restore, purge, purging } = catalog;
+const { add, upload, softDelete, restore, purge, purging } = catalog;
 
 /** Reads the figures of a purge of all deleted images, then purges them and compares what was removed. */
 async function expectRightFigures() {
@@ -29,93 +29,93 @@ async function expectRightFigures() {
 }
 
 async function addCopy(content: string): Promise<number> {
-  const job = await catalog.beginImport(`https://example.com/${content}`);
-  await catalog.shareKnown(job, content);
+  const job = await catalog.claimImport(`https://example.com/${content}`);
+  await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  await catalog.shareWith(job, content, donorId);
+  await catalog.completeWithDonor(job, content, donorId);
   return job.imageId;
 }
 
 test('counts the files of deleted images, and no others', async () => {
   const id = await add('vase');
   await add('lamp');
-  await hide(id);
+  await softDelete(id);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the files of duplicates only when the last duplicate is deleted', async () => {
   const first = await add('vase');
   const copies = [await addCopy('vase'), await addCopy('vase')];
-  await hide(first);
-  await hide(copies[0]!);
+  await softDelete(first);
+  await softDelete(copies[0]!);
   expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
-  await hide(copies[1]!);
+  await softDelete(copies[1]!);
   expect(await expectRightFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
 test('counts the original of a deleted donor, but no renditions that a near-duplicate uses', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  await hide(donor);
+  await softDelete(donor);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
-  await hide(sharer);
+  await softDelete(sharer);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count a restored image until it is deleted again', async () => {
   const id = await add('vase');
-  await hide(id);
+  await softDelete(id);
   await restore(id);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, bytes: 0 });
-  await hide(id);
+  await softDelete(id);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts renditions that were made after the deletion', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts an original that an import stored after the deletion', async () => {
-  const job = await catalog.beginImport('https://example.com/vase');
-  await hide(job.imageId);
+  const job = await catalog.claimImport('https://example.com/vase');
+  await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
   await catalog.finish(job, 'vase');
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count the files of a deleted image whose content was uploaded again', async () => {
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
   const anew = await add('vase');
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
-  await hide(anew);
+  await softDelete(anew);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts content once that was uploaded and deleted twice', async () => {
-  await hide(await add('vase'));
-  await hide(await add('vase'));
+  await softDelete(await add('vase'));
+  await softDelete(await add('vase'));
   expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
 test('does not count the files of a restored donor whose near-duplicate stays deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  await hide(donor);
-  await hide(sharer);
+  await softDelete(donor);
+  await softDelete(sharer);
   await restore(donor);
   expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
 test('does not count files of a duplicate that was deleted after the cutoff', async () => {
   const [first, copy] = [await add('vase'), await addCopy('vase')];
-  for (const id of [first, copy]) await hide(id);
+  for (const id of [first, copy]) await softDelete(id);
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
   );
@@ -125,7 +125,7 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
 
 test('counts images that were deleted long enough ago, of one tenant if requested', async () => {
   const [old, young] = [await add('vase'), await add('lamp')];
-  for (const id of [old, young]) await hide(id);
+  for (const id of [old, young]) await softDelete(id);
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
   );
@@ -141,7 +141,7 @@ test('counts images that were deleted long enough ago, of one tenant if requeste
 test.each([null, shop.id])(
   'finds renditions older than the cutoff, also of deleted images (tenant %s)',
   async (tenantId) => {
-    await hide(await add('deleted'));
+    await softDelete(await add('deleted'));
     await add('living');
     const found = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
     expect([await found(0), await found(1)]).toEqual([4, 0]);

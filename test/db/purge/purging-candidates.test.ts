@@ -64,13 +64,13 @@ test('lists no image in use until its last reference is removed', async () => {
 test('lists no pending or processing image, and none without content', async () => {
   await catalog.upload('held');
   await catalog.jobs.enqueueUpload(uploadOf(shop.id, 'waits'));
-  const job = await catalog.beginImport('https://example.com/none');
+  const job = await catalog.claimImport('https://example.com/none');
   await catalog.fail(job);
   expect(await unused()).toEqual([done, failed, foreign]);
 });
 
 test('lists no deleted image as unused', async () => {
-  await catalog.hide(done);
+  await catalog.softDelete(done);
   expect(await unused()).toEqual([failed, foreign]);
 });
 
@@ -99,7 +99,7 @@ test('continues pages of unused images across tenants', async () => {
 });
 
 test('orders pages of deleted images by the time of deletion, oldest first', async () => {
-  for (const id of [failed, foreign, done]) await (id === foreign ? elsewhere : catalog).hide(id);
+  for (const id of [failed, foreign, done]) await (id === foreign ? elsewhere : catalog).softDelete(id);
   // Two of them were deleted at the same time: their ids decide.
   await database.runScript(`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${done});
@@ -119,6 +119,6 @@ test('lists tenants with images that never used references', async () => {
   await references.add(done, 'page');
   await references.remove(done, 'page');
   expect(await purging.tenantsWithoutReferences(null)).toEqual(['other']);
-  await elsewhere.hide(foreign);
+  await elsewhere.softDelete(foreign);
   expect(await purging.tenantsWithoutReferences(null)).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { hashOf, uploadOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { add, upload, hide, restore, purge, candidateOf, purging, renditionsOf } = catalog;
+const { add, upload, softDelete, restore, purge, findPurgeCandidate, purging, renditionsOf } = catalog;
 const tomorrow = new Date(Date.now() + 86_400_000);
 
 const originalOf = (content: string) => uploadOf(shop.id, content).originalKey;
@@ -17,14 +17,14 @@ const keysOf = (removed: RemovedImage | undefined) => removed?.files.map(({ key 
 const filesOf = (content: string) => [originalOf(content), ...renditionKeys(content)].toSorted();
 
 async function addCopy(content: string): Promise<number> {
-  const job = await catalog.beginImport(`https://example.com/${content}`);
-  await catalog.shareKnown(job, content);
+  const job = await catalog.claimImport(`https://example.com/${content}`);
+  await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  await catalog.shareWith(job, content, donorId);
+  await catalog.completeWithDonor(job, content, donorId);
   return job.imageId;
 }
 
@@ -47,22 +47,22 @@ test('keeps an image that was used, restored or requeued after it was listed', a
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
     work: (id: number) => catalog.jobs.requeue(id, 50),
-    gone: (id: number) => hide(id),
+    gone: (id: number) => softDelete(id),
   };
   for (const [name, change] of Object.entries(changes)) {
     const id = await add(name);
-    const candidate = await candidateOf(id);
+    const candidate = await findPurgeCandidate(id);
     await change(id);
     expect(await purging.remove(candidate!, { unusedForDays: 0 }), name).toBeUndefined();
   }
   const restored = await add('back');
-  await hide(restored);
-  const candidate = await candidateOf(restored);
+  await softDelete(restored);
+  const candidate = await findPurgeCandidate(restored);
   await restore(restored);
   expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
   const again = await add('anew');
-  await hide(again);
-  const earlier = await candidateOf(again);
+  await softDelete(again);
+  const earlier = await findPurgeCandidate(again);
   const cutoff = new Date(Date.now() - 60_000);
   expect(await purging.remove(earlier!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
@@ -70,7 +70,7 @@ test('keeps an image that was used, restored or requeued after it was listed', a
 
 test('keeps a deleted image until its job has ended', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
   await catalog.finish(job, 'vase');
   expect(keysOf(await purge(job.imageId))).toEqual(filesOf('vase'));
@@ -80,7 +80,7 @@ test('keeps the files of duplicates until the last one is purged', async () => {
   const ids = [await add('vase'), await addCopy('vase'), await addCopy('vase')];
   expect(await purge(ids[0]!)).toEqual({ renditions: 2, files: [] });
   expect((await catalog.image(ids[1]!))?.duplicateOf).toBeNull();
-  await hide(ids[1]!);
+  await softDelete(ids[1]!);
   expect(await purge(ids[2]!)).toEqual({ renditions: 2, files: [] });
   expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
 });
@@ -115,7 +115,7 @@ test('removes fingerprint and embedding with the last image of a content, and pa
   await purge(first);
   expect(await described()).toEqual([1, 1]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
-  await hide(copy);
+  await softDelete(copy);
   expect(await described()).toEqual([1, 1]);
   await purge(copy);
   expect(await described()).toEqual([0, 0]);

@@ -2,17 +2,17 @@ import { afterEach, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
-import { countedUsage, recountedUsage } from '../../support/inner/recount.ts';
+import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts';
 
 const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-const { upload, add, finish, beginImport, hide, restore, purge } = catalog;
+const { upload, add, finish, claimImport, softDelete, restore, purge } = catalog;
 
 /** Returns the figures of the shop, after checking them against the tables. */
 async function usage() {
-  const counted = await countedUsage(database);
-  expect(counted).toEqual(await recountedUsage(database));
+  const counted = await usageFromCounters(database);
+  expect(counted).toEqual(await usageFromRows(database));
   const { images, renditions, originalBytes, renditionBytes } = counted[0]!;
   return { images, renditions, originalBytes, renditionBytes };
 }
@@ -25,23 +25,25 @@ const both = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 31
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
-  const job = await beginImport(`https://example.com/${content}`);
-  expect(await catalog.shareKnown(job, content)).toMatchObject({ status: 'completed' });
+  const job = await claimImport(`https://example.com/${content}`);
+  expect(await catalog.completeAsDuplicate(job, content)).toMatchObject({ status: 'completed' });
   return job.imageId;
 }
 
 /** Adds an image with other content that uses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
-  expect(await catalog.shareWith(job, content, donorId)).toMatchObject({ renditionsReusedFrom: donorId });
+  expect(await catalog.completeWithDonor(job, content, donorId)).toMatchObject({
+    renditionsReusedFrom: donorId,
+  });
   return job.imageId;
 }
 
 afterEach(async () => {
   // Folding moves the figures without changing them.
-  const before = await countedUsage(database);
+  const before = await usageFromCounters(database);
   await catalog.usage.fold();
-  expect(await countedUsage(database)).toEqual(before);
+  expect(await usageFromCounters(database)).toEqual(before);
 });
 
 test('counts an upload when it is recorded, and its renditions when they are made', async () => {
@@ -60,7 +62,7 @@ test('counts a failed image with its original, and a withdrawn one not at all', 
 
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
-  await hide(id);
+  await softDelete(id);
   expect(await usage()).toEqual(nothing);
   await catalog.usage.fold();
   await restore(id);
@@ -68,7 +70,7 @@ test('does not count a deleted image until it is restored', async () => {
 });
 
 test('counts an import at once, and its bytes when it receives them', async () => {
-  const job = await beginImport('https://example.com/vase');
+  const job = await claimImport('https://example.com/vase');
   expect(await usage()).toEqual({ ...nothing, images: 1 });
   await catalog.attach(job, 'vase');
   expect(await usage()).toEqual(waiting);
@@ -80,11 +82,11 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
   const first = await add('vase');
   const copy = await addCopy('vase');
   expect(await usage()).toEqual(both);
-  await hide(first);
+  await softDelete(first);
   expect(await usage()).toEqual(one);
   await restore(first);
   expect(await usage()).toEqual(both);
-  await hide(first);
+  await softDelete(first);
   await purge(first);
   expect(await usage()).toEqual(one);
   await purge(copy);
@@ -93,12 +95,12 @@ test('counts no bytes for a duplicate until the first image is deleted', async (
 
 test('counts no bytes for a duplicate that was imported while the first image was processed', async () => {
   const job = await upload('vase');
-  const copy = await beginImport('https://example.com/vase');
+  const copy = await claimImport('https://example.com/vase');
   await catalog.attach(copy, 'vase');
   await finish(job, 'vase');
   await finish(copy, 'vase');
   expect(await usage()).toEqual(both);
-  await hide(copy.imageId);
+  await softDelete(copy.imageId);
   expect(await usage()).toEqual(one);
 });
 
@@ -107,7 +109,7 @@ test('counts only the original of a near-duplicate until its donor is deleted', 
   const sharer = await addSharer('jugs', donor);
   const shared = { ...both, originalBytes: 2000 };
   expect(await usage()).toEqual(shared);
-  await hide(donor);
+  await softDelete(donor);
   expect(await usage()).toEqual(one);
   await restore(donor);
   expect(await usage()).toEqual(shared);
@@ -123,7 +125,7 @@ test('keeps exactly one owner of shared files, whichever image is deleted', asyn
   const copy = await addCopy('jugs');
   expect(await usage()).toEqual({ images: 4, renditions: 8, originalBytes: 3000, renditionBytes: 318 });
   for (const id of [donor, sharers[0]!, copy]) {
-    await hide(id);
+    await softDelete(id);
     expect((await usage()).renditionBytes).toBe(318);
   }
   await restore(donor);
@@ -133,7 +135,7 @@ test('keeps exactly one owner of shared files, whichever image is deleted', asyn
 
 test('counts an image that was deleted while it was processed when it is restored', async () => {
   const job = await upload('vase');
-  await hide(job.imageId);
+  await softDelete(job.imageId);
   await finish(job, 'vase');
   expect(await usage()).toEqual(nothing);
   await restore(job.imageId);
@@ -142,7 +144,7 @@ test('counts an image that was deleted while it was processed when it is restore
 
 test('counts content once that was deleted and uploaded again, also after a restoration', async () => {
   const old = await add('vase');
-  await hide(old);
+  await softDelete(old);
   await add('vase');
   expect(await usage()).toEqual(one);
   await restore(old);

@@ -9,7 +9,7 @@ import { Client } from 'pg';
 import { onTestFinished } from 'vitest';
 import { onServer, urlOfDatabase } from '../../support/inner/server-database.ts';
 import { services } from '../../support/services.ts';
-import type { Reached } from './container.ts';
+import type { HostMapping } from './container.ts';
 
 /** The advisory lock of tests that use the names of the deployments. Differs from the locks of the product. */
 const namesLock = 7_239_101;
@@ -95,7 +95,7 @@ export function removeBucketAfterwards(bucket: string): void {
 }
 
 /** The local port of a running service. */
-export function targetOf(address: string): Reached['target'] {
+export function targetOf(address: string): HostMapping['target'] {
   const { hostname, port } = new URL(address);
   return { host: hostname, port: Number(port) };
 }

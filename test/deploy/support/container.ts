@@ -10,10 +10,10 @@ import { onTestFinished } from 'vitest';
 import { forward } from './forward.ts';
 import type { Order, Plan } from './inside.ts';
 import { copyApplication, productionPackages } from './installation.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** Maps a name and a port of a deployment to a port of this machine. */
-export interface Reached {
+export interface HostMapping {
   readonly name: string;
   readonly port: number;
   readonly target: { readonly host: string; readonly port: number };
@@ -24,7 +24,7 @@ interface ContainerOptions extends Pick<Plan, 'command' | 'environment' | 'folde
   /** A writable folder; containers can share its subfolder `shared`. */
   readonly writable?: string;
   readonly shared?: string;
-  readonly reached: readonly Reached[];
+  readonly reached: readonly HostMapping[];
   readonly ports?: readonly number[];
 }
 
@@ -46,7 +46,7 @@ const code = fileURLToPath(new URL('.', import.meta.url));
 const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--propagation', 'private'];
 
 /** Whether this machine allows tests to create namespaces. Prints a note if not. */
-export function canContain(): boolean {
+export function canRunContainers(): boolean {
   const probe = 'ip link set lo up && mount -t tmpfs tmpfs /mnt && setpriv --reuid=1000 true';
   const { status } = spawnSync('unshare', [...namespaces, 'sh', '-c', probe], { stdio: 'ignore' });
   if (status === 0) return true;
@@ -56,7 +56,7 @@ export function canContain(): boolean {
 
 /** Waits until the process inside reports that it is healthy. */
 export async function untilHealthy(container: Container, port: number): Promise<void> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const isHealthy = await fetch(`${container.url(port)}/healthz`).then(
       ({ ok }) => ok,
@@ -65,7 +65,7 @@ export async function untilHealthy(container: Container, port: number): Promise<
     if (isHealthy) return;
     await sleep(100);
   }
-  throw new Error(`Not healthy within ${patienceMs / 1_000} s:\n${container.log().slice(-2_000)}`);
+  throw new Error(`Not healthy within ${waitTimeoutMs / 1_000} s:\n${container.log().slice(-2_000)}`);
 }
 
 /** Starts a command of a deployment and stops it at the end of the test. */

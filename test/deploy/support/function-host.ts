@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { makeServerless, type ServerlessOptions } from '../../../src/serverless/serverless.ts';
 import { createServerDatabase, urlOfDatabase } from '../../support/inner/server-database.ts';
-import { patientDecoding } from '../../support/process/command.ts';
+import { generousDecoderTimeouts } from '../../support/process/command.ts';
 import { s3Environment } from '../../support/process/s3.ts';
-import { patienceMs } from '../../support/time-scale.ts';
+import { waitTimeoutMs } from '../../support/time-scale.ts';
 
 /** A host that calls a function for each request, as serverless hosts do. */
 export interface FunctionHost {
@@ -25,7 +25,7 @@ export async function functionEnvironment(
   return s3Environment({
     DATABASE_URL: urlOfDatabase(name),
     LOG_LEVEL: 'error',
-    ...patientDecoding,
+    ...generousDecoderTimeouts,
     ...more,
   });
 }
@@ -37,7 +37,7 @@ export async function startFunction(
 ): Promise<FunctionHost> {
   const announced: Promise<unknown>[] = [];
   const waitUntil = (work: Promise<unknown>) => void announced.push(work);
-  const serverless = makeServerless({ environment, waitUntil, workMs: patienceMs, ...options });
+  const serverless = makeServerless({ environment, waitUntil, workMs: waitTimeoutMs, ...options });
   const server = createServer((request, response) => {
     const call = request.url === '/api/cron' ? serverless.cron : serverless.handle;
     announced.push(call(request, response));

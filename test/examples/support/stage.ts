@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { generateSampleCatalog } from '../../../src/cli/seed/generate-sample-catalog.ts';
-import { type Outcome, runProgram } from '../../support/process/command.ts';
+import { type ProcessResult, runProgram } from '../../support/process/command.ts';
 import { makeFolder, removeFolder } from '../../support/process/data-folder.ts';
 import { startServer } from '../../support/process/server.ts';
 import { readFiles } from './transcript.ts';
@@ -19,7 +19,7 @@ const manifest = fileURLToPath(new URL('../../../package.json', import.meta.url)
 
 /** Where the commands of one document run: a fresh server, a folder with the files they name, and an origin of pictures. */
 export interface Stage {
-  run(command: string): Promise<Outcome>;
+  run(command: string): Promise<ProcessResult>;
 }
 
 /** A stage for one test, with the files that `document` writes out. `samples` is a folder of drawn pictures, if it needs any. */

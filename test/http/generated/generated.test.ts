@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Answer, call } from '../../support/process/client.ts';
+import { type ApiResponse, call } from '../../support/process/client.ts';
 import { brokenJpeg } from '../../support/process/pictures.ts';
 import { useServer } from '../../support/process/server.ts';
 import { document } from '../support/documented.ts';
@@ -56,7 +56,7 @@ afterAll(() => {
 /** Sends all requests. Returns the complaints of `check`. */
 async function sendAll<Sent extends Request>(
   requests: readonly Sent[],
-  check: (request: Sent, response: Answer<unknown>) => void,
+  check: (request: Sent, response: ApiResponse<unknown>) => void,
 ): Promise<string[]> {
   const failures: string[] = [];
   await inLanes(requests, async (request) => {
@@ -122,8 +122,8 @@ test('responds to HEAD like to GET, without a body', async () => {
     ...invalidCases(operation, sources, 1, seed),
   ]);
   const pairs = heads(gets);
-  const responses = new Map<Request, Answer<unknown>>();
-  const keep = (request: Request, response: Answer<unknown>) => void responses.set(request, response);
+  const responses = new Map<Request, ApiResponse<unknown>>();
+  const keep = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
   expectNone(await sendAll(pairs.flat(), keep));
   for (const [get, head] of pairs) {
     const [whole, bare] = [responses.get(get), responses.get(head)];
@@ -133,7 +133,7 @@ test('responds to HEAD like to GET, without a body', async () => {
 });
 
 /** Headers that do not change between two requests. */
-function steady(response: Answer<unknown> | undefined): Record<string, string> {
+function steady(response: ApiResponse<unknown> | undefined): Record<string, string> {
   const passing = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
   return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !passing.has(name)));
 }

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { openPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
-import { freshPicture, productPicture } from '../../support/inner/pictures.ts';
+import { uniquePicture, productPicture } from '../../support/inner/pictures.ts';
 import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges } from './setup.ts';
 
@@ -18,7 +18,7 @@ const bytesOf = (image: { originalBytes: number | null; renditions: readonly { b
 test('reports what a purge would remove in a dry run, without removing anything', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [gone, living] = [await add(), await add()];
-  await rig.hide({ id: gone.id });
+  await rig.softDelete({ id: gone.id });
   const stored = await rig.storedKeys();
   const report = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
   expect(report).toMatchObject({
@@ -40,7 +40,7 @@ test('reports what a purge would remove in a dry run, without removing anything'
 test('removes what the dry run reported, and keeps images that are not deleted', async () => {
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
   const [gone, living] = [await add(), await add()];
-  await rig.hide({ id: gone.id });
+  await rig.softDelete({ id: gone.id });
   const told = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({
     dryRun: false,
@@ -61,7 +61,7 @@ test('removes what the dry run reported, and keeps images that are not deleted',
 test('keeps images that were deleted too recently, and they can be restored', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [old, young] = [await add(), await add()];
-  for (const { id } of [old, young]) await rig.hide({ id });
+  for (const { id } of [old, young]) await rig.softDelete({ id });
   await engines.database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
   );
@@ -75,15 +75,15 @@ test('purges an image in use that was deleted by force', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const { id } = await add();
   await rig.references.add(id, 'page');
-  await rig.hide({ id }, true);
+  await rig.softDelete({ id }, true);
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, files: 3 });
   expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
 test('keeps a deleted image until its job has ended', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
-  const { image } = await rig.upload(await freshPicture(), { mode: 'queued' });
-  await rig.hide({ id: image.id });
+  const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await rig.softDelete({ id: image.id });
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ imagesToDelete: 1, images: 0, files: 0 });
   await rig.runJob(await claimOne(engines.database));
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, renditions: 2, files: 3 });
@@ -95,7 +95,7 @@ test('keeps files that another image shares until that image is purged, too', as
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
-  await rig.hide({ id: donor.id });
+  await rig.softDelete({ id: donor.id });
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({
     images: 1,
     renditions: 2,
@@ -106,15 +106,15 @@ test('keeps files that another image shares until that image is purged, too', as
     const found = await retrieve.rendition(openPrincipal, { id: sharer.id }, name);
     expect('body' in found && found.body.length).toBeGreaterThan(0);
   }
-  await rig.hide({ id: sharer.id });
+  await rig.softDelete({ id: sharer.id });
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
 test('keeps the files of content that was uploaded again after the deletion', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
-  const bytes = await freshPicture();
-  await rig.hide({ id: (await rig.upload(bytes)).image.id });
+  const bytes = await uniquePicture();
+  await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
   expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, files: 0, bytes: 0 });
   expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
@@ -124,7 +124,7 @@ test('keeps the files of content that was uploaded again after the deletion', as
 test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [mine, theirs] = [await add(), await add('other')];
-  for (const { id } of [mine, theirs]) await rig.hide({ id });
+  for (const { id } of [mine, theirs]) await rig.softDelete({ id });
   const bound = { ...openPrincipal, tenantId: mine.tenantId };
   expect(await purgeDeleted(bound, real)).toMatchObject({ imagesToDelete: 1, renditionsFound: 2, images: 1 });
   expect(await rowIds()).toEqual([theirs.id]);
@@ -133,7 +133,7 @@ test("purges and counts only images of the caller's tenant", async () => {
 test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [stuck, fine] = [await add(), await add()];
-  for (const { id } of [stuck, fine]) await rig.hide({ id });
+  for (const { id } of [stuck, fine]) await rig.softDelete({ id });
   const path = rig.pathOf(stuck.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
