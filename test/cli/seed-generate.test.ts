@@ -25,7 +25,9 @@ async function hashes(directory: string): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-test('the same seed makes the same files, another seed makes others', { tags: 'slow' }, async () => {
+test('generates the same files for the same seed, and others for another seed', {
+  tags: 'slow',
+}, async () => {
   const [first, second] = [join(folder, 'first'), join(folder, 'second')];
   await generateSampleCatalog({ directory: first, products: 1, seed: '1' });
   await generateSampleCatalog({ directory: second, products: 1, seed: '1' });

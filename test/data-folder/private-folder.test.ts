@@ -34,7 +34,7 @@ async function openPaths(root: string): Promise<string[]> {
   return names.filter((_, i) => ((modes[i] ?? 0) & 0o077) !== 0);
 }
 
-test("makes an open data folder and its files private and keeps the owner's permissions", async () => {
+test("makes a data folder and its files private and keeps the owner's permissions", async () => {
   const { root, inside } = await openFolder();
   await writeFile(join(root, 'vitrine.lock'), '', { mode: 0o644 });
   await chmod(join(inside, 'aa', '1'), 0o444);
@@ -47,7 +47,7 @@ test("makes an open data folder and its files private and keeps the owner's perm
   expect(logger.messages('warn')).toEqual([]);
 });
 
-test('makes many files private in the background, and the next start resumes after a stop', async () => {
+test('makes many files private in the background, and resumes at the next start', async () => {
   const { root, inside } = await openFolder(300);
   const logger = recordingLogger();
   const first = protectDataFolder(root, [inside], logger, 0);
@@ -66,7 +66,7 @@ test('finds open files in private folders below an open data folder', async () =
   expect(await openPaths(root)).toEqual([]);
 });
 
-test('does not walk a private folder again', async () => {
+test('does not walk a folder that is already private', async () => {
   const { root, inside } = await openFolder();
   await chmod(inside, 0o700);
   await chmod(root, 0o700);
@@ -78,7 +78,7 @@ test('does not walk a private folder again', async () => {
   expect(await openPaths(inside)).toEqual([]);
 });
 
-test('changes neither a link nor its target', async () => {
+test('does not change symbolic links or their targets', async () => {
   const { root, inside } = await openFolder();
   const elsewhere = await openFolder();
   await symlink(elsewhere.root, join(inside, 'folder'));
@@ -99,7 +99,7 @@ test('leaves a shared folder open and warns', async () => {
   expect([mayBePrivate('/'), mayBePrivate(inside)]).toEqual([false, true]);
 });
 
-test('creates a missing data folder as private, if it is used', async () => {
+test('creates a private data folder only if it is used', async () => {
   const root = join(await testFolder(), 'a', 'b');
   protectDataFolder(root, [], recordingLogger());
   await expect(lstat(root)).rejects.toThrow('ENOENT');
