@@ -50,7 +50,7 @@ test.runIf(process.platform === 'linux')('loses no picture when a decoder child 
     if (children[0] !== undefined) process.kill(children[kills % children.length] ?? children[0], 'SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 150));
   }
-  // A picture whose decoder dies twice is rejected as the cause; it can be uploaded second.
+  // A picture whose decoder dies twice is rejected as the cause; it can be uploaded again.
   for (const { status } of await Promise.all(sent)) expect(status).toBeOneOf([201, 202, 400]);
   for (let i = 0; i < pictures; i += 1) {
     const second = await upload(server.url, await jpeg(`kill ${i}`, 2000, 1500));
