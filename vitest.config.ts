@@ -20,6 +20,9 @@ const bothDatabasesTestsInFull = ['test/services/**/*.test.ts', 'test/worker/**/
 /** Tests that fill a database with thousands of rows for the planner. It is the same in both, so one run is enough. */
 const singleDatabaseTests = ['test/db/plans.test.ts'];
 
+/** Tests that load the image library, which then disables other formats for the whole process. */
+const imagingTests = ['test/imaging/**/*.test.ts'];
+
 /** Tests that mock Node modules, or measure the memory of their process. */
 const isolatedTests = ['test/fetcher/open-connection.test.ts', 'test/storage/s3/s3-faults.test.ts'];
 
@@ -52,6 +55,7 @@ export default defineConfig(({ mode }) => {
       include: ['test/**/*.test.ts'],
       exclude: [
         ...serverTests,
+        ...imagingTests,
         ...isolatedTests,
         ...(services.databaseUrl && !isThorough ? singleDatabaseTests : []),
       ],
@@ -66,11 +70,12 @@ export default defineConfig(({ mode }) => {
       env: { TEST_ENGINE: 'postgres' },
     },
   };
+  const imaging = { ...inherited, test: { name: 'imaging', include: imagingTests } };
   const isolated = { ...inherited, test: { name: 'isolated', include: isolatedTests, isolate: true } };
   return {
     test: {
       globalSetup: ['test/support/global-setup.ts'],
-      projects: services.databaseUrl ? [embedded, postgres, isolated] : [embedded, isolated],
+      projects: [embedded, ...(services.databaseUrl ? [postgres] : []), imaging, isolated],
       pool: 'forks',
       // The files of a worker share its modules, database and decoders.
       isolate: false,

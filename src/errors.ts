@@ -52,17 +52,17 @@ export const errorTable = {
   decoder_crashed: { status: 400, title: 'The picture crashed the decoder', failureClass: 'crash' },
   worker_lost: {
     status: 400,
-    title: 'The picture repeatedly lost its worker',
+    title: 'The workers that processed the picture were lost',
     failureClass: 'lease-lost',
   },
   invalid_url: { status: 400, title: 'The URL cannot be imported', failureClass: 'permanent' },
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
   source_refused: { status: 400, title: 'The source returned no picture', failureClass: 'permanent' },
   source_unavailable: { status: 400, title: 'The source is not available', failureClass: 'transient' },
-  purge_refused: { status: 403, title: 'Purging was not confirmed', failureClass: 'permanent' },
+  purge_refused: { status: 403, title: 'The purge was not confirmed', failureClass: 'permanent' },
   origin_not_allowed: {
     status: 403,
-    title: 'Pages of this origin may not change anything',
+    title: 'Pages of this origin may not write',
     failureClass: 'permanent',
   },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
@@ -76,7 +76,7 @@ export const errorTable = {
     failureClass: 'transient',
   },
   rendition_not_ready: { status: 404, title: 'The rendition is not ready', failureClass: 'transient' },
-  route_not_found: { status: 404, title: 'There is no such address', failureClass: 'permanent' },
+  route_not_found: { status: 404, title: 'There is no such route', failureClass: 'permanent' },
   original_missing: { status: 404, title: 'The original is missing from storage', failureClass: 'permanent' },
   method_not_allowed: {
     status: 405,
@@ -85,7 +85,7 @@ export const errorTable = {
   },
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
-  image_deleted: { status: 409, title: 'The image was deleted meanwhile', failureClass: 'transient' },
+  image_deleted: { status: 409, title: 'The image was deleted in the meantime', failureClass: 'transient' },
   import_active: { status: 409, title: 'The URL is already being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
   upload_not_offered: {
@@ -96,7 +96,7 @@ export const errorTable = {
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,
-    title: 'The type of the body is not supported',
+    title: 'The body type is not supported',
     failureClass: 'permanent',
   },
   range_not_satisfiable: { status: 416, title: 'The range is outside the file', failureClass: 'permanent' },
@@ -107,7 +107,7 @@ export const errorTable = {
   },
   too_many_connections: {
     status: 429,
-    title: 'The address has too many connections',
+    title: 'Too many connections from this address',
     failureClass: 'transient',
   },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
@@ -121,7 +121,7 @@ export const errorTable = {
   storage_failed: { status: 503, title: 'The storage failed', failureClass: 'transient' },
   similarity_unavailable: {
     status: 501,
-    title: 'Similar images cannot be searched',
+    title: 'Similarity search is unavailable',
     failureClass: 'permanent',
   },
   storage_full: { status: 507, title: 'The storage is nearly full', failureClass: 'transient' },

@@ -15,7 +15,7 @@ export const databaseUrl: Reader<string> = {
         'names SQLite, which is not supported: leave it unset for an embedded PostgreSQL in DATA_DIR',
       );
     assertPlainAddress(trimmed);
-    if (!postgresScheme.test(trimmed)) throw new Error('is not the address of a PostgreSQL server');
+    if (!postgresScheme.test(trimmed)) throw new Error('is not the URL of a PostgreSQL server');
     const url = parseUrl(trimmed.replace(postgresScheme, 'postgres://'));
     const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
     url.searchParams.delete('ssl');
@@ -46,10 +46,10 @@ export const redisUrl: Reader<string> = {
 
 /** The address of an S3-compatible store, without a path. */
 export const s3Endpoint: Reader<string> = {
-  accepts: 'an address such as `https://s3.example.com` or `http://127.0.0.1:9000`',
+  accepts: 'a URL such as `https://s3.example.com` or `http://127.0.0.1:9000`',
   read(text) {
     const url = parseUrl(text.trim());
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is not an http(s) address');
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('is not an http(s) URL');
     if (url.username || url.password) throw new Error('contains a user name or a password');
     return url.href.replace(/\/$/, '');
   },
@@ -80,7 +80,7 @@ function assertPlainAddress(text: string): void {
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url?.hostname) throw new Error('is not an address with a host');
+  if (!url?.hostname) throw new Error('is not a URL with a host');
   return url;
 }
 
@@ -92,12 +92,12 @@ export interface ShareAndCount {
 
 /** @see ShareAndCount */
 export const shareAndCount: Reader<ShareAndCount> = {
-  accepts: 'a share and a number, `5%/10000`',
+  accepts: 'a percentage and a number, such as `5%/10000`',
   read(text) {
     const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
     const share = Number(match?.[1]) / 100;
     const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
-    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a share and a number');
+    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a percentage and a number');
     return { share, count };
   },
 };

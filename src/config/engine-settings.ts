@@ -8,40 +8,46 @@ export const databaseSettings = {
     aliases: ['THUMBFORGE_DATABASE_URL'],
     isSecret: true,
     about:
-      'A PostgreSQL server, version 15 or newer, with pgvector 0.7 or newer. A driver name in the scheme (`postgresql+asyncpg://`) is ignored. Not set: the embedded PostgreSQL in `DATA_DIR/db`.',
+      'URL of a PostgreSQL server, version 15 or newer, with pgvector 0.7 or newer. A driver name in the scheme (`postgresql+asyncpg://`) is ignored. If not set, Vitrine uses the embedded PostgreSQL in `DATA_DIR/db`.',
   }),
   host: optional('POSTGRES_HOST', anyText, {
     about:
-      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply when this one is set.',
+      'Host of the PostgreSQL server, as an alternative to `DATABASE_URL`. The other `POSTGRES_` settings only apply if this one is set.',
   }),
-  port: withDefault('POSTGRES_PORT', wholeNumber(1, 65_535), '5432', { about: 'Port of that server.' }),
-  user: withDefault('POSTGRES_USER', anyText, 'postgres', { about: 'User of that server.' }),
-  password: optional('POSTGRES_PASSWORD', anyText, { isSecret: true, about: 'Password of that user.' }),
+  port: withDefault('POSTGRES_PORT', wholeNumber(1, 65_535), '5432', {
+    about: 'Port of the PostgreSQL server.',
+  }),
+  user: withDefault('POSTGRES_USER', anyText, 'postgres', { about: 'Database user.' }),
+  password: optional('POSTGRES_PASSWORD', anyText, {
+    isSecret: true,
+    about: 'Password of the database user.',
+  }),
   name: optional('POSTGRES_DB', anyText, {
-    about: 'Database of that server.',
+    about: 'Name of the database.',
     fallbackWords: '`POSTGRES_USER`',
   }),
   poolSize: withDefault('DATABASE_POOL_SIZE', wholeNumber(2, 1_000), '10', {
-    about: 'Maximum number of connections of one process; it opens one more to listen for wake-ups.',
+    about:
+      'Maximum number of pooled connections per process. Each process opens one more to listen for wake-ups.',
   }),
   connectMs: withDefault('DATABASE_CONNECT_SECONDS', seconds(1, 300), '5', {
-    about: 'Longest wait for a connection; then a request gets 503.',
+    about: 'Longest wait for a connection; after that, the request gets 503.',
   }),
   statementMs: withDefault('DATABASE_STATEMENT_SECONDS', seconds(1, 3_600), '30', {
-    about: 'Time limit for one statement; then the server cancels it.',
+    about: 'Time limit for one statement; after that, the server cancels it.',
   }),
   waitMs: withDefault('DATABASE_WAIT_SECONDS', seconds(0, 3_600), '60', {
-    about: 'How long to wait at start for a server that does not accept connections yet.',
+    about: 'How long to wait at startup for a server that does not accept connections yet.',
   }),
 } as const;
 
-/** Settings of the queue, which wakes workers up. */
+/** Settings of the queue, which wakes workers. */
 export const queueSettings = {
   redisUrl: optional('REDIS_URL', redisUrl, {
     aliases: ['THUMBFORGE_REDIS_URL'],
     isSecret: true,
     about:
-      'A Redis server, version 6.2 or newer, that wakes workers up (BullMQ). Jobs stay in the database, so losing Redis loses nothing. Requires a PostgreSQL server; not set, that server wakes workers up itself.',
+      'URL of a Redis server, version 6.2 or newer, that wakes workers (through BullMQ). Jobs stay in the database, so losing Redis loses nothing. Requires a PostgreSQL server; if not set, PostgreSQL wakes the workers.',
   }),
   name: withDefault('QUEUE_NAME', anyText, 'vitrine', {
     aliases: ['THUMBFORGE_QUEUE_NAME'],
@@ -52,49 +58,50 @@ export const queueSettings = {
 /** Settings of the file storage. */
 export const storageSettings = {
   type: withDefault('STORAGE_TYPE', oneOf(['local', 's3']), 'local', {
-    about: 'Where pictures are stored: `local` on disk, `s3` in a bucket of an S3-compatible store.',
+    about: 'Where images are stored: `local` on disk, `s3` in a bucket of an S3-compatible store.',
   }),
   path: optional('STORAGE_PATH', anyText, {
     aliases: ['STORAGE_BASE_PATH', 'THUMBFORGE_STORAGE_PATH'],
     about:
-      'Folder of locally stored pictures. All processes need the same one. Outside `DATA_DIR`, new files get the permissions that other users have on this folder.',
+      'Folder of locally stored images; the same for all processes. If it is outside `DATA_DIR`, new files inherit the permissions that the group and others have on it.',
     fallbackWords: '`DATA_DIR/storage`',
   }),
-  bucket: optional('S3_BUCKET', anyText, { about: 'Bucket of the pictures. It must exist.' }),
+  bucket: optional('S3_BUCKET', anyText, { about: 'Bucket of the images. It must exist.' }),
   region: withDefault('S3_REGION', anyText, 'us-east-1', {
     aliases: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
     about:
-      "Region of the bucket. Credentials come from AWS's own variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), from its files, or from the role of the machine.",
+      "Region of the bucket. Credentials come from AWS's own variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`), its configuration files, or the machine's role.",
   }),
   endpoint: optional('S3_ENDPOINT', s3Endpoint, {
     aliases: ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
-    about: 'Address of the store.',
+    about: 'URL of the store.',
     fallbackWords: "AWS's own",
   }),
   forcePathStyle: optional('S3_FORCE_PATH_STYLE', yesNo, {
-    about: 'Whether addresses have the bucket in their path instead of in the host name.',
-    fallbackWords: '`true` when `S3_ENDPOINT` is set',
+    about: 'Whether to put the bucket into the path of URLs instead of the host name.',
+    fallbackWords: '`true` if `S3_ENDPOINT` is set',
   }),
   prefix: withDefault('S3_PREFIX', s3Prefix, '', {
     about: 'Prefix of all keys, so that several installations can share a bucket.',
     fallbackWords: 'none',
   }),
   timeoutMs: withDefault('S3_TIMEOUT_SECONDS', seconds(1, 600), '5', {
-    about: 'Time limit for connecting, for the response, and for each pause between two packets.',
+    about:
+      'Time limit for connecting, for the start of the response, and for each pause between two packets.',
   }),
   delivery: withDefault('S3_DELIVERY', oneOf(['stream', 'redirect']), 'stream', {
     about:
-      'How originals and renditions are delivered: `stream` passes them through; `redirect` answers 302 with a presigned address of the store.',
+      'How originals and renditions are delivered: `stream` proxies them; `redirect` returns 302 with a presigned URL of the store.',
   }),
   presignSeconds: withDefault('S3_PRESIGN_SECONDS', wholeNumber(10, 604_800), '300', {
-    about: 'How long a presigned address is valid.',
+    about: 'How long presigned URLs are valid.',
   }),
   minFreeBytes: withDefault('MIN_FREE_DISK_MB', mebibytes(0, 1_000_000), '100', {
     about:
-      'Uploads get 507 while less than this is free on the disk of the pictures (with S3: of the staging files), in MiB.',
+      'Minimum free space on the disk of the images (with S3: of the staging files), in MiB; below it, uploads get 507.',
   }),
   sweepLimit: withDefault('ORPHAN_BRAKE', shareAndCount, '5%/10000', {
     about:
-      'Safety limit of sweeps: one that finds more than this share of all files, or more than this number, to be orphaned removes nothing and reports it.',
+      'Safety limit of sweeps: if more than this share of all files, or more than this number, look orphaned, the sweep deletes nothing and reports it.',
   }),
 } as const;

@@ -45,7 +45,7 @@ export const originList: Reader<readonly string[] | '*'> = {
 
 /** The origin that clients use for the server. */
 export const publicOrigin: Reader<string> = {
-  accepts: 'an address without a path, such as `https://pictures.example.com`',
+  accepts: 'a URL without a path, such as `https://pictures.example.com`',
   read(text) {
     return readOrigin(text.trim());
   },

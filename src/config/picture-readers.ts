@@ -21,7 +21,7 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
 
 /** Picture formats, named by file extensions. */
 export const formatList: Reader<readonly PictureFormat[]> = {
-  accepts: `comma-separated extensions, of ${Object.keys(extensions).join(', ')}`,
+  accepts: `comma-separated extensions: ${Object.keys(extensions).join(', ')}`,
   read(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
     const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
@@ -50,7 +50,7 @@ export const defaultQuality = 85;
 
 export const presetList: Reader<readonly Preset[]> = {
   accepts:
-    'JSON, with a value for each preset name: an edge (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+    'JSON, with a value for each preset name: a side length (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
   read(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success)

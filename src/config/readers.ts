@@ -85,7 +85,7 @@ const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
 /** A program and its arguments. Quotes group words with spaces; there is no other shell syntax. */
 export const commandWords: Reader<readonly string[]> = {
-  accepts: 'a program and its arguments; quotes keep spaces together',
+  accepts: 'a command with its arguments; quotes group words that contain spaces',
   read(text) {
     if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('has an unclosed quote');
     const words = text.match(word) ?? [];

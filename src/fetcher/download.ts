@@ -71,7 +71,7 @@ function assertSuccess({ status }: ResponseHead): void {
   // 203 is a 200 that a proxy has modified.
   if (status === 200 || status === 203) return;
   const code = status >= 500 || temporaryStatuses.has(status) ? 'source_unavailable' : 'source_refused';
-  throw new AppError(code, `The server answered ${status} instead of a picture.`);
+  throw new AppError(code, `The server returned ${status} instead of a picture.`);
 }
 
 /** Returns the declared content codings, without those that change nothing. */

@@ -11,8 +11,8 @@ import type { Surface } from './surface.ts';
 const indexSchema = z.object({
   name: z.string(),
   version: z.string(),
-  docs: z.string().describe('Page to try calls.'),
-  reference: z.string().describe('Page to read.'),
+  docs: z.string().describe('API explorer.'),
+  reference: z.string().describe('API documentation on one page.'),
   openapi: z.string().describe('OpenAPI document.'),
   api: z.string(),
   health: z.string(),
@@ -22,7 +22,7 @@ const healthSchema = z.looseObject({
   warnings: z
     .record(z.string(), z.string())
     .optional()
-    .describe('What is degraded, by component; requests are still served.'),
+    .describe('Problems that do not affect requests, by component.'),
 });
 
 /** Addresses outside any API surface: `/`, `/healthz` for load balancers, `/metrics` for Prometheus. */
@@ -44,7 +44,7 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
       schema: {
         tags,
         summary: 'Name, version and entry points',
-        response: responses({ 200: json(indexSchema, 'Addresses to continue with.') }),
+        response: responses({ 200: json(indexSchema, 'The entry points.') }),
       },
     },
     () => index,
@@ -58,7 +58,10 @@ export const operationRoutes: Surface = (app, { services, metrics }) => {
         summary: 'Health',
         response: responses({
           200: json(healthSchema, 'All checks passed.'),
-          503: json(healthSchema, 'At least one check failed; each failure has a member with its reason.'),
+          503: json(
+            healthSchema,
+            'At least one check failed. The body has one field per failed check, with the reason.',
+          ),
         }),
       },
     },
@@ -104,7 +107,7 @@ export const checksSchema = z.record(
   z.object({
     ok: z.boolean(),
     error: z.string().optional().describe('Why the check failed.'),
-    warning: z.string().optional().describe('What is degraded; requests are still served.'),
+    warning: z.string().optional().describe('A problem that does not affect requests.'),
   }),
 );
 

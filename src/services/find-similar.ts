@@ -59,7 +59,7 @@ async function requeue({ jobs, queue }: Dependencies, image: Image): Promise<nev
   if (job) queue.wake([job]);
   throw new AppError(
     'fingerprint_not_ready',
-    `The embedding of image ${image.id} is being made from its original; try again in a moment.`,
+    `The embedding of image ${image.id} is being created from its original; try again in a moment.`,
   );
 }
 

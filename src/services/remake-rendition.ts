@@ -37,7 +37,7 @@ export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): Rema
     if (job) queue.wake([job]);
     throw new AppError(
       'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is missing; it is being made from the original.`,
+      `The rendition "${preset}" of image ${image.id} is missing; it is being re-created from the original.`,
     );
   };
 

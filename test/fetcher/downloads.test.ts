@@ -45,7 +45,7 @@ describe('status codes', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
     'treat %i as a permanent failure',
     async (status) => {
-      const message = `The server answered ${status} instead of a picture.`;
+      const message = `The server returned ${status} instead of a picture.`;
       expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
@@ -55,7 +55,7 @@ describe('status codes', () => {
   });
 
   test.each([408, 425, 429, 500, 502, 503, 504])('treat %i as a temporary failure', async (status) => {
-    const message = `The server answered ${status} instead of a picture.`;
+    const message = `The server returned ${status} instead of a picture.`;
     expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
 });

@@ -91,7 +91,7 @@ test('does not download again once the original is stored', async () => {
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
-  ['an address without a file', () => 404, 'source_refused', 'The server answered 404 instead of a picture.'],
+  ['an address without a file', () => 404, 'source_refused', 'The server returned 404 instead of a picture.'],
   ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
   ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL returned no usable image. '],
   [
@@ -126,7 +126,7 @@ test('retries when the server is overloaded or unreachable', async () => {
   expect(outcome).toMatchObject({
     state: 'retrying',
     delaySeconds: 2,
-    error: { code: 'source_unavailable', message: 'The server answered 503 instead of a picture.' },
+    error: { code: 'source_unavailable', message: 'The server returned 503 instead of a picture.' },
   });
   const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
   expect(items).toMatchObject([{ state: 'pending', failureStage: 'fetch', retries: 1 }]);

@@ -27,7 +27,7 @@ export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
 export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
   function assertAvailable(): void {
     if (vectors.isAvailable) return;
-    throw new AppError('similarity_unavailable', `Similar images cannot be searched: ${vectors.reason}.`);
+    throw new AppError('similarity_unavailable', `Similarity search is unavailable: ${vectors.reason}.`);
   }
 
   async function search(

@@ -35,15 +35,18 @@ export function makeEnqueueQueries({ sql: db }: Database) {
       return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
     },
 
-    /** Adds a job that makes the image's renditions again. Returns `undefined` if one is pending or processing. */
+    /**
+     * Adds a job that makes a completed image's renditions again. Returns `undefined` if a job of the image is pending
+     * or processing, or if the image is not completed.
+     */
     async requeue(imageId: number, priority: number): Promise<DueJob | undefined> {
       const query = sql<DueJob>`
         INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
         SELECT 'derive', id, tenant_id, content_hash, ${priority}::smallint, 'pending' FROM images
-        WHERE id = ${imageId} AND original_key IS NOT NULL AND NOT EXISTS (
+        WHERE id = ${imageId} AND status = 'completed' AND original_key IS NOT NULL AND NOT EXISTS (
           SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))
         RETURNING id, kind`;
-      // The image may be purged between the check and the insertion.
+      // Between the check and the insertion, the image may be purged or get a job: a unique index rejects a second one.
       const { rows } = await retrying(() => query.execute(db));
       return rows[0];
     },

@@ -14,7 +14,7 @@ declare module 'fastify' {
 
 /** Returns the body of a form with a picture in the field `file` and other fields. */
 export function pictureForm(fields: z.ZodRawShape = {}): RequestBodies {
-  const file = z.string().meta({ format: 'binary', description: 'The picture.' });
+  const file = z.string().meta({ format: 'binary', description: 'The image file.' });
   return { 'multipart/form-data': z.object({ file, ...fields }) };
 }
 

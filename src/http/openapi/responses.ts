@@ -6,18 +6,18 @@ import { mediaTypes } from '../../model/picture.ts';
 const problemSchema = z
   .looseObject({
     type: z.string().describe('`urn:vitrine:error:` followed by the code.'),
-    title: z.string().describe('Short description of the code.'),
+    title: z.string().describe('Short description, the same for every error with this code.'),
     status: z.int().describe('HTTP status.'),
-    detail: z.string().describe('What was wrong, for people, with the limit and the value.'),
+    detail: z.string().describe('Message for people: what was wrong, the limit and the value.'),
     code: z.string().describe('Error code, for programs.'),
     family: z
       .string()
       .optional()
-      .describe('`picture_damaged` for every code that means that the picture cannot be decoded.'),
+      .describe('`picture_damaged`, for every code of an image that cannot be decoded.'),
   })
   .meta({
     id: 'Problem',
-    description: 'An error (RFC 9457). Some codes have additional members.',
+    description: 'An error (RFC 9457). Some codes have additional fields.',
     examples: [
       {
         type: 'urn:vitrine:error:image_not_found',
@@ -48,7 +48,7 @@ export function empty(description: string): z.ZodType {
 const bytes = z.string().meta({ format: 'binary' });
 const unchanged = empty('The client already has this version.');
 
-const redirected = empty('Redirects to the store (`S3_DELIVERY`).');
+const redirected = empty('Redirects to the store (`S3_DELIVERY=redirect`).');
 
 /** Successful responses of routes that serve a rendition. */
 export const renditionResponses = {

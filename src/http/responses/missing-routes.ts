@@ -36,7 +36,7 @@ function explain(known: ReadonlyMap<string, KnownRoute>, method: string, path: s
   // A matching route may itself report 404, as for a missing static file.
   if (allow.length === 0 || allow.includes(method))
     return {
-      error: new AppError('route_not_found', `There is nothing at ${method} ${shortPath}.`),
+      error: new AppError('route_not_found', `There is no route ${method} ${shortPath}.`),
       allow: [],
     };
   const sentence = `${shortPath} allows ${allow.join(', ')}, not ${method}.`;

@@ -22,7 +22,7 @@ const trialsSchema = z
     ),
     recommended: z
       .string()
-      .describe('The smallest preset with a quality of at least 0.95, or else the best one.'),
+      .describe('The smallest preset with a quality of at least 0.95; if there is none, the best one.'),
   })
   .meta({ examples: [trialsExample] });
 const comparisonSchema = z
@@ -54,9 +54,9 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     {
       schema: {
         tags,
-        summary: 'Preview the presets on a picture',
+        summary: 'Preview the presets for a file',
         description:
-          'Makes every rendition of the uploaded picture and returns its size and quality. Nothing is stored.',
+          'Creates every rendition of the uploaded file and returns its size and quality. Nothing is stored.',
         bodies: pictureForm(),
         response: responses(
           { 200: json(trialsSchema, 'Results by preset.') },
@@ -76,8 +76,8 @@ export const compareRoutes: Surface = (app, { services, receiveUploadForm }) => 
     {
       schema: {
         tags,
-        summary: 'Compare an image with a picture',
-        description: `The uploaded picture is not stored. ${readingNote}`,
+        summary: 'Compare an image with a file',
+        description: `The uploaded file is not stored. ${readingNote}`,
         params: imageParams,
         bodies: pictureForm(),
         response: responses(

@@ -145,7 +145,7 @@ export const jobExample = {
   failure_stage: 'fetch',
   code: 'source_unavailable',
   family: null,
-  error: 'The server answered 503 instead of a picture.',
+  error: 'The server returned 503 instead of a picture.',
   created_at: time,
   run_at: time,
   started_at: time,
@@ -160,7 +160,7 @@ export const jobWithHistoryExample = {
       stage: 'fetch',
       code: 'source_unavailable',
       family: null,
-      error: 'The server answered 503 instead of a picture.',
+      error: 'The server returned 503 instead of a picture.',
     },
   ],
 };
@@ -188,7 +188,7 @@ export const comparisonExample = {
       note: 'good quality; very similar picture',
     },
   ],
-  note: 'PSNR: above 40 dB excellent …',
+  note: 'PSNR: above 40 dB is excellent, …',
 };
 export const unusedPurgeExample = {
   dry_run: true,
@@ -199,7 +199,7 @@ export const unusedPurgeExample = {
   deleted_files: 0,
   remaining: 0,
   images: [{ id: 15, uuid, tenant: 'my-shop', content_hash: hash, size_bytes: 54337, created_at: time }],
-  warnings: ['The tenant "my-shop" has never used references: all its images look unused.'],
+  warnings: ['The tenant "my-shop" has never used references, so every one of its images is a candidate.'],
   errors: null,
 };
 export const usageExample = {

@@ -10,7 +10,7 @@ import { imageExample } from './examples.ts';
 const renditionSchema = z.object({
   id: z.int(),
   preset: z.string(),
-  url: z.string().describe('Versioned by the recipe, so its content never changes.'),
+  url: z.string().describe('Contains the recipe, so the content never changes.'),
   size_bytes: z.int(),
   width: z.int(),
   height: z.int(),
@@ -22,7 +22,7 @@ const nearDuplicateSchema = z.object({
   id: z.int(),
   uuid: z.uuid(),
   distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
-  difference: z.number().describe('Mean colour difference (CIE ΔE) of the two pictures.'),
+  difference: z.number().describe('Mean colour difference (CIE ΔE) of the two images.'),
   reason: z.string().describe('Why the two count as near-duplicates.'),
 });
 
@@ -38,24 +38,24 @@ const metadataSchema = z.object({
 export const imageSchema = z
   .object({
     id: z.int(),
-    uuid: z.uuid().describe('UUIDv7; accepted wherever an id is.'),
+    uuid: z.uuid().describe('UUIDv7; accepted wherever an id is accepted.'),
     tenant: z.string(),
     tenant_id: z.int(),
     status: z.enum(jobStates),
     url: z
       .string()
       .nullable()
-      .describe('Source of an import; secrets, such as signatures, are replaced with `[hidden]`.'),
+      .describe('Source URL of an import. Secrets such as signatures are replaced with `[hidden]`.'),
     error: z.string().nullable().describe('Why processing failed.'),
     error_code: z.string().nullable(),
     error_family: z
       .string()
       .nullable()
-      .describe('`picture_damaged` for every code that means that the picture cannot be decoded.'),
+      .describe('`picture_damaged` for every code of an image that cannot be decoded; otherwise `null`.'),
     original_filename: z.string().nullable(),
     original_size_bytes: z.int().nullable(),
-    original_width: z.int().nullable().describe('Of the upright picture, in pixels.'),
-    original_height: z.int().nullable().describe('Of the upright picture, in pixels.'),
+    original_width: z.int().nullable().describe('Of the upright image, in pixels.'),
+    original_height: z.int().nullable().describe('Of the upright image, in pixels.'),
     content_hash: z.string().nullable().describe('SHA-256 of the original.'),
     in_use_count: z.int().describe('Number of references.'),
     near_duplicates: z.array(nearDuplicateSchema),
@@ -69,17 +69,17 @@ export const imageSchema = z
     damaged: z
       .boolean()
       .describe(
-        'The original was found missing or truncated. To repair it, upload it again, or restore the file and read the original.',
+        'Whether the original is missing or truncated. To repair the image, upload the file again, or put it back and read the original.',
       ),
     metadata: metadataSchema,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
     processed_at: z.iso.datetime().nullable(),
-    renditions: z.array(renditionSchema).describe('Renditions made so far.'),
+    renditions: z.array(renditionSchema).describe('Renditions that exist.'),
   })
   .meta({
     id: 'Image',
-    description: 'A picture of a tenant. Values that are not known yet are `null`.',
+    description: 'An image of a tenant. Values that are not known yet are `null`.',
     examples: [imageExample],
   });
 

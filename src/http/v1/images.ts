@@ -19,7 +19,10 @@ const listQuery = z.strictObject({
 });
 
 const deleteQuery = z.strictObject({
-  force: z.enum(['true', 'false']).default('false').describe('`true` also deletes an image that is in use.'),
+  force: z
+    .enum(['true', 'false'])
+    .default('false')
+    .describe('Whether to delete the image even if it is in use.'),
 });
 
 /** Routes of image records: list, read, delete, restore. */
@@ -32,7 +35,7 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'List images, newest first',
-        description: 'Deleted images are left out. Filters are combined with AND.',
+        description: 'Excludes deleted images. Filters are combined with AND.',
         querystring: listQuery,
         response: responses({ 200: json(pageSchema(imageSchema), 'One page.') }, 'invalid_request'),
       },
@@ -56,7 +59,7 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get an image',
-        description: 'Includes its status, its renditions with their URLs, and its near-duplicates.',
+        description: 'Includes its status, the URLs of its renditions, and its near-duplicates.',
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },
@@ -71,7 +74,7 @@ export const imageRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Delete an image',
         description:
-          'Every address of the image returns 404 at once. Its files stay until a purge, and until then it can be restored. An image with references is not deleted unless `force=true`; the error lists them.',
+          'Every URL of the image returns 404 immediately. Its files are kept until a purge; until then, it can be restored. An image with references is only deleted with `force=true`; otherwise the error lists them.',
         params: imageParams,
         querystring: deleteQuery,
         response: responses({ 204: empty('Deleted.') }, 'invalid_request', 'image_not_found', 'image_in_use'),
@@ -90,7 +93,7 @@ export const imageRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Restore a deleted image',
-        description: 'Possible until a purge removes it. Has no effect on an image that is not deleted.',
+        description: 'Works until the image is purged. Has no effect on an image that is not deleted.',
         params: imageParams,
         response: responses({ 200: json(imageSchema, 'The image.') }, 'invalid_request', 'image_not_found'),
       },

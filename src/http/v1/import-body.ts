@@ -13,8 +13,8 @@ import { toLine } from './import-line.ts';
 /** Maximum lines of one import. */
 const maxLines = 1_000;
 
-const url = textField(8_192).describe('`http` or `https` URL of the picture.');
-const tenant = textField(200).describe('Name of the tenant; defaults to that of the whole import.');
+const url = textField(8_192).describe('`http` or `https` URL of the image.');
+const tenant = textField(200).describe('Name of the tenant; defaults to that of the import.');
 const itemSchema = z.strictObject({
   url,
   tenant: tenant.optional(),
@@ -34,7 +34,7 @@ function importBody<Url extends z.ZodType, Item extends z.ZodType>(oneUrl: Url, 
       tenant: tenant
         .optional()
         .describe(
-          'Tenant of all lines without one; defaults to the query parameter `tenant`, then to `default`.',
+          'Tenant of lines without one; defaults to the query parameter `tenant`, then to `default`.',
         ),
     })
     .refine(({ urls, items }) => (urls === undefined) !== (items === undefined), {
@@ -52,7 +52,7 @@ export const importBodies: RequestBodies = {
   'application/json': documentedBody,
   'text/csv': z.string().meta({
     description:
-      'A header line with the columns `url`, `tenant` and `reference` in any order, the last two optional, then one line per picture. Delimited by commas, semicolons or tabs. UTF-8, or the charset of the `Content-Type`.',
+      'A header line with the columns `url`, `tenant` and `reference` in any order, the last two optional, then one line per image. Delimited by commas, semicolons or tabs. UTF-8, or the charset of the `Content-Type`.',
     examples: ['url,tenant,reference\nhttps://example.com/mug.jpg,my-shop,product-42\n'],
   }),
 };

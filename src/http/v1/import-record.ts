@@ -8,7 +8,7 @@ import { progressExample, receiptExample } from './examples.ts';
 const lineSchema = z
   .object({
     line: z.int().describe('Position in the import, from 1.'),
-    url: z.string().describe('Secrets, such as signatures, are replaced with `[hidden]`.'),
+    url: z.string().describe('Secrets such as signatures are replaced with `[hidden]`.'),
     tenant: z.string(),
     reference: z.string().nullable(),
     outcome: z
@@ -19,7 +19,7 @@ const lineSchema = z
     image_id: z.int().nullable(),
     code: z.string().nullable(),
     family: z.string().nullable().describe('Family of the code: `picture_damaged` or `null`.'),
-    error: z.string().nullable().describe('Why the line was refused or its image failed.'),
+    error: z.string().nullable().describe('Why the line was rejected or its image failed.'),
   })
   .meta({ id: 'ImportLine' });
 
@@ -33,7 +33,7 @@ export const receiptSchema = z
     accepted: z.int(),
     refused: z.int(),
     lines: z.array(lineSchema),
-    url: z.string().describe('Address of the progress of the import.'),
+    url: z.string().describe('URL of the progress of the import.'),
   })
   .meta({ id: 'ImportReceipt', examples: [receiptExample] });
 
@@ -43,13 +43,13 @@ export const progressSchema = z
     id: z.int(),
     uuid: z.uuid(),
     created_at: z.iso.datetime(),
-    finished: z.boolean().describe('`true` once no image is pending or processing.'),
+    finished: z.boolean().describe('Whether no image is pending or processing any more.'),
     total: z.int(),
     refused: z.int(),
     images: z
       .object({ pending: z.int(), processing: z.int(), completed: z.int(), failed: z.int() })
       .describe('Lines with an image, by the current status of the image.'),
-    failures: z.array(lineSchema).describe('One page of the lines that were refused or failed.'),
+    failures: z.array(lineSchema).describe('One page of the lines that were rejected or failed.'),
     failures_total: z.int(),
     limit: z.int(),
     offset: z.int(),

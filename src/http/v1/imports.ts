@@ -12,7 +12,7 @@ import { progressRecord, progressSchema, receiptRecord, receiptSchema } from './
 const pageSize = 100;
 
 const importQuery = z.strictObject({
-  tenant: tenantField.optional().describe('Tenant of all lines without one; default `default`.'),
+  tenant: tenantField.optional().describe('Tenant of lines without one; default `default`.'),
 });
 
 const importRef = z
@@ -37,11 +37,11 @@ export const importRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Import 1 to 1,000 URLs',
-        description: 'An invalid line is refused with its reason and does not affect the others.',
+        description: 'An invalid line is rejected with its reason and does not affect the others.',
         querystring: importQuery,
         bodies: importBodies,
         response: responses(
-          { 202: json(receiptSchema, 'Accepted; workers download the pictures.') },
+          { 202: json(receiptSchema, 'Accepted; workers download the images.') },
           'invalid_request',
           'body_too_large',
           'unsupported_body',
@@ -63,8 +63,7 @@ export const importRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get the progress of an import',
-        description:
-          'Counts the images of its lines by status, and lists the lines that were refused or failed.',
+        description: 'Counts the images by status, and lists the lines that were rejected or failed.',
         params: z.object({ id: importRef }),
         querystring: z.strictObject(offsetPageFields(pageSize, 1_000)),
         response: responses(

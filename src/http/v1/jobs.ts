@@ -56,7 +56,7 @@ export const jobRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'List jobs, newest first',
         description:
-          'A job downloads the original of one image or makes its renditions. Filters are combined with AND.',
+          'A job processes one image: `derive` creates its renditions, `import` downloads its original first. Filters are combined with AND.',
         querystring: listQuery,
         response: responses(
           { 200: json(pageSchema(jobSchema), 'One page.') },
@@ -81,7 +81,7 @@ export const jobRoutes: Surface = (app, { services }) => {
       schema: {
         tags,
         summary: 'Get a job with its failed attempts',
-        description: 'Each failed attempt has the time, the stage and the reason of the failure.',
+        description: 'Each failed attempt has its time, stage and reason.',
         params: jobParams,
         response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
@@ -102,7 +102,7 @@ export const jobRoutes: Surface = (app, { services }) => {
         tags,
         summary: 'Retry a failed job',
         description:
-          'Resets the attempts of the job and returns its image to `pending`. Only failed jobs can be retried.',
+          'Resets the retry budgets of the job and sets its image to `pending`. Only failed jobs can be retried.',
         params: jobParams,
         response: responses(
           { 200: json(jobWithHistorySchema, 'The job.') },
@@ -125,7 +125,7 @@ export const jobRoutes: Surface = (app, { services }) => {
         description: 'Fields are combined with AND; at least one is required.',
         bodies: jsonBody(filterBody),
         response: responses(
-          { 200: json(retriedSchema, 'Number of retried jobs.') },
+          { 200: json(retriedSchema, 'The number of retried jobs.') },
           'invalid_request',
           'unsupported_body',
         ),

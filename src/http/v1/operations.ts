@@ -30,8 +30,9 @@ export const operationRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags: ['Usage'],
-        summary: 'Get usage totals of all tenants',
-        description: 'Images by tenant and status, and bytes by preset. Deleted images are not counted.',
+        summary: 'Get the total usage of all tenants',
+        description:
+          'Returns images by tenant and status, and bytes by preset. Deleted images are not counted.',
         response: responses({ 200: json(metricsSchema, 'The totals.') }, 'invalid_request'),
       },
     },

@@ -20,10 +20,7 @@ type RenditionRequest = FastifyRequest<RenditionRoute>;
 const thumbnailPreset = 'thumb';
 
 const recipeQuery = z.object({
-  v: z
-    .string()
-    .optional()
-    .describe('Recipe version. The response to the current version may be cached forever.'),
+  v: z.string().optional().describe('Recipe. With the current recipe, the response may be cached forever.'),
 });
 const tags = ['Pictures'];
 const renditionRouteResponses = responses(
@@ -42,7 +39,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       schema: {
         tags,
         summary: 'Download the original',
-        description: 'Byte for byte as it was uploaded. Supports single byte ranges.',
+        description: 'Returns the file byte for byte. Supports single byte ranges.',
         params: imageParams,
         response: responses(
           originalResponses,
@@ -81,7 +78,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
         tags,
         summary: 'Download a rendition',
         description:
-          'A JPEG in sRGB: upright, without metadata, with transparency flattened onto white, scaled to fit the preset and never enlarged.',
+          'Returns an upright sRGB JPEG without metadata, with transparency composited on white, scaled to fit the preset and never enlarged.',
         documented: {
           params: imageParams.extend({ preset: z.string().describe('Name of a preset.') }),
           querystring: recipeQuery,
@@ -100,7 +97,7 @@ export const pictureRoutes: Surface = (app, { services, config: { presets, serve
       schema: {
         tags,
         summary: `Download the rendition "${thumbnailPreset}"`,
-        description: 'Same picture as under `renditions`, at a shorter address.',
+        description: 'The same file as under `renditions`, at a shorter URL.',
         documented: { params: imageParams, querystring: recipeQuery },
         response: renditionRouteResponses,
       },

@@ -22,19 +22,19 @@ export const uploadFields = {
 };
 
 const offerBody = z.strictObject({
-  size_bytes: z.int().min(1).describe('Exact size of the file; the store refuses any other.'),
+  size_bytes: z.int().min(1).describe('Exact size of the file; the store rejects any other.'),
   ...uploadFields,
 });
 
 const offerSchema = z
   .object({
     id: z.uuid().describe('Send it to `POST /v1/images` as `upload` once the file is in the store.'),
-    url: z.string().describe('Address for the file.'),
+    url: z.string().describe('URL to send the file to.'),
     method: z.literal('PUT'),
     headers: z
       .record(z.string(), z.string())
       .describe('Headers to send with the file. Most clients set `Content-Length` themselves.'),
-    expires_at: z.iso.datetime().describe('When the address expires.'),
+    expires_at: z.iso.datetime().describe('When the URL expires.'),
     max_bytes: z.int().describe('Maximum file size (`MAX_UPLOAD_BYTES`).'),
   })
   .meta({ id: 'UploadOffer', examples: [offerExample] });
@@ -46,12 +46,12 @@ export const presignedUploadRoutes: Surface = (app, { services }) => {
     {
       schema: {
         tags: ['Images'],
-        summary: 'Create a presigned URL to upload a picture directly to the store',
+        summary: 'Create a presigned URL to upload an image directly to the store',
         description:
-          'For hosts that limit the size of requests. Send the file to `url` with `headers`, then send `id` to `POST /v1/images`. Requires `STORAGE_TYPE=s3`.',
+          'For hosts that limit the size of requests. Send the file to `url` with `headers`, then send `id` to `POST /v1/images` as `upload`. Requires `STORAGE_TYPE=s3`.',
         bodies: jsonBody(offerBody),
         response: responses(
-          { 201: json(offerSchema, 'Address for the file.') },
+          { 201: json(offerSchema, 'URL to send the file to.') },
           'invalid_request',
           'invalid_tenant',
           'upload_not_offered',

@@ -7,8 +7,8 @@ import { unusedPurgeExample } from './examples.ts';
 const errors = z
   .array(z.string())
   .nullable()
-  .describe('One message per image or file that could not be removed; all others were removed.');
-const remaining = z.int().describe('Candidates left over when the call reached its time limit; call again.');
+  .describe('One message per image or file that could not be removed; everything else was removed.');
+const remaining = z.int().describe('Candidates left when the call reached its time limit; call again.');
 
 const candidateSchema = z.object({
   id: z.int(),
@@ -30,7 +30,7 @@ export const unusedPurgeSchema = z
     deleted_files: z.int(),
     remaining,
     images: z.array(candidateSchema).describe('Details of the candidates.'),
-    warnings: z.array(z.string()).describe('For example, that a tenant has never used references.'),
+    warnings: z.array(z.string()).describe('Warnings, such as that a tenant has never used references.'),
     errors,
   })
   .meta({ examples: [unusedPurgeExample] });
@@ -44,12 +44,12 @@ export const deletedPurgeSchema = z.object({
   renditions_found: z
     .int()
     .describe('Renditions older than the cutoff, including those of images that are not deleted.'),
-  renditions_to_delete: z.int().describe('Those of deleted images among `renditions_found`.'),
+  renditions_to_delete: z.int().describe('Renditions of the images to purge.'),
   deleted_count: z.int().describe('Number of purged images; 0 in a dry run.'),
   deleted_renditions: z.int(),
   deleted_files: z.int(),
-  deleted_bytes: z.int().describe('Freed bytes; 0 in a dry run.'),
-  bytes_to_delete: z.int().describe('Bytes that purging `images_to_delete` frees, calculated in advance.'),
+  deleted_bytes: z.int().describe('Bytes freed; 0 in a dry run.'),
+  bytes_to_delete: z.int().describe('Bytes that purging these images frees, as computed before the purge.'),
   remaining,
   errors,
 });

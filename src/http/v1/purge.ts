@@ -13,27 +13,27 @@ import {
   unusedPurgeSchema,
 } from './purge-record.ts';
 
-const dryRun = z.boolean().default(true).describe('`true` only lists what would be removed.');
+const dryRun = z.boolean().default(true).describe('If `true`, only reports what would be removed.');
 const confirmToken = textField(1_000).nullish();
 const unusedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run.',
+    '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run.',
   ),
-  tenant: tenantField.nullish().describe('Only purge images of this tenant.'),
-  min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images in days.'),
+  tenant: tenantField.nullish().describe('Only purges images of this tenant.'),
+  min_age_days: z.int().min(0).max(maxDays).default(0).describe('Minimum age of the images, in days.'),
 });
 const deletedBody = z.strictObject({
   dry_run: dryRun,
   confirm_token: confirmToken.describe(
-    '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
+    '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run or only this machine can reach the server.',
   ),
   days: z
     .int()
     .min(0)
     .max(maxDays)
     .optional()
-    .describe('Minimum days since the deletion; default `PURGE_DAYS`.'),
+    .describe('Minimum number of days since the deletion; default `PURGE_DAYS`.'),
 });
 
 /** Routes that remove images and their files. */
@@ -48,10 +48,10 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         tags,
         summary: 'Purge unused images',
         description:
-          'Removes images without references, with their files. They cannot be restored. Without a body it is a dry run. Anything else requires the confirmation token.',
+          'Permanently removes images without references, and their files. Without a body, it is a dry run; a real purge requires the confirmation token.',
         bodies: jsonBody(unusedBody),
         response: responses(
-          { 200: json(unusedPurgeSchema, 'What was removed, or would be.') },
+          { 200: json(unusedPurgeSchema, 'What was removed, or would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',
@@ -80,10 +80,10 @@ export const purgeRoutes: Surface = (app, { services, config }) => {
         tags,
         summary: 'Purge deleted images',
         description:
-          'Removes images that were deleted at least `days` ago, with their files. Without a body it is a dry run. Anything else requires the confirmation token unless only this machine can reach the server.',
+          'Permanently removes images that were deleted at least `days` ago, and their files. Without a body, it is a dry run; a real purge requires the confirmation token, unless only this machine can reach the server.',
         bodies: jsonBody(deletedBody),
         response: responses(
-          { 200: json(deletedPurgeSchema, 'What was removed, or would be.') },
+          { 200: json(deletedPurgeSchema, 'What was removed, or would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

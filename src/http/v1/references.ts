@@ -23,7 +23,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
     {
       schema: {
         tags,
-        summary: 'List references of an image',
+        summary: 'List the references of an image',
         description: 'Newest first.',
         params: imageParams,
         querystring: z.strictObject(pageFields(pageSize)),
@@ -50,10 +50,10 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
       schema: {
         tags,
         summary: 'Add a reference to an image',
-        description: 'An image in use is not deleted without `force`, and not purged as unused.',
+        description: 'Protects the image: it is only deleted with `force`, and not purged as unused.',
         params: newReferenceParams,
         response: responses(
-          { 200: json(addedSchema, 'The reference existed already.'), 201: json(addedSchema, 'Added.') },
+          { 200: json(addedSchema, 'The reference already existed.'), 201: json(addedSchema, 'Added.') },
           'invalid_request',
           'image_not_found',
         ),
@@ -75,7 +75,7 @@ export const referenceRoutes: Surface = (app, { services: { references } }) => {
         description: 'Succeeds even if the image does not have the reference.',
         params: referenceParams,
         response: responses(
-          { 200: json(removedSchema, 'The image does not have the reference.') },
+          { 200: json(removedSchema, 'The image no longer has the reference.') },
           'invalid_request',
           'image_not_found',
         ),

@@ -13,13 +13,13 @@ const imageSummarySchema = z.object({
   original_height: z.int().nullable(),
   content_hash: z.string().nullable(),
   created_at: z.iso.datetime(),
-  url: z.string().describe('Address of the image record.'),
+  url: z.string().describe('URL of the image record.'),
   thumbnail_url: z.string(),
 });
 
 /** Schema of a similar image. */
 export const similarSchema = imageSummarySchema
-  .extend({ score: z.number().describe('Cosine similarity of the two embeddings; 1 means the same.') })
+  .extend({ score: z.number().describe('Cosine similarity of the two embeddings; 1 means identical.') })
   .meta({ id: 'SimilarImage', examples: [similarExample] });
 
 /** Schema of a duplicate. */
@@ -27,15 +27,15 @@ export const duplicateSchema = imageSummarySchema
   .extend({
     kind: z.enum(['exact', 'near']).describe('`exact`: the same bytes; `near`: nearly the same picture.'),
     distance: z.int().describe('Distance of the perceptual hashes, 0 to 64.'),
-    difference: z.number().describe('Mean colour difference (CIE ΔE) of the two pictures.'),
+    difference: z.number().describe('Mean colour difference (CIE ΔE) of the two images.'),
     reason: z.string(),
   })
   .meta({ id: 'Duplicate', examples: [duplicateExample] });
 
 /** Fields that describe how a search was done. */
 export const searchFields = {
-  searched: z.int().describe('Number of pictures compared.'),
-  exact: z.boolean().describe('Whether every picture was compared; an approximate index may skip some.'),
+  searched: z.int().describe('Number of images compared.'),
+  exact: z.boolean().describe('Whether all images were compared; an approximate index may skip some.'),
 };
 
 /** Returns a similar image as JSON of `/v1`. */

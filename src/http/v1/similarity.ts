@@ -36,11 +36,11 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         tags,
         summary: 'Find similar images',
         description:
-          'Compares embeddings of colour, shape and texture within the tenant, best match first. Scores rank images; they have no absolute meaning.',
+          'Compares embeddings of colour, shape and texture within the tenant and returns the best matches first. Scores rank images; they have no absolute meaning.',
         params: imageParams,
         querystring: similarityQuery,
         response: responses(
-          { 200: json(similarResponse, 'Similar images, without the image itself and its exact copies.') },
+          { 200: json(similarResponse, 'Similar images, except the image itself and its exact copies.') },
           'invalid_request',
           'image_not_found',
           'fingerprint_not_ready',
@@ -67,7 +67,7 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
         tags,
         summary: 'Find duplicates of an image',
         description:
-          'Exact copies have the same bytes. Near-duplicates are the same picture in another size, quality or format.',
+          'Exact copies have the same bytes. Near-duplicates show the same picture at another size, quality or format.',
         params: imageParams,
         response: responses(
           { 200: json(duplicatesResponse, 'Duplicates with their distance and the reason.') },
@@ -88,9 +88,9 @@ export const similarityRoutes: Surface = (app, { services, receiveUploadForm, co
     {
       schema: {
         tags,
-        summary: 'Search by picture',
+        summary: 'Search by image',
         description:
-          'Finds exact copies, near-duplicates and similar images of one tenant. The uploaded picture is not stored.',
+          'Finds exact copies, near-duplicates and similar images within one tenant. The uploaded file is not stored.',
         querystring: similarityQuery,
         bodies: pictureForm({ tenant: tenantFormField }),
         response: responses(

@@ -17,16 +17,14 @@ const uploadQuery = z.strictObject({
   mode: z
     .enum(['inline', 'queued'])
     .default('inline')
-    .describe(
-      '`inline` responds once the renditions are made, `queued` immediately. Applies to uploads only.',
-    ),
+    .describe('`inline` responds once the renditions exist, `queued` immediately. Uploads only.'),
 });
 
 /** Longest URL that is accepted; the fetcher allows less. */
 const maxUrlLength = 8_192;
 
 const urlBody = z.strictObject({
-  url: textField(maxUrlLength).describe('`http` or `https` URL of the picture.'),
+  url: textField(maxUrlLength).describe('`http` or `https` URL of the image.'),
   tenant: z.string().default(defaultTenant).meta({
     pattern: tenantName.source,
     description: 'Name of the tenant.',
@@ -47,7 +45,7 @@ export const uploadRoutes: Surface = (app, parts) => {
     tags: ['Images'],
     summary: 'Add an image from a file, a URL or a presigned upload',
     description:
-      'Safe to repeat: uploading the same bytes again returns the existing image of the tenant, and so does importing the same URL (see `DUPLICATE_HANDLING`).',
+      'Safe to retry: uploading the same bytes again returns the existing image of the tenant. So does importing the same URL again, unless `DUPLICATE_HANDLING` says otherwise.',
     querystring: uploadQuery,
     bodies: {
       ...pictureForm({ tenant: tenantFormField }),

@@ -35,7 +35,7 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
     {
       schema: {
         tags,
-        summary: 'Get usage of all tenants',
+        summary: 'Get the usage of all tenants',
         description: 'Deleted images are not counted.',
         response: responses(
           {
@@ -60,7 +60,7 @@ export const usageRoutes: Surface = (app, { services: { usage } }) => {
     {
       schema: {
         tags,
-        summary: 'Get usage of a tenant',
+        summary: 'Get the usage of a tenant',
         description: 'Counts its images, renditions and bytes. Deleted images are not counted.',
         params: z.object({ tenant: z.string().describe('Name of a tenant.') }),
         response: responses(

@@ -263,10 +263,9 @@ const refusals: Readonly<Record<string, Refusal>> = {
     const { imageId } = await held();
     return () => jobs.requeue(imageId, 50);
   },
-  'requeue: the image has no original yet': async () => {
-    const job = await heldImport();
-    await catalog.fail(job);
-    return () => jobs.requeue(job.imageId, 50);
+  'requeue: the image has failed': async () => {
+    const { imageId } = await failed();
+    return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job waits for its retry': async () => {
     await jobs.recordFailure(await held(), attemptOf('transient'), retryLater);
@@ -482,7 +481,7 @@ describe('deleted images', () => {
 });
 
 describe('without the lease', () => {
-  const documented = tableBelow('Without the lease');
+  const documented = tableBelow('After losing the lease');
 
   test('the document lists every query that is behind the token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
@@ -507,7 +506,7 @@ describe('without the lease', () => {
 });
 
 describe('refusals', () => {
-  const documented = tableBelow('Refusals').map(
+  const documented = tableBelow('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 

@@ -26,9 +26,9 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'Upload a picture',
+        summary: 'Upload an image',
         description:
-          'A worker makes the renditions. If the tenant already has the same bytes, the status is `exists` and there is no job.',
+          'A worker creates the renditions. If the tenant already has the same bytes, `status` is `exists` and there is no job.',
         bodies: pictureForm({ tenant_name: tenantFormField }),
         response: responses(
           { 200: json(uploadSchema, '`uploaded`, or `exists` for known content.') },
@@ -53,7 +53,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'Get an asset with its renditions',
-        description: 'After an upload, poll until the renditions are listed.',
+        description: 'After an upload, poll until it lists the renditions.',
         params: assetParams,
         response: responses({ 200: json(assetSchema, 'The asset.') }, 'invalid_request', 'image_not_found'),
       },
@@ -68,7 +68,7 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
       schema: {
         tags,
         summary: 'Download the original',
-        description: 'Byte for byte as it was uploaded. Supports single byte ranges.',
+        description: 'Returns the file byte for byte. Supports single byte ranges.',
         params: assetParams,
         response: responses(
           originalResponses,
@@ -120,9 +120,8 @@ export const assetRoutes: Surface = (app, { services, receiveUploadForm }) => {
     {
       schema: {
         tags,
-        summary: 'Compare an asset with a picture',
-        description:
-          'Compares the original and each rendition with the uploaded picture, which is not stored.',
+        summary: 'Compare an asset with a file',
+        description: 'Compares the original and each rendition with the uploaded file, which is not stored.',
         params: assetParams,
         bodies: pictureForm(),
         response: responses(

@@ -13,15 +13,19 @@ const purgeQuery = z.object({
   dry_run: z
     .unknown()
     .optional()
-    .meta({ type: 'string', description: 'Only `false` purges; any other value is a dry run.' }),
-  days: wholeNumberField(0, maxDays, 'Minimum days since the deletion; default `PURGE_DAYS`.').optional(),
+    .meta({ type: 'string', description: '`false` purges; any other value is a dry run.' }),
+  days: wholeNumberField(
+    0,
+    maxDays,
+    'Minimum number of days since the deletion; default `PURGE_DAYS`.',
+  ).optional(),
 });
 const purgeBody = z.looseObject({
   confirm_token: z
     .string()
     .nullish()
     .describe(
-      '`PURGE_CONFIRM_TOKEN`; the header `X-Confirm-Token` works, too. Required unless it is a dry run or only this machine can reach the server.',
+      '`PURGE_CONFIRM_TOKEN`; or send it in the header `X-Confirm-Token`. Required unless it is a dry run or only this machine can reach the server.',
     ),
 });
 const tags = ['Catalog dialect'];
@@ -33,7 +37,7 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
     {
       schema: {
         tags,
-        summary: 'Get usage of a tenant',
+        summary: 'Get the usage of a tenant',
         description: 'Counts its assets, renditions and bytes. Deleted assets are not counted.',
         params: tenantParams,
         response: responses(
@@ -58,7 +62,7 @@ export const catalogOperationRoutes: Surface = (app, { services, config }) => {
         querystring: purgeQuery,
         bodies: jsonBody(purgeBody),
         response: responses(
-          { 200: json(purgeSchema, 'What was removed, or would be.') },
+          { 200: json(purgeSchema, 'What was removed, or would be removed.') },
           'invalid_request',
           'origin_not_allowed',
           'purge_refused',

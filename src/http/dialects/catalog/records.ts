@@ -23,7 +23,7 @@ export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeo
     status: exists ? 'exists' : 'uploaded',
     message: exists
       ? 'This picture already exists; its asset is unchanged.'
-      : 'The picture was uploaded; its renditions are being made.',
+      : 'The picture was uploaded; its renditions are being created.',
     content_hash: image.contentHash,
     ...(exists ? {} : { job_id: jobId }),
   };
@@ -50,7 +50,7 @@ export const assetSchema = z.object({
         quality: z.int(),
       }),
     )
-    .describe('Renditions made so far.'),
+    .describe('Renditions that exist.'),
 });
 
 /** Returns an image as JSON of the older catalog service, with the renditions made so far. */
@@ -145,9 +145,9 @@ export const purgeSchema = z.object({
   purge_days: z.int(),
   cutoff_date: z.iso.datetime(),
   renditions_found: z.int().describe('Renditions older than the cutoff.'),
-  renditions_to_delete: z.int().describe('Those of deleted assets among `renditions_found`.'),
+  renditions_to_delete: z.int().describe('Renditions of the assets to purge.'),
   deleted_count: z.int().describe('Number of purged renditions; 0 in a dry run.'),
-  deleted_bytes: z.int().describe('Freed bytes, or in a dry run the bytes that would be freed.'),
+  deleted_bytes: z.int().describe('Bytes freed; in a dry run, bytes that would be freed.'),
   errors: z.array(z.string()).nullable(),
 });
 

@@ -89,7 +89,7 @@ export const similarityHealthRoutes: Surface = (app, { services: { checkHealth }
       schema: {
         tags,
         summary: 'Health and statistics by component',
-        description: 'For troubleshooting; programs should use `ready`.',
+        description: 'For troubleshooting; load balancers should use `ready`.',
         response: responses({
           200: json(detailedSchema, 'All checks passed.'),
           503: json(detailedSchema, failed),

@@ -48,9 +48,9 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
     {
       schema: {
         tags,
-        summary: 'Upload a picture',
+        summary: 'Upload an image',
         description:
-          'Adds the picture to the tenant `default`. Uploading the same bytes again returns the existing image.',
+          'Adds the image to the tenant `default`. Uploading the same bytes again returns the existing image.',
         bodies: pictureForm(),
         response: responses(
           { 200: json(uploadSchema, 'The new image, or the existing one with the same bytes.') },
@@ -103,7 +103,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
       schema: {
         tags,
         summary: 'Find similar images',
-        description: 'Best match first, without the image itself and its exact copies.',
+        description: 'Returns the best matches first, except the image itself and its exact copies.',
         params: imageParams,
         querystring: z.object(similarityFields),
         response: responses(
@@ -134,7 +134,7 @@ export const similarityImageRoutes: Surface = (app, { services, receiveUploadFor
         tags,
         summary: 'Delete an image',
         description:
-          'Hides the image at once; `/v1` can restore it until a purge. An image in use is not deleted.',
+          'Hides the image immediately; until it is purged, `/v1` can restore it. An image in use is not deleted.',
         params: imageParams,
         response: responses(
           { 200: json(z.object({ message: z.string() }), 'Deleted.') },

@@ -18,10 +18,12 @@ const extensions: Readonly<Record<PictureFormat, readonly string[]>> = {
 const infoSchema = z.object({
   name: z.string(),
   version: z.string(),
-  max_file_size: z.int().describe('Maximum size of an upload in bytes.'),
-  max_pixels: z.int().describe('Maximum pixels of a picture, summed over its frames.'),
+  max_file_size: z.int().describe('Maximum size of an upload, in bytes.'),
+  max_pixels: z.int().describe('Maximum number of pixels (width × height) of the frame that is used.'),
   max_frames: z.int(),
-  allowed_types: z.array(z.string()).describe('Media types. Formats are detected from the content.'),
+  allowed_types: z
+    .array(z.string())
+    .describe('Media types. The format of a file is detected from its content.'),
   allowed_extensions: z.array(z.string()),
   similarity_threshold: z.number().describe('Default minimum score.'),
   max_similar_results: z.int().describe('Default number of results.'),
@@ -32,7 +34,7 @@ const infoSchema = z.object({
 export const infoRoutes: Surface = (app, { config }) => {
   const schema = {
     tags: ['Similarity dialect'],
-    summary: 'Get the limits and allowed types',
+    summary: 'Get the effective limits and accepted formats',
     response: responses({ 200: json(infoSchema, 'The limits.') }),
   };
   const info = infoRecord(config);

@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { makeTenantQueries } from '../../../src/db/tenants.ts';
+import { makeCatalog } from '../../support/inner/catalog.ts';
+import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
+
+const database = await useDatabase();
+const { id: tenantId } = await makeTenantQueries(database).ensure('shop');
+const catalog = makeCatalog(database, tenantId);
+const migration = new URL('../../../src/db/migrations/0011-one-active-job.sql', import.meta.url);
+
+test('rejects a second active job of an image', async () => {
+  const { imageId } = await catalog.upload('vase');
+  await expect(insertPendingJob(imageId)).rejects.toMatchObject({ code: '23505' });
+});
+
+test('the migration keeps the processing job of an image, otherwise its newest one', async () => {
+  const held = await catalog.upload('vase');
+  const idle = await catalog.add('lamp');
+  await database.runScript('DROP INDEX jobs_one_active');
+  await insertPendingJob(held.imageId);
+  await insertPendingJob(idle);
+  const newest = await insertPendingJob(idle);
+
+  await database.runScript(await readFile(migration, 'utf8'));
+
+  const active = await rowsOf<{ id: number }>(
+    database,
+    "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY image_id",
+  );
+  expect(active.map(({ id }) => id)).toEqual([held.id, newest]);
+});
+
+async function insertPendingJob(imageId: number): Promise<number> {
+  const { id } = await rowOf<{ id: number }>(
+    database,
+    `INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
+     VALUES ('derive', ${imageId}, ${tenantId}, 100, 'pending') RETURNING id`,
+  );
+  return id;
+}

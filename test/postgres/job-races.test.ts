@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { openPrincipal } from '../../src/model/principal.ts';
+import { makeCatalog } from '../support/inner/catalog.ts';
+import { rowsOf, useDatabase } from '../support/inner/database.ts';
+import { closeGate } from '../support/inner/gate.ts';
+import { attemptOf } from '../support/inner/jobs.ts';
+import { uploadOf } from '../support/inner/records.ts';
+
+/** Races of queries that each give the same image a job. */
+
+const database = await useDatabase();
+const shop = await makeCatalog(database, 1).tenants.ensure('shop');
+const catalog = makeCatalog(database, shop.id);
+const { jobs } = catalog;
+
+const listActiveJobs = (imageId: number) =>
+  rowsOf(
+    database,
+    `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
+  );
+
+/** Holds up the transaction that inserts the first job, until the second query waits as well or has ended. */
+async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
+  const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
+  const leading = first();
+  await gate.untilBlocked(1);
+  const following = second();
+  await gate.untilBlocked(2, following);
+  await gate.open();
+  return Promise.all([leading, following]);
+}
+
+test('gives a failed image one job if it is uploaded again while its job is retried', async () => {
+  const job = await catalog.upload('vase');
+  await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
+  await race(
+    () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
+    () => jobs.retryAll(openPrincipal, {}),
+  );
+  expect(await listActiveJobs(job.imageId)).toHaveLength(1);
+});
+
+test('gives an image one job if it is requeued twice concurrently', async () => {
+  const imageId = await catalog.add('lamp');
+  const requeue = () => jobs.requeue(imageId, 50);
+  const [first, second] = await race(requeue, requeue);
+  expect(await listActiveJobs(imageId)).toHaveLength(1);
+  expect([first, second].filter((job) => job !== undefined)).toHaveLength(1);
+});
