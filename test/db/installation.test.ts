@@ -5,14 +5,14 @@ import { useDatabase } from '../support/inner/database.ts';
 const database = await useDatabase();
 const installation = makeInstallationQueries(database);
 
-test('lets one of many concurrent processes begin a pass', async () => {
-  const answers = await Promise.all(
+test('lets only one of many concurrent processes begin a pass', async () => {
+  const results = await Promise.all(
     Array.from({ length: 10 }, () => installation.beginPass('orphans', 3600)),
   );
-  expect(answers.filter(Boolean)).toHaveLength(1);
+  expect(results.filter(Boolean)).toHaveLength(1);
 });
 
-test('begins a pass again after its interval, independently of other passes', async () => {
+test('lets a pass begin again after its interval, independently of other passes', async () => {
   expect(await installation.beginPass('daily', 3600)).toBe(true);
   expect(await installation.beginPass('daily', 3600)).toBe(false);
   expect(await installation.beginPass('another', 3600)).toBe(true);

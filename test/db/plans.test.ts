@@ -7,12 +7,12 @@ import { fillDatabase } from '../support/inner/filled-database.ts';
 import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
 import { derivedFactsOf, hashOf, uploadOf } from '../support/inner/records.ts';
 
-const filled = await openDatabase();
-const { database, plansOf } = recordQueries(filled);
+const filledDatabase = await openDatabase();
+const { database, plansOf } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
-const small: Principal = { ...openPrincipal, tenantId: 5 };
+const smallTenant: Principal = { ...openPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
   'images',
@@ -23,19 +23,19 @@ const largeTables = new Set([
   'image_references',
 ]);
 
-beforeAll(() => fillDatabase(filled, 30_000));
+beforeAll(() => fillDatabase(filledDatabase, 30_000));
 
 const hourAgo = new Date(Date.now() - 3_600_000);
 const vase = { id: 12_345 };
 
-const asked: Record<string, () => Promise<unknown>> = {
+const operations: Record<string, () => Promise<unknown>> = {
   'a list of images': () => images.list(openPrincipal, {}, page),
   'a later page': () => images.list(openPrincipal, {}, { ...page, after: 9_000 }),
   'a tenant’s list': () => images.list(openPrincipal, { tenant: 'tenant-7' }, page),
-  'a list for a tenant’s principal': () => images.list(small, {}, page),
+  'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
   'a list by state': () => images.list(openPrincipal, { status: 'failed' }, page),
-  'a tenant’s list by state': () => images.list(small, { status: 'pending' }, page),
-  'a tenant’s list of completed images': () => images.list(small, { status: 'completed' }, page),
+  'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
+  'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
   'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
   'an image': () => images.find(openPrincipal, vase),
   'an image by its content': () => images.findByContent(1, hashOf('x')),
@@ -61,10 +61,10 @@ const asked: Record<string, () => Promise<unknown>> = {
       threshold: 0.5,
     }),
   'jobs by state': () => reports.list(openPrincipal, { state: 'failed' }, page),
-  'jobs of a tenant': () => reports.list(small, {}, page),
+  'jobs of a tenant': () => reports.list(smallTenant, {}, page),
   'jobs by error': () => reports.list(openPrincipal, { code: 'picture_damaged' }, page),
   'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
-  'depth of the queue': () => reports.depth(),
+  'the queue depth': () => reports.depth(),
   'a count of failed jobs': () => reports.countFailed(),
   'a retry': () => jobs.retry(openPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
@@ -108,8 +108,8 @@ const asked: Record<string, () => Promise<unknown>> = {
   'a tenant': () => tenants.find('tenant-9'),
 };
 
-test.each(Object.entries(asked))('scans no large table for %s', async (_name, ask) => {
-  const plans = await plansOf(ask);
+test.each(Object.entries(operations))('scans no large table for %s', async (_name, run) => {
+  const plans = await plansOf(run);
   expect(plans.length).toBeGreaterThan(0);
   for (const plan of plans) {
     expect(
@@ -119,10 +119,12 @@ test.each(Object.entries(asked))('scans no large table for %s', async (_name, as
   }
 });
 
-test('notices a plan that scans a table', async () => {
+test('detects a plan that scans a table', async () => {
   const [plan] = await plansOf(() =>
     database.sql.selectFrom('images').select('id').where('original_filename', '=', 'x').execute(),
   );
   expect(seqScannedTables(plan!)).toEqual(['images']);
-  expect(await rowOf(filled, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({ filled: true });
+  expect(await rowOf(filledDatabase, 'SELECT count(*) > 29000 AS filled FROM images')).toEqual({
+    filled: true,
+  });
 });

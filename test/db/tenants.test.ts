@@ -4,10 +4,10 @@ import { rowOf, useDatabase } from '../support/inner/database.ts';
 
 const database = await useDatabase();
 
-test('creates a tenant at its first use, and finds it afterwards, also in another process', async () => {
-  const made = await makeTenantQueries(database).ensure('shop');
-  expect(await makeTenantQueries(database).ensure('shop')).toEqual(made);
-  expect(await makeTenantQueries(database).find('shop')).toEqual(made);
+test('creates a tenant on first use, and finds it afterwards in every process', async () => {
+  const tenant = await makeTenantQueries(database).ensure('shop');
+  expect(await makeTenantQueries(database).ensure('shop')).toEqual(tenant);
+  expect(await makeTenantQueries(database).find('shop')).toEqual(tenant);
 });
 
 test('distinguishes names by case', async () => {
@@ -16,13 +16,13 @@ test('distinguishes names by case', async () => {
   expect(lower.id).not.toBe(upper.id);
 });
 
-test('creates no tenant when looking one up', async () => {
-  expect(await makeTenantQueries(database).find('nobody')).toBeUndefined();
-  expect(await rowOf(database, "SELECT count(*) FROM tenants WHERE name = 'nobody'")).toEqual({ count: 0 });
+test('does not create a tenant when it looks one up', async () => {
+  expect(await makeTenantQueries(database).find('unknown')).toBeUndefined();
+  expect(await rowOf(database, "SELECT count(*) FROM tenants WHERE name = 'unknown'")).toEqual({ count: 0 });
 });
 
-test('creates one tenant in many concurrent first uses', async () => {
+test('creates one tenant for many concurrent first uses', async () => {
   const processes = Array.from({ length: 20 }, () => makeTenantQueries(database));
-  const made = await Promise.all(processes.map((tenants) => tenants.ensure('crowd')));
-  expect(new Set(made.map(({ id }) => id)).size).toBe(1);
+  const created = await Promise.all(processes.map((tenants) => tenants.ensure('concurrent')));
+  expect(new Set(created.map(({ id }) => id)).size).toBe(1);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { bareServer } from './support/bare-server.ts';
 
-test('responds 405 to an unsupported method and lists the allowed ones', async () => {
+test('responds 405 to unsupported methods and lists the allowed ones', async () => {
   const app = await bareServer();
   for (const [method, url, allow] of [
     ['PATCH', '/v1/images', 'GET, HEAD, POST'],
@@ -17,7 +17,7 @@ test('responds 405 to an unsupported method and lists the allowed ones', async (
   }
 });
 
-test('responds 404 at an unknown address to every method and body', async () => {
+test('responds 404 at unknown paths, whatever the method and body', async () => {
   const app = await bareServer();
   for (const url of [
     '/v1',
@@ -43,7 +43,7 @@ test('responds 404 at an unknown address to every method and body', async () => 
 
 test('lists the entry points at /', async () => {
   const app = await bareServer({}, { services: { checkHealth: { ready: () => Promise.resolve([]) } } });
-  const door: Record<string, string> = (await app.inject('/')).json();
+  const index: Record<string, string> = (await app.inject('/')).json();
   for (const name of ['docs', 'reference', 'openapi', 'health'])
-    expect((await app.inject(door[name] ?? '')).statusCode, name).toBe(200);
+    expect((await app.inject(index[name] ?? '')).statusCode, name).toBe(200);
 });

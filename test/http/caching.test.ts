@@ -3,7 +3,7 @@ import { call, type ImageRecord, upload } from '../support/process/client.ts';
 import { jpeg } from '../support/process/pictures.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** `card` is too large for the cache, so that both ways of sending are covered. */
+/** `card` is too large for the cache, so both cached and streamed responses are covered. */
 const server = useServer({
   READ_CACHE_MB: '1',
   PRESETS: '{"thumb":100,"card":{"width":1600,"height":1600,"quality":100}}',
@@ -23,7 +23,7 @@ const get = (path: string, headers: Record<string, string> = {}, method = 'GET')
 
 test('sends a strong ETag, type, length and nosniff with every picture', async () => {
   for (const path of paths) {
-    // Twice: from storage, then possibly from the cache.
+    // Twice: the first comes from storage, the second possibly from the cache.
     for (const { status, headers, bytes } of [await get(path), await get(path)]) {
       expect(status, path).toBe(200);
       expect(headers.get('etag'), path).toMatch(/^"[0-9a-f]{32}"$/);
@@ -42,7 +42,7 @@ test('ignores a repeated version parameter', async () => {
   }
 });
 
-test('responds 304 to every form of a matching If-None-Match', async () => {
+test('responds 304 to a matching If-None-Match in every form', async () => {
   for (const path of paths) {
     const etag = (await get(path)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"other", ${etag}`, `"a",W/"b" , W/${etag}`, '*', ' * ']) {
@@ -63,7 +63,7 @@ test('sends the picture for a different or malformed If-None-Match', async () =>
   }
 });
 
-test('marks only addresses with the current recipe as immutable', async () => {
+test('marks only URLs with the current recipe as immutable', async () => {
   for (const path of paths) {
     const expected = path.includes('?v=') ? 'public, max-age=31536000, immutable' : 'public, no-cache';
     expect((await get(path)).headers.get('cache-control'), path).toBe(expected);
@@ -77,19 +77,19 @@ test('marks only addresses with the current recipe as immutable', async () => {
 
 test('responds to HEAD with the headers of GET and no body', async () => {
   for (const path of paths) {
-    const [whole, head] = [await get(path), await get(path, {}, 'HEAD')];
+    const [full, head] = [await get(path), await get(path, {}, 'HEAD')];
     expect([head.status, head.bytes.length], path).toEqual([200, 0]);
     for (const name of ['etag', 'content-length', 'content-type', 'cache-control'])
-      expect(head.headers.get(name), `${path} ${name}`).toBe(whole.headers.get(name));
+      expect(head.headers.get(name), `${path} ${name}`).toBe(full.headers.get(name));
   }
 });
 
-test('gives equal renditions the same ETag, and different ones different ETags', async () => {
+test('sends the same ETag for identical renditions, and different ETags for different ones', async () => {
   const other = (await upload(server().url, await jpeg('other', 1600, 1600))).body;
   const same = (await upload(server().url, await jpeg('cached', 1600, 1600), 'twin')).body;
-  const [mine, twins, others] = await Promise.all(
+  const [etag, etagOfSame, etagOfOther] = await Promise.all(
     [image, same, other].map(async ({ id }) => (await get(`/v1/images/${id}/thumbnail`)).headers.get('etag')),
   );
-  expect(twins).toBe(mine);
-  expect(others).not.toBe(mine);
+  expect(etagOfSame).toBe(etag);
+  expect(etagOfOther).not.toBe(etag);
 });

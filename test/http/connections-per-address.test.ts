@@ -12,8 +12,8 @@ import { handleErrors } from '../../src/http/responses/problems.ts';
 import { call } from '../support/process/client.ts';
 import { useServer } from '../support/process/server.ts';
 
-/** Starts a server that also counts loopback addresses. Returns clients that connect from any of them. */
-async function bounded(maxConnections: number, isExempt: AddressTest = () => false) {
+/** Starts a server that limits loopback connections, too. Clients can connect from any loopback address. */
+async function startLimited(maxConnections: number, isExempt: AddressTest = () => false) {
   const app = Fastify();
   limitConnectionsPerAddress(app, { maxConnections, isExempt });
   handleErrors(app);
@@ -26,8 +26,8 @@ async function bounded(maxConnections: number, isExempt: AddressTest = () => fal
     await app.close();
   });
 
-  /** Opens a connection and keeps it open. Returns the response, or the error code of the connection. */
-  function visit(
+  /** Sends a request and keeps its connection open. Returns the response, or the connection's error code. */
+  function connectFrom(
     localAddress: string,
   ): Promise<{ status: number | string; body: string; close: () => Promise<void> }> {
     return new Promise((resolve) => {
@@ -44,8 +44,8 @@ async function bounded(maxConnections: number, isExempt: AddressTest = () => fal
         const { socket, statusCode = 0 } = response;
         sockets.push(socket);
         const close = () =>
-          new Promise<void>((done) => {
-            socket.once('close', () => done()).destroy();
+          new Promise<void>((resolveClosed) => {
+            socket.once('close', () => resolveClosed()).destroy();
           });
         let body = '';
         response.on('data', (chunk) => (body += String(chunk)));
@@ -54,48 +54,57 @@ async function bounded(maxConnections: number, isExempt: AddressTest = () => fal
       outgoing.end();
     });
   }
-  return { app, port, visit };
+  return { app, port, connectFrom };
 }
 
-const open = (app: { server: { getConnections(take: (error: unknown, count: number) => void): void } }) =>
-  new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
+const countOpen = (app: {
+  server: { getConnections(callback: (error: unknown, count: number) => void): void };
+}) => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 
 describe('connections per address', () => {
-  test('are limited independently of other addresses, and freed when closed', async () => {
-    const { app, visit } = await bounded(3);
-    const connections = [await visit('127.0.0.2'), await visit('127.0.0.2'), await visit('127.0.0.2')];
+  test('are limited for each address, and no longer count once closed', async () => {
+    const { app, connectFrom } = await startLimited(3);
+    const connections = [
+      await connectFrom('127.0.0.2'),
+      await connectFrom('127.0.0.2'),
+      await connectFrom('127.0.0.2'),
+    ];
     expect(connections.map(({ status }) => status)).toEqual([200, 200, 200]);
-    const refused = await visit('127.0.0.2');
-    expect(refused.status).toBe(429);
-    expect(JSON.parse(refused.body)).toMatchObject({
+    const rejected = await connectFrom('127.0.0.2');
+    expect(rejected.status).toBe(429);
+    expect(JSON.parse(rejected.body)).toMatchObject({
       code: 'too_many_connections',
       detail: expect.stringContaining('more than 3 open connections'),
     });
-    expect((await visit('127.0.0.3')).status).toBe(200);
+    expect((await connectFrom('127.0.0.3')).status).toBe(200);
     await connections[0]?.close();
-    await expect.poll(() => open(app), { interval: 10 }).toBe(3);
-    expect((await visit('127.0.0.2')).status).toBe(200);
-    expect((await visit('127.0.0.2')).status).toBe(429);
+    await expect.poll(() => countOpen(app), { interval: 10 }).toBe(3);
+    expect((await connectFrom('127.0.0.2')).status).toBe(200);
+    expect((await connectFrom('127.0.0.2')).status).toBe(429);
   });
 
-  test('far beyond the limit are closed without a response', async () => {
-    const { app, port } = await bounded(1);
-    // They send nothing, so that none is answered and closed before the last one connects.
+  test('are closed without a response far beyond the limit', async () => {
+    const { app, port } = await startLimited(1);
+    // They send nothing, so the server does not respond to and close any of them before the last one connects.
     const sockets = Array.from({ length: 30 }, () =>
       connect({ port, host: '127.0.0.1', localAddress: '127.0.0.4' }),
     );
     for (const socket of sockets) socket.on('error', () => {}).resume();
     const closed = () => sockets.filter((socket) => socket.closed).length;
     await expect.poll(closed, { interval: 10 }).toBe(30 - 1 - 16);
-    expect(await open(app)).toBe(1 + 16);
+    expect(await countOpen(app)).toBe(1 + 16);
     for (const socket of sockets) socket.destroy();
-    await expect.poll(() => open(app), { interval: 10 }).toBe(0);
+    await expect.poll(() => countOpen(app), { interval: 10 }).toBe(0);
   });
 
-  test('from trusted proxies are not counted', async () => {
-    const { visit } = await bounded(1, addressesIn(['127.0.0.5/32']));
-    expect([(await visit('127.0.0.5')).status, (await visit('127.0.0.5')).status]).toEqual([200, 200]);
-    expect([(await visit('127.0.0.6')).status, (await visit('127.0.0.6')).status]).toEqual([200, 429]);
+  test('are not limited for trusted proxies', async () => {
+    const { connectFrom } = await startLimited(1, addressesIn(['127.0.0.5/32']));
+    expect([(await connectFrom('127.0.0.5')).status, (await connectFrom('127.0.0.5')).status]).toEqual([
+      200, 200,
+    ]);
+    expect([(await connectFrom('127.0.0.6')).status, (await connectFrom('127.0.0.6')).status]).toEqual([
+      200, 429,
+    ]);
   });
 });
 
@@ -115,13 +124,13 @@ test.each([
   ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-])('%s counts as %s', (address, client) => {
+])('counts %s as %s', (address, client) => {
   expect(addressKey(address)).toBe(client);
 });
 
 test('matches addresses in IPv4 and IPv6 networks', () => {
   const isProxy = addressesIn(['10.1.0.0/16', 'fd00::/8', '192.0.2.7/32']);
-  const found = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
-  expect(found).toEqual([true, true, true, true]);
+  const matching = ['10.1.2.3', '::ffff:10.1.2.3', 'fd12::1', '192.0.2.7'].map(isProxy);
+  expect(matching).toEqual([true, true, true, true]);
   expect(['10.2.0.1', '192.0.2.8', '::1', '2001:db8::1'].map(isProxy)).toEqual([false, false, false, false]);
 });

@@ -22,17 +22,17 @@ const origin = useOrigin(async () => ({
 }));
 const called = new Set<string>();
 
-/** Calls `path`, which is `template` in the document, and checks the response against it. */
-async function ask<Body = Record<string, unknown>>(
+/** Sends a request to `path`, documented as `template`, and checks the response against the document. */
+async function send<Body = Record<string, unknown>>(
   method: string,
   template: string,
   path = template,
   init: RequestInit = {},
 ): Promise<ApiResponse<Body>> {
-  const answer = await call<Body>(server().url + path, { method, ...init });
-  expectDocumented(method, template, answer);
-  called.add(`${method} ${template} ${answer.status}`);
-  return answer;
+  const response = await call<Body>(server().url + path, { method, ...init });
+  expectDocumented(method, template, response);
+  called.add(`${method} ${template} ${response.status}`);
+  return response;
 }
 const json = (value: unknown): RequestInit => ({
   body: JSON.stringify(value),
@@ -48,14 +48,14 @@ describe('/v1', () => {
     image = (await upload(server().url, await jpeg('first'), 'shop')).body;
   });
 
-  test('uploads and records', async () => {
-    expect((await ask('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
+  test('uploads, lists and reports images', async () => {
+    expect((await send('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
       201,
     );
-    expect((await ask('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
+    expect((await send('POST', '/v1/images', undefined, await file('new', ['tenant', 'shop']))).status).toBe(
       200,
     );
-    const queued = await ask<ImageRecord>(
+    const queued = await send<ImageRecord>(
       'POST',
       '/v1/images',
       '/v1/images?mode=queued',
@@ -67,105 +67,109 @@ describe('/v1', () => {
       ['/v1/uploads', { size_bytes: 1 }],
       ['/v1/images', { upload: image.uuid }],
     ] as const) {
-      const answer = await ask('POST', path, undefined, json(body));
-      expect([answer.status, answer.body['code']]).toEqual([409, 'upload_not_offered']);
+      const response = await send('POST', path, undefined, json(body));
+      expect([response.status, response.body['code']]).toEqual([409, 'upload_not_offered']);
     }
-    await ask('GET', '/v1/images', '/v1/images?limit=2&tenant=shop');
-    await ask('GET', '/v1/images/{id}', `/v1/images/${image.uuid}`);
-    expect((await ask('GET', '/v1/images/{id}', '/v1/images/99999')).status).toBe(404);
-    expect((await ask('GET', '/v1/images/{id}', '/v1/images/x')).status).toBe(400);
-    expect((await ask('GET', '/v1/images', '/v1/images?limit=x')).status).toBe(400);
-    expect((await ask('POST', '/v1/images', undefined, json({ url: 'ftp://a/b' }))).status).toBe(400);
-    expect((await ask('POST', '/v1/images', undefined, { body: 'x' })).status).toBe(415);
+    await send('GET', '/v1/images', '/v1/images?limit=2&tenant=shop');
+    await send('GET', '/v1/images/{id}', `/v1/images/${image.uuid}`);
+    expect((await send('GET', '/v1/images/{id}', '/v1/images/99999')).status).toBe(404);
+    expect((await send('GET', '/v1/images/{id}', '/v1/images/x')).status).toBe(400);
+    expect((await send('GET', '/v1/images', '/v1/images?limit=x')).status).toBe(400);
+    expect((await send('POST', '/v1/images', undefined, json({ url: 'ftp://a/b' }))).status).toBe(400);
+    expect((await send('POST', '/v1/images', undefined, { body: 'x' })).status).toBe(415);
   });
 
-  test('cursors lead through every image once', async () => {
-    const whole = (await ask<{ items: { id: number }[] }>('GET', '/v1/images', '/v1/images?limit=100')).body
+  test('lists every image once across cursor pages', async () => {
+    const all = (await send<{ items: { id: number }[] }>('GET', '/v1/images', '/v1/images?limit=100')).body
       .items;
-    const seen: number[] = [];
+    const listed: number[] = [];
     for (let cursor: string | null = ''; cursor !== null; ) {
       const next: string = cursor === '' ? '' : `&cursor=${cursor}`;
-      const page = await ask<{ items: { id: number }[]; next_cursor: string | null }>(
+      const page = await send<{ items: { id: number }[]; next_cursor: string | null }>(
         'GET',
         '/v1/images',
         `/v1/images?limit=1${next}`,
       );
-      seen.push(...page.body.items.map(({ id }) => id));
+      listed.push(...page.body.items.map(({ id }) => id));
       cursor = page.body.next_cursor;
     }
-    expect(seen).toEqual(whole.map(({ id }) => id));
+    expect(listed).toEqual(all.map(({ id }) => id));
   });
 
-  test('pictures', async () => {
+  test('sends originals and renditions, with ranges and conditions', async () => {
     const etag = (
-      await ask('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`)
+      await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`)
     ).headers.get('etag');
     const range = { headers: { range: 'bytes=0-9' } };
     expect(
-      (await ask('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, range)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, range)).status,
     ).toBe(206);
-    const far = { headers: { range: 'bytes=999999-' } };
+    const beyondEnd = { headers: { range: 'bytes=999999-' } };
     expect(
-      (await ask('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, far)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, beyondEnd)).status,
     ).toBe(416);
-    const fresh = { headers: { 'if-none-match': etag ?? '' } };
+    const matching = { headers: { 'if-none-match': etag ?? '' } };
     expect(
-      (await ask('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, fresh)).status,
+      (await send('GET', '/v1/images/{id}/original', `/v1/images/${image.id}/original`, matching)).status,
     ).toBe(304);
     for (const tail of ['renditions/card', 'renditions/none'])
-      await ask('GET', '/v1/images/{id}/renditions/{preset}', `/v1/images/${image.id}/${tail}`);
-    await ask('GET', '/v1/images/{id}/thumbnail', `/v1/images/${image.id}/thumbnail`);
+      await send('GET', '/v1/images/{id}/renditions/{preset}', `/v1/images/${image.id}/${tail}`);
+    await send('GET', '/v1/images/{id}/thumbnail', `/v1/images/${image.id}/thumbnail`);
   });
 
-  test('references prevent deletion until they are removed or it is forced; a deleted image can be restored', async () => {
+  test('refuses to delete an image with references unless forced, and restores a deleted one', async () => {
     const template = '/v1/images/{id}/references/{ref}';
     const name = 'Überwurf / № 42 🪑';
     const path = `/v1/images/${image.id}/references/${encodeURIComponent(name)}`;
-    expect((await ask('PUT', template, path)).body).toEqual({ reference: name, in_use_count: 1 });
-    expect((await ask('PUT', template, path)).status).toBe(200);
-    const list = await ask<{ items: { reference: string }[] }>(
+    expect((await send('PUT', template, path)).body).toEqual({ reference: name, in_use_count: 1 });
+    expect((await send('PUT', template, path)).status).toBe(200);
+    const list = await send<{ items: { reference: string }[] }>(
       'GET',
       '/v1/images/{id}/references',
       `/v1/images/${image.id}/references`,
     );
     expect(list.body.items.map(({ reference }) => reference)).toEqual([name]);
-    const refused = await ask('DELETE', '/v1/images/{id}', `/v1/images/${image.id}`);
+    const refused = await send('DELETE', '/v1/images/{id}', `/v1/images/${image.id}`);
     expect(refused.status).toBe(409);
     expect(refused.body).toMatchObject({ code: 'image_in_use', in_use_count: 1, references: [name] });
-    expect((await ask('DELETE', '/v1/images/{id}', `/v1/images/${image.id}?force=true`)).status).toBe(204);
-    expect((await ask('GET', '/v1/images/{id}', `/v1/images/${image.id}`)).status).toBe(404);
-    const restored = await ask<ImageRecord>(
+    expect((await send('DELETE', '/v1/images/{id}', `/v1/images/${image.id}?force=true`)).status).toBe(204);
+    expect((await send('GET', '/v1/images/{id}', `/v1/images/${image.id}`)).status).toBe(404);
+    const restored = await send<ImageRecord>(
       'POST',
       '/v1/images/{id}/restore',
       `/v1/images/${image.id}/restore`,
     );
     expect([restored.status, restored.body.id]).toEqual([200, image.id]);
-    expect((await ask('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
-    expect((await ask('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
-    expect((await ask('PUT', template, '/v1/images/99999/references/x')).status).toBe(404);
-    expect((await ask('POST', '/v1/images/{id}/restore', '/v1/images/99999/restore')).status).toBe(404);
+    expect((await send('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
+    expect((await send('DELETE', template, path)).body).toEqual({ in_use_count: 0 });
+    expect((await send('PUT', template, '/v1/images/99999/references/x')).status).toBe(404);
+    expect((await send('POST', '/v1/images/{id}/restore', '/v1/images/99999/restore')).status).toBe(404);
   });
 
-  test('imports from JSON and CSV, and their progress', async () => {
-    const one = await ask<ImageRecord>('POST', '/v1/images', undefined, json({ url: `${origin()}/a.jpg` }));
-    expect(one.status).toBe(202);
-    expect(await finishedImage(server().url, one.body.id)).toMatchObject({ status: 'completed' });
-    const repeated = await ask<ImageRecord>(
+  test('imports from JSON and CSV, and reports the progress', async () => {
+    const first = await send<ImageRecord>(
       'POST',
       '/v1/images',
       undefined,
       json({ url: `${origin()}/a.jpg` }),
     );
-    expect([repeated.status, repeated.body.id]).toEqual([200, one.body.id]);
+    expect(first.status).toBe(202);
+    expect(await finishedImage(server().url, first.body.id)).toMatchObject({ status: 'completed' });
+    const repeated = await send<ImageRecord>(
+      'POST',
+      '/v1/images',
+      undefined,
+      json({ url: `${origin()}/a.jpg` }),
+    );
+    expect([repeated.status, repeated.body.id]).toEqual([200, first.body.id]);
 
     const csv = `reference,url,tenant\r\nproduct-1,${origin()}/a.jpg,csv\r\n,ftp://x/y,csv\r\n,${origin()}/broken.jpg,csv\r\n,${origin()}/none.jpg,\r\n,${origin()}/b.jpg,a b\r\n`;
     const headers = { 'content-type': 'text/csv; charset=utf-8' };
-    const receipt = await ask<{ id: number; url: string; lines: { outcome: string; code: string }[] }>(
-      'POST',
-      '/v1/imports',
-      undefined,
-      { body: csv, headers },
-    );
+    const receipt = await send<{
+      id: number;
+      url: string;
+      lines: { outcome: string; code: string }[];
+    }>('POST', '/v1/imports', undefined, { body: csv, headers });
     expect(receipt.body).toMatchObject({ total: 5, accepted: 3, refused: 2 });
     expect(receipt.body.lines.map(({ code }) => code)).toEqual([
       null,
@@ -176,73 +180,73 @@ describe('/v1', () => {
     ]);
     expect(receipt.headers.get('location')).toBe(receipt.body.url);
 
-    let progress: ApiResponse = await ask('GET', '/v1/imports/{id}', receipt.body.url);
+    let progress: ApiResponse = await send('GET', '/v1/imports/{id}', receipt.body.url);
     while (progress.body['finished'] !== true)
-      progress = await ask('GET', '/v1/imports/{id}', receipt.body.url);
+      progress = await send('GET', '/v1/imports/{id}', receipt.body.url);
     expect(progress.body).toMatchObject({
       total: 5,
       refused: 2,
       images: { pending: 0, processing: 0, completed: 1, failed: 2 },
       failures_total: 4,
     });
-    const page = await ask('GET', '/v1/imports/{id}', `${receipt.body.url}?limit=1&offset=1`);
+    const page = await send('GET', '/v1/imports/{id}', `${receipt.body.url}?limit=1&offset=1`);
     expect(page.body['failures']).toMatchObject([{ line: 3 }]);
-    await ask('POST', '/v1/imports', undefined, json({ urls: [`${origin()}/b.jpg`], tenant: 'json' }));
-    expect((await ask('GET', '/v1/imports/{id}', '/v1/imports/99999')).status).toBe(404);
-    expect((await ask('POST', '/v1/imports', undefined, json({ urls: [] }))).status).toBe(400);
-    expect((await ask('POST', '/v1/imports', undefined, { body: 'x' })).status).toBe(415);
+    await send('POST', '/v1/imports', undefined, json({ urls: [`${origin()}/b.jpg`], tenant: 'json' }));
+    expect((await send('GET', '/v1/imports/{id}', '/v1/imports/99999')).status).toBe(404);
+    expect((await send('POST', '/v1/imports', undefined, json({ urls: [] }))).status).toBe(400);
+    expect((await send('POST', '/v1/imports', undefined, { body: 'x' })).status).toBe(415);
   });
 
-  test('jobs, their history and retries', async () => {
-    const failed = await ask<{ items: { id: number; code: string }[] }>(
+  test('reports jobs with their history, and retries them', async () => {
+    const failed = await send<{ items: { id: number; code: string }[] }>(
       'GET',
       '/v1/jobs',
       '/v1/jobs?state=failed&kind=import&tenant=csv',
     );
     expect(failed.body.items.length).toBeGreaterThan(0);
     const id = failed.body.items[0]?.id ?? 0;
-    const job = await ask<{ history: unknown[] }>('GET', '/v1/jobs/{id}', `/v1/jobs/${id}`);
+    const job = await send<{ history: unknown[] }>('GET', '/v1/jobs/{id}', `/v1/jobs/${id}`);
     expect(job.body.history.length).toBeGreaterThan(0);
-    await ask('GET', '/v1/jobs', `/v1/jobs?image=${image.uuid}`);
-    expect((await ask('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${id}/retry`)).status).toBe(200);
-    const derive = await ask<{ items: { id: number }[] }>(
+    await send('GET', '/v1/jobs', `/v1/jobs?image=${image.uuid}`);
+    expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${id}/retry`)).status).toBe(200);
+    const derive = await send<{ items: { id: number }[] }>(
       'GET',
       '/v1/jobs',
       '/v1/jobs?state=completed&limit=1',
     );
-    const done = derive.body.items[0]?.id ?? 0;
-    expect((await ask('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${done}/retry`)).status).toBe(409);
-    expect((await ask('POST', '/v1/jobs/{id}/retry', '/v1/jobs/99999/retry')).status).toBe(404);
-    expect((await ask('GET', '/v1/jobs/{id}', '/v1/jobs/99999')).status).toBe(404);
-    const all = await ask('POST', '/v1/jobs/retry', undefined, json({ tenant: 'nobody' }));
+    const completed = derive.body.items[0]?.id ?? 0;
+    expect((await send('POST', '/v1/jobs/{id}/retry', `/v1/jobs/${completed}/retry`)).status).toBe(409);
+    expect((await send('POST', '/v1/jobs/{id}/retry', '/v1/jobs/99999/retry')).status).toBe(404);
+    expect((await send('GET', '/v1/jobs/{id}', '/v1/jobs/99999')).status).toBe(404);
+    const all = await send('POST', '/v1/jobs/retry', undefined, json({ tenant: 'unknown' }));
     expect(all.body).toEqual({ retried: 0 });
-    expect((await ask('POST', '/v1/jobs/retry', undefined, json({}))).status).toBe(400);
+    expect((await send('POST', '/v1/jobs/retry', undefined, json({}))).status).toBe(400);
   });
 
-  test('similarity, duplicates and search', async () => {
+  test('finds similar images and duplicates, by image and by picture', async () => {
     const smaller = await drawing('first').resize(200, 150).jpeg({ quality: 95 }).toBuffer();
     await upload(server().url, smaller, 'shop');
     const path = `/v1/images/${image.id}`;
-    await ask('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5`);
-    await ask('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
-    expect((await ask('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=2`)).status).toBe(400);
-    expect((await ask('GET', '/v1/images/{id}/duplicates', '/v1/images/99999/duplicates')).status).toBe(404);
-    const found = await ask<{ near_duplicates: { kind: string }[] }>(
+    await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=0&limit=5`);
+    await send('GET', '/v1/images/{id}/duplicates', `${path}/duplicates`);
+    expect((await send('GET', '/v1/images/{id}/similar', `${path}/similar?threshold=2`)).status).toBe(400);
+    expect((await send('GET', '/v1/images/{id}/duplicates', '/v1/images/99999/duplicates')).status).toBe(404);
+    const found = await send<{ near_duplicates: { kind: string }[] }>(
       'POST',
       '/v1/search',
       '/v1/search?threshold=0',
       await file('first', ['tenant', 'shop']),
     );
     expect(found.body.near_duplicates[0]).toMatchObject({ kind: 'exact' });
-    expect((await ask('POST', '/v1/search', undefined, await file('x', ['tenant', 'nobody']))).status).toBe(
+    expect((await send('POST', '/v1/search', undefined, await file('x', ['tenant', 'unknown']))).status).toBe(
       404,
     );
-    expect((await ask('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
+    expect((await send('POST', '/v1/search', undefined, { body: form(['file', 'text']) })).status).toBe(400);
   });
 
-  test('comparisons', async () => {
-    await ask('POST', '/v1/compare', undefined, await file('first'));
-    const same = await ask<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
+  test('compares pictures with presets and images', async () => {
+    await send('POST', '/v1/compare', undefined, await file('first'));
+    const same = await send<{ comparisons: { name: string; psnr_db: number; note: string }[] }>(
       'POST',
       '/v1/images/{id}/compare',
       `/v1/images/${image.id}/compare`,
@@ -253,70 +257,76 @@ describe('/v1', () => {
       psnr_db: 100,
       note: 'identical pixels; identical picture',
     });
-    const missing = await ask(
+    const missing = await send(
       'POST',
       '/v1/images/{id}/compare',
       '/v1/images/99999/compare',
       await file('first'),
     );
     expect(missing.status).toBe(404);
-    expect((await ask('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
+    expect((await send('POST', '/v1/compare', undefined, json({}))).status).toBe(415);
   });
 
-  test('purges', async () => {
-    expect((await ask('POST', '/v1/purge')).body).toMatchObject({ dry_run: true, deleted_count: 0 });
-    const refused = await ask('POST', '/v1/purge', undefined, json({ dry_run: false, confirm_token: 'no' }));
+  test('purges unused and deleted images', async () => {
+    expect((await send('POST', '/v1/purge')).body).toMatchObject({
+      dry_run: true,
+      deleted_count: 0,
+    });
+    const refused = await send('POST', '/v1/purge', undefined, json({ dry_run: false, confirm_token: 'no' }));
     expect(refused.status).toBe(403);
-    const image = (await upload(server().url, await jpeg('gone'), 'purged')).body;
-    const some = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
-    expect((await ask('POST', '/v1/purge', undefined, some)).body).toMatchObject({
+    const image = (await upload(server().url, await jpeg('unused'), 'purged')).body;
+    const ofTenant = json({ dry_run: false, confirm_token: 'yes', tenant: 'purged' });
+    expect((await send('POST', '/v1/purge', undefined, ofTenant)).body).toMatchObject({
       deleted_count: 1,
       candidates: [image.content_hash],
     });
-    expect((await ask('POST', '/v1/purge', undefined, json({ tenant: 'nobody' }))).status).toBe(404);
-    expect((await ask('POST', '/v1/purge', undefined, json({ dry_run: 'no' }))).status).toBe(400);
-    expect((await ask('POST', '/v1/purge/deleted')).body).toMatchObject({ dry_run: true, days: 30 });
-    await ask('POST', '/v1/purge/deleted', undefined, json({ dry_run: false, days: 0 }));
-    expect((await ask('POST', '/v1/purge/deleted', undefined, json({ days: -1 }))).status).toBe(400);
+    expect((await send('POST', '/v1/purge', undefined, json({ tenant: 'unknown' }))).status).toBe(404);
+    expect((await send('POST', '/v1/purge', undefined, json({ dry_run: 'no' }))).status).toBe(400);
+    expect((await send('POST', '/v1/purge/deleted')).body).toMatchObject({
+      dry_run: true,
+      days: 30,
+    });
+    await send('POST', '/v1/purge/deleted', undefined, json({ dry_run: false, days: 0 }));
+    expect((await send('POST', '/v1/purge/deleted', undefined, json({ days: -1 }))).status).toBe(400);
   });
 
-  test('usage and health', async () => {
-    await ask('GET', '/');
-    await ask('GET', '/v1/usage');
-    await ask('GET', '/v1/usage/{tenant}', '/v1/usage/shop');
-    expect((await ask('GET', '/v1/usage/{tenant}', '/v1/usage/nobody')).status).toBe(404);
-    await ask('GET', '/v1/metrics');
-    await ask('GET', '/v1/healthz');
+  test('reports usage and health', async () => {
+    await send('GET', '/');
+    await send('GET', '/v1/usage');
+    await send('GET', '/v1/usage/{tenant}', '/v1/usage/shop');
+    expect((await send('GET', '/v1/usage/{tenant}', '/v1/usage/unknown')).status).toBe(404);
+    await send('GET', '/v1/metrics');
+    await send('GET', '/v1/healthz');
   });
 });
 
 describe('the catalog dialect', () => {
-  test('every call', async () => {
-    const { body } = await ask<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
-    expect((await ask('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
+  test('responds to every call as documented', async () => {
+    const { body } = await send<{ asset_id: number }>('POST', '/upload', '/upload/', await file('asset'));
+    expect((await send('POST', '/upload', '/upload', await file('asset'))).body).not.toHaveProperty('job_id');
     await finishedImage(server().url, body.asset_id);
-    await ask('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
-    expect((await ask('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
+    await send('GET', '/retrieve/asset/{asset_id}', `/retrieve/asset/${body.asset_id}`);
+    expect((await send('GET', '/retrieve/asset/{asset_id}', '/retrieve/asset/99999')).status).toBe(404);
     const original = `/retrieve/original/${body.asset_id}`;
-    await ask('GET', '/retrieve/original/{asset_id}', original);
+    await send('GET', '/retrieve/original/{asset_id}', original);
     const part = { headers: { range: 'bytes=0-9' } };
-    expect((await ask('GET', '/retrieve/original/{asset_id}', original, part)).status).toBe(206);
+    expect((await send('GET', '/retrieve/original/{asset_id}', original, part)).status).toBe(206);
     const rendition = '/retrieve/rendition/{asset_id}/{preset}';
-    await ask('GET', rendition, `/retrieve/rendition/${body.asset_id}/card`);
-    expect((await ask('GET', rendition, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(400);
-    const compared = await ask(
+    await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/card`);
+    expect((await send('GET', rendition, `/retrieve/rendition/${body.asset_id}/none`)).status).toBe(400);
+    const compared = await send(
       'POST',
       '/compare/{asset_id}',
       `/compare/${body.asset_id}`,
       await file('asset'),
     );
     expect(Object.keys(compared.body['comparisons'] ?? {})).toEqual(['original', 'thumb', 'card', 'zoom']);
-    await ask('GET', '/metrics', '/metrics/');
-    await ask('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/default');
-    expect((await ask('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/nobody')).status).toBe(404);
-    await ask('GET', '/metrics', '/metrics', { headers: { accept: 'text/plain' } });
-    await ask('GET', '/healthz');
-    expect((await ask('POST', '/purge', '/purge/?days=-1')).status).toBe(400);
+    await send('GET', '/metrics', '/metrics/');
+    await send('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/default');
+    expect((await send('GET', '/metrics/tenant/{tenant_name}', '/metrics/tenant/unknown')).status).toBe(404);
+    await send('GET', '/metrics', '/metrics', { headers: { accept: 'text/plain' } });
+    await send('GET', '/healthz');
+    expect((await send('POST', '/purge', '/purge/?days=-1')).status).toBe(400);
   });
 
   test('purges only if dry_run is false', async () => {
@@ -328,61 +338,68 @@ describe('the catalog dialect', () => {
       '?dry_run=false&dry_run=true',
       '?dry_run=',
     ])
-      expect((await ask('POST', '/purge', `/purge/${query}`)).body, query).toMatchObject({ dry_run: true });
+      expect((await send('POST', '/purge', `/purge/${query}`)).body, query).toMatchObject({
+        dry_run: true,
+      });
     for (const query of ['?dry_run=false', '?dry_run=False&days=30'])
-      expect((await ask('POST', '/purge', `/purge/${query}`)).body, query).toMatchObject({ dry_run: false });
+      expect((await send('POST', '/purge', `/purge/${query}`)).body, query).toMatchObject({
+        dry_run: false,
+      });
   });
 });
 
 describe('the similarity dialect', () => {
-  test('every call', async () => {
-    const { body } = await ask<{ id: string }>(
+  test('responds to every call as documented', async () => {
+    const { body } = await send<{ id: string }>(
       'POST',
       '/api/v1/images/upload',
       undefined,
       await file('similar'),
     );
     const path = `/api/v1/images/${body.id}`;
-    const image = await ask('GET', '/api/v1/images/{image_id}', path);
+    const image = await send('GET', '/api/v1/images/{image_id}', path);
     expect(image.body).toMatchObject({ content_type: 'image/jpeg', processing_status: 'completed' });
     expect((await call(server().url + String(image.body['file_path']))).status).toBe(200);
-    await ask('GET', '/api/v1/images/{image_id}/similar', `${path}/similar?threshold=0`);
-    expect((await ask('GET', '/api/v1/images/{image_id}/similar', `${path}/similar?limit=101`)).status).toBe(
+    await send('GET', '/api/v1/images/{image_id}/similar', `${path}/similar?threshold=0`);
+    expect((await send('GET', '/api/v1/images/{image_id}/similar', `${path}/similar?limit=101`)).status).toBe(
       400,
     );
-    await ask('GET', '/api/v1/images', '/api/v1/images/?limit=1');
-    for (const probe of ['', '/live', '/ready', '/detailed']) await ask('GET', `/api/v1/health${probe}`);
-    await ask('GET', '/info');
+    await send('GET', '/api/v1/images', '/api/v1/images/?limit=1');
+    for (const probe of ['', '/live', '/ready', '/detailed']) await send('GET', `/api/v1/health${probe}`);
+    await send('GET', '/info');
     expect((await call(`${server().url}/info`, { method: 'HEAD' })).status).toBe(200);
-    await ask('DELETE', '/api/v1/images/{image_id}', path);
-    expect((await ask('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
-    expect((await ask('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
+    await send('DELETE', '/api/v1/images/{image_id}', path);
+    expect((await send('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
+    expect((await send('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
   });
 
-  test('hides images of other tenants and does not delete an image in use', async () => {
+  test('hides images of other tenants, and does not delete an image in use', async () => {
     const other = (await upload(server().url, await jpeg('theirs'), 'other')).body;
     const path = `/api/v1/images/${other.uuid}`;
-    expect((await ask('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
-    expect((await ask('GET', '/api/v1/images/{image_id}/similar', `${path}/similar`)).status).toBe(404);
-    expect((await ask('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
-    expect((await ask('GET', '/api/v1/images/{image_id}', '/api/v1/images/1')).status).toBe(400);
+    expect((await send('GET', '/api/v1/images/{image_id}', path)).status).toBe(404);
+    expect((await send('GET', '/api/v1/images/{image_id}/similar', `${path}/similar`)).status).toBe(404);
+    expect((await send('DELETE', '/api/v1/images/{image_id}', path)).status).toBe(404);
+    expect((await send('GET', '/api/v1/images/{image_id}', '/api/v1/images/1')).status).toBe(400);
     const own = (await upload(server().url, await jpeg('used'))).body;
     await call(`${server().url}/v1/images/${own.id}/references/page`, { method: 'PUT' });
-    const used = await ask('DELETE', '/api/v1/images/{image_id}', `/api/v1/images/${own.uuid}`);
+    const used = await send('DELETE', '/api/v1/images/{image_id}', `/api/v1/images/${own.uuid}`);
     expect([used.status, used.body['code']]).toEqual([409, 'image_in_use']);
   });
 });
 
-test('covers every documented call and every success response, except those of failures', () => {
-  const missing = Object.entries(document.paths).flatMap(([path, methods]) =>
+test('covers every documented call and every success response', () => {
+  const documented = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, { responses }]) =>
       Object.keys(responses)
         .filter((status) => status < '400')
         .map((status) => `${method.toUpperCase()} ${path} ${status}`),
     ),
   );
-  // Redirects need a store that clients can reach; its own tests cover them.
-  const isOfStore = (one: string) => one.endsWith(' 302') || one === 'POST /v1/uploads 201';
-  const others = missing.filter((one) => !one.endsWith(' 304') && !isOfStore(one));
-  expect(others.filter((one) => !called.has(one))).toEqual([]);
+  // Redirects and presigned uploads need object storage that clients can reach; other tests cover them.
+  const needsObjectStorage = (response: string) =>
+    response.endsWith(' 302') || response === 'POST /v1/uploads 201';
+  const expected = documented.filter(
+    (response) => !response.endsWith(' 304') && !needsObjectStorage(response),
+  );
+  expect(expected.filter((response) => !called.has(response))).toEqual([]);
 });

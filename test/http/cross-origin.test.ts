@@ -5,28 +5,31 @@ import { startServer } from '../support/process/server.ts';
 import { bareServer } from './support/bare-server.ts';
 
 const shop = 'https://shop.example';
-const stranger = 'https://evil.example';
-const allowed = 'access-control-allow-origin';
-const info = (origin: string) => ({ url: '/info', headers: { origin } });
+const otherOrigin = 'https://evil.example';
+const allowOrigin = 'access-control-allow-origin';
+const requestFrom = (origin: string) => ({ url: '/info', headers: { origin } });
 
-test('sends CORS headers to configured origins only, with Vary', async () => {
+test('sends CORS headers only to configured origins, with Vary', async () => {
   const app = await bareServer({ CORS_ORIGINS: `${shop},http://localhost:3000` });
-  expect((await app.inject(info(shop))).headers).toMatchObject({ [allowed]: shop, vary: 'Origin' });
-  const strange = await app.inject(info(stranger));
-  expect(strange.headers).toMatchObject({ vary: 'Origin' });
-  expect(strange.headers).not.toHaveProperty(allowed);
-  for (const near of [`${shop}.evil.example`, 'http://shop.example', 'null', `${shop}:444`])
-    expect((await app.inject(info(near))).headers, near).not.toHaveProperty(allowed);
+  expect((await app.inject(requestFrom(shop))).headers).toMatchObject({
+    [allowOrigin]: shop,
+    vary: 'Origin',
+  });
+  const rejected = await app.inject(requestFrom(otherOrigin));
+  expect(rejected.headers).toMatchObject({ vary: 'Origin' });
+  expect(rejected.headers).not.toHaveProperty(allowOrigin);
+  for (const similar of [`${shop}.evil.example`, 'http://shop.example', 'null', `${shop}:444`])
+    expect((await app.inject(requestFrom(similar))).headers, similar).not.toHaveProperty(allowOrigin);
 });
 
-test('allows every origin to read with a wildcard', async () => {
+test('lets every origin read with a wildcard', async () => {
   const app = await bareServer({ CORS_ORIGINS: '*' });
-  expect((await app.inject(info(stranger))).headers).toMatchObject({ [allowed]: '*' });
+  expect((await app.inject(requestFrom(otherOrigin))).headers).toMatchObject({ [allowOrigin]: '*' });
 });
 
 test('responds to preflights of configured origins with the allowed methods', async () => {
   const app = await bareServer({ CORS_ORIGINS: shop });
-  const ask = (origin: string) =>
+  const preflight = (origin: string) =>
     app.inject({
       method: 'OPTIONS',
       url: '/v1/images/1',
@@ -36,12 +39,12 @@ test('responds to preflights of configured origins with the allowed methods', as
         'access-control-request-headers': 'content-type',
       },
     });
-  const yes = await ask(shop);
-  expect(yes.statusCode).toBe(204);
-  expect(yes.headers[allowed]).toBe(shop);
-  expect(yes.headers['access-control-allow-methods']).toMatch(/DELETE/);
-  expect(yes.headers['access-control-allow-headers']).toBe('content-type');
-  expect((await ask(stranger)).headers).not.toHaveProperty(allowed);
+  const granted = await preflight(shop);
+  expect(granted.statusCode).toBe(204);
+  expect(granted.headers[allowOrigin]).toBe(shop);
+  expect(granted.headers['access-control-allow-methods']).toMatch(/DELETE/);
+  expect(granted.headers['access-control-allow-headers']).toBe('content-type');
+  expect((await preflight(otherOrigin)).headers).not.toHaveProperty(allowOrigin);
 });
 
 test('lets pages of configured origins read errors', async () => {
@@ -50,11 +53,11 @@ test('lets pages of configured origins read errors', async () => {
   for (const url of ['/v1/nothing', '/v1/images/abc', '/v1/images/abc/thumbnail', '/v1/images?limit=x']) {
     const response = await app.inject({ url, headers: { origin: shop } });
     expect(response.statusCode, url).toBeGreaterThanOrEqual(400);
-    expect(response.headers[allowed], url).toBe(shop);
+    expect(response.headers[allowOrigin], url).toBe(shop);
   }
 });
 
-test('sends the same CORS headers with cached and uncached pictures on both surfaces', async () => {
+test('sends the same CORS headers with cached and uncached pictures in both APIs', async () => {
   const { url } = await startServer({ CORS_ORIGINS: shop });
   const { id } = (await upload(url, await jpeg('shared'))).body;
   for (const address of [
@@ -63,14 +66,14 @@ test('sends the same CORS headers with cached and uncached pictures on both surf
     `/retrieve/rendition/${id}/card`,
     `/v1/images/${id}/original`,
   ]) {
-    for (const tries of ['first', 'from memory']) {
-      const mine = await call(url + address, { headers: { origin: shop } });
-      expect(mine.headers.get(allowed), `${address} ${tries}`).toBe(shop);
-      expect(mine.headers.get('access-control-expose-headers')).toContain('etag');
-      for (const headers of [{}, { origin: stranger }]) {
-        const other = await call(url + address, { headers });
-        expect(other.headers.get(allowed)).toBeNull();
-        expect(other.headers.get('vary')).toBe('Origin');
+    for (const source of ['storage', 'cache']) {
+      const fromShop = await call(url + address, { headers: { origin: shop } });
+      expect(fromShop.headers.get(allowOrigin), `${address} ${source}`).toBe(shop);
+      expect(fromShop.headers.get('access-control-expose-headers')).toContain('etag');
+      for (const headers of [{}, { origin: otherOrigin }]) {
+        const fromElsewhere = await call(url + address, { headers });
+        expect(fromElsewhere.headers.get(allowOrigin)).toBeNull();
+        expect(fromElsewhere.headers.get('vary')).toBe('Origin');
       }
     }
   }

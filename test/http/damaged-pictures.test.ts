@@ -12,10 +12,10 @@ async function brokenPng(seed: string): Promise<Buffer> {
   return bytes;
 }
 
-const total = async () => (await call(`${server().url}/v1/images`)).body['total'];
+const countImages = async () => (await call(`${server().url}/v1/images`)).body['total'];
 
-test('refuses an inline upload that cannot be decoded and leaves nothing behind', async () => {
-  const before = await total();
+test('rejects an undecodable inline upload and stores nothing', async () => {
+  const before = await countImages();
   for (const [code, bytes] of [
     ['picture_cut', await brokenJpeg('inline')],
     ['picture_corrupt', await brokenPng('inline')],
@@ -23,18 +23,20 @@ test('refuses an inline upload that cannot be decoded and leaves nothing behind'
     const { status, body } = await upload(server().url, bytes);
     expect([status, body]).toMatchObject([400, { code, family: 'picture_damaged' }]);
   }
-  expect(await total()).toBe(before);
+  expect(await countImages()).toBe(before);
   expect((await call(`${server().url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ default: 0 });
 });
 
-test('refuses twenty concurrent uploads of the same damaged bytes', async () => {
-  const bytes = await brokenJpeg('crowd');
-  const responses = await Promise.all(Array.from({ length: 20 }, () => upload(server().url, bytes, 'crowd')));
+test('rejects twenty concurrent uploads of the same damaged bytes', async () => {
+  const bytes = await brokenJpeg('concurrent');
+  const responses = await Promise.all(
+    Array.from({ length: 20 }, () => upload(server().url, bytes, 'concurrent')),
+  );
   for (const { status } of responses) expect(status).toBe(400);
-  expect(await total()).toBe(0);
+  expect(await countImages()).toBe(0);
 });
 
-test('fails a queued upload that cannot be decoded, with the reason at every address', async () => {
+test('fails an undecodable queued upload, and reports the reason in every response', async () => {
   const { url } = server();
   const { status, body } = await uploadQueued(url, await brokenPng('queued'));
   expect(status).toBe(200);
@@ -57,7 +59,7 @@ test('fails a queued upload that cannot be decoded, with the reason at every add
 
 test('retries a failed image when the same bytes are uploaded again', async () => {
   const { url } = server();
-  const bytes = await brokenPng('again');
+  const bytes = await brokenPng('retried');
   const first = (await uploadQueued(url, bytes)).body;
   expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
   const retried = (await uploadQueued(url, bytes)).body;
@@ -66,7 +68,7 @@ test('retries a failed image when the same bytes are uploaded again', async () =
   expect(await finishedImage(url, first.asset_id)).toMatchObject({ status: 'failed' });
 });
 
-test('refuses an inline upload of a failed picture and keeps the failed image', async () => {
+test('rejects an inline upload of a failed picture and keeps the failed image', async () => {
   const { url } = server();
   const bytes = await brokenJpeg('both ways');
   const { asset_id } = (await uploadQueued(url, bytes)).body;

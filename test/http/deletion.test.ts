@@ -5,33 +5,34 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-function addressesOf(id: number, uuid: string): string[] {
-  const own = [id, uuid].flatMap((name) =>
-    ['', '/original', '/thumbnail', '/renditions/card'].map((tail) => `/v1/images/${name}${tail}`),
+/** Returns every path that serves the image. */
+function pathsOf(id: number, uuid: string): string[] {
+  const native = [id, uuid].flatMap((ref) =>
+    ['', '/original', '/thumbnail', '/renditions/card'].map((tail) => `/v1/images/${ref}${tail}`),
   );
-  return [...own, `/retrieve/asset/${id}`, `/retrieve/original/${id}`, `/retrieve/rendition/${id}/zoom`];
+  return [...native, `/retrieve/asset/${id}`, `/retrieve/original/${id}`, `/retrieve/rendition/${id}/zoom`];
 }
 
-test('responds 404 at every address of a deleted image, even if it was cached', async () => {
+test('responds 404 at every path of a deleted image, even if it was cached', async () => {
   const { url } = server();
-  const { id, uuid } = (await upload(url, await jpeg('gone'), 'gone')).body;
-  // Read twice, so that the cache is filled.
-  for (const path of [...addressesOf(id, uuid), ...addressesOf(id, uuid)])
+  const { id, uuid } = (await upload(url, await jpeg('deleted'), 'deleted')).body;
+  // Read twice, so that the second responses come from the cache.
+  for (const path of [...pathsOf(id, uuid), ...pathsOf(id, uuid)])
     expect((await call(url + path)).status, path).toBe(200);
   const deleted = await call(`${url}/v1/images/${uuid}`, { method: 'DELETE' });
   expect([deleted.status, deleted.bytes.length]).toEqual([204, 0]);
-  for (const path of addressesOf(id, uuid)) {
+  for (const path of pathsOf(id, uuid)) {
     expectProblem(await call(url + path), 404, 'image_not_found');
     expectProblem(await call(url + path, { headers: { 'if-none-match': '*' } }), 404, 'image_not_found');
   }
   expectProblem(await call(`${url}/v1/images/${id}`, { method: 'DELETE' }), 404, 'image_not_found');
-  expect((await call(`${url}/v1/images?tenant=gone`)).body).toMatchObject({ total: 0 });
-  expect((await call(`${url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ gone: 0 });
+  expect((await call(`${url}/v1/images?tenant=deleted`)).body).toMatchObject({ total: 0 });
+  expect((await call(`${url}/v1/metrics`)).body['tenant_counts']).toMatchObject({ deleted: 0 });
 });
 
-test('creates a new image with the same pictures from the bytes of a deleted one', async () => {
+test('creates a new image when the bytes of a deleted one are uploaded again', async () => {
   const { url } = server();
-  const bytes = await jpeg('back again');
+  const bytes = await jpeg('uploaded twice');
   const first = (await upload(url, bytes)).body;
   await call(`${url}/v1/images/${first.id}`, { method: 'DELETE' });
   const second = await upload(url, bytes);
@@ -43,23 +44,23 @@ test('creates a new image with the same pictures from the bytes of a deleted one
   expectProblem(await call(`${url}/v1/images/${first.id}`), 404, 'image_not_found');
 });
 
-test('keeps an image deleted that was deleted while its job was pending or running', async () => {
+test('keeps an image deleted if its job was pending or running at the deletion', async () => {
   const { url } = server();
   const pictures = await Promise.all(Array.from({ length: 12 }, (_, i) => jpeg(`queued ${i}`, 1500, 1000)));
   const assets = await Promise.all(pictures.map((bytes) => uploadQueued(url, bytes, 'queue')));
   const ids = assets.map(({ body }) => body.asset_id);
-  const doomed = ids.filter((_, i) => i % 2 === 0);
+  const deletedIds = ids.filter((_, i) => i % 2 === 0);
   const deletions = await Promise.all(
-    doomed.map((id) => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
+    deletedIds.map((id) => call(`${url}/v1/images/${id}`, { method: 'DELETE' })),
   );
   expect(deletions.every(({ status }) => status === 204)).toBe(true);
   const remaining = await Promise.all(
-    ids.filter((id) => !doomed.includes(id)).map((id) => finishedImage(url, id)),
+    ids.filter((id) => !deletedIds.includes(id)).map((id) => finishedImage(url, id)),
   );
   expect(remaining.every(({ status, renditions }) => status === 'completed' && renditions.length === 3)).toBe(
     true,
   );
-  for (const id of doomed) expect((await call(`${url}/v1/images/${id}`)).status).toBe(404);
+  for (const id of deletedIds) expect((await call(`${url}/v1/images/${id}`)).status).toBe(404);
   expect((await call(`${url}/v1/images?tenant=queue`)).body).toMatchObject({ total: 6 });
 });
 
@@ -75,17 +76,17 @@ test('confirms exactly one of many concurrent deletions', async () => {
   ]);
 });
 
-test('ends concurrent deletions and uploads of the same bytes with one complete image or none', async () => {
+test('leaves one complete image or none after concurrent deletions and uploads of the same bytes', async () => {
   const { url } = server();
-  const bytes = await jpeg('to and fro');
+  const bytes = await jpeg('contended');
   for (let round = 0; round < 5; round += 1) {
-    const { id } = (await upload(url, bytes, 'fro')).body;
-    const [, again] = await Promise.all([
+    const { id } = (await upload(url, bytes, 'contended')).body;
+    const [, second] = await Promise.all([
       call(`${url}/v1/images/${id}`, { method: 'DELETE' }),
-      upload(url, bytes, 'fro'),
+      upload(url, bytes, 'contended'),
     ]);
-    expect(again.status).toBeLessThan(500);
-    const { items } = (await call<{ items: { id: number }[] }>(`${url}/v1/images?tenant=fro`)).body;
+    expect(second.status).toBeLessThan(500);
+    const { items } = (await call<{ items: { id: number }[] }>(`${url}/v1/images?tenant=contended`)).body;
     expect(items.length).toBeLessThanOrEqual(1);
     for (const image of items) {
       const original = await call(`${url}/v1/images/${image.id}/original`);

@@ -5,10 +5,10 @@ import { expect, onTestFinished, test } from 'vitest';
 import { drainBody } from '../../src/http/bodies/drain-body.ts';
 import { chunk, connectRaw } from '../support/process/socket.ts';
 
-/** Starts a server that responds whether it drained the body of a request within the given bytes and milliseconds. */
-async function begin(milliseconds: number, maximum?: number): Promise<string> {
+/** Starts a server that reports whether it drained the request body within the given limits. */
+async function startServer(milliseconds: number, maxBytes?: number): Promise<string> {
   const server = createServer((request, response) => {
-    void drainBody(request, milliseconds, maximum).then((drained) => response.end(`drained: ${drained}`));
+    void drainBody(request, milliseconds, maxBytes).then((drained) => response.end(`drained: ${drained}`));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -22,12 +22,12 @@ async function begin(milliseconds: number, maximum?: number): Promise<string> {
 const head = 'POST / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n';
 
 test('drains a body to its end', async () => {
-  const answer = await fetch(await begin(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });
-  expect(await answer.text()).toBe('drained: true');
+  const response = await fetch(await startServer(5_000), { method: 'POST', body: Buffer.alloc(1_000_000) });
+  expect(await response.text()).toBe('drained: true');
 });
 
 test('stops draining an endless body at the byte limit, before the time limit', async () => {
-  const connection = await connectRaw(await begin(60_000, 2 ** 20));
+  const connection = await connectRaw(await startServer(60_000, 2 ** 20));
   await connection.write(head);
   void connection.write(chunk(Buffer.alloc(2 ** 20 + 1)));
   expect(await connection.until(/drained/)).toContain('drained: false');
@@ -35,7 +35,7 @@ test('stops draining an endless body at the byte limit, before the time limit', 
 });
 
 test('stops draining a stalled body at the time limit', async () => {
-  const connection = await connectRaw(await begin(50));
+  const connection = await connectRaw(await startServer(50));
   await connection.write(head + String(chunk('x')));
   expect(await connection.until(/drained/)).toContain('drained: false');
   connection.socket.destroy();

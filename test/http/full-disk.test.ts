@@ -9,7 +9,7 @@ import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 import { form } from '../support/process/client.ts';
 
-/** Staging on a disk that fills up in the middle of a file; removing the partial file takes a moment. */
+/** Staging on a disk that fills up in the middle of a file. Removing the partial file takes a moment. */
 async function fullStaging() {
   return {
     ...makeStaging(await testFolder()),
@@ -21,7 +21,7 @@ async function fullStaging() {
   };
 }
 
-test('reports a full disk in the middle of a file as such, not as a truncated form', async () => {
+test('reports a disk that fills up in the middle of a file as full, not the form as truncated', async () => {
   const receive = makeReceiveUploadForm({
     staging: await fullStaging(),
     assertFreeSpace: () => Promise.resolve(),
@@ -35,6 +35,6 @@ test('reports a full disk in the middle of a file as such, not as a truncated fo
   onTestFinished(() => void server.close());
   const { port } = server.address() as AddressInfo;
   const body = form(['file', new Uint8Array(400_000).fill(1)]);
-  const answer = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body });
-  expect(await answer.text()).toBe('storage_full');
+  const result = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', body });
+  expect(await result.text()).toBe('storage_full');
 });

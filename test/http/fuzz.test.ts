@@ -7,8 +7,8 @@ import { boundary, connectRaw, formEnd, formHead, partHead } from '../support/pr
 
 const server = useServer({ BODY_IDLE_SECONDS: '1' });
 
-/** A seeded generator, so that failures can be reproduced. */
-function makeRandom(seed: number): (below: number) => number {
+/** Returns a seeded random generator, so that failures can be reproduced. */
+function seededRandom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
@@ -33,27 +33,27 @@ const paths = [
 function makeRequest(random: (below: number) => number): Buffer {
   const pick = <T>(from: readonly T[]) => from[random(from.length)] as T;
   const noise = () => Buffer.from(Array.from({ length: random(60) }, () => random(256))).toString('latin1');
-  const junk = pick([noise, () => `${noise()}\r\n\r\n`])();
+  const garbage = pick([noise, () => `${noise()}\r\n\r\n`])();
   const form = `${formHead(pick(paths), random(400))}${partHead}${noise()}${formEnd}`;
   const plain = `${pick(methods)} ${pick(paths)}?${pick(['limit=', 'v=', 'mode=', '%'])}${encodeURIComponent(noise().slice(0, 5))} HTTP/1.1\r\nhost: localhost\r\nrange: bytes=${noise().replaceAll(/[^\d,-]/g, '')}-\r\nif-none-match: ${noise().replaceAll(/[^\x21-\x7e]/g, '')}\r\n\r\n`;
-  const odd = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
-  const bytes = Buffer.from(pick([junk, form, plain, plain, odd]), 'latin1');
+  const badBody = `POST /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=${pick([boundary, '', '"', noise()])}\r\ntransfer-encoding: chunked\r\n\r\n${pick(['5\r\nhello', 'ffffffff\r\n', '0\r\n', 'zz\r\n'])}\r\n`;
+  const bytes = Buffer.from(pick([garbage, form, plain, plain, badBody]), 'latin1');
   for (let flips = random(4); flips > 0 && bytes.length > 0; flips -= 1)
     bytes[random(bytes.length)] = random(256);
   return bytes;
 }
 
-test('survives three hundred corrupted requests without a 5xx', async () => {
+test('handles three hundred corrupted requests without a 5xx', async () => {
   const { url } = server();
-  await upload(url, await jpeg('victim'));
+  await upload(url, await jpeg('before'));
   const seed = randomBytes(4).readUInt32LE();
-  const random = makeRandom(seed);
+  const random = seededRandom(seed);
   const requests = Array.from({ length: 300 }, () => makeRequest(random));
   const responses: string[] = [];
-  const connections = requests.values();
+  const remaining = requests.values();
   await Promise.all(
     Array.from({ length: 30 }, async () => {
-      for (const bytes of connections) {
+      for (const bytes of remaining) {
         const connection = await connectRaw(url);
         await connection.write(bytes);
         connection.socket.end();
@@ -71,7 +71,7 @@ test('survives three hundred corrupted requests without a 5xx', async () => {
   expect(server().log()).not.toContain('"level":"error"');
 });
 
-test('responds to odd but valid addresses without a 5xx', async () => {
+test('responds to unusual but valid URLs without a 5xx', async () => {
   const { url } = server();
   const tails = [
     '/v1/images/%2e%2e%2f',

@@ -19,35 +19,35 @@ beforeAll(async () => {
 
 test('finds an image by id and by UUID in any case', async () => {
   const [image] = images;
-  for (const name of [image?.id, image?.uuid, image?.uuid.toUpperCase()])
-    expect((await call(`${server().url}/v1/images/${name}`)).body, String(name)).toEqual(image);
+  for (const ref of [image?.id, image?.uuid, image?.uuid.toUpperCase()])
+    expect((await call(`${server().url}/v1/images/${ref}`)).body, String(ref)).toEqual(image);
   for (const path of ['original', 'thumbnail', 'renditions/card']) {
-    const [byNumber, byUuid] = await Promise.all(
-      [image?.id, image?.uuid].map((name) => call(`${server().url}/v1/images/${name}/${path}`)),
+    const [byId, byUuid] = await Promise.all(
+      [image?.id, image?.uuid].map((ref) => call(`${server().url}/v1/images/${ref}/${path}`)),
     );
-    expect([byNumber?.status, byUuid?.status], path).toEqual([200, 200]);
-    expect(byUuid?.bytes.equals(byNumber?.bytes ?? Buffer.of()), path).toBe(true);
+    expect([byId?.status, byUuid?.status], path).toEqual([200, 200]);
+    expect(byUuid?.bytes.equals(byId?.bytes ?? Buffer.of()), path).toBe(true);
   }
 });
 
-test('responds 400 to an invalid id at every address of an image', async () => {
+test('responds 400 to an invalid id at every path of an image', async () => {
   const tails = ['', '/original', '/thumbnail', '/renditions/thumb'];
-  for (const reference of ['abc', '1.5', '-1', '0x1', "1'--", '%00', '9'.repeat(40)]) {
+  for (const ref of ['abc', '1.5', '-1', '0x1', "1'--", '%00', '9'.repeat(40)]) {
     for (const tail of tails) {
-      const response = await call(`${server().url}/v1/images/${reference}${tail}`);
+      const response = await call(`${server().url}/v1/images/${ref}${tail}`);
       expectProblem(response, 400, 'invalid_request');
     }
-    expectProblem(await call(`${server().url}/retrieve/asset/${reference}`), 400, 'invalid_request');
+    expectProblem(await call(`${server().url}/retrieve/asset/${ref}`), 400, 'invalid_request');
   }
 });
 
 test('responds 404 with the id of a missing image', async () => {
-  const unknown = ['999999', '0', '999999999999999', '00000000-0000-7000-8000-000000000000'];
-  for (const reference of unknown) {
+  const unknownRefs = ['999999', '0', '999999999999999', '00000000-0000-7000-8000-000000000000'];
+  for (const ref of unknownRefs) {
     for (const path of [
-      `/v1/images/${reference}`,
-      `/v1/images/${reference}/renditions/thumb`,
-      `/retrieve/original/${reference}`,
+      `/v1/images/${ref}`,
+      `/v1/images/${ref}/renditions/thumb`,
+      `/retrieve/original/${ref}`,
     ])
       expectProblem(await call(server().url + path), 404, 'image_not_found');
   }
@@ -66,7 +66,7 @@ test('responds 400 to an unknown preset and lists the presets', async () => {
 
 test('filters the list by tenant, status and time', async () => {
   expect((await list('tenant=left')).body.total).toBe(3);
-  expect((await list('tenant=nobody')).body).toMatchObject({ total: 0, items: [] });
+  expect((await list('tenant=unknown')).body).toMatchObject({ total: 0, items: [] });
   expect((await list('tenant=right&status=completed')).body.total).toBe(2);
   expect((await list('status=failed')).body.total).toBe(0);
   expect((await list('created_after=2020-01-01T00:00:00Z')).body.total).toBe(5);
@@ -90,7 +90,7 @@ test.each([
   'status=done',
   'created_after=yesterday',
   'limit=1&limit=2',
-])('refuses %s in the list and names the parameter', async (query) => {
+])('rejects %s in the list and names the parameter', async (query) => {
   const detail = expectProblem(await call(`${server().url}/v1/images?${query}`), 400, 'invalid_request');
   expect(detail).toContain(query.split('=')[0]);
 });

@@ -11,6 +11,6 @@ test.each([
   ['[[],[],[]]', 2, false],
   ['["[[[[\\"[[["]', 1, false],
   [String.raw`["\\",[]]`, 1, true],
-])('%s is deeper than %i: %s', (json, most, isDeeper) => {
-  expect(isDeeperThan(json, most)).toBe(isDeeper);
+])('reports whether %s is deeper than %i: %s', (json, maxDepth, isDeeper) => {
+  expect(isDeeperThan(json, maxDepth)).toBe(isDeeper);
 });

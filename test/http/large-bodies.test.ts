@@ -11,9 +11,9 @@ import { boundary, chunk, connectRaw, formEnd, formHead, partHead } from '../sup
 const server = useServer({ MAX_UPLOAD_BYTES: String(2 ** 20) });
 const mib = (number: number) => number * 2 ** 20;
 
-const staged = (at: Server) => stagedFiles(join(at.dataDir, 'storage', '.staging'));
+const filesInStaging = (of: Server) => stagedFiles(join(of.dataDir, 'storage', '.staging'));
 
-test('accepts a file of exactly the limit and refuses one byte more', async () => {
+test('accepts a file of exactly the maximum size and rejects one byte more', async () => {
   const { url } = server();
   const picture = await jpeg('limit');
   const padded = Buffer.concat([picture, Buffer.alloc(mib(1) - picture.length)]);
@@ -27,15 +27,15 @@ test('accepts a file of exactly the limit and refuses one byte more', async () =
   expect(detail).toMatch(/1048576 bytes \(1 MiB\)/);
 });
 
-test('refuses a body by its Content-Length before reading it', async () => {
+test('rejects a body by its Content-Length before reading it', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/v1/images', mib(30)));
-  const answer = await connection.until(/"code":"body_too_large"/);
-  expect(answer).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
+  const response = await connection.until(/"code":"body_too_large"/);
+  expect(response).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*The upload has 31457280 bytes/s);
   await connection.closed();
 });
 
-test('refuses a body without a length as soon as it exceeds the limit', async () => {
+test('rejects a body without a length as soon as it exceeds the limit', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(formHead('/upload/'));
   await connection.write(chunk(partHead));
@@ -44,16 +44,16 @@ test('refuses a body without a length as soon as it exceeds the limit', async ()
   connection.socket.destroy();
 });
 
-test('lets a client that keeps sending 30 MB see the response, then closes the connection', async () => {
+test('responds to a client that keeps sending 30 MB, then closes the connection', async () => {
   for (const length of [mib(30), undefined]) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', length));
-    const piece = Buffer.alloc(mib(0.25));
+    const block = Buffer.alloc(mib(0.25));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
-    // At the speed of a typical connection, so that the client is still sending when the response arrives.
+    // Paced like a typical connection, so that the client is still sending when the response arrives.
     let sent = 0;
     for (; sent < 120 && !connection.socket.destroyed; sent += 1) {
-      await connection.write(length === undefined ? chunk(piece) : piece);
+      await connection.write(length === undefined ? chunk(block) : block);
       await sleep(40);
     }
     await connection.closed();
@@ -62,23 +62,23 @@ test('lets a client that keeps sending 30 MB see the response, then closes the c
   }
 });
 
-test('keeps the response for a client that sends 30 MB before it reads', async () => {
+test('keeps the response readable for a client that sends 30 MB before it reads', async () => {
   for (const length of [mib(30) + partHead.length, undefined]) {
     const connection = await connectRaw(server().url);
-    // A reset while the client sends would discard the response before it is read.
+    // A reset during the upload would discard the response before the client reads it.
     connection.socket.pause();
     await connection.write(formHead('/v1/images', length));
-    const piece = Buffer.alloc(mib(1));
+    const block = Buffer.alloc(mib(1));
     await connection.write(length === undefined ? chunk(partHead) : partHead);
     for (let sent = 0; sent < 30; sent += 1)
-      await connection.write(length === undefined ? chunk(piece) : piece);
+      await connection.write(length === undefined ? chunk(block) : block);
     connection.socket.resume();
     expect(await connection.until(/body_too_large/), String(length)).toMatch(/^HTTP\/1\.1 413 /);
     connection.socket.destroy();
   }
 });
 
-test('reuses a connection after a refused body was received completely', async () => {
+test('reuses a connection after receiving a rejected body completely', async () => {
   const connection = await connectRaw(server().url);
   const body = Buffer.concat([Buffer.from(partHead), Buffer.alloc(mib(2)), Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
@@ -89,34 +89,34 @@ test('reuses a connection after a refused body was received completely', async (
   connection.socket.destroy();
 });
 
-test('leaves nothing of a refused body in staging', async () => {
-  await expect.poll(() => staged(server())).toEqual([]);
+test('leaves nothing of a rejected body in staging', async () => {
+  await expect.poll(() => filesInStaging(server())).toEqual([]);
 });
 
-test('refuses uploads with 507 while the disk is nearly full', async () => {
-  const { url, ...full } = await startServer({ MIN_FREE_DISK_MB: '1000000' });
+test('rejects uploads with 507 while the disk is nearly full', async () => {
+  const { url, ...fullServer } = await startServer({ MIN_FREE_DISK_MB: '1000000' });
   const body = form(['file', await jpeg('no room')]);
   const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
   expect(detail).toMatch(/MiB left; uploads need at least 1000000 MiB/);
   expect((await call(`${url}/v1/images`)).body).toMatchObject({ total: 0 });
-  await expect.poll(() => staged({ url, ...full })).toEqual([]);
+  await expect.poll(() => filesInStaging({ url, ...fullServer })).toEqual([]);
 });
 
-/** Resident memory of one process, in MiB. */
+/** Returns the resident memory of a process, in MiB. */
 function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-/** Sends a file of `size` MiB that begins like a PNG. Returns the peak memory of the server meanwhile. */
+/** Sends a file of `size` MiB that begins like a PNG. Returns the peak memory of the server during the upload, in MiB. */
 async function sendLarge(url: string, pid: number, size: number): Promise<number> {
   const head = Buffer.concat([Buffer.from(partHead), Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')]);
   const connection = await connectRaw(url);
   await connection.write(formHead('/v1/images', head.length + mib(size) + formEnd.length));
   await connection.write(head);
-  const piece = Buffer.alloc(mib(1), boundary);
+  const block = Buffer.alloc(mib(1), boundary);
   let peak = 0;
   for (let sent = 0; sent < size; sent += 1) {
-    await connection.write(piece);
+    await connection.write(block);
     peak = Math.max(peak, residentMib(pid));
   }
   await connection.write(formEnd);
@@ -130,10 +130,10 @@ test.runIf(process.platform === 'linux')(
   { tags: 'slow' },
   async () => {
     const { url, pid } = await startServer({ MAX_UPLOAD_BYTES: String(mib(300)) });
-    // Lets the server release memory from its start.
+    // Warm-up: later uploads reuse the memory of the first.
     await sendLarge(url, pid, 100);
     const small = await sendLarge(url, pid, 40);
-    // A server that buffered the file would grow by 250 MiB; garbage collection may lag by 100 MiB.
+    // A server that buffered files would need 250 MiB more; garbage collection may account for 100 MiB.
     expect((await sendLarge(url, pid, 290)) - small).toBeLessThan(180);
   },
 );

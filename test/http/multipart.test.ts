@@ -25,18 +25,18 @@ beforeAll(async () => {
     idleMs: 5_000,
   });
   server.on('request', (request, response) => {
-    const answer = receive(request, ['tenant']).then(
+    const result = receive(request, ['tenant']).then(
       async ({ file, filename, fields }) => {
-        const isWhole = (await readFile(file.path)).equals(picture);
+        const isIntact = (await readFile(file.path)).equals(picture);
         await staging.discard(file.path);
-        return { filename, tenant: fields.get('tenant'), bytes: file.bytes, isWhole };
+        return { filename, tenant: fields.get('tenant'), bytes: file.bytes, isIntact };
       },
       (error: unknown) => {
         const { code, message } = asAppError(error);
         return { code, message };
       },
     );
-    void answer.then((text) => response.end(JSON.stringify(text)));
+    void result.then((outcome) => response.end(JSON.stringify(outcome)));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -52,13 +52,13 @@ interface Outcome {
   readonly filename?: string;
   readonly tenant?: string;
   readonly bytes?: number;
-  readonly isWhole?: boolean;
+  readonly isIntact?: boolean;
   readonly code?: string;
   readonly message?: string;
 }
 type Part = [head: string | Buffer, body: string | Buffer];
 
-/** Sends parts unchanged, byte by byte. */
+/** Sends a form with these parts, byte for byte, between two texts outside the boundaries. */
 async function send(parts: readonly Part[], [before, after] = ['', '']): Promise<Outcome> {
   const body = parts.flatMap(([head, bytes]) => [
     Buffer.from(`--${boundary}\r\n`),
@@ -67,12 +67,12 @@ async function send(parts: readonly Part[], [before, after] = ['', '']): Promise
     Buffer.from(bytes),
     Buffer.from('\r\n'),
   ]);
-  const answer = await fetch(url, {
+  const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
     body: Buffer.concat([Buffer.from(before ?? ''), ...body, Buffer.from(`--${boundary}--${after}`)]),
   });
-  return (await answer.json()) as Outcome;
+  return (await response.json()) as Outcome;
 }
 
 const disposition = 'Content-Disposition: form-data; ';
@@ -92,7 +92,7 @@ test.each([
   [`; filename*=utf-8'de'K%C3%BCche.jpg`, 'Küche.jpg'],
   [`; filename*=ISO-8859-1''K%FCche.jpg`, 'Küche.jpg'],
   [`; filename*="UTF-8''K%C3%BCche.jpg"`, 'Küche.jpg'],
-  // The plain name is used if the extended one cannot be decoded.
+  // Falls back to the plain name if the extended one cannot be decoded.
   [`; filename="foto.jpg"; filename*=UTF-8''K%FCche.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=cp850''K%81che.jpg`, 'foto.jpg'],
   [`; filename="foto.jpg"; filename*=K%C3%BCche.jpg`, 'foto.jpg'],
@@ -103,7 +103,7 @@ test.each([
   ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
   [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
 ])('accepts the part file%s as a file', async (rest, filename) => {
-  expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isWhole: true });
+  expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isIntact: true });
 });
 
 test.each<[string, Part[], string, RegExp]>([
@@ -114,13 +114,13 @@ test.each<[string, Part[], string, RegExp]>([
     /^The file name is not valid UTF-8 \(byte 2 is 0xFC\)\. .*_charset_/,
   ],
   [
-    'an invalid extended file name only',
+    'only an invalid extended file name',
     [file(`; filename*=UTF-8''K%FCche.jpg`)],
     'invalid_request',
     /not valid UTF-8/,
   ],
   [
-    'two names',
+    'two file names',
     [file('; filename="a.jpg"; filename="b.jpg"')],
     'invalid_request',
     /two different values for filename\./,
@@ -150,13 +150,13 @@ test.each<[string, Part[], string, RegExp]>([
     /"tenant" more than once/,
   ],
   [
-    'a picture in another field',
+    'a file in another field',
     [[`${disposition}name="image"\r\nContent-Type: image/png`, picture]],
     'missing_file',
     /it has a file in the field "image"/,
   ],
   [
-    'bytes in another field',
+    'binary data in another field',
     [[`${disposition}name="image"`, picture]],
     'invalid_request',
     /"image" is longer than 8192 bytes; send the picture in the field "file"/,
@@ -171,59 +171,59 @@ test.each<[string, Part[], string, RegExp]>([
   ['an empty file without a name', [[`${disposition}name="file"`, '']], 'empty_file', /0 bytes/],
   [
     'too many fields',
-    Array.from({ length: 21 }, (_, at): Part => [`${disposition}name="field ${at}"`, 'x']),
+    Array.from({ length: 21 }, (_, i): Part => [`${disposition}name="field ${i}"`, 'x']),
     'invalid_request',
     /more than 20 fields/,
   ],
   ['two files', [file(''), file('; filename="a.jpg"')], 'invalid_request', /more than one file/],
   ['a part without a name', [['X-Nothing: 1', picture]], 'missing_file', /no file in the field "file"\.$/],
-])('refuses a form with %s', async (_what, parts, code, sentence) => {
+])('rejects a form with %s', async (_case, parts, code, message) => {
   const outcome = await send(parts);
   expect(outcome.code).toBe(code);
-  expect(outcome.message).toMatch(sentence);
+  expect(outcome.message).toMatch(message);
 });
 
-test('applies the charset of a form to fields and file name, even if declared after the file', async () => {
-  const declared: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
-  const named: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
-  expect(await send([named, [`${disposition}name="tenant"`, latin1('Küche')], declared])).toMatchObject({
+test('applies the charset of a form to fields and file name, even if it is declared after the file', async () => {
+  const charset: Part = [`${disposition}name="_charset_"`, 'windows-1252'];
+  const namedFile: Part = [latin1(`${disposition}name="file"; filename="Küche.jpg"`), picture];
+  expect(await send([namedFile, [`${disposition}name="tenant"`, latin1('Küche')], charset])).toMatchObject({
     filename: 'Küche.jpg',
     tenant: 'Küche',
   });
-  const own: Part = [
+  const fieldWithCharset: Part = [
     `${disposition}name="tenant"\r\nContent-Type: text/plain; charset=ISO-8859-1`,
     latin1('Küche'),
   ];
-  expect(await send([own, file('')])).toMatchObject({ tenant: 'Küche' });
+  expect(await send([fieldWithCharset, file('')])).toMatchObject({ tenant: 'Küche' });
 });
 
-test('ignores the content and repetition of fields that are not requested', async () => {
+test('ignores invalid and repeated fields that the operation does not use', async () => {
   const note = (text: string): Part => [`${disposition}name="note"`, latin1(text)];
-  const twice: Part = [`${disposition}name="tenant"`, 'shop'];
-  expect(await send([note('Küche'), note('x'), file(''), twice, twice])).toMatchObject({
+  const tenant: Part = [`${disposition}name="tenant"`, 'shop'];
+  expect(await send([note('Küche'), note('x'), file(''), tenant, tenant])).toMatchObject({
     tenant: 'shop',
-    isWhole: true,
+    isIntact: true,
   });
 });
 
-test('skips bytes outside the boundaries but counts them', async () => {
-  expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isWhole: true });
-  const largestPadding = 'x'.repeat(2 ** 20 + 2 ** 18);
-  for (const around of [
-    [`${largestPadding}\r\n`, ''],
-    ['', largestPadding],
+test('skips bytes outside the boundaries, but counts them towards the limit', async () => {
+  expect(await send([file('')], ['preamble\r\n', '\r\nepilogue'])).toMatchObject({ isIntact: true });
+  const padding = 'x'.repeat(2 ** 20 + 2 ** 18);
+  for (const outside of [
+    [`${padding}\r\n`, ''],
+    ['', padding],
   ])
-    expect(await send([file('')], around as [string, string])).toMatchObject({ code: 'body_too_large' });
+    expect(await send([file('')], outside as [string, string])).toMatchObject({ code: 'body_too_large' });
 });
 
 test.each([
   ['after the closing boundary', [partHead, 'x', formEnd]],
   ['before the first boundary', []],
-])('refuses an endless body without a length %s', async (_where, sent) => {
+])('rejects an endless body without a length %s', async (_place, parts) => {
   const connection = await connectRaw(url);
   await connection.write(formHead('/'));
-  for (const part of sent) await connection.write(chunk(part));
-  for (let at = 0; at < 21; at += 1) await connection.write(chunk(Buffer.alloc(2 ** 16)));
+  for (const part of parts) await connection.write(chunk(part));
+  for (let i = 0; i < 21; i += 1) await connection.write(chunk(Buffer.alloc(2 ** 16)));
   expect(await connection.until(/body_too_large/)).toMatch(/larger than 1310720 bytes, including/);
   connection.socket.destroy();
 });

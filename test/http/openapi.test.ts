@@ -6,25 +6,25 @@ import { bareServer } from './support/bare-server.ts';
 import { document, expectSchema } from './support/documented.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
 );
 
-describe('the document', () => {
-  test('docs/openapi.json matches the routes, independent of the environment', () => {
+describe('docs/openapi.json', () => {
+  test('matches the routes, whatever the environment', () => {
     const env = { ...process.env, PORT: '4242', PURGE_DAYS: '7', MAX_SIMILAR_RESULTS: '3' };
-    const checked = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
+    const check = spawnSync(process.execPath, ['scripts/openapi-docs.ts', '--check'], {
       cwd: root,
       encoding: 'utf8',
       env,
     });
-    expect(checked.stderr).toBe('');
-    expect(checked.status).toBe(0);
+    expect(check.stderr).toBe('');
+    expect(check.status).toBe(0);
   });
 
-  test('every call has a summary, a tag and a described success response', () => {
-    expect(calls.length).toBeGreaterThan(40);
-    for (const { path, method, operation } of calls) {
+  test('gives every operation a summary, a tag and a described success response', () => {
+    expect(operations.length).toBeGreaterThan(40);
+    for (const { path, method, operation } of operations) {
       expect(operation.summary, `${method} ${path}`).toMatch(/^.{4,}[^.]$/);
       expect(operation.tags, `${method} ${path}`).toHaveLength(1);
       const successes = Object.keys(operation.responses).filter((status) => status < '400');
@@ -33,7 +33,7 @@ describe('the document', () => {
     }
   });
 
-  test('contains the addresses of all surfaces with the names of their parameters', () => {
+  test('contains the paths of all APIs with their parameter names', () => {
     const paths = Object.keys(document.paths);
     for (const path of [
       '/upload',
@@ -54,10 +54,10 @@ describe('the document', () => {
     expect(paths.filter((path) => path.startsWith('/docs') || path.includes('*'))).toEqual([]);
   });
 
-  test('every example matches its schema, and every $ref resolves', () => {
+  test('has only examples that match their schemas and references that resolve', () => {
     for (const [name, { examples = [] }] of Object.entries(document.components.schemas))
       for (const example of examples) expectSchema(['components', 'schemas', name], example);
-    for (const { path, method, operation } of calls) {
+    for (const { path, method, operation } of operations) {
       for (const [status, { content = {} }] of Object.entries(operation.responses)) {
         const { schema } = (content['application/json'] ?? {}) as { schema?: { examples?: unknown[] } };
         const place = ['paths', path, method, 'responses', status, 'content', 'application/json', 'schema'];
@@ -72,18 +72,18 @@ describe('the document', () => {
   });
 });
 
-describe('the pages', () => {
-  test('/docs loads nothing from other hosts, and the document is served', async () => {
+describe('the documentation pages', () => {
+  test('load nothing from other hosts at /docs, which serves the same document', async () => {
     const app = await bareServer();
     const served = await app.inject('/api/v1/openapi.json');
     expect(served.json()).toEqual(document);
-    for (const address of ['/docs', '/docs/']) {
-      const page = await app.inject(address);
+    for (const path of ['/docs', '/docs/']) {
+      const page = await app.inject(path);
       expect(page.headers['content-type']).toMatch(/^text\/html/);
       expect(page.headers['content-security-policy']).toContain("default-src 'self'");
-      const loaded = Array.from(page.body.matchAll(/(?:src|href)="([^"]+)"/g), ([, target = '']) => target);
-      expect(loaded.length).toBeGreaterThan(4);
-      for (const target of loaded) {
+      const assets = Array.from(page.body.matchAll(/(?:src|href)="([^"]+)"/g), ([, target = '']) => target);
+      expect(assets.length).toBeGreaterThan(4);
+      for (const target of assets) {
         expect(target).not.toMatch(/^(https?:)?\/\//);
         const { pathname } = new URL(target, 'http://host/docs/');
         expect((await app.inject(pathname)).statusCode, target).toBe(200);
@@ -91,14 +91,14 @@ describe('the pages', () => {
     }
   });
 
-  test('/redoc has every call and schema, no scripts, and only the style that its policy allows', async () => {
+  test('list every operation and schema at /redoc, without scripts and with only the style that its policy allows', async () => {
     const page = await (await bareServer()).inject('/redoc');
     expect(page.headers['content-type']).toMatch(/^text\/html/);
     expect(page.body).not.toMatch(/<script|\son\w+=|\sstyle=/i);
     const style = /<style>([\s\S]*)<\/style>/.exec(page.body)?.[1] ?? '';
     const hash = createHash('sha256').update(style).digest('base64');
     expect(page.headers['content-security-policy']).toContain(`style-src 'sha256-${hash}'`);
-    for (const { path, method } of calls)
+    for (const { path, method } of operations)
       expect(page.body).toContain(`<span class="method">${method.toUpperCase()}</span> ${path}</a>`);
     const targets = Array.from(page.body.matchAll(/href="#([^"]+)"/g), ([, target = '']) => target);
     expect(targets.length).toBeGreaterThan(80);

@@ -25,7 +25,7 @@ test('counts images by tenant, preset and status', async () => {
   expect(body['bytes_per_preset']).toMatchObject({ thumb: thumbs.reduce((sum, bytes) => sum + bytes, 0) });
 });
 
-test('reports usage of one tenant and of all in the catalog dialect', async () => {
+test('reports the usage of one tenant and of all tenants in the catalog dialect', async () => {
   const { url } = server();
   const left = { tenant_name: 'left', asset_count: 2, rendition_count: 6 };
   const { body } = await call(`${url}/metrics/tenant/left`);
@@ -34,11 +34,11 @@ test('reports usage of one tenant and of all in the catalog dialect', async () =
   expect((await call<{ tenants: unknown[] }>(`${url}/metrics`)).body.tenants).toContainEqual(
     expect.objectContaining(left),
   );
-  for (const name of ['nobody', 'LEFT', 'a%20b', '%00'])
+  for (const name of ['unknown', 'LEFT', 'a%20b', '%00'])
     expectProblem(await call(`${url}/metrics/tenant/${name}`), 404, 'tenant_not_found');
 });
 
-test('reports a healthy server at both health addresses', async () => {
+test('reports a healthy server at both health endpoints', async () => {
   expect((await call(`${server().url}/healthz`)).body).toEqual({ status: 'healthy' });
   const { body } = await call(`${server().url}/v1/healthz`);
   expect(body).toMatchObject({

@@ -33,12 +33,12 @@ test('sends an original byte for byte with Accept-Ranges', async () => {
 test.each([
   ['the first bytes', 'bytes=0-99', (size: number) => [0, 99, size]],
   ['one byte', 'bytes=7-7', () => [7, 7]],
-  ['a part from the middle', 'bytes=1000-1999', () => [1000, 1999]],
-  ['an open-ended one', 'bytes=500-', (size: number) => [500, size - 1]],
+  ['bytes in the middle', 'bytes=1000-1999', () => [1000, 1999]],
+  ['an open-ended range', 'bytes=500-', (size: number) => [500, size - 1]],
   ['the last bytes', 'bytes=-300', (size: number) => [size - 300, size - 1]],
   ['a suffix longer than the file', 'bytes=-99999999', (size: number) => [0, size - 1]],
   ['an end beyond the file', 'bytes=100-99999999', (size: number) => [100, size - 1]],
-])('sends the range: %s', async (_what, range, limits) => {
+])('sends a range: %s', async (_case, range, limits) => {
   const [first = 0, last = 0] = limits(bytes.length);
   for (const response of await get({ range })) {
     expect(response.status).toBe(206);
@@ -48,7 +48,7 @@ test.each([
   }
 });
 
-test('refuses a range outside the file and reports its size', async () => {
+test('rejects a range outside the file and reports the file size', async () => {
   for (const range of [`bytes=${bytes.length}-`, 'bytes=99999999-99999999', 'bytes=-0']) {
     for (const response of await get({ range })) {
       expect(expectProblem(response, 416, 'range_not_satisfiable')).toContain(String(bytes.length));
@@ -69,7 +69,7 @@ test('ignores a range if If-Range does not match the ETag', async () => {
   const statuses = async (header: string) =>
     (await get({ range, 'if-range': header })).map(({ status }) => status);
   expect(await statuses(etag)).toEqual([206, 206, 206]);
-  for (const header of ['"other"', `W/${etag}`, 'Wed, 21 Oct 2026 07:28:00 GMT', 'nonsense'])
+  for (const header of ['"other"', `W/${etag}`, 'Wed, 21 Oct 2026 07:28:00 GMT', 'invalid'])
     expect(await statuses(header), header).toEqual([200, 200, 200]);
 });
 
@@ -88,13 +88,13 @@ test.each([
   ['a;b=c.jpg', 'filename="a;b=c.jpg"', 'a;b=c.jpg'],
   ['../../etc/passwd', 'filename=passwd', 'passwd'],
 ])(
-  'a file that was named %s is offered under a name that every client can read',
-  async (name, expected, kept) => {
+  'offers a file named %s for download under a name that every client can read',
+  async (name, expected, stored) => {
     const image = await uploadNamed(name, await jpeg(`named ${name}`));
-    expect(image.original_filename).toBe(kept);
+    expect(image.original_filename).toBe(stored);
     const response = await call(`${server().url}/v1/images/${image.id}/original`);
     expect(response.headers.get('content-disposition')).toContain(expected);
-    // A header must be Latin-1 without line breaks.
+    // Headers may contain only Latin-1 without line breaks.
     expect(response.headers.get('content-disposition')).toMatch(/^[\x20-\x7e\xa0-\xff]+$/);
   },
 );

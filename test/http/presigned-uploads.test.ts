@@ -34,9 +34,13 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     return response;
   }
 
-  /** Requests a presigned URL and uploads bytes to it; the store of these tests does not check sizes. */
-  async function send(bytes: Buffer, more: Record<string, string> = {}, size = bytes.length): Promise<Offer> {
-    const { status, body, headers } = await post<Offer>('/v1/uploads', { size_bytes: size, ...more });
+  /** Requests a presigned URL and uploads bytes to it. The S3 server of these tests does not check sizes. */
+  async function send(
+    bytes: Buffer,
+    fields: Record<string, string> = {},
+    size = bytes.length,
+  ): Promise<Offer> {
+    const { status, body, headers } = await post<Offer>('/v1/uploads', { size_bytes: size, ...fields });
     expect([status, headers.get('cache-control')]).toEqual([201, 'no-store']);
     const { 'Content-Length': length, ...others } = body.headers;
     expect(Number(length)).toBe(size);
@@ -45,8 +49,8 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     return body;
   }
 
-  test('ingests an uploaded file once, like any other', async () => {
-    const bytes = await jpeg('sent past the server', 300, 200);
+  test('ingests a presigned upload once, like any other upload', async () => {
+    const bytes = await jpeg('presigned', 300, 200);
     const offer = await send(bytes, { tenant: 'shop', filename: 'große Tasse.jpg' });
     expect(offer.max_bytes).toBe(maxBytes);
     expect(Date.parse(offer.expires_at) - Date.now()).toBeLessThanOrEqual(60_000);
@@ -70,41 +74,41 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(expectProblem(repeated, 404, 'upload_not_found')).toContain(
       'was already ingested, or has expired',
     );
-    const same = await send(bytes, { tenant: 'shop' });
-    const known = await post<ImageRecord>('/v1/images', { upload: same.id, tenant: 'shop' });
+    const second = await send(bytes, { tenant: 'shop' });
+    const known = await post<ImageRecord>('/v1/images', { upload: second.id, tenant: 'shop' });
     expect([known.status, known.body.id]).toEqual([200, completed.body.id]);
   });
 
-  test('accepts mode=queued and a file name when the upload is completed', async () => {
-    const { id } = await send(await jpeg('queued past the server'));
+  test('accepts mode=queued and a file name when the upload is ingested', async () => {
+    const { id } = await send(await jpeg('presigned and queued'));
     const response = await post<ImageRecord>('/v1/images?mode=queued', {
       upload: id.toUpperCase(),
-      filename: 'late.jpg',
+      filename: 'named-later.jpg',
     });
-    expect([response.status, response.body.original_filename]).toEqual([202, 'late.jpg']);
+    expect([response.status, response.body.original_filename]).toEqual([202, 'named-later.jpg']);
     expect((await finishedImage(server().url, response.body.id)).status).toBe('completed');
   });
 
   test('returns the same image to two concurrent requests for the same upload', async () => {
-    const { id } = await send(await jpeg('taken twice'));
-    const both = await Promise.all([1, 2].map(() => post<ImageRecord>('/v1/images', { upload: id })));
-    expect(both.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 201]);
-    expect(both[0]?.body.id).toBe(both[1]?.body.id);
+    const { id } = await send(await jpeg('ingested twice'));
+    const responses = await Promise.all([1, 2].map(() => post<ImageRecord>('/v1/images', { upload: id })));
+    expect(responses.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 201]);
+    expect(responses[0]?.body.id).toBe(responses[1]?.body.id);
   });
 
-  test('refuses the upload of another tenant and other objects', async () => {
-    const { id } = await send(await jpeg('mine'), { tenant: 'mine' });
-    await send(await jpeg('theirs'), { tenant: 'theirs' });
-    expectProblem(await post('/v1/images', { upload: id, tenant: 'theirs' }), 404, 'upload_not_found');
-    expectProblem(await post('/v1/images', { upload: id, tenant: 'nobody' }), 404, 'tenant_not_found');
+  test('rejects an upload of another tenant, and ids that are not uploads', async () => {
+    const { id } = await send(await jpeg('shop'), { tenant: 'shop' });
+    await send(await jpeg('other'), { tenant: 'other' });
+    expectProblem(await post('/v1/images', { upload: id, tenant: 'other' }), 404, 'upload_not_found');
+    expectProblem(await post('/v1/images', { upload: id, tenant: 'unknown' }), 404, 'tenant_not_found');
     expectProblem(await post('/v1/images', { upload: randomUUID() }), 404, 'upload_not_found');
     for (const upload of ['../../originals/1/aa', `2/${id}`, '', 7, null]) {
-      expectProblem(await post('/v1/images', { upload, tenant: 'theirs' }), 400, 'invalid_request');
+      expectProblem(await post('/v1/images', { upload, tenant: 'other' }), 400, 'invalid_request');
     }
-    expect((await post('/v1/images', { upload: id, tenant: 'mine' })).status).toBe(201);
+    expect((await post('/v1/images', { upload: id, tenant: 'shop' })).status).toBe(201);
   });
 
-  test('refuses a file that is too large, both before the upload and after it', async () => {
+  test('rejects a file that is too large, both before the upload and after it', async () => {
     const response = await post('/v1/uploads', { size_bytes: maxBytes + 1 });
     expect(expectProblem(response, 413, 'body_too_large')).toBe(
       `The file has ${maxBytes + 1} bytes; the limit is ${maxBytes} bytes (1 MiB).`,
@@ -114,8 +118,8 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     expect(await stagedFiles(join(server().dataDir, 'staging'))).toEqual([]);
   });
 
-  test('refuses a file that is not a picture, every time', async () => {
-    const { id } = await send(Buffer.from('no picture at all'));
+  test('rejects a file that is not a picture, every time', async () => {
+    const { id } = await send(Buffer.from('not a picture'));
     for (let round = 0; round < 2; round += 1)
       expectProblem(await post('/v1/images', { upload: id }), 400, 'not_a_picture');
     const empty = await send(Buffer.alloc(0), {}, 1);
@@ -129,19 +133,19 @@ describe.skipIf(!services.s3Endpoint)('presigned uploads', () => {
     { size_bytes: 1.5 },
     { size_bytes: '10' },
     { size_bytes: 1, x: 1 },
-  ])('refuses the request %j', async (wish) => {
-    expectProblem(await post('/v1/uploads', wish), 400, 'invalid_request');
+  ])('rejects the request %j', async (body) => {
+    expectProblem(await post('/v1/uploads', body), 400, 'invalid_request');
   });
 
-  test('refuses an invalid tenant name', async () => {
+  test('rejects an invalid tenant name', async () => {
     expectProblem(await post('/v1/uploads', { size_bytes: 1, tenant: 'a b' }), 400, 'invalid_tenant');
   });
 });
 
-describe('presigned uploads with pictures on local disk', () => {
+describe('presigned uploads with local storage', () => {
   const server = useServer();
 
-  test('are refused with advice', async () => {
+  test('are rejected with advice', async () => {
     const response = await call(`${server().url}/v1/uploads`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { AppError, type ErrorCode, errorTable } from '../../src/errors.ts';
 import { handleErrors } from '../../src/http/responses/problems.ts';
 
-test('sends Retry-After with temporary errors only', async () => {
+test('sends Retry-After only with temporary errors', async () => {
   const app = fastify();
   handleErrors(app);
   app.get<{ Params: { code: ErrorCode } }>('/:code', ({ params: { code } }) => {
@@ -11,12 +11,12 @@ test('sends Retry-After with temporary errors only', async () => {
   });
   for (const [code, { status, failureClass }] of Object.entries(errorTable)) {
     const { statusCode, headers } = await app.inject(`/${code}`);
-    const asks = headers['retry-after'] !== undefined;
-    expect({ code, statusCode, asks }).toEqual({
+    const hasRetryAfter = headers['retry-after'] !== undefined;
+    expect({ code, statusCode, hasRetryAfter }).toEqual({
       code,
       statusCode: status,
-      asks: status === 503 || status === 429 || code === 'image_deleted',
+      hasRetryAfter: status === 503 || status === 429 || code === 'image_deleted',
     });
-    if (asks) expect(failureClass).toBe('transient');
+    if (hasRetryAfter) expect(failureClass).toBe('transient');
   }
 });

@@ -12,7 +12,7 @@ const usage = {
   imagesByStatus: { pending: 1, processing: 0, completed: 4, failed: 0 },
   imagesByTenant: {},
 };
-const figures = {
+const decoderStats = {
   size: 2,
   alive: 3,
   busy: 1,
@@ -27,11 +27,11 @@ const sources = {
   reports: {
     depth: () => Promise.resolve([{ kind: 'import', pending: 3, processing: 2, oldestPendingSeconds: 9.5 }]),
   },
-  decoders: { stats: () => ({ ...figures, isBroken: false }) },
+  decoders: { stats: () => ({ ...decoderStats, isBroken: false }) },
   storage: { freeBytes: () => Promise.resolve(77) },
 } as unknown as MetricSources;
-const refuse = () => {
-  throw new Error('not today');
+const fail = () => {
+  throw new Error('unavailable');
 };
 
 test('writes every metric and omits those of failed or slow sources', async () => {
@@ -54,8 +54,8 @@ test('writes every metric and omits those of failed or slow sources', async () =
 
   const broken = makeMetrics({
     ...sources,
-    usage: { overall: refuse },
-    decoders: { stats: refuse },
+    usage: { overall: fail },
+    decoders: { stats: fail },
     storage: { freeBytes: () => new Promise<number>(() => undefined) },
   });
   const rest = (await broken.render()).text;
@@ -72,7 +72,7 @@ test('updates a metric with its source and removes it when the source fails', as
   expect(await line()).toMatch(/ 1$/);
   free = () => Promise.resolve(2);
   expect(await line()).toMatch(/ 2$/);
-  free = refuse;
+  free = fail;
   expect(await line()).toBeUndefined();
   free = () => Promise.resolve(Number.POSITIVE_INFINITY);
   expect(await line()).toBeUndefined();

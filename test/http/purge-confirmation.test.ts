@@ -5,11 +5,11 @@ import { jpeg } from '../support/process/pictures.ts';
 import { startServer, useServer } from '../support/process/server.ts';
 
 const token = 'öffne dich';
-/** Encodes non-ASCII text in a header as clients do. */
+/** Encodes non-ASCII text in a header as HTTP clients do. */
 const asHeader = (text: string) => ({ 'x-confirm-token': Buffer.from(text, 'utf8').toString('latin1') });
-const exposed = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
+const exposedServer = useServer({ HOST: '0.0.0.0', PURGE_CONFIRM_TOKEN: token, LOG_FORMAT: 'json' });
 
-/** Every call that removes files, without a dry run. */
+/** Every operation that removes files, without a dry run. */
 const purges = [
   { path: '/v1/purge', body: { dry_run: false } },
   { path: '/v1/purge/deleted', body: { dry_run: false, days: 0 } },
@@ -23,12 +23,13 @@ const post = (url: string, value: object, headers: Record<string, string> = {}) 
     headers: { 'content-type': 'application/json', ...headers },
   });
 
-/** Whether an image can still be restored. */
-async function isThere(base: string, id: number): Promise<boolean> {
+/** Whether an image can still be restored. Restores it if so. */
+async function canRestore(base: string, id: number): Promise<boolean> {
   return (await call(`${base}/v1/images/${id}/restore`, { method: 'POST' })).status === 200;
 }
 
-async function deletedImage(base: string, name: string): Promise<number> {
+/** Uploads an image and deletes it. Returns its id. */
+async function uploadDeleted(base: string, name: string): Promise<number> {
   const { id } = (await upload(base, await jpeg(name), 'purged')).body;
   await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
   return id;
@@ -36,30 +37,30 @@ async function deletedImage(base: string, name: string): Promise<number> {
 
 describe('a server that other machines can reach', () => {
   test.each(purges)('requires the token at $path', async ({ path, body }) => {
-    const base = exposed().url;
-    const id = await deletedImage(base, path);
-    const refused = [
+    const base = exposedServer().url;
+    const id = await uploadDeleted(base, path);
+    const rejected = [
       post(base + path, body),
       post(base + path, { ...body, confirm_token: 'DELETE_CONFIRMED' }),
       post(base + path, { ...body, confirm_token: '' }),
-      post(base + path, body, asHeader('another')),
-      post(base + path, { ...body, confirm_token: 'another' }, asHeader(token)),
-      post(base + path, { ...body, confirm_token: token }, asHeader('another')),
+      post(base + path, body, asHeader('wrong')),
+      post(base + path, { ...body, confirm_token: 'wrong' }, asHeader(token)),
+      post(base + path, { ...body, confirm_token: token }, asHeader('wrong')),
     ];
-    for (const response of await Promise.all(refused)) {
+    for (const response of await Promise.all(rejected)) {
       const detail = expectProblem(response, 403, 'purge_refused');
       expect(detail).toMatch(/confirm_token/);
       expect(detail).not.toContain(token);
     }
-    expect(await isThere(base, id)).toBe(true);
+    expect(await canRestore(base, id)).toBe(true);
 
-    const inAddress = `${base}${path}${path.includes('?') ? '&' : '?'}`;
+    const urlPrefix = `${base}${path}${path.includes('?') ? '&' : '?'}`;
     for (const name of ['confirm_token', 'Confirm-Token', 'x-confirm-token', '%63onfirm_token', 'token'])
       for (const headers of [{}, asHeader(token)]) {
-        const response = await post(`${inAddress}${name}=${encodeURIComponent(token)}`, body, headers);
+        const response = await post(`${urlPrefix}${name}=${encodeURIComponent(token)}`, body, headers);
         expect(expectProblem(response, 400, 'invalid_request'), name).toMatch(/header X-Confirm-Token/);
       }
-    expect(await isThere(base, id)).toBe(true);
+    expect(await canRestore(base, id)).toBe(true);
 
     for (const [value, headers] of [
       [{ ...body, confirm_token: token }, {}],
@@ -70,12 +71,12 @@ describe('a server that other machines can reach', () => {
   });
 
   test('allows dry runs without a token', async () => {
-    const base = exposed().url;
+    const base = exposedServer().url;
     for (const path of ['/v1/purge', '/v1/purge/deleted', '/purge/', '/purge/?dry_run=true'])
       expect((await call(base + path, { method: 'POST' })).body['dry_run'], path).toBe(true);
   });
 
-  test('refuses every purge without a configured token and names the setting', async () => {
+  test('rejects every purge without a configured token and names the setting', async () => {
     const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
       const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
@@ -83,26 +84,26 @@ describe('a server that other machines can reach', () => {
     }
   });
 
-  test('accepts the token of the command line in a header', async () => {
-    const { url } = exposed();
-    const id = await deletedImage(url, 'by command');
+  test('accepts the token that the command line sends in a header', async () => {
+    const { url } = exposedServer();
+    const id = await uploadDeleted(url, 'purged by command');
     const purge = (...args: string[]) =>
       runVitrine(['purge', '--url', url, '--days', '0', '--confirm', ...args], { LOG_LEVEL: 'silent' });
-    expect(await purge('--token', 'another')).toMatchObject({
+    expect(await purge('--token', 'wrong')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('is not the value of PURGE_CONFIRM_TOKEN') as string,
     });
-    expect(await isThere(url, id)).toBe(true);
+    expect(await canRestore(url, id)).toBe(true);
     await call(`${url}/v1/images/${id}`, { method: 'DELETE' });
     expect(await purge('--token', token)).toMatchObject({ code: 0 });
-    expect(await isThere(url, id)).toBe(false);
-    expect(exposed().log()).not.toContain(token);
-    expect(exposed().log()).not.toContain('another');
+    expect(await canRestore(url, id)).toBe(false);
+    expect(exposedServer().log()).not.toContain(token);
+    expect(exposedServer().log()).not.toContain('wrong');
   });
 
-  test('warns at start, in its health and in vitrine doctor that it is open', async () => {
-    const { url, dataDir } = exposed();
-    expect(exposed().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
+  test('warns at start, in its health report and in vitrine doctor that it is exposed', async () => {
+    const { url, dataDir } = exposedServer();
+    expect(exposedServer().log()).toMatch(/"level":"warn".*HOST is 0\.0\.0\.0.*no access control/);
     const detailed = await call<{ warnings: string[] }>(`${url}/api/v1/health/detailed`);
     expect(detailed.body.warnings[0]).toMatch(/HOST is 0\.0\.0\.0/);
     const { stdout } = await runVitrine(['doctor'], { HOST: '0.0.0.0', DATA_DIR: dataDir });
@@ -110,7 +111,7 @@ describe('a server that other machines can reach', () => {
   });
 });
 
-test('requires the token on loopback for unused images, but not for deleted ones', async () => {
+test('requires the token on loopback to purge unused images, but not deleted ones', async () => {
   const { url } = await startServer();
   expect((await post(`${url}/v1/purge`, { dry_run: false })).status).toBe(403);
   for (const { path, body } of purges.slice(1)) expect((await post(url + path, body)).status, path).toBe(200);
@@ -119,30 +120,34 @@ test('requires the token on loopback for unused images, but not for deleted ones
   expect((await call(`${url}/api/v1/health/detailed`)).body).not.toHaveProperty('warnings');
 });
 
-test('logs deletions, restores and purges with count, tenant and caller', async () => {
-  const { url } = exposed();
-  const { id } = (await upload(url, await jpeg('logged'), 'ledger')).body;
-  const through = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
-  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: through });
-  await call(`${url}/v1/images/${id}/restore`, { method: 'POST', headers: through });
-  const garbled = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
-  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: garbled });
-  await post(`${url}/v1/purge/deleted`, { dry_run: false, days: 0 }, { ...asHeader(token), ...through });
+test('logs deletions, restorations and purges with count, tenant and caller', async () => {
+  const { url } = exposedServer();
+  const { id } = (await upload(url, await jpeg('logged'), 'logged')).body;
+  const forwardedHeaders = { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: forwardedHeaders });
+  await call(`${url}/v1/images/${id}/restore`, { method: 'POST', headers: forwardedHeaders });
+  const invalidForwarded = { 'x-forwarded-for': `unknown ${'x'.repeat(99)}` };
+  await call(`${url}/v1/images/${id}`, { method: 'DELETE', headers: invalidForwarded });
+  await post(
+    `${url}/v1/purge/deleted`,
+    { dry_run: false, days: 0 },
+    { ...asHeader(token), ...forwardedHeaders },
+  );
   const lines = () =>
-    exposed()
+    exposedServer()
       .log()
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Record<string, unknown>);
   const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
-  const image = { image: id, tenant: 'ledger', count: 1 };
+  const image = { image: id, tenant: 'logged', count: 1 };
   const expected = [
-    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was deleted` },
-    { ...image, ...forwarded, msg: `image ${id} of the tenant ledger was restored` },
+    { ...image, ...forwarded, msg: `image ${id} of the tenant logged was deleted` },
+    { ...image, ...forwarded, msg: `image ${id} of the tenant logged was restored` },
     {
       ...image,
       forwardedFor: `unknown ${'x'.repeat(56)}`,
-      msg: `image ${id} of the tenant ledger was deleted`,
+      msg: `image ${id} of the tenant logged was deleted`,
     },
     { images: 1, days: 0, ...forwarded, msg: 'a purge removed 1 deleted images' },
   ];

@@ -11,7 +11,7 @@ import { waitTimeoutMs } from '../support/time-scale.ts';
 const server = useServer();
 
 afterAll(async () => {
-  // The health check of the storage stages a file from time to time.
+  // The storage health check occasionally stages a file, so wait until staging is empty.
   const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
   await vi.waitFor(async () => expect(await staged()).toEqual([]), waitTimeoutMs);
 });
@@ -35,63 +35,63 @@ test.each([
     'not_a_picture',
     /accepts JPEG, PNG/,
   ],
-])('%s is refused with what it is and what is taken', async (_name, bytes, code, words) => {
-  expect(expectProblem(await postFile(bytes), 400, code)).toMatch(words);
+])('rejects %s, and says what it is or what is accepted', async (_name, bytes, code, message) => {
+  expect(expectProblem(await postFile(bytes), 400, code)).toMatch(message);
 });
 
-test('refuses an empty file', async () => {
+test('rejects an empty file', async () => {
   expect(expectProblem(await postFile(''), 400, 'empty_file')).toMatch(/0 bytes/);
 });
 
-test('refuses a truncated picture', async () => {
+test('rejects a truncated picture', async () => {
   expectProblem(await postFile(await brokenJpeg('cut')), 400, 'picture_cut');
 });
 
-test('refuses a picture over the pixel limit before decoding it', async () => {
-  const huge = await drawing('huge').png().toBuffer();
-  huge.writeUInt32BE(10_000, 16);
-  huge.writeUInt32BE(7_001, 20);
-  huge.writeUInt32BE(crc32(huge.subarray(12, 29)), 29);
-  expect(expectProblem(await postFile(huge), 400, 'picture_too_large')).toBe(
+test('rejects a picture over the pixel limit before decoding it', async () => {
+  const png = await drawing('huge').png().toBuffer();
+  png.writeUInt32BE(10_000, 16);
+  png.writeUInt32BE(7_001, 20);
+  png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
+  expect(expectProblem(await postFile(png), 400, 'picture_too_large')).toBe(
     'The picture has 10000 × 7001 pixels, 70010000 in all; the limit is 70000000.',
   );
 });
 
-test('names the expected field for a form without a file in it', async () => {
+test('names the expected field if a form has no file in it', async () => {
   expectProblem(await post(form(['tenant', 'shop'])), 400, 'missing_file');
   expect(expectProblem(await post(form(['image', await jpeg('x')])), 400, 'missing_file')).toMatch(/"image"/);
-  expectProblem(await post(form(['file', 'text, no file'])), 400, 'missing_file');
+  expectProblem(await post(form(['file', 'text instead of a file'])), 400, 'missing_file');
   expectProblem(await post(new FormData()), 400, 'missing_file');
 });
 
-test('refuses a second file and a misspelled filter instead of ignoring them', async () => {
+test('rejects a second file and a misspelled filter instead of ignoring them', async () => {
   const picture = await jpeg('twice');
-  const twice = await post(form(['file', picture, 'a.jpg'], ['file', picture, 'b.jpg']));
-  expect(expectProblem(twice, 400, 'invalid_request')).toMatch(/more than one file/);
+  const twoFiles = await post(form(['file', picture, 'a.jpg'], ['file', picture, 'b.jpg']));
+  expect(expectProblem(twoFiles, 400, 'invalid_request')).toMatch(/more than one file/);
   const misspelled = await call(`${server().url}/v1/images?tenannt=shop`);
   expect(expectProblem(misspelled, 400, 'invalid_request')).toMatch(/tenannt/);
 });
 
-test('refuses a form without a closing boundary, in the file or after it', async () => {
+test('rejects a form without a closing boundary, in the file or after it', async () => {
   const type = `multipart/form-data; boundary=${boundary}`;
-  const open = `${partHead}some bytes`;
+  const unclosed = `${partHead}some bytes`;
   const forms = [
     '',
-    'no boundary at all',
+    'no boundary',
     `--${boundary}`,
     partHead.slice(0, 60),
-    open,
-    `${open}\r\n--${boundary}`,
+    unclosed,
+    `${unclosed}\r\n--${boundary}`,
   ];
   for (const body of forms) {
     const response = await post(body, type);
     expect(response.status, JSON.stringify(body)).toBe(400);
     expect(response.body['code'], JSON.stringify(body)).toMatch(/body_cut_short|missing_file/);
   }
-  expect((await post(`${open}${formEnd}`, type)).body['code']).toBe('not_a_picture');
+  expect((await post(`${unclosed}${formEnd}`, type)).body['code']).toBe('not_a_picture');
 });
 
-test('refuses too many fields, parts or files, and fields that are too long', async () => {
+test('rejects too many fields, parts or files, and fields that are too long', async () => {
   const many = (count: number, value: string | Uint8Array) =>
     form(...Array.from({ length: count }, (_, i) => [`f${i}`, value] as [string, string | Uint8Array]));
   for (const body of [
@@ -103,7 +103,7 @@ test('refuses too many fields, parts or files, and fields that are too long', as
     expectProblem(await post(body), 400, 'invalid_request');
 });
 
-test('refuses an invalid tenant name and states the rule', async () => {
+test('rejects an invalid tenant name and states the rule', async () => {
   for (const name of ['', 'a b', '../up', 'x'.repeat(65), 'ä']) {
     const response = await post(form(['tenant', name], ['file', await jpeg('tenant')]));
     expect(expectProblem(response, 400, 'invalid_tenant'), name).toMatch(/1 to 64 letters/);
@@ -118,7 +118,7 @@ test('responds 415 to another content type and 400 to malformed JSON', async () 
   expectProblem(await post(`{"a":"${'x'.repeat(2 ** 20)}"}`, 'application/json'), 413, 'body_too_large');
 });
 
-test('sends problem+json for an unknown address, method or mode', async () => {
+test('sends problem+json for an unknown path, method or mode', async () => {
   const { url } = server();
   expect(expectProblem(await call(`${url}/v1/nothing?q=1`), 404, 'route_not_found')).toMatch(
     /GET \/v1\/nothing\./,
@@ -131,6 +131,6 @@ test('sends problem+json for an unknown address, method or mode', async () => {
   );
 });
 
-test('leaves no image behind after a refused upload', async () => {
+test('leaves no image behind after a rejected upload', async () => {
   expect((await call(`${server().url}/v1/images`)).body).toMatchObject({ total: 0, items: [] });
 });

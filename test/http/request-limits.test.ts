@@ -5,43 +5,43 @@ import { chunk, connectRaw } from '../support/process/socket.ts';
 
 const server = useServer({ ENABLE_WORKER: 'false' });
 
-/** Returns the response to a request with these header lines. */
-async function answerTo(...lines: string[]): Promise<string> {
+/** Sends a request with these header lines and returns the response. */
+async function send(...lines: string[]): Promise<string> {
   const connection = await connectRaw(server().url);
   await connection.write(['GET /v1/images HTTP/1.1', ...lines, '', ''].join('\r\n'));
-  const answer = await connection.until(/\r\n\r\n/);
+  const response = await connection.until(/\r\n\r\n/);
   connection.socket.destroy();
-  return answer;
+  return response;
 }
 
-const headers = (count: number) => Array.from({ length: count }, (_, at) => `x-${at}: 1`);
+const headers = (count: number) => Array.from({ length: count }, (_, i) => `x-${i}: 1`);
 
-/** Returns the cells of the row of docs/limits.md that begins with `name`. */
-async function documented(name: string): Promise<string> {
+/** Returns the row for `name` in the table of docs/limits.md. */
+async function documentedLimit(name: string): Promise<string> {
   const page = await readFile(new URL('../../docs/limits.md', import.meta.url), 'utf8');
   return page.split('\n').find((line) => line.startsWith(`| ${name} |`)) ?? '';
 }
 
-test('accepts 100 headers and refuses 101 with 431, as documented', async () => {
-  expect(await documented('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
-  expect(await answerTo('host: localhost', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
-  const refused = await answerTo('host: localhost', ...headers(100));
-  expect(refused).toMatch(
+test('accepts 100 headers and rejects 101 with 431, as documented', async () => {
+  expect(await documentedLimit('Number of headers')).toMatch(/\| 100, .*431 `headers_too_large`/);
+  expect(await send('host: localhost', ...headers(99))).toMatch(/^HTTP\/1\.1 200 /);
+  const rejected = await send('host: localhost', ...headers(100));
+  expect(rejected).toMatch(
     /^HTTP\/1\.1 431 .*The request has more than 100 headers or more than 16384 bytes/s,
   );
 });
 
-test('refuses two Host headers with 400, as documented', async () => {
-  expect(await documented('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
+test('rejects two Host headers with 400, as documented', async () => {
+  expect(await documentedLimit('`Host` headers')).toMatch(/\| 1 .*400 `invalid_request`/);
   for (const hosts of [
     ['Host: a', 'Host: b'],
     ['host: a', 'HOST: a'],
   ])
-    expect(await answerTo(...hosts)).toMatch(/^HTTP\/1\.1 400 .*more than one Host header/s);
-  expect(await answerTo('accept: */*')).toMatch(/^HTTP\/1\.1 400 /);
+    expect(await send(...hosts)).toMatch(/^HTTP\/1\.1 400 .*more than one Host header/s);
+  expect(await send('accept: */*')).toMatch(/^HTTP\/1\.1 400 /);
 });
 
-test('limits the URL only by the size of the headers', async () => {
+test('limits the URL length only by the total size of the headers', async () => {
   const connection = await connectRaw(server().url);
   await connection.write(`GET /v1/images?${'x'.repeat(1_000_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`);
   expect(await connection.until(/headers_too_large/)).toMatch(/^HTTP\/1\.1 431 /);
@@ -49,7 +49,7 @@ test('limits the URL only by the size of the headers', async () => {
 });
 
 test.each(['/v1/images', '/healthz', '/'])(
-  'a body without end to %s, which takes none, is not read for long',
+  'closes the connection of an endless body to %s, which takes none',
   async (path) => {
     const connection = await connectRaw(server().url);
     await connection.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n`);
@@ -63,11 +63,11 @@ test.each(['/v1/images', '/healthz', '/'])(
   },
 );
 
-test('reuses a connection whose small body was not read', async () => {
+test('reuses a connection after an unread small body', async () => {
   const connection = await connectRaw(server().url);
-  for (const expected of [1, 2]) {
+  for (const responses of [1, 2]) {
     await connection.write('GET /v1/images HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc');
-    await connection.until(new RegExp(`(?:HTTP/1\\.1 200 .*){${expected}}`, 's'));
+    await connection.until(new RegExp(`(?:HTTP/1\\.1 200 .*){${responses}}`, 's'));
   }
   connection.socket.destroy();
 });

@@ -29,24 +29,24 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
     ];
   });
 
-  const ask = (path: string, method: string) => call(server().url + path, { method, redirect: 'manual' });
+  const request = (path: string, method: string) => call(server().url + path, { method, redirect: 'manual' });
 
   test.each(['GET', 'HEAD'])(
-    'are sent for %s at every address, with a short-lived URL of the store',
+    'are sent for %s at every path, with a short-lived URL of the bucket',
     async (method) => {
       for (const [template, path] of paths) {
-        // Twice: redirects are not cached.
-        for (const answer of [await ask(path, method), await ask(path, method)]) {
-          expect(answer.status, path).toBe(302);
-          expect(answer.headers.get('cache-control'), path).toBe('private, max-age=30');
-          expect(answer.headers.get('etag'), path).toBeNull();
-          const location = new URL(answer.headers.get('location') ?? '');
+        // Twice: the server does not cache redirects.
+        for (const response of [await request(path, method), await request(path, method)]) {
+          expect(response.status, path).toBe(302);
+          expect(response.headers.get('cache-control'), path).toBe('private, max-age=30');
+          expect(response.headers.get('etag'), path).toBeNull();
+          const location = new URL(response.headers.get('location') ?? '');
           expect(location.origin).toBe(services.s3Endpoint);
           expect(location.searchParams.get('X-Amz-Expires')).toBe('60');
-          if (method === 'GET') expectDocumented(method, template, answer);
-          const given = await call(location.href, { method });
-          expect(given.status, path).toBe(200);
-          // The store of these tests ignores these parameters; others do not.
+          if (method === 'GET') expectDocumented(method, template, response);
+          const object = await call(location.href, { method });
+          expect(object.status, path).toBe(200);
+          // The S3 server of these tests ignores these parameters.
           expect(location.searchParams.get('response-content-type'), path).toBe('image/jpeg');
           expect(location.searchParams.get('response-cache-control'), path).toBe('private, max-age=30');
         }
@@ -54,11 +54,11 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
     },
   );
 
-  test('lead to the same bytes with the name of the file', async () => {
+  test('lead to the same bytes and the original file name', async () => {
     const original = await call(`${server().url}/v1/images/${image.id}/original`);
     expect(original.bytes.equals(bytes)).toBe(true);
     const path = `/v1/images/${image.id}/original`;
-    const { searchParams } = new URL((await ask(path, 'GET')).headers.get('location') ?? '');
+    const { searchParams } = new URL((await request(path, 'GET')).headers.get('location') ?? '');
     expect(searchParams.get('response-content-disposition')).toContain(
       "filename*=UTF-8''gr%C3%B6%C3%9Fe%20%E2%82%AC.jpg",
     );
@@ -68,18 +68,18 @@ describe.skipIf(!services.s3Endpoint)('redirects to pictures in a bucket', () =>
 
   test('are not sent for missing images', async () => {
     for (const path of ['/v1/images/999/original', '/v1/images/999/thumbnail'])
-      expectProblem(await ask(path, 'GET'), 404, 'image_not_found');
+      expectProblem(await request(path, 'GET'), 404, 'image_not_found');
     const other = await uploadNamed(server().url, await jpeg('to be deleted'));
     await call(`${server().url}/v1/images/${other.id}`, { method: 'DELETE' });
-    expectProblem(await ask(`/v1/images/${other.id}/thumbnail`, 'GET'), 404, 'image_not_found');
+    expectProblem(await request(`/v1/images/${other.id}/thumbnail`, 'GET'), 404, 'image_not_found');
   });
 });
 
 describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
   const server = useServer(s3Environment());
 
-  test('are sent whole or as ranges, with ETags', async () => {
-    const bytes = await jpeg('passed on', 900, 700);
+  test('are sent in full or as ranges, with ETags', async () => {
+    const bytes = await jpeg('proxied', 900, 700);
     const image = await uploadNamed(server().url, bytes);
     expect(image.status).toBe('completed');
     const original = `${server().url}/v1/images/${image.id}/original`;
@@ -90,7 +90,7 @@ describe.skipIf(!services.s3Endpoint)('proxied pictures from a bucket', () => {
     expect([thumbnail.status, thumbnail.headers.get('etag')]).toEqual([200, expect.stringMatching(/^"/)]);
   });
 
-  test('are removed by a purge, and the store is part of the health', async () => {
+  test('are removed by a purge, and the bucket is part of the health check', async () => {
     const image = await uploadNamed(server().url, await jpeg('purged'));
     await call(`${server().url}/v1/images/${image.id}`, { method: 'DELETE' });
     const { status, body } = await call(`${server().url}/v1/purge/deleted`, {

@@ -7,24 +7,24 @@ import { services } from '../support/services.ts';
 import { startProxy } from '../storage/s3/support/proxy.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-/** Uploads a picture; the upload may be refused. */
+/** Uploads a picture. The server may reject it. */
 const send = (url: string, bytes: Buffer) =>
   call(`${url}/v1/images`, { method: 'POST', body: form(['file', bytes]) });
 
 const expectHealth = (url: string, status: number) =>
   expect.poll(async () => (await call(`${url}/v1/healthz`)).status).toBe(status);
 
-describe.skipIf(!services.s3Endpoint)('a server with a failing store', () => {
-  test('refuses uploads in time, leaves nothing behind and later accepts the same upload', async () => {
+describe.skipIf(!services.s3Endpoint)('a server with failing S3 storage', () => {
+  test('rejects uploads within the timeout, leaves nothing behind and later accepts the same upload', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
-    const bytes = await jpeg('in trouble');
+    const bytes = await jpeg('rejected at first');
     for (const fault of ['no response', 'error 500'] as const) {
       proxy.fault(fault);
-      const began = performance.now();
+      const start = performance.now();
       expectProblem(await send(url, bytes), 503, 'storage_failed');
-      expect(performance.now() - began).toBeLessThan(5_000 * timeScale);
-      // A health result is cached for a second.
+      expect(performance.now() - start).toBeLessThan(5_000 * timeScale);
+      // Health results are cached for a second.
       await expectHealth(url, 503);
     }
     await proxy.down();
@@ -38,7 +38,7 @@ describe.skipIf(!services.s3Endpoint)('a server with a failing store', () => {
   test('does not write to the bucket for health requests', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url }));
-    const began = performance.now();
+    const start = performance.now();
     for (let round = 0; round < 10; round += 1) {
       const paths = [
         '/healthz',
@@ -47,28 +47,28 @@ describe.skipIf(!services.s3Endpoint)('a server with a failing store', () => {
         '/api/v1/health/ready',
         '/api/v1/health/detailed',
       ];
-      const asked = await Promise.all(paths.map((path) => call(url + path)));
-      expect(asked.map(({ status }) => status)).toEqual(paths.map(() => 200));
+      const responses = await Promise.all(paths.map((path) => call(url + path)));
+      expect(responses.map(({ status }) => status)).toEqual(paths.map(() => 200));
     }
-    // The scheduled check writes at the start and every 30 s.
-    const seconds = (performance.now() - began) / 1_000;
-    const writes = proxy.responses.filter((answer) => answer.startsWith('PUT')).length;
+    // The scheduled check writes at start and every 30 s.
+    const seconds = (performance.now() - start) / 1_000;
+    const writes = proxy.responses.filter((request) => request.startsWith('PUT')).length;
     expect(writes).toBeLessThanOrEqual(3 + seconds / 30);
     expect(proxy.responses.length).toBeLessThan(20 + 4 * seconds);
   });
 
-  test('starts while the store is unavailable', async () => {
+  test('starts while the storage is unavailable', async () => {
     const { url } = await startServer(
       s3Environment({ S3_ENDPOINT: 'http://127.0.0.1:9', S3_TIMEOUT_SECONDS: '1' }),
     );
-    expectProblem(await send(url, await jpeg('too early')), 503, 'storage_failed');
+    expectProblem(await send(url, await jpeg('before storage')), 503, 'storage_failed');
     expect((await call(`${url}/v1/images`)).status).toBe(200);
   });
 
-  test('aborts the response when the store aborts an original', async () => {
+  test('aborts the response when the storage aborts an original', async () => {
     const proxy = await startProxy();
     const { url } = await startServer(s3Environment({ S3_ENDPOINT: proxy.url, S3_TIMEOUT_SECONDS: '1' }));
-    const bytes = await jpeg('cut', 1_500, 1_500);
+    const bytes = await jpeg('aborted', 1_500, 1_500);
     const { id } = (await send(url, bytes)).body as { id: number };
     for (const fault of ['cut mid-body', 'stalled mid-body'] as const) {
       proxy.fault(fault, ({ method }) => method === 'GET');

@@ -27,21 +27,21 @@ afterAll(() => {
   origin.closeAllConnections();
 });
 
-const at = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
+const urlOf = (path: string) => `http://127.0.0.1:${(origin.address() as AddressInfo).port}${path}`;
 
 async function post<Body>(path: string, body: string, type = 'application/json') {
   return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
 }
 
-test('uses the signature of a URL for fetching and comparing, and never shows it', async () => {
-  const seen: string[] = [];
+test('uses the signature of a URL to fetch and compare it, but never exposes it', async () => {
+  const outputs: string[] = [];
   const importOne = async (url: string) => {
     const { body, bytes } = await post<ImageRecord>('/v1/images', JSON.stringify({ url }));
-    seen.push(bytes.toString());
+    outputs.push(bytes.toString());
     return body.id;
   };
-  const [good, missing] = [at(`/mug.jpg?${signature}`), at(`/missing.jpg?${signature}&w=1`)];
-  const id = await importOne(good);
+  const [found, missing] = [urlOf(`/mug.jpg?${signature}`), urlOf(`/missing.jpg?${signature}&w=1`)];
+  const id = await importOne(found);
   const failed = await importOne(missing);
   expect((await finishedImage(server().url, id)).status).toBe('completed');
   expect(await finishedImage(server().url, failed)).toMatchObject({
@@ -49,8 +49,8 @@ test('uses the signature of a URL for fetching and comparing, and never shows it
     error: expect.stringContaining('404'),
   });
   expect(requested).toContain(`/mug.jpg?${signature}`);
-  expect(await importOne(good)).toBe(id);
-  expect(await importOne(at('/mug.jpg?X-Amz-Signature=another'))).not.toBe(id);
+  expect(await importOne(found)).toBe(id);
+  expect(await importOne(urlOf('/mug.jpg?X-Amz-Signature=another'))).not.toBe(id);
 
   const { body: receipt, bytes } = await post<{ url: string }>(
     '/v1/imports',
@@ -62,18 +62,18 @@ test('uses the signature of a URL for fetching and comparing, and never shows it
       ],
     }),
   );
-  seen.push(bytes.toString());
-  for (const refused of [
+  outputs.push(bytes.toString());
+  for (const rejected of [
     await post('/v1/images', JSON.stringify({ url: { href: `https://a.example/?sig=${secret}` } })),
     await post('/v1/imports', `https://a.example/?sig=${secret}\n`, 'text/csv'),
   ]) {
-    expect(refused.status).toBe(400);
-    seen.push(refused.bytes.toString());
+    expect(rejected.status).toBe(400);
+    outputs.push(rejected.bytes.toString());
   }
-  // Only the invalid line is refused.
+  // Only the invalid line is refused, not the whole CSV.
   const csv = await post('/v1/imports', `url\n"https://a.example/"?sig=${secret}"\n`, 'text/csv');
   expect(csv.status).toBe(202);
-  seen.push(csv.bytes.toString());
+  outputs.push(csv.bytes.toString());
   for (const path of [
     `/v1/images/${id}`,
     '/v1/images',
@@ -84,9 +84,9 @@ test('uses the signature of a URL for fetching and comparing, and never shows it
     `/api/v1/images/${id}`,
     `/retrieve/asset/${id}`,
   ])
-    seen.push((await call(`${server().url}${path}`)).bytes.toString());
-  for (const text of seen) expect(text).not.toContain(secret);
-  expect(seen[0]).toContain('X-Amz-Date=20261127T000000Z&X-Amz-Signature=[hidden]');
+    outputs.push((await call(`${server().url}${path}`)).bytes.toString());
+  for (const text of outputs) expect(text).not.toContain(secret);
+  expect(outputs[0]).toContain('X-Amz-Date=20261127T000000Z&X-Amz-Signature=[hidden]');
   expect(server().log()).toMatch(/refused: .*\[hidden\]/);
   expect(server().log()).not.toContain(secret);
 });

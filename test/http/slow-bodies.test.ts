@@ -13,12 +13,12 @@ beforeAll(async () => {
   picture = await jpeg('slow');
 });
 
-const staged = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
-const alive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
+const filesInStaging = () => stagedFiles(join(server().dataDir, 'storage', '.staging'));
+const expectAlive = async () => expect((await call(`${server().url}/healthz`)).status).toBe(200);
 
-/** Waits until staging is empty: files are removed when their request has ended. */
+/** Waits until staging is empty. Files are removed when their request ends. */
 async function expectNothingStaged(): Promise<void> {
-  await expect.poll(staged).toEqual([]);
+  await expect.poll(filesInStaging).toEqual([]);
 }
 
 test('responds 408 to a stalled body', async () => {
@@ -49,8 +49,8 @@ test('accepts a slow body with short pauses', async () => {
   const body = Buffer.concat([Buffer.from(partHead), picture, Buffer.from(formEnd)]);
   await connection.write(formHead('/v1/images', body.length));
   const step = Math.ceil(body.length / 5);
-  for (let at = 0; at < body.length; at += step) {
-    await connection.write(body.subarray(at, at + step));
+  for (let offset = 0; offset < body.length; offset += step) {
+    await connection.write(body.subarray(offset, offset + step));
     await sleep(300);
   }
   await connection.until(/^HTTP\/1\.1 201 /);
@@ -60,7 +60,7 @@ test('accepts a slow body with short pauses', async () => {
 test.each([
   ['by a FIN', false],
   ['by a RST', true],
-])('survives a body that is aborted %s and leaves nothing behind', async (_how, reset) => {
+])('handles a body that is aborted %s, and leaves nothing behind', async (_signal, reset) => {
   for (let round = 0; round < 10; round += 1) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images', 500_000) + partHead);
@@ -70,16 +70,16 @@ test.each([
     else connection.socket.destroy();
   }
   await expectNothingStaged();
-  await alive();
+  await expectAlive();
 });
 
-test('is not delayed by a separate packet after the closing boundary', async () => {
-  for (const late of ['\r\n', 'some words after the end', '\r\n\r\n']) {
+test('ends a form at its closing boundary, even if more bytes follow in a separate packet', async () => {
+  for (const epilogue of ['\r\n', 'text after the end', '\r\n\r\n']) {
     const connection = await connectRaw(server().url);
     await connection.write(formHead('/v1/images'));
     for (const part of [partHead, picture, formEnd]) await connection.write(chunk(part));
     await sleep(100);
-    await connection.write(chunk(late));
+    await connection.write(chunk(epilogue));
     await sleep(100);
     await connection.write('0\r\n\r\n');
     await connection.until(/^HTTP\/1\.1 20[01] /);
@@ -98,7 +98,7 @@ test('parses a body that arrives byte by byte around its boundaries', async () =
   connection.socket.destroy();
 });
 
-test('responds to endless headers and closes the connection', async () => {
+test('responds 408 to unfinished headers and closes the connection', async () => {
   const connection = await connectRaw(server().url);
   await connection.write('GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-slow: ');
   expect(await connection.until(/request_timeout/)).toMatch(/^HTTP\/1\.1 408 /);
@@ -112,5 +112,5 @@ test('responds 431 to headers that are too large', async () => {
     expect(await connection.until(/headers_too_large/)).toMatch(/^HTTP\/1\.1 431 .*16384 bytes/s);
     await connection.closed();
   }
-  await alive();
+  await expectAlive();
 });

@@ -13,46 +13,46 @@ import { timeScale } from '../support/time-scale.ts';
 const mebibyte = 2 ** 20;
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`;
 
-/** Opens a client that sends a request and reads nothing of the response. */
-async function mute(url: string, sent: string) {
+/** Sends a request and reads nothing of the response. */
+async function sendWithoutReading(url: string, request: string) {
   const connection = await connectRaw(url);
   connection.socket.pause();
-  await connection.write(sent);
+  await connection.write(request);
   return connection;
 }
 
-describe('a server whose connections are all held by clients that read nothing', () => {
+describe('a server whose connections are all taken by clients that do not read', () => {
   const server = useServer({ MAX_CONNECTIONS: '6', RESPONSE_STALL_SECONDS: '1' });
 
   test('soon serves other clients again', async () => {
     const { url } = server();
-    // Larger than the socket buffers of the kernel.
+    // The response must exceed the socket buffers of the kernel.
     const noise = { width: 1_900, height: 1_600, channels: 3, background: '#888' } as const;
     const pixels = sharp({ create: { ...noise, noise: { type: 'gaussian', mean: 128, sigma: 60 } } });
     const { body } = await upload(url, await pixels.png({ compressionLevel: 0 }).toBuffer());
     const path = `/v1/images/${body.id}/original`;
-    // The connection of the upload may still be open, so open one more than the limit.
-    const greedy: Awaited<ReturnType<typeof mute>>[] = [];
-    for (let taken = 0; taken < 7; taken += 1) greedy.push(await mute(url, get(path)));
+    // One more than the limit fills the server even if the upload connection closes in the meantime.
+    const stalled: Awaited<ReturnType<typeof sendWithoutReading>>[] = [];
+    for (let i = 0; i < 7; i += 1) stalled.push(await sendWithoutReading(url, get(path)));
     const isServed = async () => {
       const connection = await connectRaw(url);
       await connection.write(get('/healthz'));
-      const answer = await connection.until(/healthy/, 500).catch(() => '');
+      const response = await connection.until(/healthy/, 500).catch(() => '');
       connection.socket.destroy();
-      return answer.startsWith('HTTP/1.1 200');
+      return response.startsWith('HTTP/1.1 200');
     };
     expect(await isServed()).toBe(false);
     await expect.poll(isServed, { interval: 50 }).toBe(true);
     expect(server().log()).toContain('a client stopped reading a response');
-    for (const { socket } of greedy) socket.destroy();
+    for (const { socket } of stalled) socket.destroy();
   });
 
-  test('closes the connection of a refused client that stays connected', async () => {
+  test('closes the connection after an invalid request, even if the client keeps it open', async () => {
     const connection = await connectRaw(server().url);
     connection.socket.allowHalfOpen = true;
-    await connection.write('no HTTP at all\r\n\r\n');
+    await connection.write('not HTTP\r\n\r\n');
     await connection.until(/^HTTP\/1\.1 400 /);
-    // The client keeps its side open, so only a reset shows that the server closed the connection.
+    // The client keeps its side open, so it notices only by a reset that the server closed the connection.
     const ended = expect.poll(
       async () => {
         await connection.write('x');
@@ -64,7 +64,7 @@ describe('a server whose connections are all held by clients that read nothing',
   });
 });
 
-describe('progress', () => {
+describe('closing stalled responses', () => {
   const stallMs = 500;
   let app: FastifyInstance;
   let url: string;
@@ -83,9 +83,9 @@ describe('progress', () => {
       ),
     );
     app.get('/small', () => Buffer.alloc(100_000));
-    app.get('/thinking', async () => {
+    app.get('/slow-handler', async () => {
       await sleep(3 * stallMs);
-      return 'at last';
+      return 'done';
     });
     app.post('/slow-body', async (request) => {
       let bytes = 0;
@@ -98,20 +98,20 @@ describe('progress', () => {
 
   afterAll(() => app.close());
 
-  const open = () =>
+  const countConnections = () =>
     new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)));
 
   test.each([
-    ['a large answer from memory', get('/memory')],
-    ['a streamed one', get('/stream')],
-    ['many small ones to pipelined requests', get('/small').repeat(200)],
-    ['one behind which another request drips', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
-  ])('%s that is not read is closed', async (_name, sent) => {
-    const connection = await mute(url, sent);
-    const began = performance.now();
-    await expect.poll(open, { interval: 20 }).toBe(1);
-    await expect.poll(open, { interval: 20 }).toBe(0);
-    const ms = performance.now() - began;
+    ['a large response from memory', get('/memory')],
+    ['a streamed response', get('/stream')],
+    ['many small responses to pipelined requests', get('/small').repeat(200)],
+    ['a response with an unfinished request behind it', `${get('/stream')}GET / HTTP/1.1\r\nx: `],
+  ])('closes the connection of %s that is not read', async (_name, request) => {
+    const connection = await sendWithoutReading(url, request);
+    const start = performance.now();
+    await expect.poll(countConnections, { interval: 20 }).toBe(1);
+    await expect.poll(countConnections, { interval: 20 }).toBe(0);
+    const ms = performance.now() - start;
     expect(ms).toBeGreaterThan(stallMs * 0.9);
     expect(ms).toBeLessThan(4 * stallMs * timeScale);
     connection.socket.destroy();
@@ -120,20 +120,20 @@ describe('progress', () => {
   test.each(['/memory', '/stream'])('sends %s completely to a slow but steady reader', async (path) => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     socket.write(get(path));
-    const began = performance.now();
+    const start = performance.now();
     let received = 0;
-    // In small pieces, because the kernel accepts large writes in parts.
+    // Reads small pieces at a steady pace.
     while (received < large.length && !socket.destroyed) {
       await sleep(8);
       received += (socket.read() as Buffer | null)?.length ?? 0;
     }
     expect(received).toBeGreaterThanOrEqual(large.length);
-    expect(performance.now() - began).toBeGreaterThan(2 * stallMs);
+    expect(performance.now() - start).toBeGreaterThan(2 * stallMs);
     socket.destroy();
   });
 
-  test('does not count the time to prepare a response', async () => {
-    expect((await call(`${url}/thinking`)).bytes.toString()).toBe('at last');
+  test('does not count the time that a handler takes', async () => {
+    expect((await call(`${url}/slow-handler`)).bytes.toString()).toBe('done');
   });
 
   test('does not count the time of a slow upload', async () => {

@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 import { connectRaw } from '../support/process/socket.ts';
 import { timeScale } from '../support/time-scale.ts';
 
-// Never fetched: these addresses are reserved.
+// Without a worker, the URLs are never fetched.
 const server = useServer({ ENABLE_WORKER: 'false' });
 
 interface Line {
@@ -27,7 +27,7 @@ const post = (path: string, body: string | Buffer, type: string) =>
 const postCsv = (body: string | Buffer, type = 'text/csv') => post('/v1/imports', body, type);
 const postJson = (body: string | Buffer, type = 'application/json') => post('/v1/imports', body, type);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
-const refused = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
+const rejectionOf = async (response: Promise<ApiResponse>, status = 400, code = 'invalid_request') =>
   expectProblem(await response, status, code);
 
 const csv = 'url;reference\nhttps://a.example/1.jpg;Küche\nhttps://a.example/2.jpg;Tisch\n';
@@ -38,15 +38,15 @@ test.each([
   ['windows-1252', latin1(csv), 'text/csv; charset=windows-1252'],
   ['latin1', latin1(csv), 'text/csv; header=present; charset="ISO-8859-1"'],
   ['UTF-16 with a byte order mark', Buffer.from(`\uFEFF${csv}`, 'utf16le'), 'text/csv'],
-  ['UTF-16, big end first', Buffer.from(`\uFEFF${csv}`, 'utf16le').swap16(), 'text/csv; charset=utf-16'],
-  ['UTF-16 that is declared', Buffer.from(csv, 'utf16le'), 'text/csv; charset=utf-16le'],
-  ['a line that names the delimiter', Buffer.from(`sep=;\r\n${csv}`), 'text/csv'],
-])('CSV in %s is read', async (_what, bytes, type) => {
+  ['big-endian UTF-16', Buffer.from(`\uFEFF${csv}`, 'utf16le').swap16(), 'text/csv; charset=utf-16'],
+  ['UTF-16 with a declared charset', Buffer.from(csv, 'utf16le'), 'text/csv; charset=utf-16le'],
+  ['UTF-8 with a line that names the delimiter', Buffer.from(`sep=;\r\n${csv}`), 'text/csv'],
+])('reads CSV in %s', async (_case, bytes, type) => {
   const { status, body } = await postCsv(bytes, type);
   expect([status, body.lines.map(({ reference }) => reference)]).toEqual([202, ['Küche', 'Tisch']]);
 });
 
-test('refuses only the lines of a non-UTF-8 CSV that need its charset, with advice', async () => {
+test('refuses only the lines of a CSV that are not valid UTF-8, with advice', async () => {
   const { status, body } = await postCsv(latin1(csv));
   expect([status, body.lines.map(({ outcome }) => outcome === 'refused')]).toEqual([202, [true, false]]);
   expect(body.lines[0]?.error).toMatch(
@@ -56,24 +56,24 @@ test('refuses only the lines of a non-UTF-8 CSV that need its charset, with advi
   expect(JSON.stringify((await call(server().url + body.url)).body)).not.toContain('\uFFFD');
 });
 
-test('reports replacement characters as text lost earlier, not as invalid UTF-8', async () => {
+test('reports replacement characters as lost text, not as invalid UTF-8', async () => {
   const { body } = await postCsv('url,reference\nhttps://a.example/3.jpg,K\uFFFDche\n');
   expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringContaining('U+FFFD') });
   expect(body.lines[0]?.error).not.toContain('not valid UTF-8');
 });
 
-test('refuses an unknown charset and names it', async () => {
+test('rejects an unknown charset and names it', async () => {
   for (const [type, body] of [
     ['text/csv', csv],
     ['application/json', '{}'],
   ] as const)
     expect(
-      await refused(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
+      await rejectionOf(post('/v1/imports', body, `${type}; charset=cp850`), 415, 'unsupported_body'),
     ).toMatch(/^The body has the charset "cp850", which is not supported; use UTF-8, windows-1252/);
 });
 
-test('explains a header line in an undeclared charset', async () => {
-  expect(await refused(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in another charset');
+test('suggests another charset if the header line cannot be read', async () => {
+  expect(await rejectionOf(postCsv(Buffer.from(csv, 'utf16le')))).toContain('may be in another charset');
 });
 
 test('refuses only the line with a bad quotation mark', async () => {
@@ -94,27 +94,27 @@ test.each([
   ['https://a.example/\u200B8.jpg', /U\+200B .* at character 19\b/],
   ['https://a.example/8.jpg\u00A0', /U\+00A0 .* at character 24\b/],
   ['https://a.example/K\uFFFDche.jpg', /control characters or text that was lost/],
-])('names the invisible character in the URL %j', async (url, sentence) => {
+])('names the invisible character in the URL %j', async (url, message) => {
   const { body } = await postJson(JSON.stringify({ urls: [url] }));
-  expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(sentence) });
+  expect(body.lines[0]).toMatchObject({ outcome: 'refused', error: expect.stringMatching(message) });
 });
 
-test('shows a refused line without bidirectional control characters', async () => {
+test('reports a refused line without bidirectional control characters', async () => {
   const items = [{ url: 'https://a.example/\u202Egpj.exe', reference: 'a\u2066b' }];
   const { bytes, body } = await postJson(JSON.stringify({ items }));
   expect(body.lines[0]?.error).toContain('U+202E');
   expect(bytes.toString()).not.toMatch(/[\u202A-\u202E\u2066-\u2069]/);
 });
 
-test('names a byte order mark before a later line of a CSV', async () => {
+test('names a byte order mark in front of a later CSV line', async () => {
   const { body } = await postCsv('\uFEFFurl\nhttps://a.example/9.jpg\n\uFEFFhttps://a.example/10.jpg\n');
   expect(body.lines.map(({ outcome }) => outcome)).toEqual(['new', 'refused']);
   expect(body.lines[1]?.error).toContain('byte order mark');
 });
 
-test('refuses JSON that is not UTF-8 unless its charset is declared', async () => {
+test('rejects JSON that is not UTF-8 unless its charset is declared', async () => {
   const json = '{"items":[{"url":"https://a.example/11.jpg","reference":"Küche"}]}';
-  expect(await refused(postJson(latin1(json)))).toMatch(
+  expect(await rejectionOf(postJson(latin1(json)))).toMatch(
     /^The body is not valid UTF-8 \(byte \d+ is 0xFC\)\.$/,
   );
   for (const [bytes, type] of [
@@ -127,7 +127,7 @@ test('refuses JSON that is not UTF-8 unless its charset is declared', async () =
 
 test('requires percent-encoded UTF-8 in URLs', async () => {
   const { url } = server();
-  expect(await refused(call<Body>(`${url}/v1/images/1/references/K%FCche`, { method: 'PUT' }))).toContain(
+  expect(await rejectionOf(call<Body>(`${url}/v1/images/1/references/K%FCche`, { method: 'PUT' }))).toContain(
     'UTF-8',
   );
   expect((await call(`${url}/v1/images?tenant=K%FCche`)).status).toBe(400);
@@ -137,14 +137,14 @@ test('requires percent-encoded UTF-8 in URLs', async () => {
   connection.socket.destroy();
 });
 
-/** Measures the longest time of a small request while `work` runs. */
-async function longestAnswer(work: Promise<unknown>): Promise<number> {
+/** Returns the longest duration of a small request while `work` runs, in milliseconds. */
+async function slowestResponse(work: Promise<unknown>): Promise<number> {
   const ended = work.then(() => true);
   let longest = 0;
   do {
-    const began = performance.now();
+    const start = performance.now();
     await call(`${server().url}/api/v1/health/live`);
-    longest = Math.max(longest, performance.now() - began);
+    longest = Math.max(longest, performance.now() - start);
   } while (!(await Promise.race([ended, sleep(1, false)])));
   return longest;
 }
@@ -165,25 +165,28 @@ test.each([
   ],
   ['commas', ','.repeat(1_000_000), 'text/csv', /1,000,000 characters; the limit is 16,384/],
   ['quotation marks', '"'.repeat(1_000_000), 'text/csv', /1,000,000 characters/],
-])('refuses many %s quickly without blocking other clients', async (_what, body, type, sentence) => {
+])('rejects many %s quickly, without blocking other clients', async (_case, body, type, message) => {
   const response = post('/v1/imports', body, type);
-  const longest = await longestAnswer(response);
-  expect(await refused(response)).toMatch(sentence);
+  const longest = await slowestResponse(response);
+  expect(await rejectionOf(response)).toMatch(message);
   expect(longest).toBeLessThan(1_000 * timeScale);
 });
 
-test('limits the JSON depth on other calls, too', async () => {
+test('limits the JSON depth of other operations, too', async () => {
   for (const path of ['/v1/images', '/v1/uploads', '/v1/purge', '/v1/purge/deleted'])
     expect(
-      await refused(post(path, `{"a":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, 'application/json'), 400),
+      await rejectionOf(
+        post(path, `{"a":${'['.repeat(1_000)}${']'.repeat(1_000)}}`, 'application/json'),
+        400,
+      ),
     ).toMatch(/more than 32/);
 });
 
-test('refuses a URL of a million characters without storing or repeating it', async () => {
+test('rejects a URL of a million characters without storing or echoing it', async () => {
   const url = `https://a.example/${'x'.repeat(1_000_000)}`;
-  const one = await post('/v1/images', JSON.stringify({ url }), 'application/json');
-  expect(one.status).toBe(400);
-  expect(one.bytes.length).toBeLessThan(1_000);
+  const single = await post('/v1/images', JSON.stringify({ url }), 'application/json');
+  expect(single.status).toBe(400);
+  expect(single.bytes.length).toBeLessThan(1_000);
   const responses = [
     await postJson(JSON.stringify({ urls: [url] })),
     await postJson(JSON.stringify({ items: [{ url: 'https://a.example/12.jpg', tenant: url }] })),

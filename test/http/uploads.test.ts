@@ -5,7 +5,7 @@ import { useServer } from '../support/process/server.ts';
 
 const server = useServer();
 
-test('returns the renditions of an upload and serves them as described', async () => {
+test('returns the renditions of an upload and serves them at their URLs', async () => {
   const bytes = await jpeg('first', 900, 600);
   const { status, body } = await upload(server().url, bytes, 'shop');
   expect(status).toBe(201);
@@ -56,7 +56,7 @@ test('assigns an upload without a tenant to the tenant "default"', async () => {
   expect(response.body.tenant).toBe('default');
 });
 
-test('returns the same image for known content on both surfaces, whatever its name', async () => {
+test('returns the same image for known content in both APIs, whatever the file name', async () => {
   const bytes = await jpeg('known');
   const first = await upload(server().url, bytes);
   const repeated = await upload(server().url, bytes);
@@ -66,18 +66,18 @@ test('returns the same image for known content on both surfaces, whatever its na
   expect(asset).not.toHaveProperty('job_id');
 });
 
-test('creates one image from a hundred concurrent uploads of the same bytes, with a single 201', async () => {
+test('creates one image from a hundred concurrent uploads of the same bytes, and responds 201 once', async () => {
   const bytes = await jpeg('hundred', 800, 600);
-  const sent = Array.from({ length: 100 }, () => upload(server().url, bytes, 'crowd'));
-  const responses = await Promise.all(sent);
+  const uploads = Array.from({ length: 100 }, () => upload(server().url, bytes, 'concurrent'));
+  const responses = await Promise.all(uploads);
   expect(new Set(responses.map(({ body }) => body.id)).size).toBe(1);
   expect(responses.filter(({ status }) => status === 201)).toHaveLength(1);
   expect(responses.filter(({ status }) => status === 200)).toHaveLength(99);
   expect(responses.every(({ body }) => body.renditions.length === 3)).toBe(true);
-  expect((await call(`${server().url}/metrics/tenant/crowd`)).body).toMatchObject({ asset_count: 1 });
+  expect((await call(`${server().url}/metrics/tenant/concurrent`)).body).toMatchObject({ asset_count: 1 });
 });
 
-test('creates an image per tenant for the same bytes', async () => {
+test('creates one image per tenant for the same bytes', async () => {
   const bytes = await jpeg('shared');
   const [left, right] = await Promise.all(['left', 'right'].map((name) => upload(server().url, bytes, name)));
   expect([left?.status, right?.status]).toEqual([201, 201]);

@@ -5,17 +5,17 @@ import { readCursor, writeCursor } from '../../src/http/fields/pages.ts';
 import { parseWith } from '../../src/http/fields/validation.ts';
 import { bareServer } from './support/bare-server.ts';
 
-/** Returns the message with which a value is refused. */
-function refusalOf(schema: z.ZodType, value: unknown): string {
+/** Returns the error message for an invalid value. */
+function rejectionOf(schema: z.ZodType, value: unknown): string {
   try {
     parseWith(schema, value, 'body');
   } catch (error) {
     return (error as Error).message;
   }
-  throw new Error('It was taken.');
+  throw new Error('The value was accepted.');
 }
 
-describe('sentences', () => {
+describe('error messages', () => {
   const schema = z.strictObject({
     name: z.string().min(2).max(5),
     count: z.int().min(0).max(100).optional(),
@@ -42,21 +42,21 @@ describe('sentences', () => {
     [{ name: 'xx', nme: 1 }, 'body: must not contain "nme"; allowed: name, count, list, word, yes.'],
     ['text', 'body: must be an object (it is "text").'],
     [[], 'body: must be an object (it is []).'],
-  ])('%j → %s', (value, sentence) => {
-    expect(refusalOf(schema, value)).toMatch(
-      sentence instanceof RegExp ? sentence : new RegExp(`^${RegExp.escape(sentence)}$`),
+  ])('reject %j with %s', (value, message) => {
+    expect(rejectionOf(schema, value)).toMatch(
+      message instanceof RegExp ? message : new RegExp(`^${RegExp.escape(message)}$`),
     );
   });
 
   test('count many errors and shorten long values', () => {
     const list = z.array(z.int());
     expect(
-      refusalOf(
+      rejectionOf(
         list,
         Array.from({ length: 30 }, () => 'x'),
       ),
     ).toMatch(/There are 25 more errors\.$/);
-    expect(refusalOf(z.object({ a: z.int() }), { a: 'x'.repeat(9_999) }).length).toBeLessThan(200);
+    expect(rejectionOf(z.object({ a: z.int() }), { a: 'x'.repeat(9_999) }).length).toBeLessThan(200);
   });
 });
 
@@ -64,38 +64,38 @@ test.each([
   ['2026-01-31T12:00:00', /has no time zone \(it is "2026-01-31T12:00:00"\)/],
   ['2026-01-31T12:00:00 02:00', /it is "2026-01-31T12:00:00 02:00"\): encode "\+" as %2B/],
   ['yesterday', /must be a timestamp with a time zone, .* \(it is "yesterday"\)/],
-])('refuses %j as a timestamp', (text, sentence) => {
-  expect(refusalOf(timeField, text)).toMatch(sentence);
+])('rejects %j as a timestamp', (text, message) => {
+  expect(rejectionOf(timeField, text)).toMatch(message);
 });
 
 test('reports the length of a reference that is too long', () => {
-  expect(refusalOf(referenceField, '')).toMatch(/it has 0 characters\)/);
+  expect(rejectionOf(referenceField, '')).toMatch(/it has 0 characters\)/);
 });
 
 describe('numbers in URLs', () => {
-  test.each(['1', '0', '007', '100'])('%j is a whole number', (text) => {
+  test.each(['1', '0', '007', '100'])('accept %j as a whole number', (text) => {
     expect(parseWith(wholeNumberField(0, 100, ''), text, 'query')).toBe(Number(text));
   });
   test.each(['', ' 1', '1 ', '1.0', '1e1', '0x10', '-1', '101', '9'.repeat(400), 'NaN', '١', 'true'])(
-    '%j is no whole number from 0 to 100',
+    'reject %j as a whole number from 0 to 100',
     (text) => {
       expect(() => parseWith(wholeNumberField(0, 100, ''), text, 'query')).toThrow(
         /must be a whole number from 0 to 100/,
       );
     },
   );
-  test.each(['0', '1', '0.7', '.5', '1.0', '1e-5', '5E-1', '1.'])('%j is a fraction', (text) => {
+  test.each(['0', '1', '0.7', '.5', '1.0', '1e-5', '5E-1', '1.'])('accept %j as a fraction', (text) => {
     expect(parseWith(fractionField(''), text, 'query')).toBe(Number(text));
   });
   test.each(['', '.', '-0.1', '1.1', 'x', 'Infinity', 'NaN', '0x1', '1e400', '0,5'])(
-    '%j is no fraction',
+    'reject %j as a fraction',
     (text) => {
       expect(() => parseWith(fractionField(''), text, 'query')).toThrow(/must be a number from 0 to 1/);
     },
   );
 });
 
-test('decodes its own cursors only', () => {
+test('decodes only its own cursors', () => {
   for (const next of [0, 1, 42, 999_999_999_999_999]) {
     const cursor = writeCursor(next) ?? '';
     expect(cursor).toMatch(/^[\w-]+$/);
@@ -116,7 +116,7 @@ test('decodes its own cursors only', () => {
     expect(readCursor(text), text).toBeUndefined();
 });
 
-test('refuses unknown query parameters in /v1 and ignores them in dialects', async () => {
+test('rejects unknown query parameters in /v1 and ignores them in dialects', async () => {
   const usage = { tenants: () => Promise.resolve([]) };
   const listImages = () => Promise.resolve({ items: [], total: 0, next: undefined });
   const bindToTenant = (principal: object) => Promise.resolve(principal);
@@ -127,7 +127,7 @@ test('refuses unknown query parameters in /v1 and ignores them in dialects', asy
 });
 
 test('responds to invalid input without a 5xx', async () => {
-  // There are no services behind the routes: input that passes validation causes a 5xx.
+  // The routes have no services, so input that passes validation causes a 5xx.
   const app = await bareServer();
   const bodies = [
     'null',

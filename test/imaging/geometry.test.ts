@@ -27,10 +27,10 @@ test('keeps the proportions within a pixel', () => {
   );
 });
 
-test('orders the fitted sizes of a source in the same way by width and by height', () => {
+test('orders the fitted sizes of a source the same way by width and by height', () => {
   fc.assert(
-    fc.property(size, size, size, (source, one, other) => {
-      const [a, b] = [fitInside(source, one), fitInside(source, other)];
+    fc.property(size, size, size, (source, firstBox, secondBox) => {
+      const [a, b] = [fitInside(source, firstBox), fitInside(source, secondBox)];
       expect((a.width - b.width) * (a.height - b.height)).toBeGreaterThanOrEqual(0);
     }),
   );
@@ -52,6 +52,6 @@ test.each([
     { width: 100, height: 100 },
     { width: 100, height: 1 },
   ],
-])('%o in %o is %o', (source, box, expected) => {
+])('fits %o into %o as %o', (source, box, expected) => {
   expect(fitInside(source, box)).toEqual(expected);
 });

@@ -6,15 +6,15 @@ test.each([
   ['vase.jpg', 'vase.jpg'],
   [' Küche № 4 😀.png ', 'Küche № 4 😀.png'],
   ['שלום\u200F.jpg', 'שלום\u200F.jpg'],
-  // Displayed as "photoexe.jpg".
+  // The override character makes the name appear as "photoexe.jpg".
   ['photo\u202Egpj.exe', 'photogpj.exe'],
   ['\uFEFFa\u2066b\u2069\u2028c\u0000\u0085.jpg', 'abc.jpg'],
   ['K\uFFFDche.jpg', 'K_che.jpg'],
   ['half \ud83d.jpg', 'half .jpg'],
   ['\u202E', 'unnamed'],
   ['', 'unnamed'],
-])('cleans the name %j to %j', (name, kept) => {
-  expect(cleanFilename(name)).toBe(kept);
+])('cleans the name %j to %j', (name, cleaned) => {
+  expect(cleanFilename(name)).toBe(cleaned);
 });
 
 test.each([
@@ -28,20 +28,20 @@ test.each([
   [`a${'\u0301'.repeat(300)}.webp`, `a${'\u0301'.repeat(249)}.webp`],
   [`n.${'x'.repeat(300)}`, `n.${'x'.repeat(253)}`],
   [`.${'x'.repeat(300)}`, `.${'x'.repeat(254)}`],
-])('keeps the extension and whole characters of a name that is too long', (name, kept) => {
-  expect(cleanFilename(name)).toBe(kept);
+])('shortens a name that is too long to whole characters, and keeps its extension', (name, cleaned) => {
+  expect(cleanFilename(name)).toBe(cleaned);
 });
 
-test('returns a well-formed name of at most 255 characters, and is idempotent', () => {
+test('returns a well-formed name of at most 255 characters, idempotently', () => {
   const unit = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('😀', 'u\u0308', '.jpg', '\ud83d'));
   const names = fc.array(unit, { maxLength: 400 }).map((units) => units.join(''));
   fc.assert(
     fc.property(names, (name) => {
-      const kept = cleanFilename(name);
-      expect(kept.isWellFormed()).toBe(true);
-      expect(Array.from(kept).length).toBeLessThanOrEqual(255);
-      expect(kept).not.toMatch(/[\p{Cc}\u202A-\u202E\uFFFD]/u);
-      expect(cleanFilename(kept)).toBe(kept);
+      const cleaned = cleanFilename(name);
+      expect(cleaned.isWellFormed()).toBe(true);
+      expect(Array.from(cleaned).length).toBeLessThanOrEqual(255);
+      expect(cleaned).not.toMatch(/[\p{Cc}\u202A-\u202E\uFFFD]/u);
+      expect(cleanFilename(cleaned)).toBe(cleaned);
     }),
     { numRuns: 200 },
   );

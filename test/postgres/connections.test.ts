@@ -15,29 +15,29 @@ import { waitTimeoutMs, timeScale } from '../support/time-scale.ts';
 
 const { name } = await fileServerDatabase();
 const url = urlOfDatabase(name);
-const ask = async (database: Database) => {
+const query = async (database: Database) => {
   await sql`SELECT count(*) FROM images`.execute(database.sql);
 };
 const unavailable = { code: 'database_unavailable', status: 503 };
 
-async function open(more: Partial<PostgresSettings> = {}): Promise<Database> {
-  const database = await openPostgresDatabase({ ...testSettings, url, ...more }, recordingLogger());
+async function open(settings: Partial<PostgresSettings> = {}): Promise<Database> {
+  const database = await openPostgresDatabase({ ...testSettings, url, ...settings }, recordingLogger());
   onTestFinished(() => database.close());
   return database;
 }
 
-/** Opens the same database through a port that the test controls. */
-async function openThroughProxy(more: Partial<PostgresSettings> = {}) {
+/** Starts a proxy that the test can stop and resume. `openDatabase` connects through it. */
+async function startDatabaseProxy(settings: Partial<PostgresSettings> = {}) {
   const { hostname, port } = new URL(url);
   const proxy = await startTcpProxy({ host: hostname, port: Number(port) });
   const proxied = new URL(url);
   proxied.host = `127.0.0.1:${proxy.port}`;
-  return { proxy, url: proxied.href, database: () => open({ url: proxied.href, ...more }) };
+  return { proxy, url: proxied.href, openDatabase: () => open({ url: proxied.href, ...settings }) };
 }
 
-test('replaces connections that the server closes, idle or in use', async () => {
+test('replaces connections that the server closes, whether idle or in use', async () => {
   const database = await open();
-  await Promise.all(Array.from({ length: 8 }, () => ask(database)));
+  await Promise.all(Array.from({ length: 8 }, () => query(database)));
   const sleeping = sql`SELECT pg_sleep(10)`.execute(database.sql);
   await sleep(200);
   const [result] = await Promise.allSettled([
@@ -47,21 +47,21 @@ test('replaces connections that the server closes, idle or in use', async () => 
     ),
   ]);
   expect(result).toMatchObject({ status: 'rejected', reason: unavailable });
-  // A connection may be checked out just before its end is noticed.
-  await vi.waitFor(() => ask(database), { timeout: waitTimeoutMs, interval: 50 });
+  // A closed connection may be checked out before the pool notices that it was closed.
+  await vi.waitFor(() => query(database), { timeout: waitTimeoutMs, interval: 50 });
 });
 
-test('rolls back a transaction whose connection is cut, and runs the next one', async () => {
+test('rolls back a transaction whose connection is lost, and runs the next one', async () => {
   const database = await open();
-  const cut = database.sql.transaction().execute(async (transaction) => {
-    await sql`INSERT INTO tenants (name) VALUES ('never')`.execute(transaction);
+  const lostTransaction = database.sql.transaction().execute(async (transaction) => {
+    await sql`INSERT INTO tenants (name) VALUES ('rolled back 1')`.execute(transaction);
     const { rows } = await sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`.execute(transaction);
     await onServer(`SELECT pg_terminate_backend(${rows[0]?.pid})`);
     await sleep(100);
-    await sql`INSERT INTO tenants (name) VALUES ('never either')`.execute(transaction);
+    await sql`INSERT INTO tenants (name) VALUES ('rolled back 2')`.execute(transaction);
   });
-  await expect(cut).rejects.toMatchObject(unavailable);
-  const { rows } = await sql`SELECT 1 FROM tenants WHERE name LIKE 'never%'`.execute(database.sql);
+  await expect(lostTransaction).rejects.toMatchObject(unavailable);
+  const { rows } = await sql`SELECT 1 FROM tenants WHERE name LIKE 'rolled back%'`.execute(database.sql);
   expect(rows).toEqual([]);
 });
 
@@ -71,56 +71,56 @@ test('reports a statement that exceeds its timeout', async () => {
     ...unavailable,
     message: expect.stringMatching(/exceeded DATABASE_STATEMENT_SECONDS/) as string,
   });
-  await ask(database);
+  await query(database);
 });
 
-test('gives up in time on a server that stops responding, and uses it again afterwards', async () => {
-  const { proxy, database: openIt } = await openThroughProxy({ statementMs: 500, connectMs: 500 });
-  const database = await openIt();
-  await ask(database);
+test('times out on a server that stops responding, and uses it again afterwards', async () => {
+  const { proxy, openDatabase } = await startDatabaseProxy({ statementMs: 500, connectMs: 500 });
+  const database = await openDatabase();
+  await query(database);
   proxy.blackhole();
-  const began = performance.now();
-  await expect(ask(database)).rejects.toMatchObject(unavailable);
-  await expect(ask(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - began).toBeLessThan(6_000 * timeScale);
+  const start = performance.now();
+  await expect(query(database)).rejects.toMatchObject(unavailable);
+  await expect(query(database)).rejects.toMatchObject(unavailable);
+  expect(performance.now() - start).toBeLessThan(6_000 * timeScale);
   await proxy.resume();
-  await expect(ask(database)).resolves.toBeUndefined();
+  await expect(query(database)).resolves.toBeUndefined();
 });
 
-test('fails every query at once while the server is down, and works when it is back', async () => {
-  const { proxy, database: openIt } = await openThroughProxy({ connectMs: 60_000 });
-  const database = await openIt();
+test('fails every query immediately while the server is down, and recovers when it is back', async () => {
+  const { proxy, openDatabase } = await startDatabaseProxy({ connectMs: 60_000 });
+  const database = await openDatabase();
   await proxy.stop();
-  const began = performance.now();
-  for (let i = 0; i < 5; i++) await expect(ask(database)).rejects.toMatchObject(unavailable);
-  expect(performance.now() - began).toBeLessThan(30_000);
+  const start = performance.now();
+  for (let i = 0; i < 5; i++) await expect(query(database)).rejects.toMatchObject(unavailable);
+  expect(performance.now() - start).toBeLessThan(30_000);
   await proxy.resume();
-  await expect(ask(database)).resolves.toBeUndefined();
+  await expect(query(database)).resolves.toBeUndefined();
 });
 
-test('waits at the start for a server that starts later', async () => {
-  const { proxy, database: openIt } = await openThroughProxy();
+test('waits at startup for a server that starts later', async () => {
+  const { proxy, openDatabase } = await startDatabaseProxy();
   await proxy.stop();
-  const opening = openIt();
+  const opening = openDatabase();
   await sleep(1_200);
   await proxy.resume();
-  await ask(await opening);
+  await query(await opening);
 });
 
-test('gives up the start with an error that does not contain the password', async () => {
-  const { proxy, url: proxied } = await openThroughProxy();
+test('fails at startup with an error that does not contain the password', async () => {
+  const { proxy, url: proxied } = await startDatabaseProxy();
   await proxy.stop();
-  const secret = new URL(proxied);
-  secret.password = 'hunter2';
-  const refusal = await openPostgresDatabase(
-    { ...testSettings, url: secret.href, waitMs: 0 },
+  const withPassword = new URL(proxied);
+  withPassword.password = 'hunter2';
+  const error = await openPostgresDatabase(
+    { ...testSettings, url: withPassword.href, waitMs: 0 },
     recordingLogger(),
-  ).catch((error: unknown) => String(error));
-  expect(refusal).toMatch(/cannot be used: .*Is DATABASE_URL right/s);
-  expect(refusal).not.toContain('hunter2');
+  ).catch((reason: unknown) => String(reason));
+  expect(error).toMatch(/cannot be used: .*Is DATABASE_URL right/s);
+  expect(error).not.toContain('hunter2');
 });
 
-test('reports a database that does not exist at once', async () => {
+test('reports immediately that a database does not exist', async () => {
   const opening = openPostgresDatabase(
     { ...testSettings, url: urlOfDatabase('no_such_database') },
     recordingLogger(),
@@ -130,5 +130,5 @@ test('reports a database that does not exist at once', async () => {
 
 test('queues callers when all connections are in use', async () => {
   const database = await open({ poolSize: 2 });
-  await Promise.all(Array.from({ length: 50 }, () => ask(database)));
+  await Promise.all(Array.from({ length: 50 }, () => query(database)));
 });

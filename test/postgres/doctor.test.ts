@@ -7,24 +7,24 @@ import { freePort } from '../support/inner/redis-server.ts';
 import { onServer, testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 import { runVitrine } from '../support/process/command.ts';
 
-async function doctor(url: string) {
+async function runDoctor(url: string) {
   return runVitrine(['doctor'], { DATA_DIR: await testFolder(), DATABASE_URL: url });
 }
 
 test('reports server, schema and pgvector without changing anything', async () => {
   const { name, database } = await testServerDatabase();
-  const { code, stdout } = await doctor(urlOfDatabase(name));
+  const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code, stdout).toBe(0);
   expect(stdout).toMatch(/^ok\s+database\s+PostgreSQL \d+\.\d+ .*responds$/m);
   expect(stdout).toMatch(/^ok\s+schema\s+version \d+, up to date$/m);
   expect(stdout).toMatch(/^ok\s+pgvector\s+version \d/m);
 
   await database.runScript('DELETE FROM schema_migrations WHERE version > 5');
-  expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
+  expect((await runDoctor(urlOfDatabase(name))).stdout).toMatch(
     /^ok\s+schema\s+version 5; the next start migrates it to version \d+$/m,
   );
-  await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'of tomorrow')");
-  expect((await doctor(urlOfDatabase(name))).stdout).toMatch(
+  await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
+  expect((await runDoctor(urlOfDatabase(name))).stdout).toMatch(
     /^FAIL\s+schema\s+version 9999; this Vitrine supports up to \d+\n\s+→ Install a newer Vitrine/m,
   );
 });
@@ -36,25 +36,25 @@ test('reports a user without permission to create tables', async () => {
   onTestFinished(async () => void (await onServer(`DROP ROLE ${role}`)));
   const url = new URL(urlOfDatabase(name));
   url.username = role;
-  const { code, stdout } = await doctor(url.href);
+  const { code, stdout } = await runDoctor(url.href);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+schema\s+none yet; .*this user lacks the permissions\n\s+→ Make the user/m);
 });
 
-test('reports the storage of another database and jobs that no worker claims', async () => {
+test('reports storage of another database and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
   await makeInstallationQueries(database).noteStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
-  const { code, stdout } = await doctor(urlOfDatabase(name));
+  const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+pictures\s+The storage does not hold .*\n\s+→ Are STORAGE_PATH/m);
   expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
 });
 
 test('suggests a fix if the server is unreachable', async () => {
-  const { code, stdout } = await doctor(`postgres://127.0.0.1:${await freePort()}/shop`);
+  const { code, stdout } = await runDoctor(`postgres://127.0.0.1:${await freePort()}/shop`);
   expect(code).toBe(1);
   expect(stdout).toMatch(/^FAIL\s+database .*\n\s+→ Check DATABASE_URL/m);
   expect(stdout, 'reported once').not.toMatch(/queue/);

@@ -6,7 +6,7 @@ import { closeGate } from '../support/inner/gate.ts';
 import { attemptOf } from '../support/inner/jobs.ts';
 import { uploadOf } from '../support/inner/records.ts';
 
-/** Races of queries that each give the same image a job. */
+/** Races between queries that create a job for the same image. */
 
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
@@ -19,18 +19,18 @@ const listActiveJobs = (imageId: number) =>
     `SELECT id FROM jobs WHERE image_id = ${imageId} AND state IN ('pending', 'processing') ORDER BY id`,
   );
 
-/** Holds up the transaction that inserts the first job, until the second query waits as well or has ended. */
+/** Blocks the transaction that inserts the first job until the second query waits as well or has ended. */
 async function race(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<unknown[]> {
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', 'true');
-  const leading = first();
+  const firstQuery = first();
   await gate.untilBlocked(1);
-  const following = second();
-  await gate.untilBlocked(2, following);
+  const secondQuery = second();
+  await gate.untilBlocked(2, secondQuery);
   await gate.open();
-  return Promise.all([leading, following]);
+  return Promise.all([firstQuery, secondQuery]);
 }
 
-test('gives a failed image one job if it is uploaded again while its job is retried', async () => {
+test('creates one job for a failed image that is uploaded again while its job is retried', async () => {
   const job = await catalog.upload('vase');
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   await race(
@@ -40,10 +40,10 @@ test('gives a failed image one job if it is uploaded again while its job is retr
   expect(await listActiveJobs(job.imageId)).toHaveLength(1);
 });
 
-test('gives an image one job if it is requeued twice concurrently', async () => {
+test('creates one job for an image that is requeued twice concurrently', async () => {
   const imageId = await catalog.add('lamp');
   const requeue = () => jobs.requeue(imageId, 50);
-  const [first, second] = await race(requeue, requeue);
+  const results = await race(requeue, requeue);
   expect(await listActiveJobs(imageId)).toHaveLength(1);
-  expect([first, second].filter((job) => job !== undefined)).toHaveLength(1);
+  expect(results.filter((job) => job !== undefined)).toHaveLength(1);
 });

@@ -24,9 +24,9 @@ test('migrates once when ten processes start concurrently', async () => {
   const applied = reports.map((report) => report.applied).filter(({ length }) => length > 0);
   expect(applied).toHaveLength(1);
   const [first] = databases;
-  const recorded =
+  const versions =
     first && (await rowsOf<{ version: number }>(first, 'SELECT version FROM schema_migrations'));
-  expect(recorded).toHaveLength(applied.flat().length);
+  expect(versions).toHaveLength(applied.flat().length);
 });
 
 test('leaves nothing of a failed migration, and releases the lock', async () => {
@@ -36,8 +36,8 @@ test('leaves nothing of a failed migration, and releases the lock', async () => 
     await database.close();
     await remove();
   });
-  // Conflicts with a migration, which creates a table of this name.
-  await database.runScript('CREATE TABLE renditions (mine int)');
+  // A migration creates a table of the same name.
+  await database.runScript('CREATE TABLE renditions (id int)');
   await expect(migrate(database)).rejects.toThrow(/already exists/);
   expect(
     await rowsOf(database, "SELECT 1 FROM pg_class WHERE relname IN ('images', 'schema_migrations')"),
@@ -46,7 +46,7 @@ test('leaves nothing of a failed migration, and releases the lock', async () => 
   expect((await migrate(database)).applied.length).toBeGreaterThan(0);
 });
 
-test('tells a user who may not create tables what to grant', async () => {
+test('tells a user without permission to create tables what to grant', async () => {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${process.pid}`;
   await onServer(`CREATE ROLE ${role} LOGIN`);

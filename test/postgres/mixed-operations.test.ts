@@ -8,15 +8,15 @@ import { rowsOf } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { testServerDatabase, urlOfDatabase } from '../support/inner/server-database.ts';
 
-const run = promisify(execFile);
+const execFileAsync = promisify(execFile);
 const script = fileURLToPath(new URL('../support/process/mixed-operations.ts', import.meta.url));
 // For a longer run: MIXED_OPERATIONS=20000 npx vitest run test/postgres/mixed-operations.test.ts
-// oxlint-disable-next-line node/no-process-env -- a test's own
+// oxlint-disable-next-line node/no-process-env -- not a setting of the product
 const operations = Number(process.env['MIXED_OPERATIONS'] ?? 200);
 const processes = 3;
 
-/** Invariants while no operation runs: each statement finds rows that violate one. */
-const broken: Record<string, string> = {
+/** Invariants that hold while no operation runs. Each statement returns the rows that violate one. */
+const violations: Record<string, string> = {
   'a processing image without a job': `
     SELECT id, status FROM images WHERE status IN ('pending', 'processing') AND NOT EXISTS (
       SELECT 1 FROM jobs WHERE image_id = images.id AND state IN ('pending', 'processing'))`,
@@ -43,7 +43,7 @@ const broken: Record<string, string> = {
       purge_renditions <> (SELECT count(*) FROM renditions WHERE image_id = images.id)
       OR purge_bytes <> coalesce(original_bytes, 0)
         + (SELECT coalesce(sum(bytes), 0) FROM renditions WHERE image_id = images.id))`,
-  'a deleted image whose relatives are not recorded': `
+  'a deleted image whose shared content or files are not recorded': `
     SELECT id FROM images deleted WHERE deleted_at IS NOT NULL AND NOT has_relatives AND (
       EXISTS (SELECT 1 FROM images other WHERE other.tenant_id = deleted.tenant_id
         AND other.content_hash = deleted.content_hash AND other.id <> deleted.id)
@@ -51,23 +51,23 @@ const broken: Record<string, string> = {
         AND other.image_id <> own.image_id WHERE own.image_id = deleted.id))`,
 };
 
-async function findBroken(database: Database): Promise<Record<string, unknown[]>> {
+async function findViolations(database: Database): Promise<Record<string, unknown[]>> {
   const found: Record<string, unknown[]> = {};
-  for (const [rule, query] of Object.entries(broken)) {
+  for (const [violation, query] of Object.entries(violations)) {
     const rows = await rowsOf(database, query);
-    if (rows.length > 0) found[rule] = rows;
+    if (rows.length > 0) found[violation] = rows;
   }
   return found;
 }
 
-test('violates no invariant when several processes change the same few pictures', async () => {
+test('violates no invariant while several processes change the same few pictures', async () => {
   const { name, database } = await testServerDatabase();
   await database.runScript('CREATE TABLE stored (key text PRIMARY KEY)');
   const { id } = await makeCatalog(database, 1).tenants.ensure('shop');
   const seed = Math.floor(Math.random() * 1e6);
   const outputs = await Promise.all(
     Array.from({ length: processes }, (_, index) =>
-      run(process.execPath, [
+      execFileAsync(process.execPath, [
         script,
         urlOfDatabase(name),
         String(id),
@@ -77,12 +77,15 @@ test('violates no invariant when several processes change the same few pictures'
     ),
   );
   const errors = outputs.map(({ stdout }) => stdout).join('');
-  expect({ errors, broken: await findBroken(database) }, `seed ${seed}`).toEqual({ errors: '', broken: {} });
+  expect({ errors, violations: await findViolations(database) }, `seed ${seed}`).toEqual({
+    errors: '',
+    violations: {},
+  });
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
-  // The processes did something.
-  const [done] = await rowsOf<{ count: number }>(
+  // Shows that the processes did real work.
+  const [completed] = await rowsOf<{ count: number }>(
     database,
     "SELECT count(*) AS count FROM jobs WHERE state = 'completed'",
   );
-  expect(done!.count).toBeGreaterThan(20);
+  expect(completed!.count).toBeGreaterThan(20);
 });

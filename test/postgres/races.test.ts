@@ -5,7 +5,7 @@ import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 import { hashOf, uploadOf } from '../support/inner/records.ts';
 
-/** Races between connections. The embedded engine has only one. */
+/** Races between database connections. The embedded engine has only one connection. */
 
 const database = await useDatabase();
 const queries = makeQueries(database);
@@ -13,16 +13,16 @@ const shop = await queries.tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const rounds = 25;
 
-/** Starts all of them concurrently. */
-const atOnce = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
+/** Runs `work` `count` times concurrently. */
+const concurrently = <T>(count: number, work: (index: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, (_, index) => work(index)));
 
 async function expectExactUsage(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-test('makes one image of a hundred concurrent uploads of the same bytes', async () => {
-  const recorded = await atOnce(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
+test('creates one image for a hundred concurrent uploads of the same bytes', async () => {
+  const recorded = await concurrently(100, () => queries.jobs.enqueueUpload(uploadOf(shop.id, 'same')));
   expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
 });
@@ -34,19 +34,19 @@ test('imports a URL once in a hundred concurrent requests', async () => {
     urlHash: hashOf('a'),
     reference: undefined,
   };
-  const recorded = await atOnce(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
+  const recorded = await concurrently(100, () => queries.jobs.enqueueUrls([line], 'reuse-completed', 50));
   expect(new Set(recorded.map(([first]) => first?.imageId)).size).toBe(1);
 });
 
-test('creates one tenant in many concurrent first uses', async () => {
-  const found = await atOnce(30, () => makeQueries(database).tenants.ensure('brand new'));
-  expect(new Set(found.map(({ id }) => id)).size).toBe(1);
+test('creates one tenant for many concurrent first uses', async () => {
+  const tenants = await concurrently(30, () => makeQueries(database).tenants.ensure('new'));
+  expect(new Set(tenants.map(({ id }) => id)).size).toBe(1);
 });
 
 test('gives each job to exactly one of many workers', async () => {
-  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `work ${i}`));
+  for (let i = 0; i < 200; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `job ${i}`));
   const claimed: number[] = [];
-  await atOnce(20, async () => {
+  await concurrently(20, async () => {
     for (;;) {
       const jobs = await queries.jobs.claimDue('derive', 3, 60);
       if (jobs.length === 0) return;
@@ -61,12 +61,12 @@ test('takes over each lost lease once', async () => {
   for (let i = 0; i < 40; i++) await queries.jobs.enqueueUpload(uploadOf(shop.id, `lost ${i}`));
   await queries.jobs.claimDue('derive', 40, 60);
   await database.runScript("UPDATE jobs SET lease_until = now() - interval '1 s'");
-  await atOnce(10, () => queries.jobs.takeOverLostLeases(10, false));
+  await concurrently(10, () => queries.jobs.takeOverLostLeases(10, false));
   const losses = await rowsOf<{ losses: number }>(database, 'SELECT lease_losses AS losses FROM jobs');
   expect(losses).toEqual(losses.map(() => ({ losses: 1 })));
 });
 
-test('gives the files of two duplicates that complete concurrently one owner', async () => {
+test('assigns one owner to the files of two duplicates that complete concurrently', async () => {
   for (let round = 0; round < rounds; round++) {
     const content = `copies ${round}`;
     const imports = [
@@ -74,8 +74,8 @@ test('gives the files of two duplicates that complete concurrently one owner', a
       await catalog.claimImport('https://example.com/2'),
     ];
     for (const job of imports) await catalog.attach(job, content);
-    const held = imports.map((job) => ({ ...job, original: { key: content, contentHash: hashOf(content) } }));
-    await Promise.all(held.map((job) => catalog.finish(job, content)));
+    const jobs = imports.map((job) => ({ ...job, original: { key: content, contentHash: hashOf(content) } }));
+    await Promise.all(jobs.map((job) => catalog.finish(job, content)));
     const owners = await rowsOf(
       database,
       `SELECT 1 FROM renditions r JOIN images i ON i.id = r.image_id WHERE i.content_hash = '${hashOf(content)}' AND NOT r.shared`,
@@ -100,8 +100,8 @@ test('keeps and counts an upload whose content is purged concurrently', async ()
   await expectExactUsage();
 });
 
-test('keeps usage exact while images are added, deleted, restored and shared', async () => {
-  const contents = Array.from({ length: 6 }, (_, index) => `busy ${index}`);
+test('keeps usage exact while images are added, deleted, restored and reused', async () => {
+  const contents = Array.from({ length: 6 }, (_, index) => `image ${index}`);
   const ids = await Promise.all(contents.map((content) => catalog.add(content)));
   const steps = [
     (id: number) => catalog.softDelete(id),
@@ -115,7 +115,7 @@ test('keeps usage exact while images are added, deleted, restored and shared', a
     () => queries.usage.fold(),
   ];
   for (let round = 0; round < rounds; round++) {
-    await atOnce(12, async (index) => {
+    await concurrently(12, async (index) => {
       const id = ids[(index + round) % ids.length] ?? 0;
       await steps[(index * 7 + round) % steps.length]?.(id);
     });

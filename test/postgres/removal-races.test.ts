@@ -7,12 +7,12 @@ import { attemptOf } from '../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf } from '../support/inner/records.ts';
 import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 
-/** Races of removals with each other, and with rows that are recorded concurrently. */
+/** Races of removals with each other and with rows that are recorded concurrently. */
 
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-// Detect deadlocks at once.
+// PostgreSQL detects deadlocks only after this timeout.
 await database.runScript(`
   DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$`);
 
@@ -20,14 +20,16 @@ async function expectExactUsage(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-/** Adds an image that uses the renditions of another one. */
-async function addSharing(content: string, donorId: number, donorContent: string): Promise<number> {
+/** Adds an image that reuses the renditions of another one. */
+async function addSharer(content: string, donorId: number, donorContent: string): Promise<number> {
   const job = await catalog.upload(content);
   await catalog.completeWithDonor(job, donorContent, donorId);
   return job.imageId;
 }
 
-const nearTo = (id: number, uuid = '') => [{ id, uuid, distance: 1, difference: 1, reason: 'alike' }];
+const nearDuplicatesOf = (id: number, uuid = '') => [
+  { id, uuid, distance: 1, difference: 1, reason: 'alike' },
+];
 
 const removals = {
   softDelete: (id: number) => catalog.softDelete(id),
@@ -41,21 +43,21 @@ const pairs = [
 ] as const;
 
 test.each(pairs)(
-  'leaves nothing in the counters when two images that share renditions are removed concurrently (%s, %s)',
+  'leaves the counters at zero when two images that share renditions are removed concurrently (%s, %s)',
   async (first, second) => {
     const donor = await catalog.add('donor');
-    const sharer = await addSharing('sharer', donor, 'donor');
+    const sharer = await addSharer('sharer', donor, 'donor');
     const gate = await closeGate(
       database,
       'AFTER UPDATE ON images',
       `NEW.id = ${sharer} AND OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL`,
     );
-    const one = removals[first](sharer);
+    const firstRemoval = removals[first](sharer);
     await gate.untilBlocked(1);
-    const other = removals[second](donor);
-    await gate.untilBlocked(2, other);
+    const secondRemoval = removals[second](donor);
+    await gate.untilBlocked(2, secondRemoval);
     await gate.open();
-    await Promise.all([one, other]);
+    await Promise.all([firstRemoval, secondRemoval]);
     await expectExactUsage();
     expect(await usageFromCounters(database)).toMatchObject([
       { images: 0, originalBytes: 0, renditionBytes: 0 },
@@ -63,29 +65,29 @@ test.each(pairs)(
   },
 );
 
-test('passes on the files of a removed donor while the image makes renditions of its own', async () => {
+test('reassigns the files of a removed donor while another image gets renditions of its own', async () => {
   const donor = await catalog.add('donor');
-  const sharer = await addSharing('sharer', donor, 'donor');
-  await addSharing('third', donor, 'donor');
+  const sharer = await addSharer('sharer', donor, 'donor');
+  await addSharer('third', donor, 'donor');
   await catalog.jobs.requeue(sharer, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   const gate = await closeGate(database, 'AFTER UPDATE ON renditions', `NEW.image_id = ${sharer}`);
   const deletion = catalog.softDelete(donor);
   await gate.untilBlocked(1);
-  const remaking = catalog.finish(job!, 'sharer');
-  await gate.untilBlocked(2, remaking);
+  const completing = catalog.finish(job!, 'sharer');
+  await gate.untilBlocked(2, completing);
   await gate.open();
-  await Promise.all([deletion, remaking]);
+  await Promise.all([deletion, completing]);
   await expectExactUsage();
 });
 
-test('makes an import the first image when an upload of the same bytes is withdrawn', async () => {
+test('makes an import the first image when the upload of the same bytes is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2']) {
-    const held = await catalog.claimImport(url);
-    await catalog.attach(held, 'broken');
-    imports.push(held);
+    const imported = await catalog.claimImport(url);
+    await catalog.attach(imported, 'broken');
+    imports.push(imported);
   }
   expect(await catalog.withdraw(job, 'broken')).toBe(true);
   expect(await catalog.image(job.imageId)).toBeUndefined();
@@ -95,37 +97,37 @@ test('makes an import the first image when an upload of the same bytes is withdr
   await expectExactUsage();
 });
 
-test('attaches imports while an upload of the same bytes is withdrawn', async () => {
+test('attaches imports while the upload of the same bytes is withdrawn', async () => {
   const job = await catalog.upload('broken');
-  const held = [];
+  const imports = [];
   for (const url of ['https://example.com/1', 'https://example.com/2'])
-    held.push(await catalog.claimImport(url));
+    imports.push(await catalog.claimImport(url));
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawing = catalog.withdraw(job, 'broken');
   await gate.untilBlocked(1);
-  const attaching = Promise.all(held.map((one) => catalog.attach(one, 'broken')));
+  const attaching = Promise.all(imports.map((imported) => catalog.attach(imported, 'broken')));
   await gate.untilBlocked(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
   expect(await attaching).toEqual([true, true]);
-  const firsts = await rowsOf(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
-  expect(firsts).toHaveLength(1);
+  const firstImages = await rowsOf(database, 'SELECT 1 FROM images WHERE duplicate_of IS NULL');
+  expect(firstImages).toHaveLength(1);
   await expectExactUsage();
 });
 
-test('reports an upload as missing that is acknowledged while it is withdrawn', async () => {
+test('reports an upload as missing if it is acknowledged while it is withdrawn', async () => {
   const job = await catalog.upload('broken');
   const gate = await closeGate(database, 'AFTER DELETE ON jobs', `OLD.id = ${job.id}`);
   const withdrawing = catalog.withdraw(job, 'broken');
   await gate.untilBlocked(1);
-  const late = Promise.all([
+  const lateChanges = Promise.all([
     catalog.images.acknowledge(job.imageId),
     catalog.references.add(job.imageId, 'product-42'),
   ]);
   await gate.untilBlocked(3);
   await gate.open();
   expect(await withdrawing).toBe(true);
-  expect(await late).toEqual(['missing', undefined]);
+  expect(await lateChanges).toEqual(['missing', undefined]);
 });
 
 test('completes a near-duplicate without an error when its match is purged', async () => {
@@ -134,7 +136,7 @@ test('completes a near-duplicate without an error when its match is purged', asy
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${match}`);
   const purging = catalog.purge(match);
   await gate.untilBlocked(1);
-  const facts = derivedFactsOf('near', { nearDuplicates: nearTo(match) });
+  const facts = derivedFactsOf('near', { nearDuplicates: nearDuplicatesOf(match) });
   const completing = catalog.jobs.complete(job, catalog.renditionsOf('near'), facts);
   await gate.untilBlocked(2);
   await gate.open();
@@ -143,21 +145,24 @@ test('completes a near-duplicate without an error when its match is purged', asy
   expect(await catalog.image(job.imageId)).toMatchObject({ nearDuplicates: [] });
 });
 
-test.each(['match', 'image'])('records no late pair when its %s is purged concurrently', async (which) => {
-  const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
-  const purgedId = which === 'match' ? ids.match : ids.image;
-  const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
-  const purging = catalog.purge(purgedId);
-  await gate.untilBlocked(1);
-  const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearTo(ids.match));
-  await gate.untilBlocked(2);
-  await gate.open();
-  expect(await purging).toBeDefined();
-  await adding;
-  expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
-});
+test.each(['match', 'image'])(
+  'records no near-duplicate pair when its %s is purged concurrently',
+  async (purged) => {
+    const ids = { match: await catalog.add('match'), image: await catalog.add('image') };
+    const purgedId = purged === 'match' ? ids.match : ids.image;
+    const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${purgedId}`);
+    const purging = catalog.purge(purgedId);
+    await gate.untilBlocked(1);
+    const adding = catalog.fingerprints.addNearDuplicates(ids.image, nearDuplicatesOf(ids.match));
+    await gate.untilBlocked(2);
+    await gate.open();
+    expect(await purging).toBeDefined();
+    await adding;
+    expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
+  },
+);
 
-test('makes renditions unavailable from a donor that is purged during a completion', async () => {
+test('does not reuse renditions of a donor that is purged during the completion', async () => {
   const donor = await catalog.add('donor');
   const job = await catalog.upload('sharer');
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${donor}`);
@@ -172,7 +177,7 @@ test('makes renditions unavailable from a donor that is purged during a completi
   await expectExactUsage();
 });
 
-test('ends both a retry and a purge of one image that lock each other’s rows', async () => {
+test('completes a retry and a purge of one image that lock each other’s rows', async () => {
   const job = await catalog.upload('failed');
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
@@ -182,19 +187,19 @@ test('ends both a retry and a purge of one image that lock each other’s rows',
   await gate.untilBlocked(2);
   await gate.open();
   const [retried, purged] = await Promise.all([retrying, purging]);
-  // Whichever came first: a purged image is not retried, and a processing one is not purged.
+  // Either may come first: a purged image is not retried, and a pending one is not purged.
   expect(retried === 'retried').toBe(purged === undefined);
 });
 
 test('does not purge an image that was requeued', async () => {
   const id = await catalog.add('vase');
   const gate = await closeGate(database, 'AFTER INSERT ON jobs', `NEW.image_id = ${id}`);
-  const asking = catalog.jobs.requeue(id, 50);
+  const requeuing = catalog.jobs.requeue(id, 50);
   await gate.untilBlocked(1);
   const purging = catalog.purge(id);
   await gate.untilBlocked(2);
   await gate.open();
-  expect(await asking).toBeDefined();
+  expect(await requeuing).toBeDefined();
   expect(await purging).toBeUndefined();
   expect(await rowsOf(database, 'SELECT 1 FROM jobs WHERE image_id IS NULL')).toEqual([]);
 });
@@ -204,14 +209,14 @@ test('requeues nothing for an image that is purged concurrently', async () => {
   const gate = await closeGate(database, 'AFTER DELETE ON images', `OLD.id = ${id}`);
   const purging = catalog.purge(id);
   await gate.untilBlocked(1);
-  const asking = catalog.jobs.requeue(id, 50);
+  const requeuing = catalog.jobs.requeue(id, 50);
   await gate.untilBlocked(2);
   await gate.open();
   expect(await purging).toBeDefined();
-  expect(await asking).toBeUndefined();
+  expect(await requeuing).toBeUndefined();
 });
 
-test('imports again when the known image is deleted concurrently', async () => {
+test('imports a URL again when its image is deleted concurrently', async () => {
   const url = 'https://example.com/known';
   const first = await catalog.claimImport(url);
   await catalog.attach(first, 'known');
@@ -231,22 +236,22 @@ test('imports again when the known image is deleted concurrently', async () => {
   ).toEqual({ count: 1 });
 });
 
-test('makes the next import the first image when one is deleted while it receives its content', async () => {
+test('makes the next import the first image when one is deleted while its content is attached', async () => {
   const job = await catalog.claimImport('https://example.com/1');
-  const next = await catalog.claimImport('https://example.com/2');
-  const atContent = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');
-  const atDeletion = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
-  const attaching = catalog.attach(job, 'late');
-  await atContent.untilBlocked(1);
+  const nextJob = await catalog.claimImport('https://example.com/2');
+  const contentGate = await closeGate(database, 'AFTER UPDATE ON images', 'OLD.content_hash IS NULL');
+  const deletionGate = await closeGate(database, 'AFTER UPDATE ON images', 'NEW.deleted_at IS NOT NULL');
+  const attaching = catalog.attach(job, 'shared');
+  await contentGate.untilBlocked(1);
   const deletion = catalog.softDelete(job.imageId);
-  await atContent.untilBlocked(2);
-  await atContent.open();
+  await contentGate.untilBlocked(2);
+  await contentGate.open();
   await attaching;
-  await atDeletion.untilBlocked(1);
-  const following = catalog.attach(next, 'late');
-  await atDeletion.untilBlocked(2, following);
-  await atDeletion.open();
-  await Promise.all([deletion, following]);
-  expect(await catalog.image(next.imageId)).toMatchObject({ duplicateOf: null });
+  await deletionGate.untilBlocked(1);
+  const attachingNext = catalog.attach(nextJob, 'shared');
+  await deletionGate.untilBlocked(2, attachingNext);
+  await deletionGate.open();
+  await Promise.all([deletion, attachingNext]);
+  expect(await catalog.image(nextJob.imageId)).toMatchObject({ duplicateOf: null });
   await expectExactUsage();
 });

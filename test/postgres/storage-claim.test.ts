@@ -11,39 +11,40 @@ import { startServer } from '../support/process/server.ts';
 import { startWorker } from '../support/process/worker-process.ts';
 import { services } from '../support/services.ts';
 
-async function shared(more: Record<string, string> = {}) {
+/** Creates a database and returns the environment of processes that share it. */
+async function sharedEnvironment(settings: Record<string, string> = {}) {
   const { name } = await testServerDatabase();
-  return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...more };
+  return { DATABASE_URL: urlOfDatabase(name), WORKER_CONCURRENCY: '1', ...settings };
 }
 
-test('refuses to start with a storage that has no mark, and ends at once', async () => {
-  const env = await shared();
+test('refuses to start with unmarked storage, and exits immediately', async () => {
+  const env = await sharedEnvironment();
   await startServer(env, await testFolder());
-  const began = performance.now();
+  const start = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
   expect(code).toBe(1);
   expect(stderr).toMatch(/does not hold the pictures of this database/);
-  // Open connections would delay the end by a minute.
-  expect(performance.now() - began).toBeLessThan(45_000);
+  // Open connections would delay the exit by a minute.
+  expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API on a bucket, and workers that reach the same store through a port that is closed at first. */
-async function withStoreAway() {
-  const env = await shared(s3Environment());
+/** Starts an API server on a bucket. Workers with `workerEnv` reach the bucket workerEnv a proxy that is stopped at first. */
+async function startWithStoppedProxy() {
+  const env = await sharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());
-  const store = new URL(services.s3Endpoint ?? '');
-  const proxy = await startTcpProxy({ host: store.hostname, port: Number(store.port) });
+  const endpoint = new URL(services.s3Endpoint ?? '');
+  const proxy = await startTcpProxy({ host: endpoint.hostname, port: Number(endpoint.port) });
   await proxy.stop();
-  const through = { ...env, S3_ENDPOINT: `http://127.0.0.1:${proxy.port}`, DATA_DIR: await testFolder() };
-  return { api, proxy, through };
+  const workerEnv = { ...env, S3_ENDPOINT: `http://127.0.0.1:${proxy.port}`, DATA_DIR: await testFolder() };
+  return { api, proxy, workerEnv };
 }
 
-const waits = 'jobs and sweeps wait until it has been checked';
+const waitingMessage = 'jobs and sweeps wait until it has been checked';
 
-test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachable store', async () => {
-  const { api, proxy, through } = await withStoreAway();
-  const worker = await startWorker(through);
-  expect(worker.log()).toContain(waits);
+test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage', async () => {
+  const { api, proxy, workerEnv } = await startWithStoppedProxy();
+  const worker = await startWorker(workerEnv);
+  expect(worker.log()).toContain(waitingMessage);
   const { body } = await uploadQueued(api.url, await uniquePicture());
   await sleep(1_500);
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
@@ -54,10 +55,10 @@ test.runIf(services.s3Endpoint)('waits at the start of a worker for an unreachab
 });
 
 test.runIf(services.s3Endpoint)(
-  'ends a worker whose store belongs to another installation before it writes anything',
+  'stops a worker whose storage belongs to another installation before it writes anything',
   async () => {
-    const { api, proxy, through } = await withStoreAway();
-    const worker = await startWorker({ ...through, S3_PREFIX: 'of-somebody-else/' });
+    const { api, proxy, workerEnv } = await startWithStoppedProxy();
+    const worker = await startWorker({ ...workerEnv, S3_PREFIX: 'other-installation/' });
     const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);

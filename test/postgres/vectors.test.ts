@@ -17,13 +17,13 @@ import {
   urlOfDatabase,
 } from '../support/inner/server-database.ts';
 
-/** Creates a database of a user who may not create extensions. */
+/** Creates a database, and connects to it as a user who may not create extensions. */
 async function restrictedDatabase(): Promise<{ database: Database; name: string }> {
   const { name, remove } = await createServerDatabase(false);
   const role = `vitrine_test_${randomBytes(4).toString('hex')}`;
   await onServer(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
   const url = new URL(urlOfDatabase(name));
-  await runIn(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
+  await runAsAdmin(name, `GRANT CREATE ON SCHEMA public TO ${role}`);
   url.username = role;
   url.password = 'secret';
   const database = await openPostgresDatabase({ ...testSettings, url: url.href }, recordingLogger());
@@ -35,8 +35,8 @@ async function restrictedDatabase(): Promise<{ database: Database; name: string 
   return { database, name };
 }
 
-/** Runs a statement as the administrator, in that database. */
-async function runIn(name: string, script: string): Promise<void> {
+/** Runs a statement in a database as the administrator. */
+async function runAsAdmin(name: string, script: string): Promise<void> {
   const admin = await openPostgresDatabase({ ...testSettings, url: urlOfDatabase(name) }, recordingLogger());
   await admin.runScript(script);
   await admin.close();
@@ -44,7 +44,7 @@ async function runIn(name: string, script: string): Promise<void> {
 
 const options = { limit: 5, threshold: 0 };
 
-test('works without pgvector, except for the search for similar images', async () => {
+test('works without pgvector, except for similarity search', async () => {
   const { database } = await restrictedDatabase();
   const { vectors } = await migrate(database);
   expect(vectors).toEqual({
@@ -64,10 +64,10 @@ test('works without pgvector, except for the search for similar images', async (
   expect(await queries.embeddings.count(embeddingSpace)).toBe(0);
 });
 
-test('uses the extension at the next start after an administrator created it', async () => {
+test('uses the extension at the next start after an administrator has created it', async () => {
   const { database, name } = await restrictedDatabase();
   expect((await migrate(database)).vectors.isAvailable).toBe(false);
-  await runIn(name, 'CREATE EXTENSION vector');
+  await runAsAdmin(name, 'CREATE EXTENSION vector');
   const { vectors, applied } = await migrate(database);
   expect({ vectors, applied }).toEqual({ vectors: { isAvailable: true }, applied: [] });
   const queries = makeQueries(database, vectors);
@@ -77,9 +77,9 @@ test('uses the extension at the next start after an administrator created it', a
   expect(await queries.embeddings.count(embeddingSpace)).toBe(1);
 });
 
-test('reports a pgvector that is too old with its version', async () => {
+test('reports the version of a pgvector that is too old', async () => {
   const { database } = await testServerDatabase(false);
-  // Only the newest version can be installed here, so its row is changed to an older one.
+  // Only one version is installed, so the test changes its row to an older version.
   await database.runScript(
     "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.6.2' WHERE extname = 'vector'",
   );

@@ -21,7 +21,7 @@ import { copyTemplate } from '../support/inner/template-database.ts';
 
 const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts', import.meta.url));
 
-/** Health checks over parts that a test can break. */
+/** Health checks over real components that a test can break. */
 async function makeHealth(
   childModule?: string,
   queue: Pick<WorkQueue, 'kind' | 'trouble'> = makeInProcessQueue(),
@@ -64,21 +64,21 @@ test('checks database, storage, queue and decoders independently', async () => {
   const { check, database, storage, logger } = await makeHealth();
   expect(await check.ready()).toEqual(passed);
   await rm(storage.stagingDirectory, { recursive: true });
-  await writeFile(storage.stagingDirectory, 'a file in the place of the folder');
+  await writeFile(storage.stagingDirectory, 'a file instead of the folder');
   expect(await check.ready()).toEqual([
     passed[0],
     { name: 'storage', error: 'The storage failed (ENOTDIR).' },
     ...passed.slice(2),
   ]);
   await database.close();
-  const [sick, , queue, decoders] = await check.ready();
-  expect(sick?.error).toBe('Something went wrong on our side; the log has the details.');
+  const [closed, , queue, decoders] = await check.ready();
+  expect(closed?.error).toBe('Something went wrong on our side; the log has the details.');
   expect(queue?.error).toBeDefined();
   expect(decoders).toEqual(passed[3]);
   expect(logger.messages('error')).toContain('the database is not healthy');
 });
 
-test('reports decoders that cannot be kept alive, and nothing else', async () => {
+test('reports only the decoders if they keep exiting', async () => {
   const { check } = await makeHealth(exitingChild);
   const broken = 'No decoder process can be kept alive; the log has the details.';
   await expect
@@ -93,7 +93,7 @@ test('includes the queue, embeddings, free space and versions in the details', a
   await jobs.complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'failed');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
-  await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
+  await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });
   const { jobId } = await recordPending(database, shop.id, 'oldest');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'newer');
@@ -124,7 +124,7 @@ test('reports no oldest job for an empty queue', async () => {
   });
 });
 
-test('leaves out details of an unavailable part, and reports the reason in its check', async () => {
+test('omits the details of an unavailable component, and reports the reason in its check', async () => {
   const { check, database } = await makeHealth();
   await database.close();
   const details = await check.detailed();
@@ -133,7 +133,7 @@ test('leaves out details of an unavailable part, and reports the reason in its c
   expect(details.checks[0]?.error).toBeDefined();
 });
 
-test('warns, without failing, if the queue wakes no workers', async () => {
+test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const url = `redis://127.0.0.1:${await freePort()}`;
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: recordingLogger() });
   onTestFinished(() => queue.close());
@@ -141,11 +141,13 @@ test('warns, without failing, if the queue wakes no workers', async () => {
   await expect.poll(() => queue.trouble()).toContain('ECONNREFUSED');
   const details = await check.detailed();
   expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.trouble() });
-  const checks = passed.map((one) => (one.name === 'queue' ? { ...one, warning: queue.trouble() } : one));
+  const checks = passed.map((result) =>
+    result.name === 'queue' ? { ...result, warning: queue.trouble() } : result,
+  );
   expect(details.checks).toEqual(checks);
 });
 
-test('warns about waiting jobs if no worker seems to run', async () => {
+test('warns about waiting jobs if no worker seems to be running', async () => {
   const { check, database, tenants } = await makeHealth();
   const shop = await tenants.ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
@@ -156,9 +158,9 @@ test('warns about waiting jobs if no worker seems to run', async () => {
   expect(queue?.warning).toMatch(
     /^1 derive job waits, the oldest for 9\d s, and no worker has started any: /,
   );
-  // One running job is enough, however long the queue is.
+  // One running job shows that a worker is alive, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
-  await recordPending(database, shop.id, 'held', { leaseSeconds: 60 });
+  await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s'`);
   await recordPending(database, shop.id, 'newest');
   expect(await check.ready()).toEqual(passed);

@@ -14,18 +14,19 @@ import type { Database } from '../../src/db/database.ts';
 const database = await useDatabase();
 beforeEach(() => database.runScript('UPDATE installation SET storage_marked_at = NULL'));
 
-async function start(folder: string, on: Database = database): Promise<void> {
+/** Claims the storage in `folder`, as every process does when it starts. */
+async function start(folder: string, onDatabase: Database = database): Promise<void> {
   const storage = await makeLocalStorage(folder);
   const staging = makeStaging(storage.stagingDirectory);
   await makeClaimStorage({
-    installation: makeInstallationQueries(on),
+    installation: makeInstallationQueries(onDatabase),
     storage,
     staging,
     logger: recordingLogger(),
   })();
 }
 
-test('marks the storage at the first start, and finds the mark at later ones', async () => {
+test('marks the storage on the first start, and recognises it on later ones', async () => {
   const folder = await testFolder();
   await start(folder);
   await start(folder);
@@ -33,13 +34,13 @@ test('marks the storage at the first start, and finds the mark at later ones', a
   expect((await (await makeLocalStorage(folder)).readAll('installation/id')).toString()).toBe(id);
 });
 
-test('marks the storage once when many processes start together', async () => {
+test('marks the storage once when many processes start at the same time', async () => {
   const folder = await testFolder();
   await Promise.all(Array.from({ length: 10 }, () => start(folder)));
   await start(folder);
 });
 
-test('refuses another or an unmounted folder, with a remedy', async () => {
+test('refuses a different or unmounted folder, and suggests a remedy', async () => {
   const folder = await testFolder();
   await start(folder);
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
@@ -49,7 +50,7 @@ test('refuses another or an unmounted folder, with a remedy', async () => {
   );
 });
 
-test('refuses the storage of another database, whose files would seem to be orphaned', async () => {
+test('refuses the storage of another database, whose files would look orphaned', async () => {
   const folder = await testFolder();
   await start(folder);
   const other = await openTestDatabase();

@@ -8,8 +8,8 @@ import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one finished image, and the service that compares pictures with it. */
-async function begin() {
+/** A rig with one completed image, and the service that compares pictures with it. */
+async function setUp() {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await productPicture());
   return {
@@ -20,8 +20,8 @@ async function begin() {
   };
 }
 
-test('finds the same picture identical to the original and close to the renditions', async () => {
-  const { rig, image, compareWith } = await begin();
+test('rates the same picture as identical to the original and close to the renditions', async () => {
+  const { rig, image, compareWith } = await setUp();
   const { comparisons } = await compareWith(await productPicture());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'thumb', 'card']);
   const [original, , card] = comparisons;
@@ -39,41 +39,43 @@ test('finds the same picture identical to the original and close to the renditio
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('rates another picture worse than a re-encoded one', async () => {
-  const { compareWith } = await begin();
-  const near = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
-  const far = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
-  expect(near.psnr).toBeGreaterThan(far.psnr);
-  expect(near.ssim).toBeGreaterThan(far.ssim);
-  expect(near.hashDistance).toBeLessThan(far.hashDistance);
+test('rates a different picture lower than a re-encoded one', async () => {
+  const { compareWith } = await setUp();
+  const reencoded = (await compareWith(await productPicture({ quality: 50 }))).comparisons[0]!;
+  const different = (await compareWith(await productPicture({ shape: 'mug' }))).comparisons[0]!;
+  expect(reencoded.psnr).toBeGreaterThan(different.psnr);
+  expect(reencoded.ssim).toBeGreaterThan(different.ssim);
+  expect(reencoded.hashDistance).toBeLessThan(different.hashDistance);
 });
 
-test('leaves out a file that is missing from storage', async () => {
-  const { rig, image, compareWith } = await begin();
+test('omits a file that is missing from storage', async () => {
+  const { rig, image, compareWith } = await setUp();
   await rm(rig.pathOf(image.renditions[0]!.storageKey));
   const { comparisons } = await compareWith(await productPicture());
   expect(comparisons.map(({ name }) => name)).toEqual(['original', 'card']);
 });
 
-test('rejects an unknown image, an image without an original, and a bad file, and stores nothing', async () => {
-  const { rig, image, compareWith } = await begin();
+test('rejects unknown images, images without an original and files that are not pictures, and stores nothing', async () => {
+  const { rig, image, compareWith } = await setUp();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
-  const waiting = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
-  const good = await productPicture();
-  await expect(compareWith(good, waiting.image.id)).rejects.toMatchObject({
+  const pending = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const picture = await productPicture();
+  await expect(compareWith(picture, pending.image.id)).rejects.toMatchObject({
     code: 'rendition_not_ready',
-    message: `Image ${waiting.image.id} has no original yet: it is pending.`,
+    message: `Image ${pending.image.id} has no original yet: it is pending.`,
   });
-  await expect(compareWith(good, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
-  const stranger = { ...openPrincipal, tenantId: 999_999 };
-  await expect(compareWith(good, image.id, stranger)).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(compareWith(picture, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
+  const otherTenant = { ...openPrincipal, tenantId: 999_999 };
+  await expect(compareWith(picture, image.id, otherTenant)).rejects.toMatchObject({
+    code: 'image_not_found',
+  });
   await expect(compareWith(Buffer.from('no picture'))).rejects.toMatchObject({ code: 'not_a_picture' });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-/** Tries presets on a drawn product. */
-async function tryOn(presets: readonly Preset[], bytes?: Buffer) {
+/** Tries presets on a product picture. */
+async function tryPresets(presets: readonly Preset[], bytes?: Buffer) {
   const rig = await makeRig(engines, { presets });
   const trials = await rig.services.tryPresets(await rig.receive(bytes ?? (await productPicture())));
   expect(await readdir(rig.staging.directory)).toEqual([]);
@@ -88,8 +90,8 @@ const preset = (name: string, side: number, quality = 85): Preset => ({
   quality,
 });
 
-test('tries the presets in order and recommends the smallest one of good quality', async () => {
-  const { results, recommended } = await tryOn([
+test('tries the presets in order and recommends the smallest result of good quality', async () => {
+  const { results, recommended } = await tryPresets([
     preset('zoom', 600, 95),
     preset('card', 500),
     preset('tiny', 16),
@@ -104,8 +106,8 @@ test('tries the presets in order and recommends the smallest one of good quality
   expect(recommended).toBe('card');
 });
 
-test('recommends the best preset if none is of good quality', async () => {
-  const { results, recommended } = await tryOn([preset('tiny', 16), preset('small', 80)]);
+test('recommends the best preset if none reaches good quality', async () => {
+  const { results, recommended } = await tryPresets([preset('tiny', 16), preset('small', 80)]);
   expect(results.every(({ quality }) => quality < 0.95)).toBe(true);
   expect(recommended).toBe('small');
 });

@@ -3,17 +3,16 @@ import { possibleDonors } from '../../src/services/find-donor.ts';
 import type { NearMatch } from '../../src/services/find-near-duplicates.ts';
 import { renditionOf } from '../support/inner/records.ts';
 
-const made = (preset: string, width: number, height: number, recipe = 'r1') => ({
+const rendition = (preset: string, width: number, height: number, recipe = 'r1') => ({
   ...renditionOf(1, 'vase', preset),
   id: 1,
   width,
   height,
   recipe,
 });
-const own = [made('thumb', 100, 80), made('card', 400, 320)];
+const ownRenditions = [rendition('thumb', 100, 80), rendition('card', 400, 320)];
 
-/** A match with these renditions. */
-const match = (id: number, renditions = own): NearMatch => ({
+const match = (id: number, renditions = ownRenditions): NearMatch => ({
   id,
   uuid: `uuid-${id}`,
   distance: 1,
@@ -24,14 +23,14 @@ const match = (id: number, renditions = own): NearMatch => ({
 });
 
 const donorsOf = (matches: readonly NearMatch[], hasAlpha = false) =>
-  possibleDonors(matches, { imageId: 9, hasAlpha, renditions: own }).map(({ match: { id } }) => id);
+  possibleDonors(matches, { imageId: 9, hasAlpha, renditions: ownRenditions }).map(({ match: { id } }) => id);
 
 test('returns matches that have every rendition, in order', () => {
   expect(donorsOf([match(3), match(2)])).toEqual([3, 2]);
   expect(donorsOf([])).toEqual([]);
 });
 
-test("excludes newer images, because two that share each other's renditions would have no files", () => {
+test("excludes newer images, because two images that reuse each other's renditions would have no files", () => {
   expect(donorsOf([match(10), match(9)])).toEqual([]);
   expect(donorsOf([match(10), match(4)])).toEqual([4]);
 });
@@ -44,20 +43,31 @@ test('excludes a transparent original for an opaque image, and vice versa', () =
 });
 
 test.each([
-  ['a preset is missing', [made('card', 400, 320)]],
-  ['another recipe made it', [made('thumb', 100, 80), made('card', 400, 320, 'r0')]],
-  ['it is narrower', [made('thumb', 100, 80), made('card', 398, 320)]],
-  ['it is lower', [made('thumb', 100, 78), made('card', 400, 320)]],
-  ['it is larger', [made('thumb', 100, 80), made('card', 800, 640)]],
-])('excludes a match if %s', (_why, renditions) => {
+  ['a preset is missing', [rendition('card', 400, 320)]],
+  [
+    'a rendition was made with another recipe',
+    [rendition('thumb', 100, 80), rendition('card', 400, 320, 'r0')],
+  ],
+  ['a rendition is narrower', [rendition('thumb', 100, 80), rendition('card', 398, 320)]],
+  ['a rendition is shorter', [rendition('thumb', 100, 78), rendition('card', 400, 320)]],
+  ['a rendition is larger', [rendition('thumb', 100, 80), rendition('card', 800, 640)]],
+])('excludes a match if %s', (_reason, renditions) => {
   expect(donorsOf([match(1, renditions)])).toEqual([]);
 });
 
-test('tolerates rounding, and pairs only the presets of the image', () => {
-  const donated = [made('zoom', 900, 800), made('card', 400, 319), made('thumb', 99, 80)];
-  const [donor] = possibleDonors([match(1, donated)], { imageId: 9, hasAlpha: false, renditions: own });
+test('tolerates rounding differences, and pairs only the presets of the image', () => {
+  const donorRenditions = [
+    rendition('zoom', 900, 800),
+    rendition('card', 400, 319),
+    rendition('thumb', 99, 80),
+  ];
+  const [donor] = possibleDonors([match(1, donorRenditions)], {
+    imageId: 9,
+    hasAlpha: false,
+    renditions: ownRenditions,
+  });
   expect(donor?.pairs).toEqual([
-    { own: own[0], donated: donated[2] },
-    { own: own[1], donated: donated[1] },
+    { own: ownRenditions[0], donated: donorRenditions[2] },
+    { own: ownRenditions[1], donated: donorRenditions[1] },
   ]);
 });

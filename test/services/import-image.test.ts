@@ -12,7 +12,7 @@ const { database } = engines;
 const claim = () => claimOne(database, 60, 'import');
 
 /** A rig, and a web server to import from. */
-async function begin(options?: RigOptions) {
+async function setUp(options?: RigOptions) {
   return { rig: await makeRig(engines, options), origin: await startOrigin() };
 }
 
@@ -24,7 +24,7 @@ async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
 }
 
 test('downloads, stores and derives a picture, and names it after the last part of its URL', async () => {
-  const { rig, origin } = await begin();
+  const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
   const url = origin.put('/pictures/red%20vase.jpg?size=big', bytes);
   const { image, outcome } = await importOnce(rig, url);
@@ -47,14 +47,14 @@ test('downloads, stores and derives a picture, and names it after the last part 
   expect(rig.endedRuns).toEqual(['import completed']);
 });
 
-test('shares content that the tenant has already, without deriving it again', async () => {
-  const { rig, origin } = await begin();
+test('shares content that the tenant already has, without deriving it again', async () => {
+  const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
   const first = (await rig.upload(bytes)).image;
   const stored = await rig.storedKeys();
   // A derivation would fail, because renditions cannot be stored.
   await rm(rig.pathOf('renditions'), { recursive: true });
-  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   await rm(rig.pathOf('renditions'));
   expect(outcome).toMatchObject({ state: 'completed' });
@@ -66,7 +66,7 @@ test('shares content that the tenant has already, without deriving it again', as
 });
 
 test('does not share content across tenants', async () => {
-  const { rig, origin } = await begin();
+  const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
   const mine = (await rig.upload(bytes)).image;
   const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
@@ -75,9 +75,9 @@ test('does not share content across tenants', async () => {
 });
 
 test('does not download again once the original is stored', async () => {
-  const { rig, origin } = await begin();
+  const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
-  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const { id, outcome } = await importOnce(rig, origin.put('/vase.jpg', bytes));
   expect(outcome).toMatchObject({ state: 'retrying', delaySeconds: 2 });
   expect(await rig.image(id)).toMatchObject({ status: 'pending', contentHash: hashOf(bytes) });
@@ -91,9 +91,14 @@ test('does not download again once the original is stored', async () => {
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
-  ['an address without a file', () => 404, 'source_refused', 'The server returned 404 instead of a picture.'],
+  ['a URL without a file', () => 404, 'source_refused', 'The server returned 404 instead of a picture.'],
   ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
-  ['what is no picture', () => Buffer.from('<html>'), 'not_a_picture', 'The URL returned no usable image. '],
+  [
+    'a file that is not a picture',
+    () => Buffer.from('<html>'),
+    'not_a_picture',
+    'The URL returned no usable image. ',
+  ],
   [
     'a picture that cannot be decoded',
     brokenPicture,
@@ -109,7 +114,7 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
 ];
 
 test.each(permanent)('fails permanently for %s', async (name, make, code, sentence) => {
-  const { rig, origin } = await begin(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
+  const { rig, origin } = await setUp(name.includes('too large') ? { maxDownloadBytes: 2500 } : {});
   const { image, outcome } = await importOnce(rig, origin.put('/vase.jpg', await make()));
   expect(outcome).toMatchObject({ state: 'failed' });
   expect(image).toMatchObject({ status: 'failed', errorCode: code });
@@ -120,7 +125,7 @@ test.each(permanent)('fails permanently for %s', async (name, make, code, senten
 });
 
 test('retries when the server is overloaded or unreachable', async () => {
-  const { rig, origin } = await begin();
+  const { rig, origin } = await setUp();
   const url = origin.put('/vase.jpg', 503);
   const { id, outcome } = await importOnce(rig, url);
   expect(outcome).toMatchObject({
@@ -144,7 +149,7 @@ test('retries when the server is overloaded or unreachable', async () => {
 });
 
 test('does not restore an image that was deleted before its import ran', async () => {
-  const { rig, origin } = await begin();
+  const { rig, origin } = await setUp();
   const url = origin.put('/vase.jpg', await uniquePicture());
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
   await rig.softDelete({ id: image.id });

@@ -10,7 +10,7 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-async function expectNothingKept(rig: Rig): Promise<void> {
+async function expectNothingStored(rig: Rig): Promise<void> {
   expect(
     await rowOf(
       database,
@@ -21,25 +21,25 @@ async function expectNothingKept(rig: Rig): Promise<void> {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 }
 
-test('rejects an undecodable picture inline, and keeps nothing', async () => {
+test('rejects an undecodable inline upload, and stores nothing', async () => {
   const rig = await makeRig(engines);
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
     message: 'The JPEG picture is cut short: the file ends too early.',
   });
-  await expectNothingKept(rig);
+  await expectNothingStored(rig);
 });
 
-test('rejects all concurrent uploads of the same broken picture, and keeps nothing', async () => {
+test('rejects all concurrent uploads of the same broken picture, and stores nothing', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
-  const answers = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
-  const families = answers.map((answer) =>
-    answer.status === 'rejected' ? familyOf((answer.reason as AppError).code) : 'kept',
+  const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
+  const families = results.map((result) =>
+    result.status === 'rejected' ? familyOf((result.reason as AppError).code) : 'stored',
   );
   expect(new Set(families)).toEqual(new Set(['picture_damaged']));
-  await expectNothingKept(rig);
+  await expectNothingStored(rig);
 });
 
 test('rejects a file that is not a picture before storing anything', async () => {
@@ -48,39 +48,39 @@ test('rejects a file that is not a picture before storing anything', async () =>
     const upload = rig.upload(Buffer.from('Dear shop, please find attached …'), { mode });
     await expect(upload).rejects.toMatchObject({ code: 'not_a_picture', status: 400 });
   }
-  await expectNothingKept(rig);
+  await expectNothingStored(rig);
 });
 
-test('keeps an undecodable queued picture as failed, and tries it again when it is sent again', async () => {
+test('keeps an undecodable queued upload as failed, and retries it when it is uploaded again', async () => {
   const rig = await makeRig(engines);
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
   const error = 'The JPEG picture is cut short: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
-  const again = await rig.upload(bytes, queued);
-  expect(again).toMatchObject({
+  const second = await rig.upload(bytes, queued);
+  expect(second).toMatchObject({
     outcome: 'again',
     image: { id: first.image.id, status: 'pending', error: null },
   });
-  expect(again.jobId).not.toBe(first.jobId);
-  // Also inline: the image is older than this request, so its failure is kept.
+  expect(second.jobId).not.toBe(first.jobId);
+  // An inline upload keeps the failed image, too, because the image is older than this request.
   await rig.runJob(await claimOne(database));
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'picture_cut', message: error });
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
 });
 
-test('rejects an upload as retryable while the storage fails', async () => {
+test('rejects uploads with a retryable error while the storage fails', async () => {
   const rig = await makeRig(engines);
-  await writeFile(rig.pathOf('originals'), 'a file in the place of the folder');
+  await writeFile(rig.pathOf('originals'), 'a file instead of the folder');
   const bytes = await uniquePicture();
   await expect(rig.upload(bytes)).rejects.toMatchObject({ code: 'storage_failed', status: 503 });
   await rm(rig.pathOf('originals'));
-  await expectNothingKept(rig);
+  await expectNothingStored(rig);
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
-test('repairs a missing or truncated original with another upload of the same bytes', async () => {
+test('repairs a missing or truncated original when the same bytes are uploaded again', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
@@ -88,13 +88,13 @@ test('repairs a missing or truncated original with another upload of the same by
   for (const damage of [() => rm(path), () => truncate(path, 10)]) {
     await damage();
     await rig.images.markDamaged(image.id);
-    const healed = await rig.upload(bytes);
-    expect(healed).toMatchObject({ outcome: 'known', image: { id: image.id, damagedAt: null } });
+    const repaired = await rig.upload(bytes);
+    expect(repaired).toMatchObject({ outcome: 'known', image: { id: image.id, damagedAt: null } });
     expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
   }
 });
 
-test('completes an image whose original was missing after another upload', async () => {
+test('completes an image with a missing original when its bytes are uploaded again', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes, queued);

@@ -19,7 +19,7 @@ const counts = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
-test('returns an inline upload with its renditions, and stores its original by content', async () => {
+test('returns an inline upload with its renditions, and stores the original under its content hash', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { outcome, image, jobId } = await rig.upload(bytes);
@@ -38,15 +38,15 @@ test('returns an inline upload with its renditions, and stores its original by c
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('returns a queued upload at once, and wakes a worker', async () => {
+test('returns a queued upload immediately, and wakes a worker', async () => {
   const rig = await makeRig(engines);
-  const woken = countWakes(rig.queue);
+  const wakes = countWakes(rig.queue);
   const { outcome, image, jobId } = await rig.upload(await uniquePicture(), queued);
-  expect({ outcome, status: image.status, renditions: image.renditions, woken }).toEqual({
+  expect({ outcome, status: image.status, renditions: image.renditions, wakes }).toEqual({
     outcome: 'new',
     status: 'pending',
     renditions: [],
-    woken: { count: 1 },
+    wakes: { count: 1 },
   });
   expect(await claimOne(database)).toMatchObject({ id: jobId, imageId: image.id });
   expect(await readdir(rig.staging.directory)).toEqual([]);
@@ -56,33 +56,33 @@ test('gives inline uploads a higher priority than queued ones', async () => {
   const rig = await makeRig(engines, { inlineMs: 0 });
   await rig.upload(await uniquePicture(), queued);
   const { image } = await rig.upload(await uniquePicture());
-  const { inline, single } = await rowOf<{ inline: number; single: number }>(
+  const priorities = await rowOf<{ inline: number; queued: number }>(
     database,
-    'SELECT min(priority) AS inline, max(priority) AS single FROM jobs',
+    'SELECT min(priority) AS inline, max(priority) AS queued FROM jobs',
   );
-  expect(inline).toBeLessThan(single);
+  expect(priorities.inline).toBeLessThan(priorities.queued);
   await rig.waitForImage(image.id, 10_000);
 });
 
-test('returns the existing image for known bytes, whatever their name and mode', async () => {
+test('returns the existing image for known bytes, whatever the filename and mode', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const { image } = await rig.upload(bytes);
   for (const mode of ['inline', 'queued'] as const) {
-    const again = await rig.upload(bytes, { filename: 'other.jpg', mode });
-    expect(again).toEqual({ outcome: 'known', image, jobId: undefined });
+    const upload = await rig.upload(bytes, { filename: 'other.jpg', mode });
+    expect(upload).toEqual({ outcome: 'known', image, jobId: undefined });
   }
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('makes one image for forty concurrent uploads of the same bytes', async () => {
+test('creates one image for forty concurrent uploads of the same bytes', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture('slow');
-  const answers = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
-  expect(answers.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
-  for (const { image } of answers) {
-    expect(image.id).toBe(answers[0]?.image.id);
+  const uploads = await Promise.all(Array.from({ length: 40 }, () => rig.upload(bytes)));
+  expect(uploads.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  for (const { image } of uploads) {
+    expect(image.id).toBe(uploads[0]?.image.id);
     expect(image.status).toBe('completed');
     expect(image.renditions).toHaveLength(2);
   }
@@ -90,7 +90,7 @@ test('makes one image for forty concurrent uploads of the same bytes', async () 
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
-test('makes separate images and files for the same bytes of two tenants', async () => {
+test('creates separate images and files for the same bytes of two tenants', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const [mine, theirs] = [await rig.upload(bytes), await rig.upload(bytes, { tenantName: 'other' })];
@@ -99,7 +99,7 @@ test('makes separate images and files for the same bytes of two tenants', async 
   expect(await rig.storedKeys()).toHaveLength(6);
 });
 
-test('makes a new image for the bytes of a deleted one', async () => {
+test('creates a new image for the bytes of a deleted one', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
   const before = await rig.upload(bytes);
@@ -109,7 +109,7 @@ test('makes a new image for the bytes of a deleted one', async () => {
   expect(after.image.id).not.toBe(before.image.id);
 });
 
-test('makes a new image if the known one is deleted during the upload', async () => {
+test('creates a new image if the existing one is deleted during the upload', async () => {
   const rig = await makeRig(engines, {
     replaceQueries: (queries) => ({
       ...queries,

@@ -13,7 +13,7 @@ const page = { limit: 50, offset: 0 };
 
 test('records a pending image and a job for a URL, and wakes a worker', async () => {
   const rig = await makeRig(engines);
-  const woken = countWakes(rig.queue);
+  const wakes = countWakes(rig.queue);
   const { outcome, image } = await rig.ingestUrls.one(openPrincipal, {
     url: `${vase}#part`,
     tenantName: 'shop',
@@ -21,20 +21,22 @@ test('records a pending image and a job for a URL, and wakes a worker', async ()
   });
   expect(outcome).toBe('new');
   expect(image).toMatchObject({ status: 'pending', url: vase, tenant: 'shop', inUseCount: 1 });
-  expect(woken.count).toBe(1);
+  expect(wakes.count).toBe(1);
   expect(await claimOne(engines.database, 60, 'import')).toMatchObject({ imageId: image.id });
 });
 
-test('returns the image of a known URL, active or completed, in any spelling', async () => {
+test('returns the existing image for an equivalent URL, whether its import is active or completed', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
   const first = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
-  const spelt = url.replace('http:', 'HTTP:');
-  expect(await rig.ingestUrls.one(openPrincipal, { url: spelt, tenantName: 'shop' })).toMatchObject({
-    outcome: 'active',
-    image: { id: first.image.id },
-  });
+  const upperCaseScheme = url.replace('http:', 'HTTP:');
+  expect(await rig.ingestUrls.one(openPrincipal, { url: upperCaseScheme, tenantName: 'shop' })).toMatchObject(
+    {
+      outcome: 'active',
+      image: { id: first.image.id },
+    },
+  );
   await rig.runJob(await claimOne(engines.database, 60, 'import'));
   expect(await rig.ingestUrls.one(openPrincipal, { url: `${url}#2`, tenantName: 'shop' })).toMatchObject({
     outcome: 'known',
@@ -43,7 +45,7 @@ test('returns the image of a known URL, active or completed, in any spelling', a
   expect(origin.requestCount('/vase.jpg')).toBe(1);
 });
 
-test('refuses an active URL and names its image with DUPLICATE_HANDLING=reject-active', async () => {
+test('rejects a URL whose import is active, and names its image, with DUPLICATE_HANDLING=reject-active', async () => {
   const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
   const { image } = await rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' });
   await expect(rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' })).rejects.toMatchObject({
@@ -54,11 +56,11 @@ test('refuses an active URL and names its image with DUPLICATE_HANDLING=reject-a
 });
 
 test.each([
-  ['no URL', 'vase.jpg', 'invalid_url'],
-  ['another scheme', 'ftp://example.com/vase.jpg', 'invalid_url'],
+  ['an invalid URL', 'vase.jpg', 'invalid_url'],
+  ['an unsupported scheme', 'ftp://example.com/vase.jpg', 'invalid_url'],
   ['a private address', 'http://10.0.0.1/vase.jpg', 'address_not_allowed'],
-  ['another address of this machine', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
-])('refuses %s, and records nothing', async (_what, url, code) => {
+  ['a loopback address that is not allowed', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
+])('rejects %s, and records nothing', async (_case, url, code) => {
   const rig = await makeRig(engines);
   await expect(rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
     code,
@@ -69,14 +71,14 @@ test.each([
 test.each([
   ['empty', ''],
   ['too long', 'x'.repeat(201)],
-  ['with a control character', 'page\u0007'],
-])('refuses a reference that is %s', async (_what, reference) => {
+  ['malformed by a control character', 'page\u0007'],
+])('rejects a reference that is %s', async (_case, reference) => {
   const rig = await makeRig(engines);
   const line = { url: vase, tenantName: 'shop', reference };
   await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject({ code: 'invalid_request' });
 });
 
-test('refuses each bad line with its reason, and records the others', async () => {
+test('refuses each invalid line with its reason, and records the others', async () => {
   const rig = await makeRig(engines);
   const receipt = await rig.ingestUrls.many(openPrincipal, [
     { url: vase, tenantName: 'shop', reference: 'page 1' },
@@ -111,7 +113,7 @@ test('refuses each bad line with its reason, and records the others', async () =
   expect(report?.failures.map(({ line }) => line)).toEqual([2, 4, 5]);
 });
 
-test('records an import whose lines are all refused', async () => {
+test('records an import even if all its lines are refused', async () => {
   const rig = await makeRig(engines);
   const { id } = await rig.ingestUrls.many(openPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
   expect(await rig.imports.find(openPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
@@ -142,21 +144,21 @@ test('hides an import from callers of other tenants', async () => {
   const shop = await rig.tenants.ensure('shop');
   const bound = { ...openPrincipal, tenantId: shop.id };
   const lines = [{ url: vase, tenantName: 'shop' }];
-  const [open, own] = [
+  const [unbound, own] = [
     await rig.ingestUrls.many(openPrincipal, lines),
     await rig.ingestUrls.many(bound, lines),
   ];
-  expect(await rig.imports.find(bound, { id: open.id }, page)).toBeUndefined();
+  expect(await rig.imports.find(bound, { id: unbound.id }, page)).toBeUndefined();
   expect(await rig.imports.find(bound, { id: own.id }, page)).toMatchObject({ id: own.id });
-  const foreign = await rig.ingestUrls.many(bound, [{ url: vase, tenantName: 'other' }]);
-  expect(foreign.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
+  const otherTenant = await rig.ingestUrls.many(bound, [{ url: vase, tenantName: 'other' }]);
+  expect(otherTenant.lines[0]).toMatchObject({ outcome: 'refused', code: 'tenant_not_found' });
 });
 
-test('refuses URLs while the disk is nearly full, and records nothing', async () => {
+test('rejects URLs while the disk is nearly full, and records nothing', async () => {
   const rig = await makeRig(engines, { minFreeBytes: 2 ** 60 });
   const line = { url: 'http://127.0.0.1/a.jpg', tenantName: 'shop' };
-  const full = { code: 'storage_full', status: 507 };
-  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject(full);
-  await expect(rig.ingestUrls.many(openPrincipal, [line])).rejects.toMatchObject(full);
+  const storageFull = { code: 'storage_full', status: 507 };
+  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject(storageFull);
+  await expect(rig.ingestUrls.many(openPrincipal, [line])).rejects.toMatchObject(storageFull);
   expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
 });

@@ -11,22 +11,22 @@ const retryAfter = (delaySeconds: number, attempt: number) => ({
 });
 
 test.each([
-  { retries: 0, crashes: 0, failureClass: 'transient', verdict: retryAfter(2, 1) },
-  { retries: 1, crashes: 0, failureClass: 'transient', verdict: retryAfter(4, 2) },
-  { retries: 2, crashes: 0, failureClass: 'transient', verdict: retryAfter(8, 3) },
-  { retries: 3, crashes: 0, failureClass: 'transient', verdict: giveUp(3) },
+  { retries: 0, crashes: 0, failureClass: 'transient', decision: retryAfter(2, 1) },
+  { retries: 1, crashes: 0, failureClass: 'transient', decision: retryAfter(4, 2) },
+  { retries: 2, crashes: 0, failureClass: 'transient', decision: retryAfter(8, 3) },
+  { retries: 3, crashes: 0, failureClass: 'transient', decision: giveUp(3) },
   // Crashes and retries have separate budgets.
-  { retries: 0, crashes: 1, failureClass: 'transient', verdict: retryAfter(2, 1) },
+  { retries: 0, crashes: 1, failureClass: 'transient', decision: retryAfter(2, 1) },
   {
     retries: 3,
     crashes: 0,
     failureClass: 'crash',
-    verdict: { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: 1, of: 1 },
+    decision: { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: 1, of: 1 },
   },
-  { retries: 0, crashes: 1, failureClass: 'crash', verdict: giveUp(1) },
-  { retries: 0, crashes: 0, failureClass: 'permanent', verdict: giveUp(0) },
-  { retries: 3, crashes: 1, failureClass: 'permanent', verdict: giveUp(0) },
+  { retries: 0, crashes: 1, failureClass: 'crash', decision: giveUp(1) },
+  { retries: 0, crashes: 0, failureClass: 'permanent', decision: giveUp(0) },
+  { retries: 3, crashes: 1, failureClass: 'permanent', decision: giveUp(0) },
 ] as const)(
-  'after $retries retries and $crashes crashes, a $failureClass failure means: $verdict.next',
-  ({ verdict, failureClass, ...job }) => expect(decideNext(job, failureClass)).toEqual(verdict),
+  'decides to $decision.next on a $failureClass failure after $retries retries and $crashes crashes',
+  ({ decision, failureClass, ...job }) => expect(decideNext(job, failureClass)).toEqual(decision),
 );

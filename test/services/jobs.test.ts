@@ -11,29 +11,29 @@ const engines = await useEngines();
 const { database } = engines;
 const queued = { mode: 'queued' } as const;
 
-/** A rig, its service for operators, and a count of wake-ups. */
-async function begin() {
+/** A rig, its job service, and a counter of worker wake-ups. */
+async function setUp() {
   const rig = await makeRig(engines);
-  const woken = countWakes(rig.queue);
-  return { rig, woken, jobs: rig.services.jobs };
+  const wakes = countWakes(rig.queue);
+  return { rig, wakes, jobs: rig.services.jobs };
 }
 
-test('retries a failed job, which completes its image', async () => {
-  const { rig, woken, jobs } = await begin();
+test('retries a failed job, which then completes its image', async () => {
+  const { rig, wakes, jobs } = await setUp();
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
+  await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
-  await rename(rig.pathOf('elsewhere'), rig.pathOf('originals'));
-  woken.count = 0;
+  await rename(rig.pathOf('moved-away'), rig.pathOf('originals'));
+  wakes.count = 0;
   expect(await jobs.retry(openPrincipal, jobId!)).toMatchObject({ id: jobId, state: 'pending', error: null });
-  expect(woken.count).toBe(1);
+  expect(wakes.count).toBe(1);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null });
   expect((await rig.report(jobId!))?.history).toHaveLength(1);
 });
 
-test('downloads again when a failed import is retried', async () => {
-  const { rig, jobs } = await begin();
+test('downloads the file again when a failed import is retried', async () => {
+  const { rig, jobs } = await setUp();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 404);
   const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
@@ -45,8 +45,8 @@ test('downloads again when a failed import is retried', async () => {
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
 
-test('says why a job cannot be retried', async () => {
-  const { rig, woken, jobs } = await begin();
+test('reports why a job cannot be retried', async () => {
+  const { rig, wakes, jobs } = await setUp();
   const { jobId, image } = await rig.upload(await brokenPicture(), queued);
   await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
@@ -54,7 +54,7 @@ test('says why a job cannot be retried', async () => {
   });
   await rig.runJob(await claimOne(database));
   await rig.softDelete({ id: image.id });
-  woken.count = 0;
+  wakes.count = 0;
   await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} has failed, but its image was deleted or has had another run since.`,
@@ -63,19 +63,19 @@ test('says why a job cannot be retried', async () => {
     code: 'job_not_found',
     message: 'There is no job 424242.',
   });
-  expect(woken.count).toBe(0);
+  expect(wakes.count).toBe(0);
 });
 
-test('retries all failed jobs with one cause, and wakes workers if there are any', async () => {
-  const { rig, woken, jobs } = await begin();
+test('retries all failed jobs with the given cause, and wakes workers if there are any', async () => {
+  const { rig, wakes, jobs } = await setUp();
   for (let i = 0; i < 3; i++) {
     await rig.upload(await brokenPicture(), { ...queued, tenantName: i === 0 ? 'other' : 'shop' });
     await rig.runJob(await claimOne(database));
   }
-  woken.count = 0;
+  wakes.count = 0;
   expect(await jobs.retryAll(openPrincipal, { code: 'storage_failed' })).toBe(0);
-  expect(woken.count).toBe(0);
+  expect(wakes.count).toBe(0);
   expect(await jobs.retryAll(openPrincipal, { code: 'picture_damaged', tenant: 'shop' })).toBe(2);
-  expect(woken.count).toBe(1);
+  expect(wakes.count).toBe(1);
   expect(await jobs.retryAll(openPrincipal, { failureClass: 'permanent' })).toBe(1);
 });

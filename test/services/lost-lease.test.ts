@@ -16,61 +16,61 @@ async function claimSlow(rig: Rig) {
   return { image, job: await claimOne(database) };
 }
 
-const everything = async () => ({
+const allRows = async () => ({
   jobs: await rowsOf(database, 'SELECT * FROM jobs'),
   images: await rowsOf(database, 'SELECT * FROM images'),
   renditions: await rowsOf(database, 'SELECT * FROM renditions'),
 });
 
-test('writes nothing after its lease was taken over', async () => {
-  // There is no heartbeat during the job, so this worker does not notice the takeover.
+test('writes nothing after its lease has been taken over', async () => {
+  // The lease is so long that no heartbeat is due during the job: this worker does not notice the takeover.
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   const { image, job } = await claimSlow(rig);
-  const late = rig.runJob(job);
+  const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
-  const successor = await claimOne(database);
-  const before = await everything();
-  expect(await late).toEqual({ state: 'dropped' });
-  expect(await everything()).toEqual(before);
+  const nextClaim = await claimOne(database);
+  const rowsBefore = await allRows();
+  expect(await staleRun).toEqual({ state: 'dropped' });
+  expect(await allRows()).toEqual(rowsBefore);
   expect(rig.logger.messages('warn')).toEqual([`job ${job.id} (image ${image.id}) dropped: lease-lost`]);
-  expect(await rig.runJob(successor)).toMatchObject({ state: 'completed' });
+  expect(await rig.runJob(nextClaim)).toMatchObject({ state: 'completed' });
   expect((await rig.image(image.id))?.renditions).toHaveLength(2);
 });
 
-test('records no failure after its lease was taken over', async () => {
+test('records no failure after its lease has been taken over', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 3600 });
   await rig.upload(await uniquePicture('crash'), { mode: 'queued' });
-  const late = rig.runJob(await claimOne(database));
+  const staleRun = rig.runJob(await claimOne(database));
   await rig.jobs.takeOverLostLeases(10, true);
-  const before = await everything();
-  expect(await late).toEqual({ state: 'dropped' });
-  expect(await everything()).toEqual(before);
+  const rowsBefore = await allRows();
+  expect(await staleRun).toEqual({ state: 'dropped' });
+  expect(await allRows()).toEqual(rowsBefore);
 });
 
 test('stops decoding as soon as it notices the lost lease', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { image, job } = await claimSlow(rig);
-  const late = rig.runJob(job);
+  const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
-  expect(await late).toEqual({ state: 'dropped' });
+  expect(await staleRun).toEqual({ state: 'dropped' });
   expect(rig.logger.messages('warn')).toEqual([
     `job ${job.id} (image ${image.id}) dropped: its lease was lost`,
   ]);
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('notices a lost lease although the same worker has claimed the job again', async () => {
+test('notices a lost lease even if the same worker has claimed the job again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 0.6 });
   const { job } = await claimSlow(rig);
-  const late = rig.runJob(job);
+  const staleRun = rig.runJob(job);
   await rig.jobs.takeOverLostLeases(10, true);
-  const again = rig.runJob(await claimOne(database, 60));
-  expect(await late).toEqual({ state: 'dropped' });
+  const secondRun = rig.runJob(await claimOne(database, 60));
+  expect(await staleRun).toEqual({ state: 'dropped' });
   expect(rig.logger.messages('warn')[0]).toMatch(/dropped: its lease was lost$/);
-  expect(await again).toMatchObject({ state: 'completed' });
+  expect(await secondRun).toMatchObject({ state: 'completed' });
 });
 
-test('renews the lease of a job that takes longer', async () => {
+test('renews the lease of a job that takes longer than one lease', async () => {
   const released = Promise.withResolvers<void>();
   const { decoders } = engines;
   const derive: typeof decoders.derive = async (request) => {
@@ -87,19 +87,19 @@ test('renews the lease of a job that takes longer', async () => {
   expect(await running).toMatchObject({ state: 'completed' });
 });
 
-test('aborts a job that is handed back, makes it due without spending retries, and wakes workers', async () => {
+test('aborts a job that is handed back, makes it due without using up a retry, and wakes workers', async () => {
   const rig = await makeRig(engines);
-  const woken = countWakes(rig.queue);
+  const wakes = countWakes(rig.queue);
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
-  woken.count = 0;
+  wakes.count = 0;
   await rig.leases.handBack();
-  expect(woken.count).toBe(1);
+  expect(wakes.count).toBe(1);
   expect(await running).toEqual({ state: 'dropped' });
   expect(await claimOne(database)).toMatchObject({ id: job.id, retries: 0, crashes: 0, leaseLosses: 0 });
 });
 
-test('logs once when leases cannot be renewed, and once when they can again', async () => {
+test('logs once when leases cannot be renewed, and once when renewal works again', async () => {
   const rig = await makeRig(engines, { leaseSeconds: 1.2 });
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
@@ -113,7 +113,7 @@ test('logs once when leases cannot be renewed, and once when they can again', as
   ]);
 });
 
-test('stops although the database is unavailable, and leaves the leases to expire', async () => {
+test('stops while the database is unavailable, and lets the leases expire', async () => {
   const rig = await makeRig(engines);
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);

@@ -7,12 +7,12 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** Uploads a drawn product and returns the finished image. */
+/** Uploads a generated product picture and returns the completed image. */
 const add = async (rig: Rig, look?: ProductStyle) => (await rig.upload(await productPicture(look))).image;
 const keysOf = ({ renditions }: { renditions: readonly { storageKey: string }[] }) =>
   renditions.map(({ storageKey }) => storageKey);
 
-test('finds a re-encoded copy and shares the renditions of the first image', async () => {
+test('finds a re-encoded copy and reuses the renditions of the first image', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const stored = await rig.storedKeys();
@@ -25,7 +25,7 @@ test('finds a re-encoded copy and shares the renditions of the first image', asy
   expect((await rig.image(first.id))?.nearDuplicates).toMatchObject([{ id: copy.id }]);
 });
 
-test('finds near-duplicates that are derived at the same time', async () => {
+test('finds near-duplicates that are derived concurrently', async () => {
   const rig = await makeRig(engines);
   const copies = await Promise.all([50, 60, 70, 80, 90].map((quality) => add(rig, { quality })));
   const ids = copies.map(({ id }) => id).toSorted((a, b) => a - b);
@@ -35,7 +35,7 @@ test('finds near-duplicates that are derived at the same time', async () => {
   }
 });
 
-test('names the original donor when a copy matches an image with shared renditions', async () => {
+test('names the first donor when a copy matches an image with reused renditions', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const second = await add(rig, { quality: 60 });
@@ -44,19 +44,19 @@ test('names the original donor when a copy matches an image with shared renditio
   expect(keysOf(third)).toEqual(keysOf(first));
 });
 
-test('makes separate renditions for copies of another size', async () => {
+test('makes separate renditions for a copy of a different size', async () => {
   const rig = await makeRig(engines, { presets: [{ name: 'card', width: 400, height: 400, quality: 85 }] });
   const large = await add(rig, { width: 500 });
   const small = await add(rig, { width: 250 });
   expect(small.nearDuplicates).toMatchObject([{ id: large.id }]);
   expect(small.renditionsReusedFrom).toBeNull();
   expect([large.renditions[0]?.height, small.renditions[0]?.height]).toEqual([400, 300]);
-  // Both fill the preset's box, so the renditions have the same size again.
+  // Both originals are larger than the preset's box, so their renditions have the same size.
   expect((await add(rig, { width: 450 })).renditionsReusedFrom).toBe(large.id);
 });
 
-/** Large enough to make print legible. */
-const large = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
+/** Large enough to keep print legible. */
+const zoomPreset = [{ name: 'zoom', width: 600, height: 600, quality: 85 }];
 
 /** Uploads a box with a printed label. */
 const addLabel = async (rig: Rig, look?: LabelStyle, quality = 90) =>
@@ -70,17 +70,17 @@ test.each([
     /(lightness|colour) differs [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
-  'reports where a product with another %s differs, and does not share renditions',
-  async (_, look, why) => {
-    const rig = await makeRig(engines, { presets: large });
+  'reports where a product with another %s differs, and does not reuse renditions',
+  async (_, look, reason) => {
+    const rig = await makeRig(engines, { presets: zoomPreset });
     const first = await addLabel(rig);
     const other = await addLabel(rig, look);
     expect(other.nearDuplicates).toMatchObject([
-      { id: first.id, reason: expect.stringMatching(why) as string },
+      { id: first.id, reason: expect.stringMatching(reason) as string },
     ]);
     expect(other.renditionsReusedFrom).toBeNull();
     expect(keysOf(other)).not.toEqual(keysOf(first));
-    // A copy of the second image finds that one after the first.
+    // A copy of the second image matches both, and reuses the renditions of the second.
     const copy = await addLabel(rig, look, 70);
     expect(copy.nearDuplicates).toHaveLength(2);
     expect(copy.renditionsReusedFrom).toBe(other.id);
@@ -89,11 +89,11 @@ test.each([
 
 test.each([
   ['missing', (path: string) => rm(path)],
-  ['cut', (path: string) => truncate(path, 300)],
-] as const)('does not share renditions if one of the donor is %s', async (_, spoil) => {
+  ['truncated', (path: string) => truncate(path, 300)],
+] as const)("does not reuse renditions if one of the donor's files is %s", async (_, damage) => {
   const rig = await makeRig(engines);
   const first = await add(rig);
-  await spoil(rig.pathOf(first.renditions.find(({ preset }) => preset === 'card')!.storageKey));
+  await damage(rig.pathOf(first.renditions.find(({ preset }) => preset === 'card')!.storageKey));
   const copy = await add(rig, { quality: 60 });
   expect(copy.nearDuplicates).toMatchObject([
     { id: first.id, reason: 'the same colours in the same places' },
@@ -101,16 +101,16 @@ test.each([
   expect(copy).toMatchObject({ status: 'completed', renditionsReusedFrom: null });
 });
 
-test('shares renditions across file formats, but not if only one original has an alpha channel', async () => {
-  const rig = await makeRig(engines, { presets: large });
+test('reuses renditions across file formats, but not if only one original has an alpha channel', async () => {
+  const rig = await makeRig(engines, { presets: zoomPreset });
   const lossless = (picture: ReturnType<typeof labelledPicture>) =>
     picture.webp({ lossless: true }).toBuffer();
   const { image: first } = await rig.upload(await labelledPicture().png().toBuffer());
   const { image: copy } = await rig.upload(await lossless(labelledPicture()));
   expect(copy.renditionsReusedFrom).toBe(first.id);
-  const { image: clear } = await rig.upload(await lossless(labelledPicture().ensureAlpha(0.99)));
-  expect(clear.nearDuplicates.map(({ id }) => id)).toContain(first.id);
-  expect(clear.renditionsReusedFrom).toBeNull();
+  const { image: transparent } = await rig.upload(await lossless(labelledPicture().ensureAlpha(0.99)));
+  expect(transparent.nearDuplicates.map(({ id }) => id)).toContain(first.id);
+  expect(transparent.renditionsReusedFrom).toBeNull();
 });
 
 test('does not match a product in another colour or of another shape', async () => {
@@ -136,7 +136,7 @@ test('never compares pictures of different tenants', async () => {
   expect(image).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('only reports near-duplicates with NEAR_DUPLICATES=flag', async () => {
+test('reports near-duplicates without reusing renditions with NEAR_DUPLICATES=flag', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'flag' });
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -145,13 +145,13 @@ test('only reports near-duplicates with NEAR_DUPLICATES=flag', async () => {
   expect(keysOf(copy)).not.toEqual(keysOf(first));
 });
 
-test('does not search with NEAR_DUPLICATES=off', async () => {
+test('does not look for near-duplicates with NEAR_DUPLICATES=off', async () => {
   const rig = await makeRig(engines, { nearDuplicates: 'off' });
   await add(rig);
   expect(await add(rig, { quality: 60 })).toMatchObject({ nearDuplicates: [], renditionsReusedFrom: null });
 });
 
-test('makes separate files in a repeated derivation, also when its first attempt fails', async () => {
+test('makes separate files when a copy is derived again, even if the first attempt fails', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -160,18 +160,18 @@ test('makes separate files in a repeated derivation, also when its first attempt
     failureClass: 'transient',
     stage: 'store',
     code: 'storage_failed',
-    error: 'Away.',
+    error: 'Unavailable.',
   } as const;
   const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
   await rig.jobs.recordFailure(await claimOne(engines.database), attempt, next);
   expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
-  const again = (await rig.image(copy.id))!;
-  expect(again.renditionsReusedFrom).toBeNull();
-  expect(keysOf(again)).not.toEqual(keysOf(first));
-  for (const key of keysOf(again)) expect(await rig.storage.stat(key)).toBeDefined();
+  const rederived = (await rig.image(copy.id))!;
+  expect(rederived.renditionsReusedFrom).toBeNull();
+  expect(keysOf(rederived)).not.toEqual(keysOf(first));
+  for (const key of keysOf(rederived)) expect(await rig.storage.stat(key)).toBeDefined();
 });
 
-test('keeps shared renditions readable when their donor is purged', async () => {
+test('keeps reused renditions readable when their donor is purged', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
@@ -179,14 +179,14 @@ test('keeps shared renditions readable when their donor is purged', async () => 
   const removed = await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(removed?.files.map(({ key }) => key)).toEqual([first.originalKey]);
   for (const { key } of removed?.files ?? []) await rig.storage.remove(key);
-  const left = (await rig.image(copy.id))!;
-  expect(left).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
-  for (const { storageKey, bytes } of left.renditions) {
+  const remaining = (await rig.image(copy.id))!;
+  expect(remaining).toMatchObject({ renditionsReusedFrom: null, nearDuplicates: [] });
+  for (const { storageKey, bytes } of remaining.renditions) {
     expect((await rig.storage.readAll(storageKey)).length).toBe(bytes);
   }
 });
 
-test('neither reports nor shares renditions of a deleted near-duplicate', async () => {
+test('neither reports a deleted near-duplicate nor reuses its renditions', async () => {
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });

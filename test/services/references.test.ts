@@ -5,11 +5,11 @@ import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
-const stranger = { ...openPrincipal, tenantId: 999_999 };
+const otherTenant = { ...openPrincipal, tenantId: 999_999 };
 const page = { limit: 50, offset: 0 };
 
 /** A rig with one image, and the services that manage its references. */
-async function begin() {
+async function setUp() {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   return {
@@ -22,8 +22,8 @@ async function begin() {
   };
 }
 
-test('adds a reference once, counts it, lists it by name and removes it', async () => {
-  const { rig, image, id, references } = await begin();
+test('adds, counts, lists and removes references', async () => {
+  const { rig, image, id, references } = await setUp();
   expect(await references.add(openPrincipal, id, 'page 2')).toEqual({
     reference: 'page 2',
     added: true,
@@ -46,8 +46,8 @@ test('adds a reference once, counts it, lists it by name and removes it', async 
   expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
 });
 
-test('treats all encodings of a name as one reference', async () => {
-  const { rig, id, references } = await begin();
+test('treats all Unicode forms of a name as one reference', async () => {
+  const { rig, id, references } = await setUp();
   const [composed, decomposed] = ['Küche-42', 'Ku\u0308che-42'];
   expect(await references.add(openPrincipal, id, decomposed)).toMatchObject({
     reference: composed,
@@ -66,38 +66,38 @@ test('treats all encodings of a name as one reference', async () => {
   expect(await references.remove(openPrincipal, id, decomposed)).toEqual({ count: 0 });
 });
 
-test('does not add a name with lost or invisible characters, but removes an older one', async () => {
-  const { rig, id, references } = await begin();
-  for (const [name, sentence] of [
+test('rejects names with lost or invisible characters, but removes existing ones', async () => {
+  const { rig, id, references } = await setUp();
+  for (const [name, message] of [
     ['K\uFFFDche', /U\+FFFD, which stands for text that was lost/],
     ['a\u202Eb', /U\+202E, which is not visible/],
     ['\uFEFFa', /U\+FEFF, which is not visible/],
   ] as const) {
-    await expect(references.add(openPrincipal, id, name)).rejects.toThrow(sentence);
+    await expect(references.add(openPrincipal, id, name)).rejects.toThrow(message);
     await rig.references.add(id.id, name);
     expect(await references.remove(openPrincipal, id, name)).toEqual({ count: 0 });
   }
 });
 
-test('continues a page where the previous one ended', async () => {
-  const { id, references } = await begin();
+test('continues each page where the previous one ended', async () => {
+  const { id, references } = await setUp();
   const names = Array.from({ length: 7 }, (_, n) => `page ${n}`);
   for (const name of names.toReversed()) await references.add(openPrincipal, id, name);
-  const seen: string[] = [];
+  const listed: string[] = [];
   let after: number | undefined;
   do {
-    const part = await references.list(openPrincipal, id, { limit: 3, offset: 0, after });
-    expect(part.total).toBe(7);
-    seen.push(...part.items.map(({ reference }) => reference));
-    after = part.next;
+    const nextPage = await references.list(openPrincipal, id, { limit: 3, offset: 0, after });
+    expect(nextPage.total).toBe(7);
+    listed.push(...nextPage.items.map(({ reference }) => reference));
+    after = nextPage.next;
   } while (after !== undefined);
-  expect(seen).toEqual(names);
-  const offset = await references.list(openPrincipal, id, { limit: 3, offset: 5 });
-  expect(offset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
+  expect(listed).toEqual(names);
+  const atOffset = await references.list(openPrincipal, id, { limit: 3, offset: 5 });
+  expect(atOffset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
 });
 
-test('keeps the counter consistent over thirty concurrent changes', async () => {
-  const { rig, image, id, references } = await begin();
+test('keeps the counter consistent during thirty concurrent changes', async () => {
+  const { rig, image, id, references } = await setUp();
   await Promise.all(
     Array.from({ length: 30 }, (_, n) =>
       n % 3 === 0
@@ -113,7 +113,7 @@ test('keeps the counter consistent over thirty concurrent changes', async () => 
 });
 
 test('rejects invalid names, and accepts 200 characters of any script', async () => {
-  const { id, references } = await begin();
+  const { id, references } = await setUp();
   for (const name of ['', 'x'.repeat(201), 'a\nb']) {
     await expect(references.add(openPrincipal, id, name)).rejects.toMatchObject({
       code: 'invalid_request',
@@ -123,18 +123,18 @@ test('rejects invalid names, and accepts 200 characters of any script', async ()
   expect(await references.add(openPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
 });
 
-test('reports unknown, deleted and foreign images as not found', async () => {
-  const { rig, id, references } = await begin();
+test('reports unknown and deleted images, and those of other tenants, as not found', async () => {
+  const { rig, id, references } = await setUp();
   const notFound = { code: 'image_not_found' };
-  await expect(references.add(stranger, id, 'page')).rejects.toMatchObject(notFound);
-  await expect(references.list(stranger, id, page)).rejects.toMatchObject(notFound);
+  await expect(references.add(otherTenant, id, 'page')).rejects.toMatchObject(notFound);
+  await expect(references.list(otherTenant, id, page)).rejects.toMatchObject(notFound);
   await expect(references.add(openPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(notFound);
   await rig.softDelete(id);
   await expect(references.remove(openPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 
-test('deletes an image in use only by force, and names its references in the refusal', async () => {
-  const { image, id, references, remove } = await begin();
+test('deletes an image in use only with force, and names its references when it refuses', async () => {
+  const { image, id, references, remove } = await setUp();
   for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(openPrincipal, id, name);
   await expect(remove(openPrincipal, id, { force: false })).rejects.toMatchObject({
     code: 'image_in_use',
@@ -146,10 +146,10 @@ test('deletes an image in use only by force, and names its references in the ref
 });
 
 test('restores a deleted image with its renditions, and reports an unknown one', async () => {
-  const { rig, image, id, remove, restore } = await begin();
+  const { rig, image, id, remove, restore } = await setUp();
   await remove(openPrincipal, id, { force: false });
   expect(await rig.image(image.id)).toBeUndefined();
-  await expect(restore(stranger, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(restore(otherTenant, id)).rejects.toMatchObject({ code: 'image_not_found' });
   const restored = await restore(openPrincipal, { uuid: image.uuid });
   expect(restored.renditions).toEqual(image.renditions);
   expect(await restore(openPrincipal, id)).toEqual(restored);

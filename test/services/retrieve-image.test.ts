@@ -10,8 +10,8 @@ import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-/** A rig with one finished image, and the services that read and delete it. */
-async function withImage(readCacheBytes = 2 ** 20) {
+/** A rig with one completed image, and the services that read and delete it. */
+async function setUp(readCacheBytes = 2 ** 20) {
   const rig = await makeRig(engines, { readCacheBytes });
   const { retrieve, deleteImage: remove } = rig.services;
   const bytes = await uniquePicture();
@@ -20,13 +20,13 @@ async function withImage(readCacheBytes = 2 ** 20) {
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
 }
 
-const stranger: Principal = { ...openPrincipal, subject: 'stranger', tenantId: 999_999 };
+const otherTenant: Principal = { ...openPrincipal, subject: 'other', tenantId: 999_999 };
 
-test('reads a rendition once and then returns it from memory, under the requested name', async () => {
-  const { rig, retrieve, image, id, thumb } = await withImage();
+test('reads a rendition once and then returns it from the cache', async () => {
+  const { rig, retrieve, image, id, thumb } = await setUp();
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
   const found = await retrieve.rendition(openPrincipal, id, 'thumb');
-  if (!('body' in found)) throw new Error('It was not small enough.');
+  if (!('body' in found)) throw new Error('The rendition was not cached.');
   expect(found.body).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(found.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toEqual(found);
@@ -34,41 +34,43 @@ test('reads a rendition once and then returns it from memory, under the requeste
 });
 
 test('does not return a cached rendition to another tenant', async () => {
-  const { retrieve, image, id } = await withImage();
+  const { retrieve, image, id } = await setUp();
   await retrieve.rendition(openPrincipal, id, 'thumb');
-  expect(retrieve.cached(stranger, String(image.id), 'thumb')).toBeUndefined();
-  await expect(retrieve.rendition(stranger, id, 'thumb')).rejects.toMatchObject({ code: 'image_not_found' });
-  await expect(retrieve.original(stranger, id)).rejects.toMatchObject({ code: 'image_not_found' });
+  expect(retrieve.cached(otherTenant, String(image.id), 'thumb')).toBeUndefined();
+  await expect(retrieve.rendition(otherTenant, id, 'thumb')).rejects.toMatchObject({
+    code: 'image_not_found',
+  });
+  await expect(retrieve.original(otherTenant, id)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
 test('streams a rendition that does not fit into the cache', async () => {
-  const { rig, retrieve, image, id, thumb } = await withImage(0);
+  const { rig, retrieve, image, id, thumb } = await setUp(0);
   const found = await retrieve.rendition(openPrincipal, id, 'thumb');
-  if (!('open' in found)) throw new Error('It was kept in memory.');
+  if (!('open' in found)) throw new Error('The rendition was cached.');
   expect(await buffer(await found.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('no longer returns a deleted image under its id or UUID, not even from memory', async () => {
-  const { retrieve, remove, image, id } = await withImage();
-  const names = [id, { uuid: image.uuid }];
-  for (const name of names) await retrieve.rendition(openPrincipal, name, 'thumb');
+test('does not return a deleted image by id or UUID, not even from the cache', async () => {
+  const { retrieve, remove, image, id } = await setUp();
+  const refs = [id, { uuid: image.uuid }];
+  for (const ref of refs) await retrieve.rendition(openPrincipal, ref, 'thumb');
   await remove(openPrincipal, id, { force: false });
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
   expect(retrieve.cached(openPrincipal, image.uuid, 'thumb')).toBeUndefined();
-  for (const name of names) {
-    await expect(retrieve.rendition(openPrincipal, name, 'thumb')).rejects.toMatchObject({ status: 404 });
-    await expect(retrieve.original(openPrincipal, name)).rejects.toMatchObject({ status: 404 });
-    await expect(remove(openPrincipal, name, { force: false })).rejects.toMatchObject({
+  for (const ref of refs) {
+    await expect(retrieve.rendition(openPrincipal, ref, 'thumb')).rejects.toMatchObject({ status: 404 });
+    await expect(retrieve.original(openPrincipal, ref)).rejects.toMatchObject({ status: 404 });
+    await expect(remove(openPrincipal, ref, { force: false })).rejects.toMatchObject({
       code: 'image_not_found',
     });
   }
 });
 
-test('does not cache a rendition whose image was deleted while it was read', async () => {
-  const { rig, retrieve, remove, image, id, thumb } = await withImage();
+test('does not cache a rendition whose image is deleted during the read', async () => {
+  const { rig, retrieve, remove, image, id, thumb } = await setUp();
   const path = rig.pathOf(thumb.storageKey);
-  // Replaces the file by a pipe, so that the read waits for data.
+  // A named pipe instead of the file makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
   const reading = retrieve.rendition(openPrincipal, id, 'thumb');
@@ -78,8 +80,8 @@ test('does not cache a rendition whose image was deleted while it was read', asy
   expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
-test('returns an original byte for byte, whole or in part', async () => {
-  const { retrieve, bytes, image, id } = await withImage();
+test('returns an original byte for byte, in full or in part', async () => {
+  const { retrieve, bytes, image, id } = await setUp();
   const original = await retrieve.original(openPrincipal, id);
   expect(original).toMatchObject({ bytes: bytes.length, etag: `"${image.contentHash?.slice(0, 32)}"` });
   expect(await buffer(await original.open())).toEqual(bytes);
@@ -87,7 +89,7 @@ test('returns an original byte for byte, whole or in part', async () => {
 });
 
 test('reports a missing original and marks its image as damaged', async () => {
-  const { rig, retrieve, image, id } = await withImage();
+  const { rig, retrieve, image, id } = await setUp();
   await rm(rig.pathOf(image.originalKey!));
   await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({
     code: 'original_missing',
@@ -97,8 +99,8 @@ test('reports a missing original and marks its image as damaged', async () => {
   expect(await retrieve.find(openPrincipal, id)).toMatchObject({ status: 'completed' });
 });
 
-test('returns an original that was restored, and clears the damage mark', async () => {
-  const { rig, retrieve, image, id } = await withImage();
+test('returns a restored original, and clears the damage mark', async () => {
+  const { rig, retrieve, image, id } = await setUp();
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
@@ -109,20 +111,20 @@ test('returns an original that was restored, and clears the damage mark', async 
 });
 
 test('does not return a truncated original', async () => {
-  const { rig, retrieve, image, id } = await withImage();
+  const { rig, retrieve, image, id } = await setUp();
   await truncate(rig.pathOf(image.originalKey!), 10);
   await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
 });
 
-test('says why an original or a rendition is not available', async () => {
-  const { rig, retrieve, id } = await withImage();
+test('reports why a rendition or an image is not available', async () => {
+  const { rig, retrieve, id } = await setUp();
   await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
-  const waiting = await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await expect(retrieve.rendition(openPrincipal, { id: waiting.image.id }, 'thumb')).rejects.toMatchObject({
+  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  await expect(retrieve.rendition(openPrincipal, { id: pending.image.id }, 'thumb')).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: expect.stringMatching(/is pending/) as string,
   });
@@ -132,14 +134,14 @@ test('says why an original or a rendition is not available', async () => {
   });
 });
 
-test.each(['missing', 'cut'])(
-  'makes a rendition again that is %s in storage, with the same bytes',
+test.each(['missing', 'truncated'])(
+  'remakes a rendition that is %s in storage, with the same bytes',
   async (fault) => {
-    const { rig, retrieve, id, thumb } = await withImage();
+    const { rig, retrieve, id, thumb } = await setUp();
     const path = rig.pathOf(thumb.storageKey);
     const before = await rig.storage.readAll(thumb.storageKey);
-    await (fault === 'cut' ? truncate(path, 10) : rm(path));
-    for (let asked = 0; asked < 2; asked++) {
+    await (fault === 'truncated' ? truncate(path, 10) : rm(path));
+    for (let requests = 0; requests < 2; requests++) {
       await expect(retrieve.rendition(openPrincipal, id, 'thumb')).rejects.toMatchObject({
         code: 'rendition_not_ready',
       });
@@ -147,15 +149,15 @@ test.each(['missing', 'cut'])(
     const claimed = await rig.jobs.claimDue('derive', 10, 60);
     expect(
       claimed.map(({ imageId }) => imageId),
-      'one job, however often it is asked for',
+      'one job, however many requests',
     ).toEqual([id.id]);
     expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
     expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toMatchObject({ body: before });
   },
 );
 
-test('makes a rendition of a new preset on request, and still returns one of a removed preset', async () => {
-  const { rig, image, id } = await withImage();
+test('makes a rendition of a new preset on request, and still returns those of removed presets', async () => {
+  const { rig, image, id } = await setUp();
   const cache = makeRenditionCache(0, []);
   const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
   const retrieve = makeRetrieveImage({ ...rig, cache, presets: [hero] });
@@ -165,7 +167,7 @@ test('makes a rendition of a new preset on request, and still returns one of a r
   const claimed = await rig.jobs.claimDue('derive', 10, 60);
   expect(claimed.map(({ imageId }) => imageId)).toEqual([image.id]);
 
-  // This worker does not know the preset, so further reads start no further runs.
+  // This worker does not have the preset, so further reads must not queue further jobs.
   expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
   rig.logger.lines.length = 0;
   for (let read = 0; read < 2; read++)

@@ -16,11 +16,11 @@ test('records renditions, stores files and logs a completed job', async () => {
   const bytes = await uniquePicture();
   const { image, jobId } = await rig.upload(bytes, queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
-  const done = await rig.image(image.id);
-  expect(done).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
-  const sizes = done?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
+  const completed = await rig.image(image.id);
+  expect(completed).toMatchObject({ status: 'completed', error: null, contentHash: hashOf(bytes) });
+  const sizes = completed?.renditions.map(({ preset, width, height }) => `${preset} ${width}×${height}`);
   expect(sizes).toEqual(['thumb 20×15', 'card 40×30']);
-  for (const rendition of done?.renditions ?? []) {
+  for (const rendition of completed?.renditions ?? []) {
     const file = await rig.storage.readAll(rendition.storageKey);
     expect(rendition).toMatchObject({ bytes: file.length, contentHash: hashOf(file), quality: 85 });
     expect(rendition.recipe).toBe(recipeOf(presets.find(({ name }) => name === rendition.preset)!));
@@ -31,7 +31,7 @@ test('records renditions, stores files and logs a completed job', async () => {
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('fails permanently for a broken picture, with a sentence for users', async () => {
+test('fails permanently for a broken picture, with a message for users', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
@@ -49,10 +49,10 @@ test('fails permanently for a broken picture, with a sentence for users', async 
   ]);
 });
 
-test('retries after 2, 4 and 8 s while the storage fails, and then gives up', async () => {
+test('retries after 2, 4 and 8 s while the storage fails, then gives up', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   for (const delaySeconds of [2, 4, 8]) {
     const job = await claimOne(database);
     expect(await rig.runJob(job)).toMatchObject({ state: 'retrying', delaySeconds });
@@ -82,17 +82,17 @@ test('retries after 2, 4 and 8 s while the storage fails, and then gives up', as
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
 
-test('wakes a worker for the retry, which completes the job once the storage works', async () => {
+test('wakes a worker for the retry, which completes the job once the storage works again', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture(), queued);
-  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const woken = Promise.withResolvers<void>();
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying' });
-  const began = performance.now();
+  const start = performance.now();
   rig.queue.onWake('derive', () => Promise.resolve(woken.resolve()));
   await rm(rig.pathOf('renditions'));
   await woken.promise;
-  expect(performance.now() - began).toBeGreaterThan(1_800);
+  expect(performance.now() - start).toBeGreaterThan(1_800);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null, errorCode: null });
 });
@@ -100,7 +100,7 @@ test('wakes a worker for the retry, which completes the job once the storage wor
 test('marks an image without its original as damaged and failed, and keeps its row', async () => {
   const rig = await makeRig(engines);
   const { image, jobId } = await rig.upload(await uniquePicture(), queued);
-  await rename(rig.pathOf('originals'), rig.pathOf('elsewhere'));
+  await rename(rig.pathOf('originals'), rig.pathOf('moved-away'));
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
@@ -128,7 +128,7 @@ test('gives up after a picture has crashed the decoder twice', async () => {
 });
 
 /** A rig whose first `times` attempts to record a failure fail. */
-async function makeForgetful(times: number, leaseSeconds = 60) {
+async function makeFailingRig(times: number, leaseSeconds = 60) {
   let tries = 0;
   const rig = await makeRig(engines, {
     leaseSeconds,
@@ -146,8 +146,8 @@ async function makeForgetful(times: number, leaseSeconds = 60) {
   return { rig, runJob: rig.runJob, tries: () => tries };
 }
 
-test('records a failure as soon as the database works again, and logs the problem once', async () => {
-  const { rig, runJob } = await makeForgetful(2);
+test('records a failure once the database works again, and logs the problem once', async () => {
+  const { rig, runJob } = await makeFailingRig(2);
   const { image, jobId } = await rig.upload(await brokenPicture(), queued);
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
@@ -158,16 +158,16 @@ test('records a failure as soon as the database works again, and logs the proble
   expect(rig.logger.messages('warn')).toHaveLength(1);
 });
 
-test('drops the job if its failure cannot be recorded within a lease', async () => {
-  const { rig, runJob, tries } = await makeForgetful(99, 1.2);
+test('drops the job if its failure cannot be recorded before the lease expires', async () => {
+  const { rig, runJob, tries } = await makeFailingRig(99, 1.2);
   await rig.upload(await brokenPicture(), queued);
   expect(await runJob(await claimOne(database, 60))).toEqual({ state: 'dropped' });
   expect(tries()).toBeGreaterThan(1);
   expect(tries()).toBeLessThan(5);
 });
 
-test('does not wait to record a failure when the process stops', async () => {
-  const { rig, runJob, tries } = await makeForgetful(99);
+test('does not keep trying to record a failure when the process stops', async () => {
+  const { rig, runJob, tries } = await makeFailingRig(99);
   await rig.upload(await brokenPicture(), queued);
   const running = runJob(await claimOne(database));
   await expect.poll(tries).toBe(1);

@@ -7,65 +7,65 @@ import { brokenPicture, type ProductStyle, productPicture } from '../support/inn
 import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
-const all = { limit: 10, threshold: 0 };
-const stranger = { ...openPrincipal, tenantId: 999_999 };
+const allMatches = { limit: 10, threshold: 0 };
+const otherTenant = { ...openPrincipal, tenantId: 999_999 };
 
 /** A rig with the services that find similar images. */
-async function begin(options?: RigOptions) {
-  const rig = await makeRig(engines, options);
+async function setUp(rigOptions?: RigOptions) {
+  const rig = await makeRig(engines, rigOptions);
   const add = async (look?: ProductStyle, tenantName = 'shop') =>
     (await rig.upload(await productPicture(look), { tenantName })).image;
   const { findSimilar, findDuplicates, searchByPicture } = rig.services;
   return {
     rig,
     add,
-    findSimilar: (id: number, wanted = all) => findSimilar(openPrincipal, { id }, wanted),
+    findSimilar: (id: number, options = allMatches) => findSimilar(openPrincipal, { id }, options),
     findDuplicates,
-    search: async (look: ProductStyle, wanted = all, tenant = 'shop') =>
-      searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), wanted),
+    search: async (look: ProductStyle, options = allMatches, tenant = 'shop') =>
+      searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), options),
     searchByPicture,
   };
 }
 
 test('returns similar images of the tenant, best first, without the image itself', async () => {
-  const { add, findSimilar } = await begin();
+  const { add, findSimilar } = await setUp();
   const vase = await add();
   const red = await add({ body: '#b23a48' });
   const mug = await add({ shape: 'mug', body: '#204080' });
   await add({ quality: 70 }, 'other');
   const { similar, searched, exact, image } = await findSimilar(vase.id);
   expect(image.id).toBe(vase.id);
-  expect(similar.map((found) => found.image.id)).toEqual([red.id, mug.id]);
+  expect(similar.map(({ image: match }) => match.id)).toEqual([red.id, mug.id]);
   expect(similar[0]!.score).toBeGreaterThan(similar[1]!.score);
   expect({ searched, exact }).toEqual({ searched: 2, exact: true });
-  const same = await findSimilar(vase.id, { limit: 1, threshold: 0 });
-  expect(same.similar).toHaveLength(1);
-  expect(same.searched).toBe(2);
+  const limited = await findSimilar(vase.id, { limit: 1, threshold: 0 });
+  expect(limited.similar).toHaveLength(1);
+  expect(limited.searched).toBe(2);
   const threshold = (similar[0]!.score + similar[1]!.score) / 2;
   expect((await findSimilar(vase.id, { limit: 10, threshold })).similar).toHaveLength(1);
 });
 
 test('scores two images the same in both directions, and a re-encoded copy nearly 1', async () => {
-  const { add, findSimilar } = await begin();
+  const { add, findSimilar } = await setUp();
   const [vase, copy] = [await add(), await add({ quality: 70 })];
-  const [there, back] = [await findSimilar(vase.id), await findSimilar(copy.id)];
-  expect(there.similar[0]?.score).toBeGreaterThan(0.98);
-  expect(back.similar[0]?.score).toBeCloseTo(there.similar[0]!.score, 6);
+  const [fromVase, fromCopy] = [await findSimilar(vase.id), await findSimilar(copy.id)];
+  expect(fromVase.similar[0]?.score).toBeGreaterThan(0.98);
+  expect(fromCopy.similar[0]?.score).toBeCloseTo(fromVase.similar[0]!.score, 6);
 });
 
-test('leaves out deleted images', async () => {
-  const { rig, add, findSimilar } = await begin();
-  const [vase, gone] = [await add(), await add({ shape: 'mug' })];
-  await rig.softDelete({ id: gone.id });
+test('omits deleted images', async () => {
+  const { rig, add, findSimilar } = await setUp();
+  const [vase, deleted] = [await add(), await add({ shape: 'mug' })];
+  await rig.softDelete({ id: deleted.id });
   expect(await findSimilar(vase.id)).toMatchObject({ similar: [], searched: 0 });
 });
 
-test('says why an image has no embedding, and makes one if possible', async () => {
-  const { rig, add, findSimilar } = await begin();
-  const waiting = await rig.upload(await productPicture(), { mode: 'queued' });
-  await expect(findSimilar(waiting.image.id)).rejects.toMatchObject({
+test('reports why an image has no embedding, and queues a job for it if possible', async () => {
+  const { rig, add, findSimilar } = await setUp();
+  const pending = await rig.upload(await productPicture(), { mode: 'queued' });
+  await expect(findSimilar(pending.image.id)).rejects.toMatchObject({
     code: 'fingerprint_not_ready',
-    message: `Image ${waiting.image.id} has no embedding: it is pending.`,
+    message: `Image ${pending.image.id} has no embedding: it is pending.`,
   });
   await rig.runJob(await claimOne(engines.database));
   const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
@@ -73,17 +73,17 @@ test('says why an image has no embedding, and makes one if possible', async () =
   await expect(findSimilar(broken.image.id)).rejects.toMatchObject({
     message: expect.stringMatching(/its processing failed: The JPEG picture is cut/) as string,
   });
-  const old = await add({ shape: 'mug' });
+  const outdated = await add({ shape: 'mug' });
   await engines.database.runScript("UPDATE embeddings SET space = 'older-0'");
-  for (let asked = 0; asked < 2; asked++)
-    await expect(findSimilar(old.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
+  for (let requests = 0; requests < 2; requests++)
+    await expect(findSimilar(outdated.id)).rejects.toMatchObject({ code: 'fingerprint_not_ready' });
   await rig.runJob(await claimOne(engines.database));
-  expect(await findSimilar(old.id)).toMatchObject({ similar: [] });
+  expect(await findSimilar(outdated.id)).toMatchObject({ similar: [] });
   await expect(findSimilar(424_242)).rejects.toMatchObject({ code: 'image_not_found' });
 });
 
 test('returns exact copies before near-duplicates', async () => {
-  const { rig, add, findDuplicates } = await begin();
+  const { rig, add, findDuplicates } = await setUp();
   const vase = await add();
   const near = await add({ quality: 60 });
   await add({ shape: 'mug' });
@@ -97,11 +97,13 @@ test('returns exact copies before near-duplicates', async () => {
     { image: { id: copy.id, duplicateOf: vase.id }, kind: 'exact', distance: 0, difference: 0 },
     { image: { id: near.id }, kind: 'near', reason: 'the same colours in the same places' },
   ]);
-  await expect(findDuplicates(stranger, { id: vase.id })).rejects.toMatchObject({ code: 'image_not_found' });
+  await expect(findDuplicates(otherTenant, { id: vase.id })).rejects.toMatchObject({
+    code: 'image_not_found',
+  });
 });
 
 test('finds copies and similar images of a picture without storing it', async () => {
-  const { rig, add, search } = await begin();
+  const { rig, add, search } = await setUp();
   const vase = await add();
   const mug = await add({ shape: 'mug' });
   await add({ quality: 75 }, 'other');
@@ -115,22 +117,21 @@ test('finds copies and similar images of a picture without storing it', async ()
   expect(await rig.storedKeys()).toHaveLength(9);
 });
 
-test('rejects a search with a bad picture or an unknown tenant, and stores nothing', async () => {
-  const { rig, add, searchByPicture } = await begin();
+test('rejects a search with a broken picture or an unknown tenant, and stores nothing', async () => {
+  const { rig, add, searchByPicture } = await setUp();
   await add();
-  const received = async (bytes: Buffer) => rig.receive(bytes);
   await expect(
-    searchByPicture(openPrincipal, 'shop', await received(Buffer.from('no picture')), all),
+    searchByPicture(openPrincipal, 'shop', await rig.receive(Buffer.from('no picture')), allMatches),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchByPicture(openPrincipal, 'shop', await received(await brokenPicture()), all),
+    searchByPicture(openPrincipal, 'shop', await rig.receive(await brokenPicture()), allMatches),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
-    [openPrincipal, 'nobody'],
-    [stranger, 'shop'],
+    [openPrincipal, 'unknown'],
+    [otherTenant, 'shop'],
   ] as const) {
-    const file = await received(await productPicture());
-    await expect(searchByPicture(principal, name, file, all)).rejects.toMatchObject({
+    const file = await rig.receive(await productPicture());
+    await expect(searchByPicture(principal, name, file, allMatches)).rejects.toMatchObject({
       code: 'tenant_not_found',
     });
   }

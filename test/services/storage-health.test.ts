@@ -5,8 +5,8 @@ import { makeStorageHealth, type StorageHealthTimes } from '../../src/services/s
 import { makeLocalStorage } from '../../src/storage/local.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** A real storage that counts calls and that a test can break. */
-async function begin(times: Partial<StorageHealthTimes> = {}) {
+/** Health checks over a real storage. Counts the calls; a test can make the write check fail. */
+async function setUp(times: Partial<StorageHealthTimes> = {}) {
   const storage = await makeLocalStorage(await testFolder());
   const counts = { probes: 0, writes: 0 };
   let fault: AppError | undefined;
@@ -25,22 +25,22 @@ async function begin(times: Partial<StorageHealthTimes> = {}) {
     times: { probeMs: 60_000, writeMs: 60_000, writeAgainMs: 60_000, ...times },
   });
   onTestFinished(() => health.stop());
-  const fail = (sentence: string | undefined) => {
-    fault = sentence === undefined ? undefined : new AppError('storage_full', sentence);
+  const fail = (message: string | undefined) => {
+    fault = message === undefined ? undefined : new AppError('storage_full', message);
   };
   return { storage, counts, health, fail };
 }
 
-test('writes once and reads once for a thousand concurrent requests', async () => {
-  const { counts, health, storage } = await begin();
+test('writes once and probes once for a thousand concurrent requests', async () => {
+  const { counts, health, storage } = await setUp();
   await Promise.all(Array.from({ length: 1_000 }, () => health.assert()));
   await health.assert();
   expect(counts).toEqual({ probes: 1, writes: 1 });
   expect(await readdir(storage.stagingDirectory)).toEqual([]);
 });
 
-test('writes only on the schedule once it is started, and notices a full storage without requests', async () => {
-  const { counts, health, fail } = await begin({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
+test('writes only on schedule once started, and notices full storage without any request', async () => {
+  const { counts, health, fail } = await setUp({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
   health.start();
   await health.assert();
   fail('The disk is full.');
@@ -52,8 +52,8 @@ test('writes only on the schedule once it is started, and notices a full storage
   expect(counts.writes).toBeGreaterThan(2);
 });
 
-test('repeats a check sooner after a failure than after a success', async () => {
-  const { counts, health, fail } = await begin({ writeAgainMs: 1 });
+test('repeats the check sooner after a failure than after a success', async () => {
+  const { counts, health, fail } = await setUp({ writeAgainMs: 1 });
   fail('The disk is full.');
   await expect(health.assert()).rejects.toThrow('The disk is full.');
   fail(undefined);
@@ -63,9 +63,9 @@ test('repeats a check sooner after a failure than after a success', async () => 
 });
 
 test('detects an unusable staging folder without writing', async () => {
-  const { health, storage } = await begin({ probeMs: 0 });
+  const { health, storage } = await setUp({ probeMs: 0 });
   await health.assert();
-  // Not by its mode: root may write anywhere.
+  // Permissions would not do: root may write anywhere.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);
   await writeFile(storage.stagingDirectory, '');
   await expect(health.assert()).rejects.toMatchObject({ code: 'storage_failed' });

@@ -9,29 +9,29 @@ import { rowOf, rowsOf } from '../support/inner/database.ts';
 const engines = await useEngines();
 const { database } = engines;
 
-/** A rig whose derivations start, and then wait until they are released. */
-async function makeHeldRig(options: RigOptions = {}) {
-  const begun = Promise.withResolvers<void>();
+/** A rig whose derivations wait until they are released. `started` resolves when the first one starts. */
+async function makePausedRig(options: RigOptions = {}) {
+  const started = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
   const { decoders } = engines;
   const derive: typeof decoders.derive = async (request) => {
-    begun.resolve();
+    started.resolve();
     await released.promise;
     return decoders.derive(request);
   };
   const rig = await makeRig({ database, decoders: { ...decoders, derive } }, options);
-  return { rig, begun: begun.promise, release: () => released.resolve() };
+  return { rig, started: started.promise, release: () => released.resolve() };
 }
 
 const onlyImage = () => rowOf<{ id: number }>(database, 'SELECT id FROM images');
-const reasonOfFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
+const decodeFailure = { code: expect.stringMatching(/^picture_/), status: 400 } as const;
 const queued = { mode: 'queued' } as const;
 
-test('keeps a broken picture as failed, with its reference, once another client has received it', async () => {
-  const { rig, begun, release } = await makeHeldRig();
+test('keeps a broken picture as failed, with its reference, if another client has seen the image', async () => {
+  const { rig, started, release } = await makePausedRig();
   const bytes = await brokenPicture();
-  const first = expect(rig.upload(bytes)).rejects.toMatchObject(reasonOfFailure);
-  await begun;
+  const first = expect(rig.upload(bytes)).rejects.toMatchObject(decodeFailure);
+  await started;
   const second = await rig.upload(bytes, queued);
   expect(second).toMatchObject({ outcome: 'known', image: { status: 'processing' } });
   await rig.references.add(second.image.id, 'product-42');
@@ -39,16 +39,16 @@ test('keeps a broken picture as failed, with its reference, once another client 
   await first;
   expect(await rig.image(second.image.id)).toMatchObject({
     status: 'failed',
-    errorCode: reasonOfFailure.code,
+    errorCode: decodeFailure.code,
     inUseCount: 1,
   });
   expect(await rig.storage.readAll(second.image.originalKey!)).toEqual(bytes);
 });
 
 test('keeps a broken picture that has a reference', async () => {
-  const { rig, begun, release } = await makeHeldRig();
-  const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(reasonOfFailure);
-  await begun;
+  const { rig, started, release } = await makePausedRig();
+  const first = expect(rig.upload(await brokenPicture())).rejects.toMatchObject(decodeFailure);
+  await started;
   const { id } = await onlyImage();
   await rig.references.add(id, 'product-42');
   release();
@@ -56,34 +56,35 @@ test('keeps a broken picture that has a reference', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'failed', inUseCount: 1 });
 });
 
-test('keeps a broken picture that was returned unfinished to its own client', async () => {
-  const { rig, begun, release } = await makeHeldRig({ inlineMs: 50 });
-  const answered = rig.upload(await brokenPicture());
-  await begun;
-  const { image } = await answered;
+test('keeps a broken picture if its client was sent the unfinished image', async () => {
+  const { rig, started, release } = await makePausedRig({ inlineMs: 50 });
+  const upload = rig.upload(await brokenPicture());
+  await started;
+  const { image } = await upload;
   expect(image.status).toBe('processing');
   release();
   await expect.poll(() => rig.image(image.id)).toMatchObject({ status: 'failed' });
 });
 
-test('rejects a broken picture that is deleted during its upload, and it can be restored', async () => {
-  const { rig, begun, release } = await makeHeldRig();
+test('rejects a broken picture that is deleted during its upload, and allows its restoration', async () => {
+  const { rig, started, release } = await makePausedRig();
   const first = rig.upload(await brokenPicture()).catch((error: unknown) => error);
-  await begun;
+  await started;
   const { id } = await onlyImage();
   await rig.softDelete({ id });
   release();
-  // Depends on which is noticed first.
+  // The code depends on which is noticed first, the damage or the deletion.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
   await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
   await rig.deletion.restore(openPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
 });
 
-async function uploadDeleted(bytes: Buffer, remove: (rig: Rig, id: number) => Promise<unknown>) {
-  const { rig, begun, release } = await makeHeldRig();
+/** Uploads a picture and deletes its image while it is being derived. */
+async function uploadAndDelete(bytes: Buffer, remove: (rig: Rig, id: number) => Promise<unknown>) {
+  const { rig, started, release } = await makePausedRig();
   const upload = rig.upload(bytes).catch((error: unknown) => error);
-  await begun;
+  await started;
   await remove(rig, (await onlyImage()).id);
   return { rig, upload, release };
 }
@@ -94,27 +95,29 @@ const deleted = {
   message: expect.stringMatching(/^Image \d+ was deleted while it was being processed; send/) as string,
 };
 
-test('reports image_deleted for an image that is deleted during its upload, and accepts it the next time', async () => {
+test('reports image_deleted if the image is deleted during its upload, and accepts a second upload', async () => {
   const bytes = await uniquePicture();
-  const { rig, upload, release } = await uploadDeleted(bytes, (on, id) => on.softDelete({ id }));
+  const { rig, upload, release } = await uploadAndDelete(bytes, (rig, id) => rig.softDelete({ id }));
   expect(await upload).toMatchObject(deleted);
   release();
   expect(await rig.upload(bytes)).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
 });
 
-test('reports image_deleted also if the job finishes before the deletion is noticed', async () => {
-  const { upload, release } = await uploadDeleted(await uniquePicture(), (on, id) => on.softDelete({ id }));
+test('reports image_deleted even if the job finishes before the deletion is noticed', async () => {
+  const { upload, release } = await uploadAndDelete(await uniquePicture(), (rig, id) =>
+    rig.softDelete({ id }),
+  );
   release();
   expect(await upload).toMatchObject(deleted);
 });
 
-test('ingests an upload as new if the image that it waits for is deleted', async () => {
+test('ingests an upload as new if the image it waits for is deleted', async () => {
   const bytes = await uniquePicture();
-  const { rig, begun, release } = await makeHeldRig();
+  const { rig, started, release } = await makePausedRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);
-  await begun;
-  const elsewhere = await makeRig(engines);
-  const second = elsewhere.upload(bytes);
+  await started;
+  const otherProcess = await makeRig(engines);
+  const second = otherProcess.upload(bytes);
   await rig.softDelete(await onlyImage());
   expect(await second).toMatchObject({ outcome: 'new', image: { status: 'completed' } });
   release();
@@ -123,14 +126,14 @@ test('ingests an upload as new if the image that it waits for is deleted', async
 
 test('rejects uploads that wait for the same broken bytes in another process, with the reason', async () => {
   const bytes = await brokenPicture();
-  const { rig, begun, release } = await makeHeldRig();
+  const { rig, started, release } = await makePausedRig();
   const first = rig.upload(bytes).catch((error: unknown) => error);
-  await begun;
-  const elsewhere = await makeRig(engines);
-  const others = [elsewhere.upload(bytes), elsewhere.upload(bytes)].map((one) =>
-    one.catch((error: unknown) => error),
+  await started;
+  const otherProcess = await makeRig(engines);
+  const others = [otherProcess.upload(bytes), otherProcess.upload(bytes)].map((upload) =>
+    upload.catch((error: unknown) => error),
   );
   release();
-  for (const answer of [first, ...others]) expect(await answer).toMatchObject(reasonOfFailure);
+  for (const result of [first, ...others]) expect(await result).toMatchObject(decodeFailure);
   expect(await rowsOf(database, 'SELECT 1 FROM images')).toEqual([]);
 });

@@ -10,20 +10,21 @@ import { makeRig, type Rig, useEngines } from '../support/inner/rig.ts';
 const engines = await useEngines();
 const { database } = engines;
 
-async function pending(rig: Rig): Promise<number> {
+/** Uploads a picture without processing it, and returns the image's id. */
+async function uploadPending(rig: Rig): Promise<number> {
   return (await rig.upload(await uniquePicture(), { mode: 'queued' })).image.id;
 }
 
-/** Waits like another process: without events, by polling only. */
-const elsewhere = (rig: Rig) =>
+/** Waits as another process would: by polling, without completion events. */
+const waitInOtherProcess = (rig: Rig) =>
   makeWaitForImage({ images: rig.images, completionEvents: makeCompletionEvents() });
 
 test('returns an unfinished image at the time limit', async () => {
   const rig = await makeRig(engines);
-  const id = await pending(rig);
-  const began = performance.now();
+  const id = await uploadPending(rig);
+  const start = performance.now();
   expect(await rig.waitForImage(id, 700)).toMatchObject({ id, status: 'pending' });
-  expect(performance.now() - began).toBeGreaterThan(650);
+  expect(performance.now() - start).toBeGreaterThan(650);
 });
 
 test('resolves as soon as the job ends', async () => {
@@ -34,54 +35,56 @@ test('resolves as soon as the job ends', async () => {
       images: { ...queries.images, find: (...which) => (reads++, queries.images.find(...which)) },
     }),
   });
-  const id = await pending(rig);
+  const id = await uploadPending(rig);
   const waiting = rig.waitForImage(id, 20_000);
   await rig.runJob(await claimOne(database));
   const before = reads;
   expect(await waiting).toMatchObject({ id, status: 'completed' });
-  // The event leads to one read; without it, the wait would go on until the next poll.
+  // The event causes one read; without it, the wait would continue until the next poll.
   expect(reads - before).toBeLessThanOrEqual(1);
 });
 
 test('notices a job that another process has finished', async () => {
   const rig = await makeRig(engines);
-  const id = await pending(rig);
-  const waiting = elsewhere(rig)(id, 20_000);
+  const id = await uploadPending(rig);
+  const waiting = waitInOtherProcess(rig)(id, 20_000);
   await rig.runJob(await claimOne(database));
   expect(await waiting).toMatchObject({ id, status: 'completed' });
 });
 
-test('reports the same code and reason whichever process ran the job', async () => {
+test('reports the same code and message in every process', async () => {
   const rig = await makeRig(engines);
-  const id = await pending(rig);
-  await writeFile(rig.pathOf('renditions'), 'a file in the place of the folder');
+  const id = await uploadPending(rig);
+  await writeFile(rig.pathOf('renditions'), 'a file instead of the folder');
   const job = { ...(await claimOne(database)), retries: 3 };
-  const here = rig.waitForImage(id, 20_000);
-  const there = elsewhere(rig)(id, 20_000);
+  const sameProcess = rig.waitForImage(id, 20_000);
+  const otherProcess = waitInOtherProcess(rig)(id, 20_000);
   const expected = {
     code: 'storage_failed',
     status: 503,
     message: expect.stringMatching(/storage/) as string,
   };
-  const both = Promise.all([
-    expect(here).rejects.toMatchObject(expected),
-    expect(there).rejects.toMatchObject(expected),
+  const rejections = Promise.all([
+    expect(sameProcess).rejects.toMatchObject(expected),
+    expect(otherProcess).rejects.toMatchObject(expected),
   ]);
   await rig.runJob(job);
-  await both;
+  await rejections;
   await rm(rig.pathOf('renditions'));
 });
 
-test('reports the reason of a failure with an unknown code', async () => {
+test('reports the message of a failure with an unknown code', async () => {
   const rig = await makeRig(engines);
-  const id = await pending(rig);
+  const id = await uploadPending(rig);
   await rig.jobs.recordFailure(await claimOne(database), attemptOf('lease-lost'), { state: 'failed' });
-  await expect(elsewhere(rig)(id, 20_000)).rejects.toMatchObject({ message: 'A lease-lost failure.' });
+  await expect(waitInOtherProcess(rig)(id, 20_000)).rejects.toMatchObject({
+    message: 'A lease-lost failure.',
+  });
 });
 
 test('rejects when the image is deleted', async () => {
   const rig = await makeRig(engines);
-  const id = await pending(rig);
+  const id = await uploadPending(rig);
   const waiting = expect(rig.waitForImage(id, 20_000)).rejects.toMatchObject({ name: 'AppError' });
   await sleep(50);
   await rig.softDelete({ id });
@@ -103,7 +106,7 @@ describe('completion events', () => {
     expect(await Promise.race([other.completion, Promise.resolve('nothing')])).toBe('nothing');
   });
 
-  test('does not notify listeners that came too late or have stopped', async () => {
+  test('does not notify listeners that were added too late or have stopped', async () => {
     const completionEvents = makeCompletionEvents();
     const stopped = completionEvents.listen(1);
     stopped.stop();
@@ -114,12 +117,12 @@ describe('completion events', () => {
     }
   });
 
-  test('keeps notifying the other listeners when one stops', async () => {
+  test('still notifies the other listeners when one stops', async () => {
     const completionEvents = makeCompletionEvents();
-    const [leaving, staying] = [completionEvents.listen(1), completionEvents.listen(1)];
-    leaving.stop();
-    leaving.stop();
+    const [stopped, listening] = [completionEvents.listen(1), completionEvents.listen(1)];
+    stopped.stop();
+    stopped.stop();
     completionEvents.publish(1, { error });
-    expect(await staying.completion).toEqual({ error });
+    expect(await listening.completion).toEqual({ error });
   });
 });

@@ -8,7 +8,7 @@ import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { testFolder } from '../../support/inner/folders.ts';
 import { copyTemplate } from '../../support/inner/template-database.ts';
 
-test('keeps its rows when it is opened again', async () => {
+test('keeps its rows when the database is reopened', async () => {
   const directory = join(await testFolder(), 'db');
   await copyTemplate(directory);
   const before = await openEmbeddedDatabase(directory);
@@ -22,10 +22,10 @@ test('keeps its rows when it is opened again', async () => {
 test('sets an incomplete folder aside and creates a new database', async () => {
   const directory = join(await testFolder(), 'db');
   await mkdir(directory);
-  await writeFile(join(directory, 'PG_VERSION'), 'half-made');
+  await writeFile(join(directory, 'PG_VERSION'), 'incomplete');
   const created = await openEmbeddedDatabase(directory);
   onTestFinished(() => created.close());
   expect((await migrate(created)).applied).not.toEqual([]);
-  expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('half-made');
+  expect(await readFile(join(`${directory}.unfinished`, 'PG_VERSION'), 'utf8')).toBe('incomplete');
   expect(existsSync(join(directory, 'VITRINE_READY'))).toBe(true);
 });

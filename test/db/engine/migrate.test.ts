@@ -7,7 +7,7 @@ import { usageFromCounters, usageFromRows } from '../../support/inner/recount.ts
 
 const database = await useDatabase();
 
-test('applies nothing the second time', async () => {
+test('applies no migration twice', async () => {
   const { version, applied } = await migrate(database);
   expect(applied).toEqual([]);
   expect(version).toBeGreaterThanOrEqual(1);
@@ -15,20 +15,20 @@ test('applies nothing the second time', async () => {
   expect(recorded.map((row) => row.version)).toContain(version);
 });
 
-test('refuses a database that is newer than the program, and leaves it unchanged', async () => {
+test('rejects a database that is newer than the program', async () => {
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
   onTestFinished(() => database.runScript('DELETE FROM schema_migrations WHERE version = 9999'));
   await expect(migrate(database)).rejects.toThrow(/has schema version 9999; .* Install a newer Vitrine/);
 });
 
-test('leaves nothing of a migration that fails half-way', async () => {
-  const script = 'BEGIN; CREATE TABLE half_made (id int); SELECT 1 / 0; COMMIT;';
+test('leaves nothing of a migration that fails midway', async () => {
+  const script = 'BEGIN; CREATE TABLE incomplete (id int); SELECT 1 / 0; COMMIT;';
   await expect(database.runScript(script)).rejects.toThrow(/division by zero/);
   await database.runScript('ROLLBACK');
-  expect(await rowOf(database, "SELECT to_regclass('half_made') AS made")).toEqual({ made: null });
+  expect(await rowOf(database, "SELECT to_regclass('incomplete') AS found")).toEqual({ found: null });
 });
 
-test('merges references that spell one name in two ways, and counts them again', async () => {
+test('merges references whose names differ only in Unicode form, and recounts them', async () => {
   const old = await openMigratedTo(7);
   await old.runScript(String.raw`
     INSERT INTO tenants (name) VALUES ('shop');
@@ -62,8 +62,7 @@ test('merges references that spell one name in two ways, and counts them again',
   ]);
 });
 
-/** Migrates a database only up to an older version. */
-test('derives pictures again that older versions may have decoded incorrectly', async () => {
+test('queues pictures again that older versions may have decoded incorrectly', async () => {
   const old = await openMigratedTo(9);
   await old.runScript(`
     INSERT INTO tenants (name) VALUES ('shop');
@@ -81,6 +80,7 @@ test('derives pictures again that older versions may have decoded incorrectly', 
   expect(due.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
 });
 
+/** Opens an empty database and migrates it only up to an older version. */
 async function openMigratedTo(version: number) {
   const folder = new URL('../../../src/db/migrations/', import.meta.url);
   const names = (await readdir(folder)).filter((name) => Number(name.slice(0, 4)) <= version).toSorted();
@@ -97,7 +97,7 @@ async function openMigratedTo(version: number) {
   return old;
 }
 
-test('counts the rows of a database that is older than the counters', async () => {
+test('counts existing rows when it adds the usage counters', async () => {
   const old = await openEmptyDatabase();
   const first = new URL('../../../src/db/migrations/0001-core.sql', import.meta.url);
   await old.runScript(await readFile(first, 'utf8'));
@@ -112,9 +112,9 @@ test('counts the rows of a database that is older than the counters', async () =
     SELECT id, preset, 'r', id || preset, content_hash, 10 * id, 1, 1, 85, 'jpeg'
     FROM images, unnest(ARRAY['thumb', 'card']) preset WHERE status = 'completed'`);
   await migrate(old);
-  const counted = await usageFromCounters(old);
-  expect(counted).toEqual(await usageFromRows(old));
-  expect(counted[1]).toMatchObject({
+  const usage = await usageFromCounters(old);
+  expect(usage).toEqual(await usageFromRows(old));
+  expect(usage[1]).toMatchObject({
     tenant: 'shop',
     images: 4,
     renditions: 6,

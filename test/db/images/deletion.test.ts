@@ -9,16 +9,16 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, image, references } = catalog;
-const stranger = { ...openPrincipal, tenantId: 999_999 };
+const otherTenant = { ...openPrincipal, tenantId: 999_999 };
 
-/** Imports an image with the content of another one. */
+/** Imports a duplicate of the image with this content. */
 async function addCopy(content: string, url = content): Promise<number> {
   const job = await catalog.claimImport(`https://example.com/${url}`);
   await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
-const firstOf = async (id: number) => (await image(id))?.duplicateOf;
+const duplicateOf = async (id: number) => (await image(id))?.duplicateOf;
 
 test('refuses to delete an image in use, and lists its references', async () => {
   const id = await add('vase');
@@ -36,11 +36,11 @@ test('lists at most a hundred references', async () => {
   await database.runScript(`
     INSERT INTO image_references (image_id, reference) SELECT ${id}, 'page ' || n FROM generate_series(1, 101) n;
     UPDATE images SET in_use_count = 101 WHERE id = ${id}`);
-  const answer = await softDelete(id);
-  expect(answer.outcome === 'in-use' && answer.references).toHaveLength(100);
+  const result = await softDelete(id);
+  expect(result.outcome === 'in-use' && result.references).toHaveLength(100);
 });
 
-test('deletes an image in use by force, and keeps its references for a restoration', async () => {
+test('deletes an image in use with force, and keeps its references for a later restoration', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   expect(await softDelete(id, true)).toMatchObject({ outcome: 'deleted', image: { id } });
@@ -51,7 +51,7 @@ test('deletes an image in use by force, and keeps its references for a restorati
   expect(await softDelete(id)).toMatchObject({ outcome: 'in-use', references: ['page'] });
 });
 
-test('deletes an image without force once its last reference was removed', async () => {
+test('deletes an image without force once its last reference is removed', async () => {
   const id = await add('vase');
   await references.add(id, 'page');
   await references.remove(id, 'page');
@@ -63,30 +63,30 @@ test('restores an image with its renditions', async () => {
   const before = await image(id);
   await softDelete(id);
   expect(await restore(id)).toBe(true);
-  const { updatedAt: _then, ...was } = before!;
-  expect(await image(id)).toMatchObject(was);
+  const { updatedAt: _updatedAt, ...unchanged } = before!;
+  expect(await image(id)).toMatchObject(unchanged);
 });
 
-test('leaves an image that is not deleted unchanged when it is restored', async () => {
+test('changes nothing when it restores an image that is not deleted', async () => {
   const id = await add('vase');
   const before = await image(id);
   expect(await restore(id)).toBe(true);
   expect(await image(id)).toEqual(before);
 });
 
-test('restores no image that was purged, never existed or belongs to another tenant', async () => {
+test('restores no image that is purged, unknown or of another tenant', async () => {
   const deletedId = await add('vase');
   await softDelete(deletedId);
   await purge(deletedId);
   expect(await restore(deletedId)).toBe(false);
   expect(await restore(424_242)).toBe(false);
-  const foreign = await add('lamp');
-  await softDelete(foreign);
-  expect(await catalog.deletion.restore(stranger, { id: foreign })).toBe(false);
-  expect(await image(foreign)).toBeUndefined();
+  const lamp = await add('lamp');
+  await softDelete(lamp);
+  expect(await catalog.deletion.restore(otherTenant, { id: lamp })).toBe(false);
+  expect(await image(lamp)).toBeUndefined();
 });
 
-test('restores an image as a duplicate if its content was uploaded again', async () => {
+test('restores an image as a duplicate if its content has been uploaded again', async () => {
   const old = await add('vase');
   await softDelete(old);
   const { imageId } = await upload('vase');
@@ -96,13 +96,13 @@ test('restores an image as a duplicate if its content was uploaded again', async
 });
 
 test('makes the image that is restored first the first image of its content', async () => {
-  const one = await add('vase');
-  await softDelete(one);
-  const two = await add('vase');
-  await softDelete(two);
-  await restore(two);
-  await restore(one);
-  expect([await firstOf(two), await firstOf(one)]).toEqual([null, two]);
+  const first = await add('vase');
+  await softDelete(first);
+  const second = await add('vase');
+  await softDelete(second);
+  await restore(second);
+  await restore(first);
+  expect([await duplicateOf(second), await duplicateOf(first)]).toEqual([null, second]);
 });
 
 test('makes the oldest duplicate the first image when the first image is deleted', async () => {
@@ -110,27 +110,27 @@ test('makes the oldest duplicate the first image when the first image is deleted
   const copies = [await addCopy('vase', 'a'), await addCopy('vase', 'b'), await addCopy('vase', 'c')];
   const [oldest, second, third] = copies as [number, number, number];
   await softDelete(first);
-  expect(await Promise.all(copies.map(firstOf))).toEqual([null, oldest, oldest]);
+  expect(await Promise.all(copies.map(duplicateOf))).toEqual([null, oldest, oldest]);
   await softDelete(oldest);
-  expect([await firstOf(second), await firstOf(third)]).toEqual([null, second]);
+  expect([await duplicateOf(second), await duplicateOf(third)]).toEqual([null, second]);
   await restore(first);
-  expect(await firstOf(first)).toBe(second);
+  expect(await duplicateOf(first)).toBe(second);
   await restore(oldest);
-  expect(await firstOf(oldest)).toBe(second);
+  expect(await duplicateOf(oldest)).toBe(second);
 });
 
-test('leaves the first image unchanged when a duplicate is deleted, and passes nothing to deleted duplicates', async () => {
+test('leaves the first image unchanged when a duplicate is deleted, and does not promote deleted duplicates', async () => {
   const first = await add('vase');
   const [deletedId, kept] = [await addCopy('vase', 'a'), await addCopy('vase', 'b')];
   await softDelete(deletedId);
-  expect([await firstOf(first), await firstOf(kept)]).toEqual([null, first]);
+  expect([await duplicateOf(first), await duplicateOf(kept)]).toEqual([null, first]);
   await softDelete(first);
-  expect(await firstOf(kept)).toBeNull();
+  expect(await duplicateOf(kept)).toBeNull();
   await restore(deletedId);
-  expect(await firstOf(deletedId)).toBe(kept);
+  expect(await duplicateOf(deletedId)).toBe(kept);
 });
 
-test('finds the duplicate that became the first image by its content', async () => {
+test('finds the duplicate that has become the first image by its content', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
   await softDelete(first);
@@ -138,13 +138,13 @@ test('finds the duplicate that became the first image by its content', async () 
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 
-test('never leaves two first images of one content after twenty concurrent deletions and restorations', async () => {
+test('leaves exactly one first image of a content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
-  const acts = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));
-  await expect(Promise.all(acts)).resolves.toHaveLength(20);
-  const found = await Promise.all(ids.map(image));
-  const notDeleted = found.filter((each) => each !== undefined);
-  expect(notDeleted.length).toBeGreaterThan(0);
-  expect(notDeleted.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
+  const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));
+  await expect(Promise.all(changes)).resolves.toHaveLength(20);
+  const results = await Promise.all(ids.map(image));
+  const remaining = results.filter((result) => result !== undefined);
+  expect(remaining.length).toBeGreaterThan(0);
+  expect(remaining.filter(({ duplicateOf }) => duplicateOf === null)).toHaveLength(1);
 });

@@ -20,16 +20,16 @@ beforeEach(async () => {
 });
 
 /** Returns the hash with these bits flipped. */
-function turned(hash: string, bits: readonly number[]): string {
+function flipBits(hash: string, bits: readonly number[]): string {
   const bytes = Buffer.from(hash, 'hex');
   for (const bit of bits) bytes[bit >> 3]! ^= 0x80 >> (bit & 7);
   return bytes.toString('hex');
 }
 
-const neighbours = async (hash: string, maxBits: number, except = '', tenantId = shop.id) =>
-  (await fingerprints.neighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, except)).map(
-    (found) => found.id,
-  );
+const neighbours = async (hash: string, maxBits: number, exceptContent = '', tenantId = shop.id) =>
+  (
+    await fingerprints.neighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, exceptContent)
+  ).map((neighbour) => neighbour.id);
 
 test('returns a neighbour with its recorded fingerprint and its renditions', async () => {
   const [found] = await fingerprints.neighbours(shop.id, vase, 0, '');
@@ -37,25 +37,25 @@ test('returns a neighbour with its recorded fingerprint and its renditions', asy
   expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
 
-test('finds a neighbour whichever 15 bits differ, and none that differs in more bits than allowed', async () => {
+test('finds a neighbour whichever 15 bits differ, but none that differs in more bits than allowed', async () => {
   const bits = fc.uniqueArray(fc.nat(255), { minLength: 0, maxLength: 15 });
   await fc.assert(
-    fc.asyncProperty(bits, async (changed) => {
-      const hash = turned(vase.hash, changed);
-      expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(changed.length / 4));
-      expect(await neighbours(hash, changed.length)).toEqual([id]);
-      if (changed.length > 0) expect(await neighbours(hash, changed.length - 1)).toEqual([]);
+    fc.asyncProperty(bits, async (flipped) => {
+      const hash = flipBits(vase.hash, flipped);
+      expect(hashDistance(hash, vase.hash)).toBe(Math.ceil(flipped.length / 4));
+      expect(await neighbours(hash, flipped.length)).toEqual([id]);
+      if (flipped.length > 0) expect(await neighbours(hash, flipped.length - 1)).toEqual([]);
     }),
     { numRuns: 60 },
   );
 });
 
-test('lists neighbours nearest first, without the content itself', async () => {
+test('lists neighbours nearest first, without the excluded content', async () => {
   const added = new Map<number, number>();
   for (const distance of [9, 3, 6]) {
     const content = `copy ${distance}`;
     const job = await catalog.upload(content);
-    const hash = turned(
+    const hash = flipBits(
       vase.hash,
       Array.from({ length: distance }, (_, n) => n * 20),
     );
@@ -81,36 +81,36 @@ test('lists no neighbours of another tenant or version, and no deleted images or
   expect(await neighbours(vase.hash, 20)).toEqual([]);
 });
 
-test('shows a pair once on each of its images, and not if the other one is deleted', async () => {
+test('reports a pair once with each of its images, but not if the other image is deleted', async () => {
   const job = await catalog.upload('lamp');
   const { uuid } = (await catalog.image(id))!;
   const match = { id, uuid, distance: 2, difference: 1.5, reason: 'alike' };
   const facts = derivedFactsOf('lamp', { nearDuplicates: [match, { ...match, id: 424_242 }] });
   await jobs.complete(job, [], facts);
   await catalog.jobs.requeue(id, 50);
-  const [again] = await catalog.jobs.claimDue('derive', 1, 60);
+  const [requeued] = await catalog.jobs.claimDue('derive', 1, 60);
   const lamp = (await catalog.image(job.imageId))!;
-  const back = { ...match, id: lamp.id, uuid: lamp.uuid };
-  await jobs.complete(again!, [], derivedFactsOf('vase', { nearDuplicates: [back] }));
-  expect((await catalog.image(id))?.nearDuplicates).toEqual([back]);
+  const reverseMatch = { ...match, id: lamp.id, uuid: lamp.uuid };
+  await jobs.complete(requeued!, [], derivedFactsOf('vase', { nearDuplicates: [reverseMatch] }));
+  expect((await catalog.image(id))?.nearDuplicates).toEqual([reverseMatch]);
   expect((await catalog.image(lamp.id))?.nearDuplicates).toEqual([match]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toHaveLength(1);
   await catalog.softDelete(lamp.id);
   expect((await catalog.image(id))?.nearDuplicates).toEqual([]);
 });
 
-test('finds nothing similar to a zero vector, and no error', async () => {
+test('finds nothing similar to a zero vector, without an error', async () => {
   const job = await catalog.upload('blank');
   const vector = derivedFactsOf('vase').embedding.vector.map(() => 0);
   await jobs.complete(job, [], derivedFactsOf('blank', { embedding: { space: embeddingSpace, vector } }));
   const options = { limit: 10, threshold: 0.01 };
-  const like = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
-  expect(like).toEqual({ found: [], searched: 1 });
-  const blank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
-  expect(blank).toEqual({ found: [], searched: 1 });
-  const same = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
-  const found = await embeddings.similarToPicture(shop.id, same, '', options);
-  expect(found.found).toMatchObject([{ id }]);
-  expect(found.found[0]?.score).toBeCloseTo(1, 3);
+  const toVase = await embeddings.similarToContent(shop.id, hashOf('vase'), embeddingSpace, options);
+  expect(toVase).toEqual({ found: [], searched: 1 });
+  const toBlank = await embeddings.similarToContent(shop.id, hashOf('blank'), embeddingSpace, options);
+  expect(toBlank).toEqual({ found: [], searched: 1 });
+  const vaseEmbedding = { space: embeddingSpace, vector: derivedFactsOf('vase').embedding.vector };
+  const toPicture = await embeddings.similarToPicture(shop.id, vaseEmbedding, '', options);
+  expect(toPicture.found).toMatchObject([{ id }]);
+  expect(toPicture.found[0]?.score).toBeCloseTo(1, 3);
   expect(await embeddings.count(embeddingSpace)).toBe(2);
 });

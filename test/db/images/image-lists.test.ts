@@ -13,7 +13,7 @@ const other = await tenants.ensure('other');
 const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
-/** 300 images of two tenants in all states, some of them deleted, one per hour. */
+/** Adds 300 images of two tenants, one per hour, in all states. Some are deleted. */
 beforeAll(async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, created_at, deleted_at)
@@ -29,12 +29,12 @@ const ranges = [
   { createdBefore: day(9) },
   { createdAfter: day(3), createdBefore: day(9) },
 ];
-const filters: ImageFilter[] = [undefined, 'shop', 'other', 'nobody'].flatMap((tenant) =>
+const filters: ImageFilter[] = [undefined, 'shop', 'other', 'unknown'].flatMap((tenant) =>
   [undefined, ...jobStates].flatMap((status) => ranges.map((range) => ({ tenant, status, ...range }))),
 );
 
-/** Ids of the images that match a filter, by a plain scan of the table. */
-async function recount(filter: ImageFilter, principal: Principal): Promise<number[]> {
+/** Returns the ids of the images that match a filter, by a plain scan of the table. */
+async function scan(filter: ImageFilter, principal: Principal): Promise<number[]> {
   const { tenant, status, createdAfter, createdBefore } = filter;
   const rows = await rowsOf<{ id: number }>(
     database,
@@ -48,51 +48,51 @@ async function recount(filter: ImageFilter, principal: Principal): Promise<numbe
 }
 
 test.each([
-  ['everybody', openPrincipal],
+  ['all tenants', openPrincipal],
   ['one tenant', ofShop],
 ] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
   expect(filters).toHaveLength(80);
   for (const filter of filters) {
     const { items, total } = await images.list(principal, filter, { limit: 400, offset: 0 });
-    const expected = await recount(filter, principal);
-    const name = JSON.stringify(filter);
+    const expected = await scan(filter, principal);
+    const label = JSON.stringify(filter);
     expect(
       items.map(({ id }) => id),
-      name,
+      label,
     ).toEqual(expected);
-    expect(total, name).toBe(expected.length);
+    expect(total, label).toBe(expected.length);
   }
 });
 
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
-    const whole = await recount(filter, openPrincipal);
-    const seen: number[] = [];
+    const all = await scan(filter, openPrincipal);
+    const listed: number[] = [];
     let after: number | undefined;
     do {
       const page = await images.list(openPrincipal, filter, { limit: 17, offset: 0, after });
-      expect(page).toEqual(await images.list(openPrincipal, filter, { limit: 17, offset: seen.length }));
-      expect(page.total).toBe(whole.length);
-      seen.push(...page.items.map(({ id }) => id));
+      expect(page).toEqual(await images.list(openPrincipal, filter, { limit: 17, offset: listed.length }));
+      expect(page.total).toBe(all.length);
+      listed.push(...page.items.map(({ id }) => id));
       after = page.next;
     } while (after !== undefined);
-    expect(seen).toEqual(whole);
+    expect(listed).toEqual(all);
   },
 );
 
-test('returns no cursor after the last image, even if the page is full', async () => {
+test('returns no cursor on the last page, even if it is full', async () => {
   const { total } = await rowOf<{ total: number }>(
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
   );
-  const fits = await images.list(openPrincipal, {}, { limit: total, offset: 0 });
-  expect({ next: fits.next, length: fits.items.length }).toEqual({ next: undefined, length: total });
-  const oneMore = await images.list(openPrincipal, {}, { limit: total - 1, offset: 0 });
-  expect(oneMore.next).toBe(oneMore.items.at(-1)?.id);
+  const fullPage = await images.list(openPrincipal, {}, { limit: total, offset: 0 });
+  expect({ next: fullPage.next, length: fullPage.items.length }).toEqual({ next: undefined, length: total });
+  const oneLess = await images.list(openPrincipal, {}, { limit: total - 1, offset: 0 });
+  expect(oneLess.next).toBe(oneLess.items.at(-1)?.id);
 });
 
-test('returns the same page by cursor after newer images were added', async () => {
+test('returns the same page by cursor after newer images are added', async () => {
   const first = await images.list(openPrincipal, {}, { limit: 10, offset: 0 });
   const before = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   await database.runScript(`

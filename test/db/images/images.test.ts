@@ -14,15 +14,15 @@ const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
 const ofShop: Principal = { ...openPrincipal, subject: 'key', tenantId: shop.id };
-const wholePage = { limit: 50, offset: 0 };
-const all: number[] = [];
+const fullPage = { limit: 50, offset: 0 };
+const ids: number[] = [];
 
-/** Five images: the first is completed, the last belongs to the other tenant. They are a day apart. */
+/** Adds five images, a day apart. The first is completed; the last belongs to the other tenant. */
 beforeEach(async () => {
-  all.length = 0;
+  ids.length = 0;
   for (const name of ['a', 'b', 'c', 'd', 'e']) {
     const tenant = name === 'e' ? other : shop;
-    all.push((await recordPending(database, tenant.id, name)).imageId);
+    ids.push((await recordPending(database, tenant.id, name)).imageId);
     if (name === 'a') {
       const renditions = ['thumb', 'card'].map((preset) => renditionOf(shop.id, 'a', preset));
       await makeJobQueries(database).complete(await claimOne(database), renditions, derivedFactsOf('a'));
@@ -33,9 +33,9 @@ beforeEach(async () => {
   );
 });
 
-const listed = async (
+const list = async (
   filter: Parameters<typeof images.list>[1],
-  page = wholePage,
+  page = fullPage,
   principal = openPrincipal,
 ) => {
   const { items, total } = await images.list(principal, filter, page);
@@ -44,76 +44,76 @@ const listed = async (
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 test('lists images newest first, with their renditions', async () => {
-  expect(await listed({})).toEqual({ ids: all.toReversed(), total: 5 });
-  const { items } = await images.list(openPrincipal, {}, wholePage);
+  expect(await list({})).toEqual({ ids: ids.toReversed(), total: 5 });
+  const { items } = await images.list(openPrincipal, {}, fullPage);
   expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
 });
 
 test('returns a page of the list and the total of the whole list', async () => {
-  expect(await listed({}, { limit: 2, offset: 1 })).toEqual({ ids: [all[3], all[2]], total: 5 });
-  expect(await listed({}, { limit: 2, offset: 9 })).toEqual({ ids: [], total: 5 });
+  expect(await list({}, { limit: 2, offset: 1 })).toEqual({ ids: [ids[3], ids[2]], total: 5 });
+  expect(await list({}, { limit: 2, offset: 9 })).toEqual({ ids: [], total: 5 });
 });
 
 test('filters the list and its total by tenant, status and time', async () => {
-  expect(await listed({ tenant: 'other' })).toEqual({ ids: [all[4]], total: 1 });
-  expect(await listed({ tenant: 'nobody' })).toEqual({ ids: [], total: 0 });
-  expect(await listed({ status: 'completed' })).toEqual({ ids: [all[0]], total: 1 });
+  expect(await list({ tenant: 'other' })).toEqual({ ids: [ids[4]], total: 1 });
+  expect(await list({ tenant: 'unknown' })).toEqual({ ids: [], total: 0 });
+  expect(await list({ status: 'completed' })).toEqual({ ids: [ids[0]], total: 1 });
   // The start is inclusive, the end exclusive.
-  expect(await listed({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
-    ids: [all[2], all[1]],
+  expect(await list({ createdAfter: day(2), createdBefore: day(4) })).toEqual({
+    ids: [ids[2], ids[1]],
     total: 2,
   });
   expect(
-    await listed({ tenant: 'shop', status: 'pending', createdAfter: day(3) }, { limit: 1, offset: 0 }),
+    await list({ tenant: 'shop', status: 'pending', createdAfter: day(3) }, { limit: 1, offset: 0 }),
   ).toEqual({
-    ids: [all[3]],
+    ids: [ids[3]],
     total: 2,
   });
 });
 
-test('shows a principal of one tenant only that tenant’s images', async () => {
-  expect(await listed({}, wholePage, ofShop)).toEqual({ ids: all.slice(0, 4).toReversed(), total: 4 });
-  expect(await images.find(ofShop, { id: all[4]! })).toBeUndefined();
-  expect(await images.findBare(ofShop, { id: all[4]! })).toBeUndefined();
-  expect(await deletion.softDelete(ofShop, { id: all[4]! }, true)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, { id: all[4]! })).toBeDefined();
+test('returns only its tenant’s images to a principal of one tenant', async () => {
+  expect(await list({}, fullPage, ofShop)).toEqual({ ids: ids.slice(0, 4).toReversed(), total: 4 });
+  expect(await images.find(ofShop, { id: ids[4]! })).toBeUndefined();
+  expect(await images.findBare(ofShop, { id: ids[4]! })).toBeUndefined();
+  expect(await deletion.softDelete(ofShop, { id: ids[4]! }, true)).toEqual({ outcome: 'not-found' });
+  expect(await images.find(openPrincipal, { id: ids[4]! })).toBeDefined();
 });
 
 test('finds an image by its id and by its UUID', async () => {
-  const image = await images.find(openPrincipal, { id: all[0]! });
+  const image = await images.find(openPrincipal, { id: ids[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
   expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
-  const { renditions: _made, nearDuplicates: _near, ...bare } = image!;
+  const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...bare } = image!;
   expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
-  const reference = { id: all[0]! };
-  expect(await deletion.softDelete(openPrincipal, reference, false)).toMatchObject({
+  const ref = { id: ids[0]! };
+  expect(await deletion.softDelete(openPrincipal, ref, false)).toMatchObject({
     outcome: 'deleted',
-    image: reference,
+    image: ref,
   });
-  expect(await deletion.softDelete(openPrincipal, reference, false)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, reference)).toBeUndefined();
-  expect(await images.findBare(openPrincipal, reference)).toBeUndefined();
+  expect(await deletion.softDelete(openPrincipal, ref, false)).toEqual({ outcome: 'not-found' });
+  expect(await images.find(openPrincipal, ref)).toBeUndefined();
+  expect(await images.findBare(openPrincipal, ref)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
-  expect(await listed({ tenant: 'shop' })).toEqual({ ids: [all[3], all[2], all[1]], total: 3 });
+  expect(await list({ tenant: 'shop' })).toEqual({ ids: [ids[3], ids[2], ids[1]], total: 3 });
 });
 
 test('reports one of many concurrent deletions of an image as successful', async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: all[1]! }, false)),
+  const results = await Promise.all(
+    Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: ids[1]! }, false)),
   );
-  expect(answers.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
+  expect(results.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
 
-test('marks damage with the time of its discovery, and clears it', async () => {
-  const [id] = all as [number];
+test('records the time when damage was found first, and clears it', async () => {
+  const [id] = ids as [number];
   await images.markDamaged(id);
-  const found = (await images.findBare(openPrincipal, { id }))?.damagedAt;
-  expect(found).toBeInstanceOf(Date);
+  const damagedAt = (await images.findBare(openPrincipal, { id }))?.damagedAt;
+  expect(damagedAt).toBeInstanceOf(Date);
   await images.markDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(found);
+  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
   expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
     id,
     status: 'completed',

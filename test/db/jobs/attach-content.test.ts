@@ -9,11 +9,11 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { claimImport, attach, add, finish, softDelete } = catalog;
-const begin = () => claimImport('https://example.com/vase.jpg');
-const images = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
+const claimVaseImport = () => claimImport('https://example.com/vase.jpg');
+const imageRows = () => rowsOf(database, 'SELECT * FROM images ORDER BY id');
 
-test('records the content of an import, which its next attempt finds', async () => {
-  const job = await begin();
+test('records the content of an import for its next attempt', async () => {
+  const job = await claimVaseImport();
   expect(await attach(job, 'vase')).toBe(true);
   expect(await catalog.image(job.imageId)).toMatchObject({
     contentHash: hashOf('vase'),
@@ -26,8 +26,8 @@ test('records the content of an import, which its next attempt finds', async () 
     status: 'processing',
   });
   await catalog.jobs.handBack([job]);
-  const [again] = await catalog.jobs.claimDue('import', 1, 60);
-  expect(again?.original).toEqual({
+  const [reclaimed] = await catalog.jobs.claimDue('import', 1, 60);
+  expect(reclaimed?.original).toEqual({
     key: uploadOf(shop.id, 'vase').originalKey,
     contentHash: hashOf('vase'),
   });
@@ -35,53 +35,53 @@ test('records the content of an import, which its next attempt finds', async () 
 
 test('records an image with known content as a duplicate', async () => {
   const first = await add('vase');
-  const job = await begin();
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: first });
   await finish(job, 'vase');
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(first);
 });
 
-test('makes no duplicate of a deleted image or of another tenant’s image', async () => {
+test('marks no image as a duplicate of a deleted image or of another tenant’s image', async () => {
   await softDelete(await add('vase'));
   await makeCatalog(database, (await tenants.ensure('other')).id).add('vase');
-  const job = await begin();
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('makes no duplicate when the same content is attached again', async () => {
-  const job = await begin();
+test('marks no image as a duplicate when its content is attached twice', async () => {
+  const job = await claimVaseImport();
   await attach(job, 'vase');
   await attach(job, 'vase');
   expect(await catalog.image(job.imageId)).toMatchObject({ duplicateOf: null });
 });
 
-test('makes one first image and nine duplicates of ten concurrent imports with the same content', async () => {
+test('turns ten concurrent imports of the same content into one first image and nine duplicates', async () => {
   const jobs = [];
-  for (let i = 0; i < 10; i++) jobs.push(await begin());
+  for (let i = 0; i < 10; i++) jobs.push(await claimVaseImport());
   await Promise.all(jobs.map((job) => attach(job, 'vase')));
-  const found = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
-  const [first, ...more] = found.filter((image) => image?.duplicateOf === null);
+  const imported = await Promise.all(jobs.map(({ imageId }) => catalog.image(imageId)));
+  const [first, ...more] = imported.filter((image) => image?.duplicateOf === null);
   expect(more).toEqual([]);
-  expect(found.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
+  expect(imported.filter((image) => image?.duplicateOf === first?.id)).toHaveLength(9);
 });
 
-test('attaches and shares nothing after the lease was lost', async () => {
+test('attaches and shares nothing after the lease is lost', async () => {
   await add('lamp');
-  const staleJob = await begin();
+  const staleJob = await claimVaseImport();
   await catalog.jobs.takeOverLostLeases(10, true);
-  const [successor] = await catalog.jobs.claimDue('import', 1, 60);
-  const before = await images();
+  const [nextClaim] = await catalog.jobs.claimDue('import', 1, 60);
+  const before = await imageRows();
   expect(await attach(staleJob, 'vase')).toBe(false);
   expect(await catalog.completeAsDuplicate(staleJob, 'lamp')).toBeUndefined();
-  expect(await images()).toEqual(before);
-  expect(await attach(successor!, 'vase')).toBe(true);
+  expect(await imageRows()).toEqual(before);
+  expect(await attach(nextClaim!, 'vase')).toBe(true);
 });
 
-test('shares known content with all its facts and renditions', async () => {
+test('shares known content with all its metadata and renditions', async () => {
   const first = await add('vase');
-  const job = await begin();
+  const job = await claimVaseImport();
   const shared = await catalog.completeAsDuplicate(job, 'vase');
   const { renditions } = (await catalog.image(first))!;
   expect(shared).toMatchObject({
@@ -99,26 +99,29 @@ test('shares known content with all its facts and renditions', async () => {
   );
 });
 
-test('shares no content whose first image is deleted, damaged or unfinished', async () => {
-  const spoil = {
-    gone: softDelete,
+test('does not share content whose first image is deleted, damaged or unfinished', async () => {
+  const changes = {
+    deleted: softDelete,
     damaged: (id: number) => catalog.images.markDamaged(id),
-    undone: (id: number) => database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
+    unfinished: (id: number) =>
+      database.runScript(`UPDATE images SET status = 'processing' WHERE id = ${id}`),
   };
-  for (const [content, change] of Object.entries(spoil)) {
+  for (const [content, change] of Object.entries(changes)) {
     await change(await add(content));
-    expect(await catalog.completeAsDuplicate(await begin(), content), content).toBe('first-unavailable');
+    expect(await catalog.completeAsDuplicate(await claimVaseImport(), content), content).toBe(
+      'first-unavailable',
+    );
   }
 });
 
-test('shares no renditions of a donor that was deleted or uses other files than those compared', async () => {
+test('does not reuse renditions of a donor that was deleted or whose files have changed since the comparison', async () => {
   const donor = await add('vase');
   const { jobs } = catalog;
   const job = await catalog.upload('jugs');
   const donorRenditions = (await catalog.image(donor))!.renditions;
   for (const change of [{ preset: 'huge' }, { storageKey: 'renditions/1/aa/other' }, { contentHash: 'ff' }]) {
-    const compared = donorRenditions.map((rendition, place) =>
-      place === 0 ? { ...rendition, ...change } : rendition,
+    const compared = donorRenditions.map((rendition, index) =>
+      index === 0 ? { ...rendition, ...change } : rendition,
     );
     expect(await jobs.completeSharing(job, donor, compared, derivedFactsOf('jugs'))).toBe(
       'donor-unavailable',
@@ -131,7 +134,7 @@ test('shares no renditions of a donor that was deleted or uses other files than 
   expect(await catalog.image(job.imageId)).toMatchObject({ status: 'processing', renditions: [] });
 });
 
-test('shares only the presets that were compared', async () => {
+test('reuses only the renditions that were compared', async () => {
   const donor = await add('pots');
   const [first] = (await catalog.image(donor))!.renditions;
   const job = await catalog.upload('pans');

@@ -14,7 +14,8 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const record = (content: string, priority = 50) => recordPending(database, shop.id, content, { priority });
 
-const order = async (count: number, kind: 'derive' | 'import' = 'derive') => {
+/** Claims `count` jobs one by one and returns their ids. */
+const claimIds = async (count: number, kind: 'derive' | 'import' = 'derive') => {
   const ids: number[] = [];
   for (let i = 0; i < count; i++) ids.push(...(await jobs.claimDue(kind, 1, 60)).map(({ id }) => id));
   return ids;
@@ -25,42 +26,50 @@ test('claims urgent jobs first, then older ones', async () => {
   const single = await record('single', 50);
   const inline = await record('inline', 10);
   const later = await record('later', 50);
-  expect(await order(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
+  expect(await claimIds(4)).toEqual([inline.jobId, single.jobId, later.jobId, batch.jobId]);
 });
 
-test('alternates between tenants: a long queue of one does not delay the others', async () => {
+test('alternates between tenants, so that a long queue of one does not delay the others', async () => {
   const [mall, kiosk] = [await tenants.ensure('mall'), await tenants.ensure('kiosk')];
-  const of = (tenantId: number, content: string) =>
+  const recordOf = (tenantId: number, content: string) =>
     recordPending(database, tenantId, content, { priority: 50 });
-  const shops: number[] = [];
-  for (let i = 0; i < 20; i++) shops.push((await of(shop.id, `long ${i}`)).jobId);
-  expect(await order(3)).toEqual(shops.slice(0, 3));
-  const malls = [(await of(mall.id, 'first')).jobId, (await of(mall.id, 'second')).jobId];
-  const kiosks = [(await of(kiosk.id, 'only')).jobId];
-  expect(await order(7)).toEqual([shops[3], malls[0], kiosks[0], shops[4], malls[1], shops[5], shops[6]]);
+  const shopJobs: number[] = [];
+  for (let i = 0; i < 20; i++) shopJobs.push((await recordOf(shop.id, `long ${i}`)).jobId);
+  expect(await claimIds(3)).toEqual(shopJobs.slice(0, 3));
+  const mallJobs = [(await recordOf(mall.id, 'first')).jobId, (await recordOf(mall.id, 'second')).jobId];
+  const kioskJobs = [(await recordOf(kiosk.id, 'only')).jobId];
+  expect(await claimIds(7)).toEqual([
+    shopJobs[3],
+    mallJobs[0],
+    kioskJobs[0],
+    shopJobs[4],
+    mallJobs[1],
+    shopJobs[5],
+    shopJobs[6],
+  ]);
 });
 
-test('does not let new jobs overtake a waiting tenant repeatedly', async () => {
+test('does not let new jobs of one tenant repeatedly overtake those of another', async () => {
   const mall = await tenants.ensure('mall');
-  for (let i = 0; i < 5; i++) await record(`patient ${i}`);
+  for (let i = 0; i < 5; i++) await record(`waiting ${i}`);
   let overtaken = 0;
   for (let i = 0; i < 5; i++) {
-    await recordPending(database, mall.id, `newcomer ${i}`, { priority: 50 });
+    await recordPending(database, mall.id, `new ${i}`, { priority: 50 });
     const [job] = await jobs.claimDue('derive', 1, 60);
     if (job?.tenantId === mall.id) overtaken++;
   }
   expect(overtaken).toBeLessThanOrEqual(3);
 });
 
-test('queues a job that an operator retries at the end', async () => {
+test('puts a job that an operator retries at the end of the queue', async () => {
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
   await makeJobQueries(database).retry(openPrincipal, jobId);
-  expect(await order(3)).toEqual([...others.map((other) => other.jobId), jobId]);
+  expect(await claimIds(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 
-test('claims no more than its limit, the most urgent ones', async () => {
+test('claims the most urgent jobs up to its limit', async () => {
   for (let i = 0; i < 5; i++) await record(`late ${i}`, 100);
   const urgent = await record('urgent', 10);
   const claimed = await jobs.claimDue('derive', 3, 60);
@@ -75,7 +84,7 @@ test('does not claim a job before it is due', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-test('returns what the holder needs, and sets the image to processing', async () => {
+test('returns what the worker needs, and sets the image to processing', async () => {
   const { jobId, imageId } = await record('facts');
   expect(await claimOne(database)).toEqual({
     id: jobId,
@@ -96,24 +105,24 @@ test('returns what the holder needs, and sets the image to processing', async ()
 });
 
 test('never gives the same job to two concurrent claims', async () => {
-  for (let i = 0; i < 30; i++) await record(`crowd ${i}`);
+  for (let i = 0; i < 30; i++) await record(`job ${i}`);
   const claims = await Promise.all(Array.from({ length: 20 }, () => jobs.claimDue('derive', 2, 60)));
   const ids = claims.flat().map(({ id }) => id);
   expect(ids).toHaveLength(30);
   expect(new Set(ids).size).toBe(30);
 });
 
-test('grants a lease of the given length by the database’s clock, and renews it', async () => {
+test('grants a lease of the given duration by the database’s clock, and renews it', async () => {
   await record('lease');
   const job = await claimOne(database, 60);
-  const left = () =>
+  const remaining = () =>
     rowOf<{ seconds: number }>(
       database,
       `SELECT extract(epoch FROM lease_until - now())::float8 AS seconds FROM jobs WHERE id = ${job.id}`,
     );
-  expect((await left()).seconds).toBeCloseTo(60, -1);
+  expect((await remaining()).seconds).toBeCloseTo(60, -1);
   expect(await jobs.renewLeases([job], 500)).toEqual(new Set([job]));
-  expect((await left()).seconds).toBeGreaterThan(400);
+  expect((await remaining()).seconds).toBeGreaterThan(400);
 });
 
 test('does not renew a lost lease', async () => {
@@ -123,13 +132,13 @@ test('does not renew a lost lease', async () => {
   const lost = await claimOne(database);
   await jobs.handBack([lost]);
   expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
-  const successor = await claimOne(database);
-  expect(successor.id).toBe(lost.id);
+  const nextClaim = await claimOne(database);
+  expect(nextClaim.id).toBe(lost.id);
   expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
 });
 
-test('makes a job that is handed back due at once, without spending a retry', async () => {
-  const { imageId } = await record('back');
+test('makes a job that is handed back due immediately, without using up a retry', async () => {
+  const { imageId } = await record('handed back');
   const job = await claimOne(database);
   await jobs.handBack([job]);
   const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });

@@ -28,8 +28,8 @@ const counts = () =>
   );
 const vase = 'https://example.com/vase.jpg';
 
-/** Brings an image of the URL into a state. */
-const inState = {
+/** Creates an image of the URL in the named state. Returns its id. */
+const createImage = {
   async pending() {
     return (await record([line(vase)]))[0]!.imageId;
   },
@@ -45,7 +45,7 @@ const inState = {
     return job.imageId;
   },
   async deleted() {
-    const id = await inState.completed();
+    const id = await createImage.completed();
     await catalog.softDelete(id);
     return id;
   },
@@ -66,7 +66,7 @@ test('records a new URL as an image without content and a pending import', async
   expect(await catalog.jobs.claimDue('derive', 9, 60)).toEqual([]);
 });
 
-const policies: Record<DuplicateHandling, Record<keyof typeof inState, string>> = {
+const policies: Record<DuplicateHandling, Record<keyof typeof createImage, string>> = {
   'reuse-completed': {
     pending: 'active',
     processing: 'active',
@@ -84,11 +84,11 @@ const policies: Record<DuplicateHandling, Record<keyof typeof inState, string>> 
   'allow-retry': { pending: 'new', processing: 'new', completed: 'new', failed: 'new', deleted: 'new' },
 };
 
-describe.each(duplicateHandlings)('under %s', (handling) => {
+describe.each(duplicateHandlings)('with %s', (handling) => {
   test.each(Object.entries(policies[handling]))(
-    'returns for a URL whose image is %s: %s',
+    'records a URL whose image is %s as %s',
     async (state, outcome) => {
-      const before = await inState[state as keyof typeof inState]();
+      const before = await createImage[state as keyof typeof createImage]();
       const [recorded] = await record([line(vase)], handling);
       expect(recorded?.outcome).toBe(outcome);
       expect(recorded?.imageId === before).toBe(outcome !== 'new');
@@ -97,15 +97,15 @@ describe.each(duplicateHandlings)('under %s', (handling) => {
   );
 });
 
-test('decides by the latest import of a URL', async () => {
-  await inState.completed();
+test('looks only at the latest import of a URL', async () => {
+  await createImage.completed();
   const [second] = await record([line(vase)], 'allow-retry');
   expect(await record([line(vase)])).toEqual([
     { outcome: 'active', imageId: second?.imageId, job: undefined },
   ]);
 });
 
-test('imports a URL once that occurs twice, and queues jobs in the order of the lines', async () => {
+test('imports a repeated URL once, and queues jobs in the order of the lines', async () => {
   const recorded = await record([line(vase), line('https://example.com/b'), line(vase)]);
   expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new', 'active']);
   expect(recorded[2]?.imageId).toBe(recorded[0]?.imageId);
@@ -113,7 +113,7 @@ test('imports a URL once that occurs twice, and queues jobs in the order of the 
   expect(await counts()).toEqual({ images: 2, jobs: 2 });
 });
 
-test('refuses the second line with a URL under reject-active, and imports it under allow-retry', async () => {
+test('refuses a repeated URL with reject-active, and imports it again with allow-retry', async () => {
   const rejected = await record([line(vase), line(vase)], 'reject-active');
   expect(rejected).toEqual([
     { outcome: 'new', imageId: rejected[0]?.imageId, job: { id: expect.any(Number), kind: 'import' } },
@@ -124,7 +124,7 @@ test('refuses the second line with a URL under reject-active, and imports it und
   expect(new Set(retried.map(({ imageId }) => imageId)).size).toBe(2);
 });
 
-test('makes two images of the same URL of two tenants, also in one import', async () => {
+test('creates two images for the same URL of two tenants, even in one import', async () => {
   const recorded = await record([line(vase), line(vase, undefined, other.id)]);
   expect(recorded.map(({ outcome }) => outcome)).toEqual(['new', 'new']);
   expect(await record([line(vase, undefined, other.id)])).toEqual([
@@ -132,9 +132,9 @@ test('makes two images of the same URL of two tenants, also in one import', asyn
   ]);
 });
 
-test('makes one image and one job of forty concurrent imports of a URL', async () => {
-  const all = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
-  const recorded = all.flat();
+test('creates one image and one job for forty concurrent imports of a URL', async () => {
+  const batches = await Promise.all(Array.from({ length: 40 }, () => record([line(vase)])));
+  const recorded = batches.flat();
   expect(new Set(recorded.map(({ imageId }) => imageId)).size).toBe(1);
   expect(recorded.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
@@ -147,22 +147,22 @@ test('does not deadlock on the same URLs in different orders', async () => {
   expect(await counts()).toEqual({ images: 20, jobs: 20 });
 });
 
-test('adds the references of lines to their images, each once', async () => {
-  const known = await inState.completed();
+test('adds each reference once to the image of its line', async () => {
+  const known = await createImage.completed();
   await record([line(vase, 'page 1'), line(vase, 'page 1'), line(vase, 'page 2'), line(vase)]);
   await record([line(vase, 'page 2'), line(vase, 'page 3')]);
   expect(await catalog.image(known)).toMatchObject({ inUseCount: 3 });
-  const [fresh] = await record([line('https://example.com/b', 'page 1')]);
+  const [added] = await record([line('https://example.com/b', 'page 1')]);
   const listed = await rowsOf(database, 'SELECT image_id, reference FROM image_references ORDER BY 1, 2');
   expect(listed).toEqual([
     ...['page 1', 'page 2', 'page 3'].map((reference) => ({ image_id: known, reference })),
-    { image_id: fresh?.imageId, reference: 'page 1' },
+    { image_id: added?.imageId, reference: 'page 1' },
   ]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual([]);
 });
 
 test('does not add the reference of a refused line', async () => {
-  await inState.pending();
+  await createImage.pending();
   await record([line(vase, 'page')], 'reject-active');
   expect(await rowsOf(database, 'SELECT 1 FROM image_references')).toEqual([]);
   expect(await catalog.purging.tenantsWithoutReferences(shop.id)).toEqual(['shop']);

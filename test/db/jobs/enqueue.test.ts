@@ -42,14 +42,14 @@ test('records a new picture as an image with a pending job', async () => {
 });
 
 test('records an inline upload with a claimed job', async () => {
-  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'held', { leaseSeconds: 60 }));
+  const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'inline', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
   if (recorded.outcome === 'known') throw new Error('The content is known.');
   expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
 });
 
-test('adds nothing when the tenant has the content already', async () => {
+test('adds nothing if the tenant already has the content', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'twice'));
   expect(await jobs.enqueueUpload(uploadOf(shop.id, 'twice'))).toEqual({
     outcome: 'known',
@@ -58,16 +58,18 @@ test('adds nothing when the tenant has the content already', async () => {
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('makes one image and one job of a hundred concurrent uploads with the same content', async () => {
-  const all = await Promise.all(
-    Array.from({ length: 100 }, () => jobs.enqueueUpload(uploadOf(shop.id, 'crowd', { leaseSeconds: 60 }))),
+test('creates one image and one job for a hundred concurrent uploads with the same content', async () => {
+  const results = await Promise.all(
+    Array.from({ length: 100 }, () =>
+      jobs.enqueueUpload(uploadOf(shop.id, 'concurrent', { leaseSeconds: 60 })),
+    ),
   );
-  expect(new Set(all.map(({ imageId }) => imageId)).size).toBe(1);
-  expect(all.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
+  expect(new Set(results.map(({ imageId }) => imageId)).size).toBe(1);
+  expect(results.filter(({ outcome }) => outcome === 'new')).toHaveLength(1);
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('makes two images of the same content of two tenants', async () => {
+test('creates two images for the same content of two tenants', async () => {
   const [ofShop, ofOther] = await Promise.all(
     [shop, other].map((tenant) => jobs.enqueueUpload(uploadOf(tenant.id, 'shared'))),
   );
@@ -76,7 +78,7 @@ test('makes two images of the same content of two tenants', async () => {
   expect(ofShop?.imageId).not.toBe(ofOther?.imageId);
 });
 
-test('processes a failed image again when its content is uploaded again', async () => {
+test('queues a failed image again when its content is uploaded again', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'failed', { leaseSeconds: 60 }));
   if (first.outcome === 'known') throw new Error('The content is known.');
   const attempt = {
@@ -86,8 +88,8 @@ test('processes a failed image again when its content is uploaded again', async 
     error: 'No.',
   } as const;
   await jobs.recordFailure(first.job, attempt, { state: 'failed' });
-  const again = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
-  expect(again).toMatchObject({ outcome: 'again', imageId: first.imageId });
+  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
+  expect(second).toMatchObject({ outcome: 'again', imageId: first.imageId });
   expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
     status: 'pending',
     error: null,
@@ -98,11 +100,11 @@ test('processes a failed image again when its content is uploaded again', async 
   expect(claimed?.id).not.toBe(first.job.id);
 });
 
-test('makes a new image of the content of a deleted image', async () => {
-  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
+test('creates a new image for the content of a deleted one', async () => {
+  const first = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
-  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'returned'));
+  const second = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
   expect(second.outcome).toBe('new');
   expect(second.imageId).not.toBe(first.imageId);
-  expect((await images.findByContent(shop.id, hashOf('returned')))?.id).toBe(second.imageId);
+  expect((await images.findByContent(shop.id, hashOf('deleted')))?.id).toBe(second.imageId);
 });

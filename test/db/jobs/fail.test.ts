@@ -14,14 +14,14 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
-test('schedules each retry exactly its delay after the failure, by the database’s clock', async () => {
+test('schedules each retry exactly after its delay, by the database’s clock', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
   for (const [index, delaySeconds] of [2, 4, 8].entries()) {
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
     const next = { state: 'pending', delaySeconds, spend: 'retries' } as const;
     expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
-    // The entry in the history is written by the same statement, so it has the same time.
+    // The same statement writes the history entry, so its time is that of the failure.
     const { pause } = await rowOf<{ pause: number }>(
       database,
       `SELECT extract(epoch FROM run_at - (history->-1->>'at')::timestamptz)::float8 AS pause FROM jobs`,
@@ -34,13 +34,13 @@ test('schedules each retry exactly its delay after the failure, by the database�
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 3, crashes: 0 });
 });
 
-test('claims a retry when it is due, and not before', async () => {
-  await recordPending(database, shop.id, 'clock');
+test('does not claim a retry before it is due', async () => {
+  await recordPending(database, shop.id, 'delayed');
   const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
-  const began = performance.now();
+  const start = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
-  expect(performance.now() - began).toBeGreaterThan(350);
+  expect(performance.now() - start).toBeGreaterThan(350);
 });
 
 test('counts crashes separately from retries', async () => {
@@ -50,7 +50,7 @@ test('counts crashes separately from retries', async () => {
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
 
-test('shows a final failure with the image, and leaves nothing to claim', async () => {
+test('records a final failure with the image, and leaves nothing to claim', async () => {
   const { imageId } = await recordPending(database, shop.id, 'final');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const image = await imageOf(imageId);
@@ -97,6 +97,6 @@ test('lists failed jobs with their history in poison_jobs, and no others', async
   expect(poison[0]?.['failed_at']).toBeInstanceOf(Date);
 });
 
-test('returns no report of a missing job', async () => {
+test('returns no report of an unknown job', async () => {
   expect(await reportOf(123_456)).toBeUndefined();
 });

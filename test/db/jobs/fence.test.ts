@@ -20,17 +20,17 @@ const finalFailure = { state: 'failed' } as const;
 const retry = { state: 'pending', delaySeconds: 2, spend: 'retries' } as const;
 
 let staleJob: ClaimedJob;
-let successor: ClaimedJob;
+let currentJob: ClaimedJob;
 
-/** `staleJob` lost its lease, and `successor` holds the same job. */
+/** `staleJob` has lost its lease; `currentJob` is a newer claim of the same job. */
 beforeEach(async () => {
   await recordPending(database, shop.id, 'vase');
   staleJob = await claimOne(database);
   await makeJobQueries(database).takeOverLostLeases(10, true);
-  successor = await claimOne(database);
+  currentJob = await claimOne(database);
 });
 
-const everything = async () => ({
+const allRows = async () => ({
   jobs: await rowsOf(database, 'SELECT * FROM jobs'),
   images: await rowsOf(database, 'SELECT * FROM images'),
   renditions: await rowsOf(database, 'SELECT * FROM renditions'),
@@ -38,45 +38,45 @@ const everything = async () => ({
   embeddings: await rowsOf(database, 'SELECT * FROM embeddings'),
 });
 
-test('completes nothing after the lease was taken over', async () => {
-  const before = await everything();
+test('completes nothing after the lease has been taken over', async () => {
+  const before = await allRows();
   expect(await complete(staleJob, [thumb], facts)).toBeUndefined();
-  expect(await everything()).toEqual(before);
+  expect(await allRows()).toEqual(before);
   expect(before.renditions).toEqual([]);
 });
 
 test.each([
   ['a final failure', finalFailure],
   ['a failure to be retried', retry],
-])('does not record %s after the lease was taken over', async (_name, next) => {
-  const before = await everything();
+])('does not record %s after the lease has been taken over', async (_name, next) => {
+  const before = await allRows();
   expect(await jobs.recordFailure(staleJob, attemptOf('permanent'), next)).toBe(false);
-  expect(await everything()).toEqual(before);
+  expect(await allRows()).toEqual(before);
 });
 
-test('does not hand the job back after the lease was taken over', async () => {
-  const before = await everything();
+test('does not hand back the job after the lease has been taken over', async () => {
+  const before = await allRows();
   await jobs.handBack([staleJob]);
-  expect(await everything()).toEqual(before);
+  expect(await allRows()).toEqual(before);
 });
 
 test('changes nothing while the job is pending again', async () => {
-  await jobs.handBack([successor]);
-  const before = await everything();
-  expect(await complete(successor, [thumb], facts)).toBeUndefined();
-  expect(await jobs.recordFailure(successor, attemptOf('permanent'), finalFailure)).toBe(false);
-  expect(await jobs.renewLeases([successor], 60)).toEqual(new Set());
-  expect(await everything()).toEqual(before);
+  await jobs.handBack([currentJob]);
+  const before = await allRows();
+  expect(await complete(currentJob, [thumb], facts)).toBeUndefined();
+  expect(await jobs.recordFailure(currentJob, attemptOf('permanent'), finalFailure)).toBe(false);
+  expect(await jobs.renewLeases([currentJob], 60)).toEqual(new Set());
+  expect(await allRows()).toEqual(before);
 });
 
-test('makes renditions, image and job of the successor visible together', async () => {
+test('completes renditions, image and job of the current claim together', async () => {
   const completed = await complete(
-    successor,
+    currentJob,
     [renditionOf(shop.id, 'vase', 'card', 400), renditionOf(shop.id, 'vase', 'thumb', 100)],
     facts,
   );
   expect(completed).toMatchObject({
-    id: successor.imageId,
+    id: currentJob.imageId,
     status: 'completed',
     tenant: 'shop',
     error: null,
@@ -86,24 +86,28 @@ test('makes renditions, image and job of the successor visible together', async 
     ['card', 400],
     ['thumb', 100],
   ]);
-  expect(await images.find(openPrincipal, { id: successor.imageId })).toEqual(completed);
-  expect(await makeJobReportQueries(database).find(openPrincipal, successor.id)).toMatchObject({
+  expect(await images.find(openPrincipal, { id: currentJob.imageId })).toEqual(completed);
+  expect(await makeJobReportQueries(database).find(openPrincipal, currentJob.id)).toMatchObject({
     state: 'completed',
     leaseLosses: 1,
   });
 });
 
 test('completes a job only once', async () => {
-  await complete(successor, [thumb], facts);
-  const before = await everything();
-  expect(await complete(successor, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
-  expect(await jobs.recordFailure(successor, attemptOf('crash'), finalFailure)).toBe(false);
-  expect(await everything()).toEqual(before);
+  await complete(currentJob, [thumb], facts);
+  const before = await allRows();
+  expect(await complete(currentJob, [renditionOf(shop.id, 'vase', 'zoom')], facts)).toBeUndefined();
+  expect(await jobs.recordFailure(currentJob, attemptOf('crash'), finalFailure)).toBe(false);
+  expect(await allRows()).toEqual(before);
 });
 
 test('replaces the rendition of the same preset', async () => {
-  await complete(successor, [thumb], facts);
+  await complete(currentJob, [thumb], facts);
   await database.runScript("UPDATE jobs SET state = 'pending'; UPDATE images SET status = 'pending'");
-  const again = await complete(await claimOne(database), [{ ...thumb, bytes: 77, recipe: 'newer' }], facts);
-  expect(again?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
+  const completed = await complete(
+    await claimOne(database),
+    [{ ...thumb, bytes: 77, recipe: 'newer' }],
+    facts,
+  );
+  expect(completed?.renditions).toMatchObject([{ preset: 'thumb', bytes: 77, recipe: 'newer' }]);
 });

@@ -12,30 +12,30 @@ const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
-const elsewhere = makeCatalog(database, other.id);
+const otherCatalog = makeCatalog(database, other.id);
 const { reports, jobs } = catalog;
 const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
 
 const fail = (job: ClaimedJob, failureClass: FailureClass) =>
   jobs.recordFailure(job, attemptOf(failureClass), { state: 'failed' });
 
-let done: ClaimedJob;
+let completed: ClaimedJob;
 let broken: ClaimedJob;
 let crashed: ClaimedJob;
 let imported: ClaimedJob;
-let foreign: ClaimedJob;
+let otherTenantsJob: ClaimedJob;
 
-/** In this order: a completed job, two failed ones and a processing import of the shop, a failed one of the other tenant. */
+/** Adds, in this order: a completed job, two failed ones and a running import of the shop, and a failed job of the other tenant. */
 beforeEach(async () => {
-  done = await catalog.upload('done');
-  await catalog.finish(done, 'done');
+  completed = await catalog.upload('completed');
+  await catalog.finish(completed, 'completed');
   broken = await catalog.upload('broken');
   await fail(broken, 'permanent');
   crashed = await catalog.upload('crashed');
   await fail(crashed, 'crash');
   imported = await catalog.claimImport('https://example.com/vase');
-  foreign = await elsewhere.upload('foreign');
-  await fail(foreign, 'permanent');
+  otherTenantsJob = await otherCatalog.upload('other');
+  await fail(otherTenantsJob, 'permanent');
 });
 
 async function list(filter: JobFilter, principal = openPrincipal) {
@@ -44,8 +44,8 @@ async function list(filter: JobFilter, principal = openPrincipal) {
   return items.map(({ id }) => id);
 }
 
-test('lists jobs newest first, with what an operator needs', async () => {
-  expect(await list({})).toEqual([foreign, imported, crashed, broken, done].map(({ id }) => id));
+test('lists jobs newest first, with the fields an operator needs', async () => {
+  expect(await list({})).toEqual([otherTenantsJob, imported, crashed, broken, completed].map(({ id }) => id));
   expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
     kind: 'derive',
     state: 'failed',
@@ -61,45 +61,45 @@ test('lists jobs newest first, with what an operator needs', async () => {
 });
 
 test('applies each filter to the list and its total', async () => {
-  const ids = (...held: ClaimedJob[]) => held.map(({ id }) => id);
-  expect(await list({ state: 'failed' })).toEqual(ids(foreign, crashed, broken));
+  const ids = (...claimed: ClaimedJob[]) => claimed.map(({ id }) => id);
+  expect(await list({ state: 'failed' })).toEqual(ids(otherTenantsJob, crashed, broken));
   expect(await list({ kind: 'import' })).toEqual(ids(imported));
-  expect(await list({ tenant: 'other' })).toEqual(ids(foreign));
-  expect(await list({ tenant: 'nobody' })).toEqual([]);
+  expect(await list({ tenant: 'other' })).toEqual(ids(otherTenantsJob));
+  expect(await list({ tenant: 'unknown' })).toEqual([]);
   expect(await list({ imageId: broken.imageId })).toEqual(ids(broken));
-  expect(await list({ code: 'permanent_code' })).toEqual(ids(foreign, broken));
+  expect(await list({ code: 'permanent_code' })).toEqual(ids(otherTenantsJob, broken));
   expect(await list({ failureClass: 'crash' })).toEqual(ids(crashed));
   expect(await list({ state: 'failed', tenant: 'shop', code: 'permanent_code' })).toEqual(ids(broken));
 });
 
-test('shows a principal of one tenant only that tenant’s jobs', async () => {
+test('returns and retries only its tenant’s jobs for a principal of one tenant', async () => {
   expect(await list({}, ofShop)).toHaveLength(4);
   expect(await list({ tenant: 'other' }, ofShop)).toEqual([]);
-  expect(await reports.find(ofShop, foreign.id)).toBeUndefined();
-  expect(await jobs.retry(ofShop, foreign.id)).toBe('not-found');
+  expect(await reports.find(ofShop, otherTenantsJob.id)).toBeUndefined();
+  expect(await jobs.retry(ofShop, otherTenantsJob.id)).toBe('not-found');
   expect(await jobs.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
     { id: broken.id, kind: 'derive' },
   ]);
-  expect(await reports.find(openPrincipal, foreign.id)).toMatchObject({ state: 'failed' });
+  expect(await reports.find(openPrincipal, otherTenantsJob.id)).toMatchObject({ state: 'failed' });
 });
 
-test('returns the same pages by cursor as by offset, and no cursor after the last', async () => {
-  const whole = await list({});
+test('returns the same pages by cursor as by offset, and no cursor on the last page', async () => {
+  const all = await list({});
   const byCursor: number[] = [];
   let after: number | undefined;
   do {
     const offset = byCursor.length;
     const page = await reports.list(openPrincipal, {}, { limit: 2, offset: 0, after });
-    const same = await reports.list(openPrincipal, {}, { limit: 2, offset });
-    expect(page).toEqual(same);
+    const pageByOffset = await reports.list(openPrincipal, {}, { limit: 2, offset });
+    expect(page).toEqual(pageByOffset);
     expect(page.total).toBe(5);
     byCursor.push(...page.items.map(({ id }) => id));
     after = page.next;
   } while (after !== undefined);
-  expect(byCursor).toEqual(whole);
+  expect(byCursor).toEqual(all);
 });
 
-test('retries a job with new budgets, and keeps its history', async () => {
+test('resets the retry budgets of a retried job, and keeps its history', async () => {
   await database.runScript(
     `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
   );
@@ -124,13 +124,13 @@ test('retries a job with new budgets, and keeps its history', async () => {
   expect(await catalog.image(crashed.imageId)).toMatchObject({ status: 'completed' });
 });
 
-test('refuses to retry a job that has not failed, and reports a missing one as not found', async () => {
-  for (const { id } of [done, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
+test('refuses to retry a job that has not failed, and reports an unknown one as not found', async () => {
+  for (const { id } of [completed, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
   expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
-  expect(await reports.find(openPrincipal, done.id)).toMatchObject({ state: 'completed' });
+  expect(await reports.find(openPrincipal, completed.id)).toMatchObject({ state: 'completed' });
 });
 
-test('refuses to retry a job whose image was deleted, purged or completed since', async () => {
+test('refuses to retry a job whose image has since been deleted, purged or completed', async () => {
   await catalog.softDelete(broken.imageId);
   expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   await catalog.purge(broken.imageId);
@@ -140,12 +140,12 @@ test('refuses to retry a job whose image was deleted, purged or completed since'
 });
 
 test('retries only the last job of an image', async () => {
-  const again = await catalog.upload('broken');
-  await fail(again, 'transient');
-  expect(again.imageId).toBe(broken.imageId);
+  const secondJob = await catalog.upload('broken');
+  await fail(secondJob, 'transient');
+  expect(secondJob.imageId).toBe(broken.imageId);
   expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
   expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
-  expect(await jobs.retry(openPrincipal, again.id)).toBe('retried');
+  expect(await jobs.retry(openPrincipal, secondJob.id)).toBe('retried');
 });
 
 test.each<[JobFilter, number]>([
@@ -160,9 +160,9 @@ test.each<[JobFilter, number]>([
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
 });
 
-test('requeues a job once if it is retried twenty times concurrently', async () => {
-  const answers = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
-  expect(answers.filter((answer) => answer === 'retried')).toHaveLength(1);
+test('requeues a job once for twenty concurrent retries', async () => {
+  const results = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
+  expect(results.filter((result) => result === 'retried')).toHaveLength(1);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
 });
 

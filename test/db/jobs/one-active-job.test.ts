@@ -14,13 +14,13 @@ test('rejects a second active job of an image', async () => {
   await expect(insertPendingJob(imageId)).rejects.toMatchObject({ code: '23505' });
 });
 
-test('the migration keeps the processing job of an image, otherwise its newest one', async () => {
-  const held = await catalog.upload('vase');
-  const idle = await catalog.add('lamp');
+test('keeps the processing job of an image in the migration, or else its newest one', async () => {
+  const claimed = await catalog.upload('vase');
+  const completedId = await catalog.add('lamp');
   await database.runScript('DROP INDEX jobs_one_active');
-  await insertPendingJob(held.imageId);
-  await insertPendingJob(idle);
-  const newest = await insertPendingJob(idle);
+  await insertPendingJob(claimed.imageId);
+  await insertPendingJob(completedId);
+  const newest = await insertPendingJob(completedId);
 
   await database.runScript(await readFile(migration, 'utf8'));
 
@@ -28,7 +28,7 @@ test('the migration keeps the processing job of an image, otherwise its newest o
     database,
     "SELECT id FROM jobs WHERE state IN ('pending', 'processing') ORDER BY image_id",
   );
-  expect(active.map(({ id }) => id)).toEqual([held.id, newest]);
+  expect(active.map(({ id }) => id)).toEqual([claimed.id, newest]);
 });
 
 async function insertPendingJob(imageId: number): Promise<number> {

@@ -15,13 +15,13 @@ const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { expiredRows, images, jobs, purging, references } = catalog;
 
-/** A job and its image. A case that has no job yet may have the image that the job will be for. */
+/** A job and its image. Before the job exists, only the image may be known. */
 interface Rows {
   readonly jobId?: number;
   readonly imageId?: number;
 }
 
-/** A query, and the rows that it changes. If it inserts them, it returns them. */
+/** A query and the rows that it changes. A query that inserts rows returns their ids. */
 interface Transition extends Rows {
   readonly run: () => Promise<unknown>;
 }
@@ -40,26 +40,27 @@ const url = {
 const tomorrow = () => new Date(Date.now() + 86_400_000);
 
 const rowsOfJob = ({ id, imageId }: ClaimedJob): Rows => ({ jobId: id, imageId });
-const pending = (): Promise<{ jobId: number; imageId: number }> => recordPending(database, shop.id, 'vase');
-const held = (): Promise<ClaimedJob> => catalog.upload('vase');
+const pendingJob = (): Promise<{ jobId: number; imageId: number }> =>
+  recordPending(database, shop.id, 'vase');
+const claimedJob = (): Promise<ClaimedJob> => catalog.upload('vase');
 
-async function heldImport(): Promise<ClaimedJob> {
+async function claimedImportJob(): Promise<ClaimedJob> {
   return catalog.claimImport('https://example.com/vase');
 }
 
-async function failed(): Promise<ClaimedJob> {
-  const job = await held();
+async function failedJob(): Promise<ClaimedJob> {
+  const job = await claimedJob();
   await catalog.fail(job);
   return job;
 }
 
-async function completed(): Promise<ClaimedJob> {
-  const job = await held();
+async function completedJob(): Promise<ClaimedJob> {
+  const job = await claimedJob();
   await catalog.finish(job, 'vase');
   return job;
 }
 
-/** Makes a job older than any retention. */
+/** Makes a job older than any retention period. */
 async function age({ id }: ClaimedJob): Promise<void> {
   await database.runScript(`UPDATE jobs SET finished_at = now() - interval '100 days' WHERE id = ${id}`);
 }
@@ -83,89 +84,89 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
       run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
     }),
   'enqueueUpload, queued, image failed before': async () => ({
-    imageId: (await failed()).imageId,
+    imageId: (await failedJob()).imageId,
     run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
   }),
   'enqueueUpload, inline, image failed before': async () => ({
-    imageId: (await failed()).imageId,
+    imageId: (await failedJob()).imageId,
     run: () => jobs.enqueueUpload(uploadOf(shop.id, 'vase', { leaseSeconds: 60 })),
   }),
   enqueueUrls: () =>
     Promise.resolve({ run: async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0] }),
   requeue: async () => {
-    const { imageId } = await completed();
+    const { imageId } = await completedJob();
     return { imageId, run: async () => ({ imageId, job: await jobs.requeue(imageId, 50) }) };
   },
   'claimDue, first run': async () => ({
-    ...(await pending()),
+    ...(await pendingJob()),
     run: () => jobs.claimDue('derive', 1, 60),
   }),
   'claimDue, completed image': async () => {
-    const { imageId } = await completed();
+    const { imageId } = await completedJob();
     const job = await jobs.requeue(imageId, 50);
     return { jobId: job!.id, imageId, run: () => jobs.claimDue('derive', 1, 60) };
   },
   renewLeases: async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => jobs.renewLeases([job], 60) };
   },
   attachContent: async () => {
-    const job = await heldImport();
+    const job = await claimedImportJob();
     return { ...rowsOfJob(job), run: () => jobs.attachContent(job, contentOf(shop.id, 'vase')) };
   },
   complete: async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
   },
   completeSharing: async () => {
     const donorId = await catalog.add('lamp');
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => completeSharing(job, donorId) };
   },
   completeAsDuplicate: async () => {
     await catalog.add('lamp');
-    const job = await heldImport();
+    const job = await claimedImportJob();
     return { ...rowsOfJob(job), run: () => jobs.completeAsDuplicate(job, duplicate) };
   },
   'recordFailure, retry': async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
   },
   'recordFailure, final': async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   handBack: async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
-    const job = await held();
+    const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => jobs.withdraw(job, removal) };
   },
   takeOverLostLeases: async () => ({
-    ...rowsOfJob(await held()),
+    ...rowsOfJob(await claimedJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, at the limit': async () => ({
-    ...rowsOfJob(await held()),
+    ...rowsOfJob(await claimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
   retry: async () => {
-    const job = await failed();
+    const job = await failedJob();
     return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
   },
   retryAll: async () => ({
-    ...rowsOfJob(await failed()),
+    ...rowsOfJob(await failedJob()),
     run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
-    const job = await completed();
+    const job = await completedJob();
     await age(job);
     return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('completed', 30) };
   },
   'expiredRows.removeJobs, failed': async () => {
-    const job = await failed();
+    const job = await failedJob();
     await age(job);
     return { ...rowsOfJob(job), run: () => expiredRows.removeJobs('failed', 30) };
   },
@@ -173,35 +174,35 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
 
 const withDeletedImage: typeof transitions = {
   'claimDue, deleted image': async () => {
-    const rows = await pending();
+    const rows = await pendingJob();
     await catalog.softDelete(rows.imageId);
     return { ...rows, run: () => jobs.claimDue('derive', 1, 60) };
   },
   'complete, deleted image': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.complete(job, renditions, facts) };
   },
   'recordFailure, deleted image': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   'takeOverLostLeases, deleted image': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await catalog.softDelete(job.imageId);
     return { ...rowsOfJob(job), run: () => jobs.takeOverLostLeases(10, true) };
   },
   'purging.remove, failed job': async () => {
-    const job = await failed();
+    const job = await failedJob();
     await catalog.softDelete(job.imageId);
     const candidate = await findPurgeCandidate(job.imageId);
     return { ...rowsOfJob(job), run: () => purging.remove(candidate, { deletedBefore: tomorrow() }) };
   },
 };
 
-/** Ways in which a holder loses its lease. */
-const losses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = {
+/** Ways in which a worker loses its lease. */
+const leaseLosses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = {
   'another process holds the job': async ({ kind }) => {
     await jobs.takeOverLostLeases(10, true);
     await claimOne(database, 60, kind);
@@ -212,7 +213,7 @@ const losses: Readonly<Record<string, (job: ClaimedJob) => Promise<unknown>>> = 
   'the job is failed': (job) => catalog.fail(job),
 };
 
-const writesOfHolders: Readonly<Record<string, (job: ClaimedJob, lampId: number) => Promise<unknown>>> = {
+const writesWithLease: Readonly<Record<string, (job: ClaimedJob, lampId: number) => Promise<unknown>>> = {
   renewLeases: (job) => jobs.renewLeases([job], 60),
   attachContent: (job) => jobs.attachContent(job, contentOf(shop.id, 'vase')),
   complete: (job) => jobs.complete(job, renditions, facts),
@@ -229,15 +230,15 @@ const writesOfHolders: Readonly<Record<string, (job: ClaimedJob, lampId: number)
 type Refusal = () => Promise<() => Promise<unknown>>;
 const claim = () => jobs.claimDue('derive', 1, 60);
 const enqueueAgain = () => jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
-const withdrawHeld = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
+const withdrawJob = (job: ClaimedJob) => () => jobs.withdraw(job, removal);
 
 const refusals: Readonly<Record<string, Refusal>> = {
   'enqueueUpload: the image with this content is pending': async () => {
-    await pending();
+    await pendingJob();
     return enqueueAgain;
   },
   'enqueueUpload: the image with this content is completed': async () => {
-    await completed();
+    await completedJob();
     return enqueueAgain;
   },
   'enqueueUrls: the URL is being imported, policy reuse-completed': async () => {
@@ -256,19 +257,19 @@ const refusals: Readonly<Record<string, Refusal>> = {
     return async () => (await jobs.enqueueUrls([url], 'reuse-completed', 100))[0];
   },
   'requeue: a job of the image is pending': async () => {
-    const { imageId } = await pending();
+    const { imageId } = await pendingJob();
     return () => jobs.requeue(imageId, 50);
   },
   'requeue: a job of the image is processing': async () => {
-    const { imageId } = await held();
+    const { imageId } = await claimedJob();
     return () => jobs.requeue(imageId, 50);
   },
   'requeue: the image has failed': async () => {
-    const { imageId } = await failed();
+    const { imageId } = await failedJob();
     return () => jobs.requeue(imageId, 50);
   },
   'claimDue: the job waits for its retry': async () => {
-    await jobs.recordFailure(await held(), attemptOf('transient'), retryLater);
+    await jobs.recordFailure(await claimedJob(), attemptOf('transient'), retryLater);
     return claim;
   },
   'claimDue: the job is of another kind': async () => {
@@ -276,120 +277,120 @@ const refusals: Readonly<Record<string, Refusal>> = {
     return claim;
   },
   'claimDue: the job is processing': async () => {
-    await held();
+    await claimedJob();
     return claim;
   },
   'claimDue: the job is completed': async () => {
-    await completed();
+    await completedJob();
     return claim;
   },
   'claimDue: the job is failed': async () => {
-    await failed();
+    await failedJob();
     return claim;
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
     const donor = await images.find(openPrincipal, { id: donorId });
-    const job = await held();
+    const job = await claimedJob();
     await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
   },
   'completeSharing: the donor uses other files than those compared': async () => {
     const donorId = await catalog.add('lamp');
-    const job = await held();
+    const job = await claimedJob();
     return () => jobs.completeSharing(job, donorId, [renditionOf(shop.id, 'chair', 'thumb')], facts);
   },
   'completeAsDuplicate: the first image was deleted': async () => {
     const firstId = await catalog.add('lamp');
-    const job = await heldImport();
+    const job = await claimedImportJob();
     await catalog.softDelete(firstId);
     return () => jobs.completeAsDuplicate(job, duplicate);
   },
   'withdraw: the image was acknowledged': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await images.acknowledge(job.imageId);
-    return withdrawHeld(job);
+    return withdrawJob(job);
   },
   'withdraw: the image has a reference': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await references.add(job.imageId, 'product-42');
-    return withdrawHeld(job);
+    return withdrawJob(job);
   },
   'withdraw: the image was deleted': async () => {
-    const job = await held();
+    const job = await claimedJob();
     await catalog.softDelete(job.imageId);
-    return withdrawHeld(job);
+    return withdrawJob(job);
   },
   'takeOverLostLeases: the lease is valid': async () => {
-    await held();
+    await claimedJob();
     return () => jobs.takeOverLostLeases(10, false);
   },
   'takeOverLostLeases: the job is pending': async () => {
-    await pending();
+    await pendingJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'takeOverLostLeases: the job is completed': async () => {
-    await completed();
+    await completedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'takeOverLostLeases: the job is failed': async () => {
-    await failed();
+    await failedJob();
     return () => jobs.takeOverLostLeases(10, true);
   },
   'retry: the job is pending': async () => {
-    const { jobId } = await pending();
+    const { jobId } = await pendingJob();
     return () => jobs.retry(openPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
-    const { id } = await held();
+    const { id } = await claimedJob();
     return () => jobs.retry(openPrincipal, id);
   },
   'retry: the job is completed': async () => {
-    const { id } = await completed();
+    const { id } = await completedJob();
     return () => jobs.retry(openPrincipal, id);
   },
   'retry: the image was deleted': async () => {
-    const { id, imageId } = await failed();
+    const { id, imageId } = await failedJob();
     await catalog.softDelete(imageId);
     return () => jobs.retry(openPrincipal, id);
   },
   'retry: the image has a later job': async () => {
-    const { id } = await failed();
-    await catalog.fail(await held());
+    const { id } = await failedJob();
+    await catalog.fail(await claimedJob());
     return () => jobs.retry(openPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
-    const { id } = await failed();
+    const { id } = await failedJob();
     return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
-    await failed();
+    await failedJob();
     return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
-    const { imageId } = await pending();
+    const { imageId } = await pendingJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'purging.remove: a job of the image is processing': async () => {
-    const { imageId } = await held();
+    const { imageId } = await claimedJob();
     await catalog.softDelete(imageId);
     const candidate = await findPurgeCandidate(imageId);
     return () => purging.remove(candidate, { deletedBefore: tomorrow() });
   },
   'expiredRows.removeJobs: the job ended too recently': async () => {
-    await completed();
+    await completedJob();
     return () => expiredRows.removeJobs('completed', 30);
   },
 };
 
 const document = readFileSync(new URL('../../../docs/state-machine.md', import.meta.url), 'utf8');
 
-/** Cells of a row of a table, without backticks. */
+/** The cells of a table row, without backticks. */
 type Row = [name: string, second: string, third: string, ...more: string[]];
 
-/** Rows of the table below a heading. */
+/** Returns the rows of the table below a heading. */
 function tableBelow(heading: string): Row[] {
   const section = document.split('\n## ').find((text) => text.startsWith(`${heading}\n`)) ?? '';
   const lines = section.split('\n').filter((line) => line.startsWith('| `'));
@@ -399,12 +400,12 @@ function tableBelow(heading: string): Row[] {
   });
 }
 
-/** The query of a row such as `claimDue, first run`. */
+/** Returns the query of a row such as `claimDue, first run`. */
 function queryOf(name: string): string {
   return name.replace(/,.*$/, '');
 }
 
-/** What a query returned, in the words of the document. */
+/** Describes the result of a query in the words of the document. */
 function describeResult(result: unknown): unknown {
   if (Array.isArray(result) && result.length === 0) return 'nothing';
   if (result instanceof Set && result.size === 0) return 'nothing';
@@ -422,8 +423,8 @@ async function statesOf({ jobId, imageId }: Rows) {
   return { job: job?.state ?? '–', image: image?.status ?? '–' };
 }
 
-/** Runs a transition; returns the states of job and image before and after it. */
-async function drive(prepare: () => Promise<Transition>) {
+/** Runs a transition. Returns the states of job and image before and after it. */
+async function runTransition(prepare: () => Promise<Transition>) {
   const { run, ...rows } = await prepare();
   const before = await statesOf(rows);
   const result = (await run()) as { job?: { id: number }; imageId?: number } | undefined;
@@ -432,8 +433,8 @@ async function drive(prepare: () => Promise<Transition>) {
   return { job: `${before.job} → ${after.job}`, image: `${before.image} → ${after.image}` };
 }
 
-/** Everything that a refused query must leave unchanged. */
-async function everything() {
+/** Reads all rows that a refused query must leave unchanged. */
+async function allRows() {
   const tables = ['jobs', 'images', 'renditions', 'fingerprints', 'near_duplicates', 'image_references'];
   return Promise.all(tables.map((table) => rowsOf(database, `SELECT * FROM ${table} ORDER BY 1, 2`)));
 }
@@ -441,24 +442,24 @@ async function everything() {
 describe('transitions', () => {
   const documented = tableBelow('Transitions');
 
-  test('the document lists exactly the transitions that are driven here', () => {
+  test('are documented exactly as tested here', () => {
     expect(documented.map(([name]) => name)).toEqual(Object.keys(transitions));
   });
 
-  test('the diagram shows exactly the transitions of the table', () => {
+  test('are the same in the diagram and in the table', () => {
     const edges = document.matchAll(/^  (\S+) --> (\S+): (.+)$/gm);
-    const drawn = Array.from(edges, ([, from = '', to = '', queries = '']) =>
+    const inDiagram = Array.from(edges, ([, from = '', to = '', queries = '']) =>
       queries.split(', ').map((query) => `${query.split(' ')[0]}: ${from} → ${to}`.replace('[*]', '–')),
     );
-    const listed = documented.map(([name, job]) => `${queryOf(name)}: ${job}`);
-    expect(drawn.flat().toSorted()).toEqual([...new Set(listed)].toSorted());
+    const inTable = documented.map(([name, job]) => `${queryOf(name)}: ${job}`);
+    expect(inDiagram.flat().toSorted()).toEqual([...new Set(inTable)].toSorted());
   });
 
   test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
-    expect(await drive(transitions[name]!)).toEqual({ job, image });
+    expect(await runTransition(transitions[name]!)).toEqual({ job, image });
   });
 
-  test.each(documented)('%s is in the documented file, behind the documented fence', (...row) => {
+  test.each(documented)('%s is in the documented file, with the documented fence', (...row) => {
     const [name, , , , file, fence] = row;
     const source = readFileSync(new URL(`../../../src/db/jobs/${file}`, import.meta.url), 'utf8');
     const query = queryOf(name).replace(/^.*\./, '');
@@ -470,12 +471,12 @@ describe('transitions', () => {
 describe('deleted images', () => {
   const documented = tableBelow('Deleted images');
 
-  test('the document lists exactly the transitions that are driven here', () => {
+  test('are documented exactly as tested here', () => {
     expect(documented.map(([name]) => name)).toEqual(Object.keys(withDeletedImage));
   });
 
   test.each(documented)('%s: the job is %s, the image %s', async (name, job, image) => {
-    expect(await drive(withDeletedImage[name]!)).toEqual({ job, image });
+    expect(await runTransition(withDeletedImage[name]!)).toEqual({ job, image });
     expect(await rowsOf(database, 'SELECT 1 FROM images WHERE deleted_at IS NULL')).toEqual([]);
   });
 });
@@ -483,25 +484,27 @@ describe('deleted images', () => {
 describe('without the lease', () => {
   const documented = tableBelow('After losing the lease');
 
-  test('the document lists every query that is behind the token', () => {
+  test('is documented for every query that checks the lease token', () => {
     const fenced = tableBelow('Transitions').filter(([, , , , , fence]) => fence === 'token');
     const queries = new Set(fenced.map(([name]) => queryOf(name)));
     expect(new Set(documented.map(([name]) => name))).toEqual(queries);
-    expect(documented.map(([name]) => name)).toEqual(Object.keys(writesOfHolders));
+    expect(documented.map(([name]) => name)).toEqual(Object.keys(writesWithLease));
   });
 
   const cases = documented.flatMap(([name, result]) =>
-    Object.keys(losses).map((loss) => [name, result, loss] as const),
+    Object.keys(leaseLosses).map((loss) => [name, result, loss] as const),
   );
 
   test.each(cases)('%s returns %s and changes nothing when %s', async (name, result, loss) => {
     const lampId = await catalog.add('lamp');
     const job =
-      name === 'attachContent' || name === 'completeAsDuplicate' ? await heldImport() : await held();
-    await losses[loss]!(job);
-    const before = await everything();
-    expect(describeResult(await writesOfHolders[name]!(job, lampId))).toBe(result);
-    expect(await everything()).toEqual(before);
+      name === 'attachContent' || name === 'completeAsDuplicate'
+        ? await claimedImportJob()
+        : await claimedJob();
+    await leaseLosses[loss]!(job);
+    const before = await allRows();
+    expect(describeResult(await writesWithLease[name]!(job, lampId))).toBe(result);
+    expect(await allRows()).toEqual(before);
   });
 });
 
@@ -510,20 +513,20 @@ describe('refusals', () => {
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );
 
-  test('the document lists exactly the refusals that are driven here', () => {
+  test('are documented exactly as tested here', () => {
     expect(documented.map(([name]) => name)).toEqual(Object.keys(refusals));
   });
 
   test.each(documented)('%s → %s', async (name, result) => {
     const run = await refusals[name]!();
-    const before = await everything();
+    const before = await allRows();
     expect(describeResult(await run())).toBe(result);
-    expect(await everything()).toEqual(before);
+    expect(await allRows()).toEqual(before);
   });
 });
 
-test('a claim increases the token by one', async () => {
-  const job = await held();
+test('increases the lease token by one with each claim', async () => {
+  const job = await claimedJob();
   await jobs.handBack([job]);
   expect(await claimOne(database)).toMatchObject({ id: job.id, leaseToken: job.leaseToken + 1 });
 });

@@ -12,22 +12,22 @@ const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
 
-test('takes over only expired leases, without spending a retry', async () => {
-  const { imageId } = await recordPending(database, shop.id, 'dead');
-  const dead = await claimOne(database, 0.05);
-  await recordPending(database, shop.id, 'alive');
-  const alive = await claimOne(database, 60);
+test('takes over only expired leases, without using up a retry', async () => {
+  const { imageId } = await recordPending(database, shop.id, 'expired');
+  const expired = await claimOne(database, 0.05);
+  await recordPending(database, shop.id, 'active');
+  const active = await claimOne(database, 60);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await jobs.takeOverLostLeases(10, false)).toEqual({
-    requeued: [{ id: dead.id, kind: 'derive' }],
+    requeued: [{ id: expired.id, kind: 'derive' }],
     failed: 0,
   });
   expect(await imageOf(imageId)).toMatchObject({ status: 'pending', error: null });
-  expect(await claimOne(database)).toMatchObject({ id: dead.id, retries: 0, crashes: 0, leaseLosses: 1 });
-  expect(await jobs.renewLeases([alive], 60)).toEqual(new Set([alive]));
+  expect(await claimOne(database)).toMatchObject({ id: expired.id, retries: 0, crashes: 0, leaseLosses: 1 });
+  expect(await jobs.renewLeases([active], 60)).toEqual(new Set([active]));
 });
 
-test('takes over every lease for a process that is alone', async () => {
+test('takes over every lease if no other process can be running', async () => {
   await recordPending(database, shop.id, 'first');
   await recordPending(database, shop.id, 'second');
   await jobs.claimDue('derive', 2, 3600);
@@ -35,7 +35,7 @@ test('takes over every lease for a process that is alone', async () => {
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(2);
 });
 
-test('does not touch pending and ended jobs', async () => {
+test('leaves pending and finished jobs unchanged', async () => {
   await recordPending(database, shop.id, 'done');
   await makeJobQueries(database).complete(await claimOne(database), [], derivedFactsOf('done'));
   await recordPending(database, shop.id, 'waiting');
@@ -43,22 +43,22 @@ test('does not touch pending and ended jobs', async () => {
   expect(await claimOne(database)).toMatchObject({ leaseLosses: 0 });
 });
 
-test('fails a job that lost its worker ten times', async () => {
-  const { jobId, imageId } = await recordPending(database, shop.id, 'worker killer');
+test('fails a job that has lost its worker ten times', async () => {
+  const { jobId, imageId } = await recordPending(database, shop.id, 'crashes its worker');
   for (let loss = 1; loss <= 9; loss++) {
     await claimOne(database);
     expect((await jobs.takeOverLostLeases(10, true)).requeued).toHaveLength(1);
   }
   await claimOne(database);
   expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
-  const sentence = 'The worker was lost 10 times while it processed this picture.';
+  const error = 'The worker was lost 10 times while it processed this picture.';
   expect(await imageOf(imageId)).toMatchObject({
     status: 'failed',
-    error: sentence,
+    error,
     errorCode: 'worker_lost',
   });
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
   const [poison] = await rowsOf<{ id: number; history: unknown[] }>(database, 'SELECT * FROM poison_jobs');
-  expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error: sentence, lease_losses: 10 });
+  expect(poison).toMatchObject({ id: jobId, failure_class: 'lease-lost', error, lease_losses: 10 });
   expect(poison?.history).toHaveLength(10);
 });

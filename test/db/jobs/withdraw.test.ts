@@ -11,13 +11,14 @@ const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
 
-async function recordHeld(content: string): Promise<ClaimedJob> {
+/** Records an upload and claims its job. */
+async function recordClaimed(content: string): Promise<ClaimedJob> {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, content, { leaseSeconds: 60 }));
   if (recorded.outcome === 'known') throw new Error('The content is known.');
   return recorded.job;
 }
 
-/** Withdraws an upload; returns whether it was withdrawn and how often its original was removed. */
+/** Withdraws an upload. Returns whether it was withdrawn and how often its original was removed. */
 async function withdraw(job: ClaimedJob, content: string) {
   let removed = 0;
   const withdrawn = await jobs.withdraw(job, {
@@ -33,28 +34,28 @@ const counts = () =>
     'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM jobs) AS jobs',
   );
 
-test('leaves no image, no job and no original', async () => {
-  const job = await recordHeld('broken');
+test('removes the image, its job and its original', async () => {
+  const job = await recordClaimed('broken');
   expect(await withdraw(job, 'broken')).toEqual({ withdrawn: true, removed: 1 });
   expect(await counts()).toEqual({ images: 0, jobs: 0 });
 });
 
 test('keeps the original while a deleted image has the same content', async () => {
-  const before = await recordHeld('kept');
+  const before = await recordClaimed('kept');
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
-  const job = await recordHeld('kept');
+  const job = await recordClaimed('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('does not keep the original for another tenant’s image', async () => {
+test('removes the original even if another tenant has the same content', async () => {
   const other = await makeTenantQueries(database).ensure('other');
   await jobs.enqueueUpload(uploadOf(other.id, 'both'));
-  expect(await withdraw(await recordHeld('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
+  expect(await withdraw(await recordClaimed('both'), 'both')).toEqual({ withdrawn: true, removed: 1 });
 });
 
-test('withdraws nothing after the lease was taken over', async () => {
-  const job = await recordHeld('taken');
+test('withdraws nothing after the lease has been taken over', async () => {
+  const job = await recordClaimed('taken');
   await makeJobQueries(database).takeOverLostLeases(10, true);
   expect(await withdraw(job, 'taken')).toEqual({ withdrawn: false, removed: 0 });
   const [claimed] = await makeJobQueries(database).claimDue('derive', 1, 60);
@@ -64,17 +65,17 @@ test('withdraws nothing after the lease was taken over', async () => {
 });
 
 test('keeps the image if the original cannot be removed', async () => {
-  const job = await recordHeld('stuck');
+  const job = await recordClaimed('stuck');
   const failing = jobs.withdraw(job, {
     contentHash: hashOf('stuck'),
-    removeOriginal: () => Promise.reject(new Error('The disk is away.')),
+    removeOriginal: () => Promise.reject(new Error('The disk is unavailable.')),
   });
-  await expect(failing).rejects.toThrow('The disk is away.');
+  await expect(failing).rejects.toThrow('The disk is unavailable.');
   expect(await counts()).toEqual({ images: 1, jobs: 1 });
 });
 
-test('makes a new image of the same content that is uploaded during a withdrawal', async () => {
-  const job = await recordHeld('race');
+test('creates a new image for the same content uploaded during a withdrawal', async () => {
+  const job = await recordClaimed('race');
   const order: string[] = [];
   const removing = Promise.withResolvers<void>();
   const withdrawing = jobs.withdraw(job, {

@@ -10,14 +10,14 @@ const database = await openDatabase();
 const { expiredRows, imports, references, jobs, tenants, usage } = makeQueries(database);
 const page = { limit: 10, offset: 0 };
 
-/** Removes the rows of earlier tests. Their tenants stay, and are recent. */
-async function begin(): Promise<void> {
+/** Removes the rows of earlier tests. Keeps their tenants and marks them as just used. */
+async function reset(): Promise<void> {
   await emptyTables(database);
   await database.runScript('UPDATE tenants SET used_at = now()');
 }
 
-/** Records an import with its images, and sets their age. */
-async function importOf(
+/** Records an import of one image, made `days` ago. */
+async function recordImport(
   tenantId: number,
   name: string,
   days: number,
@@ -37,14 +37,14 @@ async function importOf(
   return { id, imageId };
 }
 
-const finish = (imageId: number) =>
+const completeImage = (imageId: number) =>
   database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
-const foundImport = (id: number) => imports.find(openPrincipal, { id }, page);
-const age = (name: string, days: number) =>
+const findImport = (id: number) => imports.find(openPrincipal, { id }, page);
+const ageTenant = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 
-test('removes completed and failed jobs after their retention, and no others', async () => {
-  await begin();
+test('removes only completed and failed jobs, each after its retention period', async () => {
+  await reset();
   const { id } = await tenants.ensure('shop');
   for (const state of ['completed', 'failed', 'pending'] as const) {
     for (const days of [6, 8, 31]) {
@@ -73,53 +73,58 @@ test('removes completed and failed jobs after their retention, and no others', a
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(9);
 });
 
-test('removes imports with their lines, but not their images', async () => {
-  await begin();
+test('removes finished imports with their lines, but not their images', async () => {
+  await reset();
   const { id: tenantId } = await tenants.ensure('shop');
-  const [old, young, inWork, deleted] = [
-    await importOf(tenantId, 'old', 91),
-    await importOf(tenantId, 'young', 89),
-    await importOf(tenantId, 'in work', 91),
-    await importOf(tenantId, 'deleted', 91),
+  const [old, recent, processing, deleted] = [
+    await recordImport(tenantId, 'old', 91),
+    await recordImport(tenantId, 'recent', 89),
+    await recordImport(tenantId, 'processing', 91),
+    await recordImport(tenantId, 'deleted', 91),
   ];
-  await finish(old.imageId);
-  await finish(young.imageId);
+  await completeImage(old.imageId);
+  await completeImage(recent.imageId);
   await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
   expect(await expiredRows.removeImports(90)).toBe(2);
   expect(
-    await Promise.all([old, young, inWork, deleted].map(async ({ id }) => Boolean(await foundImport(id)))),
+    await Promise.all(
+      [old, recent, processing, deleted].map(async ({ id }) => Boolean(await findImport(id))),
+    ),
   ).toEqual([false, true, true, false]);
   expect(await rowsOf(database, 'SELECT DISTINCT import_id AS id FROM import_lines ORDER BY id')).toEqual([
-    { id: young.id },
-    { id: inWork.id },
+    { id: recent.id },
+    { id: processing.id },
   ]);
   expect((await rowOf<{ count: number }>(database, 'SELECT count(*) FROM images')).count).toBe(4);
 });
 
-test('removes images without content, unless they have a reference or are retried', async () => {
-  await begin();
+test('removes images without content, unless they have a reference or are being retried', async () => {
+  await reset();
   const { id: tenantId } = await tenants.ensure('shop');
-  const names = ['failed', 'young', 'used', 'retried', 'with content', 'deleted'];
+  const names = ['failed', 'recent', 'used', 'retried', 'with content', 'deleted'];
   const images = new Map<string, number>();
-  for (const name of names) images.set(name, (await importOf(tenantId, name, 0)).imageId);
-  const set = (name: string, what: string) =>
-    database.runScript(`UPDATE images SET ${what} WHERE id = ${images.get(name)}`);
+  for (const name of names) images.set(name, (await recordImport(tenantId, name, 0)).imageId);
+  const setColumns = (name: string, assignments: string) =>
+    database.runScript(`UPDATE images SET ${assignments} WHERE id = ${images.get(name)}`);
   for (const name of names)
-    await set(name, `status = 'failed', updated_at = now() - interval '${name === 'young' ? 89 : 91} days'`);
+    await setColumns(
+      name,
+      `status = 'failed', updated_at = now() - interval '${name === 'recent' ? 89 : 91} days'`,
+    );
   await references.add(images.get('used') ?? 0, 'product-42');
-  await set('retried', "status = 'pending'");
-  await set('with content', `content_hash = '${hashOf('content')}'`);
-  await set('deleted', 'deleted_at = now()');
+  await setColumns('retried', "status = 'pending'");
+  await setColumns('with content', `content_hash = '${hashOf('content')}'`);
+  await setColumns('deleted', 'deleted_at = now()');
   expect(await expiredRows.removeImagesWithoutContent(90)).toBe(1);
   const remaining = await rowsOf<{ id: number }>(database, 'SELECT id FROM images ORDER BY id');
   expect(remaining.map(({ id }) => id)).toEqual(names.slice(1).map((name) => images.get(name)));
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
-  const found = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
-  expect(found).toHaveLength(1);
+  const linesWithoutImage = await rowsOf(database, 'SELECT 1 FROM import_lines WHERE image_id IS NULL');
+  expect(linesWithoutImage).toHaveLength(1);
 });
 
 test('removes more imports than fit into one batch', async () => {
-  await begin();
+  await reset();
   await database.runScript(`
     INSERT INTO imports (uuid, total, created_at)
     SELECT gen_random_uuid(), 0, now() - interval '91 days' FROM generate_series(1, 120)`);
@@ -127,7 +132,7 @@ test('removes more imports than fit into one batch', async () => {
 });
 
 test('removes unused tenants without rows, and leaves the usage unchanged', async () => {
-  await begin();
+  await reset();
   const names = [
     'with image',
     'with deleted image',
@@ -142,12 +147,12 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
   for (const name of names) {
     const { id } = await tenants.ensure(name.replaceAll(' ', '-'));
     ids.set(name, id);
-    if (name !== 'in use') await age(name.replaceAll(' ', '-'), 31);
+    if (name !== 'in use') await ageTenant(name.replaceAll(' ', '-'), 31);
   }
   const idOf = (name: string) => ids.get(name) ?? 0;
   await recordPending(database, idOf('with image'), 'image');
-  const hidden = await recordPending(database, idOf('with deleted image'), 'hidden');
-  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${hidden.imageId}`);
+  const deleted = await recordPending(database, idOf('with deleted image'), 'deleted');
+  await database.runScript(`UPDATE images SET deleted_at = now() WHERE id = ${deleted.imageId}`);
   for (const name of ['with job', 'emptied']) {
     const { imageId, jobId } = await recordPending(database, idOf(name), name);
     await database.runScript(`DELETE FROM images WHERE id = ${imageId}`);
@@ -160,7 +165,7 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
   await database.runScript(
     `INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${idOf('with delta')}, 'image', '', 0, 0)`,
   );
-  // Other tests of this file may have left tenants without images, but recent ones.
+  // Earlier tests may have left tenants without images, but those were used recently.
   expect(await expiredRows.removeTenants(30)).toBe(2);
   const remaining = await rowsOf<{ name: string }>(database, 'SELECT name FROM tenants');
   expect(names.filter((name) => !remaining.some((row) => row.name === name.replaceAll(' ', '-')))).toEqual([
@@ -174,29 +179,29 @@ test('removes unused tenants without rows, and leaves the usage unchanged', asyn
   );
 });
 
-test('keeps a tenant that is written to, and creates a new tenant for a removed name', async () => {
-  await begin();
-  const first = await tenants.ensure('comes-back');
-  await age('comes-back', 31);
-  // This process recorded the use just now. Another process, or this one after an hour, records it again.
-  const other = makeQueries(database);
-  expect(await other.tenants.ensure('comes-back')).toEqual(first);
+test('keeps a tenant that is used again, and creates a new tenant for a removed name', async () => {
+  await reset();
+  const first = await tenants.ensure('returning');
+  await ageTenant('returning', 31);
+  // This process has just recorded the use and does so at most once an hour. Another process records it again.
+  const otherProcess = makeQueries(database);
+  expect(await otherProcess.tenants.ensure('returning')).toEqual(first);
   expect(await expiredRows.removeTenants(30)).toBe(0);
-  await age('comes-back', 31);
+  await ageTenant('returning', 31);
   expect(await expiredRows.removeTenants(30)).toBe(1);
-  const { tenants: later } = makeQueries(database);
-  expect(await later.find('comes-back')).toBeUndefined();
-  const second = await later.ensure('comes-back');
+  const { tenants: laterProcess } = makeQueries(database);
+  expect(await laterProcess.find('returning')).toBeUndefined();
+  const second = await laterProcess.ensure('returning');
   expect(second.id).toBeGreaterThan(first.id);
   await recordPending(database, second.id, 'new');
 });
 
-test('keeps either both the tenant and its image or neither if a sweep runs meanwhile', async () => {
-  await begin();
+test('never removes a tenant that gets an image during the sweep', async () => {
+  await reset();
   for (let round = 0; round < 10; round += 1) {
     const name = `raced-${round}`;
     await tenants.ensure(name);
-    await age(name, 31);
+    await ageTenant(name, 31);
     const writer = makeQueries(database);
     const [, tenant] = await Promise.all([expiredRows.removeTenants(30), writer.tenants.ensure(name)]);
     await recordPending(database, tenant.id, name);

@@ -9,8 +9,8 @@ const other = await makeTenantQueries(database).ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, purging } = catalog;
 
-/** Reads the figures of a purge of all deleted images, then purges them and compares what was removed. */
-async function expectRightFigures() {
+/** Purges all deleted images and checks that the dry-run figures match what was removed. Returns the figures. */
+async function expectExactFigures() {
   const { images, renditionsToDelete: renditions, bytes } = await purging.deletedFigures(null, 0);
   const deleted = await rowsOf<{ id: number }>(
     database,
@@ -28,23 +28,25 @@ async function expectRightFigures() {
   return removed;
 }
 
+/** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
   const job = await catalog.claimImport(`https://example.com/${content}`);
   await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
+/** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
   await catalog.completeWithDonor(job, content, donorId);
   return job.imageId;
 }
 
-test('counts the files of deleted images, and no others', async () => {
+test('counts only the files of deleted images', async () => {
   const id = await add('vase');
   await add('lamp');
   await softDelete(id);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('counts the files of duplicates only when the last duplicate is deleted', async () => {
@@ -54,16 +56,16 @@ test('counts the files of duplicates only when the last duplicate is deleted', a
   await softDelete(copies[0]!);
   expect((await purging.deletedFigures(null, 0)).bytes).toBe(0);
   await softDelete(copies[1]!);
-  expect(await expectRightFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 3, renditions: 6, bytes: 1318 });
 });
 
-test('counts the original of a deleted donor, but no renditions that a near-duplicate uses', async () => {
+test('counts the original of a deleted donor, but not the renditions that a near-duplicate reuses', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   await softDelete(donor);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
   await softDelete(sharer);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count a restored image until it is deleted again', async () => {
@@ -72,45 +74,45 @@ test('does not count a restored image until it is deleted again', async () => {
   await restore(id);
   expect(await purging.deletedFigures(null, 0)).toMatchObject({ images: 0, bytes: 0 });
   await softDelete(id);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts renditions that were made after the deletion', async () => {
+test('counts renditions that are made after the deletion', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await catalog.finish(job, 'vase');
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts an original that an import stored after the deletion', async () => {
+test('counts an original that an import stores after the deletion', async () => {
   const job = await catalog.claimImport('https://example.com/vase');
   await softDelete(job.imageId);
   await catalog.attach(job, 'vase');
   await catalog.finish(job, 'vase');
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
 test('does not count the files of a deleted image whose content was uploaded again', async () => {
   await softDelete(await add('vase'));
-  const anew = await add('vase');
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
-  await softDelete(anew);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
+  const second = await add('vase');
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 0 });
+  await softDelete(second);
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1318 });
 });
 
-test('counts content once that was uploaded and deleted twice', async () => {
+test('counts the bytes of content once if it was uploaded and deleted twice', async () => {
   await softDelete(await add('vase'));
   await softDelete(await add('vase'));
-  expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('does not count the files of a restored donor whose near-duplicate stays deleted', async () => {
+test('does not count the files of a restored donor whose near-duplicate remains deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   await softDelete(donor);
   await softDelete(sharer);
   await restore(donor);
-  expect(await expectRightFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
+  expect(await expectExactFigures()).toEqual({ images: 1, renditions: 2, bytes: 1000 });
 });
 
 test('does not count files of a duplicate that was deleted after the cutoff', async () => {
@@ -120,12 +122,12 @@ test('does not count files of a duplicate that was deleted after the cutoff', as
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${first}`,
   );
   expect(await purging.deletedFigures(null, 9)).toMatchObject({ images: 1, bytes: 0 });
-  expect(await expectRightFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
+  expect(await expectExactFigures()).toEqual({ images: 2, renditions: 4, bytes: 1318 });
 });
 
-test('counts images that were deleted long enough ago, of one tenant if requested', async () => {
-  const [old, young] = [await add('vase'), await add('lamp')];
-  for (const id of [old, young]) await softDelete(id);
+test('counts images that were deleted before the cutoff, of one tenant if requested', async () => {
+  const [old, recent] = [await add('vase'), await add('lamp')];
+  for (const id of [old, recent]) await softDelete(id);
   await database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '10 days' WHERE id = ${old}`,
   );
@@ -139,13 +141,13 @@ test('counts images that were deleted long enough ago, of one tenant if requeste
 });
 
 test.each([null, shop.id])(
-  'finds renditions older than the cutoff, also of deleted images (tenant %s)',
+  'finds renditions older than the cutoff, including those of deleted images (tenant %s)',
   async (tenantId) => {
     await softDelete(await add('deleted'));
-    await add('living');
-    const found = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
-    expect([await found(0), await found(1)]).toEqual([4, 0]);
+    await add('kept');
+    const countFound = async (days: number) => (await purging.deletedFigures(tenantId, days)).renditionsFound;
+    expect([await countFound(0), await countFound(1)]).toEqual([4, 0]);
     await database.runScript("UPDATE renditions SET created_at = now() - interval '3 days' WHERE id <= 3");
-    expect([await found(0), await found(2), await found(4)]).toEqual([4, 3, 0]);
+    expect([await countFound(0), await countFound(2), await countFound(4)]).toEqual([4, 3, 0]);
   },
 );

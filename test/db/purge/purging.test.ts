@@ -16,12 +16,14 @@ const renditionKeys = (content: string) => renditionsOf(content).map(({ storageK
 const keysOf = (removed: RemovedImage | undefined) => removed?.files.map(({ key }) => key).toSorted();
 const filesOf = (content: string) => [originalOf(content), ...renditionKeys(content)].toSorted();
 
+/** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
   const job = await catalog.claimImport(`https://example.com/${content}`);
   await catalog.completeAsDuplicate(job, content);
   return job.imageId;
 }
 
+/** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
   await catalog.completeWithDonor(job, content, donorId);
@@ -38,16 +40,16 @@ test('removes the rows of an image and returns its files with their sizes', asyn
   expect(
     await rowOf(
       database,
-      'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM renditions) AS made',
+      'SELECT (SELECT count(*) FROM images) AS images, (SELECT count(*) FROM renditions) AS renditions',
     ),
-  ).toEqual({ images: 0, made: 0 });
+  ).toEqual({ images: 0, renditions: 0 });
 });
 
-test('keeps an image that was used, restored or requeued after it was listed', async () => {
+test('keeps an image that was referenced, restored or requeued after it was listed', async () => {
   const changes = {
     used: (id: number) => catalog.references.add(id, 'page'),
-    work: (id: number) => catalog.jobs.requeue(id, 50),
-    gone: (id: number) => softDelete(id),
+    requeued: (id: number) => catalog.jobs.requeue(id, 50),
+    deleted: (id: number) => softDelete(id),
   };
   for (const [name, change] of Object.entries(changes)) {
     const id = await add(name);
@@ -55,20 +57,20 @@ test('keeps an image that was used, restored or requeued after it was listed', a
     await change(id);
     expect(await purging.remove(candidate!, { unusedForDays: 0 }), name).toBeUndefined();
   }
-  const restored = await add('back');
+  const restored = await add('restored');
   await softDelete(restored);
   const candidate = await findPurgeCandidate(restored);
   await restore(restored);
   expect(await purging.remove(candidate!, { deletedBefore: tomorrow })).toBeUndefined();
-  const again = await add('anew');
-  await softDelete(again);
-  const earlier = await findPurgeCandidate(again);
+  const recent = await add('recently deleted');
+  await softDelete(recent);
+  const recentCandidate = await findPurgeCandidate(recent);
   const cutoff = new Date(Date.now() - 60_000);
-  expect(await purging.remove(earlier!, { deletedBefore: cutoff })).toBeUndefined();
+  expect(await purging.remove(recentCandidate!, { deletedBefore: cutoff })).toBeUndefined();
   expect((await rowsOf(database, 'SELECT id FROM images')).length).toBe(5);
 });
 
-test('keeps a deleted image until its job has ended', async () => {
+test('keeps a deleted image until its job ends', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   expect(await purge(job.imageId)).toBeUndefined();
@@ -85,24 +87,24 @@ test('keeps the files of duplicates until the last one is purged', async () => {
   expect(keysOf(await purge(ids[1]!))).toEqual(filesOf('vase'));
 });
 
-test('keeps renditions that a near-duplicate uses when the donor is purged, but not the original', async () => {
+test('keeps renditions that a near-duplicate reuses when the donor is purged, but not the original', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
   expect(keysOf(await purge(donor))).toEqual([originalOf('vase')]);
-  const left = await catalog.image(sharer);
-  expect(left).toMatchObject({ renditionsReusedFrom: null });
-  expect(left?.renditions.map(({ storageKey }) => storageKey)).toEqual(renditionKeys('vase').toSorted());
+  const remaining = await catalog.image(sharer);
+  expect(remaining).toMatchObject({ renditionsReusedFrom: null });
+  expect(remaining?.renditions.map(({ storageKey }) => storageKey)).toEqual(renditionKeys('vase').toSorted());
   expect(keysOf(await purge(sharer))).toEqual([originalOf('jugs'), ...renditionKeys('vase')].toSorted());
 });
 
-test('keeps nothing for the same content of another tenant', async () => {
+test('removes the files even if another tenant has the same content', async () => {
   const other = makeCatalog(database, (await makeTenantQueries(database).ensure('other')).id);
   await other.add('vase');
   expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
 });
 
-test('removes fingerprint and embedding with the last image of a content, and pairs with either image', async () => {
-  const described = async () => [
+test('removes fingerprint and embedding with the last image of a content, and near-duplicate pairs with either image', async () => {
+  const countDescriptions = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,
   ];
@@ -111,18 +113,18 @@ test('removes fingerprint and embedding with the last image of a content, and pa
   await add('lamp');
   await database.runScript(`
     INSERT INTO near_duplicates (image_id, match_id, distance, difference, reason)
-    VALUES (${copy}, ${first}, 1, 1, 'because'), (${first}, ${copy}, 1, 1, 'because')`);
+    VALUES (${copy}, ${first}, 1, 1, 'alike'), (${first}, ${copy}, 1, 1, 'alike')`);
   await purge(first);
-  expect(await described()).toEqual([1, 1]);
+  expect(await countDescriptions()).toEqual([1, 1]);
   expect(await rowsOf(database, 'SELECT 1 FROM near_duplicates')).toEqual([]);
   await softDelete(copy);
-  expect(await described()).toEqual([1, 1]);
+  expect(await countDescriptions()).toEqual([1, 1]);
   await purge(copy);
-  expect(await described()).toEqual([0, 0]);
+  expect(await countDescriptions()).toEqual([0, 0]);
   expect(await rowsOf(database, 'SELECT 1 FROM fingerprints')).toHaveLength(1);
 });
 
-test('keeps the failed jobs of a purged image as evidence', async () => {
+test('keeps the failed jobs of a purged image for diagnosis', async () => {
   const job = await upload('poison');
   await catalog.fail(job);
   await purge(job.imageId);

@@ -12,18 +12,18 @@ const shop = await tenants.ensure('shop');
 await tenants.ensure('without images');
 const catalog = makeCatalog(database, shop.id);
 
-/** A catalog with shared files, duplicates, deleted images and pending ones. */
-async function fill(): Promise<{ donor: number; sharer: number }> {
+/** Adds images with reused files, duplicates, and deleted and pending images. */
+async function addImages(): Promise<{ donor: number; sharer: number }> {
   const donor = await catalog.add('donor');
-  const sharingJob = await catalog.upload('sharer');
-  await catalog.completeWithDonor(sharingJob, 'donor', donor);
+  const sharerJob = await catalog.upload('sharer');
+  await catalog.completeWithDonor(sharerJob, 'donor', donor);
   await catalog.completeAsDuplicate(await catalog.claimImport('https://example.com/1'), 'donor');
   await catalog.softDelete(await catalog.add('deleted'));
-  await catalog.upload('waits');
-  return { donor, sharer: sharingJob.imageId };
+  await catalog.upload('pending');
+  return { donor, sharer: sharerJob.imageId };
 }
 
-async function correct() {
+async function correctUsage() {
   const logger = recordingLogger();
   const corrected = await makeCorrectUsage({ recounting: catalog.recounting, logger })();
   return { corrected, errors: logger.messages('error') };
@@ -34,41 +34,41 @@ async function expectExactUsage(): Promise<void> {
 }
 
 test('leaves correct counters unchanged', async () => {
-  await fill();
+  await addImages();
   const before = await usageFromCounters(database);
-  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+  expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   await catalog.usage.fold();
-  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+  expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
   expect(await usageFromCounters(database)).toEqual(before);
 });
 
-test('corrects and reports counters that are wrong, missing or left over', async () => {
-  await fill();
+test('corrects and reports counters that are wrong, missing or obsolete', async () => {
+  await addImages();
   await catalog.usage.fold();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes)
-    VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'gone', 3, 70);
+    VALUES (${shop.id}, 'rendition', 'card', 0, 1107375), (${shop.id}, 'rendition', 'removed', 3, 70);
     DELETE FROM usage_totals WHERE kind = 'image'`);
-  const { corrected, errors } = await correct();
+  const { corrected, errors } = await correctUsage();
   expect(corrected).toBe(3);
   expect(errors.toSorted()).toEqual([
     'the usage of the tenant shop was 0 images with 0 bytes instead of 4 with 3000; corrected',
     'the usage of the tenant shop was 3 renditions "card" with 1107680 bytes instead of 3 with 305; corrected',
-    'the usage of the tenant shop was 3 renditions "gone" with 70 bytes instead of 0 with 0; corrected',
+    'the usage of the tenant shop was 3 renditions "removed" with 70 bytes instead of 0 with 0; corrected',
   ]);
   await expectExactUsage();
-  expect(await correct()).toEqual({ corrected: 0, errors: [] });
+  expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
 });
 
-test('gives a file with two owners or none exactly one, and keeps its bytes correct when that one is deleted', async () => {
-  const { donor, sharer } = await fill();
+test('assigns exactly one owner to a file with two owners or none, and still counts its bytes when that owner is deleted', async () => {
+  const { donor, sharer } = await addImages();
   for (const shared of [false, true]) {
-    // Simulates a bug: bypasses the triggers that count.
+    // Simulates a bug by bypassing the counting triggers.
     await database.runScript(`
       ALTER TABLE renditions DISABLE TRIGGER USER;
       UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
-    const { errors } = await correct();
+    const { errors } = await correctUsage();
     expect(errors[0]).toMatch(/^3 images of the tenant shop used a file that did not have exactly one owner/);
     await expectExactUsage();
     const owners = await rowsOf(
@@ -83,29 +83,29 @@ test('gives a file with two owners or none exactly one, and keeps its bytes corr
   await expectExactUsage();
 });
 
-test('corrects once in two concurrent recounts, also while images are added and deleted', async () => {
-  await fill();
+test('corrects once in concurrent recounts, even while images are added and deleted', async () => {
+  await addImages();
   await database.runScript(`
     INSERT INTO usage_deltas (tenant_id, kind, preset, count, bytes) VALUES (${shop.id}, 'image', '', 5, 999)`);
   await Promise.all([
-    correct(),
-    catalog.add('meanwhile'),
-    correct(),
+    correctUsage(),
+    catalog.add('added'),
+    correctUsage(),
     catalog.usage.fold(),
-    catalog.add('and later').then((id) => catalog.softDelete(id)),
-    correct(),
+    catalog.add('added and deleted').then((id) => catalog.softDelete(id)),
+    correctUsage(),
   ]);
   await expectExactUsage();
 });
 
-test('counts more images than one statement reads', async () => {
+test('recounts more images than one batch holds', async () => {
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, original_key, original_bytes)
     SELECT gen_random_uuid(), ${shop.id}, 'completed', 'k/' || n, 10 FROM generate_series(1, 2500) n;
     INSERT INTO renditions (image_id, preset, recipe, storage_key, content_hash, bytes, width, height, quality, format)
     SELECT id, 'thumb', 'r', 'k/' || id, 'h', 7, 1, 1, 85, 'jpeg' FROM images;
     TRUNCATE usage_deltas, usage_totals`);
-  expect((await correct()).errors.toSorted()).toEqual([
+  expect((await correctUsage()).errors.toSorted()).toEqual([
     'the usage of the tenant shop was 0 images with 0 bytes instead of 2500 with 25000; corrected',
     'the usage of the tenant shop was 0 renditions "thumb" with 0 bytes instead of 2500 with 17500; corrected',
   ]);

@@ -9,7 +9,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { upload, add, finish, claimImport, softDelete, restore, purge } = catalog;
 
-/** Returns the figures of the shop, after checking them against the tables. */
+/** Returns the usage of the shop, after checking the counters against the tables. */
 async function usage() {
   const counted = await usageFromCounters(database);
   expect(counted).toEqual(await usageFromRows(database));
@@ -17,11 +17,11 @@ async function usage() {
   return { images, renditions, originalBytes, renditionBytes };
 }
 
-/** Adds a picture with a name of four letters: an original of 1000 bytes, renditions of 14 and 304. */
-const one = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
-const nothing = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
-const waiting = { ...one, renditions: 0, renditionBytes: 0 };
-const both = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
+/** One image whose name has four letters: an original of 1000 bytes, and renditions of 14 and 304. */
+const oneImage = { images: 1, renditions: 2, originalBytes: 1000, renditionBytes: 318 };
+const empty = { images: 0, renditions: 0, originalBytes: 0, renditionBytes: 0 };
+const onlyOriginal = { ...oneImage, renditions: 0, renditionBytes: 0 };
+const imageAndDuplicate = { images: 2, renditions: 4, originalBytes: 1000, renditionBytes: 318 };
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string): Promise<number> {
@@ -30,7 +30,7 @@ async function addCopy(content: string): Promise<number> {
   return job.imageId;
 }
 
-/** Adds an image with other content that uses the renditions of the donor. */
+/** Adds an image with other content that reuses the renditions of the donor. */
 async function addSharer(content: string, donorId: number): Promise<number> {
   const job = await upload(content);
   expect(await catalog.completeWithDonor(job, content, donorId)).toMatchObject({
@@ -40,7 +40,7 @@ async function addSharer(content: string, donorId: number): Promise<number> {
 }
 
 afterEach(async () => {
-  // Folding moves the figures without changing them.
+  // Folding moves the counts to the totals without changing their sum.
   const before = await usageFromCounters(database);
   await catalog.usage.fold();
   expect(await usageFromCounters(database)).toEqual(before);
@@ -48,75 +48,75 @@ afterEach(async () => {
 
 test('counts an upload when it is recorded, and its renditions when they are made', async () => {
   const job = await upload('vase');
-  expect(await usage()).toEqual(waiting);
+  expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
-test('counts a failed image with its original, and a withdrawn one not at all', async () => {
+test('counts the original of a failed image, but nothing of a withdrawn one', async () => {
   await catalog.fail(await upload('vase'));
-  expect(await usage()).toEqual(waiting);
+  expect(await usage()).toEqual(onlyOriginal);
   await catalog.withdraw(await upload('lamp'), 'lamp');
-  expect(await usage()).toEqual(waiting);
+  expect(await usage()).toEqual(onlyOriginal);
 });
 
 test('does not count a deleted image until it is restored', async () => {
   const id = await add('vase');
   await softDelete(id);
-  expect(await usage()).toEqual(nothing);
+  expect(await usage()).toEqual(empty);
   await catalog.usage.fold();
   await restore(id);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
-test('counts an import at once, and its bytes when it receives them', async () => {
+test('counts an import when it is recorded, and its bytes when they arrive', async () => {
   const job = await claimImport('https://example.com/vase');
-  expect(await usage()).toEqual({ ...nothing, images: 1 });
+  expect(await usage()).toEqual({ ...empty, images: 1 });
   await catalog.attach(job, 'vase');
-  expect(await usage()).toEqual(waiting);
+  expect(await usage()).toEqual(onlyOriginal);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
 test('counts no bytes for a duplicate until the first image is deleted', async () => {
   const first = await add('vase');
   const copy = await addCopy('vase');
-  expect(await usage()).toEqual(both);
+  expect(await usage()).toEqual(imageAndDuplicate);
   await softDelete(first);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
   await restore(first);
-  expect(await usage()).toEqual(both);
+  expect(await usage()).toEqual(imageAndDuplicate);
   await softDelete(first);
   await purge(first);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
   await purge(copy);
-  expect(await usage()).toEqual(nothing);
+  expect(await usage()).toEqual(empty);
 });
 
-test('counts no bytes for a duplicate that was imported while the first image was processed', async () => {
+test('counts no bytes for a duplicate that is imported while the first image is processed', async () => {
   const job = await upload('vase');
   const copy = await claimImport('https://example.com/vase');
   await catalog.attach(copy, 'vase');
   await finish(job, 'vase');
   await finish(copy, 'vase');
-  expect(await usage()).toEqual(both);
+  expect(await usage()).toEqual(imageAndDuplicate);
   await softDelete(copy.imageId);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
 test('counts only the original of a near-duplicate until its donor is deleted', async () => {
   const donor = await add('vase');
   const sharer = await addSharer('jugs', donor);
-  const shared = { ...both, originalBytes: 2000 };
+  const shared = { ...imageAndDuplicate, originalBytes: 2000 };
   expect(await usage()).toEqual(shared);
   await softDelete(donor);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
   await restore(donor);
   expect(await usage()).toEqual(shared);
   await purge(donor);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
   await purge(sharer);
-  expect(await usage()).toEqual(nothing);
+  expect(await usage()).toEqual(empty);
 });
 
 test('keeps exactly one owner of shared files, whichever image is deleted', async () => {
@@ -130,30 +130,30 @@ test('keeps exactly one owner of shared files, whichever image is deleted', asyn
   }
   await restore(donor);
   await purge(sharers[1]!);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
-test('counts an image that was deleted while it was processed when it is restored', async () => {
+test('counts an image that was deleted during processing once it is restored', async () => {
   const job = await upload('vase');
   await softDelete(job.imageId);
   await finish(job, 'vase');
-  expect(await usage()).toEqual(nothing);
+  expect(await usage()).toEqual(empty);
   await restore(job.imageId);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
 });
 
-test('counts content once that was deleted and uploaded again, also after a restoration', async () => {
-  const old = await add('vase');
-  await softDelete(old);
+test('counts the bytes of content once if it was deleted and uploaded again, even after a restoration', async () => {
+  const first = await add('vase');
+  await softDelete(first);
   await add('vase');
-  expect(await usage()).toEqual(one);
-  await restore(old);
-  expect(await usage()).toEqual(both);
-  await purge(old);
-  expect(await usage()).toEqual(one);
+  expect(await usage()).toEqual(oneImage);
+  await restore(first);
+  expect(await usage()).toEqual(imageAndDuplicate);
+  await purge(first);
+  expect(await usage()).toEqual(oneImage);
 });
 
-test('counts renditions that are made again with their new sizes', async () => {
+test('counts remade renditions with their new sizes', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
@@ -161,19 +161,19 @@ test('counts renditions that are made again with their new sizes', async () => {
     .renditionsOf('vase')
     .map((rendition) => ({ ...rendition, bytes: rendition.bytes + 1 }));
   await finish(job!, 'vase', larger);
-  expect(await usage()).toEqual({ ...one, renditionBytes: 320 });
+  expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-test('counts replaced files with the images that still use them', async () => {
+test('keeps counting replaced files that another image still uses', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await catalog.jobs.requeue(donor, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const other = catalog.renditionsOf('vase').map((rendition) => ({
+  const replaced = catalog.renditionsOf('vase').map((rendition) => ({
     ...rendition,
     recipe: 'ffffffffff',
     storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
   }));
-  await finish(job!, 'vase', other);
+  await finish(job!, 'vase', replaced);
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });

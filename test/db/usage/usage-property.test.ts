@@ -15,34 +15,38 @@ const catalogs = [
 ];
 const contents = ['vase', 'lamps', 'shirts'];
 
-/** A held job, and its content. */
-interface HeldJob {
+/** A claimed job with its content. */
+interface JobWithContent {
   readonly job: ClaimedJob;
   readonly content: string;
 }
 
-/** What the operations have made in one tenant so far. */
+/** The images and claimed jobs of one tenant. */
 interface State {
   readonly catalog: Catalog;
   readonly images: { readonly id: number; readonly content: string }[];
-  readonly heldJobs: HeldJob[];
+  readonly claimedJobs: JobWithContent[];
 }
 
-/** Picks an element; returns `undefined` if there is none. */
-const pick = <T>(all: readonly T[], choice: number): T | undefined => all[choice % all.length];
+/** Returns the element that `choice` selects, or `undefined` if there is none. */
+const pick = <T>(elements: readonly T[], choice: number): T | undefined => elements[choice % elements.length];
 
 type Operation = (state: State, content: string, choice: number) => Promise<unknown>;
 
-/** Ends a held job, if there is one. */
-async function end(state: State, choice: number, how: (held: HeldJob) => Promise<unknown>): Promise<void> {
-  const held = pick(state.heldJobs, choice);
-  if (!held) return;
-  await how(held);
-  state.heldJobs.splice(state.heldJobs.indexOf(held), 1);
+/** Ends a claimed job with `finish`, if there is one. */
+async function end(
+  state: State,
+  choice: number,
+  finish: (claimed: JobWithContent) => Promise<unknown>,
+): Promise<void> {
+  const claimed = pick(state.claimedJobs, choice);
+  if (!claimed) return;
+  await finish(claimed);
+  state.claimedJobs.splice(state.claimedJobs.indexOf(claimed), 1);
 }
 
-/** Processes a completed image again, by one of two recipes. */
-async function redo({ catalog, images }: State, _content: string, choice: number): Promise<void> {
+/** Derives a completed image again, with one of two recipes. */
+async function rederive({ catalog, images }: State, _content: string, choice: number): Promise<void> {
   const image = pick(images, choice);
   if (!image) return;
   const { id, content } = image;
@@ -50,22 +54,24 @@ async function redo({ catalog, images }: State, _content: string, choice: number
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
   if (!job) return;
   const recipe = choice < 6 ? '0123456789' : 'ffffffffff';
-  const renditions = catalog
-    .renditionsOf(content)
-    .map((one) => ({ ...one, recipe, storageKey: one.storageKey.replace(one.recipe, recipe) }));
+  const renditions = catalog.renditionsOf(content).map((rendition) => ({
+    ...rendition,
+    recipe,
+    storageKey: rendition.storageKey.replace(rendition.recipe, recipe),
+  }));
   await catalog.finish(job, content, renditions);
 }
 
 const operations: Record<string, Operation> = {
-  upload: async ({ catalog, images, heldJobs }, content) => {
+  upload: async ({ catalog, images, claimedJobs }, content) => {
     const job = await catalog.upload(content).catch(() => undefined);
     if (!job) return;
-    heldJobs.push({ job, content });
+    claimedJobs.push({ job, content });
     images.push({ id: job.imageId, content });
   },
-  import: async ({ catalog, images, heldJobs }, content) => {
+  import: async ({ catalog, images, claimedJobs }, content) => {
     const job = await catalog.claimImport(`https://example.com/${content}`);
-    heldJobs.push({ job, content });
+    claimedJobs.push({ job, content });
     images.push({ id: job.imageId, content });
   },
   complete: (state, _content, choice) =>
@@ -94,16 +100,16 @@ const operations: Record<string, Operation> = {
   softDelete: ({ catalog, images }, _content, choice) => catalog.softDelete(pick(images, choice)?.id ?? 0),
   restore: ({ catalog, images }, _content, choice) => catalog.restore(pick(images, choice)?.id ?? 0),
   purge: ({ catalog, images }, _content, choice) => catalog.purge(pick(images, choice)?.id ?? 0),
-  redo,
+  rederive,
   fold: ({ catalog }) => catalog.usage.fold(),
 };
 
-async function expectRightCounters(): Promise<void> {
+async function expectExactCounters(): Promise<void> {
   expect(await usageFromCounters(database)).toEqual(await usageFromRows(database));
 }
 
-/** Operations that are more frequent than the others. */
-const usual = [
+/** Operations that occur more often than the others. */
+const frequent = [
   'upload',
   'upload',
   'import',
@@ -111,14 +117,14 @@ const usual = [
   'complete',
   'share',
   'share',
-  'redo',
+  'rederive',
   'softDelete',
   'restore',
 ];
 
 const step = fc.record({
-  name: fc.constantFrom(...Object.keys(operations), ...usual),
-  // Mostly one tenant, so that its images interact.
+  name: fc.constantFrom(...Object.keys(operations), ...frequent),
+  // Mostly one tenant, so that images interact.
   tenant: fc.constantFrom(0, 0, 0, 1),
   content: fc.constantFrom(...contents),
   choice: fc.nat(11),
@@ -128,12 +134,12 @@ test('keeps the counters equal to a recount after any sequence of operations', a
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 8, maxLength: 40 }), async (steps) => {
       await emptyTables(database);
-      const states = catalogs.map((catalog): State => ({ catalog, images: [], heldJobs: [] }));
+      const states = catalogs.map((catalog): State => ({ catalog, images: [], claimedJobs: [] }));
       for (const { name, tenant, content, choice } of steps) {
         await operations[name]?.(states[tenant]!, content, choice);
-        if (name === 'fold') await expectRightCounters();
+        if (name === 'fold') await expectExactCounters();
       }
-      await expectRightCounters();
+      await expectExactCounters();
     }),
     { numRuns: isThorough ? 200 : 20 },
   );

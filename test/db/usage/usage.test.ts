@@ -15,7 +15,7 @@ const shop = await tenants.ensure('shop');
 const empty = await tenants.ensure('empty');
 let vase: number;
 
-/** The shop has a completed vase of 1000 bytes with renditions of 100 and 400, and a pending lamp of 500. */
+/** Adds a completed vase of 1000 bytes with renditions of 100 and 400 bytes, and a pending lamp of 500 bytes. */
 beforeEach(async () => {
   vase = (await recordPending(database, shop.id, 'vase', { bytes: 1000 })).imageId;
   await makeJobQueries(database).complete(
@@ -26,7 +26,7 @@ beforeEach(async () => {
   await recordPending(database, shop.id, 'lamp', { bytes: 500 });
 });
 
-const ofShop = {
+const shopUsage = {
   tenantId: shop.id,
   tenant: 'shop',
   images: 2,
@@ -39,15 +39,15 @@ const ofShop = {
 const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('counts images, renditions and bytes of a tenant', async () => {
-  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('counts nothing for content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
-  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(ofShop);
+  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(shopUsage);
 });
 
-test('lists a tenant without images with zeros, and no missing tenant', async () => {
+test('lists a tenant without images with zeros, and returns nothing for an unknown tenant', async () => {
   const nothing = {
     images: 0,
     renditions: 0,
@@ -58,15 +58,15 @@ test('lists a tenant without images with zeros, and no missing tenant', async ()
   };
   expect(await usage.tenants(openPrincipal)).toEqual([
     { tenantId: empty.id, tenant: 'empty', ...nothing },
-    ofShop,
+    shopUsage,
   ]);
-  expect(await usage.tenant(openPrincipal, 'nobody')).toBeUndefined();
+  expect(await usage.tenant(openPrincipal, 'unknown')).toBeUndefined();
 });
 
 test('does not count deleted images', async () => {
   await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
   expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
-    ...ofShop,
+    ...shopUsage,
     images: 1,
     renditions: 0,
     originalBytes: 500,
@@ -76,7 +76,7 @@ test('does not count deleted images', async () => {
   });
 });
 
-test('adds up tenants, presets and states', async () => {
+test('sums up tenants, presets and states', async () => {
   await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
   expect(await usage.overall(openPrincipal)).toEqual({
     images: 3,
@@ -89,7 +89,7 @@ test('adds up tenants, presets and states', async () => {
   });
 });
 
-test('shows a principal of one tenant only that tenant’s usage', async () => {
+test('returns only its tenant’s usage to a principal of one tenant', async () => {
   const bound = { ...openPrincipal, tenantId: empty.id };
   expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
   expect(await usage.tenant(bound, 'shop')).toBeUndefined();

@@ -1,13 +1,14 @@
 import * as fc from 'fast-check';
 import type { Body } from './json-bodies.ts';
 
-const nowhere = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
+/** URLs that the server does not fetch. */
+const unusableUrls = ['ftp://nowhere/x', 'no url', '', 'http://127.0.0.1/\u0000', 'x'.repeat(9_000)];
 
-/** Valid CSV of an import; invalid lines are refused separately. */
+/** Generates valid CSV imports. Their URLs need not be valid: the server refuses single lines. */
 export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
-  const cells = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
-  const url = fc.constantFrom(...urls, ...nowhere);
-  const line = fc.record({ url, tenant: cells, reference: cells });
+  const text = fc.constantFrom('shop-a', 'product-1', '', '"a ""quoted"" name"', 'ünïcode');
+  const url = fc.constantFrom(...urls, ...unusableUrls);
+  const line = fc.record({ url, tenant: text, reference: text });
   const columns = fc.shuffledSubarray(['url', 'tenant', 'reference'] as const, { minLength: 1 });
   return fc
     .tuple(
@@ -16,13 +17,13 @@ export function validCsv(urls: readonly string[]): fc.Arbitrary<Body> {
       fc.constantFrom(',', ';', '\t'),
       fc.constantFrom('\n', '\r\n'),
     )
-    .map(([names, lines, comma, end]) => {
+    .map(([names, lines, separator, lineEnd]) => {
       const rows = [names, ...lines.map((cell) => names.map((name) => cell[name]))];
-      return asCsv(rows.map((row) => row.join(names.length > 1 ? comma : ',')).join(end), 'valid');
+      return asCsv(rows.map((row) => row.join(names.length > 1 ? separator : ',')).join(lineEnd), 'valid');
     });
 }
 
-const bad = [
+const invalidTexts = [
   '',
   'url',
   'url\n',
@@ -37,8 +38,10 @@ const bad = [
   '\uFEFF',
 ];
 
-/** CSV that is refused as a whole. */
-export const invalidCsv: fc.Arbitrary<Body> = fc.constantFrom(...bad).map((text) => asCsv(text, 'invalid'));
+/** CSV that the server rejects as a whole. */
+export const invalidCsv: fc.Arbitrary<Body> = fc
+  .constantFrom(...invalidTexts)
+  .map((csv) => asCsv(csv, 'invalid'));
 
 function asCsv(text: string, verdict: Body['verdict']): Body {
   return { type: 'text/csv; charset=utf-8', bytes: Buffer.from(text), verdict };

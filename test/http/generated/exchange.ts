@@ -5,16 +5,15 @@ import { waitTimeoutMs } from '../../support/time-scale.ts';
 /** A raw request. */
 export interface Request {
   readonly method: string;
-  /** Path and query, sent unchanged: a client that normalizes URLs would change the odd ones. */
+  /** Path and query, sent unchanged: a client that normalizes URLs would alter some of them. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
 }
 
-/** Number of concurrent requests. */
-const lanes = 8;
+const concurrency = 8;
 
-const agent = new Agent({ keepAlive: true, maxSockets: lanes });
+const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
 
 /** Sends a request and reads the whole response. */
 export function exchange(
@@ -39,7 +38,7 @@ export function exchange(
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
       incoming.once('error', reject);
       incoming.once('end', () =>
-        resolve(answerOf(incoming.statusCode ?? 0, incoming.rawHeaders, Buffer.concat(chunks))),
+        resolve(responseOf(incoming.statusCode ?? 0, incoming.rawHeaders, Buffer.concat(chunks))),
       );
     },
   );
@@ -49,9 +48,9 @@ export function exchange(
   return promise;
 }
 
-function answerOf(status: number, raw: readonly string[], bytes: Buffer): ApiResponse<unknown> {
+function responseOf(status: number, raw: readonly string[], bytes: Buffer): ApiResponse<unknown> {
   const headers = new Headers();
-  for (let at = 0; at < raw.length; at += 2) headers.append(raw[at] ?? '', raw[at + 1] ?? '');
+  for (let i = 0; i < raw.length; i += 2) headers.append(raw[i] ?? '', raw[i + 1] ?? '');
   return {
     status,
     headers,
@@ -62,23 +61,23 @@ function answerOf(status: number, raw: readonly string[], bytes: Buffer): ApiRes
   };
 }
 
-/** Calls `work` for all items, a few concurrently. */
-export async function inLanes<Item>(
+/** Calls `work` for every item, eight at a time. */
+export async function forEachConcurrently<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
   const remaining = items.values();
   await Promise.all(
-    Array.from({ length: lanes }, async () => {
+    Array.from({ length: concurrency }, async () => {
       for (const item of remaining) await work(item);
     }),
   );
 }
 
 /** Describes a request in one line, so that it can be reproduced. */
-export function showRequest({ method, target, headers, body }: Request): string {
-  const shown = body
+export function describeRequest({ method, target, headers, body }: Request): string {
+  const bodyText = body
     ? ` body(${body.length}) ${JSON.stringify(Buffer.from(body).toString('utf8', 0, 300))}`
     : '';
-  return `${method} ${target.slice(0, 400)} ${JSON.stringify(headers)}${shown}`;
+  return `${method} ${target.slice(0, 400)} ${JSON.stringify(headers)}${bodyText}`;
 }

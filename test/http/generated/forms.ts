@@ -5,9 +5,9 @@ import type { Schema } from './operations.ts';
 /** Maximum upload size of the server under test. */
 export const maxFileBytes = 100_000;
 
-/** Parts of generated forms. */
+/** Contents of generated forms. */
 export interface FormParts {
-  /** Schema of the form in the document. */
+  /** The form's schema in the OpenAPI document. */
   readonly schema: Schema;
   readonly pictures: readonly Buffer[];
   /** The first half of a picture. */
@@ -16,7 +16,7 @@ export interface FormParts {
 }
 
 const boundary = 'generated-boundary';
-const ofForms = `multipart/form-data; boundary=${boundary}`;
+const formType = `multipart/form-data; boundary=${boundary}`;
 
 type Part = { readonly head: string; readonly bytes: Uint8Array };
 
@@ -28,16 +28,16 @@ function fieldPart(name: string, value: string): Part {
   return { head: `form-data; name="${name}"`, bytes: Buffer.from(value) };
 }
 
-function write(parts: readonly Part[]): Buffer {
-  const written = parts.flatMap(({ head, bytes }) => [
+function encodeForm(parts: readonly Part[]): Buffer {
+  const encoded = parts.flatMap(({ head, bytes }) => [
     Buffer.from(`--${boundary}\r\ncontent-disposition: ${head}\r\n\r\n`),
     bytes,
     Buffer.from('\r\n'),
   ]);
-  return Buffer.concat([...written, Buffer.from(`--${boundary}--\r\n`)]);
+  return Buffer.concat([...encoded, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
-const names = [
+const filenames = [
   'a.jpg',
   'Überwurf № 42 🪑.png',
   '../../etc/passwd',
@@ -48,55 +48,60 @@ const names = [
   '__proto__',
 ];
 
-/** Valid forms with a picture and fields in any order. */
+/** Generates valid forms with a picture and fields in any order. */
 export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrary<Body> {
-  const field = tenantField(schema);
+  const fieldName = tenantField(schema);
   return fc
     .tuple(
       fc.constantFrom(...pictures),
-      fc.constantFrom(...names),
+      fc.constantFrom(...filenames),
       fc.option(fc.constantFrom(...tenants), { nil: undefined }),
       fc.boolean(),
       fc.boolean(),
     )
-    .map(([picture, name, tenant, first, more]) => {
+    .map(([picture, filename, tenant, fieldsFirst, extraField]) => {
       const fields = [
-        ...(field !== undefined && tenant !== undefined ? [fieldPart(field, tenant)] : []),
-        ...(more ? [fieldPart('note', 'for another service')] : []),
+        ...(fieldName !== undefined && tenant !== undefined ? [fieldPart(fieldName, tenant)] : []),
+        ...(extraField ? [fieldPart('note', 'for another service')] : []),
       ];
-      const file = filePart(picture, name);
-      return { type: ofForms, bytes: write(first ? [...fields, file] : [file, ...fields]), verdict: 'valid' };
+      const file = filePart(picture, filename);
+      return {
+        type: formType,
+        bytes: encodeForm(fieldsFirst ? [...fields, file] : [file, ...fields]),
+        verdict: 'valid',
+      };
     });
 }
 
-/** Invalid forms, each for a different reason. */
+/** Generates invalid forms, each for a different reason. */
 export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitrary<Body> {
-  const [one = broken, other = broken] = pictures;
-  const whole = write([filePart(one)]);
-  const field = tenantField(schema);
-  const noTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
-  const badTenants =
-    field === undefined ? [] : noTenants.map((name) => [fieldPart(field, name), filePart(one)]);
+  const [picture = broken, otherPicture = broken] = pictures;
+  const validBytes = encodeForm([filePart(picture)]);
+  const fieldName = tenantField(schema);
+  const invalidTenants = ['a b', '', 'x'.repeat(65), 'ü', '../x', 'a\u0000'];
+  const invalidTenantForms =
+    fieldName === undefined
+      ? []
+      : invalidTenants.map((name) => [fieldPart(fieldName, name), filePart(picture)]);
   const forms: Part[][] = [
     [],
     [fieldPart('tenant', 'default')],
-    [fieldPart('file', 'text in place of a file')],
-    [filePart(one, 'a.jpg', 'image')],
-    [filePart(one), filePart(other)],
+    [fieldPart('file', 'text instead of a file')],
+    [filePart(picture, 'a.jpg', 'image')],
+    [filePart(picture), filePart(otherPicture)],
     [filePart(Buffer.alloc(0))],
-    [filePart(Buffer.from('no picture at all'))],
-    [filePart(one.subarray(0, 12))],
+    [filePart(Buffer.from('not a picture'))],
+    [filePart(picture.subarray(0, 12))],
     [filePart(broken)],
-    [filePart(Buffer.alloc(maxFileBytes + 1, one))],
-    [filePart(Buffer.alloc(5 * maxFileBytes, one))],
-    [filePart(one), ...Array.from({ length: 30 }, (_, at) => fieldPart(`field ${at}`, 'x'))],
-    [fieldPart('note', 'x'.repeat(9_000)), filePart(one)],
-    ...badTenants,
+    [filePart(Buffer.alloc(maxFileBytes + 1, picture))],
+    [filePart(Buffer.alloc(5 * maxFileBytes, picture))],
+    [filePart(picture), ...Array.from({ length: 30 }, (_, i) => fieldPart(`field ${i}`, 'x'))],
+    [fieldPart('note', 'x'.repeat(9_000)), filePart(picture)],
+    ...invalidTenantForms,
   ];
-  const cuts = [0, 1, 20, whole.length >> 1, whole.length - 8].map((at): [string, Buffer] => [
-    ofForms,
-    whole.subarray(0, at),
-  ]);
+  const truncated = [0, 1, 20, validBytes.length >> 1, validBytes.length - 8].map(
+    (length): [string, Buffer] => [formType, validBytes.subarray(0, length)],
+  );
   const wrongTypes = [
     'multipart/form-data',
     'multipart/form-data; boundary=another',
@@ -107,11 +112,11 @@ export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitra
   return (
     fc
       .constantFrom<[string, Buffer]>(
-        ...forms.map((parts): [string, Buffer] => [ofForms, write(parts)]),
-        ...cuts,
-        ...wrongTypes.map((type): [string, Buffer] => [type, whole]),
+        ...forms.map((parts): [string, Buffer] => [formType, encodeForm(parts)]),
+        ...truncated,
+        ...wrongTypes.map((type): [string, Buffer] => [type, validBytes]),
       )
-      // If a worker decodes the picture, a broken one is found after the response.
+      // A worker detects a broken picture only after the response to a queued upload.
       .map(([type, bytes]) => ({ type, bytes, verdict: bytes.includes(broken) ? 'unsure' : 'invalid' }))
   );
 }

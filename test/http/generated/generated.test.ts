@@ -4,11 +4,11 @@ import { brokenJpeg } from '../../support/process/pictures.ts';
 import { useServer } from '../../support/process/server.ts';
 import { document } from '../support/documented.ts';
 import { useOrigin } from '../support/origin.ts';
-import { exchange, inLanes, type Request, showRequest } from './exchange.ts';
+import { exchange, forEachConcurrently, type Request, describeRequest } from './exchange.ts';
 import { maxFileBytes } from './forms.ts';
-import { judge, judgeProblem } from './judge.ts';
+import { checkResponse, expectProblem } from './judge.ts';
 import { type Operation, operationsOf } from './operations.ts';
-import { heads, preflights, undocumentedMethods, unknownAddresses } from './other-requests.ts';
+import { getAndHeadPairs, preflights, undocumentedMethods, unknownPaths } from './other-requests.ts';
 import { type Case, invalidCases, type Sources, validCases } from './requests.ts';
 import { makeSources } from './sources.ts';
 import { confirmToken, makePictures, makeWorld, picturePaths } from './world.ts';
@@ -17,7 +17,7 @@ import { isThorough } from '../../support/thoroughness.ts';
 /** Generates requests from the OpenAPI document of a server and checks every response against it. */
 
 const seed = Number(process.env['GENERATED_SEED'] ?? 20_261_120);
-/** Requests per kind and call; at most 90. */
+/** Requests of each kind for each operation; at most 90. */
 const count = Number(process.env['GENERATED_COUNT'] ?? (isThorough ? 24 : 2));
 
 const server = useServer({
@@ -44,45 +44,45 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  const total = [...tally.values()].reduce((sum, one) => sum + one, 0);
-  const classes = [...tally]
-    .toSorted(([one], [other]) => one.localeCompare(other))
+  const total = [...tally.values()].reduce((sum, times) => sum + times, 0);
+  const statusClasses = [...tally]
+    .toSorted(([a], [b]) => a.localeCompare(b))
     .map(([status, times]) => `${status} ${times}`);
   console.log(
-    `generated: ${total} requests to ${operations.length} calls: ${classes.join(', ')}; seed ${seed}`,
+    `generated: ${total} requests to ${operations.length} operations: ${statusClasses.join(', ')}; seed ${seed}`,
   );
 });
 
-/** Sends all requests. Returns the complaints of `check`. */
+/** Sends all requests. Returns a description of each response that fails `check`. */
 async function sendAll<Sent extends Request>(
   requests: readonly Sent[],
   check: (request: Sent, response: ApiResponse<unknown>) => void,
 ): Promise<string[]> {
   const failures: string[] = [];
-  await inLanes(requests, async (request) => {
+  await forEachConcurrently(requests, async (request) => {
     try {
       const response = await exchange(server().url, request);
-      const group = `${Math.floor(response.status / 100)}xx`;
-      tally.set(group, (tally.get(group) ?? 0) + 1);
+      const statusClass = `${Math.floor(response.status / 100)}xx`;
+      tally.set(statusClass, (tally.get(statusClass) ?? 0) + 1);
       check(request, response);
     } catch (error) {
-      failures.push(`${showRequest(request)}\n  ${String(error).slice(0, 900)}`);
+      failures.push(`${describeRequest(request)}\n  ${String(error).slice(0, 900)}`);
     }
   });
   return failures;
 }
 
-function expectNone(failures: readonly string[]): void {
+function expectNoFailures(failures: readonly string[]): void {
   expect(failures.slice(0, 20), `${failures.length} failures; GENERATED_SEED=${seed}`).toEqual([]);
 }
 
-/** Sorts calls that remove what others need to the end. */
-function order({ method, path }: Operation): number {
+/** Sorts deletions and purges, which remove data of other operations, to the end. */
+function orderOf({ method, path }: Operation): number {
   return path.includes('purge') ? 2 : Number(method === 'DELETE');
 }
 
-test('responds to every documented call as documented, whatever is sent', async () => {
-  const ordered = operations.toSorted((one, other) => order(one) - order(other));
+test('responds to valid and invalid requests as documented', async () => {
+  const ordered = operations.toSorted((a, b) => orderOf(a) - orderOf(b));
   const failures: string[] = [];
   let sent = 0;
   for (const [index, operation] of ordered.entries()) {
@@ -91,57 +91,60 @@ test('responds to every documented call as documented, whatever is sent', async 
       ...invalidCases(operation, sources, count, seed + index),
     ];
     sent += cases.length;
-    failures.push(...(await sendAll(cases, judge)));
+    failures.push(...(await sendAll(cases, checkResponse)));
   }
-  expectNone(failures);
+  expectNoFailures(failures);
   expect(sent).toBeGreaterThan(80 * count);
 });
 
-test('refuses an unsupported method and lists the allowed ones', async () => {
+test('rejects unsupported methods and lists the allowed ones', async () => {
   const requests = undocumentedMethods(operations);
   expect(requests.length).toBeGreaterThan(200);
   const failures = await sendAll(requests, ({ method, allow }, response) => {
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe(allow.join(', '));
-    if (method !== 'HEAD') judgeProblem(response);
+    if (method !== 'HEAD') expectProblem(response);
   });
-  expectNone(failures);
+  expectNoFailures(failures);
 });
 
-test('refuses an unknown address', async () => {
-  const failures = await sendAll(unknownAddresses(operations, 200, seed), ({ method }, response) => {
+test('rejects unknown paths', async () => {
+  const failures = await sendAll(unknownPaths(operations, 200, seed), ({ method }, response) => {
     expect([404, 400]).toContain(response.status);
-    if (method !== 'HEAD') judgeProblem(response);
+    if (method !== 'HEAD') expectProblem(response);
   });
-  expectNone(failures);
+  expectNoFailures(failures);
 });
 
-test('responds to HEAD like to GET, without a body', async () => {
+test('responds to HEAD as to GET, without a body', async () => {
   const gets = operations.flatMap((operation) => [
     ...validCases(operation, sources, 3, seed),
     ...invalidCases(operation, sources, 1, seed),
   ]);
-  const pairs = heads(gets);
+  const pairs = getAndHeadPairs(gets);
   const responses = new Map<Request, ApiResponse<unknown>>();
-  const keep = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
-  expectNone(await sendAll(pairs.flat(), keep));
+  const record = (request: Request, response: ApiResponse<unknown>) => void responses.set(request, response);
+  expectNoFailures(await sendAll(pairs.flat(), record));
   for (const [get, head] of pairs) {
-    const [whole, bare] = [responses.get(get), responses.get(head)];
-    expect(bare?.bytes, showRequest(head)).toHaveLength(0);
-    expect([bare?.status, steady(bare)], showRequest(head)).toEqual([whole?.status, steady(whole)]);
+    const [getResponse, headResponse] = [responses.get(get), responses.get(head)];
+    expect(headResponse?.bytes, describeRequest(head)).toHaveLength(0);
+    expect([headResponse?.status, stableHeaders(headResponse)], describeRequest(head)).toEqual([
+      getResponse?.status,
+      stableHeaders(getResponse),
+    ]);
   }
 });
 
-/** Headers that do not change between two requests. */
-function steady(response: ApiResponse<unknown> | undefined): Record<string, string> {
-  const passing = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
-  return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !passing.has(name)));
+/** Returns the headers that are the same for GET and HEAD. */
+function stableHeaders(response: ApiResponse<unknown> | undefined): Record<string, string> {
+  const variable = new Set(['date', 'content-length', 'connection', 'keep-alive', 'transfer-encoding']);
+  return Object.fromEntries([...(response?.headers ?? [])].filter(([name]) => !variable.has(name)));
 }
 
-test('responds to preflights everywhere and allows configured origins only', async () => {
+test('responds to preflights everywhere, but allows only configured origins', async () => {
   for (const [site, allowed] of [
     ['http://localhost:3000', 'http://localhost:3000'],
-    ['https://stranger.example', null],
+    ['https://other.example', null],
   ] as const) {
     const failures = await sendAll(preflights(operations, site), ({ headers }, response) => {
       expect(response.status).toBe(204);
@@ -149,7 +152,7 @@ test('responds to preflights everywhere and allows configured origins only', asy
       const methods = response.headers.get('access-control-allow-methods');
       expect(methods).toContain(headers['access-control-request-method']);
     });
-    expectNone(failures);
+    expectNoFailures(failures);
   }
 });
 
@@ -164,21 +167,21 @@ test('negotiates JSON or Prometheus text at /metrics', async () => {
     'x',
   ];
   const requests = types.flatMap((accept) =>
-    ['', ';q=0.5', ';version=0.0.4', ', */*;q=0.1'].map((more) => ({
+    ['', ';q=0.5', ';version=0.0.4', ', */*;q=0.1'].map((suffix) => ({
       method: 'GET',
       target: '/metrics',
-      headers: { accept: `${accept}${more}` },
+      headers: { accept: `${accept}${suffix}` },
     })),
   );
   const failures = await sendAll(requests, ({ headers }, response) => {
     expect(response.status).toBe(200);
-    const text = /^(text\/plain|application\/openmetrics-text)/.test(headers.accept);
-    expect(response.headers.get('content-type')).toMatch(text ? /^text\/plain/ : /^application\/json/);
+    const acceptsText = /^(text\/plain|application\/openmetrics-text)/.test(headers.accept);
+    expect(response.headers.get('content-type')).toMatch(acceptsText ? /^text\/plain/ : /^application\/json/);
     expect(response.headers.get('vary')).toContain('Accept');
   });
-  expectNone(failures);
+  expectNoFailures(failures);
 });
 
-test('logs no server error', () => {
+test('logs no server errors', () => {
   expect(server().log()).not.toContain('"level":"error"');
 });

@@ -4,18 +4,18 @@ import * as fc from 'fast-check';
 import type { Operation, Schema } from './operations.ts';
 import { type KnownValues, validValue } from './values.ts';
 
-/** A body with its type and its expected validity. */
+/** A request body with its media type and its expected validity. */
 export interface Body {
   readonly type: string | undefined;
   readonly bytes: Uint8Array;
-  /** `unsure`: valid by the schema, but the server may refuse it. */
+  /** `unsure`: the schema allows it, but the server may reject it. */
   readonly verdict: 'valid' | 'invalid' | 'unsure';
 }
 
 const ajv = new Ajv2020({ strict: false });
-(addFormats as unknown as { default: (to: Ajv2020) => void }).default(ajv);
+(addFormats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
 
-/** JSON bodies that the schema and the server accept. */
+/** Generates JSON bodies that both the schema and the server accept. */
 export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
   const types = ['application/json', 'application/json; charset=utf-8', 'Application/JSON'];
   return fc
@@ -23,26 +23,31 @@ export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body
     .map(([value, type]) => ({ type, bytes: encode(value), verdict: 'valid' }));
 }
 
-/** JSON bodies with one changed value; the schema decides whether they are valid. */
+/** Generates JSON bodies with one changed value. The schema decides whether they are valid. */
 export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body> {
-  const allows = ajv.compile(schema);
+  const isValid = ajv.compile(schema);
   return fc
-    .tuple(validValue(schema, '', known), fc.nat(), fc.constantFrom(...mutations), fc.constantFrom(...junk))
-    .map(([value, place, mutate, strange]) =>
-      changeWithin(value, place, (part) => mutate(part, place, strange)),
+    .tuple(
+      validValue(schema, '', known),
+      fc.nat(),
+      fc.constantFrom(...mutations),
+      fc.constantFrom(...replacements),
+    )
+    .map(([value, place, mutate, replacement]) =>
+      changeWithin(value, place, (part) => mutate(part, place, replacement)),
     )
     .map((value) => {
       const bytes = encode(value);
-      const read: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
+      const parsed: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
       return {
         type: 'application/json',
         bytes,
-        verdict: allows(read) || isImport(read) ? 'unsure' : 'invalid',
+        verdict: isValid(parsed) || isImport(parsed) ? 'unsure' : 'invalid',
       };
     });
 }
 
-/** Import lines are refused separately, whatever they contain. */
+/** Imports are accepted even if single lines are refused. */
 function isImport(value: unknown): boolean {
   const { urls, items } = (value ?? {}) as Fields;
   return Array.isArray(urls) || Array.isArray(items);
@@ -50,7 +55,7 @@ function isImport(value: unknown): boolean {
 
 type Fields = Record<string, unknown>;
 
-/** Replaces a value or a nested one. */
+/** Changes the value or one nested in it, chosen by `place`. */
 function changeWithin(value: unknown, place: number, change: (part: Fields) => unknown): unknown {
   const fields = value as Fields;
   const key = keyAt(fields, place);
@@ -59,30 +64,33 @@ function changeWithin(value: unknown, place: number, change: (part: Fields) => u
   const changed = changeWithin(inner, place >> 1, change);
   return Array.isArray(value) ? value.with(Number(key), changed) : { ...fields, [key]: changed };
 }
-type Mutation = (value: Fields, place: number, strange: unknown) => unknown;
+type Mutation = (value: Fields, place: number, replacement: unknown) => unknown;
 
 const mutations: readonly Mutation[] = [
-  (_value, _place, strange) => strange,
-  (value, _place, strange) => ({ ...value, unknown_field: strange }),
-  (value, place, strange) => ({ ...value, [keyAt(value, place)]: strange }),
-  (value, place, strange) => ({ ...value, [keyAt(value, place)]: [strange] }),
-  (value, place, strange) => ({ ...value, [keyAt(value, place)]: { [keyAt(value, place)]: strange } }),
+  (_value, _place, replacement) => replacement,
+  (value, _place, replacement) => ({ ...value, unknown_field: replacement }),
+  (value, place, replacement) => ({ ...value, [keyAt(value, place)]: replacement }),
+  (value, place, replacement) => ({ ...value, [keyAt(value, place)]: [replacement] }),
+  (value, place, replacement) => ({
+    ...value,
+    [keyAt(value, place)]: { [keyAt(value, place)]: replacement },
+  }),
   (value, place) => {
-    const { [keyAt(value, place)]: _left, ...rest } = value;
+    const { [keyAt(value, place)]: _removed, ...rest } = value;
     return rest;
   },
 ];
 
 function keyAt(value: Fields, place: number): string {
   const keys = Object.keys(value);
-  return keys[place % keys.length] ?? 'nothing';
+  return keys[place % keys.length] ?? 'missing';
 }
 
 /** Deep enough to exhaust the stack of a recursive parser. */
-const deep = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
+const deeplyNested = JSON.parse(`${'['.repeat(900)}${']'.repeat(900)}`) as unknown;
 
-// None of these is a usable URL, so that nothing is fetched.
-const junk = [
+// None of these is a usable URL, so the server fetches nothing.
+const replacements = [
   null,
   true,
   0,
@@ -97,11 +105,11 @@ const junk = [
   'é'.repeat(9_000),
   [],
   {},
-  deep,
+  deeplyNested,
 ];
 
-const ofJson = 'application/json';
-const broken = [
+const jsonType = 'application/json';
+const malformed = [
   '{',
   '{"a":1,}',
   '{"a":NaN}',
@@ -111,7 +119,7 @@ const broken = [
   '{"__proto__":{"a":1}}',
   '{}{}',
 ];
-const noObjects = ['null', '[]', '"x"', '1', 'true', '[{}]'];
+const nonObjects = ['null', '[]', '"x"', '1', 'true', '[{}]'];
 const otherTypes = [
   'text/plain',
   'application/xml',
@@ -121,15 +129,15 @@ const otherTypes = [
   'x',
 ];
 
-/** Bodies that calls with a JSON body or none must refuse. */
-export function refusedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
-  const texts = broken.map((text): [string, string] => [ofJson, text]);
-  const tooLarge: [string, string] = [ofJson, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
-  const strange = otherTypes.map((type): [string, string] => [type, '{}']);
-  const notObjects = ofJson in bodies ? noObjects.map((text): [string, string] => [ofJson, text]) : [];
-  const nothing: [string, string][] = needsBody ? [[ofJson, '']] : [];
+/** Generates bodies that operations with a JSON body, or without a body, must reject. */
+export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<Body> {
+  const texts = malformed.map((text): [string, string] => [jsonType, text]);
+  const tooLarge: [string, string] = [jsonType, JSON.stringify({ a: 'x'.repeat(2 ** 20) })];
+  const wrongTypes = otherTypes.map((type): [string, string] => [type, '{}']);
+  const wrongValues = jsonType in bodies ? nonObjects.map((text): [string, string] => [jsonType, text]) : [];
+  const empty: [string, string][] = needsBody ? [[jsonType, '']] : [];
   return fc
-    .constantFrom(...texts, ...strange, ...notObjects, ...nothing, tooLarge)
+    .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...empty, tooLarge)
     .map(([type, text]) => ({ type, bytes: Buffer.from(text), verdict: 'invalid' }));
 }
 

@@ -4,16 +4,16 @@ import type { ApiResponse } from '../../support/process/client.ts';
 import { expectDocumented } from '../support/documented.ts';
 import type { Case } from './requests.ts';
 
-/** Checks a response against the document and the validity of its request. @throws {Error} what is wrong with it */
-export function judge({ operation, expected }: Case, response: ApiResponse<unknown>): void {
+/** Checks a response against the OpenAPI document and the expected outcome. @throws {Error} if a check fails */
+export function checkResponse({ operation, expected }: Case, response: ApiResponse<unknown>): void {
   expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(500);
   expectDocumented(operation.method, operation.path, response);
   expectSafe(response);
-  if (response.status >= 400) judgeProblem(response);
-  if (expected === 'refusal') expect(response.status, 'a refusal').toBeGreaterThanOrEqual(400);
-  // The document does not contain storage paths.
-  const isElsewhere = response.status === 409 && codeOf(response) === 'upload_not_offered';
-  if (expected === 'success' && !isElsewhere)
+  if (response.status >= 400) expectProblem(response);
+  if (expected === 'rejection') expect(response.status, 'a rejection').toBeGreaterThanOrEqual(400);
+  // The document does not say whether the storage supports presigned uploads.
+  const isUploadNotOffered = response.status === 409 && codeOf(response) === 'upload_not_offered';
+  if (expected === 'success' && !isUploadNotOffered)
     expect(response.status, response.bytes.toString('utf8', 0, 300)).toBeLessThan(400);
 }
 
@@ -21,8 +21,8 @@ function codeOf(response: ApiResponse<unknown>): unknown {
   return (response.body as Record<string, unknown>)['code'];
 }
 
-/** Checks the rules for every error. */
-export function judgeProblem(response: ApiResponse<unknown>): void {
+/** Checks the rules that hold for every error response. */
+export function expectProblem(response: ApiResponse<unknown>): void {
   expect(response.headers.get('content-type')).toMatch(/^application\/problem\+json/);
   expect(response.headers.get('cache-control')).toBe('no-store');
   expectSafe(response);

@@ -24,7 +24,7 @@ export interface Parameter {
   readonly schema: Schema;
 }
 
-/** A call in the served document. */
+/** An operation in the served document. */
 export interface Operation {
   readonly method: string;
   readonly path: string;
@@ -54,7 +54,7 @@ interface ServedDocument {
   >;
 }
 
-/** Returns every call of a document. */
+/** Returns every operation in a document. */
 export function operationsOf(document: unknown): Operation[] {
   return Object.entries((document as ServedDocument).paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
@@ -69,13 +69,13 @@ export function operationsOf(document: unknown): Operation[] {
   );
 }
 
-/** Returns the parameters of a call in the path or query. */
+/** Returns the path or query parameters of an operation. */
 export function parametersIn({ parameters }: Operation, part: Parameter['in']): Parameter[] {
   return parameters.filter((parameter) => parameter.in === part);
 }
 
-/** Whether a call refuses unknown query parameters. */
-export function refusesUnknownKeys({ path, parameters }: Operation): boolean {
-  // Renditions ignore unknown parameters.
+/** Whether an operation rejects unknown query parameters. */
+export function rejectsUnknownKeys({ path, parameters }: Operation): boolean {
+  // Operations with a version parameter, `v`, ignore unknown parameters.
   return path.startsWith('/v1/') && !parameters.some(({ name }) => name === 'v');
 }

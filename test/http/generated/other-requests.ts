@@ -10,7 +10,7 @@ export interface WrongMethod extends Request {
   readonly allow: readonly string[];
 }
 
-/** Returns every address with every undocumented method. */
+/** Returns a request for every path and undocumented method. */
 export function undocumentedMethods(operations: readonly Operation[]): WrongMethod[] {
   return [...new Set(operations.map(({ path }) => path))].flatMap((path) => {
     const target = examplePath(path);
@@ -18,8 +18,9 @@ export function undocumentedMethods(operations: readonly Operation[]): WrongMeth
       .filter((operation) => matches(operation.path, target))
       .map(({ method }) => method);
     const allow = [...new Set(documented.includes('GET') ? [...documented, 'HEAD'] : documented)].toSorted();
-    const others = methods.filter((method) => !allow.includes(method));
-    return others.map((method) => ({ method, target, headers: {}, allow }));
+    return methods
+      .filter((method) => !allow.includes(method))
+      .map((method) => ({ method, target, headers: {}, allow }));
   });
 }
 
@@ -27,15 +28,15 @@ function examplePath(path: string): string {
   return path.replaceAll(/\{\w+\}/g, '1');
 }
 
-/** One address may match another: `/v1/jobs/retry` looks like a job with the id "retry". */
+/** Whether `target` matches a path template. It may match several: `/v1/jobs/retry` looks like a job with the id "retry". */
 function matches(path: string, target: string): boolean {
   return new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target);
 }
 
-/** Unknown addresses: known ones with a segment added or replaced. */
-export function unknownAddresses(operations: readonly Operation[], count: number, seed: number): Request[] {
+/** Generates requests for unknown paths: known ones with a segment added or replaced. */
+export function unknownPaths(operations: readonly Operation[], count: number, seed: number): Request[] {
   const known = operations.map(({ path }) => examplePath(path)).filter((path) => path !== '/');
-  const odd = [
+  const words = [
     'nothing',
     '%00',
     '%2e%2e%2fetc%2fpasswd',
@@ -51,17 +52,17 @@ export function unknownAddresses(operations: readonly Operation[], count: number
   const target = fc
     .tuple(
       fc.constantFrom(...known),
-      fc.constantFrom(...odd.map(encodeURI)),
-      fc.constantFrom('in', 'before', 'behind'),
+      fc.constantFrom(...words.map(encodeURI)),
+      fc.constantFrom('replace', 'before', 'after'),
     )
     .map(([path, word, where]) => {
       if (where === 'before') return `/${word}${path}`;
-      // After a complete address, where it cannot be the value of a parameter.
-      return where === 'behind' ? `${path}/${word}/${word}` : path.replace(/^\/[^/]+/, `/${word}`);
+      // Two segments after a complete path: one alone could be the value of a parameter.
+      return where === 'after' ? `${path}/${word}/${word}` : path.replace(/^\/[^/]+/, `/${word}`);
     });
   const requests = fc.record({
     method: fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD'),
-    target: target.filter((made) => !operations.some(({ path }) => matches(path, made))),
+    target: target.filter((candidate) => !operations.some(({ path }) => matches(path, candidate))),
     headers: fc.constantFrom<Record<string, string>>(
       {},
       { 'content-type': 'application/json' },
@@ -71,7 +72,7 @@ export function unknownAddresses(operations: readonly Operation[], count: number
   return fc.sample(fc.noBias(requests), { numRuns: count, seed });
 }
 
-/** Preflights of browsers for pages of other origins. */
+/** Returns the preflight that a browser sends from `origin` for each operation. */
 export function preflights(operations: readonly Operation[], origin: string): Request[] {
   return operations.map(({ path, method }) => ({
     method: 'OPTIONS',
@@ -84,8 +85,8 @@ export function preflights(operations: readonly Operation[], origin: string): Re
   }));
 }
 
-/** Pairs of GET and HEAD requests for the same address. */
-export function heads(
+/** Returns each GET request with a HEAD request for the same URL. */
+export function getAndHeadPairs(
   requests: readonly (Request & { readonly operation: Operation })[],
 ): [Request, Request][] {
   return requests.filter(({ method }) => method === 'GET').map((get) => [get, { ...get, method: 'HEAD' }]);

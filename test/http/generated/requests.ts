@@ -2,23 +2,23 @@ import * as fc from 'fast-check';
 import { invalidCsv, validCsv } from './csv-bodies.ts';
 import type { Request } from './exchange.ts';
 import { type FormParts, invalidForm, validForm } from './forms.ts';
-import { type Body, mutatedJson, refusedBodies, validJson } from './json-bodies.ts';
-import { type Operation, type Parameter, parametersIn, refusesUnknownKeys } from './operations.ts';
+import { type Body, mutatedJson, rejectedBodies, validJson } from './json-bodies.ts';
+import { type Operation, type Parameter, parametersIn, rejectsUnknownKeys } from './operations.ts';
 import { canBeInvalid, invalidText, type KnownValues, validValue } from './values.ts';
 
-/** Inputs of the generator besides the document. */
+/** Inputs of the generator in addition to the document. */
 export interface Sources {
   readonly known: KnownValues;
   readonly urls: readonly string[];
   readonly forms: Omit<FormParts, 'schema'>;
-  /** Returns an existing id for a path parameter; some can be used only once. */
+  /** Returns an existing id or name for a path parameter. Some can be used only once. */
   take(operation: Operation, parameter: Parameter): string;
 }
 
-/** A request to a documented call with the expected outcome. */
+/** A request to a documented operation, with the expected outcome. */
 export interface Case extends Request {
   readonly operation: Operation;
-  readonly expected: 'success' | 'refusal' | 'any';
+  readonly expected: 'success' | 'rejection' | 'any';
 }
 
 /** The generated parts of a request. Paths are filled in at the end, because some ids can be used only once. */
@@ -35,7 +35,7 @@ export function validCases(operation: Operation, sources: Sources, count: number
   return validBodies(operation, sources).flatMap((body) => {
     const drafts = fc.record({
       query: validQuery(operation, known),
-      headers: fc.constantFrom(...harmless),
+      headers: fc.constantFrom(...harmlessHeaders),
       body,
       path: validPath(operation, known),
     });
@@ -46,26 +46,26 @@ export function validCases(operation: Operation, sources: Sources, count: number
 /** Generates requests with one invalid part: `count` per kind of part. */
 export function invalidCases(operation: Operation, sources: Sources, count: number, seed: number): Case[] {
   const bodies = validBodies(operation, sources);
-  const addresses = [wrongPaths(operation), wrongQueries(operation)]
-    .filter((ways) => ways.length > 0)
-    .map((ways) =>
-      fc.tuple(fc.oneof(...ways), fc.oneof(...bodies)).map(([draft, body]): Draft => ({ ...draft, body })),
+  const targets = [invalidPaths(operation), invalidQueries(operation)]
+    .filter((drafts) => drafts.length > 0)
+    .map((drafts) =>
+      fc.tuple(fc.oneof(...drafts), fc.oneof(...bodies)).map(([draft, body]): Draft => ({ ...draft, body })),
     );
-  return [...addresses, ...wrongBodies(operation, sources)].flatMap((drafts) =>
+  return [...targets, ...invalidBodies(operation, sources)].flatMap((drafts) =>
     sample(drafts, count, seed).map((draft) => {
       const unsure = draft.body?.verdict === 'unsure';
-      return complete(operation, sources, draft, unsure ? 'any' : 'refusal');
+      return complete(operation, sources, draft, unsure ? 'any' : 'rejection');
     }),
   );
 }
 
-/** Picks evenly; the generator itself prefers the first items. */
-function sample<Made>(from: fc.Arbitrary<Made>, count: number, seed: number): Made[] {
+/** Samples evenly. By default, the generator prefers the first items. */
+function sample<Value>(from: fc.Arbitrary<Value>, count: number, seed: number): Value[] {
   return fc.sample(fc.noBias(from), { numRuns: count, seed });
 }
 
-/** Headers that only affect the format of a response. */
-const harmless: readonly Record<string, string>[] = [
+/** Headers that do not make a valid request fail. */
+const harmlessHeaders: readonly Record<string, string>[] = [
   {},
   {},
   { accept: 'application/json' },
@@ -87,43 +87,43 @@ function validQuery(operation: Operation, known: KnownValues): fc.Arbitrary<stri
       { nil: undefined },
     ),
   );
-  return fc.tuple(...pairs).map((made) => made.filter((pair) => pair !== undefined).join('&'));
+  return fc.tuple(...pairs).map((chosen) => chosen.filter((pair) => pair !== undefined).join('&'));
 }
 
 function validPath(operation: Operation, known: KnownValues): fc.Arbitrary<Record<string, string>> {
-  const free = parametersIn(operation, 'path').filter(({ name }) => name === 'ref');
-  const spelled = free.map(({ name, schema }) => {
+  const freeText = parametersIn(operation, 'path').filter(({ name }) => name === 'ref');
+  const values = freeText.map(({ name, schema }) => {
     const text = validValue(schema, name, known).filter((value) => !/^\.{1,2}$/.test(String(value)));
     return [name, text.map((value) => encodeURIComponent(String(value)))] as const;
   });
-  return fc.record(Object.fromEntries(spelled));
+  return fc.record(Object.fromEntries(values));
 }
 
 function validBodies({ bodies, needsBody }: Operation, sources: Sources): fc.Arbitrary<Body | undefined>[] {
-  const ways = Object.entries(bodies).map(([type, schema]) => {
+  const generators = Object.entries(bodies).map(([type, schema]) => {
     if (type === 'text/csv') return validCsv(sources.urls);
     return type === 'application/json'
       ? validJson(schema, sources.known)
       : validForm({ ...sources.forms, schema });
   });
-  return needsBody ? ways : [fc.constant(undefined), ...ways];
+  return needsBody ? generators : [fc.constant(undefined), ...generators];
 }
 
-function wrongPaths(operation: Operation): fc.Arbitrary<Draft>[] {
+function invalidPaths(operation: Operation): fc.Arbitrary<Draft>[] {
   return parametersIn(operation, 'path').map((parameter) =>
     invalidText(parameter).map((text) => ({ query: '', path: { [parameter.name]: text } })),
   );
 }
 
-function wrongQueries(operation: Operation): fc.Arbitrary<Draft>[] {
-  const wrong = parametersIn(operation, 'query')
+function invalidQueries(operation: Operation): fc.Arbitrary<Draft>[] {
+  const invalid = parametersIn(operation, 'query')
     .filter(canBeInvalid)
     .flatMap((parameter) => {
       const text = invalidText(parameter);
-      const one = text.map((value) => ({ query: `${parameter.name}=${value}` }));
-      return [one, text.map((value) => ({ query: `${parameter.name}=${value}&${parameter.name}=1` }))];
+      const single = text.map((value) => ({ query: `${parameter.name}=${value}` }));
+      return [single, text.map((value) => ({ query: `${parameter.name}=${value}&${parameter.name}=1` }))];
     });
-  if (!refusesUnknownKeys(operation)) return wrong;
+  if (!rejectsUnknownKeys(operation)) return invalid;
   const keys = [
     'limits=1',
     'LIMIT=1',
@@ -134,23 +134,23 @@ function wrongQueries(operation: Operation): fc.Arbitrary<Draft>[] {
     'tenant[a]=b',
     '=1',
   ];
-  return [...wrong, fc.constantFrom(...keys).map((query) => ({ query }))];
+  return [...invalid, fc.constantFrom(...keys).map((query) => ({ query }))];
 }
 
-function wrongBodies(operation: Operation, sources: Sources): fc.Arbitrary<Draft>[] {
+function invalidBodies(operation: Operation, sources: Sources): fc.Arbitrary<Draft>[] {
   if (operation.method === 'GET') return [];
-  const ways = Object.entries(operation.bodies).flatMap(([type, schema]) => {
+  const generators = Object.entries(operation.bodies).flatMap(([type, schema]) => {
     if (type === 'text/csv') return [invalidCsv];
     if (type !== 'application/json') return [invalidForm({ ...sources.forms, schema })];
-    return [mutatedJson(schema, sources.known), refusedBodies(operation)];
+    return [mutatedJson(schema, sources.known), rejectedBodies(operation)];
   });
-  const all = ways.length === 0 ? [refusedBodies(operation)] : ways;
-  return all.map((way) => way.map((body) => ({ query: '', body })));
+  const all = generators.length === 0 ? [rejectedBodies(operation)] : generators;
+  return all.map((generator) => generator.map((body) => ({ query: '', body })));
 }
 
 function complete(operation: Operation, sources: Sources, draft: Draft, expected: Case['expected']): Case {
   const { method, path } = operation;
-  const filled = parametersIn(operation, 'path').reduce(
+  const filledPath = parametersIn(operation, 'path').reduce(
     (target, parameter) =>
       target.replace(
         `{${parameter.name}}`,
@@ -158,7 +158,7 @@ function complete(operation: Operation, sources: Sources, draft: Draft, expected
       ),
     path,
   );
-  const target = draft.query === '' ? filled : `${filled}?${draft.query}`;
+  const target = draft.query === '' ? filledPath : `${filledPath}?${draft.query}`;
   const type = draft.body?.type;
   const headers = { ...draft.headers, ...(type !== undefined && { 'content-type': type }) };
   return { operation, method, target, headers, body: draft.body?.bytes, expected };

@@ -5,13 +5,13 @@ import { confirmToken, picturePaths, type World } from './world.ts';
 
 /** Returns the ids and files that requests need. */
 export function makeSources(world: World, pictures: readonly Buffer[], broken: Buffer): Sources {
-  const { origin, tenants, keepers, cursor } = world;
-  // Names of the initial data are already in use.
+  const { origin, tenants, referenced, cursor } = world;
+  // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
-  let turn = 0;
+  let calls = 0;
   const next = <Item>(from: readonly Item[]): Item => {
-    turn += 1;
-    return from[turn % from.length] as Item;
+    calls += 1;
+    return from[calls % from.length] as Item;
   };
   return {
     known: {
@@ -20,34 +20,34 @@ export function makeSources(world: World, pictures: readonly Buffer[], broken: B
       urls,
       cursor: [cursor],
       confirm_token: [confirmToken],
-      image: keepers.flatMap(({ id, uuid }) => [id, uuid]),
+      image: referenced.flatMap(({ id, uuid }) => [id, uuid]),
       code: Object.keys(errorTable),
     },
     urls,
     forms: { pictures, broken, tenants },
-    take: (operation, parameter) => encodeURIComponent(String(thingFor(world, operation, parameter, next))),
+    take: (operation, parameter) => encodeURIComponent(String(valueFor(world, operation, parameter, next))),
   };
 }
 
 type Next = <Item>(from: readonly Item[]) => Item;
 
-function thingFor(
+function valueFor(
   world: World,
   { method, path }: Operation,
   { name }: Parameter,
   next: Next,
 ): number | string {
-  const { keepers, tenants, imports, failedJobs, spare, spareOfDefault } = world;
+  const { referenced, tenants, imports, failedJobs, deletable, deletableOfDefault } = world;
   if (name === 'preset') return next(['thumb', 'card', 'zoom']);
   if (name.startsWith('tenant')) return next(tenants);
-  if (name === 'ref') return next(['keeper of none', 'product-42']);
+  if (name === 'ref') return next(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return next(imports);
   // Each can be retried once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
-  if (method === 'DELETE' && path === '/v1/images/{id}') return spare.pop()?.id ?? 'none left';
-  if (method === 'DELETE' && name === 'image_id') return spareOfDefault.pop()?.uuid ?? 'none left';
-  if (name === 'image_id') return next(keepers.filter(({ tenant }) => tenant === 'default')).uuid;
-  const { id, uuid } = next(keepers);
+  if (method === 'DELETE' && path === '/v1/images/{id}') return deletable.pop()?.id ?? 'none left';
+  if (method === 'DELETE' && name === 'image_id') return deletableOfDefault.pop()?.uuid ?? 'none left';
+  if (name === 'image_id') return next(referenced.filter(({ tenant }) => tenant === 'default')).uuid;
+  const { id, uuid } = next(referenced);
   return next([id, uuid, uuid.toUpperCase()]);
 }

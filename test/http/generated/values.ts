@@ -1,15 +1,15 @@
 import * as fc from 'fast-check';
 import type { Parameter, Schema } from './operations.ts';
 
-/** Values that depend on the server, by field name. */
+/** Values that exist on the server, by field name. */
 export type KnownValues = Readonly<Record<string, readonly unknown[]>>;
 
-/** Generates valid values; existing ones where the server must know them. */
+/** Generates valid values of a schema; known ones for fields that must name something on the server. */
 export function validValue(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<unknown> {
   const choice = known[name];
   if (choice && schema.type !== 'array') return fc.constantFrom(...choice);
   if (schema.enum) return fc.constantFrom(...schema.enum);
-  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((one) => validValue(one, name, known)));
+  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((option) => validValue(option, name, known)));
   if (schema.type === 'integer') return wholeNumber(schema);
   if (schema.type === 'number') return fraction(schema);
   if (schema.type === 'boolean') return fc.boolean();
@@ -33,23 +33,23 @@ function list(schema: Schema, name: string, known: KnownValues): fc.Arbitrary<un
   });
 }
 
-/** Fields that another field requires, which schemas cannot express. */
-const neverLeftOut = ['confirm_token'];
+/** Fields that another field requires. The schemas do not express this. */
+const alwaysPresent = ['confirm_token'];
 
 /** Generates an object for each alternative of its schema. */
 function record(schema: Schema, known: KnownValues): fc.Arbitrary<object> {
   const { properties = {}, required = [], oneOf, minProperties = 0 } = schema;
-  const ways = oneOf?.map((way) => way.required ?? []) ?? [[]];
+  const alternatives = oneOf?.map((alternative) => alternative.required ?? []) ?? [[]];
   return fc
-    .constantFrom(...ways)
-    .chain((way) => {
-      const others = new Set(ways.flat().filter((name) => !way.includes(name)));
+    .constantFrom(...alternatives)
+    .chain((chosen) => {
+      const others = new Set(alternatives.flat().filter((name) => !chosen.includes(name)));
       const fields = Object.entries(properties).filter(([name]) => !others.has(name));
       const values = fields.map(([name, field]) => [name, validValue(field, name, known)] as const);
-      const always = neverLeftOut.filter((name) => name in properties);
-      return fc.record(Object.fromEntries(values), { requiredKeys: [...required, ...way, ...always] });
+      const always = alwaysPresent.filter((name) => name in properties);
+      return fc.record(Object.fromEntries(values), { requiredKeys: [...required, ...chosen, ...always] });
     })
-    .filter((made) => Object.keys(made).length >= minProperties);
+    .filter((fields) => Object.keys(fields).length >= minProperties);
 }
 
 const times = fc
@@ -59,25 +59,25 @@ const times = fc
 function text(schema: Schema): fc.Arbitrary<string> {
   if (schema.format === 'date-time') return times;
   if (schema.format === 'uuid') return fc.uuid();
-  const longest = Math.min(schema.maxLength ?? 200, 200);
+  const maxLength = Math.min(schema.maxLength ?? 200, 200);
   const candidates = fc.oneof(
     fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 }),
     fc.constantFrom(
       'a',
-      'x'.repeat(longest),
-      '🪑'.repeat(longest),
+      'x'.repeat(maxLength),
+      '🪑'.repeat(maxLength),
       '__proto__',
       "'; DROP TABLE x; --",
       '%00',
     ),
   );
   return candidates.filter(
-    (candidate) => candidate.length <= (schema.maxLength ?? 1_000) && fits(schema, candidate),
+    (candidate) => candidate.length <= (schema.maxLength ?? 1_000) && matchesSchema(schema, candidate),
   );
 }
 
-/** Whether text matches a string schema, as far as the document uses them. */
-function fits(
+/** Whether text matches a string schema. Covers only the keywords that the document uses. */
+function matchesSchema(
   { pattern, format, maxLength = Number.POSITIVE_INFINITY, enum: words }: Schema,
   value: string,
 ): boolean {
@@ -87,7 +87,7 @@ function fits(
   return value.length <= maxLength && (pattern === undefined || new RegExp(pattern, 'u').test(value));
 }
 
-/** Already encoded as sent. */
+/** Invalid values, URL-encoded. */
 const garbage = [
   '%00',
   '%ff',
@@ -116,31 +116,36 @@ const garbage = [
   '%D8%00',
 ];
 
-/** Generates invalid values of a parameter, already encoded as sent. */
+/** Generates invalid, URL-encoded values of a parameter. */
 export function invalidText({ name, in: part, schema }: Parameter): fc.Arbitrary<string> {
-  const odd = garbage.filter((one) => !isAllowed(schema, one));
-  const near =
+  const notAllowed = garbage.filter((value) => !isAllowed(schema, value));
+  const outOfRange =
     schema.minimum === undefined ? [] : [schema.minimum - 1, (schema.maximum ?? 0) + 1].map(String);
-  // Without a value, the URL is that of another call.
+  // A path without the value would belong to another operation.
   const missing = part === 'query' ? [''] : [];
-  // Missing ids are refused, too.
-  const strangers =
+  // Unknown ids are rejected, too.
+  const unknownIds =
     part === 'path' && name.endsWith('id') ? ['999999999', '01a1fb5b-5201-72ab-9fbd-000000000000'] : [];
-  return fc.constantFrom(...odd, ...near, ...missing.filter(() => !isAllowed(schema, '')), ...strangers);
+  return fc.constantFrom(
+    ...notAllowed,
+    ...outOfRange,
+    ...missing.filter(() => !isAllowed(schema, '')),
+    ...unknownIds,
+  );
 }
 
-function isAllowed(schema: Schema, spelled: string): boolean {
+function isAllowed(schema: Schema, encoded: string): boolean {
   if (schema.type === 'integer' || schema.type === 'number') return false;
-  // Free text: none of these names exists.
+  // Free text allows every value, but none of these names exists.
   if (!schema.pattern && !schema.format && !schema.enum) return false;
   try {
-    return fits(schema, decodeURIComponent(spelled));
+    return matchesSchema(schema, decodeURIComponent(encoded));
   } catch {
     return false;
   }
 }
 
-/** Whether a query parameter has invalid values; free text has none. */
+/** Whether a query parameter can be invalid. Free text cannot. */
 export function canBeInvalid({ schema }: Parameter): boolean {
   const { type, pattern, format, enum: words } = schema;
   return type !== 'string' || pattern !== undefined || format !== undefined || words !== undefined;

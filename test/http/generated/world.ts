@@ -15,21 +15,21 @@ interface Receipt {
   readonly lines: readonly Line[];
 }
 
-/** Data of the server before the requests start. */
+/** The data on the server before the requests start. */
 export interface World {
   readonly origin: string;
   readonly tenants: readonly string[];
-  /** Completed images with a reference, which purges keep. */
-  readonly keepers: readonly ImageRecord[];
-  /** Expendable images: of any tenant, and of the tenant `default`. */
-  readonly spare: ImageRecord[];
-  readonly spareOfDefault: ImageRecord[];
+  /** Completed images with a reference, so that purges keep them. */
+  readonly referenced: readonly ImageRecord[];
+  /** Images to delete: of a tenant of their own, and of the tenant `default`. */
+  readonly deletable: ImageRecord[];
+  readonly deletableOfDefault: ImageRecord[];
   readonly failedJobs: number[];
   readonly imports: readonly (number | string)[];
   readonly cursor: string;
 }
 
-/** Generates small, distinct pictures of all formats. */
+/** Generates small, distinct pictures in several formats. */
 export function makePictures(count: number): Promise<Buffer[]> {
   return Promise.all(
     Array.from({ length: count }, (_, index) => {
@@ -40,46 +40,48 @@ export function makePictures(count: number): Promise<Buffer[]> {
   );
 }
 
-/** Paths of pictures on the origin. */
+/** Paths of pictures on the origin server. */
 export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
 
-/** Fills a server through its API, with images and jobs for the given number of destructive requests per call. */
+/** Fills a server through its API, with enough images and jobs for `requests` destructive requests to each operation. */
 export async function makeWorld(base: string, origin: string, requests: number): Promise<World> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
-  const keepers = await Promise.all([...tenants, ...tenants].map((tenant, at) => keep(base, tenant, at)));
-  const disposables = requests + 10;
+  const referenced = await Promise.all(
+    [...tenants, ...tenants].map((tenant, i) => uploadReferenced(base, tenant, i)),
+  );
+  const count = requests + 10;
   const urls = picturePaths.map((path) => origin + path);
   const receipts = [
-    await importMany(base, urls.slice(0, disposables), 'scrap'),
-    await importMany(base, urls.slice(disposables, 2 * disposables), 'default'),
-    await importMany(base, brokenUrls(origin, disposables), 'shop-a'),
+    await importMany(base, urls.slice(0, count), 'disposable'),
+    await importMany(base, urls.slice(count, 2 * count), 'default'),
+    await importMany(base, missingUrls(origin, count), 'shop-a'),
   ];
-  for (const { id } of receipts) await finished(base, id);
-  const [spare, spareOfDefault] = await Promise.all(
+  for (const { id } of receipts) await waitForImport(base, id);
+  const [deletable, deletableOfDefault] = await Promise.all(
     receipts
       .slice(0, 2)
       .map(({ lines }) => Promise.all(lines.map((line) => finishedImage(base, line.image_id)))),
   );
-  await deleteSome(base, spare ?? []);
+  await deleteSome(base, deletable ?? []);
   return {
     origin,
     tenants,
-    keepers,
-    spare: spare ?? [],
-    spareOfDefault: spareOfDefault ?? [],
+    referenced,
+    deletable: deletable ?? [],
+    deletableOfDefault: deletableOfDefault ?? [],
     failedJobs: await failedJobs(base),
     imports: receipts.flatMap(({ id, uuid }) => [id, uuid]),
     cursor: await firstCursor(base),
   };
 }
 
-function brokenUrls(origin: string, length: number): string[] {
-  return Array.from({ length }, (_, index) => `${origin}/nothing/${index}.jpg`);
+function missingUrls(origin: string, length: number): string[] {
+  return Array.from({ length }, (_, index) => `${origin}/missing/${index}.jpg`);
 }
 
-async function keep(base: string, tenant: string, index: number): Promise<ImageRecord> {
-  const { body } = await upload(base, await drawing(`keeper ${index}`).jpeg().toBuffer(), tenant);
-  await call(`${base}/v1/images/${body.id}/references/keeper`, { method: 'PUT' });
+async function uploadReferenced(base: string, tenant: string, index: number): Promise<ImageRecord> {
+  const { body } = await upload(base, await drawing(`referenced ${index}`).jpeg().toBuffer(), tenant);
+  await call(`${base}/v1/images/${body.id}/references/page`, { method: 'PUT' });
   return body;
 }
 
@@ -92,7 +94,7 @@ async function importMany(base: string, urls: readonly string[], tenant: string)
   return response.body;
 }
 
-async function finished(base: string, id: number): Promise<void> {
+async function waitForImport(base: string, id: number): Promise<void> {
   const deadline = performance.now() + waitTimeoutMs;
   while (performance.now() < deadline) {
     const { body } = await call<{ finished: boolean }>(`${base}/v1/imports/${id}`);
@@ -102,7 +104,7 @@ async function finished(base: string, id: number): Promise<void> {
   throw new Error(`Import ${id} was not finished within ${waitTimeoutMs / 1_000} s.`);
 }
 
-/** Creates deleted images for lists and purges. */
+/** Deletes some images, so that lists and purges meet deleted ones. */
 async function deleteSome(base: string, images: ImageRecord[]): Promise<void> {
   for (const { id } of images.splice(0, 5)) await call(`${base}/v1/images/${id}`, { method: 'DELETE' });
 }

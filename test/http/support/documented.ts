@@ -4,7 +4,7 @@ import addFormats from 'ajv-formats';
 import { expect } from 'vitest';
 import type { ApiResponse } from '../../support/process/client.ts';
 
-/** A call in the document. */
+/** An operation in the OpenAPI document. */
 interface Operation {
   readonly summary?: string;
   readonly tags?: readonly string[];
@@ -23,11 +23,11 @@ export const document = JSON.parse(
 ) as Document;
 
 const ajv = new Ajv2020({ strict: false, allErrors: true });
-// A CommonJS module whose default export hides one level deeper.
-(addFormats as unknown as { default: (to: Ajv2020) => void }).default(ajv);
+// The types of this CommonJS module do not match its default export.
+(addFormats as unknown as { default: (ajv: Ajv2020) => void }).default(ajv);
 ajv.addSchema(closeObjects(document) as object, 'api');
 
-/** Forbids undocumented fields in objects. */
+/** Returns the schema with undocumented fields forbidden in all objects. */
 function closeObjects(part: unknown): unknown {
   if (Array.isArray(part)) return part.map(closeObjects);
   if (part === null || typeof part !== 'object') return part;
@@ -36,7 +36,7 @@ function closeObjects(part: unknown): unknown {
   return isOpen ? closed : { ...closed, additionalProperties: false };
 }
 
-/** Expects a value to match the schema at a path of the document. */
+/** Expects a value to match the schema at a path in the document. */
 export function expectSchema(place: readonly string[], value: unknown): void {
   const pointer = place.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1')));
   const validate = ajv.compile({ $ref: `api#/${pointer.join('/')}` });
@@ -44,23 +44,23 @@ export function expectSchema(place: readonly string[], value: unknown): void {
   expect(validate.errors ?? [], `${place.join(' ')}: ${JSON.stringify(value)?.slice(0, 800)}`).toEqual([]);
 }
 
-/** Expects the document to have the status, type and body of a response to this call. */
-export function expectDocumented(method: string, path: string, answer: ApiResponse<unknown>): void {
+/** Expects the document to describe the status, type and body of a response. */
+export function expectDocumented(method: string, path: string, actual: ApiResponse<unknown>): void {
   const call = `${method} ${path}`;
   const operation = document.paths[path]?.[method.toLowerCase()];
   expect(operation, `${call} is documented`).toBeDefined();
-  const response = operation?.responses[answer.status];
+  const response = operation?.responses[actual.status];
   expect(
     response,
-    `${call} ${answer.status} is documented: ${answer.bytes.toString('latin1', 0, 300)}`,
+    `${call} ${actual.status} is documented: ${actual.bytes.toString('latin1', 0, 300)}`,
   ).toBeDefined();
   if (!response?.content) {
-    expect(answer.bytes.length, `${call} has no body`).toBe(0);
+    expect(actual.bytes.length, `${call} has no body`).toBe(0);
     return;
   }
-  const type = answer.headers.get('content-type')?.split(';')[0] ?? '';
+  const type = actual.headers.get('content-type')?.split(';')[0] ?? '';
   expect(Object.keys(response.content), `${call} type`).toContain(type);
   if (!type.includes('json')) return;
-  const place = ['paths', path, method.toLowerCase(), 'responses', String(answer.status), 'content', type];
-  expectSchema([...place, 'schema'], answer.body);
+  const place = ['paths', path, method.toLowerCase(), 'responses', String(actual.status), 'content', type];
+  expectSchema([...place, 'schema'], actual.body);
 }

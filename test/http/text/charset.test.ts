@@ -2,11 +2,11 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeLeniently, decodeText } from '../../../src/http/text/charset.ts';
 
-const kitchen = [0x4b, 0xfc, 0x63, 0x68, 0x65];
+const windows1252Bytes = [0x4b, 0xfc, 0x63, 0x68, 0x65];
 
 test.each([
-  [kitchen, 'windows-1252', 'Küche'],
-  [kitchen, 'ISO-8859-1', 'Küche'],
+  [windows1252Bytes, 'windows-1252', 'Küche'],
+  [windows1252Bytes, 'ISO-8859-1', 'Küche'],
   [[0x80, 0x39, 0x39], 'cp1252', '€99'],
   [Buffer.from('Küche'), undefined, 'Küche'],
   [Buffer.from('\uFEFFKüche'), 'windows-1252', 'Küche'],
@@ -14,40 +14,43 @@ test.each([
   [Buffer.from('\uFEFFKüche', 'utf16le').swap16(), 'utf-8', 'Küche'],
   [Buffer.from('Küche', 'utf16le'), 'utf-16le', 'Küche'],
   [[0x83, 0x4a], 'shift_jis', 'カ'],
-])('%j of the charset %s is %s', (bytes, charset, text) => {
+])('decodes %j in the charset %s as %s', (bytes, charset, text) => {
   expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ text });
 });
 
 test.each([
-  [kitchen, undefined, 'is not valid UTF-8 (byte 2 is 0xFC)'],
+  [windows1252Bytes, undefined, 'is not valid UTF-8 (byte 2 is 0xFC)'],
   [[0x61, 0xe2, 0x82], undefined, 'is not valid UTF-8 (byte 2 is 0xE2)'],
   [[0xc3, 0xbc, 0xc0, 0x80], 'utf8', 'is not valid UTF-8 (byte 3 is 0xC0)'],
   [[0x61, 0xed, 0xa0, 0x80], undefined, 'is not valid UTF-8 (byte 2 is 0xED)'],
   [[0xff, 0xfe, 0x61], undefined, 'is not valid utf-16le'],
   [
-    kitchen,
+    windows1252Bytes,
     'cp850',
     'has the charset "cp850", which is not supported; use UTF-8, windows-1252 or utf-16le, for example',
   ],
-])('%j of the charset %s is refused', (bytes, charset, fault) => {
+])('does not decode %j in the charset %s', (bytes, charset, fault) => {
   expect(decodeText(Uint8Array.from(bytes), charset)).toEqual({ fault });
 });
 
-test('names the first byte that is not UTF-8, wherever it is', () => {
+test('reports the first byte that is not UTF-8, wherever it is', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (before, after) => {
-      const begin = Buffer.from(before);
-      const decoded = decodeText(Buffer.concat([begin, Buffer.of(0xff), Buffer.from(after)]));
-      expect(decoded).toEqual({ fault: `is not valid UTF-8 (byte ${begin.length + 1} is 0xFF)` });
+      const prefix = Buffer.from(before);
+      const decoded = decodeText(Buffer.concat([prefix, Buffer.of(0xff), Buffer.from(after)]));
+      expect(decoded).toEqual({ fault: `is not valid UTF-8 (byte ${prefix.length + 1} is 0xFF)` });
     }),
   );
 });
 
 test('replaces bytes that cannot be decoded in lenient mode', () => {
-  expect(decodeLeniently(Uint8Array.from(kitchen))).toEqual({
+  expect(decodeLeniently(Uint8Array.from(windows1252Bytes))).toEqual({
     text: 'K\uFFFDche',
     fault: 'is not valid UTF-8 (byte 2 is 0xFC)',
   });
-  expect(decodeLeniently(Uint8Array.from(kitchen), 'latin1')).toEqual({ text: 'Küche', fault: undefined });
-  expect(decodeLeniently(Uint8Array.from(kitchen), 'cp850').text).toBe('K\uFFFDche');
+  expect(decodeLeniently(Uint8Array.from(windows1252Bytes), 'latin1')).toEqual({
+    text: 'Küche',
+    fault: undefined,
+  });
+  expect(decodeLeniently(Uint8Array.from(windows1252Bytes), 'cp850').text).toBe('K\uFFFDche');
 });

@@ -6,23 +6,23 @@ import { cpuMs, timeScale } from '../../support/time-scale.ts';
 
 const read = (text: string, delimiter = ',') => [...readCsvRecords(text, delimiter)];
 
-test('parses standard CSV like other parsers', () => {
+test('parses standard CSV like csv-parse', () => {
   const cell = fc.string({ unit: fc.constantFrom('a', 'ü', ' ', ',', ';', '"', '\n', '\r\n') });
   const cells = fc.array(cell, { minLength: 1, maxLength: 4 });
-  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-  const written = (text: string) => (/[",;\r\n]|^ | $/.test(text) ? quoted(text) : text);
+  const quote = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const encode = (text: string) => (/[",;\r\n]|^ | $/.test(text) ? quote(text) : text);
   fc.assert(
     fc.property(fc.array(cells), fc.constantFrom(',', ';'), (rows, delimiter) => {
-      const text = rows.map((row) => row.map(written).join(delimiter)).join('\n');
+      const text = rows.map((row) => row.map(encode).join(delimiter)).join('\n');
       const options = { delimiter, relax_column_count: true, skip_empty_lines: true, trim: true };
-      // Every kind of line break counts as one.
+      // The other parser accepts only one kind of line break.
       const expected = parse(text.replaceAll('\r\n', '\n'), { ...options, record_delimiter: '\n' });
       expect(read(text, delimiter).map((record) => record.cells)).toEqual(expected);
     }),
   );
 });
 
-test('reports the line number of a line that cannot be parsed', () => {
+test('reports the line number of each record that cannot be parsed', () => {
   const text = 'a\n\n"never, closed\nb,"c ""d"""\nTV 55",x\r\n"e"f,g\r"h\ni",j\n';
   expect(read(text).map(({ line, cells, fault }) => [line, fault ?? cells])).toEqual([
     [1, ['a']],
@@ -55,7 +55,7 @@ test.each([
   ['open quotation marks', `"${'x'.repeat(999)}\n`.repeat(1_000)],
   ['lines within quotation marks', `"\n${'x\n'.repeat(7_000)}`.repeat(70)],
   ['short quoted lines', '"",""\n'.repeat(1_000)],
-])('parses a megabyte of %s in linear time', (_what, text) => {
+])('parses a megabyte of %s in linear time', (_case, text) => {
   const read = () => {
     let records = 0;
     for (const { line } of readCsvRecords(text, ',')) {

@@ -16,9 +16,9 @@ test.each<[string, string, Record<string, string>]>([
   ['form-data; name="never closed', 'form-data', { name: 'never closed' }],
   ['form-data; ; name; ="x"; a="b"c; d=e', 'form-data', { name: '', a: 'b', d: 'e' }],
   ['', '', {}],
-])('%j', (header, value, parameters) => {
-  const read = parseHeaderParameters(header);
-  expect([read.value, Object.fromEntries(read.parameters), read.conflict]).toEqual([
+])('parses %j', (header, value, parameters) => {
+  const parsed = parseHeaderParameters(header);
+  expect([parsed.value, Object.fromEntries(parsed.parameters), parsed.conflict]).toEqual([
     value,
     parameters,
     undefined,

@@ -15,7 +15,7 @@ import { writeAvif } from '../support/write-avif.ts';
 import { type ColourSpace, decodeSrgb, gamma, greySpace, prophoto, rgbSpace } from '../support/write-icc.ts';
 import { iccChunk, uint32, writePng } from '../support/write-png.ts';
 
-describe('a PNG with', () => {
+describe('PNG', () => {
   const cicp = (...codes: number[]): [string, Uint8Array] => ['cICP', Buffer.of(...codes)];
   const gama = (exponent: number): [string, Uint8Array] => ['gAMA', uint32(Math.round(exponent * 100_000))];
   const chrm = (...values: number[]): [string, Uint8Array] => [
@@ -27,46 +27,46 @@ describe('a PNG with', () => {
   const srgb: [string, Uint8Array] = ['sRGB', Buffer.of(0)];
   const p3 = rgbSpace('p3', decodeSrgb);
   const profile = (space: ColourSpace): [string, Uint8Array] => ['iCCP', iccChunk(space.profile)];
-  const same = undefined;
+  const srgbSpace = undefined;
 
   test.each<[string, [string, Uint8Array][], ColourSpace | undefined]>([
     ['gamma 1', [gama(1)], rgbSpace('srgb', gamma(1))],
     ['gamma 1/1.8', [gama(1 / 1.8)], rgbSpace('srgb', gamma(1.8))],
-    ['gamma 1/2.2, which means sRGB', [gama(0.45455)], same],
-    ['gamma 1/2.2 and the primaries of sRGB', [gama(0.45455), srgbPrimaries], same],
-    ['sRGB before gamma', [srgb, gama(1)], same],
+    ['gamma 1/2.2, which means sRGB', [gama(0.45455)], srgbSpace],
+    ['gamma 1/2.2 and the primaries of sRGB', [gama(0.45455), srgbPrimaries], srgbSpace],
+    ['sRGB, which takes precedence over gamma', [srgb, gama(1)], srgbSpace],
     [
       'gamma and primaries of Adobe RGB',
       [gama(256 / 563), adobePrimaries],
       rgbSpace('adobe', gamma(563 / 256)),
     ],
-    ['primaries alone', [adobePrimaries], rgbSpace('adobe', decodeSrgb)],
-    ['degenerate primaries', [gama(0.45455), chrm(0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)], same],
-    ['an implausible gamma', [gama(0.001)], same],
+    ['primaries but no gamma', [adobePrimaries], rgbSpace('adobe', decodeSrgb)],
+    ['degenerate primaries', [gama(0.45455), chrm(0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)], srgbSpace],
+    ['an implausible gamma', [gama(0.001)], srgbSpace],
     ['cICP of Display P3', [cicp(12, 13, 0, 1)], p3],
-    ['cICP of sRGB', [cicp(1, 13, 0, 1)], same],
+    ['cICP of sRGB', [cicp(1, 13, 0, 1)], srgbSpace],
     ['cICP of linear sRGB', [cicp(1, 8, 0, 1)], rgbSpace('srgb', gamma(1))],
-    ['cICP before a profile', [cicp(1, 13, 0, 1), profile(p3)], same],
+    ['cICP of sRGB, which takes precedence over a profile', [cicp(1, 13, 0, 1), profile(p3)], srgbSpace],
     [
-      'cICP before a profile, both different from sRGB',
+      'cICP of Display P3, which takes precedence over a profile',
       [cicp(12, 13, 0, 1), profile(rgbSpace('prophoto', prophoto))],
       p3,
     ],
     ['cICP with a matrix, which PNG forbids', [cicp(12, 13, 6, 1), gama(1)], rgbSpace('srgb', gamma(1))],
-    ['a profile before gamma', [profile(p3), gama(1)], p3],
+    ['a profile, which takes precedence over gamma', [profile(p3), gama(1)], p3],
     [
       'gamma and a broken profile',
       [['iCCP', iccChunk(Buffer.alloc(300))], gama(1)],
       rgbSpace('srgb', gamma(1)),
     ],
-  ])('%s', async (_, chunks, space) => {
+  ])('decodes colours with %s', async (_, chunks, space) => {
     for (const depth of [8, 16] as const) {
       const file = writePng({ ...size, depth, colorType: 2, samples: samplesOf(rgbCells, depth), chunks });
       expectColours(await coloursOf(file), srgbOf(space, rgbCells));
     }
   });
 
-  test('gamma in grey, with alpha and with a palette', async () => {
+  test('applies gamma to grey with alpha and to a palette', async () => {
     for (const depth of [8, 16] as const) {
       const samples = samplesOf(greyCells, depth, [128]);
       const file = writePng({ ...size, depth, colorType: 4, samples, chunks: [gama(1)] });
@@ -79,11 +79,11 @@ describe('a PNG with', () => {
     expectColours(await coloursOf(file), srgbOf(rgbSpace('srgb', gamma(1)), rgbCells));
   });
 
-  test('narrow range', async () => {
+  test('expands a narrow range', async () => {
     for (const depth of [8, 16] as const) {
       const unit = depth === 16 ? 256 / 257 : 1;
-      const narrow = rgbCells.map((cellOf) =>
-        cellOf.map((value) => Math.round((16 + (value * 219) / 255) * unit)),
+      const narrow = rgbCells.map((colour) =>
+        colour.map((value) => Math.round((16 + (value * 219) / 255) * unit)),
       );
       const chunks = [cicp(1, 13, 0, 0)];
       const file = writePng({ ...size, depth, colorType: 2, samples: samplesOf(narrow, depth), chunks });
@@ -94,7 +94,7 @@ describe('a PNG with', () => {
   test.each([
     ['PQ', 16],
     ['HLG', 18],
-  ])('%s is rejected with the reason', async (name, transfer) => {
+  ])('rejects %s with the reason', async (name, transfer) => {
     const chunks = [cicp(9, transfer, 0, 1)];
     const file = writePng({ ...size, depth: 16, colorType: 2, samples: samplesOf(rgbCells, 16), chunks });
     await expect(probe(file, limits)).rejects.toMatchObject({
@@ -104,7 +104,7 @@ describe('a PNG with', () => {
   });
 });
 
-describe('an AVIF with', () => {
+describe('AVIF', () => {
   const rgb = Uint8Array.from(samplesOf(rgbCells, 8));
   const p3 = rgbSpace('p3', decodeSrgb);
 
@@ -114,15 +114,15 @@ describe('an AVIF with', () => {
     ['unspecified colours', { nclx: [2, 2, 0] }, undefined],
     ['Display P3', { nclx: [12, 13, 0] }, p3],
     ['Display P3 with 10 bits', { nclx: [12, 13, 0], bitdepth: 10 }, p3],
-    ['a profile before code points', { nclx: [9, 13, 0], profile: p3.profile }, p3],
+    ['a profile, which takes precedence over code points', { nclx: [9, 13, 0], profile: p3.profile }, p3],
     ['a profile, with 10 bits', { nclx: [2, 2, 0], profile: p3.profile, bitdepth: 10 }, p3],
     ['linear light', { nclx: [1, 8, 0] }, rgbSpace('srgb', gamma(1))],
-  ])('%s', async (_, own, space) => {
-    const file = await writeAvif({ ...size, rgb, ...own });
+  ])('decodes colours with %s', async (_, input, space) => {
+    const file = await writeAvif({ ...size, rgb, ...input });
     expectColours(await coloursOf(file), srgbOf(space, await encodedCells(file)));
   });
 
-  test('PQ is rejected', async () => {
+  test('rejects PQ', async () => {
     const file = await writeAvif({ ...size, rgb, nclx: [9, 16, 0] });
     await expect(probe(file, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
   });
@@ -130,12 +130,12 @@ describe('an AVIF with', () => {
   test.each([
     ['sRGB', [1, 13, 0] as const, undefined],
     ['Display P3', [12, 13, 0] as const, p3],
-  ])('premultiplied colours, in %s', async (_, nclx, space) => {
+  ])('decodes premultiplied colours in %s', async (_, nclx, space) => {
     const alpha = new Uint8Array(size.width * size.height).fill(128);
     const multiplied = rgb.map((value) => Math.round((value * 128) / 255));
     const file = await writeAvif({ ...size, rgb: multiplied, alpha, isPremultiplied: true, nclx });
     expect(await probe(file, limits)).toMatchObject({ hasAlpha: true });
-    // Un-premultiplying doubles the encoder's error.
+    // Dividing by alpha doubles the error of the encoder.
     expectColours(await coloursOf(file), srgbOf(space, rgbCells, 128), 6);
     const straight = await writeAvif({ ...size, rgb, alpha, nclx });
     expectColours(await coloursOf(straight), srgbOf(space, rgbCells, 128), 6);

@@ -24,7 +24,7 @@ import {
 import { iccChunk, writePng } from '../support/write-png.ts';
 import { writeTiff } from '../support/write-tiff.ts';
 
-// Expected colours are computed from the curve and the matrix of a space and those of sRGB, clipped.
+// The expected colours are computed from the curve and matrix of each space and those of sRGB, and clipped.
 
 const rgbSpaces: readonly (ColourSpace | undefined)[] = [
   undefined,
@@ -42,64 +42,70 @@ const greySpaces: readonly (ColourSpace | undefined)[] = [
 const nameOf = (space: ColourSpace | undefined) => space?.name ?? 'no profile';
 
 describe.each([8, 16] as const)('%i bits', (depth) => {
-  describe.each([false, true])('alpha: %s', (hasAlpha) => {
+  describe.each([false, true])('with alpha: %s', (hasAlpha) => {
     const alpha = hasAlpha ? 128 : 255;
     const extra = hasAlpha ? [alpha] : [];
 
-    test.each(rgbSpaces.map((space) => [nameOf(space), space] as const))('RGB, %s', async (_, space) => {
-      const samples = samplesOf(rgbCells, depth, extra);
-      const expected = srgbOf(space, rgbCells, alpha);
-      const png = writePng({
-        ...size,
-        depth,
-        colorType: hasAlpha ? 6 : 2,
-        samples,
-        chunks: space === undefined ? [] : [['iCCP', iccChunk(space.profile)]],
-      });
-      const tiff = writeTiff({
-        ...size,
-        depth,
-        channels: 3 + extra.length,
-        photometric: 2,
-        samples,
-        tags: [
-          ...(hasAlpha ? ([[338, 3, [2]]] as const) : []),
-          ...(space === undefined ? [] : ([[34_675, 7, space.profile]] as const)),
-        ],
-      });
-      for (const file of [png, tiff]) {
-        expectColours(await coloursOf(file), expected);
-        expectColours(await coloursOf(file, true), expected, hasAlpha ? 4 : 3);
-      }
-    });
+    test.each(rgbSpaces.map((space) => [nameOf(space), space] as const))(
+      'decodes RGB with %s',
+      async (_, space) => {
+        const samples = samplesOf(rgbCells, depth, extra);
+        const expected = srgbOf(space, rgbCells, alpha);
+        const png = writePng({
+          ...size,
+          depth,
+          colorType: hasAlpha ? 6 : 2,
+          samples,
+          chunks: space === undefined ? [] : [['iCCP', iccChunk(space.profile)]],
+        });
+        const tiff = writeTiff({
+          ...size,
+          depth,
+          channels: 3 + extra.length,
+          photometric: 2,
+          samples,
+          tags: [
+            ...(hasAlpha ? ([[338, 3, [2]]] as const) : []),
+            ...(space === undefined ? [] : ([[34_675, 7, space.profile]] as const)),
+          ],
+        });
+        for (const file of [png, tiff]) {
+          expectColours(await coloursOf(file), expected);
+          expectColours(await coloursOf(file, true), expected, hasAlpha ? 4 : 3);
+        }
+      },
+    );
 
-    test.each(greySpaces.map((space) => [nameOf(space), space] as const))('grey, %s', async (_, space) => {
-      const samples = samplesOf(greyCells, depth, extra);
-      const expected = srgbOf(space, greyCells, alpha);
-      const png = writePng({
-        ...size,
-        depth,
-        colorType: hasAlpha ? 4 : 0,
-        samples,
-        chunks: space === undefined ? [] : [['iCCP', iccChunk(space.profile)]],
-      });
-      const tiff = writeTiff({
-        ...size,
-        depth,
-        channels: 1 + extra.length,
-        photometric: 1,
-        samples,
-        order: 'big',
-        tags: [
-          ...(hasAlpha ? ([[338, 3, [2]]] as const) : []),
-          ...(space === undefined ? [] : ([[34_675, 7, space.profile]] as const)),
-        ],
-      });
-      for (const file of [png, tiff]) expectColours(await coloursOf(file), expected);
-    });
+    test.each(greySpaces.map((space) => [nameOf(space), space] as const))(
+      'decodes grey with %s',
+      async (_, space) => {
+        const samples = samplesOf(greyCells, depth, extra);
+        const expected = srgbOf(space, greyCells, alpha);
+        const png = writePng({
+          ...size,
+          depth,
+          colorType: hasAlpha ? 4 : 0,
+          samples,
+          chunks: space === undefined ? [] : [['iCCP', iccChunk(space.profile)]],
+        });
+        const tiff = writeTiff({
+          ...size,
+          depth,
+          channels: 1 + extra.length,
+          photometric: 1,
+          samples,
+          order: 'big',
+          tags: [
+            ...(hasAlpha ? ([[338, 3, [2]]] as const) : []),
+            ...(space === undefined ? [] : ([[34_675, 7, space.profile]] as const)),
+          ],
+        });
+        for (const file of [png, tiff]) expectColours(await coloursOf(file), expected);
+      },
+    );
   });
 
-  test('a profile with tables', async () => {
+  test('decodes RGB with a table profile', async () => {
     const space = tableSpace('RGB ', ([r = 0, g = 0, b = 0]) => [
       20 * r + 55 * g + 25 * b,
       40 * (r - g),
@@ -126,7 +132,7 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
     for (const file of [png, tiff]) expectColours(await coloursOf(file), expected);
   });
 
-  test('CMYK with a profile, without its spot colours', async () => {
+  test('decodes CMYK with a profile, and ignores spot colours', async () => {
     const space = tableSpace('CMYK', ([c = 0, m = 0, y = 0, k = 0]) => [
       100 * (1 - k) * (1 - 0.3 * c) * (1 - 0.3 * m) * (1 - 0.1 * y),
       30 * (m - c) * (1 - k),
@@ -161,14 +167,14 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
 
   test.each(['broken', 'truncated', 'for another colour model'])(
     'ignores a profile that is %s',
-    async (what) => {
+    async (defect) => {
       const valid = rgbSpace('prophoto', prophoto).profile;
       const profile = {
         broken: Buffer.concat([valid.subarray(0, 200), Buffer.alloc(valid.length - 200)]),
         truncated: valid.subarray(0, 300),
         'for another colour model': greySpace('grey', gamma(1)).profile,
-      }[what];
-      if (profile === undefined) throw new Error(what);
+      }[defect];
+      if (profile === undefined) throw new Error(defect);
       const samples = samplesOf(rgbCells, depth);
       const png = writePng({ ...size, depth, colorType: 2, samples, chunks: [['iCCP', iccChunk(profile)]] });
       const tiff = writeTiff({
@@ -185,21 +191,24 @@ describe.each([8, 16] as const)('%i bits', (depth) => {
 });
 
 describe.each(['jpeg', 'webp', 'avif'] as const)('%s', (format) => {
-  test.each(rgbSpaces.slice(1).map((space) => [nameOf(space), space] as const))('%s', async (_, space) => {
-    if (space === undefined) return;
-    const png = writePng({
-      ...size,
-      depth: 8,
-      colorType: 2,
-      samples: samplesOf(rgbCells, 8),
-      chunks: [['iCCP', iccChunk(space.profile)]],
-    });
-    const options = {
-      quality: 100,
-      chromaSubsampling: '4:4:4',
-      ...(format === 'jpeg' ? {} : { lossless: true }),
-    };
-    const file = await sharp(png).keepIccProfile().toFormat(format, options).toBuffer();
-    expectColours(await coloursOf(file), srgbOf(space, await encodedCells(file)));
-  });
+  test.each(rgbSpaces.slice(1).map((space) => [nameOf(space), space] as const))(
+    'decodes RGB with %s',
+    async (_, space) => {
+      if (space === undefined) return;
+      const png = writePng({
+        ...size,
+        depth: 8,
+        colorType: 2,
+        samples: samplesOf(rgbCells, 8),
+        chunks: [['iCCP', iccChunk(space.profile)]],
+      });
+      const options = {
+        quality: 100,
+        chromaSubsampling: '4:4:4',
+        ...(format === 'jpeg' ? {} : { lossless: true }),
+      };
+      const file = await sharp(png).keepIccProfile().toFormat(format, options).toBuffer();
+      expectColours(await coloursOf(file), srgbOf(space, await encodedCells(file)));
+    },
+  );
 });

@@ -32,8 +32,8 @@ const png = writePng({
   ],
 });
 
-describe('a PNG', () => {
-  it('is parsed up to its pixels', () => {
+describe('readPng', () => {
+  it('parses a PNG up to its pixels', () => {
     expect(readPng(png)).toMatchObject({
       header: { width: 2, height: 1, bitDepth: 16, colorType: 4, isInterlaced: false },
       hasPixels: true,
@@ -47,12 +47,12 @@ describe('a PNG', () => {
     });
   });
 
-  it('reports the chunk in which it is truncated', () => {
+  it('reports the chunk in which the file ends', () => {
     const chunks = [...pngChunks(png.subarray(0, -14))];
     expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isWhole: false });
   });
 
-  it('limits the size of a decompressed profile', () => {
+  it('limits the decompressed size of a profile', () => {
     const bomb = writePng({
       width: 1,
       height: 1,
@@ -65,10 +65,10 @@ describe('a PNG', () => {
   });
 });
 
-describe('a TIFF', () => {
+describe('readTiff', () => {
   for (const order of ['little', 'big'] as const) {
     for (const isBig of [false, true]) {
-      it(`is parsed in ${order}-endian order${isBig ? ' with 64-bit offsets' : ''}`, () => {
+      it(`parses a TIFF in ${order}-endian order${isBig ? ' with 64-bit offsets' : ''}`, () => {
         const file = writeTiff({
           width: 3,
           height: 2,
@@ -79,14 +79,14 @@ describe('a TIFF', () => {
           order,
           isBig,
           tags: [
-            [tiffTags.make, 2, Buffer.from('A maker of cameras\0')],
+            [tiffTags.make, 2, Buffer.from('Camera maker\0')],
             [tiffTags.extraSamples, 3, [2, 0]],
             [tiffTags.iccProfile, 7, profile],
           ],
         });
         const structure = readTiff(file);
         const [first] = structure?.directories ?? [];
-        if (structure === undefined || first === undefined) throw new Error('not read');
+        if (structure === undefined || first === undefined) throw new Error('The TIFF was not parsed.');
         expect(structure).toMatchObject({ isLittleEndian: order === 'little', isBig, isChainWhole: true });
         expect(tiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
         expect(tiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
@@ -98,7 +98,7 @@ describe('a TIFF', () => {
     }
   }
 
-  it('ends if its chain of directories loops or points outside the file', () => {
+  it('stops if the chain of directories loops or points outside the file', () => {
     const file = writeTiff({ width: 1, height: 1, depth: 8, channels: 1, photometric: 1, samples: [1] });
     const first = file.readUInt32LE(4);
     const next = first + 2 + 12 * file.readUInt16LE(first);
@@ -109,32 +109,32 @@ describe('a TIFF', () => {
   });
 
   it('limits the entries of overlapping directories', () => {
-    // Each pair of bytes is the entry count of one directory, and part of the entries of those before it.
+    // Every two bytes are the entry count of one directory and part of the entries of earlier ones.
     const file = Buffer.alloc(2_000_000, 8);
     file.write('II*\0');
     const structure = readTiff(file);
-    const entries = structure?.directories.reduce((sum, { entries: own }) => sum + own.size, 0) ?? 0;
+    const entries = structure?.directories.reduce((sum, directory) => sum + directory.entries.size, 0) ?? 0;
     expect(entries).toBeLessThan(140_000);
   });
 
-  it('contains sub-directories', () => {
+  it('parses sub-directories', () => {
     const inner = writeTiff({ width: 9, height: 9, depth: 8, channels: 1, photometric: 1, samples: [] });
-    const innerAt = inner.readUInt32LE(4);
+    const innerOffset = inner.readUInt32LE(4);
     const outer = Buffer.concat([inner, Buffer.alloc(40)]);
     outer.writeUInt32LE(inner.length, 4);
     outer.writeUInt16LE(1, inner.length);
     outer.writeUInt16LE(tiffTags.subDirectories, inner.length + 2);
     outer.writeUInt16LE(13, inner.length + 4);
     outer.writeUInt32LE(1, inner.length + 6);
-    outer.writeUInt32LE(innerAt, inner.length + 10);
+    outer.writeUInt32LE(innerOffset, inner.length + 10);
     const structure = readTiff(outer);
-    if (structure === undefined) throw new Error('not read');
-    const [found] = tiffSubDirectories(structure, structure.directories[0]);
-    expect(found && tiffNumber(structure, found, tiffTags.imageWidth)).toBe(9);
+    if (structure === undefined) throw new Error('The TIFF was not parsed.');
+    const [subDirectory] = tiffSubDirectories(structure, structure.directories[0]);
+    expect(subDirectory && tiffNumber(structure, subDirectory, tiffTags.imageWidth)).toBe(9);
   });
 });
 
-describe('an AVIF', () => {
+describe('readIsobmff', () => {
   let avif: Buffer;
   beforeAll(async () => {
     const pixels = {
@@ -146,7 +146,7 @@ describe('an AVIF', () => {
     avif = await sharp({ create: pixels }).avif().toBuffer();
   });
 
-  it('is parsed into boxes and items', () => {
+  it('parses an AVIF into boxes and items', () => {
     const structure = readIsobmff(avif);
     const primary = structure?.items.get(structure.primaryItem ?? -1);
     const properties = primary?.properties ?? [];
@@ -158,13 +158,13 @@ describe('an AVIF', () => {
     expect(properties.map((box) => sizeOfIspe(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
   });
 
-  it('contains code points in a colr box', () => {
+  it('parses code points in a colr box', () => {
     const colr = Buffer.concat([uint32(19), Buffer.from('colrnclx'), Buffer.of(0, 12, 0, 13, 0, 6, 0x80)]);
     const [box] = boxesIn(colr, 0, colr.length);
     expect(box && nclxOf(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
   });
 
-  it('may have boxes of any size at one level', () => {
+  it('parses boxes with 64-bit sizes and boxes that extend to the end of the file', () => {
     const large = Buffer.concat([
       uint32(1),
       Buffer.from('free'),
@@ -178,37 +178,40 @@ describe('an AVIF', () => {
     ]);
   });
 
-  it.each(['png', 'tiff', 'avif'] as const)('and other files never make the parser of %s throw', (kind) => {
-    const tiff = writeTiff({
-      width: 1,
-      height: 1,
-      depth: 8,
-      channels: 1,
-      photometric: 1,
-      samples: [1],
-      isBig: true,
-    });
-    const file = { png, tiff, avif }[kind];
-    let seed = 7;
-    const random = (below: number) => {
-      seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
-      return seed % below;
-    };
-    for (let round = 0; round < 2000; round++) {
-      const mutant = Buffer.from(file.subarray(0, random(2) === 0 ? file.length : random(file.length + 1)));
-      for (let n = random(6); n >= 0; n--)
-        mutant[random(mutant.length + 1)] = random(3) === 0 ? 255 : random(256);
-      readPng(mutant);
-      const structure = readTiff(mutant);
-      for (const directory of structure?.directories ?? []) {
-        for (const tag of directory.entries.keys()) {
-          if (structure !== undefined) {
-            tiffNumbers(structure, directory, tag);
-            tiffSubDirectories(structure, directory, tag);
+  it.each(['png', 'tiff', 'avif'] as const)(
+    'and the other parsers do not throw on a corrupted %s',
+    (kind) => {
+      const tiff = writeTiff({
+        width: 1,
+        height: 1,
+        depth: 8,
+        channels: 1,
+        photometric: 1,
+        samples: [1],
+        isBig: true,
+      });
+      const file = { png, tiff, avif }[kind];
+      let seed = 7;
+      const random = (below: number) => {
+        seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+        return seed % below;
+      };
+      for (let round = 0; round < 2000; round++) {
+        const mutant = Buffer.from(file.subarray(0, random(2) === 0 ? file.length : random(file.length + 1)));
+        for (let n = random(6); n >= 0; n--)
+          mutant[random(mutant.length + 1)] = random(3) === 0 ? 255 : random(256);
+        readPng(mutant);
+        const structure = readTiff(mutant);
+        for (const directory of structure?.directories ?? []) {
+          for (const tag of directory.entries.keys()) {
+            if (structure !== undefined) {
+              tiffNumbers(structure, directory, tag);
+              tiffSubDirectories(structure, directory, tag);
+            }
           }
         }
+        readIsobmff(mutant);
       }
-      readIsobmff(mutant);
-    }
-  });
+    },
+  );
 });

@@ -7,7 +7,7 @@ import { type TiffPageInput, writeTiffPages } from '../support/write-tiff-pages.
 const preview: TiffPageInput = { width: 16, height: 12, colour: [0, 255, 0], tags: { 254: 1 } };
 const picture: TiffPageInput = { width: 64, height: 48, colour: [255, 0, 0] };
 
-describe('uses as the picture of a TIFF', () => {
+describe('picture of a TIFF', () => {
   test.each<[string, number, readonly TiffPageInput[]]>([
     ['the first page', 2, [picture, { ...picture, width: 80 }]],
     ['the page after a preview', 2, [preview, picture]],
@@ -19,19 +19,19 @@ describe('uses as the picture of a TIFF', () => {
     ['the page after a mask', 2, [{ ...picture, colour: [0, 0, 0], tags: { 254: 4 } }, picture]],
     ['a sub-directory of a preview', 1, [{ ...preview, subPages: [preview, picture] }]],
     ['a page with previews in sub-directories', 1, [{ ...picture, subPages: [preview] }]],
-  ])('%s', async (_name, frames, pages) => {
+  ])('is %s', async (_name, frames, pages) => {
     const bytes = writeTiffPages(pages);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ width: 64, height: 48, frames });
     expect([...(await decodePicture(bytes, facts, facts)).data.subarray(0, 3)]).toEqual([255, 0, 0]);
   });
 
-  test('a page that is marked as a preview if it is the only one', async () => {
+  test('is a page marked as a preview if there is no other', async () => {
     expect(await probe(writeTiffPages([preview]), limits)).toMatchObject({ width: 16, height: 12 });
   });
 });
 
-test('rejects a file that contains only a preview of its picture', async () => {
+test('rejects a file that contains only a preview', async () => {
   const bytes = writeTiffPages([{ ...preview, subPages: [{ ...picture, width: 4, height: 4 }] }]);
   await expect(probe(bytes, limits)).rejects.toMatchObject({
     code: 'picture_unsupported',
@@ -39,33 +39,33 @@ test('rejects a file that contains only a preview of its picture', async () => {
   });
 });
 
-test('counts pages, and applies the limits to the used page', async () => {
+test('counts all pages, and applies the pixel limit to the used one', async () => {
   const bytes = writeTiffPages([picture, picture, { ...picture, width: 200 }]);
-  const tight = { ...limits, maxPixels: 64 * 48 };
-  expect(await probe(bytes, tight)).toMatchObject({ frames: 3 });
-  await expect(probe(bytes, { ...tight, maxFrames: 2 })).rejects.toMatchObject({
+  const tightLimits = { ...limits, maxPixels: 64 * 48 };
+  expect(await probe(bytes, tightLimits)).toMatchObject({ frames: 3 });
+  await expect(probe(bytes, { ...tightLimits, maxFrames: 2 })).rejects.toMatchObject({
     message: 'The picture has 3 frames; the limit is 2.',
   });
 });
 
 const sensor = { width: 128, height: 96, colour: [9, 9, 9], tags: { 262: 32_803 } } as const;
-const maker = { 254: 1, 271: 'NIKON CORPORATION' };
+const cameraTags = { 254: 1, 271: 'NIKON CORPORATION' };
 
-describe('rejects camera raw', () => {
+describe('camera raw', () => {
   test.each<[string, readonly TiffPageInput[]]>([
-    ['with a filter array in a sub-directory', [{ ...preview, tags: maker, subPages: [sensor] }]],
-    ['with a filter array on a later page', [{ ...preview, tags: maker }, sensor]],
+    ['with a filter array in a sub-directory', [{ ...preview, tags: cameraTags, subPages: [sensor] }]],
+    ['with a filter array on a later page', [{ ...preview, tags: cameraTags }, sensor]],
     ['with a compression that only cameras use', [{ ...picture, tags: { 259: 65_535 } }]],
     ['with linear samples', [{ ...preview, subPages: [{ ...sensor, tags: { 262: 34_892 } }] }]],
     ['with a DNG version', [{ ...preview, tags: { 50_706: 0x01040000 } }]],
-  ])('%s', async (_name, pages) => {
+  ])('is rejected %s', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringMatching(/^This is a camera raw picture; /) as string,
     });
   });
 
-  test("accepts a TIFF that a camera maker's program exported", async () => {
+  test("is not assumed for a TIFF that a camera maker's program exported", async () => {
     const bytes = writeTiffPages([
       { ...picture, tags: { 271: 'NIKON CORPORATION', 272: 'NIKON D850' }, subPages: [preview] },
     ]);

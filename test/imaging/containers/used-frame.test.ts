@@ -7,7 +7,7 @@ import { gradient, gradientPicture, limits } from '../fixtures/pictures.ts';
 import { pngChunk, uint32 } from '../support/write-png.ts';
 import { timeScale } from '../../support/time-scale.ts';
 
-/** Creates an animation: the first frame is red, the others are blue. */
+/** Creates an animation whose first frame is red and whose others are blue. */
 async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer> {
   const [width, height] = [24, 16];
   const data = Buffer.alloc(width * height * frames * 3, Buffer.of(0, 0, 255));
@@ -16,7 +16,7 @@ async function animation(format: 'gif' | 'webp', frames: number): Promise<Buffer
   return sharp(data, { raw }).toFormat(format, { loop: 0 }).toBuffer();
 }
 
-/** Creates a WebP that repeats its second frame, some hundred bytes each time. */
+/** Creates a WebP that repeats its second frame of a few hundred bytes. */
 async function longWebp(frames: number): Promise<Buffer> {
   const short = await animation('webp', 2);
   const first = short.indexOf('ANMF');
@@ -35,17 +35,17 @@ async function longGif(frames: number): Promise<Buffer> {
   return Buffer.concat([short.subarray(0, first), ...copies, Buffer.of(0x3b)]);
 }
 
-describe('an animation', () => {
+describe('animations', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('%s is decoded to its first frame, however many there are', async (format, make) => {
-    const bytes = await make(1000);
+  ] as const)('in %s are decoded to their first frame', async (format, makeLong) => {
+    const bytes = await makeLong(1000);
     const facts = await probe(bytes, limits);
     expect(facts).toMatchObject({ format, width: 24, height: 16, frames: 1000 });
     const [red = 0, green = 255, blue = 255] = (await decodePicture(bytes, facts, facts)).data;
     expect([red > 240, green < 15, blue < 15]).toEqual([true, true, true]);
-    await expect(probe(await make(1001), limits)).rejects.toMatchObject({
+    await expect(probe(await makeLong(1001), limits)).rejects.toMatchObject({
       code: 'picture_too_large',
       message: 'The picture has 1001 frames; the limit is 1000.',
     });
@@ -54,26 +54,26 @@ describe('an animation', () => {
   test.each([
     ['gif', longGif],
     ['webp', longWebp],
-  ] as const)('%s of 60,000 frames is counted without a decoder', async (format, make) => {
-    const bytes = await make(60_000);
+  ] as const)('of 60,000 frames in %s are counted without decoding', async (format, makeLong) => {
+    const bytes = await makeLong(60_000);
     const start = performance.now();
     const frame = findUsedFrame(bytes, format);
     expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
     expect(frame).toMatchObject({ frames: 60_000, size: { width: 24, height: 16 } });
     expect(frame.bytes.length).toBeLessThan(2000);
-    // The library would take minutes for the WebP, but does not receive the frames.
+    // The library would take minutes for the WebP, but never receives its frames.
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
     expect(performance.now() - start).toBeLessThan(2_000 * timeScale);
   });
 
-  test('in PNG has as many frames as it contains, not as it declares', async () => {
+  test('in PNG have as many frames as they contain, not as they declare', async () => {
     const png = await gradientPicture(20, 10).png().toBuffer();
-    const control = () => pngChunk('fcTL', Buffer.alloc(26));
+    const frameControl = () => pngChunk('fcTL', Buffer.alloc(26));
     const animated = (frames: number) =>
       Buffer.concat([
         png.subarray(0, 33),
         pngChunk('acTL', uint32(9_999_999, 0)),
-        ...Array.from({ length: frames }, control),
+        ...Array.from({ length: frames }, frameControl),
         png.subarray(33),
       ]);
     expect(await probe(animated(3), limits)).toMatchObject({ frames: 3 });
@@ -86,13 +86,16 @@ test('checks the pixel limit against the used frame', async () => {
   expect(await probe(bytes, { ...limits, maxPixels: 24 * 16 })).toMatchObject({ frames: 300 });
 });
 
-describe('checks the limits before the library receives the file', () => {
-  test.each(['png', 'gif', 'webp', 'avif', 'tiff'] as const)('%s', async (format) => {
-    const bytes = await gradientPicture(50, 30).toFormat(format).toBuffer();
-    expect(findUsedFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
-  });
+describe('limits', () => {
+  test.each(['png', 'gif', 'webp', 'avif', 'tiff'] as const)(
+    'use the size in the header of %s',
+    async (format) => {
+      const bytes = await gradientPicture(50, 30).toFormat(format).toBuffer();
+      expect(findUsedFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
+    },
+  );
 
-  test('rejects a file that declares too many pixels, even if it cannot be decoded', async () => {
+  test('reject a file that declares too many pixels before decoding it', async () => {
     const png = await gradientPicture(50, 30).png().toBuffer();
     const header = Buffer.from(png.subarray(16, 29));
     header.writeUInt32BE(16_000, 0);
@@ -106,10 +109,10 @@ describe('checks the limits before the library receives the file', () => {
   });
 });
 
-describe('an AVIF', () => {
+describe('AVIF', () => {
   const still = () => gradientPicture(64, 48).avif({ lossless: true }).toBuffer();
 
-  test('with a movie is decoded to its still picture', async () => {
+  test('is decoded to its still picture if it contains a movie', async () => {
     const bytes = await still();
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
     const animated = Buffer.concat([bytes, movie]);
@@ -118,11 +121,11 @@ describe('an AVIF', () => {
     expect(facts).toMatchObject({ format: 'avif', width: 64, height: 48, frames: 1 });
     const { data } = await decodePicture(animated, facts, facts);
     const expected = gradient(64, 48);
-    const maxError = data.reduce((max, value, at) => Math.max(max, Math.abs(value - (expected[at] ?? 0))), 0);
+    const maxError = data.reduce((max, value, i) => Math.max(max, Math.abs(value - (expected[i] ?? 0))), 0);
     expect(maxError).toBeLessThan(6);
   });
 
-  test('with only a movie is rejected with the reason', async () => {
+  test('is rejected if it contains only a movie', async () => {
     const brands = Buffer.from('\0\0\0\x18ftypavis\0\0\0\0avisavif', 'latin1');
     const movie = Buffer.concat([uint32(16), Buffer.from('moov', 'latin1'), Buffer.alloc(8)]);
     await expect(probe(Buffer.concat([brands, movie]), limits)).rejects.toMatchObject({
@@ -131,7 +134,7 @@ describe('an AVIF', () => {
     });
   });
 
-  test.each(['miaf', 'msf1', 'MA1B'])('with the major brand %s is decoded', async (brand) => {
+  test.each(['miaf', 'msf1', 'MA1B'])('is decoded with the major brand %s', async (brand) => {
     const bytes = await still();
     bytes.write(brand, 8, 'latin1');
     const facts = await probe(bytes, limits);

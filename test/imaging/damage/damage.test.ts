@@ -9,16 +9,16 @@ import { pngChunk } from '../support/write-png.ts';
 import { writeTiffPages } from '../support/write-tiff-pages.ts';
 
 const [width, height] = [120, 90];
-/** Noise, so that every part of a file matters. */
+/** Noise makes every part of a file matter. */
 const noise = Buffer.from(
   Uint32Array.from({ length: width * height * 3 }, (_, n) => Math.imul(n + 1, 2_654_435_761) >>> 24),
 );
-const draw = (frames = 1) =>
+const noisePicture = (frames = 1) =>
   sharp(Buffer.concat(Array.from({ length: frames }, () => noise)), {
     raw: { width, height: height * frames, channels: 3, pageHeight: height },
   });
 
-/** Returns a checksum of a picture's pixels at its own size, or the code and message of the error. */
+/** Decodes a picture. Returns a checksum of its pixels, or the code and message of the error. */
 async function resultOf(bytes: Uint8Array): Promise<string> {
   try {
     const facts = await probe(bytes, limits);
@@ -33,30 +33,30 @@ const files: Record<string, Buffer> = {};
 const file = (name: string) => files[name] ?? Buffer.alloc(0);
 
 beforeAll(async () => {
-  files['jpeg'] = await draw().jpeg().toBuffer();
-  files['progressive'] = await draw().jpeg({ progressive: true }).toBuffer();
-  files['mozjpeg'] = await draw().jpeg({ mozjpeg: true }).toBuffer();
-  files['444'] = await draw().jpeg({ chromaSubsampling: '4:4:4' }).toBuffer();
-  files['png'] = await draw().png().toBuffer();
-  files['interlaced'] = await draw().png({ progressive: true }).toBuffer();
-  files['gif'] = await draw().gif().toBuffer();
-  files['animation'] = await draw(3).gif({ loop: 0 }).toBuffer();
-  files['webp'] = await draw().webp().toBuffer();
-  files['animated webp'] = await draw(3).webp().toBuffer();
-  files['avif'] = await draw().avif().toBuffer();
-  files['tiff'] = await draw().tiff({ compression: 'deflate' }).toBuffer();
+  files['jpeg'] = await noisePicture().jpeg().toBuffer();
+  files['progressive'] = await noisePicture().jpeg({ progressive: true }).toBuffer();
+  files['mozjpeg'] = await noisePicture().jpeg({ mozjpeg: true }).toBuffer();
+  files['444'] = await noisePicture().jpeg({ chromaSubsampling: '4:4:4' }).toBuffer();
+  files['png'] = await noisePicture().png().toBuffer();
+  files['interlaced'] = await noisePicture().png({ progressive: true }).toBuffer();
+  files['gif'] = await noisePicture().gif().toBuffer();
+  files['animation'] = await noisePicture(3).gif({ loop: 0 }).toBuffer();
+  files['webp'] = await noisePicture().webp().toBuffer();
+  files['animated webp'] = await noisePicture(3).webp().toBuffer();
+  files['avif'] = await noisePicture().avif().toBuffer();
+  files['tiff'] = await noisePicture().tiff({ compression: 'deflate' }).toBuffer();
 });
 
 const jpegs = ['jpeg', 'progressive', 'mozjpeg', '444'];
 const endOfImage = Buffer.from([0xff, 0xd9]);
 
-describe('a JPEG', () => {
-  test.each(jpegs)('%s without its end marker is complete', async (name) => {
-    const whole = await resultOf(file(name));
-    expect(whole).toMatch(/^pixels /);
-    expect(await resultOf(file(name).subarray(0, -2))).toEqual(whole);
-    expect(await resultOf(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(whole);
-    expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(whole);
+describe('JPEG', () => {
+  test.each(jpegs)('%s is complete without its end marker', async (name) => {
+    const intact = await resultOf(file(name));
+    expect(intact).toMatch(/^pixels /);
+    expect(await resultOf(file(name).subarray(0, -2))).toEqual(intact);
+    expect(await resultOf(Buffer.concat([file(name).subarray(0, -2), Buffer.alloc(99, 5)]))).toEqual(intact);
+    expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(999, 7)]))).toEqual(intact);
   });
 
   test.each(jpegs)('%s is cut short wherever data is missing, even with an end marker', async (name) => {
@@ -76,7 +76,7 @@ describe('a JPEG', () => {
     }
   });
 
-  test('without the restart markers that it declares is corrupt', async () => {
+  test('is corrupt if the restart markers it declares are missing', async () => {
     const scan = file('444').indexOf(Buffer.from([0xff, 0xda]));
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
@@ -85,15 +85,15 @@ describe('a JPEG', () => {
     );
   });
 
-  test('with an unusual scan header is complete despite the warning of its decoder', async () => {
+  test('is complete with an unusual scan header, despite a decoder warning', async () => {
     const bytes = Buffer.from(file('jpeg'));
     const scan = bytes.indexOf(Buffer.from([0xff, 0xda]));
-    // The last coefficient of a scan is 63 in a sequential picture; cameras write 0.
+    // A sequential scan should declare 63 as its last coefficient; some cameras write 0.
     bytes[scan + 4 + 1 + 3 * 2 + 1] = 0;
     expect(await resultOf(bytes)).toEqual(await resultOf(file('jpeg')));
   });
 
-  test('with lossless compression is unsupported', async () => {
+  test('is unsupported with lossless compression', async () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
     expect(await resultOf(bytes)).toBe(
@@ -102,14 +102,14 @@ describe('a JPEG', () => {
   });
 });
 
-describe('a PNG', () => {
-  test('without IEND, or with bytes after it, is complete', async () => {
+describe('PNG', () => {
+  test('is complete without IEND, or with bytes after it', async () => {
     for (const name of ['png', 'interlaced']) {
-      const whole = await resultOf(file(name));
-      expect(whole).toMatch(/^pixels /);
+      const intact = await resultOf(file(name));
+      expect(intact).toMatch(/^pixels /);
       for (const end of [-4, -12, -14, -17])
-        expect(await resultOf(file(name).subarray(0, end))).toEqual(whole);
-      expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(whole);
+        expect(await resultOf(file(name).subarray(0, end))).toEqual(intact);
+      expect(await resultOf(Buffer.concat([file(name), Buffer.alloc(50)]))).toEqual(intact);
     }
   });
 
@@ -132,23 +132,23 @@ describe('a PNG', () => {
   });
 
   test('is complete if the checksum of an ancillary chunk is wrong', async () => {
-    const side = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
-    side[side.length - 1] = (side.at(-1) ?? 0) ^ 1;
-    const bytes = Buffer.concat([file('png').subarray(0, 33), side, file('png').subarray(33)]);
+    const textChunk = pngChunk('tEXt', Buffer.from('Title\0Vase', 'latin1'));
+    textChunk[textChunk.length - 1] = (textChunk.at(-1) ?? 0) ^ 1;
+    const bytes = Buffer.concat([file('png').subarray(0, 33), textChunk, file('png').subarray(33)]);
     expect(await resultOf(bytes)).toEqual(await resultOf(file('png')));
   });
 });
 
-describe('a GIF', () => {
-  test('without a trailer, or with other bytes instead, is complete', async () => {
+describe('GIF', () => {
+  test('is complete without a trailer, or with other bytes instead', async () => {
     for (const name of ['gif', 'animation']) {
-      const whole = await resultOf(file(name));
-      expect(whole).toMatch(/^pixels /);
-      const bare = file(name).subarray(0, -1);
+      const intact = await resultOf(file(name));
+      expect(intact).toMatch(/^pixels /);
+      const withoutTrailer = file(name).subarray(0, -1);
       for (const tail of [Buffer.alloc(0), Buffer.alloc(40, 3)])
-        expect(await resultOf(Buffer.concat([bare, tail]))).toEqual(whole);
+        expect(await resultOf(Buffer.concat([withoutTrailer, tail]))).toEqual(intact);
     }
-    // The terminating block after the pixels may be missing too.
+    // The terminating block after the pixels may be missing, too.
     expect(await resultOf(file('gif').subarray(0, -2))).toEqual(await resultOf(file('gif')));
   });
 
@@ -162,7 +162,7 @@ describe('a GIF', () => {
     }
   });
 
-  test('with damaged data is corrupt', async () => {
+  test('is corrupt with damaged data', async () => {
     const bytes = Buffer.from(file('gif'));
     const start = readGif(bytes)?.first?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
@@ -172,14 +172,14 @@ describe('a GIF', () => {
   });
 });
 
-describe('a WebP', () => {
-  test.each([-2, -1, 1, 2, 5000])('with a length that is wrong by %i is complete', async (by) => {
+describe('WebP', () => {
+  test.each([-2, -1, 1, 2, 5000])('is complete if its declared length is wrong by %i', async (error) => {
     const bytes = Buffer.from(file('webp'));
-    bytes.writeUInt32LE(bytes.readUInt32LE(4) + by, 4);
+    bytes.writeUInt32LE(bytes.readUInt32LE(4) + error, 4);
     expect(await resultOf(bytes)).toEqual(await resultOf(file('webp')));
   });
 
-  test('with bytes after the end is complete', async () => {
+  test('is complete with bytes after its end', async () => {
     expect(await resultOf(Buffer.concat([file('webp'), Buffer.alloc(77, 1)]))).toEqual(
       await resultOf(file('webp')),
     );
@@ -195,17 +195,17 @@ describe('a WebP', () => {
   });
 });
 
-test('an AVIF is cut short if data of its picture is beyond the end', async () => {
+test('AVIF is cut short if picture data is missing at the end', async () => {
   expect(await resultOf(file('avif'))).toMatch(/^pixels /);
   expect(await resultOf(file('avif').subarray(0, -40))).toBe(
     'picture_cut: The AVIF picture is cut short: the file ends too early.',
   );
 });
 
-describe('a TIFF', () => {
+describe('TIFF', () => {
   const page = { width: 40, height: 30, colour: [1, 2, 3] } as const;
 
-  test('is cut short if it ends before its directory, inside it, or inside its pixels', async () => {
+  test('is cut short if it ends before or inside its directory, or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
     expect(await resultOf(bytes.subarray(0, 2000))).toContain(
       'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
@@ -225,7 +225,7 @@ describe('a TIFF', () => {
     [34_887, 'LERC (34887)'],
     [50_000, 'Zstandard (50000)'],
     [12_345, 'number 12345'],
-  ])('with compression %i is unsupported, before its pixels are read', async (compression, name) => {
+  ])('is unsupported with compression %i, before its pixels are read', async (compression, name) => {
     const bytes = writeTiffPages([{ ...page, tags: { 259: compression } }]);
     await expect(probe(bytes, limits)).rejects.toMatchObject({
       code: 'picture_unsupported',
@@ -233,7 +233,7 @@ describe('a TIFF', () => {
     });
   });
 
-  test('with damaged pixels is corrupt', async () => {
+  test('is corrupt with damaged pixels', async () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
     expect(await resultOf(bytes)).toBe(
@@ -242,16 +242,16 @@ describe('a TIFF', () => {
   });
 });
 
-test("does not use the image library's message as the reason", async () => {
+test("does not report the image library's own messages", async () => {
   for (const bytes of Object.values(files)) {
     for (const part of [0.05, 0.3, 0.6, 0.9]) {
       const broken = Buffer.from(bytes);
       broken.fill(0xa5, Math.floor(bytes.length * part), Math.floor(bytes.length * part) + 60);
-      const taken = await resultOf(broken);
-      expect(taken).toMatch(
+      const result = await resultOf(broken);
+      expect(result).toMatch(
         /^(pixels \d+$|(picture_(cut|corrupt|unsupported|unreadable|too_large)|format_not_allowed|not_a_picture): )/,
       );
-      expect(taken).not.toMatch(/vips|Unknown error|heif|tiff2|libpng|source:/i);
+      expect(result).not.toMatch(/vips|Unknown error|heif|tiff2|libpng|source:/i);
     }
   }
 });

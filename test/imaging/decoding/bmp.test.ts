@@ -28,7 +28,7 @@ function decode(parts: BmpParts) {
 
 const size = { width: 2, height: 2 };
 
-test.each([1, 4, 8])('%i-bit palette', (bits) => {
+test.each([1, 4, 8])('decodes a %i-bit palette', (bits) => {
   const rows =
     bits === 1
       ? [
@@ -42,21 +42,21 @@ test.each([1, 4, 8])('%i-bit palette', (bits) => {
   expect([...picture.data]).toEqual(expected);
 });
 
-test('OS/2 palette with three bytes per colour', () => {
+test('decodes an OS/2 palette with three bytes per colour', () => {
   const picture = decode({ ...size, bits: 8, headerBytes: 12, palette, pixels: packRows(indexRows, 8) });
   expect([...picture.data]).toEqual(upright);
 });
 
-test.each([24, 32])('%i-bit colour', (bits) => {
+test.each([24, 32])('decodes %i-bit colour', (bits) => {
   expect([...decode({ ...size, bits, pixels: packRows(trueColour, bits) }).data]).toEqual(upright);
 });
 
-test('rows from top to bottom', () => {
+test('decodes rows stored from top to bottom', () => {
   const pixels = packRows([...trueColour].reverse(), 24);
   expect([...decode({ width: 2, height: -2, bits: 24, pixels }).data]).toEqual(upright);
 });
 
-test('reads 16 bits as 5-5-5 unless there are masks', () => {
+test('decodes 16 bits as 5-5-5 unless masks are given', () => {
   const rows555 = [
     [0x001f, 0x7fff],
     [0x7c00, 0x03e0],
@@ -71,7 +71,7 @@ test('reads 16 bits as 5-5-5 unless there are masks', () => {
   expect([...picture.data]).toEqual(upright);
 });
 
-test.each([56, 108, 124])('an alpha mask in a %i-byte header', (headerBytes) => {
+test.each([56, 108, 124])('applies an alpha mask in a %i-byte header', (headerBytes) => {
   const masks = [0xff, 0xff00, 0xff0000, 0xff000000];
   const pixels = packRows(
     [
@@ -92,25 +92,25 @@ test('ignores an alpha mask that would make the whole picture invisible', () => 
   expect(picture.data[3]).toBe(255);
 });
 
-test('RLE8: runs, literals, skips', () => {
+test('decodes RLE8 runs, literals and skips', () => {
   const pixels = Buffer.from([0, 4, 2, 3, 0, 0, 0, 0, 1, 0, 1, 1, 0, 1]);
-  // The literal run of 4 is truncated at the end of the row.
+  // The run of four is cut off at the end of the row.
   expect([...decode({ ...size, bits: 8, compression: 1, palette, pixels }).data]).toEqual(upright);
   const skipping = Buffer.from([1, 2, 0, 2, 0, 1, 1, 1, 0, 1]);
   const picture = decode({ ...size, bits: 8, compression: 1, palette, pixels: skipping });
   expect([...picture.data]).toEqual([...red, ...green, ...blue, ...red]);
 });
 
-test('RLE4: a run alternates between two colours', () => {
+test('decodes RLE4 runs of two alternating colours', () => {
   const pixels = Buffer.from([2, 0x23, 0, 0, 2, 0x01, 0, 1]);
   expect([...decode({ ...size, bits: 4, compression: 2, palette, pixels }).data]).toEqual(upright);
 });
 
 test.each<[string, string, BmpParts]>([
   ['missing pixels', 'picture_cut', { width: 100, height: 100, bits: 24, pixels: new Uint8Array(50) }],
-  ['no size', 'picture_corrupt', { width: 0, height: 5, bits: 24, pixels: new Uint8Array(50) }],
+  ['a zero width', 'picture_corrupt', { width: 0, height: 5, bits: 24, pixels: new Uint8Array(50) }],
   ['a negative width', 'picture_corrupt', { width: -3, height: 5, bits: 24, pixels: new Uint8Array(50) }],
-  ['odd bits', 'picture_corrupt', { width: 1, height: 1, bits: 13, pixels: new Uint8Array(50) }],
+  ['an invalid bit depth', 'picture_corrupt', { width: 1, height: 1, bits: 13, pixels: new Uint8Array(50) }],
   [
     'an unknown compression',
     'picture_unsupported',
@@ -118,15 +118,15 @@ test.each<[string, string, BmpParts]>([
   ],
   ['no palette', 'picture_corrupt', { width: 1, height: 1, bits: 8, pixels: new Uint8Array(50) }],
   [
-    'cut run lengths',
+    'truncated run lengths',
     'picture_cut',
     { ...size, bits: 8, compression: 1, palette, pixels: Buffer.from([1, 2]) },
   ],
-])('%s: %s', (_name, code, parts) => {
+])('rejects %s with %s', (_name, code, parts) => {
   expect(() => decode(parts)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
-test('rejects every truncation with a named error', () => {
+test('rejects a file truncated at any point with a specific error', () => {
   const file = bmpFile({
     ...size,
     bits: 4,

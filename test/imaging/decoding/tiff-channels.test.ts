@@ -12,14 +12,14 @@ const [extraSamples, sampleFormat, profileTag] = [338, 339, 34_675];
 const adobe = rgbSpace('adobe', (value) => value ** (563 / 256));
 const linearGrey = greySpace('linear', (value) => value);
 
-type Own = Partial<TiffInput> & Pick<TiffInput, 'samples' | 'channels' | 'photometric'>;
+type ChannelInput = Partial<TiffInput> & Pick<TiffInput, 'samples' | 'channels' | 'photometric'>;
 
-function tiff(own: Own): Buffer {
-  return writeTiff({ ...size, depth: 8, ...own });
+function tiff(input: ChannelInput): Buffer {
+  return writeTiff({ ...size, depth: 8, ...input });
 }
 
 describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
-  // Kinds of the channels after the colours: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
+  // Kinds of extra samples: 0 unspecified, 1 premultiplied alpha, 2 straight alpha.
   test.each([
     [[0], [0], 255],
     [[0], [77], 255],
@@ -31,7 +31,7 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
     [[1], [128], 128],
     [[1, 0], [128, 99], 128],
     [[0, 2, 0], [0, 128, 0], 128],
-  ])('extra samples %j', async (kinds, extra, alpha) => {
+  ])('decodes extra samples of the kinds %j', async (kinds, extra, alpha) => {
     const premultiplied = kinds.includes(1);
     const multiply = (cells: readonly (readonly number[])[]) =>
       premultiplied ? cells.map((cell) => cell.map((value) => Math.round((value * alpha) / 255))) : cells;
@@ -57,7 +57,7 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
     }
   });
 
-  test('extra samples and a profile', async () => {
+  test('decodes extra samples with a profile', async () => {
     for (const [space, cells, photometric] of [
       [adobe, rgbCells, 2],
       [linearGrey, greyCells, 1],
@@ -81,7 +81,7 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
     }
   });
 
-  test('inverted grey', async () => {
+  test('decodes inverted grey', async () => {
     const inverted = greyCells.map((cell) => cell.map((value) => 255 - value));
     for (const extra of [[], [0]]) {
       const file = tiff({
@@ -120,8 +120,8 @@ test.each([
   ['32-bit floating-point numbers', { depth: 32, tags: [[sampleFormat, 3, [3]]] }, '32-bit floating-point'],
   ['logarithmic luminance', { photometric: 32_844, depth: 16 }, 'logarithmic'],
   ['a transparency mask', { photometric: 4, depth: 8 }, 'mask'],
-] as const)('rejects a TIFF with %s', async (_, own, reason) => {
-  const file = tiff({ photometric: 1, channels: 1, samples: samplesOf(greyCells, 8), ...own });
+] as const)('rejects a TIFF with %s', async (_, input, reason) => {
+  const file = tiff({ photometric: 1, channels: 1, samples: samplesOf(greyCells, 8), ...input });
   await expect(probe(file, limits)).rejects.toMatchObject({
     code: 'picture_unsupported',
     message: expect.stringContaining(reason),
@@ -132,7 +132,7 @@ test('rejects inks other than CMYK, and too many channels', async () => {
   const cells = rgbCells.map((cell) => [...cell, 1, 2, 3]);
   const inks = tiff({ photometric: 5, channels: 6, samples: samplesOf(cells, 8), tags: [[332, 3, [2]]] });
   await expect(probe(inks, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
-  const many = writeTiff({
+  const manyChannels = writeTiff({
     width: 1,
     height: 1,
     depth: 8,
@@ -140,10 +140,10 @@ test('rejects inks other than CMYK, and too many channels', async () => {
     photometric: 1,
     samples: Array(500).fill(9),
   });
-  await expect(probe(many, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
+  await expect(probe(manyChannels, limits)).rejects.toMatchObject({ code: 'picture_unsupported' });
 });
 
-test("a TIFF of Y'CbCr without compression", async () => {
+test("decodes uncompressed Y'CbCr", async () => {
   const cells = rgbCells.map(([r = 0, g = 0, b = 0]) => {
     const y = 0.299 * r + 0.587 * g + 0.114 * b;
     return [y, 128 + (b - y) / 1.772, 128 + (r - y) / 1.402].map((value) => Math.min(255, Math.round(value)));
@@ -152,7 +152,7 @@ test("a TIFF of Y'CbCr without compression", async () => {
   expectColours(await coloursOf(file), rgbCells);
 });
 
-test.each([1, 2, 4] as const)('grey and palettes of %i bits', async (depth) => {
+test.each([1, 2, 4] as const)('decodes grey and palettes of %i bits', async (depth) => {
   const max = 2 ** depth - 1;
   const cells = rgbCells.map((_, n) => [n % (max + 1)]);
   const expected = cells.map(([value = 0]) => Array(3).fill(Math.round((value * 255) / max)));
@@ -178,7 +178,7 @@ test.each([1, 2, 4] as const)('grey and palettes of %i bits', async (depth) => {
   expectColours(await coloursOf(png), expected);
 });
 
-test('reads extra samples after a palette, in compressed pixels and in a rotated picture', async () => {
+test('decodes extra samples with a palette, in compressed pixels and in a rotated picture', async () => {
   const indices = rgbCells.map((_, n) => [n]);
   const colorMap = [0, 1, 2].flatMap((n) =>
     Array.from({ length: 256 }, (_, k) => (rgbCells[k]?.[n] ?? 0) * 257),
@@ -223,13 +223,13 @@ test('reads extra samples after a palette, in compressed pixels and in a rotated
   expectColours(await coloursOf(upsideDown), rgbCells);
 });
 
-test('reads an undeclared channel after RGB as alpha', async () => {
+test('decodes an undeclared fourth channel as alpha', async () => {
   const file = tiff({ photometric: 2, channels: 4, samples: samplesOf(rgbCells, 8, [128]) });
   expect(await probe(file, limits)).toMatchObject({ colorSpace: 'RGBA' });
   expectColours(await coloursOf(file), srgbOf(undefined, rgbCells, 128));
 });
 
-test('JPEG inside TIFF', async () => {
+test('decodes JPEG compression', async () => {
   const pixels = Uint8Array.from(samplesOf(rgbCells, 8));
   const file = await sharp(pixels, { raw: { ...size, channels: 3 } })
     .tiff({ compression: 'jpeg', quality: 100 })

@@ -8,7 +8,7 @@ import { writeTiff } from '../support/write-tiff.ts';
 const extraSamples = 338;
 
 describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
-  /** Photometric interpretation, and the encoding of lightness and chroma, for each kind of L*a*b*. */
+  /** The photometric interpretation and the encodings of lightness and chroma of each kind of L*a*b*. */
   const labKinds = {
     CIE: [
       8,
@@ -35,13 +35,13 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
     [20, 10, 10],
     [55, -60, 50],
   ];
-  // The rounding of the lightness is noticeable if one channel of a colour is dark.
+  // Computed from the rounded lightness: the rounding matters if a channel of the colour is dark.
   const steps = depth === 8 ? 2.55 : 652.8;
   const expectedLab = labCells.map(([l = 0, a = 0, b = 0]) =>
     toSrgb(labToXyz([Math.round(l * steps) / steps, a, b])),
   );
 
-  test.each(['CIE', 'ICC'] as const)('%s L*a*b*', async (kind) => {
+  test.each(['CIE', 'ICC'] as const)('decodes %s L*a*b*', async (kind) => {
     const [photometric, lightness, chroma] = labKinds[kind];
     const limit = 2 ** depth;
     const wrap = (value: number) => (Math.round(value) + limit) % limit;
@@ -81,7 +81,7 @@ describe.each([8, 16] as const)('a TIFF of %i bits', (depth) => {
   });
 });
 
-test('reads ITU L*a*b* with its own ranges', async () => {
+test('decodes ITU L*a*b* with its own ranges', async () => {
   const cells = rgbCells.map((_, n) => [20 * n + 20, 127, 96]);
   const expected = cells.map(([l = 0]) =>
     toSrgb(labToXyz([(l * 100) / 255, -85 + (127 * 170) / 255, -75 + (96 * 200) / 255])),

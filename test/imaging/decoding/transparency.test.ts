@@ -5,7 +5,7 @@ import { coloursOf, expectColours, rgbCells, samplesOf, size } from '../support/
 import { writeGif } from '../support/write-gif.ts';
 import { writePng } from '../support/write-png.ts';
 
-test.each([8, 16] as const)('a PNG of %i bits with a transparent colour', async (depth) => {
+test.each([8, 16] as const)('decodes a %i-bit PNG with a transparent colour', async (depth) => {
   const key = depth === 16 ? [0xff, 0xff, 0, 0, 0, 0] : [0, 255, 0, 0, 0, 0];
   const file = writePng({
     ...size,
@@ -18,7 +18,7 @@ test.each([8, 16] as const)('a PNG of %i bits with a transparent colour', async 
   expectColours(await coloursOf(file), [[255, 255, 255], ...rgbCells.slice(1)]);
 });
 
-test('a PNG of a palette with transparent entries', async () => {
+test('decodes a PNG palette with transparent entries', async () => {
   const file = writePng({
     ...size,
     depth: 8,
@@ -40,14 +40,14 @@ describe('a GIF whose first frame does not cover its screen', () => {
     [200, 30, 30],
     [0, 0, 0],
   ];
-  // Covers cells 5 and 6, in the middle of the picture.
+  // Covers cells 5 and 6 in the middle of the picture.
   const frame = { left: 12, top: 12, width: 24, height: 12, indices: Array(24 * 12).fill(0) };
   const white = [255, 255, 255];
-  const whole = { left: 0, top: 0, ...size, indices: Array(size.width * size.height).fill(1) };
+  const fullFrame = { left: 0, top: 0, ...size, indices: Array(size.width * size.height).fill(1) };
 
   test.each([
     ['is placed on white', [frame], [200, 30, 30]],
-    ['ignores a second frame that covers the screen', [frame, whole], [200, 30, 30]],
+    ['ignores a second frame that covers the screen', [frame, fullFrame], [200, 30, 30]],
     ['may have a transparent colour', [{ ...frame, transparent: 1 }], [200, 30, 30]],
     ['may be fully transparent', [{ ...frame, transparent: 0 }], white],
   ])('%s', async (_, frames, inside) => {

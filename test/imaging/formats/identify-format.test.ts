@@ -13,7 +13,7 @@ test.each(['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff'] as const)(
   },
 );
 
-test('identifies a TIFF whose directory is beyond the head', async () => {
+test('identifies a TIFF whose directory is beyond the first bytes', async () => {
   const bytes = await gradientPicture(200, 200).tiff({ compression: 'none' }).toBuffer();
   expect(await sniffFormat(bytes.subarray(0, 4100), pictureFormats)).toEqual({ format: 'tiff' });
 });
@@ -36,7 +36,7 @@ test.each([
   ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC picture'],
   ['DDS |\0\0\0', 'format_not_allowed', 'a DDS texture'],
   ['\x93\x00\x17', 'not_a_picture', 'not a known kind of picture'],
-])('rejects %j by the name of its format', async (content, code, name) => {
+])('rejects %j and names its format', async (content, code, name) => {
   const head = Buffer.from(content, content.includes('Schüssel') ? 'utf8' : 'latin1');
   await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
     code,
@@ -45,9 +45,9 @@ test.each([
 });
 
 test.each([
-  ['CR LF to LF', '\r\n', '\n'],
-  ['LF to CR LF', '\n', '\r\n'],
-])('reports a PNG that was transferred in text mode as corrupt: %s', async (_name, from, to) => {
+  ['CRLF to LF', '\r\n', '\n'],
+  ['LF to CRLF', '\n', '\r\n'],
+])('reports a PNG converted from %s in a text-mode transfer as corrupt', async (_name, from, to) => {
   const bytes = await gradientPicture(20, 20).png().toBuffer();
   const converted = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
   await expect(sniffFormat(converted, pictureFormats)).rejects.toMatchObject({

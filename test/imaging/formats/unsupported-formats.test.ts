@@ -7,43 +7,43 @@ const bytesOf = (...bytes: readonly number[]) => Buffer.from(bytes);
 const text = (content: string) => Buffer.from(content, 'latin1');
 const padded = (head: Uint8Array, length = 200) => Buffer.concat([head, Buffer.alloc(length)]);
 
-/** Header of an uncompressed true-colour TGA, which starts like a cursor. */
+/** The header of an uncompressed true-colour TGA. It starts like that of a Windows cursor. */
 const targa = padded(bytesOf(0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 96, 0, 72, 0, 24, 32));
 const icon = (kind: number) =>
   padded(bytesOf(0, 0, kind, 0, 1, 0, 32, 32, 0, 0, 3, 0, 3, 0, 91, 1, 0, 0, 22, 0, 0, 0));
-const paintbrush = (() => {
+const pcx = (() => {
   const head = Buffer.alloc(200);
   head.set([10, 5, 1, 8, 0, 0, 0, 0, 63, 0, 47, 0]);
   head[65] = 3;
   return head;
 })();
-const brands = (...names: readonly string[]) => {
+const fileWithBrands = (...names: readonly string[]) => {
   const [major = '', ...others] = names;
   const box = text(`\0\0\0\0ftyp${major}\0\0\0\0${others.join('')}`);
   box.writeUInt32BE(box.length);
   return padded(box);
 };
 
-describe('names pictures of unsupported formats', () => {
+describe('unsupported formats', () => {
   test.each<[string, Buffer]>([
     ['a TGA picture', targa],
     ['a TGA picture', padded(bytesOf(7, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 32, 8))],
     ['a TGA picture', padded(bytesOf(0, 1, 1, 0, 0, 0, 1, 24, 0, 0, 0, 0, 96, 0, 72, 0, 8, 0))],
     ['a Windows cursor', icon(2)],
     ['a Windows icon', icon(1)],
-    ['a PCX picture', paintbrush],
-    ['a portable pixmap (PPM)', padded(text('P6\n# made by hand\n96 72\n255\n'))],
+    ['a PCX picture', pcx],
+    ['a portable pixmap (PPM)', padded(text('P6\n# comment\n96 72\n255\n'))],
     ['a portable greymap (PGM)', text('P2 2 2 255 0 1 2 3')],
     ['a JPEG-LS picture', padded(bytesOf(0xff, 0xd8, 0xff, 0xf7, 0, 11))],
     ['a Radiance HDR picture', text('#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 72 +X 96\n')],
     ['a PostScript drawing', text('%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n')],
     ['a camera raw picture', padded(text('FUJIFILMCCD-RAW 0201FF389501X-T3'))],
     ['a camera raw picture', padded(text('II*\0\x10\0\0\0CR\x02\0'))],
-    ['a camera raw picture', brands('crx ', 'crx ', 'isom')],
-    ['an HEIC picture', brands('mif1', 'heic')],
+    ['a camera raw picture', fileWithBrands('crx ', 'crx ', 'isom')],
+    ['an HEIC picture', fileWithBrands('mif1', 'heic')],
     ['an SVG drawing', text('<!-- <html> --><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>')],
     ['an SVG drawing', Buffer.from('\ufeff<svg xmlns="http://www.w3.org/2000/svg"/>', 'utf16le')],
-  ])('%s', async (name, head) => {
+  ])('are rejected by name: %s', async (name, head) => {
     await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
       code: 'format_not_allowed',
       message: expect.stringContaining(`This is ${name}; `) as string,
@@ -51,7 +51,7 @@ describe('names pictures of unsupported formats', () => {
   });
 });
 
-describe('does not mistake a file for a picture because of its first letters', () => {
+describe('files that begin like a picture', () => {
   test.each<[string, string]>([
     ['a plain text file', 'BMW;3er;blue\nAudi;A4;red\n'],
     ['a plain text file', 'GIFT-1;Gift box;9.90\n'],
@@ -63,7 +63,7 @@ describe('does not mistake a file for a picture because of its first letters', (
     ['an HTML page', '<html><body><svg></svg></body></html>'],
     ['not a known kind of picture', '\0\0\x02\0\0\0\0\0 and anything else'],
     ['not a known kind of picture', '\xff\xfb\x90\x64\0\0\0\0\0\0\0\0'],
-  ])('%s: %j', async (name, content) => {
+  ])('are rejected as %s: %j', async (name, content) => {
     await expect(sniffFormat(text(content), pictureFormats)).rejects.toMatchObject({
       code: 'not_a_picture',
       message: expect.stringContaining(`This is ${name}`) as string,
@@ -73,7 +73,7 @@ describe('does not mistake a file for a picture because of its first letters', (
 
 describe('AVIF', () => {
   test.each(['mif1', 'miaf', 'msf1', 'MA1A', 'MA1B', 'avis'])(
-    'is identified with the major brand %s, from its first bytes and as a whole',
+    'is identified with the major brand %s',
     async (brand) => {
       const bytes = await gradientPicture(64, 48).avif().toBuffer();
       bytes.write(brand, 8, 'latin1');
@@ -84,7 +84,7 @@ describe('AVIF', () => {
   test('is identified by the codec of its picture if the brands are inconclusive', async () => {
     const bytes = await gradientPicture(64, 48).avif().toBuffer();
     const end = bytes.readUInt32BE(0);
-    for (let at = 8; at < end; at += 4) if (at !== 12) bytes.write('mif1', at, 'latin1');
+    for (let offset = 8; offset < end; offset += 4) if (offset !== 12) bytes.write('mif1', offset, 'latin1');
     expect(await sniffFormat(bytes, pictureFormats)).toEqual({ format: 'avif' });
     const codec = bytes.indexOf('av01');
     bytes.write('hvc1', codec, 'latin1');

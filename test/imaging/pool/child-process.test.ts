@@ -6,12 +6,12 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { pictureFolder } from './setup.ts';
 
-const run = promisify(execFile);
+const execFileAsync = promisify(execFile);
 const poolModule = pathToFileURL(join(import.meta.dirname, '../../../src/imaging/pool/decoder-pool.ts')).href;
 const linuxOnly = process.platform === 'linux' ? test : test.skip;
 
-/** Runs `body` in a separate process with a started `pool`; returns its output. */
-async function inOwnProcess(body: string): Promise<string> {
+/** Runs `body` with a started `pool` in a separate process. Returns its output. */
+async function runInProcess(body: string): Promise<string> {
   const program = `
     import { makeDecoderPool } from ${JSON.stringify(poolModule)};
     const log = () => undefined;
@@ -20,7 +20,7 @@ async function inOwnProcess(body: string): Promise<string> {
     const limits = { maxPixels: 50e6, maxAvifPixels: 24e6, maxFrames: 100, allowedFormats: ['jpeg'] };
     await pool.start();
     ${body}`;
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
+  const { stdout } = await execFileAsync(process.execPath, ['--input-type=module', '-e', program], {
     env: { SECRET_KEY: 'do-not-tell', HOME: '/nowhere' },
     timeout: 10_000,
   });
@@ -30,13 +30,13 @@ async function inOwnProcess(body: string): Promise<string> {
 test('lets a program exit without closing its pool', async () => {
   const folder = await pictureFolder('good.jpg');
   const path = JSON.stringify(join(folder, 'good.jpg'));
-  const output = await inOwnProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
+  const output = await runInProcess(`console.log((await pool.probe({ path: ${path}, limits })).width);`);
   expect(output.trim()).toBe('300');
 });
 
-linuxOnly('loads no native decoder in the parent, and hides its environment from children', async () => {
+linuxOnly('loads no native decoder in the parent, and hides the environment from children', async () => {
   const folder = await pictureFolder('good.jpg');
-  const output = await inOwnProcess(`
+  const output = await runInProcess(`
     await pool.probe({ path: ${JSON.stringify(join(folder, 'good.jpg'))}, limits });
     const { readFileSync } = await import('node:fs');
     const pids = readFileSync('/proc/self/task/' + process.pid + '/children', 'utf8').trim().split(' ');
@@ -46,13 +46,13 @@ linuxOnly('loads no native decoder in the parent, and hides its environment from
       childLoadsDecoder: readFileSync('/proc/' + pids[0] + '/maps', 'utf8').includes('libvips'),
       environment: pids.map((pid) => readFileSync('/proc/' + pid + '/environ', 'utf8')).join(),
     }));`);
-  const seen = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
-  expect(seen).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
-  expect(seen.environment).not.toContain('do-not-tell');
-  await expect.poll(() => runningChildren(seen.pids)).toEqual([]);
+  const report = JSON.parse(output) as Record<string, unknown> & { pids: string[]; environment: string };
+  expect(report).toMatchObject({ parentLoadsDecoder: false, childLoadsDecoder: true });
+  expect(report.environment).not.toContain('do-not-tell');
+  await expect.poll(() => runningChildren(report.pids)).toEqual([]);
 });
 
-/** Returns the children that are still running: they must exit with their parent. */
+/** Returns the children that are still running. All must exit with their parent. */
 async function runningChildren(pids: readonly string[]): Promise<string[]> {
   const commands = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),

@@ -32,13 +32,13 @@ test('probes a picture from its header', async () => {
   ).rejects.toMatchObject({ name: 'AppError', code: 'picture_too_large', failureClass: 'permanent' });
 });
 
-test('logs the message of the image library, and keeps it out of the error message', async () => {
+test('logs the message of the image library, but does not include it in the error', async () => {
   const info = vi.fn();
   const silent = () => undefined;
   const pool = faultyPool({ logger: { debug: silent, info, warn: silent, error: silent } });
   const folder = await pictureFolder('good.jpg');
-  const whole = await readFile(join(folder, 'good.jpg'));
-  await writeFile(join(folder, 'cut.jpg'), whole.subarray(0, whole.length / 2));
+  const complete = await readFile(join(folder, 'good.jpg'));
+  await writeFile(join(folder, 'cut.jpg'), complete.subarray(0, complete.length / 2));
   await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
     message: 'The JPEG picture is cut short: the file ends too early.',
@@ -69,7 +69,7 @@ test.each([
   ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
-])('loses only one child and one picture to a %s', async (fault, message, counts) => {
+])('confines a %s to one child and one picture', async (fault, message, counts) => {
   const timeoutMs = fault === 'hang' ? 500 * timeScale : 60_000;
   const pool = faultyPool({ timeoutMs, memoryMb: 400 });
   const folder = await pictureFolder('good.jpg');
@@ -95,7 +95,7 @@ test('fails only the probe that crashes', async () => {
   expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
 });
 
-test('does not let probes wait behind derivations', async () => {
+test('runs probes while derivations are running', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   await pool.probe({ path: join(folder, 'good.jpg'), limits });
@@ -108,7 +108,7 @@ test('does not let probes wait behind derivations', async () => {
   await slow;
 });
 
-test('runs requests by priority, and in order within a priority', async () => {
+test('runs requests by priority, and in order within each priority', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg', 'slow-1.jpg');
   const order: string[] = [];
@@ -118,15 +118,15 @@ test('runs requests by priority, and in order within a priority', async () => {
   };
   await Promise.all([
     derive('slow-1.jpg', 9, 'running'),
-    derive('good.jpg', 5, 'late'),
+    derive('good.jpg', 5, 'last'),
     derive('good.jpg', 1, 'first'),
     derive('good.jpg', 1, 'second'),
   ]);
   // Nothing runs before the child is ready, so even the first request is queued.
-  expect(order).toEqual(['first', 'second', 'late', 'running']);
+  expect(order).toEqual(['first', 'second', 'last', 'running']);
 });
 
-test('replaces children after a number of tasks without losing any', async () => {
+test('replaces children after a number of tasks without losing a task', async () => {
   const pool = faultyPool({ size: 2, recycleAfterJobs: 3 });
   const folder = await pictureFolder('good.jpg');
   await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
@@ -139,8 +139,8 @@ test('removes an aborted request from the queue', async () => {
   const controller = new AbortController();
   const running = pool.derive(derivation(folder, 'slow-1.jpg'));
   const waiting = pool.derive(derivation(folder, 'good.jpg', { signal: controller.signal }));
-  controller.abort(new Error('no longer wanted'));
-  await expect(waiting).rejects.toThrow('no longer wanted');
+  controller.abort(new Error('aborted'));
+  await expect(waiting).rejects.toThrow('aborted');
   await running;
   expect(pool.stats()).toMatchObject({ crashes: 0, waiting: 0 });
 });
@@ -151,8 +151,8 @@ test('kills the child of an aborted running request', async () => {
   const controller = new AbortController();
   const running = pool.derive(derivation(folder, 'hang-1.jpg', { signal: controller.signal }));
   await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
-  controller.abort(new Error('no longer wanted'));
-  await expect(running).rejects.toThrow('no longer wanted');
+  controller.abort(new Error('aborted'));
+  await expect(running).rejects.toThrow('aborted');
   await pool.derive(derivation(folder, 'good.jpg'));
   expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0 });
   const aborted = derivation(folder, 'good.jpg', { signal: AbortSignal.abort(new Error('before')) });
@@ -162,8 +162,11 @@ test('kills the child of an aborted running request', async () => {
 test('rejects running and queued requests on close', async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
-  const open = [pool.derive(derivation(folder, 'hang-1.jpg')), pool.derive(derivation(folder, 'good.jpg'))];
-  const outcomes = Promise.allSettled(open);
+  const requests = [
+    pool.derive(derivation(folder, 'hang-1.jpg')),
+    pool.derive(derivation(folder, 'good.jpg')),
+  ];
+  const outcomes = Promise.allSettled(requests);
   await vi.waitFor(() => expect(pool.stats().busy).toBe(1), waitTimeoutMs);
   await pool.close();
   for (const outcome of await outcomes) {
@@ -173,7 +176,7 @@ test('rejects running and queued requests on close', async () => {
   expect(pool.stats()).toMatchObject({ alive: 0, busy: 0 });
 });
 
-test('fails requests quickly if no child starts, without restarting in a loop', async () => {
+test('fails requests quickly if no child can start, without restarting endlessly', async () => {
   const error = vi.fn<(details: object, message: string) => void>();
   const silent = () => undefined;
   const logger = { debug: silent, info: silent, warn: silent, error };

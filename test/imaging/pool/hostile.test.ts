@@ -4,27 +4,30 @@ import { expect, test } from 'vitest';
 import { AppError } from '../../../src/errors.ts';
 import { derivation, faultyPool, pictureFolder } from './setup.ts';
 
-// A folder with a subfolder `hostile` of broken, unusual and oversized files. Not part of the repository.
+// A folder with a subfolder `hostile` of broken, unusual and oversized files. It is not part of the repository.
 const corpus = process.env['VITRINE_CORPUS'];
 if (corpus === undefined) console.log('skipped: set VITRINE_CORPUS to a folder with hostile files');
 
-test.skipIf(corpus === undefined)('derives every hostile file or rejects it with a named error', async () => {
-  const pool = faultyPool({ size: 2 });
-  const output = await pictureFolder();
-  const folder = join(corpus!, 'hostile');
-  const outcomes = await Promise.allSettled(
-    (await readdir(folder)).map((name) =>
-      pool.derive({ ...derivation(output, ''), path: join(folder, name) }).catch((error: unknown) => {
-        throw new Error(name, { cause: error });
-      }),
-    ),
-  );
-  for (const outcome of outcomes) {
-    if (outcome.status === 'fulfilled') continue;
-    const { message: name, cause } = outcome.reason as Error;
-    expect(cause, name).toBeInstanceOf(AppError);
-    expect((cause as AppError).failureClass, name).toBe('permanent');
-    expect((cause as AppError).message, name).toMatch(/^[A-Z].{10,250}\.$/);
-  }
-  expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0, memoryKills: 0 });
-});
+test.skipIf(corpus === undefined)(
+  'derives every hostile file or rejects it with a specific error',
+  async () => {
+    const pool = faultyPool({ size: 2 });
+    const output = await pictureFolder();
+    const folder = join(corpus!, 'hostile');
+    const outcomes = await Promise.allSettled(
+      (await readdir(folder)).map((name) =>
+        pool.derive({ ...derivation(output, ''), path: join(folder, name) }).catch((error: unknown) => {
+          throw new Error(name, { cause: error });
+        }),
+      ),
+    );
+    for (const outcome of outcomes) {
+      if (outcome.status === 'fulfilled') continue;
+      const { message: name, cause } = outcome.reason as Error;
+      expect(cause, name).toBeInstanceOf(AppError);
+      expect((cause as AppError).failureClass, name).toBe('permanent');
+      expect((cause as AppError).message, name).toMatch(/^[A-Z].{10,250}\.$/);
+    }
+    expect(pool.stats()).toMatchObject({ crashes: 0, timeouts: 0, memoryKills: 0 });
+  },
+);

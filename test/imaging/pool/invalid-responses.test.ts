@@ -36,6 +36,7 @@ const jpegBytes = 100;
 const renditions = sizes.map(([preset, width, height]) => ({ preset, width, height, bytes: jpegBytes }));
 const derived = { ...description, renditions };
 
+/** Returns `count` minimal JPEGs of `jpegBytes` bytes each. */
 function jpegs(count: number): Buffer {
   const jpeg = Buffer.alloc(jpegBytes, 1);
   jpeg.writeUInt16BE(0xffd8, 0);
@@ -44,13 +45,13 @@ function jpegs(count: number): Buffer {
 }
 
 const task: Task = { kind: 'derive', request: { path: 'a', limits, presets } };
-const read =
+const readDerived =
   (result: unknown, payload = jpegs(3)) =>
   () =>
     readResult(task, result, payload);
 
 test('accepts a valid response and assigns its bytes to the renditions', () => {
-  const { renditions: encoded } = read(derived)() as EncodedPicture;
+  const { renditions: encoded } = readDerived(derived)() as EncodedPicture;
   expect(encoded.map(({ preset, jpeg }) => [preset.name, jpeg.length])).toEqual(
     sizes.map(([name]) => [name, jpegBytes]),
   );
@@ -62,11 +63,11 @@ const { vector } = description.embedding;
 
 test.each<[string, unknown, Buffer?]>([
   ['a path', { ...derived, renditions: [{ ...card, path: '/etc/passwd' }, zoom, thumb] }],
-  ['another field', { ...derived, tenant: 1 }],
+  ['an extra field', { ...derived, tenant: 1 }],
   ['an unknown preset', { ...derived, renditions: [card, { ...zoom, preset: 'huge' }, thumb] }],
-  ['a preset twice', { ...derived, renditions: [card, card, thumb] }],
+  ['a repeated preset', { ...derived, renditions: [card, card, thumb] }],
   ['a missing preset', { ...derived, renditions: [card, zoom] }, jpegs(2)],
-  ['another size', { ...derived, renditions: [card, zoom, { ...thumb, width: 101 }] }],
+  ['a wrong size', { ...derived, renditions: [card, zoom, { ...thumb, width: 101 }] }],
   ['fewer bytes than declared', derived, jpegs(2)],
   ['more bytes than declared', derived, jpegs(4)],
   ['a negative length', { ...derived, renditions: [card, zoom, { ...thumb, bytes: -100 }] }],
@@ -78,15 +79,15 @@ test.each<[string, unknown, Buffer?]>([
   ['a short thumbnail', { ...derived, fingerprint: { ...description.fingerprint, thumbnail: 'AAAA' } }],
   ['a short embedding', withVector(vector.slice(1))],
   ['null in the embedding', withVector([null, ...vector.slice(1)])],
-  ['an embedding longer than 1', withVector(vector.map(() => 1))],
+  ['an embedding whose length is not 1', withVector(vector.map(() => 1))],
 ])('rejects a result with %s', (_, result, payload = jpegs(3)) => {
-  expect(read(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
+  expect(readDerived(result, payload)).toThrow(expect.objectContaining({ name: 'InvalidResponse' }));
 });
 
 test.each([
   ['a code that a decoder may not report', { type: 'failed', id: 1, code: 'purge_refused', message: 'No.' }],
   ['a line break in the text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a\nb' }],
-  ['a text that is too long', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
+  ['too long a text', { type: 'failed', id: 1, code: 'picture_damaged', message: 'a'.repeat(501) }],
   ['an unknown type', { type: 'hello' }],
   ['a number instead of an object', 7],
 ])('rejects a message with %s', (_, message) => {
@@ -104,18 +105,18 @@ const done = { type: 'done', id: 'ID', result: facts };
 test.each<[string, readonly (object | string)[]]>([
   ['facts with an extra field', [{ ...done, result: { ...facts, path: '/etc/passwd' } }]],
   ['a response to another request', [{ ...done, id: 999 }]],
-  ['ready during a task', [{ type: 'ready' }]],
+  ['a ready message during a task', [{ type: 'ready' }]],
   ['bytes without a rendition', [frame(2, 1)]],
   ['a message that is too long', [frame(2 ** 31, 0)]],
   ['a frame that is not JSON', [frame(3, 0), Buffer.from('???').toString('base64')]],
   ['a second response', [done, done]],
-])('kills a child that sends %s, and decodes the next picture', async (what, messages) => {
-  const pool = faultyPool({ childModule: childModule('lying-child') });
+])('kills a child that sends %s, and decodes the next picture', async (problem, messages) => {
+  const pool = faultyPool({ childModule: childModule('invalid-response-child') });
   const folder = await pictureFolder('good.jpg');
-  const [lie, good] = [join(folder, 'lie'), join(folder, 'good.jpg')];
-  await writeFile(lie, JSON.stringify(messages));
-  const response = pool.probe({ path: lie, limits });
-  if (what === 'a second response') await response;
+  const [invalid, good] = [join(folder, 'invalid'), join(folder, 'good.jpg')];
+  await writeFile(invalid, JSON.stringify(messages));
+  const response = pool.probe({ path: invalid, limits });
+  if (problem === 'a second response') await response;
   else
     await expect(response).rejects.toMatchObject({
       code: 'decoder_crashed',

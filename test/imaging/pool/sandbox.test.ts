@@ -11,7 +11,7 @@ import { limits } from '../fixtures/pictures.ts';
 import type { Targets } from '../fixtures/hostile-child.ts';
 import { childModule, faultyPool, pictureFolder } from './setup.ts';
 
-const refused = 'ERR_ACCESS_DENIED';
+const denied = 'ERR_ACCESS_DENIED';
 const projectFolder = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Starts a server that accepts connections and sends nothing. */
@@ -22,14 +22,14 @@ async function listen(where: { path: string } | { port: number; host: string }):
   return server;
 }
 
-interface Scene {
+interface AttackSetup {
   readonly folder: string;
   readonly output: string;
   readonly path: string;
 }
 
-/** Creates a data folder with secrets, a picture of another tenant, and an upload that attacks both. */
-async function hostileScene(): Promise<Scene> {
+/** Creates a data folder with secrets and a picture of another tenant, and an upload that attacks them. */
+async function setUpAttack(): Promise<AttackSetup> {
   const folder = await pictureFolder('other-original.jpg');
   const output = join(folder, 'outside');
   await mkdir(output);
@@ -43,7 +43,7 @@ async function hostileScene(): Promise<Scene> {
       '.env': join(folder, '.env'),
       secret: join(folder, 'secret.json'),
       original: join(folder, 'other-original.jpg'),
-      // As a file, it is code of a package, which the child may read.
+      // A file of a package, which the child may read but not load.
       addon: libraryFile(),
     },
     folder: output,
@@ -56,7 +56,7 @@ async function hostileScene(): Promise<Scene> {
   return { folder, output, path };
 }
 
-/** Returns the shared library of a package, which a child may read but not load. */
+/** Returns the path of a package's shared library. */
 function libraryFile(): string {
   const require = createRequire(import.meta.url);
   const folder = dirname(require.resolve('fs-native-extensions/package.json'));
@@ -66,9 +66,9 @@ function libraryFile(): string {
   return join(folder, 'prebuilds', library ?? 'none');
 }
 
-/** Runs the hostile child; returns the outcome of each of its attempts. */
+/** Runs the hostile child. Returns the outcome of each attempt. */
 async function attack(
-  { folder, path }: Scene,
+  { folder, path }: AttackSetup,
   launcher: readonly string[] = [],
 ): Promise<Record<string, string>> {
   let output = '';
@@ -82,7 +82,7 @@ async function attack(
   });
   await expect(pool.describe({ path, limits, priority: 0 })).rejects.toMatchObject({
     code: 'picture_damaged',
-    message: expect.stringMatching(/^attack\.\d+ was no picture/) as string,
+    message: expect.stringMatching(/^attack\.\d+ is not a picture/) as string,
   });
   await expect.poll(() => output).toContain('environment');
   return JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '') as Record<string, string>;
@@ -91,40 +91,40 @@ async function attack(
 test('lets JavaScript in a child read only its input and code, write nothing and start nothing', async () => {
   vi.stubEnv('PASSWORD_OF_THE_SERVER', 'do-not-read');
   onTestFinished(() => void vi.unstubAllEnvs());
-  const scene = await hostileScene();
-  const found = await attack(scene);
-  const unguarded = new Set(['tcp', 'unix', 'signal']);
-  if (found['drop'] === 'function') expect(found['addon']).toBe(refused);
-  else unguarded.add('addon');
+  const setup = await setUpAttack();
+  const outcomes = await attack(setup);
+  const unrestricted = new Set(['tcp', 'unix', 'signal']);
+  if (outcomes['drop'] === 'function') expect(outcomes['addon']).toBe(denied);
+  else unrestricted.add('addon');
   const isCode = (name: string) => name.startsWith('addon: ');
-  const achieved = Object.entries(found).filter(
-    ([name, outcome]) => outcome === 'got' && !unguarded.has(name) && !isCode(name),
+  const unexpected = Object.entries(outcomes).filter(
+    ([name, outcome]) => outcome === 'succeeded' && !unrestricted.has(name) && !isCode(name),
   );
-  expect(achieved).toEqual([]);
-  expect(found).toMatchObject({
-    '.env: readFile': refused,
-    'secret: open': refused,
-    'original: readFile': refused,
-    'original: hard link': refused,
-    'secret: symbolic link': refused,
-    'environment of the parent': refused,
-    'memory of the parent': refused,
-    'list other children': refused,
-    'change input': refused,
-    writeFile: refused,
-    process: refused,
-    worker: refused,
-    inspector: refused,
+  expect(unexpected).toEqual([]);
+  expect(outcomes).toMatchObject({
+    '.env: readFile': denied,
+    'secret: open': denied,
+    'original: readFile': denied,
+    'original: hard link': denied,
+    'secret: symbolic link': denied,
+    'environment of the parent': denied,
+    'memory of the parent': denied,
+    'list other children': denied,
+    'change input': denied,
+    writeFile: denied,
+    process: denied,
+    worker: denied,
+    inspector: denied,
     database: 'ERR_UNKNOWN_BUILTIN_MODULE',
     environment: expect.not.stringMatching(/OF_THE_SERVER/) as string,
   });
-  expect(readdirSync(scene.output)).toEqual([]);
-  // As documented, not prevented without a launcher. Node 25 has a permission for the network.
+  expect(readdirSync(setup.output)).toEqual([]);
+  // As documented, this is not prevented without a launcher. Node 25 adds a permission for the network.
   const isNetworkLimited = process.allowedNodeEnvironmentFlags.has('--allow-net');
-  expect(found).toMatchObject({ tcp: isNetworkLimited ? refused : 'got', signal: 'got' });
+  expect(outcomes).toMatchObject({ tcp: isNetworkLimited ? denied : 'succeeded', signal: 'succeeded' });
 });
 
-/** The mount options of `docs/decoder-sandbox.md`, for this checkout. */
+/** The command of `docs/decoder-sandbox.md` for this checkout. */
 const bubblewrap = [
   'bwrap --unshare-all --die-with-parent --new-session --cap-drop ALL --ro-bind /usr /usr',
   '--ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp',
@@ -140,10 +140,10 @@ describe.each([
   [
     'unshare',
     ['unshare', '--net', '--map-root-user'],
-    { tcp: /ENETUNREACH|DENIED/, unix: /got|DENIED/, signal: /got/ },
+    { tcp: /ENETUNREACH|DENIED/, unix: /succeeded|DENIED/, signal: /succeeded/ },
   ],
   ['bwrap', bubblewrap, { tcp: /ENETUNREACH|ECONNREFUSED|DENIED/, unix: /ENOENT|DENIED/, signal: /ESRCH/ }],
-] as const)('a launcher: %s', (name, launcher, outcomes) => {
+] as const)('the launcher %s', (name, launcher, expected) => {
   const trial =
     name === 'bwrap'
       ? ['--unshare-all', '--ro-bind', '/', '/', 'true']
@@ -151,31 +151,28 @@ describe.each([
   const { status } = spawnSync(name, trial);
   if (status !== 0) console.log(`skipped: ${name} is not installed, or this system does not allow it`);
 
-  test.skipIf(status !== 0)('denies a child the network, and lets it decode', async () => {
-    const scene = await hostileScene();
-    const found = await attack(scene, launcher);
-    for (const [attempt, outcome] of Object.entries(outcomes))
-      expect(found[attempt], attempt).toMatch(outcome);
-    const pool = sandboxedPool(launcher, scene.folder);
-    const path = join(scene.folder, 'other-original.jpg');
+  test.skipIf(status !== 0)('denies network access to a child, and lets it decode', async () => {
+    const setup = await setUpAttack();
+    const outcomes = await attack(setup, launcher);
+    for (const [attempt, outcome] of Object.entries(expected))
+      expect(outcomes[attempt], attempt).toMatch(outcome);
+    const pool = sandboxedPool(launcher, setup.folder);
+    const path = join(setup.folder, 'other-original.jpg');
     await expect(pool.probe({ path, limits })).resolves.toMatchObject({ width: 300 });
   });
 
-  test.skipIf(status !== 0)(
-    'kills a child that hangs or uses too much memory, with all processes of the launcher',
-    async () => {
-      const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'leak-1.jpg');
-      const pool = sandboxedPool(launcher, folder);
-      const ask = (file: string, signal?: AbortSignal) =>
-        pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
-      await expect(ask('leak-1.jpg')).rejects.toThrow(/limit is 300 MB/);
-      const hanging = ask('hang-1.jpg', AbortSignal.timeout(300));
-      await expect(hanging).rejects.toThrow(/timeout/);
-      await ask('good.jpg');
-      await pool.close();
-      await expect.poll(() => processesOf(folder)).toEqual([]);
-    },
-  );
+  test.skipIf(status !== 0)('is killed with a child that hangs or uses too much memory', async () => {
+    const folder = await pictureFolder('good.jpg', 'hang-1.jpg', 'leak-1.jpg');
+    const pool = sandboxedPool(launcher, folder);
+    const describePicture = (file: string, signal?: AbortSignal) =>
+      pool.describe({ path: join(folder, file), limits, priority: 0, ...(signal && { signal }) });
+    await expect(describePicture('leak-1.jpg')).rejects.toThrow(/limit is 300 MB/);
+    const hanging = describePicture('hang-1.jpg', AbortSignal.timeout(300));
+    await expect(hanging).rejects.toThrow(/timeout/);
+    await describePicture('good.jpg');
+    await pool.close();
+    await expect.poll(() => processesOf(folder)).toEqual([]);
+  });
 });
 
 test('rejects requests if the launcher cannot be started, and logs the reason', async () => {
@@ -195,7 +192,7 @@ function sandboxedPool(launcher: readonly string[], folder: string): DecoderPool
   return faultyPool({ workDirectory: join(folder, 'decoders'), launcher, memoryMb: 300 });
 }
 
-/** Returns the processes that were granted access to a folder below `folder`. */
+/** Returns the ids of the processes whose command line contains `folder`. */
 function processesOf(folder: string): string[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(folder));
 }

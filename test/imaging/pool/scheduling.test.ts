@@ -4,6 +4,7 @@ import { makeFairQueue, type SchedulingKey } from '../../../src/imaging/pool/sch
 
 const always = () => true;
 
+/** Removes all items from a queue and returns them in order. */
 function drain<Item extends SchedulingKey>(queue: ReturnType<typeof makeFairQueue<Item>>): Item[] {
   return Array.from({ length: queue.length }, () => queue.next(always)!);
 }
@@ -37,7 +38,7 @@ test('does not let a new tenant overtake requests that have waited longer', () =
   expect(drain(queue).map(({ name }) => name)).toEqual(['a47', 'b', 'a48', 'a49']);
 });
 
-test('skips a tenant that may not run and keeps its position', () => {
+test('skips a tenant that may not run, and keeps its position', () => {
   const queue = makeFairQueue<SchedulingKey>();
   const [first, second] = [
     { priority: 10, tenant: 1 },
@@ -51,19 +52,19 @@ test('skips a tenant that may not run and keeps its position', () => {
 });
 
 test('returns every item once, by priority, and in order within a tenant', () => {
-  const standings = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
+  const keys = fc.array(fc.record({ priority: fc.integer({ min: 0, max: 2 }), tenant: fc.nat(3) }));
   fc.assert(
-    fc.property(standings, (items) => {
+    fc.property(keys, (items) => {
       const queue = makeFairQueue<SchedulingKey>();
       items.forEach((item) => queue.add(item));
-      const out = drain(queue);
-      expect(new Set(out)).toEqual(new Set(items));
-      expect(out.map(({ priority }) => priority)).toEqual(
+      const drained = drain(queue);
+      expect(new Set(drained)).toEqual(new Set(items));
+      expect(drained.map(({ priority }) => priority)).toEqual(
         items.map(({ priority }) => priority).toSorted((a, b) => a - b),
       );
       for (const { priority, tenant } of items) {
-        const same = (item: SchedulingKey) => item.priority === priority && item.tenant === tenant;
-        expect(out.filter(same)).toEqual(items.filter(same));
+        const matches = (item: SchedulingKey) => item.priority === priority && item.tenant === tenant;
+        expect(drained.filter(matches)).toEqual(items.filter(matches));
       }
     }),
   );

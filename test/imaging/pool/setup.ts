@@ -13,12 +13,12 @@ import { gradientPicture, limits, presets } from '../fixtures/pictures.ts';
 
 const silent = () => undefined;
 
-/** Returns the path of a child module in the fixtures folder. */
+/** Returns the path of a child module in the `fixtures` folder. */
 export function childModule(name: string): string {
   return fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
 }
 
-/** Creates a pool whose children fail on request. It is closed when the test ends. */
+/** Creates a pool of `faulty-child` processes. Closes it when the test ends. */
 export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPool {
   const pool = makeDecoderPool({
     size: 1,
@@ -34,7 +34,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
   return pool;
 }
 
-/** Creates a folder with pictures of the given names. It is removed when the test ends. */
+/** Creates a folder with pictures of the given names. Removes it when the test ends. */
 export async function pictureFolder(...names: string[]): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'decoder-pool-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -44,12 +44,23 @@ export async function pictureFolder(...names: string[]): Promise<string> {
 
 type DeriveRequest = Parameters<DecoderPool['derive']>[0];
 
-/** Returns a request to derive the picture `name` of a folder into that folder; see `faultyPath`. */
-export function derivation(folder: string, name: string, more: Partial<DeriveRequest> = {}): DeriveRequest {
-  return { path: faultyPath(folder, name), limits, presets, outputDirectory: folder, priority: 0, ...more };
+/** Returns a request to derive the picture `name` of a folder into that folder. See `faultyPath`. */
+export function derivation(
+  folder: string,
+  name: string,
+  options: Partial<DeriveRequest> = {},
+): DeriveRequest {
+  return {
+    path: faultyPath(folder, name),
+    limits,
+    presets,
+    outputDirectory: folder,
+    priority: 0,
+    ...options,
+  };
 }
 
-/** Returns the path of a file. If its name requests a fault of `faulty-child` (`hang-1.jpg`), creates it if missing. */
+/** Returns the path of a file. Creates it if its name requests a fault of `faulty-child`, such as `hang-1.jpg`. */
 export function faultyPath(folder: string, name: string): string {
   const path = join(folder, name);
   if (/-\d+\.jpg$/.test(name)) writeFileSync(path, '', { flag: 'a' });

@@ -17,49 +17,49 @@ test("does not delay a tenant's picture behind another tenant's queue", async ()
   expect(order).toEqual(['a1', 'b1', 'a2', 'a3', 'a4']);
 });
 
-test('limits a tenant whose file killed a child to one worker', async () => {
+test('limits a tenant whose file has killed a child to one worker', async () => {
   const pool = faultyPool({ size: 2, timeoutMs: 60_000 });
   const folder = await pictureFolder('good.jpg');
   await expect(pool.derive(derivation(folder, 'crash-1.jpg', { tenant: 1 }))).rejects.toThrow('crashed');
   const { signal, abort } = makeAbortable();
-  const hangs = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
+  const hanging = ['hang-1.jpg', 'hang-2.jpg', 'hang-3.jpg'].map((name) =>
     pool.derive(derivation(folder, name, { tenant: 1, signal })),
   );
-  const outcomes = Promise.allSettled(hangs);
-  // Would wait forever if the hanging files occupied both workers.
+  const outcomes = Promise.allSettled(hanging);
+  // These would wait forever if the hanging files occupied both workers.
   for (let count = 0; count < 3; count++) await pool.derive(derivation(folder, 'good.jpg', { tenant: 2 }));
   expect(pool.stats()).toMatchObject({ busy: 1, waiting: 2 });
   abort();
   await outcomes;
 });
 
-test('stops a hanging probe at its own time limit, and runs other probes meanwhile', async () => {
+test('stops a hanging probe at the probe time limit, and runs other probes in the meantime', async () => {
   const pool = faultyPool({ probeTimeoutMs: 500 * timeScale });
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits, tenant: 2 };
   await pool.probe(good);
-  const hang = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
-  const first = await Promise.race([hang.catch(() => 'hang'), pool.probe(good).then(() => 'good')]);
+  const hangingProbe = pool.probe({ path: faultyPath(folder, 'hang-1.jpg'), limits, tenant: 1 });
+  const first = await Promise.race([hangingProbe.catch(() => 'hang'), pool.probe(good).then(() => 'good')]);
   expect(first).toBe('good');
-  await expect(hang).rejects.toMatchObject({
+  await expect(hangingProbe).rejects.toMatchObject({
     code: 'decoder_crashed',
     message: `Reading the picture's header took longer than ${timeScale / 2} s and was stopped.`,
   });
 });
 
-test('starts the spare probe worker on demand, and ends its child when idle', {
+test('starts the spare probe worker on demand, and stops it when idle', {
   tags: 'slow',
 }, async () => {
   const pool = faultyPool();
   const folder = await pictureFolder('good.jpg');
   const good = { path: join(folder, 'good.jpg'), limits };
   await pool.probe(good);
-  const resting = pool.stats().size;
+  const idleSize = pool.stats().size;
   await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
-  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
-  await expect.poll(() => pool.stats(), { interval: 250 }).toMatchObject({ size: resting, recycled: 0 });
+  expect(pool.stats()).toMatchObject({ size: idleSize + 1, crashes: 0 });
+  await expect.poll(() => pool.stats(), { interval: 250 }).toMatchObject({ size: idleSize, recycled: 0 });
   await Promise.all(Array.from({ length: 20 }, () => pool.probe(good)));
-  expect(pool.stats()).toMatchObject({ size: resting + 1, crashes: 0 });
+  expect(pool.stats()).toMatchObject({ size: idleSize + 1, crashes: 0 });
 });
 
 test('stops throttling a tenant after a minute', () => {
@@ -75,5 +75,5 @@ test('stops throttling a tenant after a minute', () => {
 
 function makeAbortable() {
   const controller = new AbortController();
-  return { signal: controller.signal, abort: () => controller.abort(new Error('no longer wanted')) };
+  return { signal: controller.signal, abort: () => controller.abort(new Error('aborted')) };
 }

@@ -7,29 +7,29 @@ import { makeWorkFolder, sweepWorkFolders } from '../../../src/imaging/pool/work
 import { limits } from '../fixtures/pictures.ts';
 import { faultyPool, pictureFolder } from './setup.ts';
 
-const comparing = (path: string, ...others: string[]): Task<'compare'> => ({
+const comparisonOf = (path: string, ...others: string[]): Task<'compare'> => ({
   kind: 'compare',
-  request: { path, limits, others: others.map((other, at) => ({ name: String(at), path: other })) },
+  request: { path, limits, others: others.map((other, i) => ({ name: String(i), path: other })) },
 });
 
 test('links the inputs into the folder for the duration of the task', async () => {
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { task, clear } = await folder.place(comparing(a, a, b));
+  const { task, clear } = await folder.place(comparisonOf(a, a, b));
   const { path, others } = task.request;
-  const placed = [path, ...others.map((other) => other.path)];
-  expect(placed.map((each) => each.startsWith(folder.path))).toEqual([true, true, true]);
-  expect(placed.map((each) => statSync(each).ino)).toEqual([a, a, b].map((each) => statSync(each).ino));
+  const linked = [path, ...others.map((other) => other.path)];
+  expect(linked.map((file) => file.startsWith(folder.path))).toEqual([true, true, true]);
+  expect(linked.map((file) => statSync(file).ino)).toEqual([a, a, b].map((file) => statSync(file).ino));
   await clear();
   expect(await readdir(folder.path)).toEqual([]);
   expect(statSync(a).nlink).toBe(1);
 });
 
-test('leaves no file if an input is missing', async () => {
+test('leaves no files if an input is missing', async () => {
   const root = await pictureFolder('a.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
-  const task = comparing(join(root, 'a.jpg'), join(root, 'none.jpg'));
+  const task = comparisonOf(join(root, 'a.jpg'), join(root, 'none.jpg'));
   await expect(folder.place(task)).rejects.toMatchObject({ code: 'ENOENT' });
   expect(await readdir(folder.path)).toEqual([]);
 });
@@ -40,14 +40,14 @@ if (!isOtherDisk) console.log('skipped: /dev/shm is not a separate file system')
 
 test.skipIf(!isOtherDisk)('copies an input from another file system', async () => {
   const root = await pictureFolder('a.jpg');
-  const elsewhere = await mkdtemp(join(memoryDisk, 'decoders-'));
-  onTestFinished(() => rm(elsewhere, { recursive: true }));
-  const { task, clear } = await makeWorkFolder(elsewhere).place(comparing(join(root, 'a.jpg')));
+  const otherDisk = await mkdtemp(join(memoryDisk, 'decoders-'));
+  onTestFinished(() => rm(otherDisk, { recursive: true }));
+  const { task, clear } = await makeWorkFolder(otherDisk).place(comparisonOf(join(root, 'a.jpg')));
   expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
   await clear();
 });
 
-test('removes abandoned folders after a day, or at once if no other process uses the parent', async () => {
+test('removes abandoned folders after a day, or immediately if no other process uses the parent', async () => {
   const root = await pictureFolder();
   const [old, used] = ['old', 'used'].map((name) => join(root, name)) as [string, string];
   for (const folder of [old, used]) {

@@ -10,13 +10,13 @@ async function vectorOf(bytes: Uint8Array): Promise<readonly number[]> {
 }
 
 function score(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, value, at) => sum + value * b[at]!, 0);
+  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
 
 const shirt = await productPicture();
 const shirtVector = await vectorOf(shirt);
 
-test('an embedding is a deterministic vector of 512 finite numbers with length 1', async () => {
+test('computes a deterministic vector of 512 numbers with length 1', async () => {
   const { space, vector } = embeddingOf(await describedPixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
@@ -24,7 +24,7 @@ test('an embedding is a deterministic vector of 512 finite numbers with length 1
   expect(vector).toEqual(shirtVector);
 });
 
-/** Entries of each block for a smooth gradient. If they change, the embedding space needs a new name. */
+/** Some entries of each block for a smooth gradient. If they change, the embedding space needs a new name. */
 const golden: Readonly<Record<number, number>> = {
   73: 0.1315,
   88: 0.1089,
@@ -46,9 +46,9 @@ const golden: Readonly<Record<number, number>> = {
   511: 0.0892,
 };
 
-test('an embedding matches the golden vector', async () => {
+test('computes the golden vector of a gradient', async () => {
   const vector = await vectorOf(await gradientPicture(300, 200).png().toBuffer());
-  for (const [at, value] of Object.entries(golden)) expect(vector[Number(at)]).toBeCloseTo(value, 3);
+  for (const [index, value] of Object.entries(golden)) expect(vector[Number(index)]).toBeCloseTo(value, 3);
 });
 
 describe('scores', () => {
@@ -57,33 +57,33 @@ describe('scores', () => {
     expect(score(await vectorOf(copy), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('hardly depend on the margin', async () => {
+  test('depend little on the margin', async () => {
     const padding = { left: 120, right: 120, top: 90, bottom: 90, background: '#fff' };
     const padded = await sharp(shirt).extend(padding).jpeg({ quality: 85 }).toBuffer();
     expect(score(await vectorOf(padded), shirtVector)).toBeGreaterThan(0.9);
   });
 
-  test('are higher for the product in another colour, or its colour on another shape, than for neither', async () => {
+  test('are higher for the same shape or the same colour than for neither', async () => {
     const recoloured = score(await vectorOf(await productPicture({ body: [190, 70, 100] })), shirtVector);
     const sameColour = score(await vectorOf(await productPicture({ shape: 'vase' })), shirtVector);
-    const other = score(
+    const different = score(
       await vectorOf(await productPicture({ shape: 'vase', body: [190, 70, 100] })),
       shirtVector,
     );
-    expect(recoloured).toBeGreaterThan(other + 0.1);
-    expect(sameColour).toBeGreaterThan(other + 0.1);
-    expect(other).toBeLessThan(0.7);
+    expect(recoloured).toBeGreaterThan(different + 0.1);
+    expect(sameColour).toBeGreaterThan(different + 0.1);
+    expect(different).toBeLessThan(0.7);
   });
 });
 
-describe('pictures of one colour', () => {
+describe('plain pictures', () => {
   const swatch = (red: number, green: number, blue: number, width = 300) =>
     sharp({ create: { width, height: 300, channels: 3, background: { r: red, g: green, b: blue } } });
-  const described = async (picture: Sharp, quality = 85) =>
+  const vectorOfJpeg = async (picture: Sharp, quality = 85) =>
     vectorOf(await picture.jpeg({ quality }).toBuffer());
 
   test('score high in the same colour and low in others, regardless of size and compression', async () => {
-    const red = await described(swatch(190, 30, 45));
+    const red = await vectorOfJpeg(swatch(190, 30, 45));
     const others: readonly (readonly [number, number, number])[] = [
       [30, 60, 170],
       [255, 255, 255],
@@ -91,32 +91,32 @@ describe('pictures of one colour', () => {
       [190, 60, 30],
     ];
     for (const other of others)
-      expect(score(await described(swatch(...other)), red), String(other)).toBeLessThan(0.75);
-    expect(score(await described(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
-    expect(score(await described(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
+      expect(score(await vectorOfJpeg(swatch(...other)), red), String(other)).toBeLessThan(0.75);
+    expect(score(await vectorOfJpeg(swatch(190, 30, 45, 600), 50), red)).toBeGreaterThan(0.95);
+    expect(score(await vectorOfJpeg(swatch(189, 33, 47)), red)).toBeGreaterThan(0.95);
   });
 
   test('distinguish two shades of beige', async () => {
-    const beige = await described(swatch(225, 205, 175));
-    expect(score(await described(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
+    const beige = await vectorOfJpeg(swatch(225, 205, 175));
+    expect(score(await vectorOfJpeg(swatch(240, 228, 205)), beige)).toBeLessThan(0.9);
   });
 
   test('score low against textures and products of the same colour', async () => {
-    const green = await described(swatch(70, 160, 120));
+    const green = await vectorOfJpeg(swatch(70, 160, 120));
     const stripes = Buffer.from(
-      Array.from({ length: 300 * 300 * 3 }, (_, at) => {
-        const wave = 1 + 0.4 * Math.sin((Math.floor(at / 3) % 300) / 6);
-        return Math.round([70, 160, 120][at % 3]! * wave);
+      Array.from({ length: 300 * 300 * 3 }, (_, i) => {
+        const wave = 1 + 0.4 * Math.sin((Math.floor(i / 3) % 300) / 6);
+        return Math.round([70, 160, 120][i % 3]! * wave);
       }),
     );
     const striped = sharp(stripes, { raw: { width: 300, height: 300, channels: 3 } });
-    expect(score(await described(striped), green)).toBeLessThan(0.75);
+    expect(score(await vectorOfJpeg(striped), green)).toBeLessThan(0.75);
     expect(score(shirtVector, green)).toBeLessThan(0.75);
   });
 });
 
 const grey = () => gradientPicture(90, 60).greyscale().toColourspace('b-w').png();
-const clear = {
+const transparent = {
   create: { width: 30, height: 20, channels: 4, background: { r: 0, g: 0, b: 0, alpha: 0 } },
 } as const;
 
@@ -126,8 +126,8 @@ test.each([
   ['5000 × 1', () => gradientPicture(5000, 1).png()],
   ['grey', grey],
   ['CMYK', () => gradientPicture(90, 60).toColourspace('cmyk').jpeg()],
-  ['fully transparent', () => sharp(clear).png()],
-])('an embedding is finite and has length 1: %s', async (_, make) => {
+  ['fully transparent', () => sharp(transparent).png()],
+])('computes a finite vector of length 1: %s', async (_, make) => {
   const vector = await vectorOf(await make().toBuffer());
   expect(vector.every((value) => Number.isFinite(value))).toBe(true);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

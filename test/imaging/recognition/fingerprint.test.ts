@@ -12,13 +12,13 @@ async function fingerprint(bytes: Uint8Array): Promise<Fingerprint> {
 }
 
 const shirt = await productPicture();
-const shirtPrint = await fingerprint(shirt);
+const shirtFingerprint = await fingerprint(shirt);
 
 const hashes = array(integer({ min: 0, max: 15 }), { minLength: 64, maxLength: 64 });
 const hex = (digits: readonly number[]) => digits.map((digit) => digit.toString(16)).join('');
 
 describe('hashes', () => {
-  test('have distance 0 if equal, 64 if inverted, and 1 if one bit differs', () => {
+  test('have a distance of 0 if equal, 64 if inverted, and 1 if one bit differs', () => {
     const zeros = '0'.repeat(64);
     expect(hashDistance(zeros, zeros)).toBe(0);
     expect(hashDistance(zeros, 'f'.repeat(64))).toBe(64);
@@ -29,16 +29,16 @@ describe('hashes', () => {
   test('have a distance of a quarter of the differing bits, rounded up', () => {
     assert(
       property(hashes, hashes, (a, b) => {
-        const bits = a.reduce((sum, digit, at) => sum + onesOf(digit ^ b[at]!), 0);
+        const bits = a.reduce((sum, digit, i) => sum + countOnes(digit ^ b[i]!), 0);
         expect(hashDistance(hex(a), hex(b))).toBe(Math.ceil(bits / 4));
       }),
     );
   });
 
-  test('put bit i into band i mod 16, and keep every bit', () => {
+  test('are split into bands: bit i goes to band i mod 16', () => {
     expect(hashBands('0'.repeat(64))).toEqual(Array.from({ length: 16 }, (_, band) => band << 16));
     for (let bit = 0; bit < 256; bit++) {
-      const digits = Array.from({ length: 64 }, (_, at) => (at === bit >> 2 ? 8 >> (bit & 3) : 0));
+      const digits = Array.from({ length: 64 }, (_, i) => (i === bit >> 2 ? 8 >> (bit & 3) : 0));
       const bands = hashBands(hex(digits));
       expect(bands[bit % 16]).toBe(((bit % 16) << 16) | (1 << (bit >> 4)));
     }
@@ -58,7 +58,7 @@ describe('hashes', () => {
   });
 });
 
-describe('the same picture', () => {
+describe('a copy', () => {
   test.each([
     ['JPEG of quality 40', () => sharp(shirt).jpeg({ quality: 40 })],
     ['JPEG of quality 95', () => sharp(shirt).jpeg({ quality: 95 })],
@@ -67,44 +67,47 @@ describe('the same picture', () => {
     ['a quarter of the size', () => sharp(shirt).resize(150).png()],
     ['twice the size', () => sharp(shirt).resize(1200).jpeg({ quality: 85 })],
     ['darker', () => sharp(shirt).linear(0.9, 0).png()],
-  ])('%s', async (_, make) => {
-    const print = await fingerprint(await make().toBuffer());
-    expect(hashDistance(print.hash, shirtPrint.hash)).toBeLessThanOrEqual(5);
-    expect(compareThumbnails(print, shirtPrint)).toMatchObject({ same: true });
-    expect(compareThumbnails(shirtPrint, print)).toEqual(compareThumbnails(print, shirtPrint));
+  ])('matches as %s', async (_, make) => {
+    const copy = await fingerprint(await make().toBuffer());
+    expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(5);
+    expect(compareThumbnails(copy, shirtFingerprint)).toMatchObject({ same: true });
+    expect(compareThumbnails(shirtFingerprint, copy)).toEqual(compareThumbnails(copy, shirtFingerprint));
   });
 
-  test('yields the same fingerprint every time', async () => {
-    expect(await fingerprint(shirt)).toEqual(shirtPrint);
-    expect(shirtPrint).toMatchObject({ version: 1, aspect: 0.8 });
-    expect(Buffer.from(shirtPrint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
-    expect(compareThumbnails(shirtPrint, shirtPrint)).toMatchObject({ same: true, difference: 0 });
+  test('has the same fingerprint if it is identical', async () => {
+    expect(await fingerprint(shirt)).toEqual(shirtFingerprint);
+    expect(shirtFingerprint).toMatchObject({ version: 1, aspect: 0.8 });
+    expect(Buffer.from(shirtFingerprint.thumbnail, 'base64')).toHaveLength(32 * 32 * 3);
+    expect(compareThumbnails(shirtFingerprint, shirtFingerprint)).toMatchObject({
+      same: true,
+      difference: 0,
+    });
   });
 });
 
-describe('another picture', () => {
+describe('a different picture', () => {
   test.each([
     ['another colour', { body: [190, 70, 100] }],
     ['black', { body: [30, 30, 32] }],
     ['white', { body: [225, 225, 222] }],
     ['a thin stripe in another colour', { stripe: [190, 40, 40] }],
   ] as ReadonlyArray<readonly [string, Partial<Look>]>)(
-    '%s is distinguished by its colours',
+    'is distinguished by its colours: %s',
     async (_, look) => {
-      const print = await fingerprint(await productPicture(look));
-      expect(compareThumbnails(print, shirtPrint)).toMatchObject({ same: false });
+      const recoloured = await fingerprint(await productPicture(look));
+      expect(compareThumbnails(recoloured, shirtFingerprint)).toMatchObject({ same: false });
     },
   );
 
-  test('has a distant hash if it shows another product', async () => {
+  test('has a different hash if it shows another product', async () => {
     const vase = await fingerprint(await productPicture({ shape: 'vase' }));
-    expect(hashDistance(vase.hash, shirtPrint.hash)).toBeGreaterThan(10);
-    expect(compareThumbnails(vase, shirtPrint).same).toBe(false);
+    expect(hashDistance(vase.hash, shirtFingerprint.hash)).toBeGreaterThan(10);
+    expect(compareThumbnails(vase, shirtFingerprint).same).toBe(false);
   });
 
-  test('has other proportions if it is stretched', async () => {
+  test('differs in its proportions if it is stretched', async () => {
     const wide = await fingerprint(await sharp(shirt).resize(700, 750, { fit: 'fill' }).png().toBuffer());
-    expect(compareThumbnails(wide, shirtPrint)).toMatchObject({
+    expect(compareThumbnails(wide, shirtFingerprint)).toMatchObject({
       same: false,
       reason: 'different proportions',
     });
@@ -115,25 +118,25 @@ test.each([
   [1, 1],
   [1, 5000],
   [3, 2],
-])('%i × %i pixels', async (width, height) => {
-  const print = await fingerprint(await gradientPicture(width, height).png().toBuffer());
-  expect(print.hash).toMatch(/^[0-9a-f]{64}$/);
-  expect(print).toMatchObject({ quality: 0, aspect: width / height });
-  expect(compareThumbnails(print, print)).toMatchObject({ same: true, difference: 0 });
+])('fingerprints a picture of %i × %i pixels', async (width, height) => {
+  const result = await fingerprint(await gradientPicture(width, height).png().toBuffer());
+  expect(result.hash).toMatch(/^[0-9a-f]{64}$/);
+  expect(result).toMatchObject({ quality: 0, aspect: width / height });
+  expect(compareThumbnails(result, result)).toMatchObject({ same: true, difference: 0 });
 });
 
-test('gives a picture of one colour an empty hash of quality 0', async () => {
+test('gives a plain picture an empty hash of quality 0', async () => {
   const plain = sharp({ create: { width: 600, height: 400, channels: 3, background: '#c8a' } });
   expect(await fingerprint(await plain.png().toBuffer())).toMatchObject({ hash: '0'.repeat(64), quality: 0 });
 });
 
 test('treats transparency as white', async () => {
-  const cut = await sharp(shirt).unflatten().png().toBuffer();
-  const print = await fingerprint(cut);
-  expect(hashDistance(print.hash, shirtPrint.hash)).toBeLessThanOrEqual(1);
-  expect(compareThumbnails(print, shirtPrint).same).toBe(true);
+  const transparent = await sharp(shirt).unflatten().png().toBuffer();
+  const copy = await fingerprint(transparent);
+  expect(hashDistance(copy.hash, shirtFingerprint.hash)).toBeLessThanOrEqual(1);
+  expect(compareThumbnails(copy, shirtFingerprint).same).toBe(true);
 });
 
-function onesOf(digit: number): number {
+function countOnes(digit: number): number {
   return digit.toString(2).replaceAll('0', '').length;
 }

@@ -20,14 +20,14 @@ const jpeg =
     picture.jpeg({ quality, chromaSubsampling }).toBuffer();
 const png: Encode = (picture) => picture.png().toBuffer();
 
-/** Matches the renditions of two originals. */
+/** Derives the renditions of two originals and matches them. */
 async function match(current: Buffer, stored: Buffer) {
-  const [own, other] = await Promise.all(
+  const [ownResult, donorResult] = await Promise.all(
     [current, stored].map((bytes) => deriveRenditions(bytes, limits, presets)),
   );
   return matchRenditions(
-    own!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
-      const donor = other!.renditions.find((rendition) => rendition.preset === preset)!;
+    ownResult!.renditions.map(({ preset, width, height, jpeg: bytes }) => {
+      const donor = donorResult!.renditions.find((rendition) => rendition.preset === preset)!;
       const storedSha256 = createHash('sha256').update(donor.jpeg).digest('hex');
       return { preset: preset.name, width, height, current: bytes, stored: donor.jpeg, storedSha256 };
     }),
@@ -36,12 +36,12 @@ async function match(current: Buffer, stored: Buffer) {
 
 const label = await png(labelledPicture());
 const shirt = await productPicture();
-/** Saturated edges lose chroma each time they are saved. */
+/** Its saturated edges lose chroma with each encoding. */
 const saturated = await png(labelledPicture({ shade: [255, 90, 20], ink: [230, 20, 40], digitHeight: 40 }));
 const pictures = [
   ['a label', label],
   ['a product', shirt],
-  ['a label in strong colours', saturated],
+  ['a label in saturated colours', saturated],
 ] as const;
 
 const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffer>]> = [
@@ -53,32 +53,32 @@ const copies: ReadonlyArray<readonly [string, (original: Sharp) => Promise<Buffe
   ['lossless WebP', (p) => p.webp({ lossless: true }).toBuffer()],
 ];
 
-describe.each(pictures)('matches %s and', (_, original) => {
-  test.each(copies)('%s', async (_how, copy) => {
+describe.each(pictures)('%s matches', (_, original) => {
+  test.each(copies)('its copy as %s', async (_encoding, copy) => {
     expect(await match(await copy(sharp(original)), original)).toEqual({ verdict: 'same' });
   });
 
-  test('its largest rendition, saved again', async () => {
+  test('its largest rendition, encoded again', async () => {
     const { renditions } = await deriveRenditions(original, limits, presets);
     expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
   });
 
   test('an enlarged copy', async () => {
     const large = await png(sharp(original).resize(800));
-    // Libraries shift enlarged pictures by a fraction of a pixel.
+    // Enlarging shifts a picture by a fraction of a pixel.
     const larger = await jpeg(80)(sharp(large).resize(923));
     expect(await match(larger, large)).toEqual({ verdict: 'same' });
   });
 });
 
-const ways = [
-  ['both exported in the same way', jpeg(90), jpeg(90)],
-  ['the other one compressed more', jpeg(92), jpeg(60)],
+const encodings = [
+  ['both encoded the same way', jpeg(90), jpeg(90)],
+  ['the second compressed more', jpeg(92), jpeg(60)],
 ] as const;
 
-describe.each(ways)('detects another product, %s', (_, encodeOne, encodeOther) => {
-  const differ = async (one: Parameters<typeof labelledPicture>[0], other: typeof one) =>
-    match(await encodeOne(labelledPicture(one)), await encodeOther(labelledPicture(other)));
+describe.each(encodings)('different products are detected, %s', (_, encodeFirst, encodeSecond) => {
+  const matchLabels = async (first: Parameters<typeof labelledPicture>[0], second: typeof first) =>
+    match(await encodeFirst(labelledPicture(first)), await encodeSecond(labelledPicture(second)));
 
   test.each([
     ['a digit', { text: '200' }, { text: '400' }],
@@ -94,30 +94,30 @@ describe.each(ways)('detects another product, %s', (_, encodeOne, encodeOther) =
       { width: 900, digitHeight: 20 },
       { width: 900, digitHeight: 20, text: '100' },
     ],
-  ] as const)('%s', async (_what, one, other) => {
-    expect(await differ(one, other)).toMatchObject({
+  ] as const)('by %s', async (_difference, first, second) => {
+    expect(await matchLabels(first, second)).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(27, -1) as number,
       top: expect.closeTo(46, -1) as number,
     });
   });
 
-  // Each differs from the previous one by about ΔE 5 (CIE 1976).
+  // Each shade differs from the previous one by about ΔE 5 (CIE 1976).
   const shades: readonly Colour[] = [
     [170, 30, 60],
     [174, 33, 66],
     [176, 45, 66],
     [189, 54, 72],
   ];
-  test.each([1, 2, 3])('a lipstick in shade %s', async (next) => {
-    expect(await differ({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
+  test.each([1, 2, 3])('by shade %s of a lipstick', async (next) => {
+    expect(await matchLabels({ shade: shades[next - 1]! }, { shade: shades[next]! })).toMatchObject({
       verdict: 'different',
       left: expect.closeTo(62, -1) as number,
     });
   });
 });
 
-test('two muted colours of one product', async () => {
+test('detects two muted colours of one product as different', async () => {
   const other = await productPicture({ body: [72, 152, 126] });
   expect(await match(await jpeg(80)(sharp(other)), shirt)).toMatchObject({ verdict: 'different' });
 });

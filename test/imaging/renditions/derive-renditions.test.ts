@@ -16,16 +16,16 @@ const width = 300;
 const height = 200;
 const upright = gradient(width, height);
 
-/** Returns the pixels of the zoom rendition, which here has the size of the source. */
+/** Returns the pixels of the `zoom` rendition, which has the size of the source in these tests. */
 async function zoomPixels(bytes: Uint8Array): Promise<Buffer> {
   const { renditions } = await deriveRenditions(bytes, limits, presets);
   return pixelsOf(renditions.find((rendition) => rendition.preset.name === 'zoom')!.jpeg);
 }
 
-/** Returns the position of the upright pixel (x, y) in a file with this orientation flag (EXIF 2.32, 4.6.4). */
-function storedAt(orientation: number, x: number, y: number): readonly [number, number] {
+/** Returns where a file with this orientation flag stores the upright pixel (x, y). See EXIF 2.32, 4.6.4. */
+function storedPosition(orientation: number, x: number, y: number): readonly [number, number] {
   const [right, bottom] = [width - 1 - x, height - 1 - y];
-  const places = [
+  const positions = [
     [x, y],
     [right, y],
     [right, bottom],
@@ -35,16 +35,17 @@ function storedAt(orientation: number, x: number, y: number): readonly [number, 
     [bottom, right],
     [bottom, x],
   ];
-  return places[orientation - 1] as [number, number];
+  return positions[orientation - 1] as [number, number];
 }
 
-async function turnedJpeg(orientation: number): Promise<Buffer> {
-  const isTurned = orientation >= 5;
-  const size = isTurned ? { width: height, height: width } : { width, height };
+/** Returns a JPEG of the upright picture, stored with this orientation flag. */
+async function orientedJpeg(orientation: number): Promise<Buffer> {
+  const swapsSides = orientation >= 5;
+  const size = swapsSides ? { width: height, height: width } : { width, height };
   const stored = Buffer.alloc(upright.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [column, row] = storedAt(orientation, x, y);
+      const [column, row] = storedPosition(orientation, x, y);
       upright.copy(stored, (row * size.width + column) * 3, (y * width + x) * 3, (y * width + x) * 3 + 3);
     }
   }
@@ -54,35 +55,35 @@ async function turnedJpeg(orientation: number): Promise<Buffer> {
     .toBuffer();
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('rotates orientation %i upright', async (orientation) => {
-  const bytes = await turnedJpeg(orientation);
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('turns a picture with orientation %i upright', async (orientation) => {
+  const bytes = await orientedJpeg(orientation);
   expect(await probe(bytes, limits)).toMatchObject({ width, height });
   expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
 });
 
-describe('converts to 8-bit sRGB', () => {
-  test('Display P3', async () => {
+describe('conversion to 8-bit sRGB', () => {
+  test('converts Display P3', async () => {
     const bytes = await gradientPicture(width, height).withIccProfile('p3').jpeg({ quality: 95 }).toBuffer();
     const ignored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
     const colours = await pixelsOf(bytes);
-    // Verifies that ignoring the profile would look different.
+    // Ignoring the profile would give visibly different colours.
     expect(meanDifference(ignored, colours)).toBeGreaterThan(3);
     expect(meanDifference(await zoomPixels(bytes), colours)).toBeLessThan(2);
   });
 
-  test('CMYK', async () => {
+  test('converts CMYK', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'CMYK', hasAlpha: false });
     expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(2);
   });
 
-  test('16 bits', async () => {
+  test('converts 16 bits', async () => {
     const bytes = await gradientPicture(width, height).toColourspace('rgb16').png().toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'RGB', bitDepth: 16 });
     expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(2);
   });
 
-  test('grey with 8 and 16 bits', async () => {
+  test('converts grey with 8 and 16 bits', async () => {
     const grey = gradientPicture(width, height).greyscale();
     const bytes = await grey.clone().toColourspace('b-w').jpeg({ quality: 95 }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'L', bitDepth: 8 });
@@ -93,13 +94,13 @@ describe('converts to 8-bit sRGB', () => {
     expect(meanDifference(await zoomPixels(deep), reference)).toBeLessThan(2);
   });
 
-  test('a palette', async () => {
+  test('converts a palette', async () => {
     const bytes = await gradientPicture(width, height).png({ palette: true }).toBuffer();
     expect(await probe(bytes, limits)).toMatchObject({ colorSpace: 'P' });
     expect(meanDifference(await zoomPixels(bytes), await pixelsOf(bytes))).toBeLessThan(8);
   });
 
-  test('transparency, on white', async () => {
+  test('places transparent pictures on white', async () => {
     const background = { r: 255, g: 0, b: 0, alpha: 0.5 };
     const bytes = await sharp({ create: { width: 40, height: 40, channels: 4, background } })
       .png()
@@ -111,7 +112,7 @@ describe('converts to 8-bit sRGB', () => {
     expect(Math.abs(blue! - 127)).toBeLessThan(5);
   });
 
-  test.each(['webp', 'avif', 'tiff', 'png'] as const)('%s', async (format) => {
+  test.each(['webp', 'avif', 'tiff', 'png'] as const)('converts %s', async (format) => {
     const bytes = await gradientPicture(width, height)
       .toFormat(format, format === 'png' ? {} : { quality: 95 })
       .toBuffer();
@@ -119,7 +120,7 @@ describe('converts to 8-bit sRGB', () => {
     expect(meanDifference(await zoomPixels(bytes), upright)).toBeLessThan(3);
   });
 
-  test('BMP', async () => {
+  test('converts BMP', async () => {
     const pixels = await sharp(upright, { raw: { width, height, channels: 3 } })
       .flip()
       .recomb([
@@ -147,7 +148,7 @@ test.each(['gif', 'webp'] as const)('uses the first frame of an animated %s', as
   });
 });
 
-test('has a separate pixel limit for AVIF', async () => {
+test('applies a separate pixel limit to AVIF', async () => {
   const avif = await gradientPicture(64, 48).avif({ effort: 0 }).toBuffer();
   await expect(probe(avif, { ...limits, maxAvifPixels: 3071 })).rejects.toMatchObject({
     code: 'picture_too_large',
@@ -161,17 +162,20 @@ test('has a separate pixel limit for AVIF', async () => {
 test('writes no metadata', async () => {
   const bytes = await gradientPicture(width, height)
     .withIccProfile('p3')
-    .withExif({ IFD0: { Artist: 'nobody' }, IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '52/1 31/1 0/1' } })
-    .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>nobody</a></x:xmpmeta>')
+    .withExif({
+      IFD0: { Artist: 'a photographer' },
+      IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '52/1 31/1 0/1' },
+    })
+    .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"><a>a photographer</a></x:xmpmeta>')
     .jpeg()
     .toBuffer();
   expect(await sharp(bytes).metadata()).toHaveProperty('exif');
-  expect(bytes.includes('nobody')).toBe(true);
+  expect(bytes.includes('a photographer')).toBe(true);
   for (const { jpeg } of (await deriveRenditions(bytes, limits, presets)).renditions) {
     const metadata = await sharp(jpeg).metadata();
     for (const name of ['exif', 'icc', 'xmp', 'iptc', 'orientation'])
       expect(metadata).not.toHaveProperty(name);
-    expect(jpeg.includes('nobody')).toBe(false);
+    expect(jpeg.includes('a photographer')).toBe(false);
   }
 });
 
@@ -185,10 +189,10 @@ test('does not enlarge pictures', async () => {
   ]);
 });
 
-test('yields the same bytes for the same original', async () => {
+test('produces the same bytes for the same original', async () => {
   const bytes = await gradientPicture(1500, 1100).jpeg({ progressive: true }).toBuffer();
-  const [one, two] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
-  expect(one).toEqual(two);
+  const [first, second] = await Promise.all([1, 2].map(() => deriveRenditions(bytes, limits, presets)));
+  expect(first).toEqual(second);
 });
 
 const boxes = [
@@ -209,7 +213,7 @@ test.each([
   );
   for (const { preset, jpeg, ...size } of renditions) {
     const full = await sharp(bytes).raw().toBuffer();
-    // The reference is encoded in the same way, so only the resizing is compared, not the loss of JPEG.
+    // The reference is encoded the same way, so the comparison excludes JPEG losses.
     const reference = await sharp(full, { raw: { width: w, height: h, channels: 3 } })
       .resize({ ...size, fit: 'fill' })
       .jpeg({ quality: preset.quality })
@@ -219,8 +223,8 @@ test.each([
   }
 });
 
-describe('rejects', () => {
-  test('too many pixels, with the limit and the value', async () => {
+describe('invalid pictures', () => {
+  test('with too many pixels are rejected with the limit and the value', async () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
     await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',
@@ -228,14 +232,14 @@ describe('rejects', () => {
     });
   });
 
-  test('a side that is too long', async () => {
+  test('with a side that is too long are rejected', async () => {
     const bytes = await sharp({ create: { width: 16_384, height: 1, channels: 3, background: 'red' } })
       .png()
       .toBuffer();
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_too_large' });
   });
 
-  test('a truncated JPEG', async () => {
+  test('in truncated JPEG files are rejected', async () => {
     const bytes = await gradientPicture(width, height).jpeg().toBuffer();
     await expect(
       deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
@@ -245,7 +249,7 @@ describe('rejects', () => {
     });
   });
 
-  test('an invalid TIFF', async () => {
+  test('in malformed TIFF files are rejected', async () => {
     const bytes = Buffer.from('II*\0\x08\0\0\0\0\0\0\0\0\0', 'latin1');
     await expect(probe(bytes, limits)).rejects.toMatchObject({ code: 'picture_unreadable' });
   });

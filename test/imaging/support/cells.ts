@@ -5,15 +5,15 @@ import { probe } from '../../../src/imaging/probe.ts';
 import { limits } from '../fixtures/pictures.ts';
 import { type ColourSpace, toSrgb } from './write-icc.ts';
 
-// A picture of twelve cells of one colour each. Decoded colours are compared with computed ones.
+// A test picture of twelve cells, each of one colour. Tests compare decoded colours with computed ones.
 
-const cell = 12;
+const cellSide = 12;
 const columns = 4;
 const rows = 3;
-/** Size of the picture. */
-export const size = { width: columns * cell, height: rows * cell };
+/** The size of the picture, in pixels. */
+export const size = { width: columns * cellSide, height: rows * cellSide };
 
-/** Encoded colours of the cells, 0–255. */
+/** The encoded colours of the cells, from 0 to 255. */
 export const rgbCells: readonly (readonly number[])[] = [
   [255, 0, 0],
   [0, 255, 0],
@@ -28,7 +28,7 @@ export const rgbCells: readonly (readonly number[])[] = [
   [240, 200, 210],
   [90, 30, 80],
 ];
-/** Grey cells. */
+/** The encoded grey values of the cells, from 0 to 255. */
 export const greyCells = [255, 0, 128, 200, 60, 40, 90, 12, 20, 240, 30, 170].map((value) => [value]);
 
 /** Returns the samples of the whole picture, pixel by pixel. */
@@ -39,21 +39,21 @@ export function samplesOf(
 ): number[] {
   const unit = depth === 16 ? 257 : 1;
   return Array.from({ length: size.width * size.height }, (_, n) => {
-    const x = Math.floor((n % size.width) / cell);
-    const y = Math.floor(n / size.width / cell);
+    const x = Math.floor((n % size.width) / cellSide);
+    const y = Math.floor(n / size.width / cellSide);
     return [...(cells[y * columns + x] ?? []), ...extra].map((value) => value * unit);
   }).flat();
 }
 
-/** Returns the decoded colours in the middle of each cell; `half` decodes at half the size. */
+/** Returns the decoded colour in the middle of each cell. `half` decodes at half the size. */
 export async function coloursOf(bytes: Uint8Array, half = false): Promise<number[][]> {
   const facts = await probe(bytes, limits);
   const scale = half ? 2 : 1;
   const decodedSize = { width: size.width / scale, height: size.height / scale };
   const { data, width } = await decodePicture(bytes, facts, decodedSize);
   return rgbCells.map((_, n) => {
-    const at = middleOf(n, scale, width) * 3;
-    return [...data.subarray(at, at + 3)];
+    const offset = middleOf(n, scale, width) * 3;
+    return [...data.subarray(offset, offset + 3)];
   });
 }
 
@@ -70,7 +70,7 @@ export function expectColours(
   expect(deviations).toEqual([]);
 }
 
-/** Returns the sRGB colours of cells in a space, on white if alpha is not 255. */
+/** Converts the colours of cells from a space to sRGB, on white if alpha is below 255. */
 export function srgbOf(
   space: ColourSpace | undefined,
   cells: readonly (readonly number[])[],
@@ -87,16 +87,16 @@ export function srgbOf(
 
 /** Returns the index of the pixel in the middle of a cell. */
 export function middleOf(n: number, scale = 1, width: number = size.width): number {
-  const x = ((n % columns) * cell + cell / 2) / scale;
-  const y = (Math.floor(n / columns) * cell + cell / 2) / scale;
+  const x = ((n % columns) * cellSide + cellSide / 2) / scale;
+  const y = (Math.floor(n / columns) * cellSide + cellSide / 2) / scale;
   return y * width + x;
 }
 
-/** Returns the colours of each cell after encoding, without a profile, so that only the conversion is tested. */
+/** Returns the encoded colour of each cell. Ignores the profile, so that tests cover only the conversion. */
 export async function encodedCells(bytes: Uint8Array): Promise<number[][]> {
   const { data, info } = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer({ resolveWithObject: true });
   return rgbCells.map((_, n) => {
-    const at = middleOf(n) * info.channels;
-    return [...data.subarray(at, at + 3)];
+    const offset = middleOf(n) * info.channels;
+    return [...data.subarray(offset, offset + 3)];
   });
 }

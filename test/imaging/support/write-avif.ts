@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { boxesIn, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
 import { uint32 } from './write-png.ts';
 
-/** An AVIF to write: 8-bit RGB or RGBA, and its boxes. */
+/** The pixels, 8-bit RGB or RGBA, and boxes of an AVIF. */
 export interface AvifInput {
   readonly width: number;
   readonly height: number;
@@ -15,7 +15,7 @@ export interface AvifInput {
   readonly bitdepth?: 8 | 10;
 }
 
-/** Writes an AVIF: the image library encodes the frames, and the container is written here. */
+/** Writes an AVIF. The image library encodes the frames; this function writes the container. */
 export async function writeAvif(input: AvifInput): Promise<Buffer> {
   const { width, height, rgb, alpha, nclx = [1, 13, 0], profile, bitdepth = 8 } = input;
   const options = { lossless: true, chromaSubsampling: '4:4:4', effort: 0, bitdepth } as const;
@@ -38,18 +38,18 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
     box('colr', Buffer.from('nclx'), Buffer.of(...nclx.flatMap((code) => [0, code]), 0x80)),
     ...(profile ? [box('colr', Buffer.from('prof'), profile)] : []),
   ];
-  const alphaAt = properties.length + 1;
+  const alphaIndex = properties.length + 1;
   if (mask)
     properties.push(
       mask.configuration,
       box('auxC', uint32(0), Buffer.from('urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0')),
     );
   const associations = [
-    [1, ...properties.slice(0, alphaAt - 1).map((_, n) => n + 1)],
-    ...(mask ? [[2, 1, alphaAt, alphaAt + 1]] : []),
+    [1, ...properties.slice(0, alphaIndex - 1).map((_, n) => n + 1)],
+    ...(mask ? [[2, 1, alphaIndex, alphaIndex + 1]] : []),
   ];
   const items = [colour, ...(mask ? [mask] : [])];
-  const meta = (dataAt: number) =>
+  const meta = (dataOffset: number) =>
     box(
       'meta',
       uint32(0),
@@ -62,7 +62,7 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
         ...items.map(({ data }, n) =>
           Buffer.concat([
             Buffer.of(0, n + 1, 0, 0, 0, 1),
-            uint32(dataAt + (n === 0 ? 0 : colour.data.length), data.length),
+            uint32(dataOffset + (n === 0 ? 0 : colour.data.length), data.length),
           ]),
         ),
       ),
@@ -95,8 +95,8 @@ export async function writeAvif(input: AvifInput): Promise<Buffer> {
       ),
     );
   const fileType = box('ftyp', Buffer.from('avif'), uint32(0), Buffer.from('avifmif1miaf'));
-  const dataAt = fileType.length + meta(0).length + 8;
-  return Buffer.concat([fileType, meta(dataAt), box('mdat', ...items.map(({ data }) => data))]);
+  const dataOffset = fileType.length + meta(0).length + 8;
+  return Buffer.concat([fileType, meta(dataOffset), box('mdat', ...items.map(({ data }) => data))]);
 }
 
 /** Returns the configuration box and the data of the primary item that the library encoded. */

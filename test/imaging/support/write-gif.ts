@@ -1,4 +1,4 @@
-/** A frame of a GIF: indices into the palette, row by row. */
+/** A frame of a GIF, with palette indices row by row. */
 export interface GifFrameInput {
   readonly left: number;
   readonly top: number;
@@ -8,7 +8,7 @@ export interface GifFrameInput {
   readonly transparent?: number;
 }
 
-/** Writes a GIF without compression: codes of 8 bits; the table is cleared before it grows. */
+/** Writes an uncompressed GIF: 8-bit codes, with the code table cleared before it grows. */
 export function writeGif(
   screen: { readonly width: number; readonly height: number },
   palette: readonly (readonly number[])[],
@@ -34,8 +34,8 @@ function writeFrame({ left, top, width, height, indices, transparent }: GifFrame
   }
   codes.push(129);
   const blocks: Buffer[] = [];
-  for (let at = 0; at < codes.length; at += 255) {
-    const block = Buffer.from(codes.slice(at, at + 255));
+  for (let start = 0; start < codes.length; start += 255) {
+    const block = Buffer.from(codes.slice(start, start + 255));
     blocks.push(Buffer.of(block.length), block);
   }
   const isTransparent = transparent !== undefined;

@@ -1,12 +1,12 @@
-/** A colour space: its profile, and the conversion that the profile describes. */
+/** A colour space, with its profile and the conversion that the profile describes. */
 export interface ColourSpace {
   readonly name: string;
   readonly profile: Buffer;
-  /** Encoded channels, 0–1 → XYZ under D50. */
+  /** Converts encoded channels, from 0 to 1, to XYZ under D50. */
   readonly toXyz: (channels: readonly number[]) => readonly number[];
 }
 
-/** Colorants under D50, column by column, as in the profiles of these spaces. */
+/** The colorants of each space under D50, column by column. */
 const colorants = {
   srgb: [0.43607, 0.22249, 0.01392, 0.38515, 0.71687, 0.09708, 0.14307, 0.06061, 0.7141],
   p3: [0.51512, 0.2412, -0.00105, 0.29198, 0.69225, 0.04189, 0.1571, 0.06657, 0.78407],
@@ -14,7 +14,7 @@ const colorants = {
   prophoto: [0.79767, 0.28804, 0, 0.13519, 0.71188, 0, 0.03134, 0.00009, 0.82491],
 } as const;
 
-/** Decodes the curve of IEC 61966-2-1. */
+/** Decodes a value with the sRGB curve (IEC 61966-2-1). */
 export function decodeSrgb(value: number): number {
   return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
 }
@@ -69,8 +69,8 @@ export function greySpace(name: string, curve: (value: number) => number): Colou
 }
 
 /**
- * Returns a space with tables (`mft2`) of two points per channel: `corner` returns the L*a*b* of each corner of the
- * cube. Colours between the corners depend on the interpolation, except black, grey and white.
+ * Returns a space with a lookup table (`mft2`) of two points per channel. `corner` returns the L*a*b* of each corner of
+ * the cube. Colours between the corners depend on the interpolation, except black, grey and white.
  */
 export function tableSpace(
   space: 'RGB ' | 'CMYK',
@@ -80,7 +80,7 @@ export function tableSpace(
   const head = Buffer.alloc(52);
   head.write('mft2', 0, 'latin1');
   head.set([inputs, 3, 2], 8);
-  for (const at of [12, 28, 44]) head.writeInt32BE(65_536, at);
+  for (const offset of [12, 28, 44]) head.writeInt32BE(65_536, offset);
   head.writeUInt16BE(2, 48);
   head.writeUInt16BE(2, 50);
   const linear = uint16(0, 65_535);
@@ -98,21 +98,21 @@ export function tableSpace(
   };
 }
 
-function writeProfile(space: string, pcs: string, own: readonly (readonly [string, Buffer])[]): Buffer {
+function writeProfile(space: string, pcs: string, spaceTags: readonly (readonly [string, Buffer])[]): Buffer {
   const description = Buffer.alloc(4 + 90);
   description.write('desc', 0, 'latin1');
   description.writeUInt32BE(1, 8);
-  const tags = [['desc', description], ['wtpt', xyzTag([0.9642, 1, 0.8249])], ...own] as const;
+  const tags = [['desc', description], ['wtpt', xyzTag([0.9642, 1, 0.8249])], ...spaceTags] as const;
   const padded = tags.map(([, data]) => Buffer.concat([data, Buffer.alloc(-data.length & 3)]));
   const header = Buffer.alloc(132 + tags.length * 12);
-  let at = header.length;
+  let offset = header.length;
   for (const [n, [name, data]] of tags.entries()) {
     header.write(name, 132 + n * 12, 'latin1');
-    header.writeUInt32BE(at, 136 + n * 12);
+    header.writeUInt32BE(offset, 136 + n * 12);
     header.writeUInt32BE(data.length, 140 + n * 12);
-    at += padded[n]?.length ?? 0;
+    offset += padded[n]?.length ?? 0;
   }
-  header.writeUInt32BE(at, 0);
+  header.writeUInt32BE(offset, 0);
   header.writeUInt32BE(0x02400000, 8);
   header.write(`${space === 'CMYK' ? 'prtr' : 'mntr'}${space}${pcs}`, 12, 'latin1');
   for (const [n, part] of [2026, 1, 1].entries()) header.writeUInt16BE(part, 24 + n * 2);
@@ -144,7 +144,7 @@ function uint16(...values: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Returns a power curve. */
+/** Returns a power curve with this exponent. */
 export const gamma = (exponent: number) => (value: number) => value ** exponent;
 
 /** The curve of ProPhoto RGB. */

@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib';
 
-/** A PNG to write: the samples of all rows, without filter bytes. */
+/** The contents of a PNG. The samples are those of all rows, without filter bytes. */
 export interface PngInput {
   readonly width: number;
   readonly height: number;
@@ -40,7 +40,7 @@ export function pngChunk(type: string, data: Uint8Array): Buffer {
   return Buffer.concat([uint32(data.length), body, uint32(crc32(body))]);
 }
 
-/** Returns the data of an iCCP chunk. */
+/** Returns the data of an `iCCP` chunk. */
 export function iccChunk(profile: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from('profile\0\0', 'latin1'), deflateSync(profile)]);
 }
@@ -52,7 +52,7 @@ export function uint32(...values: readonly number[]): Buffer {
   return bytes;
 }
 
-/** Packs the samples of a row to `depth` bits each; pads the row to whole bytes. */
+/** Packs the samples of a row into `depth` bits each. Pads the row to whole bytes. */
 export function packSamples(samples: readonly number[], depth: number, order: 'big' | 'little'): Buffer {
   if (depth >= 8) {
     const bytes = Buffer.alloc((samples.length * depth) / 8);

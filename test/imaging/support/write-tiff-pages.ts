@@ -1,22 +1,22 @@
-/** A page of a TIFF: one strip of 8-bit RGB in one colour. */
+/** A page of a TIFF, with one strip of 8-bit RGB pixels in one colour. */
 export interface TiffPageInput {
   readonly width: number;
   readonly height: number;
   readonly colour: readonly [number, number, number];
-  /** Further tags of type LONG, or text. */
+  /** Additional tags, as LONG numbers or text. */
   readonly tags?: Readonly<Record<number, number | string>>;
   readonly subPages?: readonly TiffPageInput[];
 }
 
-/** Writes a little-endian TIFF of several pages, each with its sub-directories. */
+/** Writes a little-endian TIFF with several pages and their sub-directories. */
 export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
   const parts: Buffer[] = [];
   let length = 8;
-  const put = (bytes: Buffer) => {
-    const at = length;
+  const append = (bytes: Buffer) => {
+    const offset = length;
     parts.push(bytes);
     length += bytes.length;
-    return at;
+    return offset;
   };
   const directory = (page: TiffPageInput, next: number): number => {
     const { width, height, colour, tags = {}, subPages = [] } = page;
@@ -24,34 +24,34 @@ export function writeTiffPages(pages: readonly TiffPageInput[]): Buffer {
     const entries: Record<number, number | string | number[]> = {
       256: width,
       257: height,
-      258: put(shorts(8, 8, 8)),
+      258: append(shorts(8, 8, 8)),
       259: 1,
       262: 2,
-      273: put(pixels),
+      273: append(pixels),
       277: 3,
       278: height,
       279: pixels.length,
       ...tags,
     };
     if (subPages.length > 0) entries[330] = subPages.map((subPage) => directory(subPage, 0));
-    const rows = Object.entries(entries).map(([tag, value]) => entry(Number(tag), value, put));
-    return put(Buffer.concat([shorts(rows.length), ...rows, longs(next)]));
+    const rows = Object.entries(entries).map(([tag, value]) => entry(Number(tag), value, append));
+    return append(Buffer.concat([shorts(rows.length), ...rows, longs(next)]));
   };
   const first = pages.reduceRight((next, page) => directory(page, next), 0);
   return Buffer.concat([Buffer.from('II*\0', 'latin1'), longs(first), ...parts]);
 }
 
-function entry(tag: number, value: number | string | number[], put: (bytes: Buffer) => number): Buffer {
+function entry(tag: number, value: number | string | number[], append: (bytes: Buffer) => number): Buffer {
   if (typeof value === 'string') {
     const text = Buffer.from(`${value}\0\0\0\0`, 'latin1');
-    return Buffer.concat([shorts(tag, 2), longs(text.length, put(text))]);
+    return Buffer.concat([shorts(tag, 2), longs(text.length, append(text))]);
   }
   const isBits = tag === 258;
   if (isBits) return Buffer.concat([shorts(tag, 3), longs(3, Number(value))]);
   const values = [value].flat();
   return Buffer.concat([
     shorts(tag, 4),
-    longs(values.length, values.length === 1 ? (values[0] ?? 0) : put(longs(...values))),
+    longs(values.length, values.length === 1 ? (values[0] ?? 0) : append(longs(...values))),
   ]);
 }
 

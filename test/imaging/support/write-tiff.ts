@@ -1,13 +1,13 @@
 import { packSamples } from './write-png.ts';
 
-/** A tag with its values: numbers of a field type, or bytes as they are. */
+/** A tag with its values, as numbers of a field type or as raw bytes. */
 export type TiffTag = readonly [
   tag: number,
   type: 1 | 2 | 3 | 4 | 7 | 13 | 16,
   values: readonly number[] | Uint8Array,
 ];
 
-/** A TIFF to write: samples pixel by pixel, in one strip per plane. */
+/** The contents of a TIFF. The samples are given pixel by pixel and written in one strip per plane. */
 export interface TiffInput {
   readonly width: number;
   readonly height: number;
@@ -18,7 +18,7 @@ export interface TiffInput {
   readonly order?: 'big' | 'little';
   readonly isBig?: boolean;
   readonly isPlanar?: boolean;
-  /** Bytes of the strip, instead of packed samples, for compressed pixels. */
+  /** The compressed bytes of the strip, instead of samples. */
   readonly strip?: Uint8Array;
   readonly tags?: readonly TiffTag[];
 }
@@ -30,10 +30,10 @@ export function writeTiff(input: TiffInput): Buffer {
   const { width, height, depth, channels, photometric, order = 'little', isBig = false } = input;
   const strips = input.strip === undefined ? stripsOf(input, order) : [Buffer.from(input.strip)];
   const head = isBig ? 16 : 8;
-  let at = head;
+  let position = head;
   const offsets = strips.map((strip) => {
-    const offset = at;
-    at += strip.length + (strip.length & 1);
+    const offset = position;
+    position += strip.length + (strip.length & 1);
     return offset;
   });
   const tags: TiffTag[] = [
@@ -48,18 +48,18 @@ export function writeTiff(input: TiffInput): Buffer {
     [279, 4, strips.map((strip) => strip.length)],
     [284, 3, [input.isPlanar === true ? 2 : 1]],
   ];
-  const own = new Map([...tags, ...(input.tags ?? [])].map((tag) => [tag[0], tag]));
+  const tagsByNumber = new Map([...tags, ...(input.tags ?? [])].map((tag) => [tag[0], tag]));
   const directory = writeDirectory(
-    [...own.values()].sort((a, b) => a[0] - b[0]),
-    at,
+    [...tagsByNumber.values()].sort((a, b) => a[0] - b[0]),
+    position,
     order,
     isBig,
   );
   return Buffer.concat([
     Buffer.from(order === 'little' ? 'II' : 'MM'),
     ...(isBig
-      ? [number(43, 2, order), number(8, 2, order), number(0, 2, order), number(at, 8, order)]
-      : [number(42, 2, order), number(at, 4, order)]),
+      ? [number(43, 2, order), number(8, 2, order), number(0, 2, order), number(position, 8, order)]
+      : [number(42, 2, order), number(position, 4, order)]),
     ...strips.map((strip) => Buffer.concat([strip, Buffer.alloc(strip.length & 1)])),
     directory,
   ]);
@@ -71,10 +71,10 @@ function stripsOf(
 ): Buffer[] {
   const planes = isPlanar === true ? channels : 1;
   return Array.from({ length: planes }, (_, plane) => {
-    const own = planes === 1 ? samples : samples.filter((_value, n) => n % channels === plane);
+    const planeSamples = planes === 1 ? samples : samples.filter((_value, n) => n % channels === plane);
     const rowSamples = width * (planes === 1 ? channels : 1);
-    const rows = Array.from({ length: own.length / rowSamples }, (_row, y) =>
-      packSamples(own.slice(y * rowSamples, (y + 1) * rowSamples), depth, order),
+    const rows = Array.from({ length: planeSamples.length / rowSamples }, (_row, y) =>
+      packSamples(planeSamples.slice(y * rowSamples, (y + 1) * rowSamples), depth, order),
     );
     return Buffer.concat(rows);
   });
@@ -82,32 +82,32 @@ function stripsOf(
 
 function writeDirectory(
   tags: readonly TiffTag[],
-  at: number,
+  offset: number,
   order: 'big' | 'little',
   isBig: boolean,
 ): Buffer {
   const word = isBig ? 8 : 4;
-  const end = at + (isBig ? 8 : 2) + tags.length * (isBig ? 20 : 12) + word;
+  const end = offset + (isBig ? 8 : 2) + tags.length * (isBig ? 20 : 12) + word;
   const entries: Buffer[] = [];
-  const outside: Buffer[] = [];
-  let free = end;
+  const overflow: Buffer[] = [];
+  let overflowOffset = end;
   for (const [tag, type, values] of tags) {
     const bytes = Buffer.concat([...values].map((value) => number(value, bytesOfType[type], order)));
-    const isInside = bytes.length <= word;
-    const value = isInside
+    const fitsInline = bytes.length <= word;
+    const value = fitsInline
       ? Buffer.concat([bytes, Buffer.alloc(word - bytes.length)])
-      : number(free, word, order);
+      : number(overflowOffset, word, order);
     entries.push(number(tag, 2, order), number(type, 2, order), number(values.length, word, order), value);
-    if (isInside) continue;
+    if (fitsInline) continue;
     const padded = Buffer.concat([bytes, Buffer.alloc(bytes.length & 1)]);
-    outside.push(padded);
-    free += padded.length;
+    overflow.push(padded);
+    overflowOffset += padded.length;
   }
   return Buffer.concat([
     number(tags.length, isBig ? 8 : 2, order),
     ...entries,
     number(0, word, order),
-    ...outside,
+    ...overflow,
   ]);
 }
 

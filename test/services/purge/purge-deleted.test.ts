@@ -9,16 +9,16 @@ import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges } from './setup.ts';
 
 const engines = await useEngines();
-const real = { dryRun: false, days: 0 };
+const purgeNow = { dryRun: false, days: 0 };
 const rowIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 const bytesOf = (image: { originalBytes: number | null; renditions: readonly { bytes: number }[] }) =>
-  image.renditions.reduce((sum, made) => sum + made.bytes, image.originalBytes ?? 0);
+  image.renditions.reduce((sum, rendition) => sum + rendition.bytes, image.originalBytes ?? 0);
 
 test('reports what a purge would remove in a dry run, without removing anything', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [gone, living] = [await add(), await add()];
-  await rig.softDelete({ id: gone.id });
+  const [deleted, kept] = [await add(), await add()];
+  await rig.softDelete({ id: deleted.id });
   const stored = await rig.storedKeys();
   const report = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
   expect(report).toMatchObject({
@@ -26,77 +26,85 @@ test('reports what a purge would remove in a dry run, without removing anything'
     imagesToDelete: 1,
     renditionsToDelete: 2,
     renditionsFound: 4,
-    bytesToDelete: bytesOf(gone),
+    bytesToDelete: bytesOf(deleted),
     bytes: 0,
     images: 0,
     files: 0,
     remaining: 0,
   });
   expect(Math.abs(Date.now() - report.cutoff.getTime())).toBeLessThan(60_000);
-  expect(await rowIds()).toEqual([gone.id, living.id]);
+  expect(await rowIds()).toEqual([deleted.id, kept.id]);
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
 test('removes what the dry run reported, and keeps images that are not deleted', async () => {
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
-  const [gone, living] = [await add(), await add()];
-  await rig.softDelete({ id: gone.id });
-  const told = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({
+  const [deleted, kept] = [await add(), await add()];
+  await rig.softDelete({ id: deleted.id });
+  const planned = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
-    renditions: told.renditionsToDelete,
+    renditions: planned.renditionsToDelete,
     files: 3,
-    bytes: told.bytesToDelete,
+    bytes: planned.bytesToDelete,
     errors: [],
     remaining: 0,
   });
-  expect(await rowIds()).toEqual([living.id]);
+  expect(await rowIds()).toEqual([kept.id]);
   expect(await rig.storedKeys()).toHaveLength(3);
-  expect(await retrieve.rendition(openPrincipal, { id: living.id }, 'thumb')).toHaveProperty('body');
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ imagesToDelete: 0, images: 0, bytes: 0 });
+  expect(await retrieve.rendition(openPrincipal, { id: kept.id }, 'thumb')).toHaveProperty('body');
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+    imagesToDelete: 0,
+    images: 0,
+    bytes: 0,
+  });
 });
 
-test('keeps images that were deleted too recently, and they can be restored', async () => {
+test('keeps recently deleted images, which can still be restored', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [old, young] = [await add(), await add()];
-  for (const { id } of [old, young]) await rig.softDelete({ id });
+  const [old, recent] = [await add(), await add()];
+  for (const { id } of [old, recent]) await rig.softDelete({ id });
   await engines.database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
   );
   expect(await purgeDeleted(openPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
-  expect(await rowIds()).toEqual([young.id]);
-  expect(await rig.deletion.restore(openPrincipal, { id: young.id })).toBe(true);
-  expect(await rig.image(young.id)).toMatchObject({ renditions: young.renditions });
+  expect(await rowIds()).toEqual([recent.id]);
+  expect(await rig.deletion.restore(openPrincipal, { id: recent.id })).toBe(true);
+  expect(await rig.image(recent.id)).toMatchObject({ renditions: recent.renditions });
 });
 
-test('purges an image in use that was deleted by force', async () => {
+test('purges an image that was deleted with force while in use', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const { id } = await add();
   await rig.references.add(id, 'page');
   await rig.softDelete({ id }, true);
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, files: 3 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
   expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
-test('keeps a deleted image until its job has ended', async () => {
+test('keeps a deleted image until its job ends', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
   const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await rig.softDelete({ id: image.id });
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ imagesToDelete: 1, images: 0, files: 0 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+    imagesToDelete: 1,
+    images: 0,
+    files: 0,
+  });
   await rig.runJob(await claimOne(engines.database));
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, renditions: 2, files: 3 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, renditions: 2, files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('keeps files that another image shares until that image is purged, too', async () => {
+test('keeps files that another image shares until that image is purged as well', async () => {
   const { rig, purgeDeleted, retrieve } = await makePurges(engines);
   const donor = (await rig.upload(await productPicture())).image;
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
   await rig.softDelete({ id: donor.id });
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
     images: 1,
     renditions: 2,
     files: 1,
@@ -107,37 +115,41 @@ test('keeps files that another image shares until that image is purged, too', as
     expect('body' in found && found.body.length).toBeGreaterThan(0);
   }
   await rig.softDelete({ id: sharer.id });
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ files: 3 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
-test('keeps the files of content that was uploaded again after the deletion', async () => {
+test('keeps files whose content was uploaded again after the deletion', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
   const bytes = await uniquePicture();
   await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
-  expect(await purgeDeleted(openPrincipal, real)).toMatchObject({ images: 1, files: 0, bytes: 0 });
+  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, files: 0, bytes: 0 });
   expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
   expect(await rig.storedKeys()).toHaveLength(3);
 });
 
 test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [mine, theirs] = [await add(), await add('other')];
-  for (const { id } of [mine, theirs]) await rig.softDelete({ id });
-  const bound = { ...openPrincipal, tenantId: mine.tenantId };
-  expect(await purgeDeleted(bound, real)).toMatchObject({ imagesToDelete: 1, renditionsFound: 2, images: 1 });
-  expect(await rowIds()).toEqual([theirs.id]);
+  const [ownImage, otherImage] = [await add(), await add('other')];
+  for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
+  const bound = { ...openPrincipal, tenantId: ownImage.tenantId };
+  expect(await purgeDeleted(bound, purgeNow)).toMatchObject({
+    imagesToDelete: 1,
+    renditionsFound: 2,
+    images: 1,
+  });
+  expect(await rowIds()).toEqual([otherImage.id]);
 });
 
 test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [stuck, fine] = [await add(), await add()];
-  for (const { id } of [stuck, fine]) await rig.softDelete({ id });
+  const [stuck, removable] = [await add(), await add()];
+  for (const { id } of [stuck, removable]) await rig.softDelete({ id });
   const path = rig.pathOf(stuck.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeDeleted(openPrincipal, real);
+  const report = await purgeDeleted(openPrincipal, purgeNow);
   expect(report).toMatchObject({ images: 2, files: 5, remaining: 0 });
   expect(report.errors).toEqual([expect.stringContaining(stuck.renditions[0]!.storageKey)]);
   expect(await rowIds()).toEqual([]);

@@ -9,16 +9,16 @@ import { useEngines } from '../../support/inner/rig.ts';
 import { makePurges, token } from './setup.ts';
 
 const engines = await useEngines();
-const real = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
-const dry = { dryRun: true, minAgeDays: 0 };
+const purgeNow = { dryRun: false, confirmTokens: [token], minAgeDays: 0 };
+const dryRun = { dryRun: true, minAgeDays: 0 };
 const rowIds = async () =>
   (await rowsOf<{ id: number }>(engines.database, 'SELECT id FROM images ORDER BY id')).map(({ id }) => id);
 
 test.each([
-  ['without the token', token, undefined, 'A purge must be confirmed'],
-  ['with another token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
-  ['on a server that has none', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
-])('refuses a purge %s, and removes nothing', async (_how, expected, given, sentence) => {
+  ['without a token', token, undefined, 'A purge must be confirmed'],
+  ['with a wrong token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
+  ['on a server without a token', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
+])('refuses a purge %s, and removes nothing', async (_case, expected, given, message) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
   const { id } = await add();
   const stored = await rig.storedKeys();
@@ -27,18 +27,18 @@ test.each([
   ).rejects.toMatchObject({
     code: 'purge_refused',
     status: 403,
-    message: expect.stringContaining(sentence) as string,
+    message: expect.stringContaining(message) as string,
   });
   expect(await rowIds()).toEqual([id]);
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
-test('lists the candidates of a dry run, without a token and without removing anything', async () => {
+test('lists the candidates in a dry run, without a token and without removing anything', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: null });
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
   const stored = await rig.storedKeys();
-  expect(await purgeUnused(openPrincipal, dry)).toMatchObject({
+  expect(await purgeUnused(openPrincipal, dryRun)).toMatchObject({
     dryRun: true,
     candidates: [{ id: unused.id, tenant: 'shop' }],
     candidatesTotal: 1,
@@ -52,14 +52,15 @@ test('lists the candidates of a dry run, without a token and without removing an
   expect(await rig.storedKeys()).toEqual(stored);
 });
 
-test('removes rows and files of unused images, and reports them', async () => {
+test('removes the rows and files of unused images, and reports them', async () => {
   const { rig, purgeUnused, retrieve, add } = await makePurges(engines);
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
-  const waiting = await rig.upload(await uniquePicture(), { mode: 'queued' });
+  const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await retrieve.rendition(openPrincipal, { id: unused.id }, 'thumb');
-  const bytes = unused.originalBytes! + unused.renditions.reduce((sum, made) => sum + made.bytes, 0);
-  expect(await purgeUnused(openPrincipal, real)).toMatchObject({
+  const bytes =
+    unused.originalBytes! + unused.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);
+  expect(await purgeUnused(openPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     candidatesTotal: 1,
     images: 1,
@@ -69,67 +70,67 @@ test('removes rows and files of unused images, and reports them', async () => {
     errors: [],
     remaining: 0,
   });
-  expect(await rowIds()).toEqual([used.id, waiting.image.id]);
-  const left = [
+  expect(await rowIds()).toEqual([used.id, pending.image.id]);
+  const keptKeys = [
     used.originalKey,
-    ...used.renditions.map((made) => made.storageKey),
-    waiting.image.originalKey,
+    ...used.renditions.map((rendition) => rendition.storageKey),
+    pending.image.originalKey,
   ];
-  expect(await rig.storedKeys()).toEqual(left.map(String).toSorted());
+  expect(await rig.storedKeys()).toEqual(keptKeys.map(String).toSorted());
   expect(retrieve.cached(openPrincipal, String(unused.id), 'thumb')).toBeUndefined();
   expect(rig.logger.messages('info')).toContain('a purge removed 1 unused images');
 });
 
 test('filters by tenant and age, and warns about tenants without references', async () => {
   const { purgeUnused, add } = await makePurges(engines);
-  const [mine, theirs] = [await add(), await add('other')];
-  expect(await purgeUnused(openPrincipal, { ...real, minAgeDays: 1 })).toMatchObject({ images: 0 });
-  const all = await purgeUnused(openPrincipal, dry);
+  const [ownImage, otherImage] = [await add(), await add('other')];
+  expect(await purgeUnused(openPrincipal, { ...purgeNow, minAgeDays: 1 })).toMatchObject({ images: 0 });
+  const all = await purgeUnused(openPrincipal, dryRun);
   expect(all.warnings).toHaveLength(2);
   expect(all.warnings[0]).toBe(
     'The tenant "other" has never used references, so every one of its images is a candidate.',
   );
-  expect(await purgeUnused(openPrincipal, { ...real, tenantName: 'other' })).toMatchObject({ images: 1 });
-  expect(await rowIds()).toEqual([mine.id]);
-  expect(theirs.id).not.toBe(mine.id);
-  await expect(purgeUnused(openPrincipal, { ...dry, tenantName: 'nobody' })).rejects.toMatchObject({
+  expect(await purgeUnused(openPrincipal, { ...purgeNow, tenantName: 'other' })).toMatchObject({ images: 1 });
+  expect(await rowIds()).toEqual([ownImage.id]);
+  expect(otherImage.id).not.toBe(ownImage.id);
+  await expect(purgeUnused(openPrincipal, { ...dryRun, tenantName: 'unknown' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
 });
 
 test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurges(engines);
-  const [mine, theirs] = [await add(), await add('other')];
-  const bound = { ...openPrincipal, tenantId: mine.tenantId };
-  await expect(purgeUnused(bound, { ...real, tenantName: 'other' })).rejects.toMatchObject({
+  const [ownImage, otherImage] = [await add(), await add('other')];
+  const bound = { ...openPrincipal, tenantId: ownImage.tenantId };
+  await expect(purgeUnused(bound, { ...purgeNow, tenantName: 'other' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
-  expect(await purgeUnused(bound, real)).toMatchObject({ images: 1, candidatesTotal: 1 });
-  expect(await rowIds()).toEqual([theirs.id]);
+  expect(await purgeUnused(bound, purgeNow)).toMatchObject({ images: 1, candidatesTotal: 1 });
+  expect(await rowIds()).toEqual([otherImage.id]);
 });
 
-test('reports a file that cannot be removed, continues, and leaves it to the sweep', async () => {
+test('reports a file that cannot be removed, leaves it to the sweep, and continues', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines);
-  const [stuck, fine] = [await add(), await add()];
+  const [stuck, removable] = [await add(), await add()];
   const path = rig.pathOf(stuck.originalKey!);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeUnused(openPrincipal, real);
+  const report = await purgeUnused(openPrincipal, purgeNow);
   expect(report).toMatchObject({
     images: 2,
     files: 5,
     errors: [`The file ${stuck.originalKey} could not be removed; the sweep for orphaned files tries again.`],
   });
   expect(await rowIds()).toEqual([]);
-  expect(await rig.storage.stat(fine.originalKey!)).toBeUndefined();
+  expect(await rig.storage.stat(removable.originalKey!)).toBeUndefined();
   expect(rig.logger.messages('error')).toEqual(report.errors);
 });
 
-test('leaves orphans to the sweep if it stops between rows and files', async () => {
+test('leaves orphaned files to the sweep if the process stops before it removes them', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
   const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
-  // The process stops after removing the rows.
+  // The process stops after it has removed the rows.
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
@@ -144,6 +145,6 @@ test('removes several pages of images in one call', async () => {
   await engines.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash)
     SELECT gen_random_uuid(), ${tenantId}, 'failed', encode(sha256(n::text::bytea), 'hex') FROM generate_series(1, 450) n`);
-  expect(await purgeUnused(openPrincipal, real)).toMatchObject({ candidatesTotal: 451, images: 451 });
+  expect(await purgeUnused(openPrincipal, purgeNow)).toMatchObject({ candidatesTotal: 451, images: 451 });
   expect(await rowIds()).toEqual([]);
 });

@@ -7,45 +7,45 @@ import { makeRig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 
-test('marks and reports missing and truncated originals, and removes no row', async () => {
+test('marks and reports missing and truncated originals, and removes no rows', async () => {
   const rig = await makeRig(engines);
   const images = [];
   for (let i = 0; i < 3; i++) images.push((await rig.upload(await uniquePicture())).image);
-  const [missing, cut, whole] = images;
+  const [missing, truncated, intact] = images;
   await rm(rig.pathOf(missing!.originalKey!));
-  await truncate(rig.pathOf(cut!.originalKey!), 10);
+  await truncate(rig.pathOf(truncated!.originalKey!), 10);
   rig.logger.lines.length = 0;
-  const find = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
-  expect(await find()).toBe(2);
+  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
+  expect(await findMissing()).toBe(2);
   expect((await rig.image(missing!.id))?.damagedAt).toBeInstanceOf(Date);
-  expect((await rig.image(cut!.id))?.damagedAt).toBeInstanceOf(Date);
-  expect((await rig.image(whole!.id))?.damagedAt).toBeNull();
+  expect((await rig.image(truncated!.id))?.damagedAt).toBeInstanceOf(Date);
+  expect((await rig.image(intact!.id))?.damagedAt).toBeNull();
   expect(await rowOf(engines.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
   expect(rig.logger.messages('error')).toEqual([
     `the original of image ${missing!.id} is missing; the image is marked as damaged`,
-    `the original of image ${cut!.id} is cut short; the image is marked as damaged`,
+    `the original of image ${truncated!.id} is cut short; the image is marked as damaged`,
   ]);
   // Known damage is not reported again.
-  expect(await find()).toBe(0);
-  expect(await rig.storage.stat(cut!.originalKey!)).toBeDefined();
+  expect(await findMissing()).toBe(0);
+  expect(await rig.storage.stat(truncated!.originalKey!)).toBeDefined();
 });
 
-test('clears the mark of a restored original, and reports it once', async () => {
+test('clears the damage mark of a restored original, and reports it once', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
-  const find = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
-  expect(await find()).toBe(1);
+  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
+  expect(await findMissing()).toBe(1);
   await writeFile(path, bytes);
   rig.logger.lines.length = 0;
-  expect(await find()).toBe(0);
+  expect(await findMissing()).toBe(0);
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
   expect(rig.logger.messages('info')).toEqual([
     `the original of image ${image.id} was restored; the image is no longer damaged`,
   ]);
-  expect(await find()).toBe(0);
+  expect(await findMissing()).toBe(0);
   expect(rig.logger.messages('info')).toHaveLength(1);
 });
 

@@ -14,27 +14,30 @@ const shop = await makeTenantQueries(engines.database).ensure('shop');
 const sweepLimit = { share: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-/** Stores a file without a row, `days` old. */
-async function leave(rig: Rig, key: string, days = 2): Promise<string> {
+/** Stores a file that no row names, `days` old. */
+async function storeFile(rig: Rig, key: string, days = 2): Promise<string> {
   const path = rig.pathOf(key);
   await mkdir(dirname(path), { recursive: true });
   await writeFile(path, 'left behind');
   await utimes(path, daysAgo(days), daysAgo(days));
   return key;
 }
-const orphan = (rig: Rig, name: string, days?: number) =>
-  leave(rig, originalKey(shop.id, hashOf(name)), days);
+const storeOrphan = (rig: Rig, name: string, days?: number) =>
+  storeFile(rig, originalKey(shop.id, hashOf(name)), days);
 
-test('removes a file without a row once it is older than any upload', async () => {
+test('removes a file without a row once it is older than any running upload', async () => {
   const rig = await makeRig(engines);
-  const young = await orphan(rig, 'young', 0.9);
+  const recent = await storeOrphan(rig, 'recent', 0.9);
   const rendition = renditionKey(shop.id, hashOf('old'), 'thumb', '0123456789');
-  await orphan(rig, 'old', 1.1);
-  await leave(rig, rendition);
-  await leave(rig, `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`);
+  await storeOrphan(rig, 'old', 1.1);
+  await storeFile(rig, rendition);
+  await storeFile(
+    rig,
+    `${originalKey(shop.id, hashOf('half replaced'))}.0197b2a0-0000-4000-8000-000000000000`,
+  );
   const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
-  expect(await rig.storedKeys()).toEqual([young]);
+  expect(await rig.storedKeys()).toEqual([recent]);
   expect(rig.logger.messages()).toEqual(['3 orphaned files were removed']);
 });
 
@@ -42,8 +45,8 @@ test('never removes a file of a pending, completed or deleted image', async () =
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   await rig.upload(await uniquePicture(), { mode: 'queued' });
-  const gone = await rig.upload(await uniquePicture());
-  await rig.softDelete({ id: gone.image.id });
+  const deleted = await rig.upload(await uniquePicture());
+  await rig.softDelete({ id: deleted.image.id });
   const before = await rig.storedKeys();
   expect(before).toHaveLength(7);
   const inAYear = new Date(Date.now() + 365 * 86_400_000);
@@ -53,35 +56,35 @@ test('never removes a file of a pending, completed or deleted image', async () =
   expect(await rig.storage.stat(image.originalKey!)).toBeDefined();
 });
 
-test('removes a rendition made by another recipe than the recorded one, but not its original', async () => {
+test('removes a rendition of another recipe than the recorded one, but not the original', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
   const before = await rig.storedKeys();
-  await leave(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
+  await storeFile(rig, renditionKey(image.tenantId, image.contentHash!, 'thumb', 'ffffffffff'));
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 1 });
   expect(await rig.storedKeys()).toEqual(before);
 });
 
-test('removes an orphan although another tenant has the same content', async () => {
+test('removes an orphan even if another tenant has the same content', async () => {
   const rig = await makeRig(engines);
   const { image } = await rig.upload(await uniquePicture());
-  const foreign = await leave(rig, originalKey(image.tenantId + 1, image.contentHash!));
+  const otherFile = await storeFile(rig, originalKey(image.tenantId + 1, image.contentHash!));
   await makeSweepOrphans({ ...rig, sweepLimit })();
-  expect(await rig.storedKeys()).not.toContain(foreign);
+  expect(await rig.storedKeys()).not.toContain(otherFile);
   expect(await rig.storedKeys()).toContain(image.originalKey);
 });
 
-test("keeps files that are not Vitrine's", async () => {
+test('keeps files that Vitrine did not store', async () => {
   const rig = await makeRig(engines);
-  const foreign = await leave(rig, 'notes/readme.txt');
+  const otherFile = await storeFile(rig, 'notes/readme.txt');
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 0 });
-  expect(await rig.storedKeys()).toEqual([foreign]);
+  expect(await rig.storedKeys()).toEqual([otherFile]);
 });
 
 test('keeps a file that is recorded between the listing and the removal', async () => {
   const rig = await makeRig(engines);
-  const key = await orphan(rig, 'late');
-  // The upload of the same content arrives just before its removal: everything else is the real sweep.
+  const key = await storeOrphan(rig, 'late');
+  // An upload of the same content is recorded just before the removal; everything else is the real sweep.
   const removeUnused: typeof rig.storedFiles.removeUnused = async (file, remove) => {
     await recordPending(engines.database, shop.id, 'late');
     return rig.storedFiles.removeUnused(file, remove);
@@ -94,7 +97,7 @@ test('keeps a file that is recorded between the listing and the removal', async 
 test('keeps a rendition that a job is about to record', async () => {
   const rig = await makeRig(engines);
   const key = renditionKey(shop.id, hashOf('working'), 'thumb', '0123456789');
-  await leave(rig, key);
+  await storeFile(rig, key);
   await recordPending(engines.database, shop.id, 'working', { leaseSeconds: 60 });
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ orphans: 1, removed: 0 });
   expect(await rig.storedKeys()).toEqual([key]);
@@ -105,9 +108,9 @@ test.each([
   ['number', { share: 1, count: 3 }, 4],
 ])(
   'removes nothing and logs the reason if the %s of orphans exceeds the safety limit',
-  async (_by, limit, count) => {
+  async (_measure, limit, count) => {
     const rig = await makeRig(engines);
-    for (let i = 0; i < count; i++) await orphan(rig, `lost ${i}`);
+    for (let i = 0; i < count; i++) await storeOrphan(rig, `lost ${i}`);
     expect(await makeSweepOrphans({ ...rig, sweepLimit: limit })()).toEqual({
       files: count,
       orphans: count,
@@ -121,8 +124,8 @@ test.each([
   },
 );
 
-test('removes a few orphans whatever their share', async () => {
+test('removes a small number of orphans, whatever their share', async () => {
   const rig = await makeRig(engines);
-  for (let i = 0; i < 20; i++) await orphan(rig, `few ${i}`);
+  for (let i = 0; i < 20; i++) await storeOrphan(rig, `few ${i}`);
   expect(await makeSweepOrphans({ ...rig, sweepLimit })()).toMatchObject({ removed: 20, stopped: false });
 });

@@ -13,21 +13,21 @@ import { countWakes } from '../../support/inner/wakes.ts';
 const engines = await useEngines();
 const retention = { completedJobDays: 7, failedJobDays: 30, importDays: 90, emptyTenantDays: 30 };
 
-test('wakes workers and logs when it takes over leases, and is silent otherwise', async () => {
+test('wakes workers and logs when it takes over leases, and does neither otherwise', async () => {
   const rig = await makeRig(engines);
-  const woken = countWakes(rig.queue);
+  const wakes = countWakes(rig.queue);
   const takeOver = makeTakeOverLostLeases(rig);
   await takeOver(true);
-  expect({ woken: woken.count, messages: rig.logger.messages() }).toEqual({ woken: 0, messages: [] });
+  expect({ wakes: wakes.count, messages: rig.logger.messages() }).toEqual({ wakes: 0, messages: [] });
   await rig.upload(await uniquePicture(), { mode: 'queued' });
   await claimOne(engines.database);
-  woken.count = 0;
+  wakes.count = 0;
   await takeOver(true);
-  expect(woken.count).toBe(1);
+  expect(wakes.count).toBe(1);
   expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
 });
 
-test('makes the job of a crashed worker due within seconds, and stops at once', async () => {
+test('makes the job of a crashed worker due within seconds, and stops immediately', async () => {
   const rig = await makeRig(engines);
   const sweeper = makeSweeper({
     ...rig,
@@ -47,8 +47,8 @@ test('makes the job of a crashed worker due within seconds, and stops at once', 
       state: 'pending',
       leaseLosses: 1,
     });
-  // The next pass would come after 5 s.
-  const began = performance.now();
+  // Without the stop, the next pass would start after 5 s.
+  const start = performance.now();
   await sweeper.stop();
-  expect(performance.now() - began).toBeLessThan(4_000);
+  expect(performance.now() - start).toBeLessThan(4_000);
 });
