@@ -40,14 +40,14 @@ test('generates the same files for the same seed, and others for another seed', 
 });
 
 test('contains exact copies, near-duplicates and one broken file', async () => {
-  const seen: string[] = [];
+  const reported: string[] = [];
   const catalog = await generateSampleCatalog({
     directory: folder,
     products: 1,
     seed: '1',
-    onFile: (file) => seen.push(file),
+    onFile: (file) => reported.push(file),
   });
-  expect(seen.sort()).toEqual(catalog.files);
+  expect(reported.sort()).toEqual(catalog.files);
   const byName = await hashes(folder);
   expect(Object.keys(byName)).toEqual(catalog.files);
   const [copy = ''] = catalog.exactDuplicates;

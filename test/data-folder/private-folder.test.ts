@@ -14,7 +14,7 @@ import { recordingLogger } from '../support/inner/logger.ts';
 
 const modeOf = async (path: string) => ((await lstat(path)).mode & 0o7777).toString(8);
 
-/** A folder with nested files, all readable and writable by everyone. */
+/** Creates a folder with nested files that everyone can read and write. */
 async function openFolder(files = 3) {
   const root = await testFolder();
   const inside = join(root, 'storage');
@@ -27,7 +27,7 @@ async function openFolder(files = 3) {
   return { root, inside };
 }
 
-/** Returns everything in and below a folder on which other users have permissions. */
+/** Returns the files and folders on which other users have permissions. */
 async function openPaths(root: string): Promise<string[]> {
   const names = ['.', ...(await readdir(root, { recursive: true }))];
   const modes = await Promise.all(names.map(async (name) => (await lstat(join(root, name))).mode));

@@ -18,7 +18,7 @@ const hostileHosts = [
 
 const kindOf = (address: string, rules = noRules) => classifyAddress(address, 80, rules).kind;
 
-/** The host that a URL parser returns for a notation. */
+/** Returns the host that the URL parser derives from a notation. */
 const parsedHost = (host: string) => hostOf(new URL(`http://${host}/`));
 
 describe('special addresses', () => {

@@ -36,7 +36,7 @@ linuxOnly('keeps secrets out of the environment of every process, and still uses
   const blocks = environmentsOfGroup(server.pid);
   expect(blocks.length).toBeGreaterThan(1);
   for (const block of blocks) expect(block).not.toContain('hidden');
-  // The server has received the secrets by another way.
+  // The server has received the secrets through another channel.
   const purge = (token: string) =>
     call(`${server.url}/v1/purge`, {
       method: 'POST',

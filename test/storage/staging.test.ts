@@ -7,7 +7,7 @@ import { AppError } from '../../src/errors.ts';
 import { makeStaging } from '../../src/storage/staging.ts';
 import { testFolder } from '../support/inner/folders.ts';
 
-/** A stream that yields `chunks` and then fails. */
+/** Yields `chunks` and then throws. */
 function* failingAfter(chunks: readonly Buffer[], error: Error): Generator<Buffer> {
   yield* chunks;
   throw error;

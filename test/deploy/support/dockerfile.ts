@@ -24,8 +24,8 @@ export async function readDockerfile(): Promise<Dockerfile> {
     .map((line) => /^([A-Z]+) (.+)$/.exec(line))
     .flatMap((match) => (match ? [{ name: match[1], text: match[2] ?? '' }] : []));
   const lastStage = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'));
-  const argumentsOf = (wanted: string, among = lastStage) =>
-    among.filter(({ name }) => name === wanted).map(({ text }) => text);
+  const argumentsOf = (instruction: string, among = lastStage) =>
+    among.filter(({ name }) => name === instruction).map(({ text }) => text);
   const [install = ''] = argumentsOf('RUN', instructions);
   return {
     images: argumentsOf('FROM', instructions),

@@ -31,7 +31,7 @@ export function makeComparison(): Comparison {
     const [left, right] = [maskVolatile(documented), maskVolatile(actual)];
     if (left.masked !== right.masked && !patternOf(left.masked).test(right.masked)) return false;
     if (left.masked !== right.masked) return true;
-    const pairs = left.names.map((name, place) => [name, right.names[place] ?? ''] as const);
+    const pairs = left.names.map((name, index) => [name, right.names[index] ?? ''] as const);
     if (pairs.some(([name, actual]) => (actualNames.get(name) ?? actual) !== actual)) return false;
     for (const [name, actual] of pairs) actualNames.set(name, actual);
     return true;
@@ -80,8 +80,8 @@ export function makeComparison(): Comparison {
   ): string[] {
     if (!documented.isAbridged && documented.items.length !== actual.items.length)
       return [`${path} has ${actual.items.length} entries, not ${documented.items.length}`];
-    const items = documented.items.map((item, place) =>
-      compare(item, actual.items[place], `${path}[${place}]`),
+    const items = documented.items.map((item, index) =>
+      compare(item, actual.items[index], `${path}[${index}]`),
     );
     return items.flat();
   }

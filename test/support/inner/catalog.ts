@@ -12,7 +12,7 @@ import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './reco
 /** Operations on the images of one tenant. They write database rows only; no files are stored. */
 export type Catalog = ReturnType<typeof makeCatalog>;
 
-/** @see Catalog */
+/** Creates the operations for one tenant. */
 export function makeCatalog(database: Database, tenantId: number, vectors?: VectorSupport) {
   const queries = makeQueries(database, vectors);
   const { jobs, deletion, purging } = queries;

@@ -51,8 +51,8 @@ export function labelledPicture(style: LabelStyle = {}): Sharp {
   fill(at(0.18), at(0.25), at(0.74), at(0.36), [20, 80, 160]);
   fill(at(0.18), at(0.68), at(0.74), at(0.82), [88, 166, 214]);
   fill(at(0.56), at(0.42), at(0.68), at(0.62), shade);
-  for (const [place, digit] of text.split('').entries()) {
-    const left = at(0.24) + place * digitHeight * 0.8;
+  for (const [position, digit] of text.split('').entries()) {
+    const left = at(0.24) + position * digitHeight * 0.8;
     for (const [index, [x0, y0, x1, y1]] of segments.entries()) {
       if (litSegments[Number(digit)]?.[index] !== '1') continue;
       const [across, down] = [digitHeight * 0.55, digitHeight];
@@ -69,8 +69,8 @@ function fillRectangle(
   [left, top, right, bottom]: readonly [number, number, number, number],
   colour: Colour,
 ): void {
-  const cover = (place: number, from: number, to: number) =>
-    Math.max(0, Math.min(place + 1, to) - Math.max(place, from));
+  const cover = (position: number, from: number, to: number) =>
+    Math.max(0, Math.min(position + 1, to) - Math.max(position, from));
   for (let y = Math.floor(top); y < bottom; y++) {
     for (let x = Math.floor(left); x < right; x++) {
       const share = cover(x, left, right) * cover(y, top, bottom);

@@ -1,6 +1,5 @@
 import type { Logger } from '../../../src/model/logger.ts';
 
-/** One line of a log. */
 interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly fields: object;

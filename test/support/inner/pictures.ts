@@ -27,7 +27,6 @@ export async function brokenPicture(): Promise<Buffer> {
 export interface ProductStyle {
   /** Colour of the body, as in CSS. */
   readonly body?: string;
-  /** Another shape altogether. */
   readonly shape?: 'vase' | 'mug';
   readonly width?: number;
   readonly quality?: number;

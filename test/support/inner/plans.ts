@@ -8,7 +8,7 @@ export interface QueryRecorder {
   readonly plansOf: (work: () => Promise<unknown>) => Promise<string[]>;
 }
 
-/** @see QueryRecorder */
+/** Wraps a database to record its statements. */
 export function recordQueries(database: Database): QueryRecorder {
   const executor = database.sql.getExecutor();
   let queries: CompiledQuery[] = [];

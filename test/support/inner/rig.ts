@@ -31,7 +31,7 @@ export interface RigOptions {
   readonly duplicateHandling?: DuplicateHandling;
   readonly confirmToken?: string | undefined;
   readonly isExposed?: boolean;
-  /** Maximum size of a downloaded file. */
+  /** Maximum size of a downloaded file, in bytes. */
   readonly maxDownloadBytes?: number;
   /** Free disk space below which uploads and imports are rejected, in bytes. */
   readonly minFreeBytes?: number;
@@ -42,7 +42,7 @@ export interface RigOptions {
 /** All services on an empty store, and the parts behind them that tests inspect. */
 export type Rig = Awaited<ReturnType<typeof makeRig>>;
 
-/** Makes a rig for one test. */
+/** Creates a rig for one test. */
 export async function makeRig({ database, decoders }: Engines, options: RigOptions = {}) {
   const { maxDownloadBytes = 2 ** 20, minFreeBytes = 0, replaceQueries = (queries) => queries } = options;
   const config = configOf(options);

@@ -71,7 +71,8 @@ function takeHeldJob(): HeldJob | undefined {
 
 async function claim(kind: 'derive' | 'import'): Promise<void> {
   for (const job of await jobs.claimDue(kind, 2, 60)) {
-    const content = contents.find((one) => hashOf(one) === job.original?.contentHash) ?? pick(contents) ?? '';
+    const content =
+      contents.find((candidate) => hashOf(candidate) === job.original?.contentHash) ?? pick(contents) ?? '';
     heldJobs.push({ job, content });
   }
 }
