@@ -39,7 +39,7 @@ const operations: Record<string, () => Promise<unknown>> = {
   'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
   'an image': () => images.find(openPrincipal, vase),
   'an image by its content': () => images.findByContent(1, hashOf('x')),
-  'images with a content': () => images.listByContent(1, hashOf('x')),
+  'all images with the same content': () => images.listByContent(1, hashOf('x')),
   'images by their ids': () => images.listByIds(openPrincipal, [1, 2, 3]),
   'unused images': () => purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),

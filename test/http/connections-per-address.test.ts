@@ -124,7 +124,7 @@ test.each([
   ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
   ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-])('counts %s as %s', (address, client) => {
+])('counts connections from %s as %s', (address, client) => {
   expect(addressKey(address)).toBe(client);
 });
 

@@ -73,7 +73,7 @@ test('handles three hundred corrupted requests without a 5xx', async () => {
 
 test('responds to unusual but valid URLs without a 5xx', async () => {
   const { url } = server();
-  const tails = [
+  const targets = [
     '/v1/images/%2e%2e%2f',
     '/v1/images/1/renditions/__proto__',
     '/v1/images/1/renditions/%00',
@@ -90,8 +90,8 @@ test('responds to unusual but valid URLs without a 5xx', async () => {
     '/v1/images?created_before=9999-12-31T23:59:59Z',
     '/v1/images?limit=%31',
   ];
-  for (const tail of tails) {
-    const { status } = await call(url + tail);
-    expect(status, tail).toBeLessThan(500);
+  for (const target of targets) {
+    const { status } = await call(url + target);
+    expect(status, target).toBeLessThan(500);
   }
 });

@@ -41,7 +41,7 @@ test('responds 400 to an invalid id at every path of an image', async () => {
   }
 });
 
-test('responds 404 with the id of a missing image', async () => {
+test('responds 404 for an unknown image', async () => {
   const unknownRefs = ['999999', '0', '999999999999999', '00000000-0000-7000-8000-000000000000'];
   for (const ref of unknownRefs) {
     for (const path of [

@@ -102,7 +102,7 @@ test.each([
   ['; filename=".."', ''],
   ['; filename="24%22 TV; rot.jpg"', '24" TV; rot.jpg'],
   [String.raw`; filename="24\" TV.jpg"`, '24" TV.jpg'],
-])('accepts the part file%s as a file', async (rest, filename) => {
+])('accepts the file part name="file"%s', async (rest, filename) => {
   expect(await send([file(rest)])).toEqual({ filename, bytes: picture.length, isIntact: true });
 });
 
@@ -138,7 +138,7 @@ test.each<[string, Part[], string, RegExp]>([
     /^The form field "tenant" is not valid UTF-8 \(byte 2 is 0xFC\)/,
   ],
   [
-    'a field of an unknown charset',
+    'a field in an unknown charset',
     [file(''), [`${disposition}name="tenant"\r\nContent-Type: text/plain; charset=cp850`, 'x']],
     'invalid_request',
     /"cp850", which is not supported/,

@@ -33,7 +33,7 @@ async function post<Body>(path: string, body: string, type = 'application/json')
   return call<Body>(`${server().url}${path}`, { method: 'POST', body, headers: { 'content-type': type } });
 }
 
-test('uses the signature of a URL to fetch and compare it, but never exposes it', async () => {
+test('fetches and compares URLs with their signatures, but never exposes the signatures', async () => {
   const outputs: string[] = [];
   const importOne = async (url: string) => {
     const { body, bytes } = await post<ImageRecord>('/v1/images', JSON.stringify({ url }));

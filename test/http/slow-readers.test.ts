@@ -122,7 +122,7 @@ describe('closing stalled responses', () => {
     socket.write(get(path));
     const start = performance.now();
     let received = 0;
-    // Reads small pieces at a steady pace.
+    // Small reads keep the transfer progressing, because the kernel accepts large writes in parts.
     while (received < large.length && !socket.destroyed) {
       await sleep(8);
       received += (socket.read() as Buffer | null)?.length ?? 0;

@@ -28,14 +28,14 @@ const violations: Record<string, string> = {
     SELECT image_id, storage_key FROM renditions WHERE storage_key NOT IN (SELECT key FROM stored)`,
   'an image without its original': `
     SELECT id, deleted_at, status FROM images WHERE original_key NOT IN (SELECT key FROM stored)`,
-  'a duplicate whose first image is deleted or has another content': `
+  'a duplicate whose first image is deleted or has other content': `
     SELECT copy.id, copy.duplicate_of FROM images copy WHERE copy.deleted_at IS NULL AND copy.duplicate_of IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM images first WHERE first.id = copy.duplicate_of AND first.deleted_at IS NULL
         AND first.duplicate_of IS NULL AND first.content_hash = copy.content_hash)`,
   'a wrong count of references': `
     SELECT id, in_use_count FROM images
     WHERE in_use_count <> (SELECT count(*) FROM image_references WHERE image_id = images.id)`,
-  'a fingerprint of a content without an image': `
+  'a fingerprint whose content has no image': `
     SELECT content_hash FROM fingerprints f WHERE NOT EXISTS (
       SELECT 1 FROM images WHERE tenant_id = f.tenant_id AND content_hash = f.content_hash)`,
   'a deleted image with wrong purge figures': `

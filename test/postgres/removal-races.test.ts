@@ -12,7 +12,7 @@ import { usageFromCounters, usageFromRows } from '../support/inner/recount.ts';
 const database = await useDatabase();
 const shop = await makeCatalog(database, 1).tenants.ensure('shop');
 const catalog = makeCatalog(database, shop.id);
-// PostgreSQL detects deadlocks only after this timeout.
+// Detects deadlocks quickly: PostgreSQL looks for them only after this timeout.
 await database.runScript(`
   DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$`);
 

@@ -28,7 +28,7 @@ test('refuses to start with unmarked storage, and exits immediately', async () =
   expect(performance.now() - start).toBeLessThan(45_000);
 });
 
-/** Starts an API server on a bucket. Workers with `workerEnv` reach the bucket workerEnv a proxy that is stopped at first. */
+/** Starts an API server on a bucket. Workers with `workerEnv` reach the bucket through a proxy that is stopped at first. */
 async function startWithStoppedProxy() {
   const env = await sharedEnvironment(s3Environment());
   const api = await startServer({ ...env, ENABLE_WORKER: 'false' }, await testFolder());

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { openPrincipal } from '../../src/model/principal.ts';
 import { makeBindToTenant } from '../../src/services/tenants.ts';
 
-const known = new Map([['shop', { id: 7, name: 'shop' }]]);
-const bindToTenant = makeBindToTenant({ tenants: { find: (name) => Promise.resolve(known.get(name)) } });
+const tenants = new Map([['shop', { id: 7, name: 'shop' }]]);
+const bindToTenant = makeBindToTenant({ tenants: { find: (name) => Promise.resolve(tenants.get(name)) } });
 
 test('restricts an unbound principal to the tenant', async () => {
   expect(await bindToTenant(openPrincipal, 'shop')).toEqual({ ...openPrincipal, tenantId: 7 });

@@ -68,10 +68,10 @@ test('shares content that the tenant already has, without deriving it again', as
 test('does not share content across tenants', async () => {
   const { rig, origin } = await setUp();
   const bytes = await uniquePicture();
-  const mine = (await rig.upload(bytes)).image;
+  const uploaded = (await rig.upload(bytes)).image;
   const { image } = await importOnce(rig, origin.put('/vase.jpg', bytes), 'other');
   expect(image).toMatchObject({ status: 'completed', duplicateOf: null });
-  expect(image.originalKey).not.toBe(mine.originalKey);
+  expect(image.originalKey).not.toBe(uploaded.originalKey);
 });
 
 test('does not download again once the original is stored', async () => {

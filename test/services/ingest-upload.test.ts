@@ -93,9 +93,12 @@ test('creates one image for forty concurrent uploads of the same bytes', async (
 test('creates separate images and files for the same bytes of two tenants', async () => {
   const rig = await makeRig(engines);
   const bytes = await uniquePicture();
-  const [mine, theirs] = [await rig.upload(bytes), await rig.upload(bytes, { tenantName: 'other' })];
-  expect(theirs.outcome).toBe('new');
-  expect(theirs.image.id).not.toBe(mine.image.id);
+  const [ownUpload, otherUpload] = [
+    await rig.upload(bytes),
+    await rig.upload(bytes, { tenantName: 'other' }),
+  ];
+  expect(otherUpload.outcome).toBe('new');
+  expect(otherUpload.image.id).not.toBe(ownUpload.image.id);
   expect(await rig.storedKeys()).toHaveLength(6);
 });
 

@@ -135,7 +135,7 @@ test('reports why a rendition or an image is not available', async () => {
 });
 
 test.each(['missing', 'truncated'])(
-  'remakes a rendition that is %s in storage, with the same bytes',
+  'makes a rendition that is %s in storage again, with the same bytes',
   async (fault) => {
     const { rig, retrieve, id, thumb } = await setUp();
     const path = rig.pathOf(thumb.storageKey);

@@ -73,11 +73,11 @@ test('queues pictures again that older versions may have decoded incorrectly', a
       ('gif', 8, 'completed', NULL), ('avif', 10, 'completed', NULL), ('gif', 8, 'failed', NULL),
       ('tiff', 16, 'completed', now())) v (format, bits, status, damaged)`);
   await migrate(old);
-  const due = await rowsOf<{ format: string }>(
+  const pending = await rowsOf<{ format: string }>(
     old,
     "SELECT format FROM jobs JOIN images i ON i.id = image_id WHERE state = 'pending' AND kind = 'derive' ORDER BY image_id",
   );
-  expect(due.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
+  expect(pending.map(({ format }) => format)).toEqual(['png', 'tiff', 'gif', 'avif']);
 });
 
 /** Opens an empty database and migrates it only up to an older version. */

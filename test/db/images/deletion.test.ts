@@ -95,7 +95,7 @@ test('restores an image as a duplicate if its content has been uploaded again', 
   expect((await catalog.images.findByContent(shop.id, hashOf('vase')))?.id).toBe(imageId);
 });
 
-test('makes the image that is restored first the first image of its content', async () => {
+test('makes the image that is restored first the first image with its content', async () => {
   const first = await add('vase');
   await softDelete(first);
   const second = await add('vase');
@@ -138,7 +138,7 @@ test('finds the duplicate that has become the first image by its content', async
   await expect(upload('vase')).rejects.toThrow('vase is known');
 });
 
-test('leaves exactly one first image of a content after twenty concurrent deletions and restorations', async () => {
+test('leaves exactly one first image for the same content after twenty concurrent deletions and restorations', async () => {
   const ids = [await add('vase')];
   for (const url of ['a', 'b', 'c']) ids.push(await addCopy('vase', url));
   const changes = Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? softDelete : restore)(ids[n % 4]!));

@@ -137,7 +137,7 @@ test('does not renew a lost lease', async () => {
   expect(await jobs.renewLeases([kept, lost], 60)).toEqual(new Set([kept]));
 });
 
-test('makes a job that is handed back due immediately, without using up a retry', async () => {
+test('makes a handed-back job due immediately, without using up a retry', async () => {
   const { imageId } = await record('handed back');
   const job = await claimOne(database);
   await jobs.handBack([job]);

@@ -103,7 +103,7 @@ test('removes the files even if another tenant has the same content', async () =
   expect(keysOf(await purge(await add('vase')))).toEqual(filesOf('vase'));
 });
 
-test('removes fingerprint and embedding with the last image of a content, and near-duplicate pairs with either image', async () => {
+test('removes fingerprint and embedding with the last image that has the content, and near-duplicate pairs with either image', async () => {
   const countDescriptions = async () => [
     (await rowsOf(database, `SELECT 1 FROM fingerprints WHERE content_hash = '${hashOf('vase')}'`)).length,
     (await rowsOf(database, `SELECT 1 FROM embeddings WHERE content_hash = '${hashOf('vase')}'`)).length,

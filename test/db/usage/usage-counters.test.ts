@@ -153,7 +153,7 @@ test('counts the bytes of content once if it was deleted and uploaded again, eve
   expect(await usage()).toEqual(oneImage);
 });
 
-test('counts remade renditions with their new sizes', async () => {
+test('counts renditions that are made again with their new sizes', async () => {
   const id = await add('vase');
   await catalog.jobs.requeue(id, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);

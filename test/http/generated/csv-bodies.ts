@@ -43,6 +43,6 @@ export const invalidCsv: fc.Arbitrary<Body> = fc
   .constantFrom(...invalidTexts)
   .map((csv) => asCsv(csv, 'invalid'));
 
-function asCsv(text: string, verdict: Body['verdict']): Body {
-  return { type: 'text/csv; charset=utf-8', bytes: Buffer.from(text), verdict };
+function asCsv(text: string, validity: Body['validity']): Body {
+  return { type: 'text/csv; charset=utf-8', bytes: Buffer.from(text), validity };
 }

@@ -68,7 +68,7 @@ export function validForm({ schema, pictures, tenants }: FormParts): fc.Arbitrar
       return {
         type: formType,
         bytes: encodeForm(fieldsFirst ? [...fields, file] : [file, ...fields]),
-        verdict: 'valid',
+        validity: 'valid',
       };
     });
 }
@@ -117,7 +117,7 @@ export function invalidForm({ schema, pictures, broken }: FormParts): fc.Arbitra
         ...wrongTypes.map((type): [string, Buffer] => [type, validBytes]),
       )
       // A worker detects a broken picture only after the response to a queued upload.
-      .map(([type, bytes]) => ({ type, bytes, verdict: bytes.includes(broken) ? 'unsure' : 'invalid' }))
+      .map(([type, bytes]) => ({ type, bytes, validity: bytes.includes(broken) ? 'unsure' : 'invalid' }))
   );
 }
 

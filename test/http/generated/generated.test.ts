@@ -6,12 +6,12 @@ import { document } from '../support/documented.ts';
 import { useOrigin } from '../support/origin.ts';
 import { exchange, forEachConcurrently, type Request, describeRequest } from './exchange.ts';
 import { maxFileBytes } from './forms.ts';
-import { checkResponse, expectProblem } from './judge.ts';
+import { checkResponse, expectProblem } from './check-response.ts';
 import { type Operation, operationsOf } from './operations.ts';
 import { getAndHeadPairs, preflights, undocumentedMethods, unknownPaths } from './other-requests.ts';
 import { type Case, invalidCases, type Sources, validCases } from './requests.ts';
 import { makeSources } from './sources.ts';
-import { confirmToken, makePictures, makeWorld, picturePaths } from './world.ts';
+import { confirmToken, makePictures, fillServer, picturePaths } from './server-data.ts';
 import { isThorough } from '../../support/thoroughness.ts';
 
 /** Generates requests from the OpenAPI document of a server and checks every response against it. */
@@ -39,8 +39,8 @@ beforeAll(async () => {
   const served = (await call(`${server().url}/api/v1/openapi.json`)).body;
   expect(served).toEqual(document);
   operations = operationsOf(served);
-  const world = await makeWorld(server().url, origin(), count);
-  sources = makeSources(world, await makePictures(28), await brokenJpeg('broken'));
+  const serverData = await fillServer(server().url, origin(), count);
+  sources = makeSources(serverData, await makePictures(28), await brokenJpeg('broken'));
 });
 
 afterAll(() => {

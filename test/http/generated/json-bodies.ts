@@ -9,7 +9,7 @@ export interface Body {
   readonly type: string | undefined;
   readonly bytes: Uint8Array;
   /** `unsure`: the schema allows it, but the server may reject it. */
-  readonly verdict: 'valid' | 'invalid' | 'unsure';
+  readonly validity: 'valid' | 'invalid' | 'unsure';
 }
 
 const ajv = new Ajv2020({ strict: false });
@@ -20,7 +20,7 @@ export function validJson(schema: Schema, known: KnownValues): fc.Arbitrary<Body
   const types = ['application/json', 'application/json; charset=utf-8', 'Application/JSON'];
   return fc
     .tuple(validValue(schema, '', known), fc.constantFrom(...types))
-    .map(([value, type]) => ({ type, bytes: encode(value), verdict: 'valid' }));
+    .map(([value, type]) => ({ type, bytes: encode(value), validity: 'valid' }));
 }
 
 /** Generates JSON bodies with one changed value. The schema decides whether they are valid. */
@@ -42,7 +42,7 @@ export function mutatedJson(schema: Schema, known: KnownValues): fc.Arbitrary<Bo
       return {
         type: 'application/json',
         bytes,
-        verdict: isValid(parsed) || isImport(parsed) ? 'unsure' : 'invalid',
+        validity: isValid(parsed) || isImport(parsed) ? 'unsure' : 'invalid',
       };
     });
 }
@@ -138,7 +138,7 @@ export function rejectedBodies({ bodies, needsBody }: Operation): fc.Arbitrary<B
   const empty: [string, string][] = needsBody ? [[jsonType, '']] : [];
   return fc
     .constantFrom(...texts, ...wrongTypes, ...wrongValues, ...empty, tooLarge)
-    .map(([type, text]) => ({ type, bytes: Buffer.from(text), verdict: 'invalid' }));
+    .map(([type, text]) => ({ type, bytes: Buffer.from(text), validity: 'invalid' }));
 }
 
 function encode(value: unknown): Uint8Array {

@@ -53,7 +53,7 @@ export function invalidCases(operation: Operation, sources: Sources, count: numb
     );
   return [...targets, ...invalidBodies(operation, sources)].flatMap((drafts) =>
     sample(drafts, count, seed).map((draft) => {
-      const unsure = draft.body?.verdict === 'unsure';
+      const unsure = draft.body?.validity === 'unsure';
       return complete(operation, sources, draft, unsure ? 'any' : 'rejection');
     }),
   );

@@ -1,11 +1,11 @@
 import { errorTable } from '../../../src/errors.ts';
 import type { Operation, Parameter } from './operations.ts';
 import type { Sources } from './requests.ts';
-import { confirmToken, picturePaths, type World } from './world.ts';
+import { confirmToken, picturePaths, type ServerData } from './server-data.ts';
 
 /** Returns the ids and files that requests need. */
-export function makeSources(world: World, pictures: readonly Buffer[], broken: Buffer): Sources {
-  const { origin, tenants, referenced, cursor } = world;
+export function makeSources(serverData: ServerData, pictures: readonly Buffer[], broken: Buffer): Sources {
+  const { origin, tenants, referenced, cursor } = serverData;
   // The initial data uses the first paths.
   const urls = picturePaths.slice(-50).map((path) => origin + path);
   let calls = 0;
@@ -25,24 +25,25 @@ export function makeSources(world: World, pictures: readonly Buffer[], broken: B
     },
     urls,
     forms: { pictures, broken, tenants },
-    take: (operation, parameter) => encodeURIComponent(String(valueFor(world, operation, parameter, next))),
+    take: (operation, parameter) =>
+      encodeURIComponent(String(valueFor(serverData, operation, parameter, next))),
   };
 }
 
 type Next = <Item>(from: readonly Item[]) => Item;
 
 function valueFor(
-  world: World,
+  serverData: ServerData,
   { method, path }: Operation,
   { name }: Parameter,
   next: Next,
 ): number | string {
-  const { referenced, tenants, imports, failedJobs, deletable, deletableOfDefault } = world;
+  const { referenced, tenants, imports, failedJobs, deletable, deletableOfDefault } = serverData;
   if (name === 'preset') return next(['thumb', 'card', 'zoom']);
   if (name.startsWith('tenant')) return next(tenants);
   if (name === 'ref') return next(['unknown reference', 'product-42']);
   if (path.startsWith('/v1/imports/')) return next(imports);
-  // Each can be retried once.
+  // Each job can be retried only once.
   if (path.endsWith('/retry')) return failedJobs.pop() ?? 'none left';
   if (path.startsWith('/v1/jobs/')) return next(failedJobs);
   if (method === 'DELETE' && path === '/v1/images/{id}') return deletable.pop()?.id ?? 'none left';

@@ -7,7 +7,7 @@ import { type TiffPageInput, writeTiffPages } from '../support/write-tiff-pages.
 const preview: TiffPageInput = { width: 16, height: 12, colour: [0, 255, 0], tags: { 254: 1 } };
 const picture: TiffPageInput = { width: 64, height: 48, colour: [255, 0, 0] };
 
-describe('picture of a TIFF', () => {
+describe('the picture of a TIFF', () => {
   test.each<[string, number, readonly TiffPageInput[]]>([
     ['the first page', 2, [picture, { ...picture, width: 80 }]],
     ['the page after a preview', 2, [preview, picture]],

@@ -123,8 +123,8 @@ describe('PNG', () => {
 
   test.each(['IHDR', 'IDAT'])('is corrupt if the checksum of %s is wrong', async (chunk) => {
     const bytes = Buffer.from(file('png'));
-    const at = bytes.indexOf(chunk);
-    const end = at + 4 + bytes.readUInt32BE(at - 4);
+    const typeOffset = bytes.indexOf(chunk);
+    const end = typeOffset + 4 + bytes.readUInt32BE(typeOffset - 4);
     bytes[end] = (bytes[end] ?? 0) ^ 1;
     expect(await resultOf(bytes)).toBe(
       `picture_corrupt: The PNG picture is corrupt: the checksum of its ${chunk} chunk does not match.`,

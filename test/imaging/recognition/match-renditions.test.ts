@@ -63,7 +63,7 @@ describe.each(pictures)('%s matches', (_, original) => {
     expect(await match(renditions[0]!.jpeg, original)).toEqual({ verdict: 'same' });
   });
 
-  test('an enlarged copy', async () => {
+  test('its enlarged copy', async () => {
     const large = await png(sharp(original).resize(800));
     // Enlarging shifts a picture by a fraction of a pixel.
     const larger = await jpeg(80)(sharp(large).resize(923));

@@ -205,7 +205,7 @@ test.each([
   [1274, 1580],
   [3200, 900],
   [5000, 4000],
-])('makes renditions of %i × %i that equal a direct resize of the source', async (w, h) => {
+])('makes renditions of a %i × %i source that match a direct resize', async (w, h) => {
   const bytes = await gradientPicture(w, h).jpeg({ quality: 95 }).toBuffer();
   const { renditions } = await deriveRenditions(bytes, limits, boxes);
   expect(renditions.map((rendition) => rendition.preset.name).sort()).toEqual(

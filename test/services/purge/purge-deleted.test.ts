@@ -144,13 +144,13 @@ test("purges and counts only images of the caller's tenant", async () => {
 
 test('reports a file that cannot be removed, and continues', async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
-  const [stuck, removable] = [await add(), await add()];
-  for (const { id } of [stuck, removable]) await rig.softDelete({ id });
-  const path = rig.pathOf(stuck.renditions[0]!.storageKey);
+  const [unremovable, removable] = [await add(), await add()];
+  for (const { id } of [unremovable, removable]) await rig.softDelete({ id });
+  const path = rig.pathOf(unremovable.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
   const report = await purgeDeleted(openPrincipal, purgeNow);
   expect(report).toMatchObject({ images: 2, files: 5, remaining: 0 });
-  expect(report.errors).toEqual([expect.stringContaining(stuck.renditions[0]!.storageKey)]);
+  expect(report.errors).toEqual([expect.stringContaining(unremovable.renditions[0]!.storageKey)]);
   expect(await rowIds()).toEqual([]);
 });

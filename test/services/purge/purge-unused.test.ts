@@ -111,15 +111,17 @@ test('does not let a caller purge images of another tenant', async () => {
 
 test('reports a file that cannot be removed, leaves it to the sweep, and continues', async () => {
   const { rig, purgeUnused, add } = await makePurges(engines);
-  const [stuck, removable] = [await add(), await add()];
-  const path = rig.pathOf(stuck.originalKey!);
+  const [unremovable, removable] = [await add(), await add()];
+  const path = rig.pathOf(unremovable.originalKey!);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
   const report = await purgeUnused(openPrincipal, purgeNow);
   expect(report).toMatchObject({
     images: 2,
     files: 5,
-    errors: [`The file ${stuck.originalKey} could not be removed; the sweep for orphaned files tries again.`],
+    errors: [
+      `The file ${unremovable.originalKey} could not be removed; the sweep for orphaned files tries again.`,
+    ],
   });
   expect(await rowIds()).toEqual([]);
   expect(await rig.storage.stat(removable.originalKey!)).toBeUndefined();

@@ -83,10 +83,10 @@ test('keeps files that Vitrine did not store', async () => {
 
 test('keeps a file that is recorded between the listing and the removal', async () => {
   const rig = await makeRig(engines);
-  const key = await storeOrphan(rig, 'late');
+  const key = await storeOrphan(rig, 'recorded late');
   // An upload of the same content is recorded just before the removal; everything else is the real sweep.
   const removeUnused: typeof rig.storedFiles.removeUnused = async (file, remove) => {
-    await recordPending(engines.database, shop.id, 'late');
+    await recordPending(engines.database, shop.id, 'recorded late');
     return rig.storedFiles.removeUnused(file, remove);
   };
   const sweep = makeSweepOrphans({ ...rig, storedFiles: { ...rig.storedFiles, removeUnused }, sweepLimit });

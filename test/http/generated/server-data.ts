@@ -16,7 +16,7 @@ interface Receipt {
 }
 
 /** The data on the server before the requests start. */
-export interface World {
+export interface ServerData {
   readonly origin: string;
   readonly tenants: readonly string[];
   /** Completed images with a reference, so that purges keep them. */
@@ -44,7 +44,7 @@ export function makePictures(count: number): Promise<Buffer[]> {
 export const picturePaths = Array.from({ length: 400 }, (_, index) => `/pictures/${index}.jpg`);
 
 /** Fills a server through its API, with enough images and jobs for `requests` destructive requests to each operation. */
-export async function makeWorld(base: string, origin: string, requests: number): Promise<World> {
+export async function fillServer(base: string, origin: string, requests: number): Promise<ServerData> {
   const tenants = ['default', 'shop-a', 'shop.B_2'];
   const referenced = await Promise.all(
     [...tenants, ...tenants].map((tenant, i) => uploadReferenced(base, tenant, i)),
