@@ -23,7 +23,7 @@ function statements(count: number): string[] {
        original_bytes, width, height, format, frames, color_space, has_alpha, bit_depth, created_at, updated_at,
        processed_at, in_use_count)
      SELECT gen_random_uuid(), tenant, CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END,
-       CASE WHEN n % 50 = 0 THEN 'The picture cannot be decoded.' END, CASE WHEN n % 50 = 0 THEN 'picture_damaged' END,
+       CASE WHEN n % 50 = 0 THEN 'The image cannot be decoded.' END, CASE WHEN n % 50 = 0 THEN 'picture_damaged' END,
        'product-' || n || '.jpg', hash, 'originals/' || tenant || '/' || left(hash, 2) || '/' || hash, 100000 + n,
        1200, 1500, 'jpeg', 1, 'RGB', false, 8, uploaded_at, uploaded_at, uploaded_at,
        CASE WHEN n % 10 = 3 THEN 1 ELSE 0 END

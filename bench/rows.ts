@@ -129,14 +129,14 @@ async function ingest(queries: Queries, tenantId: number, content: string): Prom
     aspect: 0.8,
     thumbnail: Buffer.alloc(3072, bytes).toString('base64'),
   };
-  await queries.fingerprints.neighbours(tenantId, fingerprint, 20, contentHash);
+  await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
   const vector = Array.from({ length: embeddingDimension }, (_, index) => (bytes[index % 32] ?? 0) / 255);
   await queries.jobs.complete(recorded.job, renditions(tenantId, contentHash), {
     fingerprint,
     embedding: { space: embeddingSpace, vector },
     nearDuplicates: [],
   });
-  await queries.fingerprints.neighbours(tenantId, fingerprint, 20, contentHash);
+  await queries.fingerprints.findNeighbours(tenantId, fingerprint, 20, contentHash);
 }
 
 function renditions(tenantId: number, contentHash: string) {

@@ -10,7 +10,7 @@ import { handleRequest, makeHttpServer } from './http/server.ts';
 import { makeWorkerServer } from './http/worker-server.ts';
 import { installedDecoder } from './imaging/library-version.ts';
 import { jobKinds } from './model/job.ts';
-import { whenClaimed } from './services/claim-storage.ts';
+import { whenStorageClaimed } from './services/claim-storage.ts';
 import { composeServices } from './services/compose-services.ts';
 import { makeStorageHealth } from './services/storage-health.ts';
 import { composeSweeper } from './services/sweep/compose-sweeper.ts';
@@ -20,27 +20,29 @@ import { version } from './version.ts';
 import { makeWorkOff } from './worker/work-off.ts';
 import { makeWorker } from './worker/worker.ts';
 
-/** A running Vitrine. */
+/** A running Vitrine process. */
 export interface App {
-  /** Starts the HTTP server. Returns its address. */
+  /** Starts the HTTP server. Returns its URL. */
   listen(): Promise<string>;
-  /** Starts workers and the sweeper. */
+  /** Starts the workers and the sweeper. */
   work(): Promise<void>;
-  /** Serves health and metrics of a worker on `port`. Returns the address. */
+  /** Serves a worker's health and metrics on `port`. Returns the URL. */
   listenForProbes(port: number): Promise<string>;
   /** Handles a request that a serverless host has received. */
-  answer(request: IncomingMessage, response: ServerResponse): Promise<void>;
-  /** Runs due jobs until none is left, for at most `milliseconds`; instead of `work`. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /**
+   * Runs due jobs until none are left, for at most `milliseconds`. A short-lived process calls this instead of `work`.
+   */
   workFor(milliseconds: number): Promise<void>;
-  /** Runs the sweeps that are due; instead of the schedule of `work`. */
+  /** Runs the sweeps that are due. A short-lived process calls this instead of `work`. */
   sweep(which: 'frequent' | 'all'): Promise<void>;
-  /** Stops accepting requests and jobs, lets running ones finish, and hands back the rest. Safe to repeat. */
+  /** Stops accepting requests and jobs, lets running ones finish, and hands back the rest. Can be called repeatedly. */
   close(): Promise<void>;
 }
 
 /**
- * The composition root. With the embedded database, the app holds the data folder until it is closed.
- * @param exitOnFailure called after a failure that only a restart can repair; it is logged before
+ * The composition root. With the embedded database, the app locks the data folder until it is closed.
+ * @param exitOnFailure called after a failure that only a restart can repair, once it has been logged
  */
 export async function makeApp(
   config: Config,
@@ -94,7 +96,7 @@ function composeComponents(config: Config, logger: FastifyBaseLogger, resources:
     config,
     logger,
   });
-  // Twice as many jobs as decoders: while one picture is stored and recorded, the next one is decoded.
+  // Twice as many jobs as decoders, so that one picture is decoded while another is stored and recorded.
   const capacities = { derive: 2 * config.worker.concurrency, import: config.imports.concurrency };
   const { leaseSeconds } = config.worker;
   const workers = jobKinds.map((kind) =>
@@ -135,7 +137,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     stopWaitingForStorage();
     storageHealth.stop();
     const drained = Promise.all([http.close(), sweeper.stop(), ...workers.map((worker) => worker.stop())]);
-    // Downloads depend on foreign servers, so a stop does not wait for them. Another worker starts them again.
+    // Downloads depend on third-party servers, so shutdown does not wait for them. Another worker restarts them.
     await leases.handBack('import');
     const isDrained = await Promise.race([
       drained.then(() => true),
@@ -145,7 +147,7 @@ function makeLifecycle(parts: LifecycleParts): App {
     if (!isDrained) http.server.closeAllConnections();
   }
 
-  /** Hands back downloads that take longer than `milliseconds`. */
+  /** Runs due jobs. Hands back downloads that take longer than `milliseconds`. */
   async function workFor(milliseconds: number): Promise<void> {
     if (!(await resources.claimStorage())) return;
     const timer = setTimeout(() => void leases.handBack('import'), milliseconds);
@@ -180,14 +182,14 @@ function makeLifecycle(parts: LifecycleParts): App {
     async work() {
       // No other process uses this data, so every lease belongs to a process that has crashed.
       if (isOnlyProcess(config)) await takeOverLostLeases(true);
-      stopWaitingForStorage = whenClaimed(
+      stopWaitingForStorage = whenStorageClaimed(
         resources.claimStorage,
         () => {
           for (const worker of workers) worker.start();
           sweeper.start();
         },
         (error) => {
-          logger.error({}, `this process exits: ${error.message}`);
+          logger.error({}, `this process is exiting: ${error.message}`);
           exitOnFailure();
         },
       );
@@ -197,14 +199,13 @@ function makeLifecycle(parts: LifecycleParts): App {
       return workerServer.listen({
         host: config.server.host,
         port,
-        listenTextResolver: (address) =>
-          `health and metrics of this worker: ${address}/healthz and ${address}/metrics`,
+        listenTextResolver: (address) => `this worker serves ${address}/healthz and ${address}/metrics`,
       });
     },
-    answer: (request, response) => handleRequest(http, request, response),
+    handle: (request, response) => handleRequest(http, request, response),
     workFor,
     async sweep(which) {
-      if (await resources.claimStorage()) await sweeper.once(which);
+      if (await resources.claimStorage()) await sweeper.runOnce(which);
     },
     close: () => (closing ??= close()),
   };

@@ -19,8 +19,8 @@ export function makeAvailabilityLog(
     lost(error) {
       if (isLost) return;
       isLost = true;
-      const why = typeof error === 'string' ? ` (${error})` : '';
-      logger[messages.level]({ err: error }, `${messages.lost}${why}`);
+      const reason = typeof error === 'string' ? ` (${error})` : '';
+      logger[messages.level]({ err: error }, `${messages.lost}${reason}`);
     },
     restored() {
       if (!isLost) return;

@@ -21,10 +21,10 @@ import type { Section, Setting } from './config/setting.ts';
 import { settings, type SettingValues } from './config/settings.ts';
 import type { Preset } from './model/preset.ts';
 
-/** Sections that are used as the settings table defines them. */
+/** Sections of the configuration that are identical to those of the settings table. */
 type PlainSections = Omit<SettingValues, 'data' | 'database' | 'queue' | 'storage' | 'renditions'>;
 
-/** The configuration of a process, read once. Each part receives only the sections it needs. */
+/** The configuration of a process, read once. Each component receives only the sections that it needs. */
 export interface Config extends PlainSections {
   readonly dataDir: string;
   readonly server: SettingValues['server'] & Exposure;
@@ -34,11 +34,11 @@ export interface Config extends PlainSections {
   readonly presets: readonly Preset[];
   /** Warnings about settings that have no effect, one sentence each. */
   readonly warnings: readonly string[];
-  /** Warnings about what the server exposes to other machines, one sentence each. */
+  /** Warnings about the server's exposure to other machines, one sentence each. */
   readonly exposureWarnings: readonly string[];
 }
 
-/** Thrown when settings are invalid. Reports all problems together, one sentence each. */
+/** Thrown when settings are invalid. Reports all problems at once, one sentence each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -51,12 +51,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** Variables by name, as in `process.env`. */
+/** Environment variables by name, as in `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the configuration from `env`. Unknown variables are ignored.
- * @throws {ConfigError} that names every invalid variable and what it accepts.
+ * @throws {ConfigError} with every invalid variable and what it accepts.
  */
 export function loadConfig(env: Environment): Config {
   const problems: string[] = [];
@@ -66,7 +66,7 @@ export function loadConfig(env: Environment): Config {
   return composeConfig(values);
 }
 
-/** Adds a sentence to `problems` for each invalid variable, whose value is then `undefined`. */
+/** Reads all settings. Adds a sentence to `problems` for each invalid variable and sets its value to `undefined`. */
 function readSettings(env: Environment, problems: string[]): SettingValues {
   const readSection = (section: Section) =>
     Object.entries(section).map(([key, setting]) => [key, readSetting(env, setting, problems)]);
@@ -85,7 +85,7 @@ function readSetting(env: Environment, setting: Setting<unknown>, problems: stri
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const value = setting.isSecret ? 'its value' : `"${text}"`;
-    problems.push(`${name ?? setting.name}: ${value} ${reason}; it takes ${setting.reader.accepts}.`);
+    problems.push(`${name ?? setting.name}: ${value} ${reason}; it accepts ${setting.reader.accepts}.`);
     return undefined;
   }
 }
@@ -119,8 +119,8 @@ function withThumbnailSize({ presets, thumbnailSize }: SettingValues['renditions
   return presets.map((preset) => (preset.name === 'thumb' ? { ...preset, ...thumbnailSize } : preset));
 }
 
-/** Returns the configuration for a server that a command starts for itself, on a free port of the loopback address. */
-export function onLoopbackOnly(config: Config): Config {
+/** Returns the configuration of a private server that a command starts, on a free port of the loopback address. */
+export function loopbackConfig(config: Config): Config {
   const { confirmToken = documentedConfirmToken } = config.purge;
   return {
     ...config,

@@ -1,8 +1,8 @@
 import type { FailureClass } from './model/job.ts';
 
 /**
- * All error codes, each with its HTTP status, its title, and the class that decides whether a job is retried. No other
- * place maps codes to statuses.
+ * All error codes, each with its HTTP status, its title, and the class that decides whether a job is retried. Codes are
+ * mapped to statuses nowhere else.
  */
 export const errorTable = {
   invalid_request: { status: 400, title: 'The request is not valid', failureClass: 'permanent' },
@@ -10,59 +10,59 @@ export const errorTable = {
   unknown_preset: { status: 400, title: 'There is no such preset', failureClass: 'permanent' },
   missing_file: { status: 400, title: 'The file is missing', failureClass: 'permanent' },
   empty_file: { status: 400, title: 'The file is empty', failureClass: 'permanent' },
-  body_cut_short: { status: 400, title: 'The body ended too early', failureClass: 'transient' },
-  not_a_picture: { status: 400, title: 'The file is not a picture', failureClass: 'permanent' },
+  body_cut_short: { status: 400, title: 'The request body ended too early', failureClass: 'transient' },
+  not_a_picture: { status: 400, title: 'The file is not an image', failureClass: 'permanent' },
   format_not_allowed: { status: 400, title: 'The format is not allowed', failureClass: 'permanent' },
   picture_too_large: {
     status: 400,
-    title: 'The picture has too many pixels or frames',
+    title: 'The image has too many pixels or frames',
     failureClass: 'permanent',
   },
   picture_cut: {
     status: 400,
-    title: 'The picture is cut short',
+    title: 'The image is truncated',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
   picture_corrupt: {
     status: 400,
-    title: 'The picture is corrupt',
+    title: 'The image is corrupt',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
   picture_unsupported: {
     status: 400,
-    title: 'The picture uses an unsupported feature',
+    title: 'The image uses an unsupported feature',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
   picture_unreadable: {
     status: 400,
-    title: 'The picture cannot be read',
+    title: 'The image cannot be read',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
-  // Earlier versions used only this code for pictures that cannot be decoded. Stored records still contain it.
+  // Earlier versions used this code for every picture that could not be decoded. Stored records still contain it.
   picture_damaged: {
     status: 400,
-    title: 'The picture cannot be decoded',
+    title: 'The image cannot be decoded',
     failureClass: 'permanent',
     family: 'picture_damaged',
   },
-  decoder_crashed: { status: 400, title: 'The picture crashed the decoder', failureClass: 'crash' },
+  decoder_crashed: { status: 400, title: 'The image crashed the decoder', failureClass: 'crash' },
   worker_lost: {
     status: 400,
-    title: 'The workers that processed the picture were lost',
+    title: 'The job repeatedly lost its worker',
     failureClass: 'lease-lost',
   },
   invalid_url: { status: 400, title: 'The URL cannot be imported', failureClass: 'permanent' },
   address_not_allowed: { status: 400, title: 'The address is not allowed', failureClass: 'permanent' },
-  source_refused: { status: 400, title: 'The source returned no picture', failureClass: 'permanent' },
-  source_unavailable: { status: 400, title: 'The source is not available', failureClass: 'transient' },
+  source_refused: { status: 400, title: 'The source returned no image', failureClass: 'permanent' },
+  source_unavailable: { status: 400, title: 'The source is unavailable', failureClass: 'transient' },
   purge_refused: { status: 403, title: 'The purge was not confirmed', failureClass: 'permanent' },
   origin_not_allowed: {
     status: 403,
-    title: 'Pages of this origin may not write',
+    title: 'Pages from this origin may not change data',
     failureClass: 'permanent',
   },
   image_not_found: { status: 404, title: 'There is no such image', failureClass: 'permanent' },
@@ -72,11 +72,11 @@ export const errorTable = {
   upload_not_found: { status: 404, title: 'There is no such upload', failureClass: 'permanent' },
   fingerprint_not_ready: {
     status: 404,
-    title: 'The fingerprint of the image is not ready',
+    title: "The image's fingerprint is not ready",
     failureClass: 'transient',
   },
   rendition_not_ready: { status: 404, title: 'The rendition is not ready', failureClass: 'transient' },
-  route_not_found: { status: 404, title: 'There is no such route', failureClass: 'permanent' },
+  route_not_found: { status: 404, title: 'There is no such endpoint', failureClass: 'permanent' },
   original_missing: { status: 404, title: 'The original is missing from storage', failureClass: 'permanent' },
   method_not_allowed: {
     status: 405,
@@ -85,18 +85,18 @@ export const errorTable = {
   },
   request_timeout: { status: 408, title: 'The request took too long', failureClass: 'transient' },
   image_in_use: { status: 409, title: 'The image is in use', failureClass: 'permanent' },
-  image_deleted: { status: 409, title: 'The image was deleted in the meantime', failureClass: 'transient' },
+  image_deleted: { status: 409, title: 'The image has been deleted', failureClass: 'transient' },
   import_active: { status: 409, title: 'The URL is already being imported', failureClass: 'transient' },
   job_not_failed: { status: 409, title: 'The job cannot be retried', failureClass: 'permanent' },
   upload_not_offered: {
     status: 409,
-    title: 'The storage does not support presigned uploads',
+    title: 'Presigned uploads are not available',
     failureClass: 'permanent',
   },
   body_too_large: { status: 413, title: 'The upload is too large', failureClass: 'permanent' },
   unsupported_body: {
     status: 415,
-    title: 'The body type is not supported',
+    title: 'The content type is not supported',
     failureClass: 'permanent',
   },
   range_not_satisfiable: { status: 416, title: 'The range is outside the file', failureClass: 'permanent' },
@@ -111,54 +111,54 @@ export const errorTable = {
     failureClass: 'transient',
   },
   headers_too_large: { status: 431, title: 'The request headers are too large', failureClass: 'permanent' },
-  internal_error: { status: 500, title: 'Something went wrong on our side', failureClass: 'transient' },
+  internal_error: { status: 500, title: 'An internal error occurred', failureClass: 'transient' },
   unavailable: { status: 503, title: 'The service is temporarily unavailable', failureClass: 'transient' },
   database_unavailable: {
     status: 503,
     title: 'The database is unavailable',
     failureClass: 'transient',
   },
-  storage_failed: { status: 503, title: 'The storage failed', failureClass: 'transient' },
+  storage_failed: { status: 503, title: 'A storage operation failed', failureClass: 'transient' },
   similarity_unavailable: {
     status: 501,
-    title: 'Similarity search is unavailable',
+    title: 'Similarity search is not available',
     failureClass: 'permanent',
   },
-  storage_full: { status: 507, title: 'The storage is nearly full', failureClass: 'transient' },
+  storage_full: { status: 507, title: 'Storage is nearly full', failureClass: 'transient' },
 } as const satisfies Record<string, ErrorRow>;
 
 interface ErrorRow {
   readonly status: number;
   readonly title: string;
   readonly failureClass: FailureClass;
-  /** The code of earlier versions for a group of errors that this one belongs to. */
+  /** The code that earlier versions used for this error and related ones. */
   readonly family?: ErrorFamily;
 }
 
-/** A code that was split into several. Clients that check for it find it in a separate field. */
+/** An earlier code that has been split into several. Responses also contain it, for clients that check for it. */
 export type ErrorFamily = 'picture_damaged';
 
 /** The machine-readable code of an error. */
 export type ErrorCode = keyof typeof errorTable;
 
-/** Returns the family of a code; `null` if it has none or is unknown. */
-export function familyOf(code: string | null): ErrorFamily | null {
+/** Returns the family of a code; `null` if the code has no family or is unknown. */
+export function errorFamily(code: string | null): ErrorFamily | null {
   if (code === null || !Object.hasOwn(errorTable, code)) return null;
   const row: ErrorRow = errorTable[code as ErrorCode];
   return row.family ?? null;
 }
 
-/** Expands a filter `code`: to all codes of a family, or to the code itself. */
-export function codesOf(code: string): string[] {
-  const family = Object.keys(errorTable).filter((member) => familyOf(member) === code);
+/** Returns the codes that a filter selects: every code in the family, or only `code` itself. */
+export function codesMatching(code: string): string[] {
+  const family = Object.keys(errorTable).filter((member) => errorFamily(member) === code);
   return family.length > 0 ? family : [code];
 }
 
-/** An error with a code. `message` is public: a sentence with the cause, the limit and the value. */
+/** An error with a code. `message` is shown to users: a sentence that states the cause, and any limit and value. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   override readonly name = 'AppError';
-  /** Additional fields of the response, for programs. */
+  /** Additional machine-readable fields of the response. */
   readonly details: Readonly<Record<string, unknown>> | undefined;
 
   constructor(
@@ -187,7 +187,7 @@ export class AppError extends Error {
   }
 }
 
-/** Thrown by the storage if a key has no file. Callers translate it into an error of their own. */
+/** Thrown by storage if a key has no file. Callers translate it into an `AppError`. */
 export class FileMissing extends Error {
   override readonly name = 'FileMissing';
 
@@ -196,15 +196,15 @@ export class FileMissing extends Error {
   }
 }
 
-/** Thrown if the process must not start. The message says why, and what to do about it. */
+/** Thrown if the process must not start. The message says why and what to do about it. */
 export class StartRefused extends Error {
   override readonly name: string = 'StartRefused';
 }
 
-/** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, whose details only the log has. */
+/** Returns `error` if it is an `AppError`; otherwise wraps it as `internal_error`, which exposes no details. */
 export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  return new AppError('internal_error', 'Something went wrong on our side; the log has the details.', {
+  return new AppError('internal_error', 'An internal error occurred; see the log for details.', {
     cause: error,
   });
 }

@@ -1,12 +1,12 @@
 /** Thrown when work takes longer than its time limit. */
-export class TimedOut extends Error {
-  override readonly name = 'TimedOut';
+export class TimeoutError extends Error {
+  override readonly name = 'TimeoutError';
 }
 
-/** Waits for `work` for at most `ms`. The work itself is not stopped. @throws {TimedOut} */
+/** Waits for `work` for at most `ms` milliseconds. Does not cancel it. @throws {TimeoutError} */
 export async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise: timeout, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new TimedOut(`no answer within ${ms} ms`)), ms);
+  const timer = setTimeout(() => reject(new TimeoutError(`timed out after ${ms} ms`)), ms);
   try {
     return await Promise.race([work, timeout]);
   } finally {

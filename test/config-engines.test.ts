@@ -61,7 +61,7 @@ test('rejects SQLite with a suggestion, under the name of the variable', () => {
   for (const name of ['DATABASE_URL', 'THUMBFORGE_DATABASE_URL'])
     expect(problemsOf({ [name]: 'sqlite+aiosqlite:///./app.db' })).toEqual([
       expect.stringMatching(
-        `^${name}: its value names SQLite, which is not supported: leave it unset for an embedded`,
+        `^${name}: its value is an SQLite URL, which is not supported: leave it unset to use the embedded`,
       ),
     ]);
 });
@@ -131,9 +131,7 @@ test('warns about settings that have no effect', () => {
 
 test('rejects a URL with an unescaped password or quotes', () => {
   expect(problemsOf({ DATABASE_URL: 'postgres://u:p@ss/word@127.0.0.1/x' })).toEqual([
-    expect.stringMatching(/^DATABASE_URL: its value contains more than one @: write @ as %40/),
+    expect.stringMatching(/^DATABASE_URL: its value contains more than one @: in a password, write @ as %40/),
   ]);
-  expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([
-    expect.stringMatching(/is in quotes/),
-  ]);
+  expect(problemsOf({ DATABASE_URL: '"postgres://u:p@db/x"' })).toEqual([expect.stringMatching(/is quoted/)]);
 });

@@ -54,10 +54,10 @@ test('warns about an exposed server without including its token', () => {
     /HOST is 0\.0\.0\.0.*no access control.*PURGE_CONFIRM_TOKEN is not set.*ALLOWED_HOSTS is not set/,
   );
   expect(warningsOf({ HOST: '::', PURGE_CONFIRM_TOKEN: 'DELETE_CONFIRMED' })).toContain(
-    'in the documentation',
+    'publicly documented',
   );
   const behindProxy = warningsOf({ PUBLIC_URL: 'https://a.example', PURGE_CONFIRM_TOKEN: 'open sesame' });
-  expect(behindProxy).toMatch(/^PUBLIC_URL or ALLOWED_HOSTS names a public host.*no access control.*\.$/);
+  expect(behindProxy).toMatch(/^PUBLIC_URL or ALLOWED_HOSTS contains a public host.*no access control.*\.$/);
   expect(behindProxy).not.toMatch(/TOKEN|sesame/);
 });
 
@@ -86,7 +86,7 @@ test('parses host names and the public URL, and rejects invalid ones', () => {
   for (const text of ['a.example', 'https://a.example/path', 'ftp://a.example'])
     expect(problemsOf({ PUBLIC_URL: text })[0], text).toMatch(/^PUBLIC_URL: .*not an origin/);
   expect(problemsOf({ PURGE_CONFIRM_TOKEN: 'two\nlines' })[0]).toMatch(
-    /^PURGE_CONFIRM_TOKEN: its value has control/,
+    /^PURGE_CONFIRM_TOKEN: its value contains control/,
   );
 });
 
@@ -156,7 +156,7 @@ test('accepts a preset as a number, a pair or an object', () => {
     '{"a":1.5}',
   ];
   for (const text of [...invalid, '{"a":20000}', '{"a":{"width":1,"height":1,"quality":101}}', '{"a":1,'])
-    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it takes JSON/);
+    expect(problemsOf({ PRESETS: text })[0], text).toMatch(/^PRESETS: .*it accepts a JSON object/);
 });
 
 test('overrides only the thumb preset by THUMBNAIL_SIZE', () => {
@@ -173,8 +173,8 @@ test('accepts extensions with and without dots in ALLOWED_EXTENSIONS', () => {
   const formats = (text: string) => loadConfig({ ALLOWED_EXTENSIONS: text }).uploads.allowedFormats;
   expect(formats('.JPG, jpeg;.png')).toEqual(['jpeg', 'png']);
   expect(formats('tif')).toEqual(['tiff']);
-  expect(problemsOf({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/names svg, exe, which/);
-  expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/names no format/);
+  expect(problemsOf({ ALLOWED_EXTENSIONS: '.jpg,.svg,.exe' })[0]).toMatch(/contains svg, exe, which/);
+  expect(problemsOf({ ALLOWED_EXTENSIONS: ',' })[0]).toMatch(/contains no format/);
 });
 
 test('parses networks in TRUSTED_PROXIES', () => {
@@ -208,7 +208,7 @@ test('parses networks with and without a port in IMPORT_ALLOWED_NETWORKS', () =>
   expect(networks('[10.0.0.0/8, fd00::/8]')).toEqual([allow('10.0.0.0/8'), allow('fd00::/8')]);
   for (const text of ['10.0.0.0/8:', '10.0.0.0/33:80', 'fd00::/8:9000', 'name.example:80', ':80', '[]:80'])
     expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(
-      /which is not a network; it takes comma-separated networks/,
+      /which is not a network; it accepts comma-separated networks/,
     );
   for (const text of ['10.0.0.1:0', '10.0.0.1:65536', '[fd00::/8]:99999'])
     expect(problemsOf({ IMPORT_ALLOWED_NETWORKS: text })[0], text).toMatch(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { AppError, codesOf, familyOf } from '../src/errors.ts';
+import { AppError, codesMatching, errorFamily } from '../src/errors.ts';
 import { problemOf } from '../src/http/responses/problems.ts';
 
 const members = ['picture_cut', 'picture_corrupt', 'picture_unsupported', 'picture_unreadable'] as const;
@@ -12,15 +12,15 @@ test('assigns every code of undecodable pictures to the family that older client
       status: 400,
     });
   }
-  expect(familyOf('picture_damaged')).toBe('picture_damaged');
+  expect(errorFamily('picture_damaged')).toBe('picture_damaged');
   expect(problemOf(new AppError('picture_too_large', 'No.'))).not.toHaveProperty('family');
   for (const code of [null, 'picture_too_large', 'a_code_of_another_version', 'toString']) {
-    expect(familyOf(code)).toBeNull();
+    expect(errorFamily(code)).toBeNull();
   }
 });
 
 test('expands a family to all of its codes, and any other code to itself', () => {
-  expect(codesOf('picture_damaged')).toEqual([...members, 'picture_damaged']);
-  expect(codesOf('picture_cut')).toEqual(['picture_cut']);
-  expect(codesOf('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
+  expect(codesMatching('picture_damaged')).toEqual([...members, 'picture_damaged']);
+  expect(codesMatching('picture_cut')).toEqual(['picture_cut']);
+  expect(codesMatching('a_code_of_another_version')).toEqual(['a_code_of_another_version']);
 });

@@ -7,13 +7,13 @@ import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /**
- * Chooses the drivers of the database, the queue and the storage. This is the only file that imports drivers, each when
- * it is used: loading all of them would make a start several times slower.
+ * Chooses the drivers of the database, the queue and the storage. Only this file imports drivers, each on demand:
+ * loading all of them would make startup several times slower.
  */
 
 /**
- * Opens the database. Its schema may be old or missing.
- * @param onBroken called if the embedded database breaks down; it is logged, and the process should exit
+ * Opens the database. Its schema may be outdated or missing.
+ * @param onBroken called if the embedded database fails, once the error has been logged; the process should then exit
  */
 export async function openDatabase(
   { database }: Pick<Config, 'database'>,
@@ -23,10 +23,10 @@ export async function openDatabase(
   if (database.kind === 'embedded') {
     const { openEmbeddedDatabase } = await import('../db/engine/embedded.ts');
     return openEmbeddedDatabase(database.path, (error) => {
-      // It responds to nothing any more, even when there is free space again. Only a restart helps.
+      // It no longer responds, even once disk space has been freed. Only a restart helps.
       logger.error(
         { err: error },
-        `the embedded database broke down, and this process exits: ${error.message}. Nothing that was acknowledged is lost; free space on the disk of DATA_DIR, and start again`,
+        `the embedded database failed, so this process is exiting: ${error.message}. No acknowledged data is lost; free space on the disk that holds DATA_DIR, then restart`,
       );
       onBroken();
     });
@@ -35,7 +35,7 @@ export async function openDatabase(
   return openPostgresDatabase(database, logger);
 }
 
-/** Opens the queue. A server that does not respond is no failure: workers poll meanwhile. */
+/** Opens the queue. A server that does not respond is not an error: workers poll until it does. */
 export async function openQueue(
   { queue, database }: Pick<Config, 'queue' | 'database'>,
   logger: Logger,
@@ -53,35 +53,37 @@ export async function openQueue(
   return makePostgresQueue({ connection, logger });
 }
 
-/** Opens the storage and creates its staging folder. */
+/** Opens storage and creates its staging folder. */
 export async function openStorage({
   storage,
   dataDir,
 }: Pick<Config, 'storage' | 'dataDir'>): Promise<Storage> {
   if (storage.kind === 'local') {
     const { makeLocalStorage } = await import('../storage/local.ts');
-    // Pictures inside DATA_DIR are private. Elsewhere they get the permissions of their folder, so that a web server
-    // may read them.
-    return makeLocalStorage(storage.path, { followsRoot: !isBelow(storage.path, dataDir) });
+    // Pictures inside DATA_DIR are private. Elsewhere they inherit the permissions of their folder, so that a web
+    // server can read them.
+    return makeLocalStorage(storage.path, { inheritRootMode: !isBelow(storage.path, dataDir) });
   }
   await mkdir(storage.stagingPath, { recursive: true });
   const { makeS3Storage } = await import('../storage/s3/s3-storage.ts');
   return makeS3Storage(storage);
 }
 
-/** Describes the engines for the log, without any password. */
+/** Describes the engines for the log, without passwords. */
 export function describeEngines({ database, queue, storage }: Config): string {
-  const rows = database.kind === 'embedded' ? `embedded in ${database.path}` : hostOf(database.url);
-  const wakes = { 'in-process': 'in this process', postgres: 'by the database' };
-  const wake = queue.kind === 'redis' ? `by Redis on ${hostOf(queue.url)}` : wakes[queue.kind];
-  const files =
+  const databaseText =
+    database.kind === 'embedded' ? `embedded in ${database.path}` : hostAndPath(database.url);
+  const localQueues = { 'in-process': 'in this process', postgres: 'by the database' };
+  const queueText =
+    queue.kind === 'redis' ? `by Redis on ${hostAndPath(queue.url)}` : localQueues[queue.kind];
+  const storageText =
     storage.kind === 'local'
       ? storage.path
-      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${hostOf(storage.endpoint)}` : ''}`;
-  return `database: ${rows}; workers are woken ${wake}; pictures: ${files}`;
+      : `bucket ${storage.bucket}${storage.prefix ? ` under ${storage.prefix}` : ''}${storage.endpoint ? ` on ${hostAndPath(storage.endpoint)}` : ''}`;
+  return `database: ${databaseText}; workers are woken ${queueText}; pictures: ${storageText}`;
 }
 
-function hostOf(url: string): string {
+function hostAndPath(url: string): string {
   const { host, pathname } = new URL(url);
   return `${host}${pathname === '/' ? '' : pathname}`;
 }

@@ -11,12 +11,12 @@ import { localStagingName, makeStaging } from '../storage/staging.ts';
 import { version } from '../version.ts';
 import { openDatabase, openQueue, openStorage } from './open-engines.ts';
 
-/** What a running app holds open: child processes, files, and connections. */
+/** The child processes, files and connections that a running app holds open. */
 export type Resources = Awaited<ReturnType<typeof openResources>>;
 
 /**
- * Opens all resources, and migrates the database. Closes those that are open if one fails.
- * @param onBroken called if the embedded database breaks down
+ * Opens all resources and migrates the database. If one fails, closes those that are already open.
+ * @param onBroken called if the embedded database fails
  */
 export async function openResources(config: Config, logger: Logger, onBroken: () => void) {
   const opened = new AsyncDisposableStack();
@@ -32,10 +32,10 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     // The decoder processes load their library while the database opens.
     await decoders.start();
     const storage = await openStorage(config);
-    warnAboutPicturesElsewhere(config, logger);
+    warnIfPicturesAreExposed(config, logger);
     opened.defer(() => storage.close());
     const staging = makeStaging(storage.stagingDirectory);
-    // No other process uses the folder, so a crash has left these files.
+    // No other process uses the folder, so a crash must have left these files behind.
     if (isOnlyProcess(config)) await staging.sweep(0);
     const { database, queries } = await openMigrated(config, logger, onBroken);
     opened.defer(() => database.close());
@@ -51,7 +51,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
     });
     return { decoders, storage, staging, database, queries, queue, fetcher, claimStorage };
   } catch (error) {
-    // Open resources would keep the process running. The error of the start matters more than one of closing.
+    // Open resources would keep the process running. The startup error matters more than an error while closing.
     await opened.disposeAsync().catch(() => undefined);
     throw error;
   }
@@ -62,7 +62,7 @@ export function isOnlyProcess({ database }: Pick<Config, 'database'>): boolean {
   return database.kind === 'embedded';
 }
 
-/** In staging, so that inputs are on the same file system as originals and can be hard-linked. */
+/** The folder is in staging, so that inputs are on the same file system as originals and can be hard-linked. */
 function decoderDirectory({ storage }: Config): string {
   const staging = storage.kind === 'local' ? join(storage.path, localStagingName) : storage.stagingPath;
   return join(staging, 'decoders');
@@ -72,12 +72,12 @@ async function openMigrated(config: Config, logger: Logger, onBroken: () => void
   const database = await openDatabase(config, logger, onBroken);
   try {
     const { vectors } = await migrate(database);
-    // The embedded database sets file modes itself and ignores the umask of the process.
+    // The embedded database sets file modes itself and ignores the process's umask.
     if (config.database.kind === 'embedded') makePrivate(config.database.path);
     if (!vectors.isAvailable) {
       logger.warn(
         {},
-        `${vectors.reason}. Until then similar images cannot be searched; everything else works.`,
+        `${vectors.reason}. Until then, similarity search is unavailable; everything else works.`,
       );
     }
     return { database, queries: makeQueries(database, vectors) };
@@ -87,13 +87,16 @@ async function openMigrated(config: Config, logger: Logger, onBroken: () => void
   }
 }
 
-function warnAboutPicturesElsewhere({ storage, dataDir }: Config, logger: Logger): void {
+function warnIfPicturesAreExposed({ storage, dataDir }: Config, logger: Logger): void {
   if (storage.kind !== 'local') return;
   const warning = describeOpenPictureFolder(storage.path, dataDir);
   if (warning !== undefined) logger.warn({}, warning);
 }
 
-/** Subfolders of the data folder that contain many files. The database's files are made private once it is open. */
+/**
+ * Returns the subfolders of the data folder that contain many files, except that of the database, which is made private
+ * once it is open.
+ */
 export function largeFoldersInside({ dataDir, storage }: Config): string[] {
   const path = storage.kind === 'local' ? storage.path : storage.stagingPath;
   return isBelow(path, dataDir) ? [path] : [];

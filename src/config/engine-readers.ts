@@ -3,8 +3,8 @@ import type { Reader } from './readers.ts';
 const postgresScheme = /^postgres(?:ql)?(?:\+[a-z0-9]+)?:\/\//i;
 
 /**
- * The address of a PostgreSQL server. Accepts the driver names and TLS parameters of SQLAlchemy and translates them to
- * those of libpq, where `sslmode=require` encrypts without verifying the host name.
+ * The URL of a PostgreSQL server. Accepts SQLAlchemy's driver names and TLS parameters and translates them to libpq's,
+ * where `sslmode=require` encrypts without verifying the host name.
  */
 export const databaseUrl: Reader<string> = {
   accepts: '`postgres://user:password@host:5432/database`, also `postgresql://` and `postgresql+asyncpg://`',
@@ -12,9 +12,9 @@ export const databaseUrl: Reader<string> = {
     const trimmed = text.trim();
     if (/^sqlite/i.test(trimmed))
       throw new Error(
-        'names SQLite, which is not supported: leave it unset for an embedded PostgreSQL in DATA_DIR',
+        'is an SQLite URL, which is not supported: leave it unset to use the embedded PostgreSQL in DATA_DIR',
       );
-    assertPlainAddress(trimmed);
+    assertUnambiguousUrl(trimmed);
     if (!postgresScheme.test(trimmed)) throw new Error('is not the URL of a PostgreSQL server');
     const url = parseUrl(trimmed.replace(postgresScheme, 'postgres://'));
     const tls = url.searchParams.get('sslmode') ?? url.searchParams.get('ssl');
@@ -32,11 +32,11 @@ function tlsMode(word: string): string {
   return /^(false|0)$/i.test(word) ? 'disable' : word.toLowerCase();
 }
 
-/** The address of a Redis server. */
+/** The URL of a Redis server. */
 export const redisUrl: Reader<string> = {
   accepts: '`redis://host:6379/0`, or `rediss://` with TLS; `user:password@` before the host',
   read(text) {
-    assertPlainAddress(text.trim());
+    assertUnambiguousUrl(text.trim());
     const url = parseUrl(text.trim());
     if (url.protocol !== 'redis:' && url.protocol !== 'rediss:')
       throw new Error('does not begin with redis:// or rediss://');
@@ -44,7 +44,7 @@ export const redisUrl: Reader<string> = {
   },
 };
 
-/** The address of an S3-compatible store, without a path. */
+/** The endpoint URL of an S3-compatible store. */
 export const s3Endpoint: Reader<string> = {
   accepts: 'a URL such as `https://s3.example.com` or `http://127.0.0.1:9000`',
   read(text) {
@@ -55,7 +55,7 @@ export const s3Endpoint: Reader<string> = {
   },
 };
 
-/** The prefix of all keys: empty, or ending in a slash. */
+/** The prefix of all keys. The result is empty or ends with a slash. */
 export const s3Prefix: Reader<string> = {
   accepts: "letters, digits and `!_.*'()-`, in segments separated by `/`",
   read(text) {
@@ -66,16 +66,19 @@ export const s3Prefix: Reader<string> = {
       !/^[A-Za-z0-9!_.*'()-]+(?:\/[A-Za-z0-9!_.*'()-]+)*$/.test(prefix) ||
       /(?:^|\/)\.{1,2}(?:\/|$)/.test(prefix)
     )
-      throw new Error('contains other characters');
+      throw new Error('contains a character or a segment that is not allowed');
     return `${prefix}/`;
   },
 };
 
-/** An unescaped @ in a password would make its end part of the host name, which appears in error messages. */
-function assertPlainAddress(text: string): void {
-  if (/^["'`]/.test(text)) throw new Error('is in quotes: remove them');
+/**
+ * Throws if `text` is quoted or contains more than one `@`. The part of a password after an unescaped `@` would be
+ * parsed as the host name, which appears in error messages.
+ */
+function assertUnambiguousUrl(text: string): void {
+  if (/^["'`]/.test(text)) throw new Error('is quoted: remove the quotes');
   if (text.split('@').length > 2)
-    throw new Error('contains more than one @: write @ as %40, and / as %2F, in a password');
+    throw new Error('contains more than one @: in a password, write @ as %40 and / as %2F');
 }
 
 function parseUrl(text: string): URL {
@@ -84,20 +87,21 @@ function parseUrl(text: string): URL {
   return url;
 }
 
-/** A share of all items, between 0 and 1, and a number of items. */
-export interface ShareAndCount {
-  readonly share: number;
+/** A limit on a part of all items: a fraction between 0 and 1, and a number of items. */
+export interface FractionAndCount {
+  readonly fraction: number;
   readonly count: number;
 }
 
-/** @see ShareAndCount */
-export const shareAndCount: Reader<ShareAndCount> = {
+/** @see FractionAndCount */
+export const fractionAndCount: Reader<FractionAndCount> = {
   accepts: 'a percentage and a number, such as `5%/10000`',
   read(text) {
     const match = /^\s*(\d{1,3}(?:\.\d+)?)\s*%\s*\/\s*([\d,_]+)\s*$/.exec(text);
-    const share = Number(match?.[1]) / 100;
+    const fraction = Number(match?.[1]) / 100;
     const count = Number(match?.[2]?.replaceAll(/[,_]/g, ''));
-    if (!match || share > 1 || !Number.isInteger(count)) throw new Error('is not a percentage and a number');
-    return { share, count };
+    if (!match || fraction > 1 || !Number.isInteger(count))
+      throw new Error('is not a percentage and a number');
+    return { fraction, count };
   },
 };

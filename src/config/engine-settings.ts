@@ -1,4 +1,4 @@
-import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, shareAndCount } from './engine-readers.ts';
+import { databaseUrl, redisUrl, s3Endpoint, s3Prefix, fractionAndCount } from './engine-readers.ts';
 import { anyText, mebibytes, oneOf, seconds, wholeNumber, yesNo } from './readers.ts';
 import { optional, withDefault } from './setting.ts';
 
@@ -100,7 +100,7 @@ export const storageSettings = {
     about:
       'Minimum free space on the disk of the images (with S3: of the staging files), in MiB; below it, uploads get 507.',
   }),
-  sweepLimit: withDefault('ORPHAN_BRAKE', shareAndCount, '5%/10000', {
+  sweepLimit: withDefault('ORPHAN_BRAKE', fractionAndCount, '5%/10000', {
     about:
       'Safety limit of sweeps: if more than this share of all files, or more than this number, look orphaned, the sweep deletes nothing and reports it.',
   }),

@@ -7,10 +7,10 @@ export type PostgresConfig = { readonly kind: 'postgres'; readonly url: string }
   'poolSize' | 'connectMs' | 'statementMs' | 'waitMs'
 >;
 
-/** The database: embedded in the data folder, or on a server. */
+/** The database: embedded in the data folder or on a server. */
 export type DatabaseConfig = { readonly kind: 'embedded'; readonly path: string } | PostgresConfig;
 
-/** What wakes workers up, in addition to polling. */
+/** The mechanism that wakes workers, in addition to polling. */
 export type QueueConfig =
   | { readonly kind: 'in-process' | 'postgres' }
   | { readonly kind: 'redis'; readonly url: string; readonly name: string };
@@ -29,24 +29,24 @@ export interface S3Config
   readonly kind: 's3';
   readonly bucket: string;
   readonly forcePathStyle: boolean;
-  /** How long the presigned addresses of redirects are valid. `undefined`: files are streamed. */
+  /** How long the presigned URLs of redirects are valid; `undefined` if files are streamed instead. */
   readonly redirectSeconds: number | undefined;
-  /** Local folder of staging files. */
+  /** Local folder for staging files. */
   readonly stagingPath: string;
 }
 
 /** @see DatabaseConfig */
 export function composeDatabase({ database, data }: SettingValues): DatabaseConfig {
-  const { url = urlOfParts(database), poolSize, connectMs, statementMs, waitMs } = database;
+  const { url = composeUrl(database), poolSize, connectMs, statementMs, waitMs } = database;
   if (url === undefined) return { kind: 'embedded', path: join(resolve(data.dir), 'db') };
   return { kind: 'postgres', url, poolSize, connectMs, statementMs, waitMs };
 }
 
-function urlOfParts({ host, port, user, password, name }: SettingValues['database']): string | undefined {
+function composeUrl({ host, port, user, password, name }: SettingValues['database']): string | undefined {
   if (host === undefined) return undefined;
-  const secret = password === undefined ? '' : `:${encodeURIComponent(password)}`;
+  const passwordPart = password === undefined ? '' : `:${encodeURIComponent(password)}`;
   const database = encodeURIComponent(name ?? user);
-  return `postgres://${encodeURIComponent(user)}${secret}@${host.trim()}:${port}/${database}`;
+  return `postgres://${encodeURIComponent(user)}${passwordPart}@${host.trim()}:${port}/${database}`;
 }
 
 /** @see QueueConfig */
@@ -74,10 +74,10 @@ export function composeStorage({ storage, data }: SettingValues): StorageConfig 
   };
 }
 
-/** Returns errors in the combination of settings, one sentence each. */
+/** Returns the problems with the combination of settings, one sentence each. */
 export function engineProblems({ storage }: SettingValues): string[] {
-  const needsBucket = storage.type === 's3' && !storage.bucket;
-  return needsBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 needs the name of a bucket.'] : [];
+  const lacksBucket = storage.type === 's3' && !storage.bucket;
+  return lacksBucket ? ['S3_BUCKET: is not set; STORAGE_TYPE=s3 needs the name of a bucket.'] : [];
 }
 
 /** Returns a warning for each group of settings that is set but has no effect because of other settings. */
@@ -85,11 +85,11 @@ export function engineWarnings({ database, queue, storage }: SettingValues): str
   const isEmbedded = database.url === undefined && database.host === undefined;
   const warnings: string[] = [];
   if (isEmbedded && (database.password ?? database.name) !== undefined)
-    warnings.push(
-      'POSTGRES_ settings have no effect without POSTGRES_HOST: the database is the embedded one.',
-    );
+    warnings.push('POSTGRES_ settings have no effect without POSTGRES_HOST: the embedded database is used.');
   if (isEmbedded && queue.redisUrl !== undefined)
-    warnings.push('REDIS_URL has no effect without DATABASE_URL: the embedded database serves one process.');
+    warnings.push(
+      'REDIS_URL has no effect without DATABASE_URL: the embedded database supports only one process.',
+    );
   if (storage.type === 'local' && (storage.bucket ?? storage.endpoint) !== undefined)
     warnings.push(
       'S3_ settings have no effect without STORAGE_TYPE=s3: pictures are stored on the local disk.',

@@ -2,16 +2,16 @@ import { isIPv6 } from 'node:net';
 import { isLoopbackHost, parseHost } from '../model/host.ts';
 import type { SettingValues } from './settings.ts';
 
-/** Who can reach a server, according to its settings. */
+/** Who can reach the server, according to its settings. */
 export interface Exposure {
-  /** It listens on a loopback address. */
+  /** Whether the server listens on a loopback address. */
   readonly isOnLoopback: boolean;
   /**
-   * Host names that it accepts, in addition to loopback names and IP addresses. `*.example.com` accepts subdomains, `*`
-   * every name.
+   * Host names that the server accepts, in addition to loopback names and IP addresses. `*.example.com` matches
+   * subdomains; `*` matches every name.
    */
   readonly allowedHosts: readonly string[];
-  /** Whether other machines can reach it: directly, or through a proxy with a public name. */
+  /** Whether other machines can reach the server: directly, or through a proxy with a public name. */
   readonly isExposed: boolean;
 }
 
@@ -23,7 +23,7 @@ export function composeExposure({ server }: SettingValues): Exposure {
   const { publicOrigin } = server;
   const publicHost = publicOrigin === undefined ? undefined : parseHost(new URL(publicOrigin).host);
   const allowedHosts = [...server.allowedHosts, ...(publicHost === undefined ? [] : [publicHost])];
-  const isOnLoopback = namesLoopback(server.host);
+  const isOnLoopback = isLoopbackSetting(server.host);
   return {
     isOnLoopback,
     allowedHosts,
@@ -32,13 +32,13 @@ export function composeExposure({ server }: SettingValues): Exposure {
 }
 
 /** @param setting a host name or an IP address; IPv6 with or without brackets */
-function namesLoopback(setting: string): boolean {
+function isLoopbackSetting(setting: string): boolean {
   const text = setting.trim();
   const host = parseHost(isIPv6(text) ? `[${text}]` : text);
   return host !== undefined && isLoopbackHost(host);
 }
 
-/** Returns the token that confirms purges. `undefined`: purges that require one are refused. */
+/** Returns the token that confirms purges; `undefined` if purges that require a token are rejected. */
 export function composeConfirmToken({ purge }: SettingValues, { isExposed }: Exposure): string | undefined {
   return purge.confirmToken || (isExposed ? undefined : documentedConfirmToken);
 }
@@ -50,20 +50,20 @@ export function exposureWarnings(
 ): string[] {
   if (!isExposed) return [];
   const reason = isOnLoopback
-    ? 'PUBLIC_URL or ALLOWED_HOSTS names a public host'
+    ? 'PUBLIC_URL or ALLOWED_HOSTS contains a public host'
     : `HOST is ${server.host.trim()}, which is not a loopback address`;
   const warnings = [
-    `${reason}, and this version has no access control: anyone who can reach the server can upload, read and delete every picture. Put a proxy with access control in front of it.`,
+    `${reason}, and this version has no access control: anyone who can reach the server can upload, read and delete every image. Put a proxy with access control in front of it.`,
   ];
   if (!purge.confirmToken)
-    warnings.push('PURGE_CONFIRM_TOKEN is not set: purges other than dry runs are refused until it is.');
+    warnings.push('PURGE_CONFIRM_TOKEN is not set: purges other than dry runs are rejected.');
   else if (purge.confirmToken === documentedConfirmToken)
     warnings.push(
-      `PURGE_CONFIRM_TOKEN is ${documentedConfirmToken}, which is in the documentation: set it to a secret of your own.`,
+      `PURGE_CONFIRM_TOKEN is ${documentedConfirmToken}, which is publicly documented: set it to a secret of your own.`,
     );
   if (!isOnLoopback && server.allowedHosts.length === 0 && server.publicOrigin === undefined)
     warnings.push(
-      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a web page can reach this server under a name of its own (DNS rebinding).',
+      'ALLOWED_HOSTS is not set: requests for any host name are accepted, so a web page can reach this server under its own host name (DNS rebinding).',
     );
   return warnings;
 }

@@ -4,46 +4,46 @@ import type { AllowedNetwork } from '../model/import.ts';
 import { parseHost } from '../model/host.ts';
 import type { Reader } from './readers.ts';
 
-/** Networks in CIDR notation. A single address is a network of one; `none` is an empty list. */
+/** Networks in CIDR notation. A single address means a network of one address; `none` means an empty list. */
 export const networkList: Reader<readonly string[]> = {
   accepts: 'comma-separated networks, such as `10.1.0.0/16,fd00::/8`, or `none`',
-  read: (text) => words(text).map(readNetwork),
+  read: (text) => splitList(text).map(readNetwork),
 };
 
-/** Networks in CIDR notation, each with the port that is allowed; without one, every port is. */
+/** Networks in CIDR notation, each with its allowed port. Without a port, every port is allowed. */
 export const allowedNetworkList: Reader<readonly AllowedNetwork[]> = {
   accepts:
     'comma-separated networks, each with or without a port, such as `10.1.2.3/32:9000,[fd00::/8]:443,10.2.0.0/16`, or `none`',
-  read: (text) => words(text).map(readAllowedNetwork),
+  read: (text) => splitList(text).map(readAllowedNetwork),
 };
 
-/** An IPv6 network with a port is in brackets, because both contain colons. */
+/** An IPv6 network with a port must be in brackets, because both contain colons. */
 function readAllowedNetwork(word: string): AllowedNetwork {
   const [, bracketed, bare, digits] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(word) ?? [];
   const network = readNetwork(bracketed ?? bare ?? word);
   if (digits === undefined) return { network, port: undefined };
   const port = Number(digits);
-  if (port < 1 || port > 65_535) throw new Error(`names "${word}", whose port is not between 1 and 65535`);
+  if (port < 1 || port > 65_535) throw new Error(`contains "${word}", whose port is not between 1 and 65535`);
   return { network, port };
 }
 
 function readNetwork(word: string): string {
   if (ipaddr.isValidCIDR(word)) return word;
   if (!ipaddr.IPv4.isValidFourPartDecimal(word) && !ipaddr.IPv6.isValid(word))
-    throw new Error(`names "${word}", which is not a network`);
+    throw new Error(`contains "${word}", which is not a network`);
   return `${word}/${ipaddr.parse(word).kind() === 'ipv4' ? 32 : 128}`;
 }
 
-/** Origins of web pages. `*` is every origin; `none` is an empty list. */
+/** Origins of web pages. `*` means every origin; `none` means an empty list. */
 export const originList: Reader<readonly string[] | '*'> = {
   accepts: 'comma-separated origins, such as `https://shop.example`; `*`; or `none`',
   read(text) {
-    const named = words(text);
-    return named.includes('*') ? '*' : named.map(readOrigin);
+    const origins = splitList(text);
+    return origins.includes('*') ? '*' : origins.map(readOrigin);
   },
 };
 
-/** The origin that clients use for the server. */
+/** The origin under which clients reach the server. */
 export const publicOrigin: Reader<string> = {
   accepts: 'a URL without a path, such as `https://pictures.example.com`',
   read(text) {
@@ -51,30 +51,34 @@ export const publicOrigin: Reader<string> = {
   },
 };
 
-/** Host names. `*.example.com` means all subdomains, `*` every name; `none` is an empty list. Ports are ignored. */
+/** Host names. `*.example.com` means all subdomains, `*` every name, and `none` an empty list. Ports are ignored. */
 export const hostList: Reader<readonly string[]> = {
   accepts: 'comma-separated host names, such as `pictures.example.com,*.shop.example`; `*`; or `none`',
-  read: (text) => words(text).map(readHostPattern),
+  read: (text) => splitList(text).map(readHostPattern),
 };
 
 function readHostPattern(word: string): string {
   if (word === '*') return word;
   const name = word.replace(/^\*\./, '');
   const host = parseHost(isIPv6(name) ? `[${name}]` : name);
-  if (host === undefined || /^\.|\*/.test(host)) throw new Error(`names "${word}", which is not a host name`);
+  if (host === undefined || /^\.|\*/.test(host))
+    throw new Error(`contains "${word}", which is not a host name`);
   return word.startsWith('*.') ? `*.${host}` : host;
 }
 
 function readOrigin(word: string): string {
   const url = URL.canParse(word) ? new URL(word) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash)
-    throw new Error(`names "${word}", which is not an origin`);
+    throw new Error(`contains "${word}", which is not an origin`);
   return url.origin;
 }
 
-/** Splits a list. Accepts JSON, as older installations wrote it; brackets around a part belong to an IPv6 network. */
-function words(text: string): string[] {
-  const bare = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
-  const named = bare.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
-  return named.filter((word) => word !== '' && word.toLowerCase() !== 'none');
+/**
+ * Splits a list. Also accepts a JSON array, as in older installations. Brackets around an item belong to an IPv6
+ * network.
+ */
+function splitList(text: string): string[] {
+  const unwrapped = text.trim().replace(/^\[([^[\]]*|\s*["'][\s\S]*)\]$/, '$1');
+  const items = unwrapped.split(/[\s,;]+/).map((word) => word.replace(/^["']|["']$/g, ''));
+  return items.filter((word) => word !== '' && word.toLowerCase() !== 'none');
 }

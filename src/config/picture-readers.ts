@@ -19,38 +19,47 @@ const extensions: Readonly<Record<string, PictureFormat>> = {
   dib: 'bmp',
 };
 
-/** Picture formats, named by file extensions. */
+/** Picture formats, given as file extensions. */
 export const formatList: Reader<readonly PictureFormat[]> = {
-  accepts: `comma-separated extensions: ${Object.keys(extensions).join(', ')}`,
+  accepts: `comma-separated extensions from ${Object.keys(extensions).join(', ')}`,
   read(text) {
     const words = text.toLowerCase().split(/[\s,;]+/);
-    const named = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
-    const unknown = named.filter((word) => !Object.hasOwn(extensions, word));
-    if (unknown.length > 0) throw new Error(`names ${unknown.join(', ')}, which Vitrine cannot read`);
-    if (named.length === 0) throw new Error('names no format');
-    return pictureFormats.filter((format) => named.some((word) => extensions[word] === format));
+    const names = words.map((word) => word.replace(/^\./, '')).filter(Boolean);
+    const unknown = names.filter((word) => !Object.hasOwn(extensions, word));
+    if (unknown.length > 0) throw new Error(`contains ${unknown.join(', ')}, which Vitrine does not support`);
+    if (names.length === 0) throw new Error('contains no format');
+    return pictureFormats.filter((format) => names.some((word) => extensions[word] === format));
   },
 };
 
 const side = z.int().min(1).max(16_383);
 const quality = z.int().min(1).max(100);
 const box = z.union([
-  side.transform((edge) => ({ width: edge, height: edge, quality: undefined })),
+  side.transform((length) => ({ width: length, height: length, quality: undefined })),
   z.tuple([side, side]).transform(([width, height]) => ({ width, height, quality: undefined })),
   z.strictObject({ width: side, height: side, quality: quality.optional() }),
 ]);
 const presetsSchema = z
-  .record(z.string().regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'a preset name is 1–32 of a–z, 0–9, _ and -'), box)
+  .record(
+    z
+      .string()
+      .regex(
+        /^[a-z0-9][a-z0-9_-]{0,31}$/,
+        'a preset name consists of 1–32 characters from a–z, 0–9, _ and -',
+      ),
+    box,
+  )
   .refine((presets) => Object.keys(presets).length > 0, 'there must be at least one preset')
-  .refine((presets) => Object.keys(presets).length <= 16, 'there may be 16 presets at most')
-  .refine((presets) => !('original' in presets), '`original` is the name of the original');
+  .refine((presets) => Object.keys(presets).length <= 16, 'there must be at most 16 presets')
+  .refine((presets) => !('original' in presets), '`original` is reserved for the original');
 
-/** JPEG quality of a preset that sets none. */
+/** JPEG quality of a preset that does not set one. */
 export const defaultQuality = 85;
 
+/** Presets as a JSON object. */
 export const presetList: Reader<readonly Preset[]> = {
   accepts:
-    'JSON, with a value for each preset name: a side length (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
+    'a JSON object that maps each preset name to a side (`1200`), a box (`[100, 100]`) or `{"width": 400, "height": 400, "quality": 85}`',
   read(text) {
     const result = presetsSchema.safeParse(parseJson(text));
     if (!result.success)
@@ -72,7 +81,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A box, written `200` or `200x200`. */
+/** The size of a box, written `200` or `200x200`. */
 export const thumbnailSize: Reader<{ width: number; height: number }> = {
   accepts: 'a size in pixels, `100` or `100x100`',
   read(text) {

@@ -1,4 +1,4 @@
-/** Parses the text of a variable. Throws an error whose message says what is wrong with the text. */
+/** Parses the text of a variable. Throws an error whose message completes the sentence "The value …". */
 export interface Reader<T> {
   /** What the variable accepts, for error messages and the documentation. */
   readonly accepts: string;
@@ -15,16 +15,17 @@ export function readYesNo(text: string): boolean | undefined {
   return no.has(word) ? false : undefined;
 }
 
+/** A boolean. */
 export const yesNo: Reader<boolean> = {
   accepts: '`true` or `false` (also `1`/`0`, `yes`/`no`, `on`/`off`)',
   read(text) {
     const value = readYesNo(text);
-    if (value === undefined) throw new Error('is neither yes nor no');
+    if (value === undefined) throw new Error('is not a boolean');
     return value;
   },
 };
 
-/** A whole number from `min` to `max`. Accepts `50e6` and `1_000`, too. */
+/** A whole number from `min` to `max`. Also accepts forms such as `50e6` and `1_000`. */
 export function wholeNumber(min: number, max: number): Reader<number> {
   return {
     accepts: `a whole number from ${min} to ${max}`,
@@ -37,10 +38,10 @@ export function wholeNumber(min: number, max: number): Reader<number> {
   };
 }
 
-/** A whole number of seconds between `min` and `max`; the value is in milliseconds. */
+/** A whole number of seconds from `min` to `max`, converted to milliseconds. */
 export const seconds = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 1000);
 
-/** A whole number of MiB between `min` and `max`; the value is in bytes. */
+/** A whole number of MiB from `min` to `max`, converted to bytes. */
 export const mebibytes = (min: number, max: number): Reader<number> => scaled(wholeNumber(min, max), 2 ** 20);
 
 function scaled(reader: Reader<number>, factor: number): Reader<number> {
@@ -64,7 +65,7 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
     accepts: words.map((word) => `\`${word}\``).join(', '),
     read(text) {
       const word = words.find((candidate) => candidate === text.trim().toLowerCase());
-      if (word === undefined) throw new Error('is not one of these words');
+      if (word === undefined) throw new Error('is not one of the allowed values');
       return word;
     },
   };
@@ -74,21 +75,22 @@ export function oneOf<const T extends string>(words: readonly T[]): Reader<T> {
 export const printableText: Reader<string> = {
   accepts: 'text without control characters',
   read(text) {
-    if (/\p{Cc}/u.test(text.trim())) throw new Error('has control characters');
+    if (/\p{Cc}/u.test(text.trim())) throw new Error('contains control characters');
     return text.trim();
   },
 };
 
+/** Text without restrictions. */
 export const anyText: Reader<string> = { accepts: 'text', read: (text) => text };
 
-const word = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
+const shellWord = /(?:"[^"]*"|'[^']*'|[^\s"'])+/g;
 
 /** A program and its arguments. Quotes group words with spaces; there is no other shell syntax. */
 export const commandWords: Reader<readonly string[]> = {
-  accepts: 'a command with its arguments; quotes group words that contain spaces',
+  accepts: 'a program and its arguments; quote an argument that contains spaces',
   read(text) {
-    if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('has an unclosed quote');
-    const words = text.match(word) ?? [];
+    if (/["']/.test(text.replaceAll(/"[^"]*"|'[^']*'/g, ''))) throw new Error('contains an unclosed quote');
+    const words = text.match(shellWord) ?? [];
     return words.map((each) => each.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
   },
 };
@@ -106,9 +108,10 @@ const levels = {
   silent: 'silent',
 } as const;
 
-/** Log level of pino. The setting accepts the names that Python uses, too. */
+/** A log level of pino. The setting also accepts Python's names. */
 export type LogLevel = (typeof levels)[keyof typeof levels];
 
+/** A log level, case-insensitive. */
 export const logLevel: Reader<LogLevel> = {
   accepts:
     '`trace`, `debug`, `info`, `warn` (`warning`), `error`, `fatal` (`critical`) or `silent`, in any case',

@@ -21,8 +21,8 @@ import { optional, type Section, type ValuesOf, withDefault } from './setting.ts
 const cores = String(availableParallelism());
 
 /**
- * Every setting, by section and property. `Config` and docs/configuration.md are derived from this table: a new setting
- * is one entry here. Readers convert units, so a property such as `requestMs` holds milliseconds.
+ * All settings, by section and property. `Config` and docs/configuration.md are derived from this table, so adding a
+ * setting only takes an entry here. Readers convert units: a property such as `requestMs` is in milliseconds.
  */
 export const settings = {
   server: {
@@ -224,7 +224,7 @@ export const settings = {
       about:
         'Bulk imports are deleted after this many days, and with them failed images that have neither an original nor a reference. All other images are kept.',
     }),
-    // Longer than an upload may stay in the store before it is ingested for its tenant.
+    // At least 2: a presigned upload may stay in the store for a day before it is ingested for its tenant.
     emptyTenantDays: withDefault('EMPTY_TENANTS_KEEP_DAYS', wholeNumber(2, 36_500), '30', {
       about: 'A tenant without images, jobs and imports is deleted after this many days without a write.',
     }),

@@ -2,46 +2,46 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync 
 import { join } from 'node:path';
 import { tryLock, unlock } from 'fs-native-extensions';
 
-/** The process that holds the lock of a data folder. */
+/** The process that holds the lock on a data folder. */
 export interface LockHolder {
   readonly pid: number;
-  /** When the holder took the lock, ISO 8601. */
+  /** When the process acquired the lock, as an ISO 8601 time. */
   readonly since: string;
-  /** Address of the holder's server; absent until it listens. */
+  /** URL of the process's server; absent until it is listening. */
   readonly url?: string;
 }
 
-/** A held lock. */
+/** A lock that this process holds. */
 export interface DataFolderLock {
-  /** Publishes the server's address beside the lock, where commands find it. */
+  /** Publishes the server's URL next to the lock, where commands find it. */
   publishUrl(url: string): void;
   release(): void;
 }
 
-/** Another process holds the data folder. */
+/** Thrown when another process holds the lock on the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = 'DataFolderInUse';
   readonly holder: LockHolder | undefined;
 
   constructor(folder: string, holder: LockHolder | undefined) {
-    const user = holder
+    const holderText = holder
       ? `process ${holder.pid}${holder.url ? `, which listens on ${holder.url}` : ''}`
       : 'another process';
     super(
-      `The data folder ${folder} is in use by ${user}. Stop it first, or set DATA_DIR to another folder. The embedded database allows one process only: to run an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
+      `The data folder ${folder} is in use by ${holderText}. Stop it first, or set DATA_DIR to another folder. The embedded database allows one process only: to run an API and workers side by side, set DATABASE_URL to a PostgreSQL server.`,
     );
     this.holder = holder;
   }
 }
 
-/** Two files, because on Windows a locked file cannot be read, and the holder's address must be readable. */
+/** Two files, because a locked file cannot be read on Windows, and the holder's URL must be readable. */
 const lockPath = (folder: string) => join(folder, 'vitrine.lock');
 const holderPath = (folder: string) => join(folder, 'vitrine.pid');
 
 /**
- * Locks the data folder for this process. The kernel owns the lock: it is released when the process ends for any reason,
- * even before a zombie is reaped, and never while the process exists, even if it is suspended. A pid file could only
- * guess both.
+ * Locks the data folder for this process. The kernel releases the lock when the process ends for any reason, even
+ * before a zombie is reaped, and never while the process exists, even if it is suspended. A pid file cannot guarantee
+ * either.
  * @throws {DataFolderInUse}
  */
 export function lockDataFolder(folder: string): DataFolderLock {
@@ -63,16 +63,19 @@ export function lockDataFolder(folder: string): DataFolderLock {
   };
 }
 
-/** Retries briefly, because `findHolder` holds the lock for a moment and must not block a server that starts just then. */
+/**
+ * Retries briefly: `findHolder` in another process holds the lock for a moment, which must not prevent a server from
+ * starting.
+ */
 function tryLockWithRetries(fd: number): boolean {
-  for (let tries = 0; tries < 5; tries++) {
+  for (let attempt = 0; attempt < 5; attempt++) {
     if (tryLock(fd)) return true;
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   }
   return false;
 }
 
-/** Returns the process that holds the folder, or `undefined` if it is not locked. */
+/** Returns the process that holds the lock, or `undefined` if the folder is not locked. */
 export function findHolder(folder: string): LockHolder | undefined {
   let fd: number;
   try {

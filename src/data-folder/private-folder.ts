@@ -3,32 +3,32 @@ import { join, parse, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../model/logger.ts';
 
-/** Permissions of the group and others. */
-const othersBits = 0o077;
+/** Permissions of the group and of others. */
+const otherUsersBits = 0o077;
 
-/** A shared folder such as /tmp: Vitrine must not change its mode. */
+/** Set on shared folders such as /tmp, whose mode Vitrine must not change. */
 const stickyBit = 0o1000;
 
 /**
- * How long startup waits for existing files to become private. The rest follows in the background, since the folders
- * above already keep others out.
+ * How long startup waits for existing files to become private. The rest become private in the background, since the
+ * folders above them already keep other users out.
  */
 const defaultWaitMs = 200;
 
-/** In the background, the work is done in slices of this length, with pauses for the event loop. */
+/** Background work runs in slices of this length, with pauses that keep the event loop responsive. */
 const sliceMs = 5;
 const pauseMs = 20;
 
-/** The repair of file modes that continues while the server runs. */
+/** A repair of file modes that may continue in the background. */
 export interface Repair {
   stop(): void;
 }
 
 /**
- * Removes other users' permissions on the data folder, which alone protects everything below it. The folders `inside` are
- * then made private too, since they may be moved or copied: all of them if the data folder was open, else only those that
- * are open themselves, because walking all pictures at every start would take too long. A mode that cannot be changed is
- * logged, but does not fail.
+ * Removes other users' permissions on the data folder, which alone protects everything below it. Then also makes the
+ * folders `inside` private, since they may be moved or copied: all of them if the data folder was open, otherwise only
+ * those that are open themselves, because visiting every picture at each start would take too long. Logs a warning if a
+ * mode cannot be changed.
  */
 export function protectDataFolder(
   folder: string,
@@ -38,22 +38,22 @@ export function protectDataFolder(
 ): Repair {
   if (inside.length > 0) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const wasOpen = modeIfOpen(folder) !== undefined;
-  if (wasOpen && mayBePrivate(folder)) chmodIfAllowed(folder);
+  if (wasOpen && canMakePrivate(folder)) chmodIfAllowed(folder);
   const warning = describeOpenFolder(folder);
   if (warning !== undefined) logger.warn({}, warning);
   for (const name of ['vitrine.lock', 'vitrine.pid']) restrict(join(folder, name));
-  // Below an open folder, everything may have been opened too.
-  const open = wasOpen ? inside : inside.filter((path) => modeIfOpen(path) !== undefined);
-  return repair(open, maxWaitMs, logger);
+  // If the data folder was open, anything below it may be open too.
+  const openFolders = wasOpen ? inside : inside.filter((path) => modeIfOpen(path) !== undefined);
+  return repair(openFolders, maxWaitMs, logger);
 }
 
 /** Removes other users' permissions on a folder and everything below it. */
 export function makePrivate(folder: string): void {
-  if (hasModes) for (const _ of walk(folder)) continue;
+  if (hasModes) for (const _ of restrictTree(folder)) continue;
 }
 
 /**
- * Returns a warning if other users can access the data folder even after startup tried to make it private, else
+ * Returns a warning if other users can still access the data folder after startup tried to make it private; otherwise
  * `undefined`.
  */
 function describeOpenFolder(folder: string): string | undefined {
@@ -61,7 +61,7 @@ function describeOpenFolder(folder: string): string | undefined {
   const mode = modeIfOpen(folder);
   return (
     mode &&
-    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder has another owner, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to another folder.`
+    `Other users of this machine can access ${folder} (mode ${mode}), and this process cannot or must not change that: the folder belongs to a different user, is shared, or is on a file system without modes. Run chmod 700 ${folder} as its owner, or set DATA_DIR to another folder.`
   );
 }
 
@@ -70,7 +70,7 @@ export function describeMissingModes(folder: string): string {
   return `This system has no file modes: use its own access control to keep other users out of ${folder}.`;
 }
 
-/** Returns a warning if other users can access a picture folder outside the data folder, else `undefined`. */
+/** Returns a warning if other users can access a picture folder outside the data folder; otherwise `undefined`. */
 export function describeOpenPictureFolder(folder: string, dataDir: string): string | undefined {
   const mode = modeIfOpen(folder);
   if (mode === undefined || isBelow(folder, dataDir)) return undefined;
@@ -83,7 +83,7 @@ export function describeOpenPictureFolder(folder: string, dataDir: string): stri
  */
 export function modeIfOpen(folder: string): string | undefined {
   const mode = modeOf(folder);
-  if (!hasModes || mode === undefined || (mode & othersBits) === 0) return undefined;
+  if (!hasModes || mode === undefined || (mode & otherUsersBits) === 0) return undefined;
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
@@ -102,13 +102,13 @@ function modeOf(path: string): number | undefined {
   try {
     return statSync(path).mode;
   } catch {
-    // Missing, or not a folder: the code that uses it reports that.
+    // The path is missing or not a folder. The code that uses it reports that.
     return undefined;
   }
 }
 
-/** Whether a folder may be made private. Vitrine must not lock other users out of a shared folder. */
-export function mayBePrivate(folder: string): boolean {
+/** Whether a folder may be made private: it is neither a file-system root nor shared with other users. */
+export function canMakePrivate(folder: string): boolean {
   const real = realpathSync(folder);
   return real !== parse(real).root && ((modeOf(real) ?? 0) & stickyBit) === 0;
 }
@@ -117,15 +117,15 @@ function chmodIfAllowed(path: string): void {
   try {
     chmodSync(path, 0o700);
   } catch {
-    // Another owner, or a file system without modes: the check that follows reports it.
+    // The folder has a different owner, or the file system has no modes. The check that follows reports it.
   }
 }
 
 function repair(folders: readonly string[], maxWaitMs: number, logger: Logger): Repair {
   if (folders.length === 0) return { stop: () => undefined };
-  const steps = walkAll(folders);
+  const steps = restrictTrees(folders);
   const stopping = new AbortController();
-  if (advance(steps, maxWaitMs)) logger.info({ folders }, 'made existing files of the data folder private');
+  if (advance(steps, maxWaitMs)) logger.info({ folders }, 'made existing files in the data folder private');
   else void continueInBackground(steps, stopping.signal, logger).catch(() => undefined);
   return { stop: () => stopping.abort() };
 }
@@ -137,41 +137,44 @@ async function continueInBackground(
 ): Promise<void> {
   logger.info(
     {},
-    'making existing files of the data folder private in the background; other users cannot reach them meanwhile',
+    'making existing files in the data folder private in the background; other users cannot access them in the meantime',
   );
   do await sleep(pauseMs, undefined, { signal, ref: false });
   while (!advance(steps, sliceMs));
-  logger.info({}, 'made existing files of the data folder private');
+  logger.info({}, 'made existing files in the data folder private');
 }
 
-/** Runs steps for a limited time. Returns whether all are done. */
+/** Runs steps for a limited time. Returns whether all steps are done. */
 function advance(steps: Iterator<void>, milliseconds: number): boolean {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end) if (steps.next().done) return true;
+  const deadline = performance.now() + milliseconds;
+  while (performance.now() < deadline) if (steps.next().done) return true;
   return false;
 }
 
-function* walkAll(folders: readonly string[]): Generator<void> {
-  for (const folder of folders) yield* walk(folder);
+function* restrictTrees(folders: readonly string[]): Generator<void> {
+  for (const folder of folders) yield* restrictTree(folder);
 }
 
-/** Visits each folder after its content: an interrupted repair leaves the folder open, and the next start resumes it. */
-function* walk(folder: string): Generator<void> {
-  for (const entry of entriesOf(folder)) {
+/**
+ * Removes other users' permissions, one file or folder per step. Restricts a folder after its contents, so that an
+ * interrupted repair leaves the folder open and the next start resumes it.
+ */
+function* restrictTree(folder: string): Generator<void> {
+  for (const entry of listEntries(folder)) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* walk(path);
-    // The mode of a link is meaningless, and its target may be anywhere.
+    if (entry.isDirectory()) yield* restrictTree(path);
+    // A symbolic link's mode is meaningless, and its target may be anywhere.
     else if (!entry.isSymbolicLink()) restrict(path);
     yield;
   }
   restrict(folder);
 }
 
-function entriesOf(folder: string) {
+function listEntries(folder: string) {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch {
-    // Removed meanwhile, or owned by another user: the parent folder keeps others out.
+    // The folder has been removed, or belongs to a different user. Its parent keeps other users out.
     return [];
   }
 }
@@ -179,8 +182,8 @@ function entriesOf(folder: string) {
 function restrict(path: string): void {
   try {
     const { mode } = lstatSync(path);
-    if ((mode & othersBits) !== 0) chmodSync(path, mode & 0o700);
+    if ((mode & otherUsersBits) !== 0) chmodSync(path, mode & 0o700);
   } catch {
-    // Removed meanwhile, or owned by another user.
+    // The file has been removed, or belongs to a different user.
   }
 }

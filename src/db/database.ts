@@ -1,19 +1,19 @@
 import type { Kysely, Transaction } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Runs a script of statements without parameters. Returns the rows of its last statement. */
+/** Runs an SQL script without parameters. Returns the rows of its last statement. */
 export type RunScript = (script: string) => Promise<Record<string, unknown>[]>;
 
-/** An open database. All statements are written in `db/`, as SQL in `sql` templates. */
+/** An open database. All SQL is in `db/`, in `sql` templates. */
 export interface Database {
   readonly kind: 'embedded' | 'postgres';
   readonly sql: Kysely<Schema>;
-  /** Runs scripts one after the other on one connection, so that they can share a transaction. */
+  /** Lets `work` run scripts one after the other on one connection, so that they can share a transaction. */
   session<T>(work: (run: RunScript) => Promise<T>): Promise<T>;
   /** Runs one script on any connection. */
   runScript(script: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Executes queries: the database, or a transaction on it. */
+/** The database, or a transaction on it. */
 export type Queryable = Kysely<Schema> | Transaction<Schema>;

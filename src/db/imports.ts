@@ -1,12 +1,12 @@
 import { type RawBuilder, sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import type { ImportLine, ImportReference, ImportReport } from '../model/import.ts';
+import type { ImportLine, ImportRef, ImportReport } from '../model/import.ts';
 import type { JobState } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Database } from './database.ts';
 import { isVisibleTo } from './lists.ts';
 
-/** Queries on imports of many URLs. */
+/** Queries on imports, each of which has many URLs. */
 export type ImportQueries = ReturnType<typeof makeImportQueries>;
 
 /** @see ImportQueries */
@@ -32,10 +32,10 @@ export function makeImportQueries({ sql: db }: Database) {
       return inserted;
     },
 
-    /** Finds an import, with one page of its failed lines. */
+    /** Finds an import and one page of its failed lines. */
     async find(
       principal: Principal,
-      ref: ImportReference,
+      ref: ImportRef,
       page: { readonly limit: number; readonly offset: number },
     ): Promise<ImportReport | undefined> {
       const { rows } = await sql<Pick<ImportReport, 'id' | 'uuid' | 'total' | 'createdAt'>>`
@@ -55,7 +55,7 @@ export function makeImportQueries({ sql: db }: Database) {
     },
   };
 
-  /** Counts refused lines, and the other lines by the status of their image. Leaves out lines whose image was deleted. */
+  /** Counts rejected lines, and the other lines by image status. Leaves out lines whose image was deleted. */
   async function countOutcomes(importId: number): Promise<Partial<Record<JobState | 'refused', number>>> {
     const { rows } = await sql<{ state: JobState | 'refused'; count: number }>`
       SELECT CASE WHEN l.outcome = 'refused' THEN 'refused' ELSE i.status END AS state, count(*) AS count
@@ -64,7 +64,7 @@ export function makeImportQueries({ sql: db }: Database) {
     return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
   }
 
-  /** Lists lines that were refused or whose image failed. */
+  /** Lists lines that were rejected or whose image failed. */
   async function listFailures(
     importId: number,
     { limit, offset }: { readonly limit: number; readonly offset: number },
@@ -79,6 +79,6 @@ export function makeImportQueries({ sql: db }: Database) {
   }
 }
 
-function identifiedBy(ref: ImportReference): RawBuilder<boolean> {
+function identifiedBy(ref: ImportRef): RawBuilder<boolean> {
   return 'id' in ref ? sql`id = ${ref.id}` : sql`uuid = ${ref.uuid}`;
 }

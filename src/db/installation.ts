@@ -1,13 +1,13 @@
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 
-/** Queries on the database as a whole: its identity, its server, its upkeep. */
+/** Queries on the database as a whole: its id, version and maintenance. */
 export type InstallationQueries = ReturnType<typeof makeInstallationQueries>;
 
 /** @see InstallationQueries */
 export function makeInstallationQueries({ sql: db, kind }: Database) {
   return {
-    /** Returns the id of this installation, and whether the storage is marked with it. */
+    /** Returns the id of this installation, and whether storage has been marked with it. */
     async find(): Promise<{ readonly id: string; readonly isStorageMarked: boolean }> {
       const { rows } = await sql<{ id: string; isStorageMarked: boolean }>`
         SELECT id, storage_marked_at IS NOT NULL AS "isStorageMarked" FROM installation`.execute(db);
@@ -16,8 +16,8 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return row;
     },
 
-    /** Records that the storage is marked: from now on, a storage without the mark is the wrong one. */
-    async noteStorageMarked(): Promise<void> {
+    /** Records that storage has been marked. From now on, a storage location without the marker is the wrong one. */
+    async recordStorageMarked(): Promise<void> {
       await sql`UPDATE installation SET storage_marked_at = now() WHERE storage_marked_at IS NULL`.execute(
         db,
       );
@@ -28,7 +28,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       await sql`SELECT 1`.execute(db);
     },
 
-    /** Returns the kind of the database and its versions, for health reports. */
+    /** Returns the database's kind and versions, for health reports. */
     async describe(): Promise<{ kind: string; version: string; pgvector: string | null }> {
       const { rows } = await sql<{ version: string; pgvector: string | null }>`
         SELECT current_setting('server_version') AS version,
@@ -37,10 +37,10 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
     },
 
     /**
-     * Claims a sweep pass over all data for this process. Returns false if a process began the pass less than 0.9 ×
-     * `everySeconds` ago: timers are not exact, so a pass that is slightly early is not skipped.
+     * Claims a sweep pass over all data for this process. Returns false if any process started this pass less than 0.9 ×
+     * `everySeconds` ago. The factor keeps inexact timers from skipping a pass.
      */
-    async beginPass(name: string, everySeconds: number): Promise<boolean> {
+    async claimSweepPass(name: string, everySeconds: number): Promise<boolean> {
       const { rows } = await sql`
         INSERT INTO sweep_passes (name) VALUES (${name})
         ON CONFLICT (name) DO UPDATE SET begun_at = now()
@@ -49,7 +49,7 @@ export function makeInstallationQueries({ sql: db, kind }: Database) {
       return rows.length > 0;
     },
 
-    /** Vacuums and analyzes the embedded database, which has no autovacuum. Does nothing on a server. */
+    /** Vacuums and analyzes the embedded database, which has no autovacuum. Does nothing for a PostgreSQL server. */
     async vacuum(): Promise<void> {
       if (kind === 'embedded') await sql`VACUUM (ANALYZE)`.execute(db);
     },

@@ -16,10 +16,10 @@ import { makeTenantQueries } from './tenants.ts';
 import { makeRecountQueries } from './usage/recounting.ts';
 import { makeUsageQueries } from './usage/usage.ts';
 
-/** All queries on one database, by subject. */
+/** All queries on a database, grouped by subject. */
 export type Queries = ReturnType<typeof makeQueries>;
 
-/** @param vectors whether the database can store embeddings, as `migrate` reports it. */
+/** Creates all queries. @param vectors whether the database can store embeddings, as reported by `migrate` */
 export function makeQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {
     deletion: makeDeletionQueries(database),

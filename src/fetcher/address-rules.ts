@@ -20,63 +20,63 @@ export interface AllowedAddress {
 /** An address that must not be connected to. */
 interface DeniedAddress {
   readonly kind: 'denied';
-  /** The violated rule, worded to follow "it belongs to". For the operator's log only. */
-  readonly rule: string;
+  /** Completes "the address …". For the operator's log only. */
+  readonly reason: string;
 }
 
-/** Whether the downloader may connect to an address, and why not. */
+/** Whether the downloader may connect to an address and, if not, why. */
 export type AddressClass = AllowedAddress | DeniedAddress;
 
 /**
- * Classifies a port of an IPv4 address (four decimal parts) or IPv6 address. Everything not known to be public is denied,
- * because a blocklist allows whatever it omits.
+ * Classifies an IPv4 address (four decimal parts) or IPv6 address together with a port. Every address that is not known to
+ * be public is denied, because a blocklist allows whatever it omits.
  */
 export function classifyAddress(text: string, port: number, rules: AddressRules): AddressClass {
-  // A zone names an interface of this machine.
-  if (isIP(text) === 0 || text.includes('%')) return denied('no network that can be fetched from');
-  const written = parseAddress(text);
-  const address = unmapIPv4(written);
+  // A zone identifies a network interface of this machine.
+  if (isIP(text) === 0 || text.includes('%')) return denied('is not an IP address, or has a zone');
+  const parsed = parseAddress(text);
+  const address = unmapIPv4(parsed);
   const isExempt = rules.allowedNetworks.some(
     (allowed) => (allowed.port ?? port) === port && isInNetwork(address, allowed.network),
   );
   if (isExempt) return { kind: 'exempt', address: address.toString() };
-  // Checked as written: the mapped form is a way around such checks, and no server needs it.
-  const rule = findViolatedRule(written) ?? (isWebPort(port) ? undefined : notWebPort);
-  return rule === undefined ? { kind: 'public', address: address.toString() } : denied(rule);
+  // Checks the address as written: attackers use the mapped form to bypass such checks, and no server needs it.
+  const reason = denialReason(parsed) ?? (isWebPort(port) ? undefined : notWebPort);
+  return reason === undefined ? { kind: 'public', address: address.toString() } : denied(reason);
 }
 
-/** Whether imports may use `port` of any public address. */
+/** Whether imports may connect to `port` of any public address. */
 export function isWebPort(port: number): boolean {
   return port === 80 || port === 443;
 }
 
-const notWebPort = 'a public network, where imports may only use ports 80 and 443';
+const notWebPort = 'is public, and imports may only use ports 80 and 443 of public addresses';
 
-const denied = (rule: string) => ({ kind: 'denied', rule }) as const;
+const denied = (reason: string) => ({ kind: 'denied', reason }) as const;
 
-/** Returns the first rule that `address` violates, or `undefined` for a public address. */
-function findViolatedRule(address: ParsedAddress): string | undefined {
+/** Returns why `address` is not public, or `undefined` if it is. */
+function denialReason(address: ParsedAddress): string | undefined {
   const special = specialNetworks.find(({ network }) => isInNetwork(address, network));
-  if (special) return `${special.description} (${special.network})`;
+  if (special) return `is ${special.description} (${special.network})`;
   if (address instanceof ipaddr.IPv6) {
-    if (!isInNetwork(address, globalUnicast)) return `a non-public network (outside ${globalUnicast})`;
-    if (isIsatap(address)) return 'the IPv4 addresses embedded in IPv6 (ISATAP)';
+    if (!isInNetwork(address, globalUnicast)) return `is not a global unicast address (${globalUnicast})`;
+    if (isIsatap(address)) return 'is an IPv6 address with an embedded IPv4 address (ISATAP)';
   }
-  // A second opinion, for ranges that became special after our table was written.
-  return address.range() === 'unicast' ? undefined : `a non-public network (${address.range()})`;
+  // Covers ranges that became special after the table was written.
+  return address.range() === 'unicast' ? undefined : `is not a unicast address (${address.range()})`;
 }
 
-/** All of IPv6 that has been allocated. */
+/** The IPv6 range from which public addresses are allocated. */
 const globalUnicast = '2000::/3';
 
-/** ISATAP tunnels to the IPv4 address in the last 32 bits. The two masked bits may be set or not. */
+/** Whether packets are tunnelled to the IPv4 address in the last 32 bits. The two masked bits may have any value. */
 function isIsatap({ parts }: ipaddr.IPv6): boolean {
   return ((parts[4] ?? 0) & 0xfcff) === 0 && parts[5] === 0x5efe;
 }
 
 type ParsedAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** Whether `address` is in `network`, given in CIDR notation. Networks of the other address family never match. */
+/** Whether `address` is in `network` (CIDR notation). A network of the other address family never matches. */
 function isInNetwork(address: ParsedAddress, network: string): boolean {
   const [base, bits] = ipaddr.parseCIDR(network);
   return base.kind() === address.kind() && address.match(base, bits);
@@ -84,23 +84,23 @@ function isInNetwork(address: ParsedAddress, network: string): boolean {
 
 /** Parses a valid address without brackets. */
 export function parseAddress(text: string): ParsedAddress {
-  // ipaddr.js takes `::a.b.c.d` for `::ffff:a.b.c.d`. The URL parser first converts both to hexadecimal.
+  // ipaddr.js confuses `::a.b.c.d` with `::ffff:a.b.c.d`. The URL parser rewrites both in hexadecimal first.
   const hostname = text.includes(':') ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
   return ipaddr.parse(hostname);
 }
 
-/** Converts an IPv4-mapped address to IPv4, because the system connects `::ffff:a.b.c.d` to a.b.c.d. */
+/** Converts an IPv4-mapped address to IPv4: for `::ffff:a.b.c.d`, the system connects to a.b.c.d. */
 export function unmapIPv4(address: ParsedAddress): ParsedAddress {
   return address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
 /**
- * Creates the error for a denied address. The message is the same for literals, names, ports and every kind of network:
- * separate messages would reveal the operator's DNS records.
- * @param url the URL that the caller or a redirect asked for
- * @param reason the violated rule, for the operator's log
+ * Creates the error for a denied address. Its message is the same for IP addresses, host names, ports and all kinds of
+ * networks: different messages would reveal the operator's DNS records.
+ * @param url the URL from the caller or a redirect
+ * @param reason for the operator's log
  */
-export function addressRefused(url: URL, reason: string): AppError {
+export function addressNotAllowed(url: URL, reason: string): AppError {
   return new AppError(
     'address_not_allowed',
     `The address ${url.host} is not allowed: imports may only connect to ports 80 and 443 of public addresses, and to the networks in IMPORT_ALLOWED_NETWORKS.`,

@@ -4,11 +4,11 @@ import { type ExchangeOptions, headerList, type ResponseHead, type SourceRespons
 import { parseImportUrl } from './import-url.ts';
 import { requestWithRedirects } from './redirects.ts';
 import { abortReason, bodyTooLarge, totalTimeout } from './source-errors.ts';
-import { unpackBody } from './unpack-body.ts';
+import { decompressBody } from './decompress-body.ts';
 
 /** Options shared by all downloads. */
 interface DownloadOptions extends ExchangeOptions {
-  /** Largest file, in bytes. */
+  /** Maximum file size, in bytes. */
   readonly maxBytes: number;
   readonly maxRedirects: number;
   /** Deadline for a whole download, in milliseconds. */
@@ -20,7 +20,7 @@ interface Download {
   readonly finalUrl: string;
 }
 
-/** Starts a download with its total deadline. Any of `signals` aborts it too. */
+/** Starts a download. It is aborted when its deadline passes or any of `signals` is aborted. */
 export async function startDownload(
   href: string,
   options: DownloadOptions,
@@ -42,7 +42,7 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   const { url, response } = await requestWithRedirects(parseImportUrl(href, options.rules), options, signal);
   try {
     const body = await openBody(response, { maxBytes: options.maxBytes, signal });
-    // A stream that ended together with the head has no listener yet.
+    // If the signal was aborted before this point, the body may already be closed and never emit `close` again.
     if (signal.aborted) throw abortReason(signal);
     body.once('close', () => void response.close());
     return { body, finalUrl: url.href };
@@ -52,43 +52,43 @@ async function openDownload(href: string, options: DownloadOptions, signal: Abor
   }
 }
 
-/** Limits both sizes: a few received bytes may decompress without end, and many received bytes to nothing. */
+/** Limits both the received and the decompressed size: a small body may decompress endlessly, and a huge one to nothing. */
 async function openBody(response: SourceResponse, limits: BodyLimits): Promise<Readable> {
   assertSuccess(response.head);
   const codings = contentCodings(response.head);
   const body = limitBody(response.readBody(limits.maxBytes), limits);
-  return codings.length === 0 ? body : limitBody(await unpackBody(body, codings), limits);
+  return codings.length === 0 ? body : limitBody(await decompressBody(body, codings), limits);
 }
 
-/** The 4xx statuses that may succeed later: timeout, too early, too many requests. */
+/** The 4xx statuses after which a retry may succeed: timeout, too early, too many requests. */
 const temporaryStatuses = new Set([408, 425, 429]);
 
 /**
- * Checks the status before any of the body is read.
+ * Checks the status before the body is read.
  * @throws {AppError} `source_refused`, `source_unavailable`.
  */
 function assertSuccess({ status }: ResponseHead): void {
-  // 203 is a 200 that a proxy has modified.
+  // 203 is a 200 response that a proxy has modified.
   if (status === 200 || status === 203) return;
   const code = status >= 500 || temporaryStatuses.has(status) ? 'source_unavailable' : 'source_refused';
-  throw new AppError(code, `The server returned ${status} instead of a picture.`);
+  throw new AppError(code, `The server returned status ${status} instead of an image.`);
 }
 
-/** Returns the declared content codings, without those that change nothing. */
+/** Returns the declared codings, except those that do not change the bytes. */
 function contentCodings(head: ResponseHead): string[] {
   const names = [...headerList(head, 'content-encoding'), ...headerList(head, 'transfer-encoding')];
   return names.filter((name) => name !== 'identity' && name !== 'chunked');
 }
 
 interface BodyLimits {
-  /** Largest body, in bytes. */
+  /** Maximum size of the body, in bytes. */
   readonly maxBytes: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Passes `body` on up to a size limit. `body` is destroyed as soon as the returned stream closes for any reason.
- * @returns a stream whose errors are those of `body`, `body_too_large` or the reason of the signal
+ * Limits the size of `body`, which is destroyed as soon as the returned stream closes.
+ * @returns a stream that fails with an error of `body`, `body_too_large` or the abort reason
  */
 function limitBody(body: Readable, { maxBytes, signal }: BodyLimits): Readable {
   const limited = byteLimit(maxBytes);
@@ -99,7 +99,7 @@ function limitBody(body: Readable, { maxBytes, signal }: BodyLimits): Readable {
     signal.removeEventListener('abort', stop);
     body.destroy();
   });
-  // An error may occur before the reader listens; the stream keeps it.
+  // An error that occurs before the reader listens must not end the process. The stream keeps it for the reader.
   limited.on('error', () => {});
   return body.pipe(limited);
 }

@@ -32,14 +32,14 @@ export interface SourceResponse {
    * @throws {AppError} `body_too_large` if the declared length exceeds `maxBytes`.
    */
   readonly readBody: (maxBytes: number) => Readable;
-  /** Closes the connection. Must be called in every case. */
+  /** Closes the connection. The caller must always call it. */
   readonly close: () => Promise<void>;
 }
 
 /** Status and headers of a response. */
 export interface ResponseHead {
   readonly status: number;
-  /** Header values by lower-case name, in the order received. Bytes beyond ASCII are latin1 characters. */
+  /** Header values by lower-case name, in the order received, decoded as Latin-1. */
   readonly headers: Readonly<Partial<Record<string, readonly string[]>>>;
 }
 
@@ -50,8 +50,8 @@ export function headerList({ headers }: ResponseHead, name: string): string[] {
 }
 
 /**
- * Sends one GET on its own connection. The connection is never reused, because its address was checked for this URL only.
- * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
+ * Sends a GET request on a new connection, which is never reused: its address was checked for this URL only.
+ * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
 export async function sendRequest(
   href: string,
@@ -93,9 +93,9 @@ function whenClosed(socket: Socket): Promise<void> {
 }
 
 /**
- * Sends the request and waits for the head of the response. Any type is accepted: some servers refuse `image/*`, others
- * send newer formats to clients that name them, and an import needs the file as stored. `identity` is requested so that
- * the bytes counted are the bytes stored.
+ * Sends the request and waits for the response head. `accept` allows any type, because an import needs the file as
+ * stored: some servers reject `image/*`, and others convert the file to a newer format that the client lists. Compression
+ * is declined, so that the bytes counted are the bytes stored.
  */
 async function receiveHead(
   socket: Socket,
@@ -103,33 +103,33 @@ async function receiveHead(
   { userAgent, headersMs }: ExchangeOptions,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const sent = request({
+  const outgoing = request({
     createConnection: () => socket,
     path: url.pathname + url.search,
     headers: { host: url.host, 'user-agent': userAgent, accept: '*/*', 'accept-encoding': 'identity' },
     maxHeaderSize: maxHeadBytes,
-    // Servers of real shops violate the specification. No byte of this connection can be mistaken for another response.
+    // The servers of real shops violate the specification. Lenient parsing is safe for a connection with one response.
     insecureHTTPParser: true,
   });
-  // No limit on their number: all headers count towards the limit in bytes.
-  sent.maxHeadersCount = 0;
-  sent.once('response', (response) => {
-    // Bytes after a complete body raise an error on the request only.
-    sent.on('error', (error) => response.complete || response.destroy(error));
+  // The number of headers is unlimited: their total size is limited instead.
+  outgoing.maxHeadersCount = 0;
+  outgoing.once('response', (response) => {
+    // Bytes after a complete body cause an error on the request, which is ignored.
+    outgoing.on('error', (error) => response.complete || response.destroy(error));
     // Without a listener, Node discards an error that arrives together with the head.
     response.on('error', () => {});
     resolve(response);
   });
-  // A 101 responds to an upgrade that was not requested. Its status is refused later.
-  sent.once('upgrade', resolve).on('error', reject);
+  // Status 101 accepts an upgrade that was not requested. `assertSuccess` rejects it.
+  outgoing.once('upgrade', resolve).on('error', reject);
   const timer = setTimeout(() => reject(new HeadTimeout()), headersMs);
-  sent.end();
+  outgoing.end();
   return promise.finally(() => clearTimeout(timer));
 }
 
 /**
- * Streams the body of a response and maps its errors. Closing the stream closes the connection.
- * @param idleMs longest pause of the server, in milliseconds; time that the reader takes does not count
+ * Streams the body of a response and converts its errors. Closing the stream closes the connection.
+ * @param idleMs maximum time without data while the reader waits, in milliseconds
  */
 function streamBody(response: IncomingMessage, idleMs: number): Readable {
   const { socket } = response;
@@ -148,7 +148,7 @@ function streamBody(response: IncomingMessage, idleMs: number): Readable {
     if (!body.push(chunk)) response.pause();
   });
   response.once('end', () => void body.push(null));
-  // Node reports every early end as a reset. Only the socket shows whether the connection broke.
+  // Node reports every early end as ECONNRESET. Only the socket shows whether the connection was actually reset.
   const fail = (error: Error) => {
     const isEarlyEnd = errorCode(error) === 'ECONNRESET' && !socket.errored;
     body.destroy(isEarlyEnd ? truncatedBody(received, declared) : toBodyError(error));
@@ -159,7 +159,7 @@ function streamBody(response: IncomingMessage, idleMs: number): Readable {
     if (response.isPaused()) socket.setTimeout(idleMs);
     else body.destroy(idleTimeout(idleMs));
   });
-  // An error may occur before the reader listens; the stream keeps it.
+  // An error that occurs before the reader listens must not end the process. The stream keeps it for the reader.
   body.on('error', () => {});
   return body;
 }

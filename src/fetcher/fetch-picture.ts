@@ -8,21 +8,21 @@ import { filenameOf } from './import-url.ts';
 /** A download in progress. */
 export interface FetchedPicture {
   /**
-   * The bytes of the file, decompressed if the server compressed them. Errors are `AppError`s, or the abort reason of
-   * the signal.
+   * The bytes of the file, decompressed if the server compressed them. The stream fails with an `AppError` or the
+   * signal's abort reason.
    */
   readonly body: Readable;
-  /** Last part of the final URL's path; `undefined` if empty. */
+  /** Last segment of the final URL's path; `undefined` if empty. */
   readonly filename: string | undefined;
   /** The URL after all redirects. */
   readonly finalUrl: string;
 }
 
 /**
- * Starts the download of `href` and returns once the head of the response has been accepted. The caller must read or
- * destroy the body.
+ * Starts to download `href` and returns once the response head has been accepted. The caller must read or destroy the
+ * body.
  * @throws {AppError} `invalid_url`, `address_not_allowed`, `source_refused`, `source_unavailable`, `body_too_large`;
- *   the reason of `signal` if it is aborted.
+ *   the abort reason of `signal`.
  */
 export type FetchPicture = (href: string, signal: AbortSignal) => Promise<FetchedPicture>;
 
@@ -33,23 +33,23 @@ export interface Fetcher {
   close(): Promise<void>;
 }
 
-/** Limits of the downloader; times are in milliseconds. */
+/** Options of the downloader. Times are in milliseconds. */
 export interface FetcherOptions {
   readonly allowedNetworks: readonly AllowedNetwork[];
-  /** Largest file, in bytes. */
+  /** Maximum file size, in bytes. */
   readonly maxBytes: number;
   /** Maximum number of redirects. */
   readonly maxRedirects: number;
-  /** To connect, handshake included. */
+  /** Deadline for connecting, including the TLS handshake. */
   readonly connectMs: number;
-  /** From the request to the complete head of the response. */
+  /** Deadline for the response head, from the time the request is sent. */
   readonly headersMs: number;
-  /** Longest pause in the body. */
+  /** Maximum time without data while the body is received. */
   readonly idleMs: number;
-  /** For a whole download, from the DNS query to the last byte. */
+  /** Deadline for a whole download, from the DNS query to the last byte. */
   readonly totalMs: number;
   readonly userAgent: string;
-  /** Name servers, e.g. `127.0.0.1:53`; by default those of this machine. */
+  /** Name servers, e.g. `127.0.0.1:53`. Default: those configured on this machine. */
   readonly dnsServers?: readonly string[] | undefined;
 }
 
@@ -57,12 +57,12 @@ export interface FetcherOptions {
 export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherOptions): Fetcher {
   const options = { ...limits, rules: { allowedNetworks }, resolveHost: makeHostResolver(dnsServers) };
   const closing = new AbortController();
-  const running = new Set<Promise<void>>();
+  const downloads = new Set<Promise<void>>();
 
   async function fetch(href: string, signal: AbortSignal): Promise<FetchedPicture> {
     const ended = Promise.withResolvers<void>();
-    running.add(ended.promise);
-    void ended.promise.then(() => running.delete(ended.promise));
+    downloads.add(ended.promise);
+    void ended.promise.then(() => downloads.delete(ended.promise));
     try {
       const { body, finalUrl } = await startDownload(href, options, [signal, closing.signal]);
       body.once('close', ended.resolve);
@@ -75,7 +75,7 @@ export function makeFetcher({ allowedNetworks, dnsServers, ...limits }: FetcherO
 
   async function close(): Promise<void> {
     closing.abort(new AppError('unavailable', 'The downloader is shutting down.'));
-    await Promise.all(running);
+    await Promise.all(downloads);
   }
 
   return { fetch, close };

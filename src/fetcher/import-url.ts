@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { AppError } from '../errors.ts';
-import { addressRefused, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
+import { addressNotAllowed, type AddressRules, classifyAddress, isWebPort } from './address-rules.ts';
 
-/** A URL that may be imported, normalised like in a browser and without its fragment. */
+/** A URL that may be imported, normalised as a browser would and without its fragment. */
 export interface ImportUrl {
   readonly href: string;
-  /** SHA-256 of `href`, in hexadecimal. */
+  /** Hexadecimal SHA-256 of `href`. */
   readonly hash: string;
 }
 
@@ -17,25 +17,25 @@ export const maxUrlLength = 2048;
 const maxQuoted = 80;
 
 /**
- * Parses a URL and rejects it early if no DNS lookup is needed to decide. A host name with an unusual port passes if any
- * allowed network has that port: whether the name resolves to that network is checked later.
- * @throws {AppError} `invalid_url` if it is not an http(s) URL, contains credentials or is longer than 2048 characters;
- *   `address_not_allowed` for an IP address or a port that is not allowed.
+ * Parses a URL. Rejects everything that can be rejected without a DNS lookup. A host name with an unusual port is accepted
+ * if any allowed network includes that port: whether the name resolves to an address in that network is checked later.
+ * @throws {AppError} `invalid_url` if it is not an HTTP(S) URL, contains credentials or is longer than 2048 characters;
+ *   `address_not_allowed` if its IP address or port is not allowed.
  */
 export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
   assertNoInvisible(text);
   const url = URL.parse(text);
-  if (!url) throw unparseable(text);
+  if (!url) throw invalidSyntax(text);
   assertScheme(url);
   url.hash = '';
   stripTrailingDot(url);
   assertLength(url.href);
-  assertReachable(url, rules);
+  assertAddressAllowed(url, rules);
   return { href: url.href, hash: createHash('sha256').update(url.href).digest('hex') };
 }
 
-/** Returns the host of `url` as DNS and sockets expect it: IPv6 addresses without brackets. */
+/** Returns the host of `url` without the brackets of an IPv6 address, as DNS and sockets expect it. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
@@ -54,7 +54,7 @@ function assertLength(text: string): void {
 
 /**
  * Invisible characters that get copied along with a URL from a file, a spreadsheet or a chat. They would become part of
- * the URL, and the server would not find the file. The joiners that emoji and some scripts need are not included.
+ * the URL, and the server would not find the file. The joiners used by emoji and some scripts are allowed.
  */
 const invisible = /[\u00A0\u00AD\u200B\u200E\u200F\u202A-\u202F\u2060-\u2064\u2066-\u2069\uFEFF]/u;
 
@@ -78,7 +78,7 @@ function assertNoInvisible(text: string): void {
 
 function assertScheme({ protocol, username, password }: URL): void {
   if (protocol !== 'http:' && protocol !== 'https:') {
-    throw invalid(`The URL begins with ${protocol}; only http: and https: can be imported.`);
+    throw invalid(`The URL begins with ${protocol}, but only http: and https: URLs can be imported.`);
   }
   if (username || password) throw invalid('The URL must not contain a user name or a password.');
 }
@@ -86,24 +86,24 @@ function assertScheme({ protocol, username, password }: URL): void {
 /** `example.com.` and `example.com` are the same host. More than one trailing dot is invalid. */
 function stripTrailingDot(url: URL): void {
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
-  if (url.hostname.endsWith('.')) throw invalid('The host of the URL is not valid.');
+  if (url.hostname.endsWith('.')) throw invalid("The URL's host is not valid.");
 }
 
-function assertReachable(url: URL, rules: AddressRules): void {
+function assertAddressAllowed(url: URL, rules: AddressRules): void {
   const host = hostOf(url);
   const port = portOf(url);
   if (isIP(host) !== 0) {
     const result = classifyAddress(host, port, rules);
-    if (result.kind === 'denied') throw addressRefused(url, `${host} belongs to ${result.rule}`);
+    if (result.kind === 'denied') throw addressNotAllowed(url, `${host} ${result.reason}`);
     return;
   }
-  const isOpenSomewhere = rules.allowedNetworks.some((allowed) => (allowed.port ?? port) === port);
-  if (!isWebPort(port) && !isOpenSomewhere)
-    throw addressRefused(url, `no network is allowed on port ${port}`);
+  const isPortAllowed =
+    isWebPort(port) || rules.allowedNetworks.some((allowed) => (allowed.port ?? port) === port);
+  if (!isPortAllowed) throw addressNotAllowed(url, `no allowed network includes port ${port}`);
 }
 
 /** Creates the error for text that cannot be parsed as a URL. */
-function unparseable(text: string): AppError {
+function invalidSyntax(text: string): AppError {
   if (text.trim() === '') return invalid('The URL is empty: it must begin with http:// or https://.');
   const reason = /^\s*https?:/i.test(text)
     ? 'its host is invalid, or its port is above 65535.'
@@ -111,7 +111,7 @@ function unparseable(text: string): AppError {
   return invalid(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
 }
 
-/** Shortens a URL for an error message and removes what may be secret: the query and credentials. */
+/** Shortens a URL for an error message and removes parts that may be secret: the query and the credentials. */
 function shorten(text: string): string {
   const safe = text
     .replace(/[?#].*$/s, '')
@@ -127,11 +127,11 @@ function invalid(message: string): AppError {
 /** Returns the file name at the end of a URL's path, or `undefined` if the path ends with a slash. */
 export function filenameOf(href: string): string | undefined {
   const decoded = decode(new URL(href).pathname);
-  // Split after decoding, because escapes may contain a slash.
+  // Splits after decoding, because an escape may encode a slash.
   return decoded.split(/[/\\]/).at(-1) || undefined;
 }
 
-/** Returns `path` unchanged if it contains a percent sign that is not an escape. */
+/** Decodes percent-encoding. Returns `path` unchanged if it contains an invalid escape. */
 function decode(path: string): string {
   try {
     return decodeURIComponent(path);

@@ -1,7 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import {
-  addressRefused,
+  addressNotAllowed,
   type AddressRules,
   type AllowedAddress,
   classifyAddress,
@@ -15,7 +15,7 @@ import { abortReason, ConnectTimeout, toConnectionError } from './source-errors.
 interface Dependencies {
   readonly rules: AddressRules;
   readonly resolveHost: ResolveHost;
-  /** Longest time to connect, handshake included, in milliseconds. */
+  /** Deadline for connecting, including the TLS handshake, in milliseconds. */
   readonly connectMs: number;
   readonly signal: AbortSignal;
 }
@@ -23,14 +23,14 @@ interface Dependencies {
 /** A connection to an allowed address. */
 interface Connection {
   readonly socket: Socket;
-  /** The address is in a network that the operator allows. */
+  /** Whether the address is in a network that the operator allows. */
   readonly isExempt: boolean;
 }
 
 /**
- * Connects to the server of `url`, with TLS for https. The address is checked here so that nothing can come between the
- * check and the connection: the name is resolved once, and the socket connects to the address that was checked.
- * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the reason of `signal`.
+ * Connects to the server of `url`, with TLS for HTTPS. The host name is resolved once, and the socket connects to the
+ * address that was checked: DNS cannot return a different address between the check and the connection.
+ * @throws {AppError} `address_not_allowed`, `source_refused`, `source_unavailable`; the abort reason of `signal`.
  */
 export async function openConnection(url: URL, deps: Dependencies): Promise<Connection> {
   const { address, kind } = await chooseAddress(url, deps).catch((error: unknown) => {
@@ -46,8 +46,8 @@ export async function openConnection(url: URL, deps: Dependencies): Promise<Conn
 }
 
 /**
- * Resolves the host of `url` and returns the address to connect to. Every address of a name must be allowed: otherwise an
- * attacker could add a denied address to a name and wait until it is chosen.
+ * Resolves the host of `url` and returns the address to connect to. All addresses of a host name must be allowed:
+ * otherwise an attacker could add a denied address to the name and retry until it is chosen.
  * @throws {AppError} `address_not_allowed` or `source_unavailable`.
  */
 export async function chooseAddress(
@@ -57,17 +57,17 @@ export async function chooseAddress(
   const host = hostOf(url);
   const addresses = isIP(host) ? [host] : await resolveHost(host, signal);
   const [first] = addresses.map((address) => assertAllowed(address, url, rules));
-  if (first === undefined) throw addressRefused(url, `${host} has no address`);
+  if (first === undefined) throw addressNotAllowed(url, `${host} has no address`);
   return first;
 }
 
 function assertAllowed(address: string, url: URL, rules: AddressRules): AllowedAddress {
   const result = classifyAddress(address, portOf(url), rules);
-  if (result.kind === 'denied') throw addressRefused(url, `${address} belongs to ${result.rule}`);
+  if (result.kind === 'denied') throw addressNotAllowed(url, `${address} ${result.reason}`);
   return result;
 }
 
-/** The host name is used for the certificate only. TLS sessions are not resumed: that would skip the certificate check. */
+/** Uses the host name only to verify the certificate. Does not resume TLS sessions, which would skip that check. */
 function startSocket(url: URL, address: string): Socket {
   const target = { host: address, port: portOf(url) };
   if (url.protocol !== 'https:') return connectTcp(target);
@@ -81,7 +81,7 @@ function startSocket(url: URL, address: string): Socket {
 
 async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: Dependencies): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  // Once connected, the reader takes errors from the socket itself.
+  // This listener stays: without one, an error after the connection is established would end the process.
   socket.on('error', reject);
   socket.once('close', () => reject(new Error('The connection was closed.')));
   socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => resolve(socket));
@@ -96,11 +96,11 @@ async function whenConnected(socket: Socket, url: URL, { connectMs, signal }: De
   }
 }
 
-/** Checks the address that the socket actually connected to, whatever the layers in between did. */
+/** Verifies that the socket is connected to the checked address. */
 function assertRemoteAddress(socket: Socket, address: string, url: URL): void {
   const { remoteAddress } = socket;
-  // The socket may already be closed; its reader reports that.
+  // A socket that is already closed has no address. The reader then reports the closed connection.
   if (remoteAddress === undefined || unmapIPv4(parseAddress(remoteAddress)).toString() === address) return;
   socket.destroy();
-  throw addressRefused(url, `the socket connected to ${remoteAddress} instead of ${address}`);
+  throw addressNotAllowed(url, `the socket connected to ${remoteAddress} instead of ${address}`);
 }

@@ -12,8 +12,8 @@ interface FinalResponse {
 }
 
 /**
- * Requests `first` and follows redirects. Every hop is checked like the first URL.
- * @throws {AppError} as {@link sendRequest}, and `source_refused` for redirects that cannot be followed.
+ * Requests `first` and follows redirects. Each target is checked like the first URL.
+ * @throws {AppError} as {@link sendRequest}, and `source_refused` for a redirect that cannot be followed.
  */
 export async function requestWithRedirects(
   first: ImportUrl,
@@ -32,7 +32,8 @@ export async function requestWithRedirects(
 
 /**
  * Returns the target of a redirect.
- * @throws {AppError} `source_refused` if the target cannot be imported or leaves TLS; `address_not_allowed`.
+ * @throws {AppError} `source_refused` if the target cannot be imported or downgrades from HTTPS to HTTP;
+ *   `address_not_allowed`.
  */
 export function redirectTarget(
   from: string,
@@ -40,31 +41,32 @@ export function redirectTarget(
   rules: AddressRules,
 ): ImportUrl {
   const [location, ...others] = new Set(headers['location']);
-  if (!location) throw refused(`The server answered ${status} without a Location header.`);
+  if (!location) throw refused(`The server returned status ${status} without a Location header.`);
   if (others.length > 0)
-    throw refused(`The server answered ${status} with several different Location headers.`);
-  // Node decodes headers as latin1. Servers that escape nothing send UTF-8.
+    throw refused(`The server returned status ${status} with several different Location headers.`);
+  // Node decodes headers as Latin-1, but a server that does not percent-encode the URL sends UTF-8.
   const target = URL.parse(Buffer.from(location, 'latin1').toString(), from);
-  if (!target) throw refused('The server redirects to an invalid URL.');
+  if (!target) throw refused('The server redirected to an invalid URL.');
   if (from.startsWith('https:') && target.protocol === 'http:') {
-    throw refused('The server redirects from https to http, which is not followed.');
+    throw refused('The server redirected from HTTPS to HTTP. Such redirects are not followed.');
   }
   return parseTarget(target.href, rules);
 }
 
-/** The caller's own URL was valid, so an invalid target is the fault of the server. */
+/** Parses the target. Reports an invalid one as the server's fault, because the caller's own URL was valid. */
 function parseTarget(href: string, rules: AddressRules): ImportUrl {
   try {
     return parseImportUrl(href, rules);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'invalid_url') throw error;
-    throw refused(`The server redirects to a URL that cannot be imported. ${error.message}`, error);
+    throw refused(`The server redirected to a URL that cannot be imported. ${error.message}`, error);
   }
 }
 
 function tooManyRedirects(limit: number): AppError {
-  if (limit === 0) return refused('The server redirects, which is not followed (IMPORT_MAX_REDIRECTS is 0).');
-  return refused(`The server redirects more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
+  if (limit === 0)
+    return refused('The server sent a redirect, but redirects are disabled (IMPORT_MAX_REDIRECTS is 0).');
+  return refused(`The server redirected more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
 }
 
 function refused(message: string, cause?: unknown): AppError {

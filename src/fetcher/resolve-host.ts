@@ -1,20 +1,20 @@
 import { Resolver } from 'node:dns/promises';
 import { AppError } from '../errors.ts';
 
-/** Resolves a host name to all its addresses, IPv4 first. Aborting `signal` ends the query at once. */
+/** Resolves a host name to all its addresses, IPv4 first. Aborting `signal` cancels the query at once. */
 export type ResolveHost = (name: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Deadline for both address families together, in milliseconds. */
+/** Deadline for the queries of both address families, which run concurrently, in milliseconds. */
 const timeoutMs = 2_000;
 
 /**
- * Creates a resolver that queries name servers directly instead of using the system's resolver: that one blocks threads
- * which all file access shares, and knows the names in this machine's hosts file.
- * @param servers addresses of name servers, e.g. `127.0.0.1:53`; by default those of this machine.
+ * Creates a resolver that queries name servers directly. The system resolver is not used: it blocks threads that file
+ * access needs, and resolves names from this machine's hosts file.
+ * @param servers addresses of name servers, e.g. `127.0.0.1:53`. Default: those configured on this machine.
  */
 export function makeHostResolver(servers?: readonly string[]): ResolveHost {
   return async (name, signal) => {
-    // One resolver per name, because cancelling ends all queries of a resolver.
+    // One resolver per call, because `cancel` cancels all queries of a resolver.
     const resolver = new Resolver({ timeout: timeoutMs / 2, tries: 2 });
     if (servers) resolver.setServers(servers);
     const cancel = () => resolver.cancel();
@@ -29,7 +29,7 @@ export function makeHostResolver(servers?: readonly string[]): ResolveHost {
   };
 }
 
-/** Requires an answer for both families: a name whose IPv6 addresses are unknown cannot be checked. */
+/** Requires a response for both families: a name whose IPv6 addresses are unknown cannot be checked. */
 async function resolveAll(resolver: Resolver, name: string): Promise<readonly string[]> {
   const families = [resolver.resolve4(name), resolver.resolve6(name)].map((query) =>
     query.catch(emptyIfNoData),
@@ -43,7 +43,7 @@ async function resolveAll(resolver: Resolver, name: string): Promise<readonly st
   throw unresolved(name);
 }
 
-/** An existing name may have no address in one family. */
+/** Returns no addresses for a name that exists but has none in this family. */
 function emptyIfNoData(error: unknown): string[] {
   if (error instanceof Error && 'code' in error && error.code === 'ENODATA') return [];
   throw error;

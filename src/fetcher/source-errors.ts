@@ -2,34 +2,34 @@ import { AppError } from '../errors.ts';
 
 /** Deadlines that appear in error messages, in milliseconds. */
 export interface Deadlines {
-  /** To connect, handshake included. */
+  /** Deadline for connecting, including the TLS handshake. */
   readonly connectMs: number;
-  /** From the request to the complete head of the response. */
+  /** Deadline for the response head, from the time the request is sent. */
   readonly headersMs: number;
-  /** Longest pause in the body. */
+  /** Maximum time without data while the body is received. */
   readonly idleMs: number;
 }
 
-/** The deadline to connect was exceeded. */
+/** The deadline for connecting was exceeded. */
 export class ConnectTimeout extends Error {}
 
-/** The deadline for the head of a response was exceeded. */
+/** The deadline for the response head was exceeded. */
 export class HeadTimeout extends Error {}
 
-/** Maximum number of bytes before the body of a response; the same limit as in curl. */
+/** Maximum size of a response head, in bytes. curl has the same limit. */
 export const maxHeadBytes = 300 * 1024;
 
-/** Maps an error of Node's HTTP parser; returns `undefined` for other errors. */
+/** Converts an error of Node's HTTP parser. Returns `undefined` for other errors. */
 function malformedResponse(error: unknown): AppError | undefined {
   const code = errorCode(error);
   if (!code.startsWith('HPE_')) return undefined;
-  const fault = parserFaults.find(([codes]) => codes.test(code))?.[1] ?? `it violates HTTP (${code})`;
-  return new AppError('source_refused', `The server sent a malformed HTTP response: ${fault}.`, {
+  const reason = parserReasons.find(([codes]) => codes.test(code))?.[1] ?? `it violates HTTP (${code})`;
+  return new AppError('source_refused', `The server sent a malformed HTTP response: ${reason}.`, {
     cause: error,
   });
 }
 
-const parserFaults: readonly (readonly [codes: RegExp, clause: string])[] = [
+const parserReasons: readonly (readonly [codes: RegExp, reason: string])[] = [
   [/^HPE_HEADER_OVERFLOW$/, `its headers exceed ${maxHeadBytes / 1024} KiB`],
   [/^HPE_UNEXPECTED_CONTENT_LENGTH$/, 'it has more than one Content-Length header'],
   [/^HPE_INVALID_CONTENT_LENGTH$/, 'its Content-Length header is not a number'],
@@ -42,78 +42,78 @@ const parserFaults: readonly (readonly [codes: RegExp, clause: string])[] = [
 interface ConnectionContext {
   readonly connectMs: number;
   readonly headersMs?: number;
-  /** The address is in a network that the operator allows. */
+  /** Whether the address is in a network that the operator allows. */
   readonly isExempt: boolean;
 }
 
 /**
- * Maps an error that occurred before the connection was established. In the operator's own networks, a closed port, a
- * filtered port and another protocol produce the same message, so that imports cannot be used as a port scanner.
+ * Converts an error that occurred before the connection was established. In allowed private networks, a closed port, a
+ * filtered port and a different protocol have the same message, so that imports cannot be used to scan ports.
  */
 export function toConnectionError(error: unknown, { connectMs, isExempt }: ConnectionContext): AppError {
   const code = errorCode(error);
-  const certificateFault = certificateFaults.find(([codes]) => codes.test(code))?.[1];
-  if (certificateFault !== undefined) {
-    const message = `The server's certificate is not valid: ${certificateFault}.`;
+  const certificateReason = certificateReasons.find(([codes]) => codes.test(code))?.[1];
+  if (certificateReason !== undefined) {
+    const message = `The server's certificate is not valid: ${certificateReason}.`;
     return new AppError('source_refused', message, { cause: error });
   }
-  if (isExempt) return noHttpInside(error);
+  if (isExempt) return noHttpResponse(error);
   if (error instanceof ConnectTimeout)
     return unavailable(`Could not connect to the server within ${seconds(connectMs)}.`, error);
-  const fault = connectionFaults.find(([codes]) => codes.test(code))?.[1];
-  return unavailable(fault ?? 'The connection to the server broke before it responded.', error);
+  const message = connectionMessages.find(([codes]) => codes.test(code))?.[1];
+  return unavailable(message ?? 'The connection to the server was lost before it responded.', error);
 }
 
-/** Maps an error that occurred between the request and the end of the response's head. */
+/** Converts an error that occurred between the request and the end of the response head. */
 export function toHeadError(
   error: unknown,
   context: ConnectionContext & { readonly headersMs: number },
 ): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof HeadTimeout)
-    return unavailable(`The server did not start to respond within ${seconds(context.headersMs)}.`, error);
+    return unavailable(`The server did not start responding within ${seconds(context.headersMs)}.`, error);
   if (context.isExempt && (errorCode(error) === notHttp || malformedResponse(error) === undefined))
-    return noHttpInside(error);
+    return noHttpResponse(error);
   if (errorCode(error) === notHttp) return unavailable("The server's response is not HTTP.", error);
   return (
     malformedResponse(error) ?? unavailable('The server closed the connection before it responded.', error)
   );
 }
 
-/** The parser's code for the first line of another protocol. */
+/** The parser's error code for a response in a different protocol. */
 const notHttp = 'HPE_INVALID_CONSTANT';
 
-function noHttpInside(cause: unknown): AppError {
+function noHttpResponse(cause: unknown): AppError {
   return unavailable(
-    'No HTTP response came from the server: it refuses or drops connections, is too slow, or speaks another protocol.',
+    'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
     cause,
   );
 }
 
-/** Maps a connection error in the middle of a body. */
+/** Converts an error that occurred while the body was received. */
 export function toBodyError(error: Error): Error {
   if (error instanceof AppError || !('syscall' in error || 'code' in error)) return error;
-  return malformedResponse(error) ?? unavailable('The connection broke in the middle of the file.', error);
+  return malformedResponse(error) ?? unavailable('The connection was lost during the download.', error);
 }
 
-/** Creates the error for a body that ended early. @param declared the Content-Length header, if any */
+/** Creates the error for a truncated body. @param declared the Content-Length header, if any */
 export function truncatedBody(received: number, declared: string | undefined): AppError {
   const total = declared === undefined ? '' : ` of ${declared}`;
-  return unavailable(`The server ended the file too early: ${received}${total} bytes arrived.`);
+  return unavailable(`The server ended the response too early: ${received}${total} bytes were received.`);
 }
 
-/** Creates the error for too long a pause in the body. */
+/** Creates the error for a server that stopped sending data. */
 export function idleTimeout(idleMs: number): AppError {
-  return unavailable(`The server sent nothing for ${seconds(idleMs)}.`);
+  return unavailable(`The server sent no data for ${seconds(idleMs)}.`);
 }
 
-/** Returns the reason of an aborted signal, as an error that a stream can carry. */
+/** Returns a signal's abort reason as an `Error`, which streams require. */
 export function abortReason(signal: AbortSignal): Error {
   const { reason } = signal as { readonly reason: unknown };
   return reason instanceof Error ? reason : unavailable('The download was stopped.', reason);
 }
 
-/** Creates the error for a download that exceeds its total deadline, however steadily data arrives. */
+/** Creates the error for a download that exceeded its deadline. */
 export function totalTimeout(totalMs: number): AppError {
   return unavailable(`The download took longer than ${seconds(totalMs)}.`);
 }
@@ -133,25 +133,22 @@ function unavailable(message: string, cause?: unknown): AppError {
   return new AppError('source_unavailable', message, { cause });
 }
 
-/** OpenSSL's error codes for certificates. */
-const certificateFaults: readonly (readonly [codes: RegExp, fault: string])[] = [
+/** OpenSSL's error codes for invalid certificates. */
+const certificateReasons: readonly (readonly [codes: RegExp, reason: string])[] = [
   [/^CERT_HAS_EXPIRED$/, 'it has expired'],
   [/^CERT_NOT_YET_VALID$/, 'its validity period has not started yet'],
-  [/^(ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/, 'it was issued for another name'],
+  [/^(ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/, 'it was issued for a different name'],
   [/^(DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED_CERT)/, 'it is self-signed'],
-  [
-    /^UNABLE_TO_(VERIFY|GET_ISSUER)/,
-    'its issuer is unknown, or missing from the certificate chain that the server sent',
-  ],
+  [/^UNABLE_TO_(VERIFY|GET_ISSUER)/, 'its issuer is unknown, or missing from the chain that the server sent'],
   [/^CERT_REVOKED$/, 'it has been revoked'],
   [/^(ERR_TLS_CERT_|CERT_|UNABLE_TO_|INVALID_)/, 'it cannot be verified'],
 ];
 
-/** Error codes of the system and of OpenSSL for failed connections. */
-const connectionFaults: readonly (readonly [codes: RegExp, message: string])[] = [
+/** Error codes of the operating system and of OpenSSL for failed connections. */
+const connectionMessages: readonly (readonly [codes: RegExp, message: string])[] = [
   [/^ECONNREFUSED$/, 'The server refused the connection.'],
   [/^E(HOST|NET)(UNREACH|DOWN)$/, 'There is no route to the server.'],
-  [/^ETIMEDOUT$/, 'The server did not answer.'],
+  [/^ETIMEDOUT$/, 'The connection to the server timed out.'],
   [
     /^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG|ERR_SSL_HTTP_REQUEST)$/,
     'The server does not speak TLS on this port.',

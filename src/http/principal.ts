@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
-import { type Caller, openPrincipal, type Principal } from '../model/principal.ts';
+import { type Caller, unrestrictedPrincipal, type Principal } from '../model/principal.ts';
 
 /** Returns who sent the request. Every route calls this, so that access control has a single place. */
 export function principalOf(request: FastifyRequest): Principal {
-  return { ...openPrincipal, caller: callerOf(request) };
+  return { ...unrestrictedPrincipal, caller: callerOf(request) };
 }
 
 /** Longer than any address: a proxy may forward arbitrary client text. */

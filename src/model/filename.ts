@@ -1,8 +1,8 @@
-/** In characters (code points). */
+/** Maximum length of a file name, in code points. */
 const maxLength = 255;
 
-/** An extension with its dot. */
-const extensionForm = /\.[\p{L}\p{N}]{1,16}$/u;
+/** Matches an extension, including its dot. */
+const extensionPattern = /\.[\p{L}\p{N}]{1,16}$/u;
 
 /**
  * Characters to remove: control characters, line breaks, bidirectional control characters (which can disguise the
@@ -11,30 +11,30 @@ const extensionForm = /\.[\p{L}\p{N}]{1,16}$/u;
 const invisible = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069\uFEFF]/gu;
 
 /**
- * Cleans a file name for storing and displaying it. Removes invisible characters, replaces U+FFFD (bytes lost in an earlier
- * conversion), and cuts it to 255 characters: before the extension, and never within a grapheme.
+ * Cleans a file name so that it can be stored and displayed. Removes invisible characters, replaces U+FFFD (bytes lost
+ * in an earlier conversion), and truncates the name to 255 characters, before the extension and between graphemes.
  */
 export function cleanFilename(name: string): string {
   const visible = name.replaceAll(invisible, '').replaceAll('\uFFFD', '_').trim();
-  return cut(visible) || 'unnamed';
+  return truncate(visible) || 'unnamed';
 }
 
-function cut(name: string): string {
+function truncate(name: string): string {
   if (name.length <= maxLength || countCharacters(name) <= maxLength) return name;
-  const extension = extensionForm.exec(name)?.[0] ?? '';
-  const room = maxLength - countCharacters(extension);
+  const extension = extensionPattern.exec(name)?.[0] ?? '';
+  const stemLength = maxLength - countCharacters(extension);
   const stem = name.slice(0, name.length - extension.length);
-  return (wholeGraphemes(stem, room) || Array.from(stem).slice(0, room).join('')) + extension;
+  return (takeGraphemes(stem, stemLength) || Array.from(stem).slice(0, stemLength).join('')) + extension;
 }
 
-/** Cuts `text` after a whole grapheme to at most `room` characters. Returns '' if the first grapheme is longer. */
-function wholeGraphemes(text: string, room: number): string {
+/** Truncates `text` to whole graphemes of at most `length` characters in total. Returns '' if the first is longer. */
+function takeGraphemes(text: string, length: number): string {
   let end = 0;
-  let left = room;
-  // Segmenting only this part saves time. A surrogate pair that is split at its end does not fit anyway.
-  for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * room + 2))) {
-    left -= countCharacters(segment);
-    if (left < 0) break;
+  let remaining = length;
+  // Segmenting only this part saves time. A surrogate pair that is split at the end would not fit anyway.
+  for (const { segment } of new Intl.Segmenter().segment(text.slice(0, 2 * length + 2))) {
+    remaining -= countCharacters(segment);
+    if (remaining < 0) break;
     end += segment.length;
   }
   return text.slice(0, end);

@@ -2,14 +2,17 @@ import type { JobState } from './job.ts';
 import type { ColorSpace, PictureFormat } from './picture.ts';
 import type { Rendition } from './rendition.ts';
 
-/** A picture of a tenant. `null` means that the value is not known yet. */
+/**
+ * The record of a tenant's picture. Throughout the code, "image" means this record and "picture" means visual content:
+ * a file or its pixels. `null` means that the value is not known yet.
+ */
 export interface Image {
   readonly id: number;
   readonly uuid: string;
   readonly tenantId: number;
   readonly tenant: string;
   readonly status: JobState;
-  /** Why it failed, as a sentence for users. */
+  /** Why processing failed, as a sentence for users. */
   readonly error: string | null;
   readonly errorCode: string | null;
   readonly url: string | null;
@@ -19,7 +22,7 @@ export interface Image {
   /** Storage key of the original. */
   readonly originalKey: string | null;
   readonly originalBytes: number | null;
-  /** In pixels, after rotation by its orientation tag. */
+  /** In pixels, after applying the orientation tag. */
   readonly width: number | null;
   readonly height: number | null;
   readonly format: PictureFormat | null;
@@ -33,12 +36,12 @@ export interface Image {
   readonly renditionsReusedFrom: number | null;
   /** Number of references. */
   readonly inUseCount: number;
-  /** When its original was found to be missing or changed. */
+  /** When the original was found to be missing or changed. */
   readonly damagedAt: Date | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly processedAt: Date | null;
-  /** When it was deleted (soft). */
+  /** When the image was deleted (soft). */
   readonly deletedAt: Date | null;
 }
 
@@ -46,7 +49,7 @@ export interface Image {
 export interface NearDuplicate {
   readonly id: number;
   readonly uuid: string;
-  /** Distance of the perceptual hashes on the 64-bit scale: 0 identical, up to 64. */
+  /** Distance between the perceptual hashes, 0–64; 0 if they are identical. */
   readonly distance: number;
   /** Mean colour difference (CIE ΔE) of corresponding pixels. */
   readonly difference: number;
@@ -72,12 +75,12 @@ export type ImageRef = { readonly id: number } | { readonly uuid: string };
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const numberPattern = /^[0-9]{1,15}$/;
 
-/** Pattern of an id or a UUID, without flags, for JSON Schema. */
-export const referenceForm =
+/** Pattern of an id or a UUID, for JSON Schema, which has no flags. */
+export const idOrUuidPattern =
   '^([0-9]{1,15}|[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12})$';
 
 /** Parses an id or a UUID. Returns `undefined` for other text. */
-export function parseImageReference(text: string): ImageRef | undefined {
+export function parseIdOrUuid(text: string): ImageRef | undefined {
   if (numberPattern.test(text)) return { id: Number(text) };
   return uuidPattern.test(text) ? { uuid: text.toLowerCase() } : undefined;
 }

@@ -7,19 +7,19 @@ export const duplicateHandlings = ['reuse-completed', 'allow-retry', 'reject-act
  * How to handle a URL that was imported before:
  * - `reuse-completed`: return its image if that is completed or in progress; start a new run after a failure.
  * - `allow-retry`: always start a new run.
- * - `reject-active`: refuse while a run is in progress, else start a new run.
+ * - `reject-active`: reject it while a run is in progress; otherwise start a new run.
  */
 export type DuplicateHandling = (typeof duplicateHandlings)[number];
 
-/** A network that imports may reach although it is not public. */
+/** A non-public network that imports may reach. */
 export interface AllowedNetwork {
   /** CIDR notation. */
   readonly network: string;
-  /** The only allowed port; `undefined` for every port. */
+  /** The only allowed port; `undefined` allows every port. */
   readonly port: number | undefined;
 }
 
-/** The outcome of a line: a new image, one that existed, one that is in progress, or a refusal. */
+/** The outcome of a line: a new image, an existing image, an image in progress, or a rejection. */
 export type ImportOutcome = 'new' | 'known' | 'active' | 'refused';
 
 /** A line of an import, as it was recorded. */
@@ -32,9 +32,9 @@ export interface ImportLine {
   readonly reference: string | null;
   readonly outcome: ImportOutcome;
   readonly imageId: number | null;
-  /** Error code of a refusal. */
+  /** Why the line was rejected, as an error code. */
   readonly code: string | null;
-  /** Reason of a refusal, as a sentence. */
+  /** Why the line was rejected, as a sentence. */
   readonly error: string | null;
 }
 
@@ -45,12 +45,12 @@ export interface ImportReport {
   readonly createdAt: Date;
   readonly total: number;
   readonly refused: number;
-  /** Lines with an image, by the current status of that image. Lines whose image was deleted are not counted. */
+  /** Number of lines by the current status of their image. Lines whose image was deleted are not counted. */
   readonly images: Readonly<Record<JobState, number>>;
-  /** Refused lines, and lines whose image failed, in the order of the import. */
+  /** Rejected lines and lines whose image failed, in the order of the import. */
   readonly failures: readonly ImportLine[];
   readonly failuresTotal: number;
 }
 
 /** The id or the UUID of an import. */
-export type ImportReference = { readonly id: number } | { readonly uuid: string };
+export type ImportRef = { readonly id: number } | { readonly uuid: string };

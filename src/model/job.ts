@@ -7,40 +7,40 @@ export type JobState = (typeof jobStates)[number];
 /**
  * Why a job failed, which decides whether it is retried:
  * - `permanent`: the input is invalid or exceeds a limit. No retry.
- * - `transient`: a timeout, or a failure of the network, the storage or the database. Retried after 2, 4 and 8 s.
+ * - `transient`: a timeout, or a failure of the network, storage or the database. Retried after 2, 4 and 8 s.
  * - `crash`: the decoder process crashed or was killed. Two attempts.
- * - `lease-lost`: the worker crashed. Another one takes the job over, up to ten times.
+ * - `lease-lost`: the worker crashed. Another worker takes the job over, up to ten times.
  */
 export type FailureClass = 'permanent' | 'transient' | 'crash' | 'lease-lost';
 
-/** A failed attempt in the history of a job. */
+/** A failed attempt in a job's history. */
 export interface FailedAttempt {
   readonly at: string;
   readonly failureClass: FailureClass;
   /** The step that failed, such as `decode` or `store`. */
   readonly stage: string;
   readonly code: string;
-  /** A sentence for users. */
+  /** Why the attempt failed, as a sentence for users. */
   readonly error: string;
 }
 
-/** Kinds of jobs: make the renditions of an image, or download its original from a URL first. */
+/** Kinds of jobs: `derive` makes an image's renditions; `import` first downloads the original from a URL. */
 export const jobKinds = ['derive', 'import'] as const;
 
 /** @see jobKinds */
 export type JobKind = (typeof jobKinds)[number];
 
-/** Order of jobs, and of pictures that wait for a decoder. Lower numbers go first. */
+/** Priorities of jobs, and of pictures waiting for a decoder. Lower numbers go first. */
 export const priorities = {
-  /** A client waits for the response. */
+  /** A client is waiting for the response. */
   inline: 10,
   /** A single upload or import. */
   single: 50,
-  /** One of many imports. */
+  /** One line of an import of many URLs. */
   batch: 100,
 } as const;
 
-/** A job that waits for a worker. */
+/** A job that is waiting for a worker. */
 export interface DueJob {
   readonly id: number;
   readonly kind: JobKind;
@@ -54,11 +54,11 @@ export interface ClaimedJob {
   readonly tenantId: number;
   /** The original to process; `null` if the image has none. */
   readonly original: { readonly key: string; readonly contentHash: string } | null;
-  /** URL of the original of an import. */
+  /** The URL from which an import downloads the original. */
   readonly sourceUrl: string | null;
   /** Whether the image has never been completed. */
   readonly isFirstRun: boolean;
-  /** Fencing token: every write of the holder checks it, so that a holder that lost its lease writes nothing. */
+  /** Fencing token: every write checks it, so that a worker that has lost the lease cannot write. */
   readonly leaseToken: number;
   /** @see priorities */
   readonly priority: number;

@@ -1,7 +1,7 @@
-/** Supported picture formats. A format is identified by a file's content, never by its name. */
+/** Supported picture formats. The format is detected from a file's content, never from its name. */
 export const pictureFormats = ['jpeg', 'png', 'gif', 'webp', 'avif', 'tiff', 'bmp'] as const;
 
-/** One of the supported formats. */
+/** @see pictureFormats */
 export type PictureFormat = (typeof pictureFormats)[number];
 
 /** Display names of the formats. */
@@ -26,16 +26,16 @@ export const mediaTypes: Readonly<Record<PictureFormat, string>> = {
   bmp: 'image/bmp',
 };
 
-/** Number of bytes at the start of a file that are sufficient to identify its format. */
+/** Number of bytes at the start of a file that suffice to identify its format. */
 export const headBytes = 4100;
 
-/** Colour spaces of originals, by the names that older clients use. */
+/** Colour spaces of originals, under the names that older clients use. */
 export const colorSpaces = ['RGB', 'RGBA', 'L', 'LA', 'CMYK', 'P', 'I;16', 'LAB'] as const;
 
-/** Colour space of an original. */
+/** @see colorSpaces */
 export type ColorSpace = (typeof colorSpaces)[number];
 
-/** Facts from a picture's header. Width and height are those of the upright picture (orientation applied). */
+/** Facts from a picture's header. Width and height are those after applying the orientation tag. */
 export interface PictureFacts {
   readonly format: PictureFormat;
   readonly width: number;
@@ -49,7 +49,7 @@ export interface PictureFacts {
 
 /** Limits that are checked before a picture is decoded. */
 export interface PictureLimits {
-  /** Maximum pixels of the frame that is used: width × height. */
+  /** Maximum number of pixels (width × height) of the frame that is used. */
   readonly maxPixels: number;
   /** The same for AVIF, whose decoder is the slowest per pixel. */
   readonly maxAvifPixels: number;

@@ -1,6 +1,6 @@
 /**
- * A named kind of rendition. The picture is scaled down to fit inside a box of `width` × `height` pixels; it keeps its
- * proportions and is never enlarged.
+ * A named kind of rendition. The picture is scaled down to fit a box of `width` × `height` pixels; it keeps its aspect
+ * ratio and is never enlarged.
  */
 export interface Preset {
   readonly name: string;

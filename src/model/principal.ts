@@ -1,38 +1,38 @@
-/** A permission of a caller. */
-export type Right = 'read' | 'write' | 'purge' | 'operate';
+/** What a caller may do. */
+export type Permission = 'read' | 'write' | 'purge' | 'operate';
 
 /** The origin of a request, for logs. */
 export interface Caller {
-  /** Remote address of the connection: of the client, or of a proxy. */
+  /** The connection's remote address: that of the client or of a proxy. */
   readonly address: string;
   /** The client's address as reported by a trusted proxy. */
   readonly forwardedFor?: string;
 }
 
 /**
- * The caller of a service. All services and queries take it, so that access control can be added without changing them.
- * Today, all requests use `openPrincipal`.
+ * The caller of a service. Services and queries take it as a parameter, so that access control can be added without
+ * changing them. Today, all requests use `unrestrictedPrincipal`.
  */
 export interface Principal {
   readonly subject: string;
-  /** The only tenant that the caller can access; `null` for all tenants. */
+  /** The only tenant that the caller can access; `null` allows all tenants. */
   readonly tenantId: number | null;
-  readonly rights: ReadonlySet<Right>;
-  /** Absent if there is no request. */
+  readonly permissions: ReadonlySet<Permission>;
+  /** Absent outside a request. */
   readonly caller?: Caller;
 }
 
-/** A caller with all rights on all tenants: there is no access control. */
-export const openPrincipal: Principal = {
+/** A caller with all permissions on all tenants: Vitrine has no access control. */
+export const unrestrictedPrincipal: Principal = {
   subject: 'open',
   tenantId: null,
-  rights: new Set<Right>(['read', 'write', 'purge', 'operate']),
+  permissions: new Set<Permission>(['read', 'write', 'purge', 'operate']),
 };
 
-/** Vitrine itself: workers and sweepers act on all tenants. */
-export const systemPrincipal: Principal = { ...openPrincipal, subject: 'system' };
+/** Vitrine itself: workers and sweeps act on all tenants. */
+export const systemPrincipal: Principal = { ...unrestrictedPrincipal, subject: 'system' };
 
-/** Returns the log fields of a caller. They contain no secrets. */
-export function whoCalled({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
+/** Returns the log fields that identify a caller. They contain no secrets. */
+export function callerFields({ subject, caller }: Principal): { readonly subject: string } & Partial<Caller> {
   return { subject, ...caller };
 }

@@ -7,7 +7,7 @@ export interface PurgeCandidate {
   readonly tenantId: number;
   readonly tenant: string;
   readonly status: JobState;
-  /** `null` if it never had an original. */
+  /** SHA-256 of the original, hexadecimal; `null` if the image never had one. */
   readonly contentHash: string | null;
   readonly originalBytes: number;
   readonly createdAt: Date;
@@ -18,7 +18,7 @@ export interface PurgeCandidate {
 export interface PurgeTally {
   readonly images: number;
   readonly renditions: number;
-  /** Originals and renditions that no other image used. */
+  /** Removed files: originals and renditions that no other image used. */
   readonly files: number;
   /** Bytes of those files. */
   readonly bytes: number;

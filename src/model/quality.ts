@@ -1,18 +1,18 @@
-/** Quality of a picture compared with another one. */
+/** How closely a picture matches a source. */
 export interface PictureQuality {
   /** Peak signal-to-noise ratio over red, green and blue, in dB; 100 for identical pixels. */
   readonly psnr: number;
-  /** Structural similarity of the luma; 1 for identical pixels, may be slightly negative. */
+  /** Structural similarity of the luma: 1 for identical pixels. It can be slightly negative. */
   readonly ssim: number;
-  /** Distance of the perceptual hashes on the scale of 64-bit hashes, 0–64. */
+  /** Distance between the perceptual hashes, 0–64. */
   readonly hashDistance: number;
 }
 
-/** Quality of another picture compared with a source. */
+/** The comparison of one picture with a source. */
 export interface PictureComparison extends PictureQuality {
-  /** Name that the caller gave to the other picture. */
+  /** The name that the caller gave the picture. */
   readonly name: string;
-  /** Upright size of the other picture, in pixels. */
+  /** Size of the picture in pixels, after applying the orientation tag. */
   readonly width: number;
   readonly height: number;
 }
@@ -23,8 +23,8 @@ export interface PresetTrial {
   readonly preset: string;
   readonly width: number;
   readonly height: number;
-  /** Length of the encoded rendition. */
+  /** Size of the encoded rendition. */
   readonly bytes: number;
-  /** SSIM of the enlarged rendition and the source, at most 1200 px wide or high; 1 is best. */
+  /** SSIM of the enlarged rendition against the source, both at most 1200 px wide and high; 1 is best. */
   readonly quality: number;
 }

@@ -1,11 +1,11 @@
-/** A file made from an image's original by a preset. */
+/** A file made from an image's original according to a preset. */
 export interface Rendition {
   readonly id: number;
   readonly preset: string;
-  /** Identifies how it was made. The same original and recipe yield the same bytes. */
+  /** Identifies how the rendition was made. The same original and recipe yield the same bytes. */
   readonly recipe: string;
   readonly storageKey: string;
-  /** SHA-256 of the rendition's file, hexadecimal. */
+  /** SHA-256 of the file, hexadecimal. */
   readonly contentHash: string;
   readonly bytes: number;
   readonly width: number;
@@ -18,8 +18,8 @@ export interface Rendition {
 export type NewRendition = Omit<Rendition, 'id'>;
 
 /**
- * Whether two images' renditions have the same pixels, apart from re-encoding. `unknown` if a rendition is damaged, so
- * that there is no evidence.
+ * Whether two images' renditions have the same pixels, apart from re-encoding. `unknown` if a rendition is damaged and
+ * so cannot be compared.
  */
 export type RenditionMatch =
   | { readonly verdict: 'same' | 'unknown' }
@@ -29,7 +29,7 @@ export type RenditionMatch =
       readonly preset: string;
       /** The channel with the largest difference. */
       readonly channel: 'lightness' | 'colour';
-      /** Position of the largest difference, in percent of the width and the height. */
+      /** Position of the largest difference, as a percentage of the width and of the height. */
       readonly left: number;
       readonly top: number;
     };

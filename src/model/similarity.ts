@@ -1,6 +1,6 @@
 import type { Image, NearDuplicate } from './image.ts';
 
-/** An image that resembles the one in the query. */
+/** An image that resembles the query image. */
 export interface SimilarImage {
   readonly image: Image;
   /** Cosine similarity of the embeddings: 0 for unrelated images, 1 for identical ones. */
@@ -13,7 +13,7 @@ export interface SimilaritySearch {
   readonly similar: readonly SimilarImage[];
   /** Number of images that were compared. */
   readonly searched: number;
-  /** Whether all images were compared; an index may omit some. */
+  /** Whether every image was compared; an index may miss some. */
   readonly exact: boolean;
 }
 

@@ -1,26 +1,26 @@
 import type { JobState } from './job.ts';
 
-/** A customer of the installation. Pictures, usage and duplicates are separate for each tenant. */
+/** A customer of the installation. Images, usage and duplicates are separate for each tenant. */
 export interface Tenant {
   readonly id: number;
   readonly name: string;
 }
 
-/** Tenant of uploads that name none. */
+/** The tenant of uploads that do not specify one. */
 export const defaultTenant = 'default';
 
-/** Valid names of tenants: 1–64 letters, digits, dots, underscores or hyphens. */
-export const tenantName = /^[A-Za-z0-9._-]{1,64}$/;
+/** Pattern of a tenant name: 1–64 letters, digits, dots, underscores or hyphens. */
+export const tenantNamePattern = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Whether `name` is a valid name of a tenant. */
+/** Whether `name` is a valid tenant name. */
 export function isTenantName(name: string): boolean {
-  return tenantName.test(name);
+  return tenantNamePattern.test(name);
 }
 
 /**
  * Storage usage of images that are not deleted. Every image and every rendition is counted. The bytes of a file that
- * several images share are counted once, for the image that owns it: the original of exact copies, the renditions of
- * copies and of near-duplicates.
+ * several images share are counted once, for the image that owns the file. Exact copies share the original and the
+ * renditions; near-duplicates can share the renditions.
  */
 interface Usage {
   readonly images: number;
@@ -37,7 +37,7 @@ export interface TenantUsage extends Usage {
   readonly tenant: string;
 }
 
-/** Storage usage of all tenants together. */
+/** Storage usage of all tenants combined. */
 export interface OverallUsage extends Usage {
   readonly imagesByTenant: Readonly<Record<string, number>>;
 }

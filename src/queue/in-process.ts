@@ -1,19 +1,19 @@
 import { type DueJob, type JobKind, jobKinds } from '../model/job.ts';
 import type { WorkQueue } from './queue.ts';
 
-/** Creates the queue of a process that is both API and worker. */
+/** Creates a queue for a process that is both API and worker. */
 export function makeInProcessQueue(): WorkQueue {
   const listeners = makeListeners();
-  const delays = makeDelays();
+  const delays = makeDelayedActions();
   let isClosed = false;
   return {
     kind: 'in-process',
     wake(jobs, delayMs = 0) {
       if (isClosed) return;
-      for (const kind of kindsOf(jobs)) delays.run(() => listeners.wake(kind), delayMs);
+      for (const kind of distinctKinds(jobs)) delays.run(() => listeners.wake(kind), delayMs);
     },
     onWake: listeners.add,
-    trouble: () => undefined,
+    outageReason: () => undefined,
     close() {
       isClosed = true;
       delays.clear();
@@ -46,11 +46,11 @@ export function makeListeners(): Listeners {
     },
     wake,
     wakeAll: () => jobKinds.forEach(wake),
-    clear: () => listeners.forEach((listenersOfKind) => listenersOfKind.clear()),
+    clear: () => listeners.forEach((kindListeners) => kindListeners.clear()),
   };
 }
 
-/** Coalesces the wake-ups that arrive during a poll: one more poll afterwards finds all the jobs they announced. */
+/** Coalesces the wake-ups that arrive during a poll: a single poll afterwards finds all jobs that they announced. */
 function coalesce(poll: Poll): () => void {
   let isPolling = false;
   let isPollNeeded = false;
@@ -69,19 +69,19 @@ function coalesce(poll: Poll): () => void {
 }
 
 /** Returns the distinct kinds of `jobs`. */
-export function kindsOf(jobs: readonly DueJob[]): Set<JobKind> {
+export function distinctKinds(jobs: readonly DueJob[]): Set<JobKind> {
   return new Set(jobs.map(({ kind }) => kind));
 }
 
-/** Delayed actions. They keep no process alive: polling finds the jobs that they would have announced. */
-interface Delays {
-  /** Runs `action` after `delayMs`, or at once if that is 0. */
+/** Delayed actions. They do not keep the process alive, because polling finds the jobs that they would have announced. */
+interface DelayedActions {
+  /** Runs `action` after `delayMs`, or immediately if that is 0. */
   run(action: () => void, delayMs: number): void;
   clear(): void;
 }
 
 /** Creates an empty set of delayed actions. */
-export function makeDelays(): Delays {
+export function makeDelayedActions(): DelayedActions {
   const timers = new Set<NodeJS.Timeout>();
   return {
     run(action, delayMs) {

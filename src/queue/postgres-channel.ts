@@ -6,29 +6,30 @@ import { withTimeout } from '../timeout.ts';
 interface Dependencies {
   readonly connection: ClientConfig;
   readonly channel: string;
-  /** Interval of heartbeats. The server must respond within half of it. */
+  /** Time between heartbeats. The server must respond within half of it. */
   readonly heartbeatMs: number;
-  /** Called with each message that another process sent. */
+  /** Called with each message from another process. */
   readonly onMessage: (message: string) => void;
-  /** Called when the channel is connected. Earlier messages may have been missed. */
+  /** Called each time the channel is connected. Earlier messages may have been missed. */
   readonly onUp: () => void;
   /** Called each time connecting fails or the connection is lost. */
   readonly onDown: (error: unknown) => void;
 }
 
-/** A LISTEN/NOTIFY channel on its own connection, which reconnects indefinitely. */
+/** A LISTEN/NOTIFY channel with its own connection, which is re-established whenever it is lost. */
 export interface PostgresChannel {
   isUp(): boolean;
-  /** Sends messages to the other processes. Rejects while the channel is down. */
+  /** Sends messages to the other processes. Rejects while the channel is not connected. */
   send(messages: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
+/** Pause between connection attempts. It doubles with each attempt. */
 const minPauseMs = 250;
 const maxPauseMs = 2_000;
-/** Deadline for a connection attempt. A restarted server is in use again within this time plus one pause. */
-const connectMs = 3_000;
-const disconnectMs = 250;
+/** Deadline for a connection attempt. The channel uses a restarted server again after this time plus one pause at most. */
+const connectTimeoutMs = 3_000;
+const closeTimeoutMs = 250;
 
 /** Opens a channel and keeps it connected. */
 export function openPostgresChannel({ connection, channel, ...deps }: Dependencies): PostgresChannel {
@@ -45,7 +46,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       ...connection,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
-      // Our own socket can be destroyed in any state of the connection; the client itself may hang.
+      // Uses a socket that `run` and `close` can destroy in any state of the connection, because closing a client may hang.
       stream: () => stream,
     });
   }
@@ -54,13 +55,13 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     await client.connect();
     const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     client.on('notification', ({ processId, payload }) => {
-      // PostgreSQL also delivers what this process sent.
+      // PostgreSQL also delivers the messages sent by this process.
       if (processId !== rows[0]?.pid && payload !== undefined) onMessage(payload);
     });
     await client.query(`LISTEN ${client.escapeIdentifier(channel)}`);
   }
 
-  /** Detects a connection whose peer vanished without closing it; nothing else does. */
+  /** Sends heartbeats, which are the only way to detect a peer that vanished without closing the connection. */
   async function sendHeartbeats(client: Client): Promise<never> {
     for (;;) {
       await sleep(heartbeatMs, undefined, { ref: false });
@@ -68,7 +69,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     }
   }
 
-  /** Runs one statement at a time: the client accepts no second one while it waits for a result. */
+  /** Runs one query at a time, because the client must not receive a query while it waits for a result. */
   function query(client: Client, text: string, values?: unknown[]): Promise<unknown> {
     lastQuery = lastQuery.catch(() => undefined).then(() => client.query(text, values));
     return lastQuery;
@@ -81,7 +82,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
       client.on('error', reject);
       client.on('end', () => reject(new Error('the connection was closed')));
     });
-    await Promise.race([withTimeout(connect(client), connectMs), lost]);
+    await Promise.race([withTimeout(connect(client), connectTimeoutMs), lost]);
     connectedClient = client;
     lastQuery = Promise.resolve();
     pauseMs = minPauseMs;
@@ -104,7 +105,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
   return {
     isUp: () => connectedClient !== undefined,
     async send(messages) {
-      if (!connectedClient) throw new Error('the channel is down');
+      if (!connectedClient) throw new Error('the channel is not connected');
       await query(connectedClient, 'SELECT pg_notify($1, message) FROM unnest($2::text[]) AS message', [
         channel,
         messages,
@@ -112,7 +113,7 @@ export function openPostgresChannel({ connection, channel, ...deps }: Dependenci
     },
     async close() {
       stopping.abort();
-      await withTimeout(connectedClient?.end() ?? Promise.resolve(), disconnectMs).catch(() => undefined);
+      await withTimeout(connectedClient?.end() ?? Promise.resolve(), closeTimeoutMs).catch(() => undefined);
       socket?.destroy();
       await running;
     },

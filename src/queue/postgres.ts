@@ -3,13 +3,13 @@ import type { ClientConfig } from 'pg';
 import { type JobKind, jobKinds } from '../model/job.ts';
 import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
-import { kindsOf, makeDelays, makeListeners } from './in-process.ts';
+import { distinctKinds, makeDelayedActions, makeListeners } from './in-process.ts';
 import { openPostgresChannel, type PostgresChannel } from './postgres-channel.ts';
-import { reasonOf, type WorkQueue } from './queue.ts';
+import { failureReason, type WorkQueue } from './queue.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
-  /** Contains credentials: must not appear in logs and messages. */
+  /** Contains credentials: must not appear in logs or messages. */
   readonly connection: ClientConfig;
   readonly logger: Logger;
   readonly channel?: string;
@@ -17,25 +17,26 @@ interface Dependencies {
 }
 
 /**
- * Pause after each message. The server sends every message to all processes, so under load messages cost more than they
- * gain: busy workers poll by themselves anyway. After an idle period the first message is sent at once.
+ * Pause after each message, which limits the load: the server sends each message to all processes, and busy workers poll
+ * without being woken. After an idle period, the first message is sent immediately.
  */
 const messagePauseMs = 50;
-/** How long `close` waits for the last message. */
-const lastMessageMs = 250;
+/** How long `close` waits for messages that are being sent. */
+const closeTimeoutMs = 250;
 
 /**
- * Creates the queue of several processes on one PostgreSQL server: a wake-up reaches this process at once, and all others
- * through NOTIFY. Needs its own direct connection to the server: poolers that share connections drop LISTEN.
+ * Creates a queue for processes that share a PostgreSQL server. Wake-ups reach this process directly and all others through
+ * NOTIFY. The queue needs its own direct connection to the server, because LISTEN does not work through poolers that share
+ * connections.
  */
 export function makePostgresQueue({ connection, logger, ...options }: Dependencies): WorkQueue {
   const { channel: name = 'vitrine_jobs', heartbeatMs = 10_000 } = options;
   const listeners = makeListeners();
-  const delays = makeDelays();
+  const delays = makeDelayedActions();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting',
-    restored: 'PostgreSQL notifies other processes of new jobs again',
+    lost: 'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second',
+    restored: 'PostgreSQL notifications are available again',
   });
   let reason = 'not connected yet';
   let isClosed = false;
@@ -50,7 +51,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
       outbox.flush();
     },
     onDown(error) {
-      reason = reasonOf(error);
+      reason = failureReason(error);
       availability.lost(error);
     },
   });
@@ -60,7 +61,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
     kind: 'postgres',
     wake(jobs, delayMs = 0) {
       if (isClosed) return;
-      for (const kind of kindsOf(jobs)) {
+      for (const kind of distinctKinds(jobs)) {
         delays.run(() => {
           listeners.wake(kind);
           outbox.add(kind);
@@ -68,10 +69,10 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
       }
     },
     onWake: listeners.add,
-    trouble: () =>
+    outageReason: () =>
       channel.isUp()
         ? undefined
-        : `PostgreSQL cannot notify other processes of new jobs (${reason}). Nothing is lost: workers poll for jobs every second.`,
+        : `PostgreSQL notifications are unavailable (${reason}). No jobs are lost: workers poll every second.`,
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -83,7 +84,7 @@ export function makePostgresQueue({ connection, logger, ...options }: Dependenci
   };
 }
 
-/** Creates the set of job kinds to announce to other processes. A kind is sent once, however often it was added. */
+/** Creates the set of job kinds that are still to be announced. A kind that was added several times is sent only once. */
 function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
   const unsent = new Set<JobKind>();
   let sending: Promise<void> | undefined;
@@ -92,7 +93,7 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
     while (unsent.size > 0 && channel.isUp()) {
       const kinds = [...unsent];
       unsent.clear();
-      // If the channel breaks meanwhile, all of them are sent again after it has reconnected.
+      // If sending fails, these kinds are sent again once the channel has reconnected.
       await channel.send(kinds).catch(() => kinds.forEach((kind) => unsent.add(kind)));
       await sleep(messagePauseMs);
     }
@@ -108,6 +109,6 @@ function makeOutbox(channel: Pick<PostgresChannel, 'isUp' | 'send'>) {
       flush();
     },
     flush,
-    finish: () => withTimeout(sending ?? Promise.resolve(), lastMessageMs).catch(() => undefined),
+    finish: () => withTimeout(sending ?? Promise.resolve(), closeTimeoutMs).catch(() => undefined),
   };
 }

@@ -2,30 +2,30 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { makeAvailabilityLog } from '../availability-log.ts';
 import { withTimeout } from '../timeout.ts';
-import { reasonOf } from './queue.ts';
+import { failureReason } from './queue.ts';
 
-/** The connection on which messages are sent, and the state of its server. */
+/** The connection for sending messages, and its state. */
 export interface RedisConnection {
   readonly client: Redis;
-  /** Resolves when the server is reached for the first time. */
+  /** Resolves when the server has been reached for the first time. */
   readonly reached: Promise<RedisServerInfo>;
-  /** Reports that the server accepted a message. */
+  /** Call this when the server has accepted a message. */
   readonly onSuccess: () => void;
-  /** Reports that the server refused a message. */
+  /** Call this when a message could not be sent. */
   readonly onFailure: (error: unknown) => void;
-  /** @see WorkQueue.trouble */
-  readonly trouble: () => string | undefined;
+  /** @see WorkQueue.outageReason */
+  readonly outageReason: () => string | undefined;
   close(): void;
 }
 
-/** Opens a connection that reconnects indefinitely. Logs one line when the server is lost and one when it is available again. */
+/** Opens a connection that reconnects indefinitely. Logs a line when the server becomes unavailable, and when it is back. */
 export function openRedisConnection(url: string, logger: Logger): RedisConnection {
   const { host } = new URL(url);
-  // Without a connection a message fails at once. It is not kept, because it would be useless later.
+  // Without a connection, messages fail immediately instead of waiting, because they would be useless later.
   const client = openRedisClient(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 });
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: `Redis at ${host} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting`,
+    lost: `Redis at ${host} is unavailable, reconnecting; no jobs are lost: workers poll every second`,
     restored: `Redis at ${host} is available again`,
   });
   const { promise: reached, resolve } = Promise.withResolvers<RedisServerInfo>();
@@ -33,23 +33,23 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   let reason = 'not connected yet';
   let isAvailable = false;
 
-  function succeed(): void {
+  function markAvailable(): void {
     isAvailable = true;
     availability.restored();
   }
 
-  function fail(failure: string): void {
+  function markUnavailable(newReason: string): void {
     isAvailable = false;
-    reason = failure;
-    // The client's errors contain what was sent to the server, including passwords: only the reason is logged.
-    availability.lost(failure);
+    reason = newReason;
+    // Only the reason is logged, because the client's errors contain sent commands, including passwords.
+    availability.lost(newReason);
   }
 
   async function onReady(): Promise<void> {
-    // If the server has no such database, the client continues with database 0, which may belong to another application.
-    const reply = await client.select(client.options.db ?? 0).catch(reasonOf);
-    if (reply !== 'OK') return fail(reply);
-    succeed();
+    // If the selected database does not exist, the client silently uses database 0, which another application may own.
+    const reply = await client.select(client.options.db ?? 0).catch(failureReason);
+    if (reply !== 'OK') return markUnavailable(reply);
+    markAvailable();
     const server = await inspectServer(client);
     for (const warning of server.warnings) if (!loggedWarnings.has(warning)) logger.warn({}, warning);
     server.warnings.forEach((warning) => loggedWarnings.add(warning));
@@ -57,20 +57,20 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   }
 
   client.on('ready', () => void onReady());
-  client.on('error', (error) => fail(reasonOf(error)));
-  client.on('close', () => isAvailable && fail('the connection was closed'));
+  client.on('error', (error) => markUnavailable(failureReason(error)));
+  client.on('close', () => isAvailable && markUnavailable('the connection was closed'));
   return {
     client,
     reached,
-    onSuccess: succeed,
+    onSuccess: markAvailable,
     onFailure(error) {
-      // Without a connection the reason is known already.
-      if (client.status === 'ready') fail(reasonOf(error));
+      // Without a connection, the reason is already known.
+      if (client.status === 'ready') markUnavailable(failureReason(error));
     },
-    trouble: () =>
+    outageReason: () =>
       isAvailable
         ? undefined
-        : `Redis at ${host} is unavailable (${reason}). Nothing is lost: workers poll for jobs every second.`,
+        : `Redis at ${host} is unavailable (${reason}). No jobs are lost: workers poll every second.`,
     close() {
       client.removeAllListeners('close');
       client.disconnect();
@@ -78,20 +78,21 @@ export function openRedisConnection(url: string, logger: Logger): RedisConnectio
   };
 }
 
-/** Interval of heartbeats. The server must respond within half of it. */
+/** Time between heartbeats. The server must respond within half of it. */
 const heartbeatMs = 6_000;
-/** A server may take once to twice this long to complete the handshake. */
-const handshakeMs = 1_500;
+/** Interval of handshake checks. A handshake that lasts through two of them has failed. */
+const handshakeCheckMs = 1_500;
+/** Pause between connection attempts. It doubles with each attempt. */
 const minPauseMs = 250;
 const maxPauseMs = 2_000;
 
-/** Opens a client that reconnects indefinitely and detects a peer that vanished without closing the connection. */
+/** Opens a client that reconnects indefinitely, even if the server vanished without closing the connection. */
 export function openRedisClient(url: string, options: RedisOptions): Redis {
   const client = new Redis(url, {
     connectTimeout: 3_000,
     disconnectTimeout: 500,
     keepAlive: 10_000,
-    retryStrategy: (tries) => Math.min(minPauseMs * 2 ** (tries - 1), maxPauseMs),
+    retryStrategy: (attempt) => Math.min(minPauseMs * 2 ** (attempt - 1), maxPauseMs),
     ...options,
   });
   const timer = setInterval(() => void sendHeartbeat(client), heartbeatMs).unref();
@@ -108,7 +109,7 @@ async function sendHeartbeat(client: Redis): Promise<void> {
   await withTimeout(client.ping(), heartbeatMs / 2).catch(() => client.disconnect(true));
 }
 
-/** Reconnects a client whose server accepts the connection but never responds: no other timeout covers that. */
+/** Reconnects a client if the server accepts the connection but never responds. No other timeout covers this. */
 export function watchHandshake(client: {
   readonly status: string;
   disconnect(reconnect?: boolean): void;
@@ -118,31 +119,33 @@ export function watchHandshake(client: {
     const isInHandshake = client.status === 'connect';
     if (isInHandshake && wasInHandshake) client.disconnect(true);
     wasInHandshake = isInHandshake;
-  }, handshakeMs).unref();
+  }, handshakeCheckMs).unref();
   return () => clearInterval(timer);
 }
 
-/** What Vitrine needs to know about a server. */
+/** Facts about a Redis server. */
 export interface RedisServerInfo {
   /** Whether the server reports its version. */
   readonly hasVersion: boolean;
-  /** Sentences about problems with version and configuration. */
+  /** Sentences about problems with the version or configuration. */
   readonly warnings: readonly string[];
 }
 
 const minVersion = [6, 2] as const;
 
-/** Checks version and configuration of a server. A server that may not report them is accepted. */
+/** Checks the server's version and configuration. Accepts a server that does not report them. */
 async function inspectServer(client: Redis): Promise<RedisServerInfo> {
   const info = await client.info().catch(() => '');
   const version = /^redis_version:(\S+)/m.exec(info)?.[1];
   const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
   const warnings: string[] = [];
   if (version !== undefined && isTooOld(version))
-    warnings.push(`Redis is version ${version}; Vitrine is tested with ${minVersion.join('.')} and newer.`);
+    warnings.push(
+      `The Redis server has version ${version}, but Vitrine is only tested with version ${minVersion.join('.')} and later.`,
+    );
   if (policy !== undefined && policy !== 'noeviction')
     warnings.push(
-      `Redis may evict wake-ups when its memory is full (maxmemory-policy is ${policy}); set it to noeviction.`,
+      `Redis may evict wake-ups when its memory is full, because maxmemory-policy is ${policy}. Set it to noeviction.`,
     );
   return { hasVersion: version !== undefined, warnings };
 }

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../model/logger.ts';
 import { type RedisServerInfo, watchHandshake } from './redis-connection.ts';
 import { withTimeout } from '../timeout.ts';
-import { reasonOf } from './queue.ts';
+import { failureReason } from './queue.ts';
 
 interface Dependencies {
   readonly client: Redis;
@@ -14,23 +14,26 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Receives the messages of one queue, one at a time. */
+/** Receives the messages of a queue, one at a time. */
 export interface RedisConsumer {
   close(): Promise<void>;
 }
 
-/** Pause after a failure, also between BullMQ's own retries: a restarted server must be in use again soon. */
+/** Pause after a failure, and between BullMQ's own retries. It is short, so that a restarted server is soon used again. */
 const retryPauseMs = 1_000;
-/** How long one blocking read waits for messages. A stop or a silent server may cost this much time. */
+/** How long a blocking read waits for messages. It can delay a stop, and the detection of an unresponsive server. */
 const blockSeconds = 1;
 /** How long `close` waits for the message in progress. */
-const closeMs = 400;
+const closeTimeoutMs = 400;
 
-/** Starts to receive messages and calls `poll` for each. */
+/** Starts receiving messages, and calls `poll` for each. */
 export function startRedisConsumer({ client, queueName, server, poll, logger }: Dependencies): RedisConsumer {
   const stopping = new AbortController();
 
-  /** BullMQ receives messages until it has closed: one that arrives during a stop goes back, for another process. */
+  /**
+   * Handles a message. BullMQ keeps receiving messages until it has closed: during a stop, they go back to the queue, for
+   * another process.
+   */
   async function handle(message: Job, token?: string): Promise<void> {
     if (!stopping.signal.aborted) return poll();
     await message.moveToWait(token);
@@ -43,14 +46,14 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
     concurrency: 1,
     runRetryDelay: retryPauseMs,
     drainDelay: blockSeconds,
-    // BullMQ prints its own warnings to the console, and refuses to work if the server hides its version.
+    // The check would print warnings to the console, and would fail if the server hides its version.
     skipVersionCheck: !server.hasVersion || server.warnings.length > 0,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },
   });
-  // Expected when Redis restarts or is flushed. `RedisConnection` logs the state of the connection.
+  // Such errors are expected when Redis restarts or is flushed. `RedisConnection` logs the connection state.
   worker.on('error', (error) =>
-    logger.debug({ reason: reasonOf(error) }, 'reading a wake-up from Redis failed'),
+    logger.debug({ reason: failureReason(error) }, 'failed to read a wake-up from Redis'),
   );
 
   async function run(): Promise<void> {
@@ -61,7 +64,7 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
   }
 
   // BullMQ opens its own connection for blocking reads.
-  const watching = worker
+  const handshakeWatch = worker
     .getBackend()
     .blockingClient?.then(watchHandshake)
     .catch(() => undefined);
@@ -69,10 +72,10 @@ export function startRedisConsumer({ client, queueName, server, poll, logger }: 
   return {
     async close() {
       stopping.abort();
-      void watching?.then((stop) => stop?.());
-      // A graceful close would wait for an unreachable server without end.
+      void handshakeWatch?.then((stop) => stop?.());
+      // A graceful close would wait for an unreachable server indefinitely.
       const isGraceful = client.status === 'ready';
-      await withTimeout(worker.close(!isGraceful), closeMs).catch(() => worker.disconnect());
+      await withTimeout(worker.close(!isGraceful), closeTimeoutMs).catch(() => worker.disconnect());
     },
   };
 }

@@ -8,47 +8,47 @@ interface Dependencies {
   readonly queueName: string;
   /** Called when the server has accepted messages. */
   readonly onSent: () => void;
-  /** Called when the server has refused messages. */
-  readonly onRefused: (error: unknown) => void;
+  /** Called when messages could not be sent. */
+  readonly onFailed: (error: unknown) => void;
 }
 
-/** Sends messages to one queue, but no more than are useful. */
+/** Sends messages to a queue. Drops messages that would be useless. */
 export interface RedisProducer {
   send(jobs: readonly DueJob[], delayMs: number): void;
-  /** Waits for messages being sent, for a limited time. */
+  /** Waits for messages that are being sent, for a limited time. */
   finish(): Promise<void>;
 }
 
-/** Maximum number of messages in a batch. Further jobs need none: a worker that is awake continues until nothing is due. */
+/** Maximum number of messages in a batch. More are useless, because a worker that is awake continues until no job is due. */
 const maxBatch = 100;
-/** Maximum number of messages waiting in Redis: enough to wake every process. */
+/** Number of waiting messages in Redis above which none are sent. It is enough to wake every process. */
 const maxWaiting = 1_000;
-/** How long to send nothing once there are more. */
+/** How long sending pauses once that number is exceeded. */
 const fullPauseMs = 1_000;
 /** Deadline for sending a batch. */
-const sendMs = 250;
+const sendTimeoutMs = 250;
 
 /** Creates a producer. */
-export function makeRedisProducer({ client, queueName, onSent, onRefused }: Dependencies): RedisProducer {
-  // `RedisConnection` has checked the version. Wake-ups are sent to an old server too.
+export function makeRedisProducer({ client, queueName, onSent, onFailed }: Dependencies): RedisProducer {
+  // `RedisConnection` has already checked the version, and an old server can receive wake-ups too.
   const queue = new Queue(queueName, {
     connection: client,
     skipVersionCheck: true,
     defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
   });
-  // `RedisConnection` logs the state of the connection.
+  // `RedisConnection` logs the connection state.
   queue.on('error', () => undefined);
   let unsent: Message[] = [];
   let sending: Promise<void> | undefined;
-  let fullUntil = 0;
+  let pausedUntil = 0;
 
   async function deliver(batch: Message[]): Promise<void> {
     try {
       await queue.addBulk(batch);
       onSent();
-      if ((await queue.count()) > maxWaiting) fullUntil = performance.now() + fullPauseMs;
+      if ((await queue.count()) > maxWaiting) pausedUntil = performance.now() + fullPauseMs;
     } catch (error) {
-      onRefused(error);
+      onFailed(error);
     }
   }
 
@@ -56,23 +56,23 @@ export function makeRedisProducer({ client, queueName, onSent, onRefused }: Depe
     while (unsent.length > 0) {
       const batch = unsent;
       unsent = [];
-      await withTimeout(deliver(batch), sendMs).catch(() => undefined);
+      await withTimeout(deliver(batch), sendTimeoutMs).catch(() => undefined);
     }
   }
 
   return {
     send(jobs, delayMs) {
-      if (client.status !== 'ready' || performance.now() < fullUntil) return;
-      unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => messageOf(job, delayMs)));
+      if (client.status !== 'ready' || performance.now() < pausedUntil) return;
+      unsent.push(...jobs.slice(0, maxBatch - unsent.length).map((job) => toMessage(job, delayMs)));
       sending ??= send().finally(() => (sending = undefined));
     },
     finish: async () => sending,
   };
 }
 
-type Message = ReturnType<typeof messageOf>;
+type Message = ReturnType<typeof toMessage>;
 
-/** Sets no message id: BullMQ drops a message whose id it already has, and the same job may be due repeatedly. */
-function messageOf({ id, kind }: DueJob, delayMs: number) {
+/** Creates a message without an id: BullMQ drops messages with a known id, but a job may be due repeatedly. */
+function toMessage({ id, kind }: DueJob, delayMs: number) {
   return { name: kind, data: { id }, opts: { delay: Math.max(0, Math.round(delayMs)) } };
 }

@@ -8,29 +8,32 @@ import { makeRedisProducer } from './redis-producer.ts';
 import { withTimeout } from '../timeout.ts';
 
 interface Dependencies {
-  /** Contains the password: must not appear in logs and messages. */
+  /** May contain a password: must not appear in logs or messages. */
   readonly url: string;
   /** Prefix of the queue names in Redis; each job kind has its own queue. */
   readonly name: string;
   readonly logger: Logger;
 }
 
-type NameOf = (kind: JobKind) => string;
+/** Returns the name of the queue for a job kind. */
+type QueueNameFor = (kind: JobKind) => string;
 
 /** How long `close` waits for Redis in total. */
-const closeMs = 800;
+const closeTimeoutMs = 800;
 
-/** Creates the queue of several processes on Redis with BullMQ: each message goes to one process with a free slot. */
+/** Creates a queue for several processes, on Redis with BullMQ. Each message goes to one process with free capacity. */
 export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
-  // BullMQ allows no colon in a name.
-  const nameOf: NameOf = (kind) => `${name.replaceAll(':', '-')}-${kind}`;
+  // BullMQ does not allow colons in queue names.
+  const queueNameFor: QueueNameFor = (kind) => `${name.replaceAll(':', '-')}-${kind}`;
   const connection = openRedisConnection(url, logger);
-  const producers = openProducers(connection, nameOf);
-  const consumers = openConsumers(connection, url, nameOf, logger);
+  const producers = openProducers(connection, queueNameFor);
+  const consumers = openConsumers(connection, url, queueNameFor, logger);
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
-    await withTimeout(Promise.all([producers.finish(), consumers.close()]), closeMs).catch(() => undefined);
+    await withTimeout(Promise.all([producers.finish(), consumers.close()]), closeTimeoutMs).catch(
+      () => undefined,
+    );
     connection.close();
     consumers.disconnect();
   }
@@ -41,15 +44,18 @@ export function makeRedisQueue({ url, name, logger }: Dependencies): WorkQueue {
       if (!closing) producers.send(jobs, delayMs);
     },
     onWake: (kind, poll) => (closing ? () => undefined : consumers.add(kind, poll)),
-    trouble: connection.trouble,
+    outageReason: connection.outageReason,
     close: () => (closing ??= close()),
   };
 }
 
-/** Opens one producer per job kind as soon as Redis has been reached. */
-function openProducers({ client, reached, onSuccess, onFailure }: RedisConnection, nameOf: NameOf) {
+/** Creates a producer for each job kind as soon as Redis has been reached. */
+function openProducers(
+  { client, reached, onSuccess, onFailure }: RedisConnection,
+  queueNameFor: QueueNameFor,
+) {
   const make = (kind: JobKind) =>
-    makeRedisProducer({ client, queueName: nameOf(kind), onSent: onSuccess, onRefused: onFailure });
+    makeRedisProducer({ client, queueName: queueNameFor(kind), onSent: onSuccess, onFailed: onFailure });
   let producers: ReadonlyMap<JobKind, ReturnType<typeof make>> = new Map();
   void reached.then(() => (producers = new Map(jobKinds.map((kind) => [kind, make(kind)]))));
   return {
@@ -64,16 +70,21 @@ function openProducers({ client, reached, onSuccess, onFailure }: RedisConnectio
 }
 
 /**
- * Opens one consumer per listener as soon as Redis has been reached. Consumers share one connection, and each has a second
- * one for blocking reads.
+ * Starts a consumer for each listener as soon as Redis has been reached. Consumers share a connection, and each also has
+ * its own for blocking reads.
  */
-function openConsumers({ reached }: RedisConnection, url: string, nameOf: NameOf, logger: Logger) {
+function openConsumers(
+  { reached }: RedisConnection,
+  url: string,
+  queueNameFor: QueueNameFor,
+  logger: Logger,
+) {
   const stops = new Set<() => void>();
   const closing = new Set<Promise<void>>();
   let client: Redis | undefined;
 
   function open(): Redis {
-    // The other connection logs the state of the server.
+    // Ignores errors, because `RedisConnection` logs the state of the server.
     return openRedisClient(url, { maxRetriesPerRequest: null }).on('error', () => undefined);
   }
 
@@ -82,7 +93,7 @@ function openConsumers({ reached }: RedisConnection, url: string, nameOf: NameOf
     void reached.then((server) => {
       if (!stops.has(stop)) return;
       client ??= open();
-      consumer = startRedisConsumer({ client, queueName: nameOf(kind), server, poll, logger });
+      consumer = startRedisConsumer({ client, queueName: queueNameFor(kind), server, poll, logger });
     });
     function stop(): void {
       if (stops.delete(stop) && consumer) closing.add(consumer.close());

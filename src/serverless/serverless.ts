@@ -73,7 +73,7 @@ export function makeServerless(options: ServerlessOptions): Serverless {
   return {
     handle: (request, response) =>
       withApp(response, async (app) => {
-        await app.answer(request, response);
+        await app.handle(request, response);
         const mayHaveQueued = !safeMethods.has(request.method ?? '');
         if (mayHaveQueued || performance.now() - polledAt > pollMs) waitUntil(workAfter(app, workMs));
       }),

@@ -6,7 +6,7 @@ import type { DecoderPool, DecoderPoolStats } from '../imaging/pool/decoder-pool
 import type { Logger } from '../model/logger.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
-import { TimedOut, withTimeout } from '../timeout.ts';
+import { TimeoutError, withTimeout } from '../timeout.ts';
 import type { StorageHealth } from './storage-health.ts';
 
 interface Dependencies {
@@ -15,7 +15,7 @@ interface Dependencies {
   readonly embeddings: Pick<EmbeddingQueries, 'count'>;
   readonly storage: Pick<Storage, 'freeBytes' | 'kind'>;
   readonly storageHealth: Pick<StorageHealth, 'assert'>;
-  readonly queue: Pick<WorkQueue, 'kind' | 'trouble'>;
+  readonly queue: Pick<WorkQueue, 'kind' | 'outageReason'>;
   readonly decoders: Pick<DecoderPool, 'stats'>;
   readonly space: { readonly name: string; readonly dimension: number };
   readonly versions: Readonly<Record<string, string>>;
@@ -24,14 +24,14 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Result of a check. It passed if `error` is `undefined`, even with a warning. */
+/** Result of a health check. The check passed if `error` is `undefined`, even with a warning. */
 export interface HealthCheck {
   readonly name: 'database' | 'storage' | 'queue' | 'decoders';
   readonly error: string | undefined;
   readonly warning?: string | undefined;
 }
 
-/** The checks with details of each part. Details that could not be determined are `undefined`. */
+/** The checks, with details about each component. Details that could not be determined are `undefined`. */
 export interface HealthDetails {
   readonly checks: readonly HealthCheck[];
   readonly database:
@@ -45,7 +45,7 @@ export interface HealthDetails {
         readonly failed: number;
         /** Age of the oldest pending job, in seconds; `null` if there is none. */
         readonly oldestPendingSeconds: number | null;
-        /** Why it cannot wake workers up, which then only poll; `null` if it works. */
+        /** Why the queue cannot wake workers, so that they only poll; `null` if it works. */
         readonly trouble: string | null;
       }
     | undefined;
@@ -60,11 +60,11 @@ export interface HealthDetails {
   readonly uptimeSeconds: number;
 }
 
-/** Runs a quick check of every part. Does not write to the storage for each request. Never rejects. */
+/** Runs a quick check of every component. Does not write to storage on each request. Never rejects. */
 export interface CheckHealth {
-  /** The checks that decide whether this process should get requests. */
+  /** Runs the checks that decide whether this process should receive requests. */
   ready(): Promise<readonly HealthCheck[]>;
-  /** The checks with details. */
+  /** Runs the checks and collects the details. */
   detailed(): Promise<HealthDetails>;
 }
 
@@ -84,16 +84,18 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
     logger,
   } = deps;
 
-  async function check(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
+  async function runCheck(name: HealthCheck['name'], work: () => unknown): Promise<HealthCheck> {
     try {
-      await withTimeout(Promise.resolve(work()), checkMs);
+      await withTimeout(Promise.resolve(work()), checkTimeoutMs);
       return { name, error: undefined };
     } catch (error) {
-      logger.error({ err: error }, `the ${name} is not healthy`);
-      const isLate = error instanceof TimedOut;
+      logger.error({ err: error }, `health check failed: ${name}`);
+      const hasTimedOut = error instanceof TimeoutError;
       return {
         name,
-        error: isLate ? `The ${name} did not respond within ${checkMs} ms.` : asAppError(error).message,
+        error: hasTimedOut
+          ? `The ${name} did not respond within ${checkTimeoutMs} ms.`
+          : asAppError(error).message,
       };
     }
   }
@@ -101,12 +103,12 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   const ready = async () => {
     let depth: readonly QueueDepth[] = [];
     const checks = await Promise.all([
-      check('database', installation.ping),
-      check('storage', storageHealth.assert),
-      check('queue', async () => (depth = await reports.depth())),
-      check('decoders', () => assertDecoding(decoders)),
+      runCheck('database', installation.ping),
+      runCheck('storage', storageHealth.assert),
+      runCheck('queue', async () => (depth = await reports.depth())),
+      runCheck('decoders', () => assertDecodersWork(decoders)),
     ]);
-    const warning = [queue.trouble(), ...depth.map(describeIdleness)].filter(Boolean).join(' ');
+    const warning = [queue.outageReason(), ...depth.map(stalledQueueWarning)].filter(Boolean).join(' ');
     return checks.map((result) => (result.name === 'queue' && warning ? { ...result, warning } : result));
   };
 
@@ -126,7 +128,7 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
         database,
         queue:
           depth && failed !== undefined
-            ? { kind: queue.kind, failed, ...addUp(depth), trouble: queue.trouble() ?? null }
+            ? { kind: queue.kind, failed, ...sumDepths(depth), trouble: queue.outageReason() ?? null }
             : undefined,
         storage: freeBytes === undefined ? undefined : { kind: storage.kind, freeBytes },
         decoders: decoders.stats(),
@@ -140,39 +142,46 @@ export function makeCheckHealth(deps: Dependencies): CheckHealth {
   };
 }
 
-/** Keeps responses quick while a server does not respond. */
-const checkMs = 5_000;
+/** Time limit of a check, so that the response is quick even if a server does not respond. */
+const checkTimeoutMs = 5_000;
 
-/** A running worker starts due jobs well within this time, since it polls every second. */
+/** A running worker starts due jobs well within this time, because it polls every second. */
 const maxWaitSeconds = 60;
 
-/** Returns a warning if jobs of a kind wait but none is being processed: no worker is running, or none reaches the database. */
-export function describeIdleness({
+/**
+ * Returns a warning if jobs of a kind are waiting but none is being processed: no worker is running, or none can reach
+ * the database.
+ */
+export function stalledQueueWarning({
   kind,
   pending,
   processing,
   oldestPendingSeconds,
 }: QueueDepth): string | undefined {
-  const waited = oldestPendingSeconds ?? 0;
-  if (processing > 0 || waited <= maxWaitSeconds) return undefined;
-  return `${pending} ${kind} ${pending === 1 ? 'job waits' : 'jobs wait'}, the oldest for ${Math.round(waited)} s, and no worker has started any: is one running?`;
+  const waitedSeconds = oldestPendingSeconds ?? 0;
+  if (processing > 0 || waitedSeconds <= maxWaitSeconds) return undefined;
+  const subject =
+    pending === 1
+      ? `1 ${kind} job has been waiting`
+      : `${pending} ${kind} jobs have been waiting, the oldest`;
+  return `${subject} for ${Math.round(waitedSeconds)} s. Is a worker running?`;
 }
 
-function assertDecoding(decoders: Dependencies['decoders']): void {
+function assertDecodersWork(decoders: Dependencies['decoders']): void {
   if (!decoders.stats().isBroken) return;
-  throw new AppError('unavailable', 'No decoder process can be kept alive; the log has the details.');
+  throw new AppError('unavailable', 'Decoder processes keep failing; see the log for details.');
 }
 
-/** Returns `undefined` on failure: the checks report the reason. */
+/** Returns `undefined` on failure, because the checks report the reason. */
 async function orUndefined<T>(detail: Promise<T>): Promise<T | undefined> {
-  return withTimeout(detail, checkMs).catch(() => undefined);
+  return withTimeout(detail, checkTimeoutMs).catch(() => undefined);
 }
 
-function addUp(depth: readonly QueueDepth[]) {
-  const ages = depth.flatMap(({ oldestPendingSeconds }) => oldestPendingSeconds ?? []);
+function sumDepths(depths: readonly QueueDepth[]) {
+  const ages = depths.flatMap(({ oldestPendingSeconds }) => oldestPendingSeconds ?? []);
   return {
-    pending: depth.reduce((sum, { pending }) => sum + pending, 0),
-    processing: depth.reduce((sum, { processing }) => sum + processing, 0),
+    pending: depths.reduce((sum, { pending }) => sum + pending, 0),
+    processing: depths.reduce((sum, { processing }) => sum + processing, 0),
     oldestPendingSeconds: ages.length > 0 ? Math.max(...ages) : null,
   };
 }

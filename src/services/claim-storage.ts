@@ -16,10 +16,10 @@ interface Dependencies {
 }
 
 /**
- * Checks that database and storage belong together, by a marker file in the storage. A new storage gets one. With a wrong
- * folder, bucket or prefix, or a disk that is not mounted, every picture would seem to be missing; with the storage of
- * another database, all its files would seem to be orphaned.
- * @returns false while the storage does not respond: call again. True is final.
+ * Checks that the database and storage belong together, using a marker file in storage, which is written on first use.
+ * With a wrong folder, bucket or prefix, or an unmounted disk, every original would appear to be missing. With storage
+ * that belongs to a different database, every file would appear to be orphaned.
+ * @returns true once storage is claimed; false if storage does not respond, in which case the caller should try again
  * @throws {StartRefused} if they do not belong together.
  */
 export type ClaimStorage = () => Promise<boolean>;
@@ -28,8 +28,8 @@ export type ClaimStorage = () => Promise<boolean>;
 export function makeClaimStorage(deps: Dependencies): ClaimStorage {
   const availability = makeAvailabilityLog(deps.logger, {
     level: 'warn',
-    lost: 'the storage does not respond: jobs and sweeps wait until it has been checked',
-    restored: 'the storage responds, and belongs to this database',
+    lost: 'storage does not respond; jobs and sweeps are paused until it does',
+    restored: 'storage is responding and belongs to this database',
   });
   let isClaimed = false;
   return async () => {
@@ -46,28 +46,28 @@ export function makeClaimStorage(deps: Dependencies): ClaimStorage {
   };
 }
 
-/** Why a start with this storage would be refused, and what to do about it. */
+/** Why the process cannot start with this storage, and what to do about it. */
 export interface StorageMismatch {
-  readonly what: string;
+  readonly problem: string;
   readonly remedy: string;
 }
 
-/** Checks that database and storage belong together, without writing. @throws if one of them does not respond. */
+/** Checks that the database and storage belong together, without writing. @throws if one of them does not respond. */
 export async function findStorageMismatch(
   deps: Pick<Dependencies, 'storage'> & { readonly installation: Pick<InstallationQueries, 'find'> },
 ): Promise<StorageMismatch | undefined> {
   const { id, isStorageMarked } = await deps.installation.find();
   const markedId = await readMarker(deps);
-  return markedId === undefined && !isStorageMarked ? undefined : compare(markedId, id);
+  return markedId === undefined && !isStorageMarked ? undefined : describeMismatch(markedId, id);
 }
 
 async function claim(deps: Dependencies): Promise<void> {
   const { installation } = deps;
   const { id, isStorageMarked } = await installation.find();
   const markedId = (await readMarker(deps)) ?? (isStorageMarked ? undefined : await writeMarker(deps, id));
-  const mismatch = compare(markedId, id);
-  if (mismatch) throw new StartRefused(`${mismatch.what} ${mismatch.remedy}`);
-  if (!isStorageMarked) await installation.noteStorageMarked();
+  const mismatch = describeMismatch(markedId, id);
+  if (mismatch) throw new StartRefused(`${mismatch.problem} ${mismatch.remedy}`);
+  if (!isStorageMarked) await installation.recordStorageMarked();
 }
 
 async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<string | undefined> {
@@ -79,7 +79,7 @@ async function readMarker({ storage }: Pick<Dependencies, 'storage'>): Promise<s
   }
 }
 
-/** Returns the marker that is there afterwards: another process may have written one first. */
+/** Writes the marker unless another process has already done so. Returns the id in the marker. */
 async function writeMarker(deps: Dependencies, id: string): Promise<string | undefined> {
   const { path } = await deps.staging.receive(Readable.from([Buffer.from(id)]));
   try {
@@ -90,47 +90,47 @@ async function writeMarker(deps: Dependencies, id: string): Promise<string | und
   return readMarker(deps);
 }
 
-function compare(markedId: string | undefined, id: string): StorageMismatch | undefined {
+function describeMismatch(markedId: string | undefined, id: string): StorageMismatch | undefined {
   if (markedId === id) return undefined;
   if (markedId === undefined)
     return {
-      what: `The storage does not hold the pictures of this database: its file ${installationKey} is missing.`,
-      remedy: `Are STORAGE_PATH, S3_BUCKET and S3_PREFIX right, and is the disk mounted? If the pictures were moved here without that file, write the line ${id} into it.`,
+      problem: `This storage does not contain the pictures of this database: the file ${installationKey} is missing.`,
+      remedy: `Check that STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct and that the disk is mounted. If the pictures were moved here without that file, create it with this line: ${id}`,
     };
   return {
-    what: `The storage belongs to another database: its file ${installationKey} names another installation.`,
-    remedy: `Set STORAGE_PATH or S3_PREFIX to a place of its own for this database. If the other database no longer exists, write the line ${id} into that file.`,
+    problem: `This storage belongs to a different database: the file ${installationKey} contains a different installation id.`,
+    remedy: `Set STORAGE_PATH or S3_PREFIX to a location that only this database uses. If the other database no longer exists, replace the contents of that file with this line: ${id}`,
   };
 }
 
-/** Interval between two attempts to claim a storage that does not respond. */
+/** Delay before trying again to claim storage that does not respond. */
 const retryMs = 500;
 
 /**
- * Calls `begin` once the storage is claimed: at once, or when it responds.
- * @param refuse called if the storage turns out to belong to another database
+ * Calls `onClaimed` once storage is claimed, retrying until it responds.
+ * @param onMismatch called if storage belongs to a different database
  * @returns a function that stops waiting
  */
-export function whenClaimed(
+export function whenStorageClaimed(
   claimStorage: ClaimStorage,
-  begin: () => void,
-  refuse: (error: StartRefused) => void,
+  onClaimed: () => void,
+  onMismatch: (error: StartRefused) => void,
 ): () => void {
   const stopping = new AbortController();
 
   async function wait(): Promise<void> {
     while (!(await isClaimed())) await sleep(retryMs, undefined, stopping);
-    if (!stopping.signal.aborted) begin();
+    if (!stopping.signal.aborted) onClaimed();
   }
 
   async function isClaimed(): Promise<boolean> {
     try {
       return await claimStorage();
     } catch (error) {
-      // Other errors mean that the database does not respond, either.
+      // Any other error means that the database does not respond.
       if (!(error instanceof StartRefused)) return false;
       stopping.abort();
-      refuse(error);
+      onMismatch(error);
       return false;
     }
   }

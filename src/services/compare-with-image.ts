@@ -20,13 +20,13 @@ interface Dependencies {
   readonly limits: PictureLimits;
 }
 
-/** Comparison of a stored picture with the uploaded one. */
+/** Comparison of a stored file with the uploaded picture. */
 export interface StoredComparison extends PictureComparison {
   /** Size of the stored file. */
   readonly bytes: number;
 }
 
-/** Comparisons of an image's original and renditions with the uploaded picture. */
+/** The comparisons of an image's original and renditions with the uploaded picture. */
 export interface ImageComparison {
   readonly image: ImageWithRenditions;
   readonly comparisons: readonly StoredComparison[];
@@ -39,11 +39,11 @@ export interface ImageComparison {
  */
 export type CompareWithImage = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   file: ReceivedFile,
 ) => Promise<ImageComparison>;
 
-/** A local copy of a stored file of the image. */
+/** A local copy of the image's original or of a rendition. */
 interface StoredPicture {
   readonly name: string;
   readonly bytes: number;
@@ -52,24 +52,24 @@ interface StoredPicture {
 
 /** @see CompareWithImage */
 export function makeCompareWithImage(deps: Dependencies): CompareWithImage {
-  return async (principal, reference, file) => {
-    const stored: StoredPicture[] = [];
+  return async (principal, imageRef, file) => {
+    const storedPictures: StoredPicture[] = [];
     try {
-      const image = await deps.retrieve.find(principal, reference);
+      const image = await deps.retrieve.find(principal, imageRef);
       await deps.inspectPicture(file, image.tenantId);
-      for (const { name, key, bytes } of picturesOf(image)) {
+      for (const { name, key, bytes } of listFiles(image)) {
         const copy = await openIfStored(deps.storage, key);
-        if (copy) stored.push({ name, bytes, copy });
+        if (copy) storedPictures.push({ name, bytes, copy });
       }
-      return { image, comparisons: await compare(deps, file, stored, image.tenantId) };
+      return { image, comparisons: await compare(deps, file, storedPictures, image.tenantId) };
     } finally {
-      await Promise.all(stored.map(({ copy }) => copy.release()));
+      await Promise.all(storedPictures.map(({ copy }) => copy.release()));
       await deps.staging.discard(file.path);
     }
   };
 }
 
-function picturesOf(image: ImageWithRenditions) {
+function listFiles(image: ImageWithRenditions) {
   const { originalKey, originalBytes } = image;
   if (originalKey === null || originalBytes === null) throw noOriginal(image);
   return [
@@ -78,7 +78,7 @@ function picturesOf(image: ImageWithRenditions) {
   ];
 }
 
-/** Returns `undefined` for a missing file. The next read of it handles that. */
+/** Returns `undefined` for a missing file. The next request that reads the file deals with that. */
 async function openIfStored(storage: Dependencies['storage'], key: string): Promise<LocalCopy | undefined> {
   try {
     return await storage.localCopy(key);
@@ -102,6 +102,9 @@ async function compare(
     priority: priorities.inline,
     tenant,
   });
-  const bytes = new Map(pictures.map((picture) => [picture.name, picture.bytes]));
-  return comparisons.map((comparison) => ({ ...comparison, bytes: bytes.get(comparison.name) ?? 0 }));
+  const bytesByName = new Map(pictures.map(({ name, bytes }) => [name, bytes]));
+  return comparisons.map((comparison) => ({
+    ...comparison,
+    bytes: bytesByName.get(comparison.name) ?? 0,
+  }));
 }

@@ -24,7 +24,7 @@ import { makeInspectPicture } from './inspect-picture.ts';
 import { makeJobs } from './jobs.ts';
 import { type LeaseKeeper, makeLeaseKeeper } from './leases.ts';
 import { makeIngestPresigned, makePresignUpload } from './presigned-uploads.ts';
-import { makeConfirmPurge } from './purge/confirm-purge.ts';
+import { makeCheckPurgeConfirmation } from './purge/check-purge-confirmation.ts';
 import { makePurgeDeleted } from './purge/purge-deleted.ts';
 import { makePurgeUnused } from './purge/purge-unused.ts';
 import { makeRemoveImages } from './purge/remove-images.ts';
@@ -39,7 +39,7 @@ import { makeBindToTenant, makeUsage } from './tenants.ts';
 import { makeTryPresets } from './try-presets.ts';
 import { makeCompletionEvents, makeWaitForImage, type WaitForImage } from './wait-for-image.ts';
 
-/** What services are built on. */
+/** The components that services are built on. */
 export interface ServiceParts {
   readonly queries: Omit<Queries, 'expiredRows' | 'recounting'>;
   readonly decoders: DecoderPool;
@@ -55,7 +55,7 @@ export interface ServiceParts {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** The sections of the configuration that services use. */
+/** The configuration sections that services use. */
 export type ServiceConfig = Pick<
   Config,
   'presets' | 'uploads' | 'imports' | 'similarity' | 'purge' | 'worker' | 'storage' | 'exposureWarnings'
@@ -63,7 +63,7 @@ export type ServiceConfig = Pick<
   readonly server: Pick<Config['server'], 'inlineMs' | 'readCacheBytes' | 'isExposed'>;
 };
 
-/** Services for the API, and what workers need to run jobs. */
+/** The services for the API, and the components that workers need to run jobs. */
 export interface ComposedServices {
   readonly services: Services;
   readonly runJob: RunJob;
@@ -81,7 +81,7 @@ export function composeServices(parts: ServiceParts, config: ServiceConfig): Com
 
 type Shared = ReturnType<typeof composeShared>;
 
-/** Services that other services use. */
+/** Composes the services that other services use. */
 function composeShared(
   { queries, decoders, storage, queue, logger }: ServiceParts,
   { presets, uploads, similarity, server, storage: storageConfig }: ServiceConfig,
@@ -111,7 +111,7 @@ function composeShared(
   };
 }
 
-/** What runs jobs, in workers and for inline uploads. */
+/** Composes the components that run jobs, in workers and for inline uploads. */
 function composeJobs(parts: ServiceParts, config: ServiceConfig, shared: Shared) {
   const { queries, storage, staging, decoders, queue, fetchPicture, assertFreeSpace, metrics, logger } =
     parts;
@@ -218,7 +218,7 @@ function composeIngestion(parts: ServiceParts, config: ServiceConfig, shared: Sh
   };
 }
 
-/** Services that look into an uploaded picture without storing it. */
+/** Composes the services that process an uploaded picture without storing it. */
 function composePictureTools(
   { queries, decoders, storage, staging }: ServiceParts,
   { uploads: limits, presets }: ServiceConfig,
@@ -248,7 +248,7 @@ function composeDeletion(
 ) {
   const { deletion, purging, storedFiles, tenants } = queries;
   const removeImages = makeRemoveImages({ purging, storedFiles, storage, cache, logger });
-  const confirmPurge = makeConfirmPurge({
+  const checkPurgeConfirmation = makeCheckPurgeConfirmation({
     confirmToken: purge.confirmToken,
     isExposed: server.isExposed,
     logger,
@@ -256,8 +256,8 @@ function composeDeletion(
   return {
     deleteImage: makeDeleteImage({ deletion, cache, logger }),
     restoreImage: makeRestoreImage({ deletion, retrieve, logger }),
-    purgeUnused: makePurgeUnused({ purging, tenants, removeImages, confirmPurge, logger }),
-    purgeDeleted: makePurgeDeleted({ purging, removeImages, confirmPurge, logger }),
+    purgeUnused: makePurgeUnused({ purging, tenants, removeImages, checkPurgeConfirmation, logger }),
+    purgeDeleted: makePurgeDeleted({ purging, removeImages, checkPurgeConfirmation, logger }),
   };
 }
 

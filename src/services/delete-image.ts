@@ -2,49 +2,49 @@ import type { DeletionQueries } from '../db/images/deletion.ts';
 import { AppError } from '../errors.ts';
 import type { Image, ImageRef, ImageWithRenditions } from '../model/image.ts';
 import type { Logger } from '../model/logger.ts';
-import { type Principal, whoCalled } from '../model/principal.ts';
+import { type Principal, callerFields } from '../model/principal.ts';
 import { imageNotFound } from './image-errors.ts';
 import type { RenditionCache } from './rendition-cache.ts';
 import type { RetrieveImage } from './retrieve-image.ts';
 
 interface DeleteDependencies {
   readonly deletion: Pick<DeletionQueries, 'softDelete'>;
-  readonly cache: Pick<RenditionCache, 'forget'>;
+  readonly cache: Pick<RenditionCache, 'evict'>;
   readonly logger: Logger;
 }
 
 /**
- * Deletes an image (soft): no address serves it any more, and its files stay until a purge.
+ * Deletes an image (soft). It is no longer served, but its files remain until a purge.
  * @throws {AppError} `image_not_found`; `image_in_use` if it has references and `force` is not set.
  */
 export type DeleteImage = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   options: { readonly force: boolean },
 ) => Promise<Image>;
 
 /** @see DeleteImage */
 export function makeDeleteImage({ deletion, cache, logger }: DeleteDependencies): DeleteImage {
-  return async (principal, reference, { force }) => {
-    const result = await deletion.softDelete(principal, reference, force);
-    if (result.outcome === 'not-found') throw imageNotFound(reference);
+  return async (principal, imageRef, { force }) => {
+    const result = await deletion.softDelete(principal, imageRef, force);
+    if (result.outcome === 'not-found') throw imageNotFound(imageRef);
     if (result.outcome === 'in-use') throw inUse(result.image, result.references);
-    cache.forget(result.image);
+    cache.evict(result.image);
     const { id, uuid, tenant } = result.image;
     logger.info(
-      { image: id, uuid, tenant, count: 1, force, ...whoCalled(principal) },
-      `image ${id} of the tenant ${tenant} was deleted`,
+      { image: id, uuid, tenant, count: 1, force, ...callerFields(principal) },
+      `image ${id} of tenant ${tenant} was deleted`,
     );
     return result.image;
   };
 }
 
 function inUse({ id, inUseCount }: Image, references: readonly string[]): AppError {
-  const named = references.slice(0, 3).map((reference) => JSON.stringify(reference));
-  const more = inUseCount > named.length ? ` and ${inUseCount - named.length} more` : '';
+  const listed = references.slice(0, 3).map((reference) => JSON.stringify(reference));
+  const more = inUseCount > listed.length ? ` and ${inUseCount - listed.length} more` : '';
   return new AppError(
     'image_in_use',
-    `Image ${id} is used by ${named.join(', ')}${more}; remove these references first, or delete it with \`force\` in /v1.`,
+    `Image ${id} is used by ${listed.join(', ')}${more}. Remove these references first, or delete the image with \`force\` in /v1.`,
     { details: { in_use_count: inUseCount, references } },
   );
 }
@@ -55,18 +55,21 @@ interface RestoreDependencies {
   readonly logger: Logger;
 }
 
-/** Restores a deleted image. An image that is not deleted is returned unchanged. @throws {AppError} `image_not_found`. */
-export type RestoreImage = (principal: Principal, reference: ImageRef) => Promise<ImageWithRenditions>;
+/**
+ * Restores a deleted image. An image that is not deleted is returned unchanged.
+ * @throws {AppError} `image_not_found`.
+ */
+export type RestoreImage = (principal: Principal, imageRef: ImageRef) => Promise<ImageWithRenditions>;
 
 /** @see RestoreImage */
 export function makeRestoreImage({ deletion, retrieve, logger }: RestoreDependencies): RestoreImage {
-  return async (principal, reference) => {
-    if (!(await deletion.restore(principal, reference))) throw imageNotFound(reference);
-    const image = await retrieve.find(principal, reference);
+  return async (principal, imageRef) => {
+    if (!(await deletion.restore(principal, imageRef))) throw imageNotFound(imageRef);
+    const image = await retrieve.find(principal, imageRef);
     const { id, uuid, tenant } = image;
     logger.info(
-      { image: id, uuid, tenant, count: 1, ...whoCalled(principal) },
-      `image ${id} of the tenant ${tenant} was restored`,
+      { image: id, uuid, tenant, count: 1, ...callerFields(principal) },
+      `image ${id} of tenant ${tenant} was restored`,
     );
     return image;
   };

@@ -31,13 +31,13 @@ interface Dependencies {
   readonly presets: readonly Preset[];
 }
 
-/** The finished image, or why nothing was recorded: the image was removed, or another worker holds the job. */
-export type DerivationOutcome = ImageWithRenditions | 'image-gone' | 'lease-lost';
+/** The finished image, or why nothing was recorded: the image was removed, or another worker has the lease. */
+export type DerivationOutcome = ImageWithRenditions | 'image-removed' | 'lease-lost';
 
 /**
- * Makes the renditions and the fingerprint of an image: decodes once, stores the files, and records everything in one
- * commit.
- * @param localPath the original on this machine, if the caller has it
+ * Makes an image's renditions and fingerprint: decodes the original once, stores the files, and records everything in
+ * one transaction.
+ * @param localPath path of the original on this machine, if available
  */
 export type DeriveImage = (
   job: ClaimedJob,
@@ -49,7 +49,7 @@ export type DeriveImage = (
 export function makeDeriveImage(deps: Dependencies): DeriveImage {
   return async (job, signal, localPath) => {
     const { original } = job;
-    if (!original) return 'image-gone';
+    if (!original) return 'image-removed';
     const derived = await atStage('decode', () => decode(deps, job, original.key, signal, localPath));
     return finish(deps, job, original.contentHash, derived, signal);
   };
@@ -78,7 +78,10 @@ async function decode(
   }
 }
 
-/** Marks the image as damaged if its original is missing. @throws {AppError} `original_missing`. */
+/**
+ * Gets a local copy of the original. Marks the image as damaged if it is missing.
+ * @throws {AppError} `original_missing`.
+ */
 async function openOriginal(
   { storage, images }: Dependencies,
   job: ClaimedJob,
@@ -93,7 +96,10 @@ async function openOriginal(
   }
 }
 
-/** Stores and records the derived files, or the renditions of a donor instead. Discards files that are not stored. */
+/**
+ * Records a donor's renditions, if there is a donor; otherwise stores and records the derived files. Discards files
+ * that are not stored.
+ */
 async function finish(
   deps: Dependencies,
   job: ClaimedJob,
@@ -106,10 +112,10 @@ async function finish(
   try {
     const near = await deps.findNearDuplicates(job.tenantId, derived.fingerprint, contentHash);
     const { donor, matches } = await findDonorIfWanted(deps, job, derived, near.matches, signal);
-    const facts = factsOf(derived, matches);
-    const shared = donor && (await shareRenditions(deps, job, donor, facts));
-    if (typeof shared === 'string') return shared;
-    if (shared) return await addLateMatches(deps, shared, derived.fingerprint, near.candidates);
+    const facts = toDerivedFacts(derived, matches);
+    const sharedOutcome = donor && (await shareRenditions(deps, job, donor, facts));
+    if (typeof sharedOutcome === 'string') return sharedOutcome;
+    if (sharedOutcome) return await addLateMatches(deps, sharedOutcome, derived.fingerprint, near.candidates);
     const renditions = await atStage('store', () => storeRenditions(deps, job, contentHash, derived));
     isStored = true;
     const image = await jobs.complete(job, renditions, facts);
@@ -121,8 +127,8 @@ async function finish(
 }
 
 /**
- * Searches again after the commit. Two near-duplicates that are derived at the same time do not see each other before
- * they are recorded; this search of the one that is recorded last finds the other.
+ * Repeats the search for near-duplicates after the commit. Two near-duplicates that are derived at the same time cannot
+ * find each other before they are recorded; this search for the one recorded last finds the other.
  * @param exceptImages ids of the candidates of the first search
  */
 async function addLateMatches(
@@ -134,9 +140,9 @@ async function addLateMatches(
   const { tenantId, contentHash } = image;
   const { matches } = await findNearDuplicates(tenantId, fingerprint, contentHash ?? '', exceptImages);
   if (matches.length === 0) return image;
-  const late = matches.map(toNearDuplicate);
-  await fingerprints.addNearDuplicates(image.id, late);
-  return { ...image, nearDuplicates: [...image.nearDuplicates, ...late] };
+  const lateMatches = matches.map(toNearDuplicate);
+  await fingerprints.addNearDuplicates(image.id, lateMatches);
+  return { ...image, nearDuplicates: [...image.nearDuplicates, ...lateMatches] };
 }
 
 function toNearDuplicate({
@@ -147,11 +153,17 @@ function toNearDuplicate({
   return match;
 }
 
-function factsOf({ fingerprint, embedding }: DerivedPicture, matches: readonly NearMatch[]): DerivedFacts {
+function toDerivedFacts(
+  { fingerprint, embedding }: DerivedPicture,
+  matches: readonly NearMatch[],
+): DerivedFacts {
   return { fingerprint, embedding, nearDuplicates: matches.map(toNearDuplicate) };
 }
 
-/** A repeated derivation never shares renditions: the donor's files may be the missing ones. */
+/**
+ * Only the first derivation may share renditions: a later one may be restoring files that are missing from the donor
+ * too.
+ */
 async function findDonorIfWanted(
   { findDonor, nearDuplicates }: Dependencies,
   job: ClaimedJob,
@@ -163,19 +175,19 @@ async function findDonorIfWanted(
   return findDonor(job, derived, matches, signal);
 }
 
-/** Records the donor's renditions for the image. Returns `undefined` if the donor was deleted or changed meanwhile. */
+/** Records the donor's renditions for the image. Returns `undefined` if the donor has since been deleted or changed. */
 async function shareRenditions(
   { jobs }: Dependencies,
   job: ClaimedJob,
   { match, pairs }: NonNullable<DonorSearch['donor']>,
   facts: DerivedFacts,
 ): Promise<DerivationOutcome | undefined> {
-  const compared = pairs.map(({ donated: { preset, storageKey, contentHash } }) => ({
+  const comparedRenditions = pairs.map(({ donated: { preset, storageKey, contentHash } }) => ({
     preset,
     storageKey,
     contentHash,
   }));
-  const shared = await jobs.completeSharing(job, match.id, compared, facts);
+  const shared = await jobs.completeSharing(job, match.id, comparedRenditions, facts);
   return shared === 'donor-unavailable' ? undefined : (shared ?? 'lease-lost');
 }
 

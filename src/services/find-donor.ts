@@ -13,10 +13,10 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** A new rendition of the image itself. */
+/** A new rendition that was made for the image itself. */
 type OwnRendition = Size & Pick<Rendition, 'preset' | 'recipe'>;
 
-/** The image that needs renditions. */
+/** An image that may use a donor's renditions instead of its own. */
 export interface OwnPicture<Own extends OwnRendition> {
   readonly imageId: number;
   readonly hasAlpha: boolean;
@@ -29,7 +29,7 @@ export interface SharablePair<Own extends OwnRendition> {
   readonly donated: Rendition;
 }
 
-/** A near-duplicate that could provide all renditions of an image, if the pixels are the same. */
+/** A near-duplicate that could donate all renditions of an image if the pixels are the same. */
 export interface PossibleDonor<Own extends OwnRendition> {
   readonly match: NearMatch;
   readonly pairs: readonly SharablePair<Own>[];
@@ -40,17 +40,17 @@ type Donor = PossibleDonor<DerivedPicture['renditions'][number]>;
 /** The result of the search for a donor. */
 export interface DonorSearch {
   readonly donor: Donor | undefined;
-  /** The given matches. The reason of those whose renditions differ says where they differ. */
+  /** The given matches. If a match's renditions differ, its reason says where. */
   readonly matches: readonly NearMatch[];
 }
 
-/** A comparison costs as much as a small derivation, and a tenant may have many similar pictures. */
+/** Limits the comparisons: each costs as much as a small derivation, and a tenant may have many similar pictures. */
 const maxCompared = 4;
 
 /**
- * Finds a near-duplicate whose renditions have the same pixels as the new ones. Compares the renditions themselves. If
- * that fails or takes too long, nothing is shared: an additional rendition costs space, but a wrong one shows another
- * product.
+ * Finds a near-duplicate whose renditions have the same pixels as the new ones, by comparing the renditions themselves.
+ * If that fails or takes too long, nothing is shared: an extra rendition only costs space, but a wrong one shows the
+ * wrong product.
  */
 export type FindDonor = (
   job: ClaimedJob,
@@ -64,51 +64,51 @@ export function makeFindDonor(deps: Dependencies): FindDonor {
   return async (job, derived, matches, signal) => {
     const { renditions, facts } = derived;
     const own = { imageId: job.imageId, hasAlpha: facts.hasAlpha, renditions };
-    const reasons = new Map<NearMatch, string>();
+    const reasonsByMatch = new Map<NearMatch, string>();
     const withReasons = () =>
-      matches.map((match) => ({ ...match, reason: reasons.get(match) ?? match.reason }));
+      matches.map((match) => ({ ...match, reason: reasonsByMatch.get(match) ?? match.reason }));
     for (const donor of possibleDonors(matches, own).slice(0, maxCompared)) {
       const result = await compare(deps, job, donor, signal);
       if (result.verdict === 'same') return { donor, matches: withReasons() };
-      if (result.verdict === 'different') reasons.set(donor.match, reasonOf(result));
+      if (result.verdict === 'different') reasonsByMatch.set(donor.match, describeDifference(result));
     }
     return { donor: undefined, matches: withReasons() };
   };
 }
 
-/** Sizes of the same rendition may differ by this many pixels, because of rounding. */
-const tolerance = 1;
+/** Because of rounding, the widths and heights may differ by this many pixels. */
+const sizeTolerance = 1;
 
 /**
- * Returns the near-duplicates that could provide all renditions of an image, according to their records: same recipes
- * and sizes, and an original that has an alpha channel if and only if the image's own has. Compares no pixels.
+ * Returns the near-duplicates that, judging by their records, could donate all renditions of an image: the recipes and
+ * sizes match, and either both originals have an alpha channel or neither has. Does not compare pixels.
  */
 export function possibleDonors<Own extends OwnRendition>(
   matches: readonly NearMatch[],
   { imageId, hasAlpha, renditions }: OwnPicture<Own>,
 ): PossibleDonor<Own>[] {
   return matches.flatMap((match) => {
-    // Only older images: if two images used each other's renditions, neither would have files.
+    // A donor must be older: if two images used each other's renditions, neither would have files.
     if (match.id >= imageId || match.hasAlpha !== hasAlpha) return [];
     const pairs = renditions.flatMap((own) => {
-      const donated = match.renditions.find((rendition) => replaces(rendition, own));
+      const donated = match.renditions.find((rendition) => canReplace(rendition, own));
       return donated ? [{ own, donated }] : [];
     });
     return pairs.length > 0 && pairs.length === renditions.length ? [{ match, pairs }] : [];
   });
 }
 
-function replaces(donated: Rendition, own: OwnRendition): boolean {
+function canReplace(donated: Rendition, own: OwnRendition): boolean {
   return (
     donated.preset === own.preset &&
     donated.recipe === own.recipe &&
-    Math.abs(donated.width - own.width) <= tolerance &&
-    Math.abs(donated.height - own.height) <= tolerance
+    Math.abs(donated.width - own.width) <= sizeTolerance &&
+    Math.abs(donated.height - own.height) <= sizeTolerance
   );
 }
 
-function reasonOf({ channel, left, top }: RenditionMatch & { verdict: 'different' }): string {
-  return `alike as a whole, but the ${channel} differs ${left} % from the left and ${top} % from the top`;
+function describeDifference({ channel, left, top }: RenditionMatch & { verdict: 'different' }): string {
+  return `similar overall, but the ${channel} differs at ${left} % from the left and ${top} % from the top`;
 }
 
 async function compare(
@@ -132,7 +132,7 @@ async function compare(
     if (!(error instanceof AppError || error instanceof FileMissing)) throw error;
     logger.warn(
       { image: imageId, donor: match.id, err: error },
-      `image ${imageId} shares nothing with image ${match.id}: their renditions could not be compared`,
+      `image ${imageId} does not share renditions with image ${match.id}: failed to compare them`,
     );
     return { verdict: 'unknown' };
   } finally {

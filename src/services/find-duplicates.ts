@@ -8,30 +8,30 @@ interface Dependencies {
   readonly images: Pick<ImageQueries, 'find' | 'listByContent' | 'listByIds'>;
 }
 
-/** Finds the exact copies and the near-duplicates of an image. @throws {AppError} `image_not_found`. */
+/** Finds the exact copies and near-duplicates of an image. @throws {AppError} `image_not_found`. */
 export type FindDuplicates = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
 ) => Promise<{ readonly image: Image; readonly duplicates: readonly Duplicate[] }>;
 
 /** @see FindDuplicates */
 export function makeFindDuplicates({ images }: Dependencies): FindDuplicates {
-  return async (principal, reference) => {
-    const image = await images.find(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  return async (principal, imageRef) => {
+    const image = await images.find(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     const copies = image.contentHash ? await images.listByContent(image.tenantId, image.contentHash) : [];
     const others = copies.filter(({ id }) => id !== image.id);
     const near = await loadNearDuplicates(images, principal, image.nearDuplicates);
-    return { image, duplicates: [...others.map(exactCopy), ...near] };
+    return { image, duplicates: [...others.map(toExactDuplicate), ...near] };
   };
 }
 
-/** Describes an image with the same bytes. */
-export function exactCopy(image: Image): Duplicate {
+/** Returns an image with the same bytes as an exact duplicate. */
+export function toExactDuplicate(image: Image): Duplicate {
   return { image, kind: 'exact', distance: 0, difference: 0, reason: 'the same bytes' };
 }
 
-/** Loads the images of near-duplicates. Leaves out those that are deleted, or that the caller may not see. */
+/** Loads the images of near-duplicates, except those that are deleted or that the caller may not see. */
 export async function loadNearDuplicates(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,

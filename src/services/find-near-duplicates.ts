@@ -6,30 +6,30 @@ import type { NearDuplicate } from '../model/image.ts';
 import type { Rendition } from '../model/rendition.ts';
 
 interface Dependencies {
-  readonly fingerprints: Pick<FingerprintQueries, 'neighbours'>;
+  readonly fingerprints: Pick<FingerprintQueries, 'findNeighbours'>;
   readonly similarity: Pick<Config['similarity'], 'nearDuplicates' | 'hashThreshold'>;
 }
 
-/** A near-duplicate with the renditions that it could donate. */
+/** A near-duplicate and the renditions that it could donate. */
 export interface NearMatch extends NearDuplicate {
   /** Whether its original has an alpha channel; `null` if unknown. */
   readonly hasAlpha: boolean | null;
   readonly renditions: readonly Rendition[];
 }
 
-/** Below this quality the hash says nothing: all plain pictures have similar ones. */
+/** Below this quality, the hash is meaningless: all plain pictures have similar hashes. */
 const minQuality = 50;
 
 /**
- * Finds images of a tenant that show nearly the same picture. Hashes find candidates. A comparison of colour thumbnails
- * decides, because a product in another colour has the same hash.
- * @param exceptContent SHA-256 of the picture: images with this content are exact copies and are left out
+ * Finds a tenant's images that show nearly the same picture. The hashes select candidates; comparing the colour
+ * thumbnails decides, because the same product in a different colour has the same hash.
+ * @param exceptContent SHA-256 of the picture; images with this content are exact copies and are omitted
  */
 export type FindNearDuplicates = (
   tenantId: number,
   fingerprint: Fingerprint,
   exceptContent: string,
-  /** Ids of images to leave out. */
+  /** Ids of images to omit. */
   exceptImages?: readonly number[],
 ) => Promise<NearMatches>;
 
@@ -37,7 +37,7 @@ export type FindNearDuplicates = (
 export interface NearMatches {
   /** Nearest first. */
   readonly matches: readonly NearMatch[];
-  /** Ids of all images with similar hashes, including those that are no matches. */
+  /** Ids of all images with similar hashes, whether or not they match. */
   readonly candidates: readonly number[];
 }
 
@@ -46,22 +46,23 @@ export function makeFindNearDuplicates({ fingerprints, similarity }: Dependencie
   const { nearDuplicates, hashThreshold } = similarity;
   return async (tenantId, fingerprint, exceptContent, exceptImages = []) => {
     if (nearDuplicates === 'off' || fingerprint.quality < minQuality) return { matches: [], candidates: [] };
-    const bits = hashThreshold * 4;
-    const neighbours = await fingerprints.neighbours(
+    const maxDifferingBits = hashThreshold * 4;
+    const neighbours = await fingerprints.findNeighbours(
       tenantId,
       fingerprint,
-      bits,
+      maxDifferingBits,
       exceptContent,
       exceptImages,
     );
     const matches = neighbours
-      .flatMap((candidate) => matchOf(candidate, fingerprint))
+      .flatMap((candidate) => matchCandidate(candidate, fingerprint))
       .toSorted((a, b) => a.distance - b.distance || a.difference - b.difference);
     return { matches, candidates: neighbours.map(({ id }) => id) };
   };
 }
 
-function matchOf(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
+/** Returns a list of one match, or an empty list if the thumbnails differ. */
+function matchCandidate(candidate: HashNeighbour, fingerprint: Fingerprint): NearMatch[] {
   const { id, uuid, hasAlpha, renditions } = candidate;
   const { same, difference, reason } = compareThumbnails(candidate.fingerprint, fingerprint);
   const distance = hashDistance(candidate.fingerprint.hash, fingerprint.hash);

@@ -10,30 +10,30 @@ import type { WorkQueue } from '../queue/queue.ts';
 import { describeState, imageNotFound } from './image-errors.ts';
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'findBare' | 'listByIds'>;
+  readonly images: Pick<ImageQueries, 'findWithoutRenditions' | 'listByIds'>;
   readonly embeddings: Pick<EmbeddingQueries, 'similarToContent'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
-  /** Name of the embedding space of this version. */
+  /** Name of the current embedding space. */
   readonly space: string;
 }
 
 /**
- * Finds similar images of the same tenant, best first, without the image itself and its exact copies.
+ * Finds similar images of the same tenant, best first, excluding the image itself and its exact copies.
  * @throws {AppError} `image_not_found`; `fingerprint_not_ready` while the image has no embedding.
  */
 export type FindSimilar = (
   principal: Principal,
-  reference: ImageRef,
+  imageRef: ImageRef,
   options: SimilarityOptions,
 ) => Promise<SimilaritySearch & { readonly image: Image }>;
 
 /** @see FindSimilar */
 export function makeFindSimilar(deps: Dependencies): FindSimilar {
   const { images, embeddings, space } = deps;
-  return async (principal, reference, options) => {
-    const image = await images.findBare(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  return async (principal, imageRef, options) => {
+    const image = await images.findWithoutRenditions(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     if (image.status !== 'completed' || image.contentHash === null) throw noEmbedding(image);
     const rows = await embeddings.similarToContent(image.tenantId, image.contentHash, space, options);
     if (!rows) return requeue(deps, image);
@@ -41,7 +41,7 @@ export function makeFindSimilar(deps: Dependencies): FindSimilar {
   };
 }
 
-/** Loads the images of a search result and adds their scores. */
+/** Loads the images of a search result and combines them with their scores. */
 export async function loadSimilar(
   images: Pick<ImageQueries, 'listByIds'>,
   principal: Principal,
@@ -53,13 +53,13 @@ export async function loadSimilar(
   return { similar, searched, exact: true };
 }
 
-/** Requeues an image that only has an embedding of an older version. Always throws. */
+/** Requeues an image whose embedding is from an older version. Always throws `fingerprint_not_ready`. */
 async function requeue({ jobs, queue }: Dependencies, image: Image): Promise<never> {
   const job = await jobs.requeue(image.id, priorities.single);
   if (job) queue.wake([job]);
   throw new AppError(
     'fingerprint_not_ready',
-    `The embedding of image ${image.id} is being created from its original; try again in a moment.`,
+    `The embedding of image ${image.id} is being computed from its original. Try again in a moment.`,
   );
 }
 

@@ -24,8 +24,8 @@ interface Dependencies {
 }
 
 /**
- * Downloads the original of an image from its URL and derives its renditions. If the tenant has the content already, the
- * image shares its files instead. A retry after the original was stored does not download it again.
+ * Downloads an image's original from its URL and derives the renditions. If the tenant already has an image with this
+ * content, the new image shares its files. A retry does not download an original that has already been stored.
  */
 export type ImportImage = (job: ClaimedJob, signal: AbortSignal) => Promise<DerivationOutcome>;
 
@@ -39,10 +39,10 @@ export function makeImportImage(deps: Dependencies): ImportImage {
   return async (job, signal) => {
     if (job.original) return deps.deriveImage(job, signal);
     const { sourceUrl } = job;
-    if (sourceUrl === null) return 'image-gone';
+    if (sourceUrl === null) return 'image-removed';
     const download = await atStage('fetch', () => fetchFile(deps, sourceUrl, signal));
     try {
-      return (await shareKnown(deps, job, download)) ?? (await ingest(deps, job, download, signal));
+      return (await shareExisting(deps, job, download)) ?? (await ingest(deps, job, download, signal));
     } finally {
       await deps.staging.discard(download.file.path);
     }
@@ -59,22 +59,25 @@ async function fetchFile(
   const file = await staging.receive(body);
   if (file.bytes > 0) return { file, filename: cleanFilename(filename ?? 'unnamed') };
   await staging.discard(file.path);
-  throw new AppError('empty_file', 'The URL returned an empty file: it has 0 bytes.');
+  throw new AppError('empty_file', 'The URL returned an empty file.');
 }
 
-/** Returns `undefined` if the content is new to the tenant, or if the image that has it is being deleted. */
-async function shareKnown(
+/**
+ * Completes the image with the files of an existing image. Returns `undefined` if the tenant has no usable image with
+ * this content.
+ */
+async function shareExisting(
   { images, jobs }: Dependencies,
   job: ClaimedJob,
   { file: { contentHash }, filename }: Download,
 ): Promise<DerivationOutcome | undefined> {
-  const known = await images.findByContent(job.tenantId, contentHash);
-  if (known?.status !== 'completed' || known.damaged) return undefined;
+  const existing = await images.findByContent(job.tenantId, contentHash);
+  if (existing?.status !== 'completed' || existing.damaged) return undefined;
   const image = await jobs.completeAsDuplicate(job, { contentHash, filename });
   return image === 'first-unavailable' ? undefined : (image ?? 'lease-lost');
 }
 
-/** Inspects, stores and derives new content, as for an upload. */
+/** Inspects and stores new content, and derives its renditions, as for an upload. */
 async function ingest(
   deps: Dependencies,
   job: ClaimedJob,
@@ -97,7 +100,7 @@ async function ingest(
   return original ? deriveImage({ ...job, original }, signal, file.path) : 'lease-lost';
 }
 
-/** The client that gave the URL never saw the file, so the error says where it came from. */
+/** Inspects the file. Errors say that the file came from the URL, because the client has never seen it. */
 async function inspect({ inspectPicture }: Dependencies, file: ReceivedFile, tenantId: number) {
   try {
     return await inspectPicture(file, tenantId);

@@ -38,36 +38,36 @@ export interface Upload {
   readonly file: ReceivedFile;
   readonly filename: string;
   readonly tenantName: string;
-  /** `inline`: respond when the renditions are ready. `queued`: respond at once, and let a worker make them. */
+  /** `inline`: respond when the renditions are ready. `queued`: respond immediately and let a worker make them. */
   readonly mode: 'inline' | 'queued';
 }
 
-/** The image of an upload. */
-export interface Ingested {
-  /** `known`: the tenant has this content already. `again`: the image had failed and is tried again. */
-  readonly outcome: 'new' | 'again' | 'known';
+/** The result of an upload. */
+export interface IngestResult {
+  /** `known`: the tenant already has this content. `retried`: the image had failed and is processed again. */
+  readonly outcome: 'new' | 'retried' | 'known';
   readonly image: ImageWithRenditions;
   readonly jobId: number | undefined;
 }
 
 /**
- * Ingests an upload: stores the original, commits the image with its job, and runs the job or wakes a worker. Safe to
- * repeat: the same bytes of the same tenant lead to the same image. Discards the received file in any case.
- * @throws {AppError} if the file is not a valid picture; nothing of it is kept, unless another client has received the
- *   same image. `image_deleted` if the image was deleted before this returned.
+ * Ingests an upload: stores the original, records the image with its job, and runs the job or wakes a worker.
+ * Idempotent: the same bytes uploaded for the same tenant yield the same image. Always discards the received file.
+ * @throws {AppError} if the file is not a valid picture, in which case nothing is kept unless another client has
+ *   received the same image; `image_deleted` if the image was deleted before this returned.
  */
-export type IngestUpload = (principal: Principal, upload: Upload) => Promise<Ingested>;
+export type IngestUpload = (principal: Principal, upload: Upload) => Promise<IngestResult>;
 
 /**
- * Attempts to ingest an upload whose known image keeps being removed. Each process that receives the same broken picture
- * concurrently may cost the others an attempt.
+ * Maximum number of attempts to ingest an upload whose existing image keeps being removed. Each process that receives
+ * the same corrupt picture concurrently can cost the others an attempt.
  */
 const maxAttempts = 20;
 
 /** An upload whose job may still be running. */
-interface StartedUpload extends Omit<Ingested, 'image'> {
+interface StartedUpload extends Omit<IngestResult, 'image'> {
   readonly image: ImageWithRenditions | Promise<ImageWithRenditions>;
-  /** Resolves when nothing reads the received file any more. `undefined`: nothing does. */
+  /** Resolves when the received file is no longer being read; `undefined` if it is not being read. */
   readonly finished?: Promise<unknown>;
 }
 
@@ -85,7 +85,10 @@ export function makeIngestUpload(deps: Dependencies): IngestUpload {
   };
 }
 
-/** A job that takes longer than the response still reads the file. Files left by a stop are swept from staging. */
+/**
+ * Discards the received file, once a job that outlives the response no longer reads it. A sweep of staging removes
+ * files that are left behind when the process stops.
+ */
 async function discardFile(
   { staging }: Dependencies,
   { path }: ReceivedFile,
@@ -103,11 +106,11 @@ async function startUpload(deps: Dependencies, principal: Principal, upload: Upl
   }
   throw new AppError(
     'unavailable',
-    'Images with these bytes were repeatedly deleted, or failed, while this upload waited for them. Send it again.',
+    'Images with this content repeatedly failed or were deleted while this upload was waiting for them. Send the file again.',
   );
 }
 
-/** Returns `undefined` if the image that had this content was removed meanwhile, so that it can be ingested as new. */
+/** Returns `undefined` if the existing image with this content has been removed, so that the caller can try again. */
 async function tryUpload(
   deps: Dependencies,
   upload: Upload,
@@ -150,8 +153,8 @@ function enqueue(
 }
 
 /**
- * Returns a known image; for an inline upload, after the process that makes its renditions has finished. An image that
- * is returned unfinished is acknowledged first, so that it is kept whatever happens.
+ * Returns an existing image. For an inline upload, first waits for its renditions. An image that is returned unfinished
+ * is acknowledged first, so that it is kept even if its job fails.
  */
 async function returnKnown(
   deps: Dependencies,
@@ -161,50 +164,50 @@ async function returnKnown(
   const known = await deps.images.find(systemPrincipal, { id: imageId });
   if (!known) return undefined;
   const image =
-    isBusy(known) && mode === 'inline'
-      ? await undefinedIfDeleted(deps.waitForImage(imageId, deps.inlineMs))
+    isUnfinished(known) && mode === 'inline'
+      ? await catchDeleted(deps.waitForImage(imageId, deps.inlineMs))
       : known;
   if (!image) return undefined;
-  if (isBusy(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
+  if (isUnfinished(image) && (await deps.images.acknowledge(imageId)) !== 'acknowledged') return undefined;
   return { outcome: 'known', image, jobId: undefined };
 }
 
-/** Starts the job of an upload in this process. A new image whose job fails for good is removed. */
+/** Starts an upload's job in this process. Removes a new image if its job fails permanently. */
 function runInline(deps: Dependencies, { path }: ReceivedFile, job: ClaimedJob, isNew: boolean) {
   const run = deps.runJob(job, { localPath: path, discardOnFailure: isNew });
-  return { image: imageOfRun(deps, job.imageId, run), finished: run };
+  return { image: waitForRun(deps, job.imageId, run), finished: run };
 }
 
 /**
- * Waits for the image of a run, for at most `inlineMs`; then the image is returned unfinished, and the run goes on.
- * @throws {AppError} the reason if the run failed; `image_deleted` if the image was deleted meanwhile.
+ * Waits for a run to finish the image, for at most `inlineMs`. After that, returns the unfinished image while the run
+ * continues.
+ * @throws {AppError} the reason if the run failed; `image_deleted` if the image has been deleted.
  */
-async function imageOfRun(
+async function waitForRun(
   deps: Dependencies,
   imageId: number,
   run: Promise<JobOutcome>,
 ): Promise<ImageWithRenditions> {
-  // Ends at the time limit, notices a deletion, and waits for the worker that takes the job over if this run loses it.
+  // This wait ends at the time limit or when the image is deleted. If this run loses its lease, it waits for the worker
+  // that takes the job over.
   const waiting = deps.waitForImage(imageId, deps.inlineMs);
   const result = run.then((outcome) => {
     if (outcome.state === 'completed') return assertNotDeleted(outcome.image);
     if (outcome.state === 'failed') throw outcome.error;
     return waiting;
   });
-  const image = await undefinedIfDeleted(Promise.race([result, waiting]));
-  if (image && !isBusy(image)) return image;
+  const image = await catchDeleted(Promise.race([result, waiting]));
+  if (image && !isUnfinished(image)) return image;
   const state = await deps.images.acknowledge(imageId);
   if (state === 'acknowledged') return image ?? loadImage(deps, imageId);
-  // Either this run has failed and removed the row, or a purge has.
+  // Either this run has failed and removed the row, or a purge has removed it.
   const outcome = state === 'missing' ? await run : undefined;
   throw outcome?.state === 'failed' ? outcome.error : imageDeleted(imageId);
 }
 
-const isBusy = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
+const isUnfinished = ({ status }: ImageWithRenditions) => status === 'pending' || status === 'processing';
 
-async function undefinedIfDeleted(
-  image: Promise<ImageWithRenditions>,
-): Promise<ImageWithRenditions | undefined> {
+async function catchDeleted(image: Promise<ImageWithRenditions>): Promise<ImageWithRenditions | undefined> {
   try {
     return await image;
   } catch (error) {

@@ -7,14 +7,14 @@ import type { JobQueries } from '../db/jobs/job-queries.ts';
 import { AppError, asAppError } from '../errors.ts';
 import { maxUrlLength, parseImportUrl } from '../fetcher/import-url.ts';
 import type { ImageWithRenditions } from '../model/image.ts';
-import type { ImportLine, ImportReference, ImportReport } from '../model/import.ts';
+import type { ImportLine, ImportRef, ImportReport } from '../model/import.ts';
 import { type DueJob, priorities } from '../model/job.ts';
 import type { Principal } from '../model/principal.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { imageDeleted } from './image-errors.ts';
-import { newReference } from './references.ts';
+import { parseNewReference } from './references.ts';
 import { ensureTenant } from './tenants.ts';
 
 interface Dependencies {
@@ -33,8 +33,8 @@ export interface UrlToImport {
   readonly tenantName: string;
   /** Reference to add to the image. */
   readonly reference?: string | undefined;
-  /** Why the line cannot be parsed, as a clause. It is then refused with this reason. */
-  readonly fault?: string | undefined;
+  /** Why the line cannot be parsed, as a clause. Such a line is rejected. */
+  readonly parseError?: string | undefined;
 }
 
 /** The recorded lines of an import. */
@@ -45,10 +45,10 @@ export interface ImportReceipt {
   readonly lines: readonly ImportLine[];
 }
 
-/** Records images with their jobs for URLs. A worker downloads the pictures later. */
+/** Records an image and a job for each URL. A worker downloads the pictures later. */
 export interface IngestUrls {
   /**
-   * `known`: the image is completed. `active`: its import is in progress. `new`: a job was queued.
+   * Imports one URL. `known`: the image is completed. `active`: its import is in progress. `new`: a job was queued.
    * @throws {AppError} `invalid_url`, `address_not_allowed`, `invalid_tenant`, `tenant_not_found`, `import_active`,
    *   `storage_full`.
    */
@@ -56,7 +56,7 @@ export interface IngestUrls {
     principal: Principal,
     line: UrlToImport,
   ): Promise<{ readonly outcome: 'new' | 'known' | 'active'; readonly image: ImageWithRenditions }>;
-  /** Imports up to 1,000 URLs. A bad line is refused with its reason in the result; the others are imported. */
+  /** Imports up to 1,000 URLs. An invalid line is rejected, with the reason in the receipt; the others are imported. */
   many(principal: Principal, lines: readonly UrlToImport[]): Promise<ImportReceipt>;
 }
 
@@ -66,14 +66,14 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
   const { duplicateHandling } = deps.config;
   return {
     async one(principal, toImport) {
-      // A full disk could not store the picture, nor the rows of an embedded database.
+      // A full disk can store neither the picture nor the rows of an embedded database.
       await assertFreeSpace();
       const line = await parseLine(deps, principal, toImport);
       const [enqueued] = await jobs.enqueueUrls([line], duplicateHandling, priorities.single);
-      if (!enqueued) throw new Error('A URL must lead to one image.');
+      if (!enqueued) throw new Error('A URL must yield one image.');
       const { outcome, imageId } = enqueued;
       if (outcome === 'refused') throw alreadyActive(imageId);
-      queue.wake(jobsOf([enqueued]));
+      queue.wake(collectJobs([enqueued]));
       const image = await images.find(principal, { id: imageId });
       if (!image) throw imageDeleted(imageId);
       return { outcome, image };
@@ -89,7 +89,7 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
       const lines = parsed.map((line, index) =>
         receiptLine(index + 1, toImport[index], line instanceof AppError ? line : outcomes.get(line)),
       );
-      queue.wake(jobsOf(enqueued));
+      queue.wake(collectJobs(enqueued));
       return { ...(await imports.record(principal, lines)), lines };
     },
   };
@@ -98,16 +98,19 @@ export function makeIngestUrls(deps: Dependencies): IngestUrls {
 async function parseLine(
   { tenants, config }: Dependencies,
   principal: Principal,
-  { url, tenantName, reference, fault }: UrlToImport,
+  { url, tenantName, reference, parseError }: UrlToImport,
 ): Promise<UrlLine> {
-  if (fault !== undefined) throw new AppError('invalid_request', `This line cannot be parsed: ${fault}.`);
+  if (parseError !== undefined)
+    throw new AppError('invalid_request', `This line cannot be parsed: ${parseError}.`);
   const { href, hash } = parseImportUrl(url, config);
-  const name = reference === undefined ? undefined : newReference(reference);
+  const name = reference === undefined ? undefined : parseNewReference(reference);
   const tenant = await ensureTenant(tenants, principal, tenantName);
   return { tenantId: tenant.id, url: href, urlHash: hash, reference: name };
 }
 
-/** Returns the error of a bad line. Other failures, such as a lost database connection, fail the whole import. */
+/**
+ * Returns the error if the line is invalid. Other errors, such as a lost database connection, fail the whole import.
+ */
 async function tryParseLine(
   deps: Dependencies,
   principal: Principal,
@@ -116,13 +119,13 @@ async function tryParseLine(
   try {
     return await parseLine(deps, principal, line);
   } catch (error) {
-    const named = asAppError(error);
-    if (named.status >= 500) throw error;
-    return named;
+    const appError = asAppError(error);
+    if (appError.status >= 500) throw error;
+    return appError;
   }
 }
 
-function jobsOf(enqueued: readonly EnqueuedUrl[]): DueJob[] {
+function collectJobs(enqueued: readonly EnqueuedUrl[]): DueJob[] {
   return enqueued.flatMap(({ job }) => job ?? []);
 }
 
@@ -131,10 +134,10 @@ function receiptLine(
   source: UrlToImport | undefined,
   result: EnqueuedUrl | AppError | undefined,
 ): ImportLine {
-  const error = result instanceof AppError ? result : refusalOf(result);
+  const error = result instanceof AppError ? result : activeError(result);
   return {
     line,
-    // Only the image needs the signatures in the URL, to download it.
+    // Only the image keeps the signatures in the URL, because the download needs them.
     url: redactSecrets(excerpt(source?.url ?? '', maxUrlLength)),
     tenant: excerpt(source?.tenantName ?? '', maxEchoLength),
     reference: source?.reference === undefined ? null : excerpt(source.reference, maxEchoLength),
@@ -145,28 +148,28 @@ function receiptLine(
   };
 }
 
-/** Maximum length of the tenant and the reference of a line in a report, in characters. */
+/** Maximum length of a line's tenant and reference in a report, in characters. */
 const maxEchoLength = 200;
 
 /**
- * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Refused lines
- * are stored, too, and may contain anything.
+ * Truncates a text and removes bidirectional control characters, which could garble the surrounding text. Rejected
+ * lines are also stored, and they may contain anything.
  */
-function excerpt(whole: string, maxLength: number): string {
-  const text = whole.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
+function excerpt(input: string, maxLength: number): string {
+  const text = input.replaceAll(/[\u202A-\u202E\u2066-\u2069]/g, '');
   if (text.length <= maxLength) return text;
   const characters = Array.from(text.slice(0, 2 * maxLength + 2));
   return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
 
-function refusalOf(enqueued: EnqueuedUrl | undefined): AppError | undefined {
+function activeError(enqueued: EnqueuedUrl | undefined): AppError | undefined {
   return enqueued?.outcome === 'refused' ? alreadyActive(enqueued.imageId) : undefined;
 }
 
 function alreadyActive(imageId: number): AppError {
   return new AppError(
     'import_active',
-    `This URL is being imported as image ${imageId}; try again when that has finished.`,
+    `This URL is already being imported as image ${imageId}. Try again when that import has finished.`,
     { details: { image_id: imageId } },
   );
 }
@@ -174,16 +177,16 @@ function alreadyActive(imageId: number): AppError {
 /** Returns the progress of an import and a page of its failures. @throws {AppError} `import_not_found`. */
 export type FindImport = (
   principal: Principal,
-  reference: ImportReference,
+  importRef: ImportRef,
   page: { readonly limit: number; readonly offset: number },
 ) => Promise<ImportReport>;
 
 /** @see FindImport */
 export function makeFindImport({ imports }: { readonly imports: Pick<ImportQueries, 'find'> }): FindImport {
-  return async (principal, reference, page) => {
-    const report = await imports.find(principal, reference, page);
+  return async (principal, importRef, page) => {
+    const report = await imports.find(principal, importRef, page);
     if (report) return report;
-    const id = 'id' in reference ? reference.id : reference.uuid;
+    const id = 'id' in importRef ? importRef.id : importRef.uuid;
     throw new AppError('import_not_found', `There is no import ${id}.`);
   };
 }

@@ -9,9 +9,9 @@ interface Dependencies {
 }
 
 /**
- * Detects the format of a received file from its first bytes, then has a decoder process read its header.
- * @param tenantId the owner, for fair scheduling; `undefined` for a picture that belongs to no tenant
- * @throws {AppError} that says what is wrong with the file.
+ * Detects a received file's format from its first bytes, then reads its header in a decoder process.
+ * @param tenantId the owner, for fair scheduling; `undefined` for a picture that does not belong to a tenant
+ * @throws {AppError} if the file is not a valid picture or exceeds a limit.
  */
 export type InspectPicture = (file: ReceivedFile, tenantId: number | undefined) => Promise<PictureFacts>;
 

@@ -1,11 +1,11 @@
 import type { ClaimedJob, FailureClass } from '../model/job.ts';
 
-/** The step at which a job failed. It is recorded with the failure. */
+/** The step at which a job failed, as recorded with the failure. */
 export type Stage = 'fetch' | 'inspect' | 'decode' | 'store' | 'record';
 
 const stages = new WeakMap<object, Stage>();
 
-/** Runs `work` and remembers `stage` for an error that it throws. Nested calls keep the innermost stage. */
+/** Runs `work`. If it throws an error, remembers `stage` as the error's stage. The innermost of nested calls wins. */
 export async function atStage<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -16,17 +16,17 @@ export async function atStage<T>(stage: Stage, work: () => Promise<T>): Promise<
 }
 
 /** Returns the stage at which `error` was thrown; `record` if it was thrown outside `atStage`. */
-export function stageOf(error: unknown): Stage {
+export function failureStage(error: unknown): Stage {
   return (error instanceof Error && stages.get(error)) || 'record';
 }
 
 /** Delays before the retries of a transient failure, in seconds. */
 export const retryDelays: readonly number[] = [2, 4, 8];
 
-/** How often a job may crash its decoder process before it fails for good. */
+/** Number of decoder crashes after which a job fails permanently. */
 export const maxCrashes = 2;
 
-/** How often a job may lose its worker before the job is considered the cause. */
+/** Number of lost workers after which a job is considered the cause and fails permanently. */
 export const maxLeaseLosses = 10;
 
 /** What to do after a failed attempt. */
@@ -34,30 +34,47 @@ export type Verdict =
   | {
       readonly next: 'retry';
       readonly delaySeconds: number;
-      /** The budget that this retry is taken from. */
-      readonly spend: 'retries' | 'crashes';
+      /** The counter that this retry increases. */
+      readonly budget: 'retries' | 'crashes';
+      /** Number of this retry, from 1. */
       readonly attempt: number;
-      readonly of: number;
+      readonly maxAttempts: number;
     }
-  | { readonly next: 'give-up'; readonly tries: number };
+  | {
+      readonly next: 'give-up';
+      /** Number of retries before this failure. */
+      readonly retriesUsed: number;
+    };
 
-/** Decides whether to retry a job after a failure, given the retries and crashes it has used. */
+/** Decides whether to retry a failed job, given its previous retries and crashes. */
 export function decideNext(
   job: Pick<ClaimedJob, 'retries' | 'crashes'>,
   failureClass: Exclude<FailureClass, 'lease-lost'>,
 ): Verdict {
   switch (failureClass) {
     case 'permanent':
-      return { next: 'give-up', tries: 0 };
+      return { next: 'give-up', retriesUsed: 0 };
     case 'crash':
       return job.crashes + 1 < maxCrashes
-        ? { next: 'retry', delaySeconds: 0, spend: 'crashes', attempt: job.crashes + 1, of: maxCrashes - 1 }
-        : { next: 'give-up', tries: maxCrashes - 1 };
+        ? {
+            next: 'retry',
+            delaySeconds: 0,
+            budget: 'crashes',
+            attempt: job.crashes + 1,
+            maxAttempts: maxCrashes - 1,
+          }
+        : { next: 'give-up', retriesUsed: maxCrashes - 1 };
     case 'transient': {
       const delaySeconds = retryDelays[job.retries];
       return delaySeconds === undefined
-        ? { next: 'give-up', tries: retryDelays.length }
-        : { next: 'retry', delaySeconds, spend: 'retries', attempt: job.retries + 1, of: retryDelays.length };
+        ? { next: 'give-up', retriesUsed: retryDelays.length }
+        : {
+            next: 'retry',
+            delaySeconds,
+            budget: 'retries',
+            attempt: job.retries + 1,
+            maxAttempts: retryDelays.length,
+          };
     }
   }
 }

@@ -11,7 +11,7 @@ interface Dependencies {
   readonly queue: Pick<WorkQueue, 'wake'>;
 }
 
-/** Selects failed jobs. A job must match every given field. */
+/** Selects failed jobs. A job must match every field that is set. */
 export interface FailureCause {
   readonly code?: string | undefined;
   readonly failureClass?: FailureClass | undefined;
@@ -25,11 +25,11 @@ export interface Jobs {
   /** @throws {AppError} `job_not_found`. */
   find(principal: Principal, id: number): Promise<JobReport>;
   /**
-   * Gives a failed job a new set of attempts.
-   * @throws {AppError} `job_not_found`; `job_not_failed` also if its image was deleted or has completed since.
+   * Makes a failed job due again, with its retries reset.
+   * @throws {AppError} `job_not_found`; `job_not_failed`, also if its image has since been deleted or completed.
    */
   retry(principal: Principal, id: number): Promise<JobReport>;
-  /** Retries all failed jobs with one cause. Returns their number. */
+  /** Retries all failed jobs that match `cause`. Returns their number. */
   retryAll(principal: Principal, cause: FailureCause): Promise<number>;
 }
 
@@ -47,7 +47,7 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
     async retry(principal, id) {
       const outcome = await jobs.retry(principal, id);
       const job = await find(principal, id);
-      if (outcome === 'unfit') throw notFailed(job);
+      if (outcome === 'not-retryable') throw notRetryable(job);
       queue.wake([job]);
       return job;
     },
@@ -59,11 +59,11 @@ export function makeJobs({ jobs, reports, queue }: Dependencies): Jobs {
   };
 }
 
-function notFailed({ id, state }: JobReport): AppError {
+function notRetryable({ id, state }: JobReport): AppError {
   return new AppError(
     'job_not_failed',
     state === 'failed'
-      ? `Job ${id} has failed, but its image was deleted or has had another run since.`
+      ? `Job ${id} failed, but its image has since been deleted or processed again.`
       : `Job ${id} is ${state}; only failed jobs can be retried.`,
   );
 }

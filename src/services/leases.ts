@@ -19,16 +19,16 @@ interface HeldLease {
   release(): void;
 }
 
-/** Renews the leases of the jobs that this process is running. */
+/** Keeps the leases of the jobs that this process is running. */
 export interface LeaseKeeper {
   /** Renews the lease of `job` until it is released. */
   hold(job: ClaimedJob): HeldLease;
-  /** Aborts running jobs, of all kinds or of one, and makes them due again, so that other processes take them over. */
+  /** Aborts running jobs, of one kind if given, and makes them due again so that other processes take them over. */
   handBack(kind?: JobKind): Promise<void>;
   stop(): void;
 }
 
-/** Three heartbeats may fail before another worker takes over. */
+/** Four heartbeats per lease, so that three may fail before another worker takes the job over. */
 const heartbeatsPerLease = 4;
 
 /** @see LeaseKeeper */
@@ -36,8 +36,8 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
   const held = new Map<ClaimedJob, AbortController>();
   const availability = makeAvailabilityLog(logger, {
     level: 'warn',
-    lost: 'leases could not be renewed; trying again',
-    restored: 'leases are renewed again',
+    lost: 'failed to renew leases; retrying',
+    restored: 'renewing leases again',
   });
 
   async function renew(): Promise<void> {
@@ -60,7 +60,7 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
     },
     async handBack(kind) {
       const running = [...held.keys()].filter((job) => kind === undefined || job.kind === kind);
-      for (const job of running) held.get(job)?.abort('the process stops');
+      for (const job of running) held.get(job)?.abort('it was handed back to the queue');
       if (running.length === 0) return;
       try {
         await jobs.handBack(running);
@@ -68,7 +68,7 @@ export function makeLeaseKeeper({ jobs, queue, leaseSeconds, logger }: Dependenc
       } catch (error) {
         logger.warn(
           { err: error },
-          'jobs could not be handed back; other workers take them over when their leases expire',
+          'failed to hand back jobs; other workers will take them over when their leases expire',
         );
       }
     },
@@ -83,8 +83,8 @@ interface TakeOverDependencies {
 }
 
 /**
- * Makes jobs due again whose worker has crashed. A job that keeps losing its worker fails.
- * @param includeUnexpired also takes over leases that have not expired: no other process is running
+ * Makes jobs due again if their worker has crashed. A job that keeps losing its worker fails.
+ * @param includeUnexpired whether to take over leases that have not expired either, because no other process is running
  */
 export type TakeOverLostLeases = (includeUnexpired: boolean) => Promise<void>;
 
@@ -93,11 +93,14 @@ export function makeTakeOverLostLeases({ jobs, queue, logger }: TakeOverDependen
   return async (includeUnexpired) => {
     const { requeued, failed } = await jobs.takeOverLostLeases(maxLeaseLosses, includeUnexpired);
     if (failed > 0)
-      logger.error({ failed }, `${failed} jobs failed: they lost their worker ${maxLeaseLosses} times`);
+      logger.error(
+        { failed },
+        `jobs that failed after losing their worker ${maxLeaseLosses} times: ${failed}`,
+      );
     if (requeued.length === 0) return;
     logger.warn(
       { requeued: requeued.length },
-      `${requeued.length} jobs had lost their worker and are tried again`,
+      `requeued jobs that had lost their worker: ${requeued.length}`,
     );
     queue.wake(requeued);
   };

@@ -8,8 +8,8 @@ import type { Principal } from '../model/principal.ts';
 import type { AssertFreeSpace } from '../storage/free-space.ts';
 import { incomingKey } from '../storage/keys.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
-import type { DirectAccess, OpenUpload, Storage, UploadAddress } from '../storage/storage.ts';
-import type { Ingested, IngestUpload, Upload } from './ingest-upload.ts';
+import type { DirectAccess, OpenUpload, Storage, UploadUrl } from '../storage/storage.ts';
+import type { IngestResult, IngestUpload, Upload } from './ingest-upload.ts';
 import { ensureTenant, findTenant } from './tenants.ts';
 
 interface PresignDependencies {
@@ -25,23 +25,24 @@ export interface UploadRequest {
   readonly tenantName: string;
 }
 
-/** Where the client sends the file, and the id under which to ingest it afterwards. */
-export interface PresignedUpload extends UploadAddress {
+/** Where to send the file, and the id with which to ingest it afterwards. */
+export interface PresignedUpload extends UploadUrl {
   readonly id: string;
   readonly maxBytes: number;
 }
 
 /**
- * Makes a presigned address for uploading one file of a known size to the store. Records nothing: a sweep removes files
- * that are not ingested.
- * @throws {AppError} `upload_not_offered` if the storage has no presigned addresses, `body_too_large`, `invalid_tenant`.
+ * Creates a presigned URL for uploading one file of a known size to the store. Records nothing: a sweep removes files
+ * that are never ingested.
+ * @throws {AppError} `upload_not_offered` if the storage driver has no presigned URLs, `body_too_large`,
+ *   `invalid_tenant`.
  */
 export type PresignUpload = (principal: Principal, request: UploadRequest) => Promise<PresignedUpload>;
 
 /** @see PresignUpload */
 export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignDependencies): PresignUpload {
   return async (principal, { bytes, filename, tenantName }) => {
-    const direct = requireDirect(storage);
+    const directAccess = requireDirectAccess(storage);
     if (bytes > maxUploadBytes) {
       throw new AppError(
         'body_too_large',
@@ -51,20 +52,20 @@ export function makePresignUpload({ tenants, storage, maxUploadBytes }: PresignD
     const tenant = await ensureTenant(tenants, principal, tenantName);
     const id = randomUUID();
     const name = filename === undefined ? undefined : cleanFilename(filename);
-    const address = await direct.uploadAddress(incomingKey(tenant.id, id), { bytes, filename: name });
+    const address = await directAccess.presignUpload(incomingKey(tenant.id, id), { bytes, filename: name });
     return { ...address, id, maxBytes: maxUploadBytes };
   };
 }
 
-function requireDirect({ direct }: Pick<Storage, 'direct'>): DirectAccess {
+function requireDirectAccess({ direct }: Pick<Storage, 'direct'>): DirectAccess {
   if (direct) return direct;
   throw new AppError(
     'upload_not_offered',
-    'Presigned uploads need STORAGE_TYPE=s3; send the file to POST /v1/images.',
+    'Presigned uploads require STORAGE_TYPE=s3. Send the file to POST /v1/images instead.',
   );
 }
 
-/** Rounds to two decimals. */
+/** Converts bytes to MiB, rounded to two decimals. */
 function toMib(bytes: number): number {
   return Math.round((bytes / 2 ** 20) * 100) / 100;
 }
@@ -79,29 +80,29 @@ interface IngestDependencies {
   readonly logger: Logger;
 }
 
-/** A file that a client has sent to a presigned address. */
+/** A file that a client has sent to a presigned URL. */
 export interface SentUpload extends Pick<Upload, 'tenantName' | 'mode'> {
   /** UUID of the presigned upload. */
   readonly id: string;
-  /** Takes precedence over the name in the request for the address. */
+  /** Takes precedence over the name in the request for the presigned URL. */
   readonly filename: string | undefined;
 }
 
 /**
- * Ingests a file that was sent to a presigned address, and then removes it from there. A file that is refused stays, so
+ * Ingests a file that was sent to a presigned URL, then removes the uploaded copy. Keeps a file that is rejected, so
  * that a retry gets the same response.
  * @throws {AppError} `upload_not_offered`, `upload_not_found`, and the errors of `IngestUpload`.
  */
-export type IngestPresigned = (principal: Principal, sent: SentUpload) => Promise<Ingested>;
+export type IngestPresigned = (principal: Principal, sent: SentUpload) => Promise<IngestResult>;
 
 /** @see IngestPresigned */
 export function makeIngestPresigned(deps: IngestDependencies): IngestPresigned {
   return async (principal, { id, filename, tenantName, mode }) => {
-    const direct = requireDirect(deps.storage);
+    const directAccess = requireDirectAccess(deps.storage);
     const tenant = await findTenant(deps.tenants, principal, tenantName);
     await deps.assertFreeSpace();
     const key = incomingKey(tenant.id, id);
-    const opened = await direct.openUpload(key).catch((error: unknown) => {
+    const opened = await directAccess.openUpload(key).catch((error: unknown) => {
       throw error instanceof FileMissing ? notFound(id, tenantName) : error;
     });
     const file = await receive(deps, opened);
@@ -116,39 +117,42 @@ async function receive(
   { staging, maxUploadBytes }: IngestDependencies,
   { body }: OpenUpload,
 ): Promise<ReceivedFile> {
-  const file = await staging.receive(limit(body, maxUploadBytes));
+  const file = await staging.receive(limitSize(body, maxUploadBytes));
   if (file.bytes > 0) return file;
   await staging.discard(file.path);
-  throw new AppError('empty_file', 'The file is empty: it has 0 bytes.');
+  throw new AppError('empty_file', 'The file is empty.');
 }
 
-/** The size is part of the presigned address, but not every store enforces it. */
-async function* limit(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
+/** Throws if the body is too large. The presigned URL also states the size, but not every store enforces it. */
+async function* limitSize(body: Readable, maxBytes: number): AsyncGenerator<Buffer> {
   let bytes = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > maxBytes) {
       throw new AppError(
         'body_too_large',
-        `The file is larger; the limit is ${maxBytes} bytes (${toMib(maxBytes)} MiB).`,
+        `The file exceeds the limit of ${maxBytes} bytes (${toMib(maxBytes)} MiB).`,
       );
     }
     yield chunk;
   }
 }
 
-/** Failures are only logged, because the image is stored. A sweep removes the file later. */
+/** Removes the uploaded copy. Only logs a failure, because the image is stored and a sweep will remove the copy. */
 async function removeIngested({ storage, logger }: IngestDependencies, key: string): Promise<void> {
   try {
     await storage.remove(key);
   } catch (error) {
-    logger.error({ err: error }, 'a file that was ingested could not be removed; a sweep tries again');
+    logger.error(
+      { err: error },
+      'failed to remove an uploaded file after ingesting it; a sweep will remove it',
+    );
   }
 }
 
 function notFound(id: string, tenantName: string): AppError {
   return new AppError(
     'upload_not_found',
-    `There is no file ${id} of the tenant ${JSON.stringify(tenantName)}: it was not sent yet, was already ingested, or has expired.`,
+    `There is no upload ${id} for tenant ${JSON.stringify(tenantName)}: the file has not been sent yet, has already been ingested, or has expired.`,
   );
 }

@@ -17,27 +17,29 @@ export type RemakeRendition = (image: Image, preset: string) => Promise<never>;
 
 /** After a run that did not make the rendition, no further run is started for this long. */
 const pauseMs = 60_000;
+
+/** Maximum number of renditions to remember. */
 const maxRemembered = 1_000;
 
 /**
- * A rendition that is missing or truncated in storage is made again from its original. If a run does not make it, its
- * worker probably has other presets or another storage, and starting a run on every read would keep it busy for nothing.
+ * A rendition that is missing or truncated in storage is made again from its original. If a run does not make it, the
+ * worker probably uses different presets or different storage, and starting a run on every read would waste its time.
  */
 export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): RemakeRendition {
-  /** The last run of the image at the time when a rendition was requested. */
-  const requested = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: pauseMs });
+  /** When the image had last been processed, for each rendition that was requested recently. */
+  const requests = new LRUCache<string, { readonly lastRun: number }>({ max: maxRemembered, ttl: pauseMs });
 
   return async (image, preset) => {
-    const name = `${image.id}/${preset}`;
+    const key = `${image.id}/${preset}`;
     const lastRun = image.processedAt?.getTime() ?? 0;
-    const earlier = requested.get(name);
-    if (earlier && earlier.lastRun !== lastRun) throw stillMissing(image, preset);
-    if (!earlier) requested.set(name, { lastRun });
+    const earlierRequest = requests.get(key);
+    if (earlierRequest && earlierRequest.lastRun !== lastRun) throw stillMissing(image, preset);
+    if (!earlierRequest) requests.set(key, { lastRun });
     const job = await jobs.requeue(image.id, priorities.single);
     if (job) queue.wake([job]);
     throw new AppError(
       'rendition_not_ready',
-      `The rendition "${preset}" of image ${image.id} is missing; it is being re-created from the original.`,
+      `The rendition "${preset}" of image ${image.id} is missing and is being re-created again from the original.`,
     );
   };
 
@@ -45,11 +47,11 @@ export function makeRemakeRendition({ jobs, queue, logger }: Dependencies): Rema
     const sentence = `The rendition "${preset}" of image ${id} is still missing after a run that should have made it`;
     logger.warn(
       { image: id, preset },
-      `${sentence}: do all processes have the same PRESETS and the same storage?`,
+      `${sentence}. Do all processes use the same PRESETS and the same storage?`,
     );
     return new AppError(
       'rendition_not_ready',
-      `${sentence}; the next attempt is possible ${pauseMs / 1000} s after it. A worker may have other PRESETS or another storage than this process.`,
+      `${sentence}. The next attempt is possible ${pauseMs / 1000} s after that run. A worker may use different PRESETS or different storage than this process.`,
     );
   }
 }

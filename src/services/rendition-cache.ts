@@ -11,40 +11,40 @@ export interface CachedRendition {
   readonly tenantId: number;
 }
 
-/** Caches small renditions in a bounded amount of memory. The least recently used are evicted. */
+/** Caches small renditions in a bounded amount of memory, evicting the least recently used. */
 export interface RenditionCache {
-  /** Larger files are not cached. */
+  /** Maximum size of a cached file. */
   readonly maxFileBytes: number;
-  /** @param image the id or UUID, as in the request */
+  /** Returns a rendition if it is cached. @param image the id or UUID, as in the request */
   get(image: string, preset: string): CachedRendition | undefined;
   /**
-   * Call this before loading a rendition. The returned function caches it, unless any image was forgotten since: the
-   * cache would otherwise bring back an image that was just deleted.
+   * Call this before loading a rendition. The returned function caches the rendition, unless any image has been evicted
+   * in the meantime: caching it could then make an image available that has just been deleted.
    */
-  keeper(): (image: string, preset: string, rendition: CachedRendition) => void;
+  beginLoad(): (image: string, preset: string, rendition: CachedRendition) => void;
   /** Evicts every rendition of an image, under its id and its UUID. */
-  forget(image: Pick<Image, 'id' | 'uuid'>): void;
+  evict(image: Pick<Image, 'id' | 'uuid'>): void;
 }
 
-/** Bounds how long this process serves an image that another process has deleted. Its own deletions call `forget`. */
+/** Limits how long this process serves an image that another process has deleted. Its own deletions call `evict`. */
 const lifetimeMs = 1_000;
 
-/** @param maxBytes memory for all files together; `0` disables the cache */
+/** @param maxBytes memory for all files combined; `0` disables the cache */
 export function makeRenditionCache(maxBytes: number, presets: readonly string[]): RenditionCache {
   const maxFileBytes = Math.floor(maxBytes / 8);
   const cache = maxBytes > 0 ? makeLru(maxBytes) : undefined;
-  let forgotten = 0;
+  let evictions = 0;
   return {
     maxFileBytes,
     get: (image, preset) => cache?.get(`${image}/${preset}`),
-    keeper() {
-      const forgottenBefore = forgotten;
+    beginLoad() {
+      const evictionsBefore = evictions;
       return (image, preset, rendition) => {
-        if (forgotten === forgottenBefore) cache?.set(`${image}/${preset}`, rendition);
+        if (evictions === evictionsBefore) cache?.set(`${image}/${preset}`, rendition);
       };
     },
-    forget(image) {
-      forgotten++;
+    evict(image) {
+      evictions++;
       for (const preset of presets) {
         cache?.delete(`${image.id}/${preset}`);
         cache?.delete(`${image.uuid}/${preset}`);
@@ -53,10 +53,13 @@ export function makeRenditionCache(maxBytes: number, presets: readonly string[])
   };
 }
 
+/** Estimated memory of a cache entry apart from its file. */
+const overheadBytes = 512;
+
 function makeLru(maxBytes: number): LRUCache<string, CachedRendition> {
   return new LRUCache({
     maxSize: maxBytes,
-    sizeCalculation: ({ body }) => body.length + 512,
+    sizeCalculation: ({ body }) => body.length + overheadBytes,
     ttl: lifetimeMs,
   });
 }

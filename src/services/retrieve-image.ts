@@ -8,31 +8,29 @@ import type { Preset } from '../model/preset.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Rendition } from '../model/rendition.ts';
 import type { WorkQueue } from '../queue/queue.ts';
-import type { ByteRange, DirectAccess, ReadAddressOptions, Storage } from '../storage/storage.ts';
+import type { ByteRange, DirectAccess, ReadUrlOptions, Storage } from '../storage/storage.ts';
 import { imageNotFound, noOriginal, noRendition } from './image-errors.ts';
 import { makeRemakeRendition } from './remake-rendition.ts';
 import type { CachedRendition, RenditionCache } from './rendition-cache.ts';
 
 interface Dependencies {
-  readonly images: Pick<ImageQueries, 'find' | 'findBare' | 'markDamaged' | 'clearDamaged'>;
+  readonly images: Pick<ImageQueries, 'find' | 'findWithoutRenditions' | 'markDamaged' | 'clearDamaged'>;
   readonly jobs: Pick<JobQueries, 'requeue'>;
   readonly queue: Pick<WorkQueue, 'wake'>;
   readonly logger: Logger;
   readonly storage: Pick<Storage, 'stat' | 'read' | 'readAll' | 'direct'>;
   readonly cache: RenditionCache;
   readonly presets: readonly Preset[];
-  /** How long presigned addresses of the store are valid. `undefined`: this process sends the files. */
+  /** How long presigned URLs are valid; `undefined` if this process sends the files itself. */
   readonly redirectSeconds?: number | undefined;
 }
 
-/** A file that the store serves itself, at a presigned address. */
+/** A redirect to a presigned URL, from which the store sends the file. */
 export interface Redirect {
-  /** How long the redirect may be cached. Its address is valid for at least as long again. */
+  /** How long the redirect may be cached. The URL remains valid for at least as long after that. */
   readonly maxAgeSeconds: number;
-  /** Makes the address, without checking that the file exists. */
-  address(
-    options: Pick<ReadAddressOptions, 'method' | 'contentType' | 'contentDisposition'>,
-  ): Promise<string>;
+  /** Creates the URL, without checking that the file exists. */
+  address(options: Pick<ReadUrlOptions, 'method' | 'contentType' | 'contentDisposition'>): Promise<string>;
 }
 
 /** A rendition to send: from memory, as a redirect, or as a stream. */
@@ -47,26 +45,26 @@ export interface RetrievedOriginal {
   readonly bytes: number;
   readonly etag: string;
   readonly open: (range?: ByteRange) => Promise<Readable>;
-  /** Set if the store sends the file. */
+  /** Set if the store sends the file instead of this process. */
   readonly redirect: Redirect | undefined;
 }
 
 /** Retrieves images, renditions and originals. */
 export interface RetrieveImage {
-  /** @throws {AppError} `image_not_found`. */
+  /** Returns an image. @throws {AppError} `image_not_found`. */
   find(principal: Principal, image: ImageRef): Promise<ImageWithRenditions>;
   /**
-   * Returns the rendition if it is in memory. Synchronous, because this is the most frequent read.
-   * @param image the id or UUID, spelled as in the address
+   * Returns the rendition if it is in memory. Synchronous, because this is the most frequent kind of read.
+   * @param idOrUuid of the image, as in the URL
    */
-  cached(principal: Principal, image: string, preset: string): CachedRendition | undefined;
+  cached(principal: Principal, idOrUuid: string, preset: string): CachedRendition | undefined;
   /**
-   * Loads a rendition, and caches it if it is small. One that is missing in storage is made again.
+   * Loads a rendition, and caches it if it is small. Requeues the image if the rendition is missing from storage.
    * @throws {AppError} `image_not_found`, `unknown_preset`, `rendition_not_ready`.
    */
   rendition(principal: Principal, image: ImageRef, preset: string): Promise<RetrievedRendition>;
   /**
-   * Checks that the original is whole, and marks the image as damaged if it is not.
+   * Checks that the original exists and has the recorded size. If not, marks the image as damaged.
    * @throws {AppError} `image_not_found`, `rendition_not_ready`, `original_missing`.
    */
   original(principal: Principal, image: ImageRef): Promise<RetrievedOriginal>;
@@ -76,40 +74,36 @@ export interface RetrieveImage {
 export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   const { images, storage, cache, presets } = deps;
   const remake = makeRemakeRendition(deps);
-  const redirectTo = makeRedirects(storage.direct, deps.redirectSeconds);
+  const redirectTo = makeRedirectTo(storage.direct, deps.redirectSeconds);
   const presetNames = presets.map(({ name }) => name);
 
-  async function find(principal: Principal, reference: ImageRef): Promise<ImageWithRenditions> {
-    const image = await images.find(principal, reference);
-    if (!image) throw imageNotFound(reference);
+  async function find(principal: Principal, imageRef: ImageRef): Promise<ImageWithRenditions> {
+    const image = await images.find(principal, imageRef);
+    if (!image) throw imageNotFound(imageRef);
     return image;
   }
 
-  /** Also finds renditions of presets that were removed from the configuration: their addresses may be in use. */
+  /** Also finds renditions of presets that are no longer configured, because their URLs may still be in use. */
   async function findForPreset(
     principal: Principal,
-    reference: ImageRef,
+    imageRef: ImageRef,
     preset: string,
   ): Promise<ImageWithRenditions> {
     const isConfigured = presetNames.includes(preset);
-    const image = await images.find(principal, reference);
+    const image = await images.find(principal, imageRef);
     if (image && (isConfigured || image.renditions.some((rendition) => rendition.preset === preset)))
       return image;
-    if (isConfigured) throw imageNotFound(reference);
+    if (isConfigured) throw imageNotFound(imageRef);
     throw new AppError(
       'unknown_preset',
       `There is no preset ${JSON.stringify(preset.slice(0, 40))}; the presets are ${presetNames.join(', ')}.`,
     );
   }
 
-  async function load(
-    principal: Principal,
-    reference: ImageRef,
-    preset: string,
-  ): Promise<RetrievedRendition> {
-    const image = await findForPreset(principal, reference, preset);
+  async function load(principal: Principal, imageRef: ImageRef, preset: string): Promise<RetrievedRendition> {
+    const image = await findForPreset(principal, imageRef, preset);
     const rendition = image.renditions.find((candidate) => candidate.preset === preset);
-    // The preset was added after the renditions of this image were made.
+    // The preset was added after this image's renditions had been made.
     if (!rendition && image.status === 'completed') return remake(image, preset);
     if (!rendition) throw noRendition(image, preset);
     // Checking that the file exists would cost as much as sending it.
@@ -130,54 +124,58 @@ export function makeRetrieveImage(deps: Dependencies): RetrieveImage {
   return {
     find,
 
-    cached(principal, reference, preset) {
-      const hit = cache.get(reference, preset);
+    cached(principal, idOrUuid, preset) {
+      const hit = cache.get(idOrUuid, preset);
       return hit && (principal.tenantId === null || principal.tenantId === hit.tenantId) ? hit : undefined;
     },
 
-    async rendition(principal, reference, preset) {
-      const keep = cache.keeper();
-      const loaded = await load(principal, reference, preset);
-      if ('body' in loaded) keep(String('id' in reference ? reference.id : reference.uuid), preset, loaded);
+    async rendition(principal, imageRef, preset) {
+      const cacheLoaded = cache.beginLoad();
+      const loaded = await load(principal, imageRef, preset);
+      if ('body' in loaded)
+        cacheLoaded(String('id' in imageRef ? imageRef.id : imageRef.uuid), preset, loaded);
       return loaded;
     },
 
-    async original(principal, reference) {
-      const image = await images.findBare(principal, reference);
-      if (!image) throw imageNotFound(reference);
+    async original(principal, imageRef) {
+      const image = await images.findWithoutRenditions(principal, imageRef);
+      if (!image) throw imageNotFound(imageRef);
       const { originalKey: key, contentHash } = image;
       if (!key || !contentHash) throw noOriginal(image);
       const stored = await storage.stat(key);
       if (stored?.bytes !== image.originalBytes) {
         await images.markDamaged(image.id);
-        const what = stored ? 'has another size than it had' : 'is missing from storage';
+        const problem = stored ? 'has changed in size' : 'is missing from storage';
         throw new AppError(
           'original_missing',
-          `The original of image ${image.id} ${what}; the image is marked as damaged.`,
+          `The original of image ${image.id} ${problem}; the image has been marked as damaged.`,
         );
       }
-      // The file was restored.
+      // The file has been restored.
       if (image.damagedAt) await images.clearDamaged(image.id);
       return {
         image,
         bytes: stored.bytes,
         etag: `"${contentHash.slice(0, 32)}"`,
-        open: (range) => storage.read(key, range).catch(originalMissing),
+        open: (range) => storage.read(key, range).catch(throwOriginalMissing),
         redirect: redirectTo(key),
       };
     },
   };
 }
 
-/** The file was removed after it was checked. */
-function originalMissing(error: unknown): never {
+/** Handles a file that was removed after it was checked. */
+function throwOriginalMissing(error: unknown): never {
   throw error instanceof FileMissing
     ? new AppError('original_missing', error.message, { cause: error })
     : error;
 }
 
-/** Returns a function that makes the redirect to a stored file, or `undefined` if this process sends the files. */
-function makeRedirects(
+/**
+ * Returns a function that creates the redirect to a stored file, or returns `undefined` if this process sends the
+ * files.
+ */
+function makeRedirectTo(
   direct: DirectAccess | undefined,
   seconds: number | undefined,
 ): (key: string) => Redirect | undefined {
@@ -186,6 +184,6 @@ function makeRedirects(
   const cacheControl = `private, max-age=${maxAgeSeconds}`;
   return (key) => ({
     maxAgeSeconds,
-    address: (options) => direct.readAddress(key, { ...options, seconds, cacheControl }),
+    address: (options) => direct.presignRead(key, { ...options, seconds, cacheControl }),
   });
 }

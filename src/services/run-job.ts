@@ -8,7 +8,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { WorkQueue } from '../queue/queue.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { DerivationOutcome } from './derive-image.ts';
-import { decideNext, stageOf, type Verdict } from './job-failures.ts';
+import { decideNext, failureStage, type Verdict } from './job-failures.ts';
 import type { LeaseKeeper } from './leases.ts';
 import type { CompletionEvents } from './wait-for-image.ts';
 
@@ -32,14 +32,16 @@ export type JobOutcome =
   | { readonly state: 'completed'; readonly image: ImageWithRenditions }
   | { readonly state: 'retrying'; readonly delaySeconds: number; readonly error: AppError }
   | { readonly state: 'failed'; readonly error: AppError }
-  /** The lease was lost or handed back, or the image is gone: this run wrote nothing. */
+  /** The lease was lost or handed back, or the image was removed: this run recorded nothing. */
   | { readonly state: 'dropped' };
 
 /** Options of a run. */
 export interface RunOptions {
-  /** Path of the original on this machine, if the caller has it. */
+  /** Path of the original on this machine, if available. */
   readonly localPath?: string;
-  /** Removes the image on a final failure instead of keeping it as failed, unless others can already see it. */
+  /**
+   * Removes the image on a permanent failure instead of keeping it as failed, unless other clients can already see it.
+   */
   readonly discardOnFailure?: boolean;
 }
 
@@ -64,7 +66,7 @@ async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions)
   const started = performance.now();
   try {
     const image = await work[job.kind](job, lease.signal, options.localPath);
-    if (typeof image === 'string') return dropped(logger, job, image);
+    if (typeof image === 'string') return drop(logger, job, dropReasons[image]);
     const ms = Math.round(performance.now() - started);
     logger.info(
       { job: job.id, image: job.imageId, ms },
@@ -73,20 +75,22 @@ async function runOnce(deps: Dependencies, job: ClaimedJob, options: RunOptions)
     completionEvents.publish(job.imageId, { image });
     return { state: 'completed', image };
   } catch (error) {
-    if (lease.signal.aborted) return dropped(logger, job, String(lease.signal.reason));
-    return await fail(deps, job, error, lease.signal, options);
+    if (lease.signal.aborted) return drop(logger, job, String(lease.signal.reason));
+    return await handleFailure(deps, job, error, lease.signal, options);
   } finally {
     lease.release();
   }
 }
 
-function dropped(logger: Logger, job: ClaimedJob, why: string): JobOutcome {
-  logger.warn({ job: job.id, image: job.imageId }, `job ${job.id} (image ${job.imageId}) dropped: ${why}`);
+const dropReasons = { 'image-removed': 'the image was removed', 'lease-lost': 'its lease was lost' };
+
+function drop(logger: Logger, job: ClaimedJob, reason: string): JobOutcome {
+  logger.warn({ job: job.id, image: job.imageId }, `job ${job.id} (image ${job.imageId}) dropped: ${reason}`);
   return { state: 'dropped' };
 }
 
-/** Records a failure, then wakes a worker for the retry or publishes the final failure. */
-async function fail(
+/** Records a failure, then wakes a worker for the retry or publishes the permanent failure. */
+async function handleFailure(
   deps: Dependencies,
   job: ClaimedJob,
   cause: unknown,
@@ -94,7 +98,7 @@ async function fail(
   options: RunOptions,
 ): Promise<JobOutcome> {
   const error = asAppError(cause);
-  const verdict = decideNext(job, classOf(error));
+  const verdict = decideNext(job, toJobFailureClass(error));
   logFailure(deps.logger, job, error, verdict);
   const isRecorded = await retryUntilRecorded(
     deps,
@@ -111,7 +115,7 @@ async function fail(
   return { state: 'retrying', delaySeconds: verdict.delaySeconds, error };
 }
 
-function classOf({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
+function toJobFailureClass({ failureClass }: AppError): Exclude<FailureClass, 'lease-lost'> {
   return failureClass === 'lease-lost' ? 'transient' : failureClass;
 }
 
@@ -125,8 +129,8 @@ async function recordFailure(
 ): Promise<boolean> {
   const error = asAppError(cause);
   const attempt = {
-    failureClass: classOf(error),
-    stage: stageOf(cause),
+    failureClass: toJobFailureClass(error),
+    stage: failureStage(cause),
     code: error.code,
     error: error.message,
   };
@@ -134,11 +138,13 @@ async function recordFailure(
     if (discardOnFailure && (await discardImage(deps, job))) return true;
     return deps.jobs.recordFailure(job, attempt, { state: 'failed' });
   }
-  const { delaySeconds, spend } = verdict;
-  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, spend });
+  const { delaySeconds, budget } = verdict;
+  return deps.jobs.recordFailure(job, attempt, { state: 'pending', delaySeconds, budget });
 }
 
-/** Removes the image, its job and its original. Returns false if the lease was lost or others can see the image. */
+/**
+ * Removes the image, its job and its original. Returns false if the lease was lost or other clients can see the image.
+ */
 async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): Promise<boolean> {
   const { original } = job;
   if (!original) return false;
@@ -146,13 +152,13 @@ async function discardImage({ jobs, storage }: Dependencies, job: ClaimedJob): P
   return jobs.withdraw(job, { contentHash, removeOriginal: () => storage.remove(key) });
 }
 
-/** Short, so that processing continues soon after a restart of the database. */
+/** Delay before recording a failure again; short, so that processing resumes soon after a database restart. */
 const recordRetryMs = 500;
 
 /**
- * Calls `record` until it succeeds, because a lost database connection must not cost the lease. Stops after the time of
- * one lease, or when `signal` aborts; another worker then takes the job over.
- * @returns the result of `record`; `undefined` if it never succeeded
+ * Calls `record` until it succeeds, because a lost database connection must not cost the lease. Stops after the
+ * duration of one lease or when `signal` aborts; another worker then takes the job over.
+ * @returns the result of `record`; `undefined` if it did not succeed
  */
 async function retryUntilRecorded<T>(
   { leaseSeconds, logger }: Dependencies,
@@ -168,12 +174,12 @@ async function retryUntilRecorded<T>(
       if (attempt === 1) {
         logger.error(
           { job: job.id, image: job.imageId, err: error },
-          `job ${job.id}: its failure could not be recorded; trying again`,
+          `failed to record the failure of job ${job.id}; retrying`,
         );
       }
       if (performance.now() + recordRetryMs > deadline) return undefined;
     }
-    // Resolves early when the signal aborts; the loop condition then ends the loop.
+    // The sleep ends early when the signal aborts, and so does the loop.
     await sleep(recordRetryMs, undefined, { signal }).catch(() => undefined);
   }
   return undefined;
@@ -189,16 +195,16 @@ function logFailure(logger: Logger, job: ClaimedJob, error: AppError, verdict: V
   };
   const subject = `job ${job.id} (image ${job.imageId})`;
   if (verdict.next === 'retry') {
-    const { delaySeconds, attempt, of } = verdict;
+    const { delaySeconds, attempt, maxAttempts } = verdict;
     logger.warn(
       fields,
-      `${subject} failed, retrying in ${delaySeconds}s (attempt ${attempt}/${of}): ${error.message}`,
+      `${subject} failed, retrying in ${delaySeconds}s (attempt ${attempt}/${maxAttempts}): ${error.message}`,
     );
     return;
   }
-  const after =
-    verdict.tries > 0 ? ` after ${verdict.tries} ${verdict.tries === 1 ? 'retry' : 'retries'}` : '';
-  // A bad picture is the sender's concern. A crashed decoder, or work that cannot be done, is the operator's.
+  const { retriesUsed } = verdict;
+  const after = retriesUsed > 0 ? ` after ${retriesUsed} ${retriesUsed === 1 ? 'retry' : 'retries'}` : '';
+  // An invalid picture concerns the client. A crashed decoder or exhausted retries concern the operator.
   const log = error.failureClass === 'permanent' ? logger.warn : logger.error;
   log.call(logger, fields, `${subject} failed permanently${after}: ${error.message}`);
 }

@@ -7,7 +7,7 @@ import type { PictureLimits } from '../model/picture.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Duplicate, SimilarityOptions, SimilaritySearch } from '../model/similarity.ts';
 import type { ReceivedFile, Staging } from '../storage/staging.ts';
-import { exactCopy, loadNearDuplicates } from './find-duplicates.ts';
+import { toExactDuplicate, loadNearDuplicates } from './find-duplicates.ts';
 import type { FindNearDuplicates } from './find-near-duplicates.ts';
 import { loadSimilar } from './find-similar.ts';
 import type { InspectPicture } from './inspect-picture.ts';
@@ -31,7 +31,7 @@ export interface PictureSearch extends SimilaritySearch {
 }
 
 /**
- * Searches a tenant's images for a picture that is not stored. Discards the received file.
+ * Searches a tenant's images using an uploaded picture that is not stored. Discards the received file.
  * @throws {AppError} `tenant_not_found`, `invalid_tenant`, and the errors of `InspectPicture`.
  */
 export type SearchByPicture = (
@@ -53,7 +53,7 @@ export function makeSearchByPicture(deps: Dependencies): SearchByPicture {
       const near = await loadNearDuplicates(images, principal, matches);
       const rows = await embeddings.similarToPicture(tenantId, embedding, file.contentHash, options);
       const search = await loadSimilar(images, principal, rows);
-      return { ...search, duplicates: [...copies.map(exactCopy), ...near] };
+      return { ...search, duplicates: [...copies.map(toExactDuplicate), ...near] };
     } finally {
       await staging.discard(file.path);
     }

@@ -5,51 +5,62 @@ interface Dependencies {
   readonly times?: StorageHealthTimes;
 }
 
-/** How long results are reused, in milliseconds. */
+/** How often storage is checked, in milliseconds. */
 export interface StorageHealthTimes {
-  /** Lifetime of a read-only check. */
-  readonly probeMs: number;
+  /** How long the result of a read-only check is reused. */
+  readonly readResultMs: number;
   /** Interval between write checks. */
-  readonly writeMs: number;
-  /** Interval after a failed write check. */
-  readonly writeAgainMs: number;
+  readonly writeIntervalMs: number;
+  /** Delay before repeating a failed write check. */
+  readonly writeRetryMs: number;
 }
 
-/** A full or read-only storage is detected within half a minute; an unreachable one at once. */
-const usualTimes: StorageHealthTimes = { probeMs: 1_000, writeMs: 30_000, writeAgainMs: 5_000 };
+/** With these times, unreachable storage is detected immediately, and full or read-only storage within 30 s. */
+const defaultTimes: StorageHealthTimes = {
+  readResultMs: 1_000,
+  writeIntervalMs: 30_000,
+  writeRetryMs: 5_000,
+};
 
 /**
- * Checks whether the storage works. Anyone may request health at any rate, so requests only read, at most once a second.
- * Writes are checked on a schedule.
+ * Checks whether storage works. Health requests only trigger read-only checks, at most one per second, because the
+ * number of requests is not limited. Write checks run on a schedule.
  */
 export interface StorageHealth {
-  /** @throws {AppError} the reason, if the storage does not work. */
+  /** Throws if storage does not work. @throws {AppError} with the reason. */
   assert(): Promise<void>;
-  /** Starts the schedule. Without one, as in a serverless function, `assert` writes when the last result has expired. */
+  /**
+   * Starts the schedule. If it is not started, as in a serverless function, `assert` runs a write check when the last
+   * result has expired.
+   */
   start(): void;
   stop(): void;
 }
 
 /** @see StorageHealth */
-export function makeStorageHealth({ storage, times = usualTimes }: Dependencies): StorageHealth {
-  const { probeMs, writeMs, writeAgainMs } = times;
-  const probe = makeRecent(storage.probe, () => probeMs);
-  // Outlives the interval, so that a request does not start another check while a scheduled one is slow.
-  const write = makeRecent(storage.check, (failed) => (failed ? writeAgainMs : 2 * writeMs));
+export function makeStorageHealth({ storage, times = defaultTimes }: Dependencies): StorageHealth {
+  const { readResultMs, writeIntervalMs, writeRetryMs } = times;
+  const readCheck = cacheResult(storage.probe, () => readResultMs);
+  // A result stays valid for longer than the interval, so that a request does not start its own check while a scheduled
+  // check is slow.
+  const writeCheck = cacheResult(storage.check, (hasFailed) =>
+    hasFailed ? writeRetryMs : 2 * writeIntervalMs,
+  );
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
 
   async function repeat(): Promise<void> {
-    const isFine = await write.refresh().then(
+    const hasPassed = await writeCheck.refresh().then(
       () => true,
       () => false,
     );
-    if (!isStopped) timer = setTimeout(() => void repeat(), isFine ? writeMs : writeAgainMs).unref();
+    if (!isStopped)
+      timer = setTimeout(() => void repeat(), hasPassed ? writeIntervalMs : writeRetryMs).unref();
   }
 
   return {
     async assert() {
-      await Promise.all([probe.latest(), write.latest()]);
+      await Promise.all([readCheck.latest(), writeCheck.latest()]);
     },
     start: () => void repeat(),
     stop() {
@@ -59,10 +70,10 @@ export function makeStorageHealth({ storage, times = usualTimes }: Dependencies)
   };
 }
 
-/** Reuses the last result of `work`; concurrent callers share one run. `lifetime` is in milliseconds. */
-function makeRecent(work: () => Promise<void>, lifetime: (failed: boolean) => number) {
+/** Reuses the last result of `check` for `lifetimeMs`. Concurrent callers share one run. */
+function cacheResult(check: () => Promise<void>, lifetimeMs: (hasFailed: boolean) => number) {
   let running: Promise<void> | undefined;
-  let last: { readonly result: Promise<void>; readonly until: number } | undefined;
+  let last: { readonly result: Promise<void>; readonly validUntil: number } | undefined;
 
   function refresh(): Promise<void> {
     running ??= run().finally(() => {
@@ -72,17 +83,17 @@ function makeRecent(work: () => Promise<void>, lifetime: (failed: boolean) => nu
   }
 
   async function run(): Promise<void> {
-    const result = work();
-    const failed = await result.then(
+    const result = check();
+    const hasFailed = await result.then(
       () => false,
       () => true,
     );
-    last = { result, until: performance.now() + lifetime(failed) };
+    last = { result, validUntil: performance.now() + lifetimeMs(hasFailed) };
     return result;
   }
 
   return {
     refresh,
-    latest: (): Promise<void> => (last && performance.now() < last.until ? last.result : refresh()),
+    latest: (): Promise<void> => (last && performance.now() < last.validUntil ? last.result : refresh()),
   };
 }

@@ -4,8 +4,8 @@ import type { Storage } from '../storage/storage.ts';
 import { atStage } from './job-failures.ts';
 
 /**
- * Stores a received file as a tenant's original, and then records the row that names it.
- * @param record commits the row. A falsy result means that there is no row, so nothing protects the file.
+ * Stores a received file as a tenant's original, then records the row that refers to it.
+ * @param record commits the row. A falsy result means that there is no row, so the file may be removed.
  * @returns the result of `record`
  */
 export async function storeOriginal<T>(
@@ -17,8 +17,9 @@ export async function storeOriginal<T>(
   const staged = { path: file.path, key: originalKey(tenantId, file.contentHash) };
   const store = () => atStage('store', () => storage.store([staged], 'original'));
   await store();
-  const recorded = await record(staged.key);
-  // A purge of the same content may have removed the file just before the row was committed. The row protects it now.
-  if (recorded && !(await storage.stat(staged.key))) await store();
-  return recorded;
+  const result = await record(staged.key);
+  // A purge of the same content may have removed the file just before the row was committed. The row now protects the
+  // file from being removed again.
+  if (result && !(await storage.stat(staged.key))) await store();
+  return result;
 }

@@ -5,8 +5,8 @@ import type { Principal } from '../model/principal.ts';
 import { isTenantName, type OverallUsage, type Tenant, type TenantUsage } from '../model/tenant.ts';
 
 /**
- * Returns the tenant with this name; creates it if it is new. A caller that is bound to one tenant cannot create
- * others, nor find out whether they exist.
+ * Returns the tenant with this name, creating it if necessary. A caller that is bound to one tenant can neither create
+ * other tenants nor find out whether they exist.
  * @throws {AppError} `invalid_tenant`, `tenant_not_found`.
  */
 export async function ensureTenant(
@@ -31,12 +31,12 @@ export async function findTenant(
 }
 
 /**
- * Restricts a principal to one tenant. If the tenant does not exist yet, the result sees no data.
- * @throws {AppError} `tenant_not_found` if the principal is bound to another tenant.
+ * Restricts a principal to one tenant. If the tenant does not exist, the resulting principal cannot see any data.
+ * @throws {AppError} `tenant_not_found` if the principal is already bound to a different tenant.
  */
 export type BindToTenant = (principal: Principal, name: string) => Promise<Principal>;
 
-/** Matches no tenant: ids start at 1. */
+/** An id that no tenant has, because ids start at 1. */
 const noTenantId = 0;
 
 /** @see BindToTenant */
@@ -60,13 +60,13 @@ function assertTenantName(name: string): void {
   );
 }
 
-/** Storage usage of the tenants that a caller may see. */
+/** Reports the storage usage of the tenants that a caller may see. */
 export interface Usage {
-  /** Usage of each tenant, ordered by name. */
+  /** Returns the usage of each tenant, ordered by name. */
   tenants(principal: Principal): Promise<TenantUsage[]>;
-  /** @throws {AppError} `tenant_not_found`, also for an invalid name. */
+  /** Returns the usage of one tenant. @throws {AppError} `tenant_not_found`, also for an invalid name. */
   tenant(principal: Principal, name: string): Promise<TenantUsage>;
-  /** Usage of all tenants together. */
+  /** Returns the usage of all tenants combined. */
   overall(principal: Principal): Promise<OverallUsage>;
 }
 

@@ -14,17 +14,20 @@ interface Dependencies {
   readonly presets: readonly Preset[];
 }
 
-/** Results of all presets for a picture. */
+/** The results of all presets for a picture. */
 export interface PresetTrials {
   readonly results: readonly PresetTrial[];
-  /** Name of the preset with the smallest file of good quality; if there is none, of the best quality. */
+  /**
+   * Name of the preset that yields the smallest file of good quality, or the best quality if no preset yields good
+   * quality.
+   */
   readonly recommended: string;
 }
 
 /** Tries every preset on an uploaded picture. Discards the received file. @throws the errors of `InspectPicture`. */
 export type TryPresets = (file: ReceivedFile) => Promise<PresetTrials>;
 
-/** From this SSIM on, a rendition is hard to tell from its source. */
+/** At this SSIM or above, a rendition is hard to tell from its source. */
 const goodQuality = 0.95;
 
 /** @see TryPresets */
@@ -48,9 +51,9 @@ export function makeTryPresets(deps: Dependencies): TryPresets {
 
 function recommend(results: readonly PresetTrial[]): string {
   const good = results.filter(({ quality }) => quality >= goodQuality);
-  const [chosen] =
+  const [best] =
     good.length > 0
       ? good.toSorted((a, b) => a.bytes - b.bytes)
       : results.toSorted((a, b) => b.quality - a.quality || a.bytes - b.bytes);
-  return chosen?.preset ?? '';
+  return best?.preset ?? '';
 }

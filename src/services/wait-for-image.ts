@@ -8,10 +8,10 @@ import { assertNotDeleted, imageDeleted } from './image-errors.ts';
 /** The result of a job: the finished image, or why it failed. */
 export type Completion = { readonly image: ImageWithRenditions } | { readonly error: AppError };
 
-/** Publishes the results of this process's jobs to requests that wait for the same image. */
+/** Publishes the results of this process's jobs to requests that are waiting for the same image. */
 export interface CompletionEvents {
   publish(imageId: number, completion: Completion): void;
-  /** Subscribes to the next result of an image. `completion` never rejects. Call `stop` to unsubscribe. */
+  /** Subscribes to an image's next result. `completion` never rejects. Call `stop` to unsubscribe. */
   listen(imageId: number): { readonly completion: Promise<Completion>; readonly stop: () => void };
 }
 
@@ -37,12 +37,12 @@ export function makeCompletionEvents(): CompletionEvents {
   };
 }
 
-/** Interval between two reads of the row. Jobs of other processes publish nothing here. */
+/** Interval between two reads of the row. Polling is needed because jobs in other processes publish no events here. */
 const pollMs = 500;
 
 /**
- * Waits until the jobs of an image have ended, for at most `timeoutMs`, and returns the image in its state at that time.
- * @throws {AppError} the reason if the job failed; `image_deleted` if the image was deleted or removed.
+ * Waits until an image's job has ended, for at most `timeoutMs`, and returns the image in its current state.
+ * @throws {AppError} the reason if the job failed; `image_deleted` if the image was deleted or purged.
  */
 export type WaitForImage = (imageId: number, timeoutMs: number) => Promise<ImageWithRenditions>;
 
@@ -63,10 +63,10 @@ export function makeWaitForImage({ images, completionEvents }: Dependencies): Wa
           completion,
           sleep(Math.max(0, Math.min(pollMs, remainingMs)), undefined, { ref: false }),
         ]);
-        if (result) return imageOf(result);
+        if (result) return getImage(result);
         const image = await images.find(systemPrincipal, { id: imageId });
         if (!image) throw imageDeleted(imageId);
-        if (image.status === 'failed') throw recordedError(image);
+        if (image.status === 'failed') throw toRecordedError(image);
         if (image.status === 'completed' || remainingMs <= pollMs) return image;
       }
     } finally {
@@ -75,16 +75,19 @@ export function makeWaitForImage({ images, completionEvents }: Dependencies): Wa
   };
 }
 
-function imageOf(completion: Completion): ImageWithRenditions {
+function getImage(completion: Completion): ImageWithRenditions {
   if ('error' in completion) throw completion.error;
   return assertNotDeleted(completion.image);
 }
 
-/** The error that a failed image was recorded with. Codes that this version does not know become `picture_damaged`. */
-function recordedError({ errorCode, error }: ImageWithRenditions): AppError {
+/**
+ * Returns the error that was recorded for a failed image. A code that this version does not know becomes
+ * `picture_damaged`.
+ */
+function toRecordedError({ errorCode, error }: ImageWithRenditions): AppError {
   const isKnown = errorCode !== null && Object.hasOwn(errorTable, errorCode);
   return new AppError(
     isKnown ? (errorCode as ErrorCode) : 'picture_damaged',
-    error ?? 'The picture could not be decoded.',
+    error ?? 'The image could not be decoded.',
   );
 }

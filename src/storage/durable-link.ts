@@ -10,23 +10,23 @@ interface Move {
 }
 
 /**
- * Creates functions that put finished files in place. Originals are linked first and then synced together with their
- * folders, so that a journaling file system writes its journal once per picture instead of twice. A power cut in between
- * leaves a truncated file that no row refers to yet; storing the content again replaces it.
- * @param root must exist
- * @param folderMode mode of new folders; by default that of the process
+ * Creates functions that move finished files to their final paths. Originals are first linked and then synced together with
+ * their folders, so that a journaling file system writes its journal once per file instead of twice. A power cut in between
+ * leaves behind a truncated file that no row refers to yet. Storing the content again replaces it.
+ * @param root existing folder that contains all final paths
+ * @param folderMode mode of new folders. Default: the mode that the umask allows.
  */
 export function makeDurableLinker(root: string, folderMode?: number) {
-  /** Folders known to exist and to be synced. */
-  const readyFolders = new Set<string>([root]);
+  /** Folders that exist and whose entries in their parents have been synced. */
+  const syncedFolders = new Set<string>([root]);
 
   async function ensureFolder(folder: string): Promise<void> {
-    if (readyFolders.has(folder)) return;
+    if (syncedFolders.has(folder)) return;
     const parent = dirname(folder);
     await ensureFolder(parent);
     await createFolder(folder).catch(ignoreCode('EEXIST'));
     await syncPath(parent);
-    readyFolders.add(folder);
+    syncedFolders.add(folder);
   }
 
   async function createFolder(folder: string): Promise<void> {
@@ -35,30 +35,30 @@ export function makeDurableLinker(root: string, folderMode?: number) {
     if (folderMode !== undefined) await chmod(folder, folderMode);
   }
 
-  /** Runs `work` once the folder exists. If the folder was removed meanwhile, creates it again and retries once. */
-  async function inFolder(folder: string, work?: () => Promise<void>): Promise<void> {
+  /** Creates the folder and runs `work`. If the folder has since been removed, creates it again and retries once. */
+  async function withFolder(folder: string, work?: () => Promise<void>): Promise<void> {
     try {
       await ensureFolder(folder);
       await work?.();
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
-      readyFolders.clear();
-      readyFolders.add(root);
+      syncedFolders.clear();
+      syncedFolders.add(root);
       await ensureFolder(folder);
       await work?.();
     }
   }
 
   return {
-    /** Links originals. When this returns, bytes and names are on disk. The old names remain too. */
+    /** Links originals. When this returns, their bytes and names are on disk. The links in staging remain. */
     async linkDurably(moves: readonly Move[]): Promise<void> {
       const folders = [...new Set(moves.map(({ to }) => dirname(to)))];
-      for (const folder of folders) await inFolder(folder);
-      await Promise.all(moves.map(({ from, to }) => inFolder(dirname(to), () => linkOver(from, to))));
+      for (const folder of folders) await withFolder(folder);
+      await Promise.all(moves.map(({ from, to }) => withFolder(dirname(to), () => linkOrReplace(from, to))));
       await Promise.all([...moves.map(({ from }) => from), ...folders].map(syncPath));
     },
 
-    /** Moves files that can be regenerated, without syncing. */
+    /** Moves files without syncing them, because they can be regenerated. */
     async move(moves: readonly Move[]): Promise<void> {
       const failedMoves = await tryRenames(moves);
       for (const folder of new Set(failedMoves.map(({ to }) => dirname(to))))
@@ -73,7 +73,7 @@ export function makeDurableLinker(root: string, folderMode?: number) {
       await createFolder(folder);
     } catch (error) {
       if (hasCode(error, 'EEXIST')) return;
-      // The root is created at setup. If it is missing, its disk is probably not mounted.
+      // The root must exist. If it is missing, its disk is probably not mounted.
       if (!hasCode(error, 'ENOENT') || dirname(folder) === root) throw error;
       await createMissingFolder(dirname(folder));
       await createMissingFolder(folder);
@@ -93,20 +93,20 @@ async function tryRenames(moves: readonly Move[]): Promise<Move[]> {
 }
 
 /**
- * Links `from` as `to`. A row may rely on an existing `to`, so the new file is synced first and then replaces it atomically:
- * a truncated file gets repaired, and an intact one is never lost.
+ * Links `from` as `to`. If `to` exists, a row may refer to it. The new file is therefore synced first and then replaces it
+ * atomically, which repairs a truncated file and never loses an intact one.
  */
-async function linkOver(from: string, to: string): Promise<void> {
+async function linkOrReplace(from: string, to: string): Promise<void> {
   try {
     await link(from, to);
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
     await syncPath(from);
-    // In staging, where a sweep removes what a crash leaves behind.
+    // This link is in staging, where a sweep removes files left behind by a crash.
     const temporary = `${from}.${randomUUID()}`;
     await link(from, temporary);
     await rename(temporary, to);
-    // If both names already are the same file, `rename` does nothing and keeps the first name.
+    // If both names refer to the same file, `rename` does nothing and keeps both.
     await removeIfExists(temporary);
   }
 }
@@ -122,7 +122,7 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-/** Syncs the bytes of a file, or the entries of a folder, to disk. */
+/** Syncs a file's bytes, or a folder's entries, to disk. */
 async function syncPath(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {

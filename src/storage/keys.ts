@@ -1,22 +1,22 @@
-/** Key of the marker that identifies the installation which owns the storage. */
+/** Key of the marker file with the id of the installation that owns the storage location. */
 export const installationKey = 'installation/id';
 
-/** Returns the key of an original. It is content-addressed per tenant, so that tenants never learn of each other. */
+/** Returns the content-addressed key of an original. Tenants never share files, so that none learns what another has. */
 export function originalKey(tenantId: number, contentHash: string): string {
   return `originals/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}`;
 }
 
 /**
- * Returns the key of a rendition. It is derived from source and recipe, so generating it again writes the same file. All
- * renditions of a picture are in one folder.
+ * Returns the key of a rendition. It is derived from the original and the recipe, so that deriving the rendition again
+ * replaces the same file. All renditions of a content are in the same folder.
  */
 export function renditionKey(tenantId: number, contentHash: string, preset: string, recipe: string): string {
   return `renditions/${tenantId}/${contentHash.slice(0, 2)}/${contentHash}-${preset}-${recipe}.jpg`;
 }
 
-/** Returns the key of a direct upload that is not ingested yet. `id` is a UUID. */
+/** Returns the key of a direct upload that has not been ingested yet. @param id a UUID */
 export function incomingKey(tenantId: number, id: string): string {
-  // UUIDs are case-insensitive, and keys have no capitals.
+  // UUIDs are case-insensitive, but keys only contain lower-case letters.
   return `incoming/${tenantId}/${id.toLowerCase()}`;
 }
 
@@ -27,15 +27,15 @@ export function isKey(key: string): boolean {
   return keyPattern.test(key);
 }
 
-/** Throws if `key` could escape the storage folder. Only a bug can cause this, since keys come from the functions above. */
+/** Throws if `key` is not a storage key, because it could lead out of the storage folder. Only a bug can cause this. */
 export function assertKey(key: string): void {
   if (!isKey(key)) throw new Error(`"${key}" is not a storage key.`);
 }
 
-// A dot follows in the name of a file that a crash left while it was replacing another.
+// In the name of a file left behind by a crash during a replacement, a dot follows the hash.
 const contentInKey = /^(?:originals|renditions)\/(\d+)\/[0-9a-f]{2}\/([0-9a-f]{64})(?:[-.]|$)/;
 
-/** Parses tenant and content from a key. Returns `undefined` for a file that Vitrine did not store. */
+/** Parses the tenant and content hash in a key. Returns `undefined` for a file that Vitrine did not store. */
 export function parseKey(
   key: string,
 ): { readonly key: string; readonly tenantId: number; readonly contentHash: string } | undefined {

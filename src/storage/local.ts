@@ -23,16 +23,16 @@ import type { ByteRange, Storage, StoredFile } from './storage.ts';
 
 /** Options of local storage. */
 interface LocalStorageOptions {
-  /** Whether new files and folders inherit the group's and others' permissions of the root, regardless of the umask. */
-  readonly followsRoot?: boolean;
+  /** Whether new files and folders get the root's permissions for group and others, regardless of the umask. */
+  readonly inheritRootMode?: boolean;
 }
 
-/** Creates storage in a local folder. Staging is inside the same folder, so that storing a file copies no bytes. */
+/** Creates storage in a local folder. Staging is in the same folder, so that storing a file does not copy its bytes. */
 export async function makeLocalStorage(root: string, options: LocalStorageOptions = {}): Promise<Storage> {
   const stagingDirectory = join(root, localStagingName);
   await mkdir(root, { recursive: true });
-  const modes = options.followsRoot ? await readModes(root) : undefined;
-  await makeStagingFolder(stagingDirectory, modes?.folder);
+  const modes = options.inheritRootMode ? await readModes(root) : undefined;
+  await ensureStagingFolder(stagingDirectory, modes?.folder);
   const linker = makeDurableLinker(root, modes?.folder);
 
   const pathOf = (key: string): string => {
@@ -68,10 +68,10 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
       const { bavail, bsize } = await mapWriteErrors(() => statfs(root));
       return bavail * bsize;
     },
-    // The trailing dot makes this fail if a file is in place of the folder.
+    // With the trailing dot, this fails if the path is a file instead of a folder.
     probe: () => mapWriteErrors(() => access(`${stagingDirectory}/.`, constants.W_OK | constants.X_OK)),
     check: () => mapWriteErrors(() => checkFolder(stagingDirectory)),
-    // Files get their final name when complete, and the staging sweep removes the others.
+    // Incomplete files are in staging only, which has its own sweep.
     sweepUnfinished: () => Promise.resolve(0),
     direct: undefined,
     close: () => Promise.resolve(),
@@ -79,8 +79,8 @@ export async function makeLocalStorage(root: string, options: LocalStorageOption
 }
 
 /**
- * Derives the modes of new files and folders from the root. Returns `undefined` if the root is private, like new files by
- * default.
+ * Derives the modes of new files and folders from the root. Returns `undefined` if the root is private, because new files
+ * are private by default.
  */
 async function readModes(root: string): Promise<{ file: number; folder: number } | undefined> {
   const { mode } = await stat(root);
@@ -89,8 +89,8 @@ async function readModes(root: string): Promise<{ file: number; folder: number }
   return { file: (mode & 0o066) | 0o600, folder: (mode & 0o2077) | 0o700 };
 }
 
-/** The folder may already exist, because the decoders' input folder is in it. One of another user is left unchanged. */
-async function makeStagingFolder(folder: string, mode: number | undefined): Promise<void> {
+/** Creates the folder, which may already exist and belong to a different user. Its mode is then not changed. */
+async function ensureStagingFolder(folder: string, mode: number | undefined): Promise<void> {
   await mkdir(folder, { recursive: true });
   if (mode === undefined) return;
   await chmod(folder, mode).catch((error: unknown) => {
@@ -110,7 +110,7 @@ async function mapErrors<T>(convert: (error: unknown) => unknown, work: () => Pr
 const mapReadErrors = <T>(work: () => Promise<T>): Promise<T> => mapErrors(toReadError, work);
 const mapWriteErrors = <T>(work: () => Promise<T>): Promise<T> => mapErrors(toWriteError, work);
 
-/** Waits until the file is open, so that a missing file fails here and not in the middle of a response. */
+/** Opens a file and waits until it is open, so that a missing file is detected before a response starts. */
 function openStream(path: string, range: ByteRange | undefined): Promise<Readable> {
   const stream = createReadStream(path, range && { start: range.first, end: range.last });
   return new Promise((resolve, reject) => {
@@ -124,15 +124,18 @@ async function checkFolder(folder: string): Promise<void> {
   try {
     await writeFile(path, path);
     if ((await readFile(path, 'utf8')) !== path) {
-      throw new AppError('storage_failed', 'The storage returned different bytes than were written.');
+      throw new AppError(
+        'storage_failed',
+        'The test file read back from storage differs from what was written.',
+      );
     }
   } finally {
     await rm(path, { force: true });
   }
 }
 
-/** Iterates over all files below `root`, except in the folder `except`. There may be millions. */
-async function* listFiles(root: string, except: string, prefix = ''): AsyncGenerator<StoredFile> {
+/** Iterates over all files below `root`, of which there may be millions, except those in the folder `excludedFolder`. */
+async function* listFiles(root: string, excludedFolder: string, prefix = ''): AsyncGenerator<StoredFile> {
   const folder = await opendir(join(root, prefix)).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
     throw error;
@@ -140,12 +143,12 @@ async function* listFiles(root: string, except: string, prefix = ''): AsyncGener
   if (!folder) return;
   for await (const entry of folder) {
     const key = prefix ? `${prefix}/${entry.name}` : entry.name;
-    if (entry.isDirectory() && key !== except) yield* listFiles(root, except, key);
+    if (entry.isDirectory() && key !== excludedFolder) yield* listFiles(root, excludedFolder, key);
     else if (entry.isFile()) yield* describeFile(root, key);
   }
 }
 
-/** Yields nothing if the file was removed meanwhile. */
+/** Yields the file, or nothing if it has since been removed. */
 async function* describeFile(root: string, key: string): AsyncGenerator<StoredFile> {
   const stats = await stat(join(root, key)).catch((error: unknown) => {
     if (isMissing(error)) return undefined;

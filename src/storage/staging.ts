@@ -4,31 +4,31 @@ import { join } from 'node:path';
 import { headBytes } from '../model/picture.ts';
 import { isMissing, toWriteError, removeIfExists } from './storage-errors.ts';
 
-/** A completely received file that is not stored yet. */
+/** A file that has been received completely but is not stored yet. */
 export interface ReceivedFile {
   readonly path: string;
   readonly bytes: number;
-  /** SHA-256 of the bytes, hexadecimal. */
+  /** Hexadecimal SHA-256 of the bytes. */
   readonly contentHash: string;
-  /** The first bytes, `headBytes` at most. */
+  /** The first bytes, at most `headBytes`. */
   readonly head: Uint8Array;
 }
 
 /** The folder where files are written before they are stored. */
 export interface Staging {
   readonly directory: string;
-  /** Writes a stream to a new file, in constant memory. Removes the file if that fails. */
+  /** Writes a stream to a new file in constant memory. Removes the file if this fails. */
   receive(source: AsyncIterable<Buffer>): Promise<ReceivedFile>;
   /** Removes a file, if it exists. */
   discard(path: string): Promise<void>;
-  /** Removes files older than `olderThanMs` and returns how many. */
+  /** Removes files older than `olderThanMs`. Returns the number of files removed. */
   sweep(olderThanMs: number): Promise<number>;
 }
 
-/** Name of the staging folder in the root of local storage. No key begins with a dot. */
+/** Name of the staging folder in the root of local storage. It cannot collide with a key, because no key begins with a dot. */
 export const localStagingName = '.staging';
 
-/** Creates staging in `directory`, which must exist. */
+/** Creates staging in an existing directory. */
 export function makeStaging(directory: string): Staging {
   return {
     directory,
@@ -36,7 +36,7 @@ export function makeStaging(directory: string): Staging {
     async receive(source) {
       const path = join(directory, randomUUID());
       try {
-        return { path, ...(await writeAll(source, path)) };
+        return { path, ...(await writeStream(source, path)) };
       } catch (error) {
         await removeIfExists(path);
         throw toWriteError(error);
@@ -54,8 +54,8 @@ export function makeStaging(directory: string): Staging {
   };
 }
 
-/** Writes and hashes a stream and counts its bytes. */
-async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
+/** Writes a stream to a new file, hashes it and counts its bytes. */
+async function writeStream(source: AsyncIterable<Buffer>, path: string): Promise<Omit<ReceivedFile, 'path'>> {
   const hash = createHash('sha256');
   const head: Buffer[] = [];
   let bytes = 0;
@@ -65,7 +65,7 @@ async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Om
       if (bytes < headBytes) head.push(chunk.subarray(0, headBytes - bytes));
       bytes += chunk.length;
       hash.update(chunk);
-      await writeWhole(file, chunk);
+      await writeChunk(file, chunk);
     }
   } finally {
     await file.close();
@@ -73,9 +73,9 @@ async function writeAll(source: AsyncIterable<Buffer>, path: string): Promise<Om
   return { bytes, contentHash: hash.digest('hex'), head: Buffer.concat(head) };
 }
 
-/** Repeats partial writes, which occur on a disk that fills up. */
-async function writeWhole(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+/** Writes a whole chunk. Continues after partial writes, which happen when a disk is filling up. */
+async function writeChunk(file: FileHandle, chunk: Buffer): Promise<void> {
+  for (let offset = 0; offset < chunk.length; ) offset += (await file.write(chunk, offset)).bytesWritten;
 }
 
 async function isOlder(path: string, milliseconds: number): Promise<boolean> {

@@ -14,25 +14,25 @@ export function isMissing(error: unknown): boolean {
 
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Converts an error of reading. The system's message, which contains paths, is kept as the cause. */
+/** Converts a read error. The system's message, which contains paths, is only kept as the cause. */
 export function toReadError(error: unknown): unknown {
   return isMissing(error) ? new FileMissing({ cause: error }) : toWriteError(error);
 }
 
-/** Converts an error of any other operation. There, a missing path is a folder and not a picture. */
+/** Converts the error of any other operation. A missing path is then a missing folder and not a missing file. */
 export function toWriteError(error: unknown): unknown {
   if (error instanceof AppError || error instanceof FileMissing) return error;
   const code = systemCode(error);
   if (code === undefined) return error;
   if (fullCodes.has(code)) {
-    return new AppError('storage_full', 'The storage disk is full; nothing of this upload was kept.', {
+    return new AppError('storage_full', 'The storage disk is full. The file was not stored.', {
       cause: error,
     });
   }
-  return new AppError('storage_failed', `The storage failed (${code}).`, { cause: error });
+  return new AppError('storage_failed', `A storage operation failed (${code}).`, { cause: error });
 }
 
-/** Removes a file, if it exists. Not `rm`, which first checks the path twice. */
+/** Removes a file, if it exists. Does not use `rm`, which checks the path twice before removing it. */
 export async function removeIfExists(path: string): Promise<void> {
   try {
     await unlink(path);

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** A stored file, as listed without opening it. */
+/** A stored file's metadata, read without opening the file. */
 export interface StoredFile {
   readonly key: string;
   readonly bytes: number;
@@ -13,21 +13,21 @@ export interface ByteRange {
   readonly last: number;
 }
 
-/** A stored file as a path on this machine, for the decoder. Call `release` when done. */
+/** A stored file as a local path, for the decoder. Call `release` when done. */
 export interface LocalCopy {
   readonly path: string;
   release(): Promise<void>;
 }
 
-/** A finished file in staging and its storage key. */
+/** A finished staging file and its storage key. */
 export interface StagedFile {
   readonly path: string;
   readonly key: string;
 }
 
-/** Options of a presigned URL for reading. The store sends the header values in its response. */
-export interface ReadAddressOptions {
-  /** Validity of the URL. */
+/** Options of a presigned read URL. The store sends the given header values in its response. */
+export interface ReadUrlOptions {
+  /** How long the URL is valid. */
   readonly seconds: number;
   /** The only method the URL is valid for. */
   readonly method: 'GET' | 'HEAD';
@@ -38,13 +38,13 @@ export interface ReadAddressOptions {
 
 /** A file that a client is about to upload directly to the store. */
 export interface DirectUpload {
-  /** The exact size. The store rejects any other. */
+  /** The exact size. The store rejects files of any other size. */
   readonly bytes: number;
   readonly filename: string | undefined;
 }
 
-/** A presigned URL for an upload, and the headers the client must send. */
-export interface UploadAddress {
+/** A presigned upload URL, and the headers that the client must send. */
+export interface UploadUrl {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly expiresAt: Date;
@@ -56,54 +56,54 @@ export interface OpenUpload {
   readonly filename: string | undefined;
 }
 
-/** Presigned URLs, with which clients read and upload files without going through this process. */
+/** Access by presigned URLs: clients read and upload files without going through this process. */
 export interface DirectAccess {
-  /** Returns a URL for a stored file. Does not check that the file exists. */
-  readAddress(key: string, options: ReadAddressOptions): Promise<string>;
-  /** Returns a URL for an upload; `key` comes from `incomingKey`. */
-  uploadAddress(key: string, upload: DirectUpload): Promise<UploadAddress>;
+  /** Returns a URL for reading a stored file. Does not check that the file exists. */
+  presignRead(key: string, options: ReadUrlOptions): Promise<string>;
+  /** Returns a URL for an upload. @param key created by `incomingKey` */
+  presignUpload(key: string, upload: DirectUpload): Promise<UploadUrl>;
   /** Opens a direct upload. @throws {FileMissing} */
   openUpload(key: string): Promise<OpenUpload>;
 }
 
 /**
- * Stores originals and renditions. Keys come from `keys.ts` and identify content, so storing a key twice is harmless.
- * Failures other than a missing file are `storage_failed` or `storage_full`.
+ * Stores originals and renditions. Keys come from `keys.ts` and identify content, so storing a key twice is harmless. Except
+ * for a missing file, errors have the code `storage_failed` or `storage_full`.
  */
 export interface Storage {
   readonly kind: string;
   /** Local folder where files are written before they are stored. */
   readonly stagingDirectory: string;
   /**
-   * Stores finished staging files. Originals survive a power cut once this returns, and their staging files remain, so that
-   * storing can be repeated. Derived files are moved; one lost in a power cut is regenerated from its original.
+   * Stores finished staging files. Once this returns, originals survive a power cut. Their staging files remain, so that
+   * storing can be repeated. Derived files are moved, and regenerated from the original if they are lost in a power cut.
    */
   store(files: readonly StagedFile[], kind: 'original' | 'derived'): Promise<void>;
   /** Returns `undefined` if the file does not exist. */
   stat(key: string): Promise<StoredFile | undefined>;
   /** Opens a file as a stream. @throws {FileMissing} */
   read(key: string, range?: ByteRange): Promise<Readable>;
-  /** Reads a whole file; for small files. @throws {FileMissing} */
+  /** Reads a whole small file into memory. @throws {FileMissing} */
   readAll(key: string): Promise<Buffer>;
-  /** Provides a file as a local path. @throws {FileMissing} */
+  /** Provides a file under a local path. @throws {FileMissing} */
   localCopy(key: string): Promise<LocalCopy>;
   /** Removes a file, if it exists. */
   remove(key: string): Promise<void>;
   /** Iterates over all originals and renditions, in no particular order. */
   list(): AsyncIterable<StoredFile>;
-  /** Returns the free bytes for new files, or `Infinity` if the store has no limit. */
+  /** Returns the free space on the local disk that new files need, in bytes. */
   freeBytes(): Promise<number>;
   /**
-   * Checks that the store responds, without writing to it. For a local folder, also checks that it is writable; for a bucket,
-   * only `check` does that. @throws {AppError}
+   * Checks that storage responds, without writing to it. Also checks that a local folder is writable. For a bucket, only
+   * `check` can do that. @throws {AppError}
    */
   probe(): Promise<void>;
   /** Writes, reads and removes a small file. @throws {AppError} */
   check(): Promise<void>;
-  /** Removes unfinished uploads in the store older than `olderThanMs` and returns how many. */
+  /** Removes unfinished uploads older than `olderThanMs` from the store. Returns the number of uploads removed. */
   sweepUnfinished(olderThanMs: number): Promise<number>;
-  /** Presigned URLs; `undefined` if the store does not support them. */
+  /** Access by presigned URLs; `undefined` if this kind of storage does not support it. */
   readonly direct: DirectAccess | undefined;
-  /** Closes connections. No method may be called afterwards. */
+  /** Closes all connections. No method may be called afterwards. */
   close(): Promise<void>;
 }

@@ -3,14 +3,14 @@ import type { Config } from '../config.ts';
 import { redactSecrets } from '../model/redact-url.ts';
 
 /**
- * Creates the logger of the process. It writes to standard output: one JSON object per line for log collectors, or
- * coloured text for a terminal.
+ * Creates the process's logger. It writes to standard output: one JSON object per line for log collectors, or coloured
+ * text for a terminal.
  */
 export async function makeLogger({
   level,
   format,
 }: Pick<Config['log'], 'level' | 'format'>): Promise<PinoLogger> {
-  const asText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
+  const isText = format === 'text' || (format === 'auto' && process.stdout.isTTY);
   const options = {
     level,
     base: null,
@@ -21,14 +21,14 @@ export async function makeLogger({
       paths: ['*.headers.authorization', '*.headers.cookie', '*.password', '*.connectionString'],
       censor: '[hidden]',
     },
-    // Also redacts signatures and passwords in URLs, anywhere in a line.
+    // Signatures and passwords in URLs are redacted anywhere in a line.
     hooks: { streamWrite: redactSecrets },
   };
-  return asText ? pino(options, await textStream()) : pino(options);
+  return isText ? pino(options, await makeTextStream()) : pino(options);
 }
 
-/** Loaded on demand, because only text logs need it. */
-async function textStream(): Promise<DestinationStream> {
+/** Loads pino-pretty on demand, because only text logs need it. */
+async function makeTextStream(): Promise<DestinationStream> {
   const { build } = await import('pino-pretty');
   return build({ sync: true, translateTime: 'SYS:HH:MM:ss', hideObject: true });
 }

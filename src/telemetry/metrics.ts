@@ -1,12 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { JobKind } from '../model/job.ts';
 import { version } from '../version.ts';
-import { makeRequestTimes } from './request-times.ts';
+import { makeRequestRecorder } from './request-times.ts';
 import { makeSampler, type MetricSources } from './sampler.ts';
 
 /** Counts requests and jobs. Never throws. */
 export interface Metrics {
-  /** @param request `route` is the pattern of its address, such as `/v1/images/:id` */
+  /** @param request `route` is the pattern of the path, such as `/v1/images/:id` */
   requestEnded(request: {
     readonly method: string;
     readonly route: string;
@@ -20,16 +20,16 @@ export interface Metrics {
   }): void;
 }
 
-/** The metrics of a process, with their text format. */
+/** Metrics that can be exposed to Prometheus. */
 export interface ServedMetrics extends Metrics {
-  /** Returns all metrics in the Prometheus text format. Does not fail if a source fails. */
+  /** Returns all metrics in the Prometheus text format. Omits those of a source that fails. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
 /** Buckets of job durations, in seconds. */
 const jobBuckets = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** Creates the metrics of a process in a registry of their own. `sources` are queried on each scrape. */
+/** Creates the process's metrics in a new registry. `sources` are queried on each scrape. */
 export function makeMetrics(sources: MetricSources): ServedMetrics {
   const registry = new Registry();
   const registers = [registry];
@@ -42,8 +42,8 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   }).set({ version, node: process.version }, 1);
   const sample = makeSampler(sources, registry);
   return {
-    requestEnded: makeRequestTimes(registry),
-    jobEnded: countJobs(registers),
+    requestEnded: makeRequestRecorder(registry),
+    jobEnded: makeJobRecorder(registers),
     async render() {
       await sample();
       return { contentType: registry.contentType, text: await registry.metrics() };
@@ -51,7 +51,7 @@ export function makeMetrics(sources: MetricSources): ServedMetrics {
   };
 }
 
-function countJobs(registers: Registry[]): Metrics['jobEnded'] {
+function makeJobRecorder(registers: Registry[]): Metrics['jobEnded'] {
   const labelNames = ['kind', 'outcome'] as const;
   const runs = new Counter({
     name: 'vitrine_job_runs_total',
@@ -61,7 +61,7 @@ function countJobs(registers: Registry[]): Metrics['jobEnded'] {
   });
   const duration = new Histogram({
     name: 'vitrine_job_duration_seconds',
-    help: 'Duration of a job run.',
+    help: 'Duration of job runs.',
     labelNames,
     buckets: jobBuckets,
     registers,

@@ -6,28 +6,29 @@ const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 type Label = 'method' | 'route' | 'status';
 
-/** Requests of one method, route and status. */
+/** The requests with one method, route and status. */
 interface Series {
   readonly method: string;
   readonly route: string;
   readonly status: number;
-  /** Requests per bucket. The last bucket counts those above all bounds. */
+  /** Number of requests per bucket. The last bucket counts requests above all bounds. */
   readonly buckets: number[];
+  /** Total duration. */
   seconds: number;
 }
 
 /**
  * Creates a recorder of request counts and durations. prom-client looks up a series by its labels on every observation,
- * which would be a large part of the cost of a cached response. Here that is a single map lookup, and the data is converted
- * to prom-client's format on a scrape.
+ * which would account for much of the cost of a cached response. This recorder needs a single map lookup and converts
+ * the data to prom-client's format on each scrape.
  */
-export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
-  const all = new Map<string, Series>();
-  registry.registerMetric(makeCounter(all));
-  registry.registerMetric(new RequestHistogram(all));
+export function makeRequestRecorder(registry: Registry): Metrics['requestEnded'] {
+  const seriesByKey = new Map<string, Series>();
+  registry.registerMetric(makeCounter(seriesByKey));
+  registry.registerMetric(new RequestHistogram(seriesByKey));
   return ({ method, route, status, seconds }) => {
     const key = `${method} ${status} ${route}`;
-    let series = all.get(key);
+    let series = seriesByKey.get(key);
     if (!series) {
       series = {
         method,
@@ -36,7 +37,7 @@ export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
         seconds: 0,
         buckets: Array.from({ length: bounds.length + 1 }, () => 0),
       };
-      all.set(key, series);
+      seriesByKey.set(key, series);
     }
     let bucket = 0;
     while (seconds > (bounds[bucket] ?? Number.POSITIVE_INFINITY)) bucket++;
@@ -45,7 +46,7 @@ export function makeRequestTimes(registry: Registry): Metrics['requestEnded'] {
   };
 }
 
-function makeCounter(all: ReadonlyMap<string, Series>): Counter<Label> {
+function makeCounter(seriesByKey: ReadonlyMap<string, Series>): Counter<Label> {
   return new Counter({
     name: 'vitrine_http_requests_total',
     help: 'Completed HTTP requests.',
@@ -53,7 +54,7 @@ function makeCounter(all: ReadonlyMap<string, Series>): Counter<Label> {
     registers: [],
     collect() {
       this.reset();
-      for (const { method, route, status, buckets } of all.values())
+      for (const { method, route, status, buckets } of seriesByKey.values())
         this.inc({ method, route, status: String(status) }, sum(buckets));
     },
   });
@@ -64,37 +65,37 @@ const histogram = {
   help: 'Time from a request to the end of its response.',
 };
 
-/** Exposes the series like prom-client's own histogram. */
+/** Exposes the series in the same way as prom-client's own histogram. */
 class RequestHistogram extends Histogram<Label> {
-  readonly #all: ReadonlyMap<string, Series>;
+  readonly #seriesByKey: ReadonlyMap<string, Series>;
 
-  constructor(all: ReadonlyMap<string, Series>) {
+  constructor(seriesByKey: ReadonlyMap<string, Series>) {
     super({ ...histogram, buckets: bounds, registers: [] });
-    this.#all = all;
+    this.#seriesByKey = seriesByKey;
   }
 
   /** prom-client calls this for its text format and for `get()`. The base class's own series stay empty. */
   getForPromString() {
-    const values = [...this.#all.values()].flatMap(valuesOf);
+    const values = [...this.#seriesByKey.values()].flatMap(toPromValues);
     return Promise.resolve({ ...histogram, type: 'histogram', aggregator: 'sum', values });
   }
 }
 
-function valuesOf({ method, route, status, buckets, seconds }: Series) {
+function toPromValues({ method, route, status, buckets, seconds }: Series) {
   const { name } = histogram;
   const labels = { method, route, status: String(status) };
   let cumulative = 0;
-  const counts = [...bounds, '+Inf'].map((le, bucket) => {
+  const bucketValues = [...bounds, '+Inf'].map((le, bucket) => {
     cumulative += buckets[bucket] ?? 0;
     return { metricName: `${name}_bucket`, labels: { le }, sharedLabels: labels, value: cumulative };
   });
   return [
-    ...counts,
+    ...bucketValues,
     { metricName: `${name}_sum`, sharedLabels: labels, value: seconds },
     { metricName: `${name}_count`, sharedLabels: labels, value: cumulative },
   ];
 }
 
 function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, one) => total + one, 0);
+  return numbers.reduce((total, value) => total + value, 0);
 }

@@ -15,24 +15,27 @@ export interface MetricSources {
   readonly storage: Pick<Storage, 'freeBytes'>;
 }
 
-/** A source that takes longer than this is omitted. */
+/** A source that takes longer than this is omitted from the scrape. */
 const sourceTimeoutMs = 2_000;
 
-/** Creates a function that writes the values of all sources to gauges of `registry`. Gauges of a failed source stay empty. */
+/**
+ * Creates a function that copies the values of all sources to metrics in `registry`. Those of a failed source stay
+ * empty.
+ */
 export function makeSampler(sources: MetricSources, registry: Registry): () => Promise<void> {
   const { usage, reports, decoders, storage } = sources;
   const gauges = {
     queue: makeQueueGauges(registry),
     decoders: makeDecoderGauges(registry),
     usage: makeUsageGauges(registry),
-    free: makeFreeGauge(registry),
+    freeBytes: makeFreeBytesGauge(registry),
   };
   return async () => {
     await Promise.all([
       sample(() => reports.depth(), gauges.queue),
       sample(() => decoders.stats(), gauges.decoders),
       sample(() => usage.overall(systemPrincipal), gauges.usage),
-      sample(() => storage.freeBytes(), gauges.free),
+      sample(() => storage.freeBytes(), gauges.freeBytes),
     ]);
   };
 }
@@ -42,7 +45,7 @@ interface Gauges<Values> {
   set(values: Values): void;
 }
 
-/** Resets and sets the gauges synchronously, so that concurrent scrapes never see them half filled. */
+/** Resets and sets the gauges synchronously, so that a concurrent scrape never sees only some of the values. */
 async function sample<Values>(query: () => Values | Promise<Values>, gauges: Gauges<Values>): Promise<void> {
   const values = await valueOrTimeout(query);
   for (const gauge of gauges.all) gauge.reset();
@@ -72,7 +75,7 @@ function makeQueueGauges(registry: Registry): Gauges<readonly QueueDepth[]> {
   const oldest = makeGauge(
     registry,
     'vitrine_oldest_pending_job_seconds',
-    'Age of the oldest pending job; 0 if none is pending.',
+    'Age of the oldest pending job; 0 if no job is pending.',
     'kind',
   );
   return {
@@ -89,20 +92,20 @@ function makeQueueGauges(registry: Registry): Gauges<readonly QueueDepth[]> {
 }
 
 function makeDecoderGauges(registry: Registry): Gauges<DecoderPoolStats> {
-  const children = makeGauge(registry, 'vitrine_decoders', 'Decoder processes and waiting tasks.', 'state');
-  const ends = new Counter({
+  const decoders = makeGauge(registry, 'vitrine_decoders', 'Decoder processes and waiting tasks.', 'state');
+  const exits = new Counter({
     name: 'vitrine_decoder_ends_total',
-    help: 'Ended decoder processes, by reason.',
+    help: 'Decoder processes that have ended, by reason.',
     labelNames: ['reason'],
     registers: [registry],
   });
   return {
-    all: [children, ends],
+    all: [decoders, exits],
     set({ size, alive, busy, waiting, recycled, crashes, timeouts, memoryKills }) {
       for (const [state, value] of Object.entries({ size, alive, busy, waiting }))
-        children.set({ state }, value);
+        decoders.set({ state }, value);
       const reasons = { recycled, crash: crashes, timeout: timeouts, memory: memoryKills };
-      for (const [reason, value] of Object.entries(reasons)) ends.inc({ reason }, value);
+      for (const [reason, value] of Object.entries(reasons)) exits.inc({ reason }, value);
     },
   };
 }
@@ -120,13 +123,13 @@ function makeUsageGauges(registry: Registry): Gauges<OverallUsage> {
   };
 }
 
-function makeFreeGauge(registry: Registry): Gauges<number> {
-  const free = makeGauge(registry, 'vitrine_storage_free_bytes', 'Free bytes in storage.', 'volume');
+function makeFreeBytesGauge(registry: Registry): Gauges<number> {
+  const freeBytes = makeGauge(registry, 'vitrine_storage_free_bytes', 'Free bytes in storage.', 'volume');
   return {
-    all: [free],
+    all: [freeBytes],
     set(bytes) {
-      // Unlimited storage, such as a bucket, has no value.
-      if (Number.isFinite(bytes)) free.set({ volume: 'pictures' }, bytes);
+      // Storage without a limit, such as a bucket, has no such metric.
+      if (Number.isFinite(bytes)) freeBytes.set({ volume: 'pictures' }, bytes);
     },
   };
 }

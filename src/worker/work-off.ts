@@ -14,33 +14,34 @@ interface Dependencies {
 }
 
 /**
- * Runs due jobs in a short-lived process until none is left or the time is over, and waits for retries that become due
+ * Runs due jobs in a short-lived process until none are left or the time is up. Also waits for retries that become due
  * within that time. Concurrent calls share the capacities. Never rejects.
  */
 export type WorkOff = (milliseconds: number) => Promise<void>;
 
-/** Pause after a claim that failed. */
+/** Delay after a failed claim. */
 const retryMs = 500;
 
 /** @see WorkOff */
 export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: Dependencies): WorkOff {
   const running = new Map<Promise<unknown>, JobKind>();
   const kinds = Object.keys(capacities) as JobKind[];
-  /** When retries of jobs that failed here are due. */
-  let retries: number[] = [];
+  /** When the retries of jobs that failed here are due, on the scale of `performance.now()`. */
+  let retryTimes: number[] = [];
 
   function launch(job: ClaimedJob): void {
     const run = runJob(job).then((outcome) => {
       running.delete(run);
-      if (outcome.state === 'retrying') retries.push(performance.now() + outcome.delaySeconds * 1000);
+      if (outcome.state === 'retrying') retryTimes.push(performance.now() + outcome.delaySeconds * 1000);
     });
     running.set(run, job.kind);
   }
 
   async function claim(kind: JobKind): Promise<void> {
-    const free = capacities[kind] - [...running.values()].filter((other) => other === kind).length;
-    if (free <= 0) return;
-    for (const job of await jobs.claimDue(kind, free, leaseSeconds)) launch(job);
+    const runningOfKind = [...running.values()].filter((runningKind) => runningKind === kind).length;
+    const freeCapacity = capacities[kind] - runningOfKind;
+    if (freeCapacity <= 0) return;
+    for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
   }
 
   /** Returns false if jobs could not be claimed. */
@@ -49,24 +50,24 @@ export function makeWorkOff({ capacities, jobs, runJob, leaseSeconds, logger }: 
       for (const kind of kinds) await claim(kind);
       return true;
     } catch (error) {
-      logger.warn({ err: error }, 'jobs could not be claimed; trying again');
+      logger.warn({ err: error }, 'failed to claim jobs; retrying');
       return false;
     }
   }
 
-  /** Waits until a job ends, a retry is due, or a failed claim should be repeated. */
+  /** Waits until a job ends, a retry is due, or it is time to repeat a failed claim. */
   async function pause(deadline: number, hasClaimed: boolean): Promise<void> {
-    const next = Math.min(...retries, hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs);
-    const milliseconds = Math.max(0, Math.min(deadline, next) - performance.now());
+    const nextClaim = hasClaimed ? Number.POSITIVE_INFINITY : performance.now() + retryMs;
+    const milliseconds = Math.max(0, Math.min(deadline, nextClaim, ...retryTimes) - performance.now());
     await Promise.race([sleep(milliseconds), ...running.keys()]);
-    retries = retries.filter((at) => at > performance.now());
+    retryTimes = retryTimes.filter((time) => time > performance.now());
   }
 
   return async (milliseconds) => {
     const deadline = performance.now() + milliseconds;
     while (performance.now() < deadline) {
       const hasClaimed = await claimAll();
-      const hasRetry = retries.some((at) => at < deadline);
+      const hasRetry = retryTimes.some((time) => time < deadline);
       if (hasClaimed && running.size === 0 && !hasRetry) return;
       await pause(deadline, hasClaimed);
     }

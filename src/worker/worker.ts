@@ -17,19 +17,19 @@ interface Dependencies {
 }
 
 /**
- * Claims and runs due jobs of one kind. Each kind has a worker with a capacity of its own, so that slow downloads do not
- * block uploads.
+ * Claims and runs due jobs of one kind. Each kind has its own worker and capacity, so that slow downloads do not block
+ * uploads.
  */
 export interface Worker {
   start(): void;
-  /** Stops claiming. Resolves when running jobs have ended. */
+  /** Stops claiming jobs. Resolves when the running jobs have ended. */
   stop(): Promise<void>;
 }
 
-/** Maximum interval between two claims, if no wake-up arrives. */
+/** Maximum interval between two claims if no wake-up arrives. */
 const pollMs = 1_000;
 
-/** The interval is shortened by a random part of this share, so that many workers do not poll at the same time. */
+/** The interval is shortened by up to this fraction, at random, so that many workers do not poll at the same time. */
 const pollJitter = 0.2;
 
 /** @see Worker */
@@ -38,15 +38,15 @@ export function makeWorker(deps: Dependencies): Worker {
   const running = new Set<Promise<unknown>>();
   const availability = makeAvailabilityLog(logger, {
     level: 'error',
-    lost: 'jobs could not be claimed; trying again',
-    restored: 'jobs are claimed again',
+    lost: 'failed to claim jobs; retrying',
+    restored: 'claiming jobs again',
   });
   let isStopped = true;
   let claiming: Promise<void> | undefined;
-  /** Set when a wake-up arrives, or a job ends, during a claim that may have missed it. */
+  /** Set when a wake-up arrives or a job ends during a claim, which may then miss due jobs or free capacity. */
   let claimAgain = false;
-  /** Resolve wake-ups. Called by the next claim that starts from now on and succeeds. */
-  let wakeUps: (() => void)[] = [];
+  /** Resolvers of unhandled wake-ups. The next successful claim that starts from now on calls them. */
+  let pendingWakeUps: (() => void)[] = [];
   let timer: NodeJS.Timeout | undefined;
   let unsubscribe = (): void => undefined;
 
@@ -60,21 +60,21 @@ export function makeWorker(deps: Dependencies): Worker {
   }
 
   async function claim(): Promise<void> {
-    const free = capacity - running.size;
-    if (isStopped || free <= 0) return;
-    const handled = wakeUps.splice(0);
+    const freeCapacity = capacity - running.size;
+    if (isStopped || freeCapacity <= 0) return;
+    const handled = pendingWakeUps.splice(0);
     try {
-      for (const job of await jobs.claimDue(kind, free, leaseSeconds)) launch(job);
+      for (const job of await jobs.claimDue(kind, freeCapacity, leaseSeconds)) launch(job);
       for (const resolve of handled) resolve();
       availability.restored();
     } catch (error) {
-      // Unresolved wake-ups hold back the ones behind them, so that none is used up while the database is unavailable.
-      wakeUps.push(...handled);
+      // The queue delivers no further wake-ups until these resolve, so none is lost while the database is unavailable.
+      pendingWakeUps.push(...handled);
       availability.lost(error);
     }
   }
 
-  /** Claims jobs for the free capacity: now, or once more after the current claim. */
+  /** Claims jobs for the free capacity: now, or again after the current claim. */
   function fill(): void {
     claimAgain = claiming !== undefined;
     claiming ??= claim().finally(() => {
@@ -83,11 +83,11 @@ export function makeWorker(deps: Dependencies): Worker {
     });
   }
 
-  /** Handles a wake-up. Resolves when this worker had free capacity and has claimed the due jobs, if any. */
+  /** Handles a wake-up. Resolves once this worker has had free capacity and has claimed any due jobs. */
   function onWake(): Promise<void> {
     if (isStopped) return Promise.resolve();
     return new Promise((resolve) => {
-      wakeUps.push(resolve);
+      pendingWakeUps.push(resolve);
       fill();
     });
   }
@@ -109,7 +109,7 @@ export function makeWorker(deps: Dependencies): Worker {
       clearTimeout(timer);
       // This claim may still launch jobs.
       await claiming;
-      for (const resolve of wakeUps.splice(0)) resolve();
+      for (const resolve of pendingWakeUps.splice(0)) resolve();
       while (running.size > 0) await Promise.all(running);
     },
   };

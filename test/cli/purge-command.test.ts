@@ -55,7 +55,7 @@ test('purges unused images of one tenant, and warns about unused references', as
 
   const refused = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--token', 'wrong']);
   expect([refused.code, refused.stdout]).toEqual([1, '']);
-  expect(refused.stderr).toContain('is not the value of PURGE_CONFIRM_TOKEN');
+  expect(refused.stderr).toContain('does not match PURGE_CONFIRM_TOKEN');
   expect(await statusOf(unused)).toBe(200);
 
   const done = await purge(['--unused', '--tenant', 'shelf', '--confirm', '--json']);

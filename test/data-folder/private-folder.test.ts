@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import {
   describeOpenPictureFolder,
   isBelow,
-  mayBePrivate,
+  canMakePrivate,
   makePrivate,
   protectDataFolder,
   modeIfOpen,
@@ -96,7 +96,7 @@ test('leaves a shared folder open and warns', async () => {
   expect(await modeOf(root)).toBe('1777');
   expect(logger.messages('warn')[0]).toMatch(/mode 1777.*set DATA_DIR to another folder\.$/);
   expect(await openPaths(inside)).toEqual([]);
-  expect([mayBePrivate('/'), mayBePrivate(inside)]).toEqual([false, true]);
+  expect([canMakePrivate('/'), canMakePrivate(inside)]).toEqual([false, true]);
 });
 
 test('creates a private data folder only if it is used', async () => {

@@ -7,15 +7,15 @@ const installation = makeInstallationQueries(database);
 
 test('lets only one of many concurrent processes begin a pass', async () => {
   const results = await Promise.all(
-    Array.from({ length: 10 }, () => installation.beginPass('orphans', 3600)),
+    Array.from({ length: 10 }, () => installation.claimSweepPass('orphans', 3600)),
   );
   expect(results.filter(Boolean)).toHaveLength(1);
 });
 
 test('lets a pass begin again after its interval, independently of other passes', async () => {
-  expect(await installation.beginPass('daily', 3600)).toBe(true);
-  expect(await installation.beginPass('daily', 3600)).toBe(false);
-  expect(await installation.beginPass('another', 3600)).toBe(true);
+  expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
+  expect(await installation.claimSweepPass('daily', 3600)).toBe(false);
+  expect(await installation.claimSweepPass('another', 3600)).toBe(true);
   await database.runScript("UPDATE sweep_passes SET begun_at = now() - interval '55 minutes'");
-  expect(await installation.beginPass('daily', 3600)).toBe(true);
+  expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
 });

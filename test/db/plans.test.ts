@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { makeQueries } from '../../src/db/queries.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { openDatabase, rowOf } from '../support/inner/database.ts';
 import { fillDatabase } from '../support/inner/filled-database.ts';
 import { seqScannedTables, recordQueries } from '../support/inner/plans.ts';
@@ -12,7 +12,7 @@ const { database, plansOf } = recordQueries(filledDatabase);
 const queries = makeQueries(database);
 const { images, reports, purging, usage, fingerprints, embeddings, jobs, references, storedFiles } = queries;
 const { tenants, deletion, recounting, expiredRows } = queries;
-const smallTenant: Principal = { ...openPrincipal, tenantId: 5 };
+const smallTenant: Principal = { ...unrestrictedPrincipal, tenantId: 5 };
 const page = { limit: 50, offset: 0 };
 const largeTables = new Set([
   'images',
@@ -29,44 +29,44 @@ const hourAgo = new Date(Date.now() - 3_600_000);
 const vase = { id: 12_345 };
 
 const operations: Record<string, () => Promise<unknown>> = {
-  'a list of images': () => images.list(openPrincipal, {}, page),
-  'a later page': () => images.list(openPrincipal, {}, { ...page, after: 9_000 }),
-  'a tenant’s list': () => images.list(openPrincipal, { tenant: 'tenant-7' }, page),
+  'a list of images': () => images.list(unrestrictedPrincipal, {}, page),
+  'a later page': () => images.list(unrestrictedPrincipal, {}, { ...page, after: 9_000 }),
+  'a tenant’s list': () => images.list(unrestrictedPrincipal, { tenant: 'tenant-7' }, page),
   'a list for a tenant’s principal': () => images.list(smallTenant, {}, page),
-  'a list by state': () => images.list(openPrincipal, { status: 'failed' }, page),
+  'a list by state': () => images.list(unrestrictedPrincipal, { status: 'failed' }, page),
   'a tenant’s list by state': () => images.list(smallTenant, { status: 'pending' }, page),
   'a tenant’s list of completed images': () => images.list(smallTenant, { status: 'completed' }, page),
-  'a list by time': () => images.list(openPrincipal, { createdAfter: hourAgo }, page),
-  'an image': () => images.find(openPrincipal, vase),
+  'a list by time': () => images.list(unrestrictedPrincipal, { createdAfter: hourAgo }, page),
+  'an image': () => images.find(unrestrictedPrincipal, vase),
   'an image by its content': () => images.findByContent(1, hashOf('x')),
   'all images with the same content': () => images.listByContent(1, hashOf('x')),
-  'images by their ids': () => images.listByIds(openPrincipal, [1, 2, 3]),
-  'unused images': () => purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
+  'images by their ids': () => images.listByIds(unrestrictedPrincipal, [1, 2, 3]),
+  'unused images': () => purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 200 }),
   'a count of unused images': () => purging.countUnused({ tenantId: null, minAgeDays: 1 }),
-  'a tenant’s unused images': () => purging.unused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
+  'a tenant’s unused images': () => purging.listUnused({ tenantId: 5, minAgeDays: 1 }, { limit: 200 }),
   'tenants without references': () => purging.tenantsWithoutReferences(null),
-  'deleted images': () => purging.deleted(null, hourAgo, { limit: 200 }),
+  'deleted images': () => purging.listDeleted(null, hourAgo, { limit: 200 }),
   'the figures of a purge': () => purging.deletedFigures(null, 30),
   'a tenant’s purge figures': () => purging.deletedFigures(5, 0),
   'a purge of one image': async () => {
-    const [first] = await purging.unused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
+    const [first] = await purging.listUnused({ tenantId: 1, minAgeDays: 0 }, { limit: 1 });
     await purging.remove(first!, { unusedForDays: 0 });
   },
-  'overall usage': () => usage.overall(openPrincipal),
-  'usage of a tenant': () => usage.tenant(openPrincipal, 'tenant-7'),
-  neighbours: () => fingerprints.neighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
+  'overall usage': () => usage.overall(unrestrictedPrincipal),
+  'usage of a tenant': () => usage.tenant(unrestrictedPrincipal, 'tenant-7'),
+  neighbours: () => fingerprints.findNeighbours(5, derivedFactsOf('x').fingerprint, 20, ''),
   'similar pictures of a small tenant': () =>
     embeddings.similarToPicture(5, { space: embeddingSpace, vector: [1, 0, 0] }, '', {
       limit: 10,
       threshold: 0.5,
     }),
-  'jobs by state': () => reports.list(openPrincipal, { state: 'failed' }, page),
+  'jobs by state': () => reports.list(unrestrictedPrincipal, { state: 'failed' }, page),
   'jobs of a tenant': () => reports.list(smallTenant, {}, page),
-  'jobs by error': () => reports.list(openPrincipal, { code: 'picture_damaged' }, page),
-  'jobs of an image': () => reports.list(openPrincipal, { imageId: 77 }, page),
+  'jobs by error': () => reports.list(unrestrictedPrincipal, { code: 'picture_damaged' }, page),
+  'jobs of an image': () => reports.list(unrestrictedPrincipal, { imageId: 77 }, page),
   'the queue depth': () => reports.depth(),
   'a count of failed jobs': () => reports.countFailed(),
-  'a retry': () => jobs.retry(openPrincipal, 3),
+  'a retry': () => jobs.retry(unrestrictedPrincipal, 3),
   'a claim': () => jobs.claimDue('derive', 4, 60),
   'a requeue': () => jobs.requeue(vase.id, 50),
   'an upload': () => jobs.enqueueUpload(uploadOf(1, 'new', { leaseSeconds: 60 })),
@@ -81,20 +81,20 @@ const operations: Record<string, () => Promise<unknown>> = {
     if ('job' in recorded) await jobs.complete(recorded.job, [], derivedFactsOf('done'));
   },
   'a reference': () => references.add(vase.id, 'page'),
-  'a deletion': () => deletion.softDelete(openPrincipal, { id: 4_001 }, true),
-  'a restoration': () => deletion.restore(openPrincipal, { id: 4_001 }),
+  'a deletion': () => deletion.softDelete(unrestrictedPrincipal, { id: 4_001 }, true),
+  'a restoration': () => deletion.restore(unrestrictedPrincipal, { id: 4_001 }),
   'lost leases': () => jobs.takeOverLostLeases(10, false),
   'old jobs': () => expiredRows.removeJobs('completed', 7),
   'old imports': () => expiredRows.removeImports(90),
   'images without content': () => expiredRows.removeImagesWithoutContent(90),
   'tenants without images': () => expiredRows.removeTenants(30),
-  'originals to check': () => storedFiles.originalsAfter(10_000, 500),
+  'originals to check': () => storedFiles.listOriginalsAfter(10_000, 500),
   'files to check': () =>
     storedFiles.listUnused([{ key: 'originals/1/00/5', tenantId: 1, contentHash: hashOf('x') }]),
   'a recount of a small tenant': () => recounting.correctUsage(5),
   'a recount of a large tenant': () => recounting.correctUsage(1),
-  'the owners of a tenant’s files': () => recounting.assignOwnersOf(5),
-  'tenants to recount': () => recounting.tenantsAfter(0, 500),
+  'the owners of a tenant’s files': () => recounting.repairOwners(5),
+  'tenants to recount': () => recounting.listTenantsAfter(0, 500),
   'a withdrawal': async () => {
     const recorded = await jobs.enqueueUpload(uploadOf(1, 'broken', { leaseSeconds: 60 }));
     if (!('job' in recorded)) throw new Error('The content is known.');
@@ -102,7 +102,7 @@ const operations: Record<string, () => Promise<unknown>> = {
     await jobs.withdraw(recorded.job, { contentHash: hashOf('broken'), removeOriginal });
   },
   'a purge of one deleted image': async () => {
-    const [first] = await purging.deleted(null, hourAgo, { limit: 1 });
+    const [first] = await purging.listDeleted(null, hourAgo, { limit: 1 });
     await purging.remove(first!, { deletedBefore: new Date() });
   },
   'a tenant': () => tenants.find('tenant-9'),

@@ -152,11 +152,11 @@ describe('ports of allowed networks', () => {
 });
 
 test.each([
-  ['10.0.0.5', 'a private network (10.0.0.0/8)'],
-  ['169.254.169.254', 'the metadata services of clouds (169.254.169.254/32)'],
-  ['::ffff:10.0.0.5', 'the IPv4 addresses embedded in IPv6 (::ffff:0:0/96)'],
-  ['2606:4700::5efe:a00:5', 'the IPv4 addresses embedded in IPv6 (ISATAP)'],
-  ['4000::1', 'a non-public network (outside 2000::/3)'],
-])('names the violated rule for %s', (address, rule) => {
-  expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', rule });
+  ['10.0.0.5', 'is a private address (10.0.0.0/8)'],
+  ['169.254.169.254', 'is a cloud metadata address (169.254.169.254/32)'],
+  ['::ffff:10.0.0.5', 'is an IPv6 address with an embedded IPv4 address (::ffff:0:0/96)'],
+  ['2606:4700::5efe:a00:5', 'is an IPv6 address with an embedded IPv4 address (ISATAP)'],
+  ['4000::1', 'is not a global unicast address (2000::/3)'],
+])('gives the reason for denying %s', (address, reason) => {
+  expect(classifyAddress(address, 80, noRules)).toEqual({ kind: 'denied', reason });
 });

@@ -104,7 +104,7 @@ describe.each([301, 302, 303, 307, 308])('redirects with status %i', (status) =>
     for (const target of canaries.targets) {
       expect(await downloadError(fetcher, redirecting(status, depth, target))).toEqual({
         code: 'source_refused',
-        message: 'The server redirects more than 3 times.',
+        message: 'The server redirected more than 3 times.',
       });
     }
   });

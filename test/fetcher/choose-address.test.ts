@@ -44,6 +44,6 @@ test.each([
 
 test('reports the violated rule as the cause, for the log', async () => {
   await expect(choose('', '1.1.1.1', '10.0.0.5')).rejects.toMatchObject({
-    cause: { message: '10.0.0.5 belongs to a private network (10.0.0.0/8)' },
+    cause: { message: '10.0.0.5 is a private address (10.0.0.0/8)' },
   });
 });

@@ -45,7 +45,7 @@ describe('status codes', () => {
   test.each([101, 201, 204, 206, 300, 304, 400, 401, 403, 404, 410, 416, 451])(
     'treat %i as a permanent failure',
     async (status) => {
-      const message = `The server returned ${status} instead of a picture.`;
+      const message = `The server returned status ${status} instead of an image.`;
       expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_refused', message });
     },
   );
@@ -55,24 +55,24 @@ describe('status codes', () => {
   });
 
   test.each([408, 425, 429, 500, 502, 503, 504])('treat %i as a temporary failure', async (status) => {
-    const message = `The server returned ${status} instead of a picture.`;
+    const message = `The server returned status ${status} instead of an image.`;
     expect(await origin.downloadError(`/status/${status}`)).toEqual({ code: 'source_unavailable', message });
   });
 });
 
 describe('invalid redirects', () => {
   test.each([
-    ['/no-location', 'The server answered 302 without a Location header.'],
+    ['/no-location', 'The server returned status 302 without a Location header.'],
     [
       '/to-file',
-      'The server redirects to a URL that cannot be imported. The URL begins with file:; only http: and https: can be imported.',
+      'The server redirected to a URL that cannot be imported. The URL begins with file:, but only http: and https: URLs can be imported.',
     ],
     [
       '/to-user',
-      'The server redirects to a URL that cannot be imported. The URL must not contain a user name or a password.',
+      'The server redirected to a URL that cannot be imported. The URL must not contain a user name or a password.',
     ],
-    ['/to-nothing', 'The server redirects to an invalid URL.'],
-    ['/loop', 'The server redirects more than 3 times.'],
+    ['/to-nothing', 'The server redirected to an invalid URL.'],
+    ['/loop', 'The server redirected more than 3 times.'],
   ])('fail at %s', async (path, message) => {
     expect(await origin.downloadError(path)).toEqual({ code: 'source_refused', message });
   });
@@ -86,8 +86,8 @@ test.each([0, 1, 5])('follows %i redirects, but not one more', async (maxRedirec
   expect([code, message]).toEqual([
     'source_refused',
     maxRedirects === 0
-      ? 'The server redirects, which is not followed (IMPORT_MAX_REDIRECTS is 0).'
-      : `The server redirects more than ${maxRedirects} time${maxRedirects === 1 ? '' : 's'}.`,
+      ? 'The server sent a redirect, but redirects are disabled (IMPORT_MAX_REDIRECTS is 0).'
+      : `The server redirected more than ${maxRedirects} time${maxRedirects === 1 ? '' : 's'}.`,
   ]);
   expect(origin.requests.length - before).toBe(maxRedirects + 1);
 });

@@ -66,14 +66,17 @@ describe('invalid URLs', () => {
     ['http://[fe80::1%25eth0]/', badHost('http://[fe80::1%25eth0]/')],
     ['http://256.1.1.1/', badHost('http://256.1.1.1/')],
     ['http://example.com:65536/', badHost('http://example.com:65536/')],
-    ['file:///etc/passwd', 'The URL begins with file:; only http: and https: can be imported.'],
-    ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:; only http: and https: can be imported.'],
-    ['javascript:1', 'The URL begins with javascript:; only http: and https: can be imported.'],
-    ['data:image/png;base64,AA', 'The URL begins with data:; only http: and https: can be imported.'],
+    ['file:///etc/passwd', 'The URL begins with file:, but only http: and https: URLs can be imported.'],
+    ['ftp://127.0.0.1/a.jpg', 'The URL begins with ftp:, but only http: and https: URLs can be imported.'],
+    ['javascript:1', 'The URL begins with javascript:, but only http: and https: URLs can be imported.'],
+    [
+      'data:image/png;base64,AA',
+      'The URL begins with data:, but only http: and https: URLs can be imported.',
+    ],
     ['http://user@example.com/', 'The URL must not contain a user name or a password.'],
     ['http://:secret@example.com/', 'The URL must not contain a user name or a password.'],
-    ['http://./', 'The host of the URL is not valid.'],
-    ['http://example.com../', 'The host of the URL is not valid.'],
+    ['http://./', "The URL's host is not valid."],
+    ['http://example.com../', "The URL's host is not valid."],
   ])('rejects %j', (text, message) => {
     expect(parseError(text)).toEqual({ code: 'invalid_url', message });
   });

@@ -8,7 +8,7 @@ import { mebibyte, servePages } from './support/test-pages.ts';
 const noResponse = {
   code: 'source_unavailable',
   message:
-    'No HTTP response came from the server: it refuses or drops connections, is too slow, or speaks another protocol.',
+    'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
 };
 
 let origin: Awaited<ReturnType<typeof servePages>>;
@@ -27,8 +27,8 @@ const untilClosed = (body: Readable) => new Promise((resolve) => body.once('clos
 
 describe('timeouts', () => {
   test.each([
-    ['/silent', { headersMs: 200 }, 'The server did not start to respond within 0.2 s.'],
-    ['/stalled', { idleMs: 200 }, 'The server sent nothing for 0.2 s.'],
+    ['/silent', { headersMs: 200 }, 'The server did not start responding within 0.2 s.'],
+    ['/stalled', { idleMs: 200 }, 'The server sent no data for 0.2 s.'],
     ['/drip', { idleMs: 400, totalMs: 500 }, 'The download took longer than 0.5 s.'],
     ['/silent', { totalMs: 200 }, 'The download took longer than 0.2 s.'],
   ])('abort %s with %o', async (path, options, message) => {
@@ -41,7 +41,7 @@ describe('timeouts', () => {
       testFetcher({ headersMs: 300 }),
       `http://127.0.0.1:${server.port}/`,
     );
-    expect(message).toBe('The server did not start to respond within 0.3 s.');
+    expect(message).toBe('The server did not start responding within 0.3 s.');
     await untilAllClosed(server);
     await server.close();
   });
@@ -66,19 +66,19 @@ describe('timeouts', () => {
 
 describe('broken responses', () => {
   test.each([
-    ['/cut', '9 of 1000 bytes arrived'],
-    ['/cut-chunked', '9 bytes arrived'],
+    ['/cut', '9 of 1000 bytes were received'],
+    ['/cut-chunked', '9 bytes were received'],
   ])('fail with the received size: %s', async (path, received) => {
     expect(await origin.downloadError(path)).toEqual({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${received}.`,
+      message: `The server ended the response too early: ${received}.`,
     });
   });
 
   test('fail if the connection is reset', async () => {
     expect(await origin.downloadError('/reset-midway')).toEqual({
       code: 'source_unavailable',
-      message: 'The connection broke in the middle of the file.',
+      message: 'The connection was lost during the download.',
     });
   });
 

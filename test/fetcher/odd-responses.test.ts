@@ -188,7 +188,7 @@ describe('content codings', () => {
   ])('reject data that cannot be decompressed: %s', async (coding, body) => {
     expect(await downloadWith([`Content-Encoding: ${coding}`], body)).toMatchObject({
       code: 'source_refused',
-      message: `The server sent the file compressed (${coding}), but it cannot be decompressed: it is damaged or cut.`,
+      message: `The server sent the file compressed (${coding}), but the compressed data is corrupt or truncated.`,
     });
   });
 
@@ -197,7 +197,7 @@ describe('content codings', () => {
     const lines = ['Content-Encoding: gzip', `Content-Length: ${body.length + 5}`];
     expect(await downloadWith(lines, body)).toMatchObject({
       code: 'source_unavailable',
-      message: `The server ended the file too early: ${body.length} of ${body.length + 5} bytes arrived.`,
+      message: `The server ended the response too early: ${body.length} of ${body.length + 5} bytes were received.`,
     });
   });
 });
@@ -230,7 +230,9 @@ describe('public servers that do not speak HTTP', () => {
   ])('report %s', (code, message) => {
     const error = Object.assign(new Error(), { code });
     expect(toHeadError(error, where)).toMatchObject({ code: 'source_unavailable', message });
-    expect(toHeadError(error, { ...where, isExempt: true }).message).toMatch(/^No HTTP response came/);
+    expect(toHeadError(error, { ...where, isExempt: true }).message).toMatch(
+      /^The server sent no HTTP response/,
+    );
   });
 });
 
@@ -241,7 +243,7 @@ test('recognises another protocol by its first bytes', async () => {
     testFetcher({ headersMs: 60_000, totalMs: 60_000 }),
     `http://127.0.0.1:${server.port}/`,
   );
-  expect(message).toMatch(/^No HTTP response came/);
+  expect(message).toMatch(/^The server sent no HTTP response/);
   expect(performance.now() - startedAt).toBeLessThan(30_000);
   await server.close();
 });

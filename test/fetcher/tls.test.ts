@@ -53,7 +53,7 @@ const invalidCertificate = (reason: string) => ({
 });
 
 test('rejects a certificate for another name', async () => {
-  const reason = 'it was issued for another name';
+  const reason = 'it was issued for a different name';
   expect(await downloadError(fetcher, `https://other.test:${trusted.port}/`)).toEqual(
     invalidCertificate(reason),
   );
@@ -72,6 +72,6 @@ test('rejects a certificate from an unknown issuer', async () => {
 test('follows no redirect from https to http', async () => {
   expect(await downloadError(fetcher, `https://pictures.test:${trusted.port}/downgrade`)).toEqual({
     code: 'source_refused',
-    message: 'The server redirects from https to http, which is not followed.',
+    message: 'The server redirected from HTTPS to HTTP. Such redirects are not followed.',
   });
 });

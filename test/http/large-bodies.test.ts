@@ -97,7 +97,7 @@ test('rejects uploads with 507 while the disk is nearly full', async () => {
   const { url, ...fullServer } = await startServer({ MIN_FREE_DISK_MB: '1000000' });
   const body = form(['file', await jpeg('no room')]);
   const detail = expectProblem(await call(`${url}/v1/images`, { method: 'POST', body }), 507, 'storage_full');
-  expect(detail).toMatch(/MiB left; uploads need at least 1000000 MiB/);
+  expect(detail).toMatch(/MiB left, but uploads need at least 1000000 MiB/);
   expect((await call(`${url}/v1/images`)).body).toMatchObject({ total: 0 });
   await expect.poll(() => filesInStaging({ url, ...fullServer })).toEqual([]);
 });

@@ -152,7 +152,7 @@ describe('presigned uploads with local storage', () => {
       body: '{"size_bytes":1}',
     });
     expect(expectProblem(response, 409, 'upload_not_offered')).toBe(
-      'Presigned uploads need STORAGE_TYPE=s3; send the file to POST /v1/images.',
+      'Presigned uploads require STORAGE_TYPE=s3. Send the file to POST /v1/images instead.',
     );
   });
 });

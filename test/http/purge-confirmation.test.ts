@@ -80,7 +80,7 @@ describe('a server that other machines can reach', () => {
     const { url } = await startServer({ PUBLIC_URL: 'https://pictures.example.com' });
     for (const { path, body } of purges) {
       const response = await post(url + path, { ...body, confirm_token: 'DELETE_CONFIRMED' });
-      expect(expectProblem(response, 403, 'purge_refused'), path).toMatch(/set that variable/);
+      expect(expectProblem(response, 403, 'purge_refused'), path).toMatch(/Set it and restart/);
     }
   });
 
@@ -91,7 +91,7 @@ describe('a server that other machines can reach', () => {
       runVitrine(['purge', '--url', url, '--days', '0', '--confirm', ...args], { LOG_LEVEL: 'silent' });
     expect(await purge('--token', 'wrong')).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('is not the value of PURGE_CONFIRM_TOKEN') as string,
+      stderr: expect.stringContaining('does not match PURGE_CONFIRM_TOKEN') as string,
     });
     expect(await canRestore(url, id)).toBe(true);
     await call(`${url}/v1/images/${id}`, { method: 'DELETE' });
@@ -142,18 +142,18 @@ test('logs deletions, restorations and purges with count, tenant and caller', as
   const forwarded = { address: '127.0.0.1', forwardedFor: '198.51.100.7' };
   const image = { image: id, tenant: 'logged', count: 1 };
   const expected = [
-    { ...image, ...forwarded, msg: `image ${id} of the tenant logged was deleted` },
-    { ...image, ...forwarded, msg: `image ${id} of the tenant logged was restored` },
+    { ...image, ...forwarded, msg: `image ${id} of tenant logged was deleted` },
+    { ...image, ...forwarded, msg: `image ${id} of tenant logged was restored` },
     {
       ...image,
       forwardedFor: `unknown ${'x'.repeat(56)}`,
-      msg: `image ${id} of the tenant logged was deleted`,
+      msg: `image ${id} of tenant logged was deleted`,
     },
-    { images: 1, days: 0, ...forwarded, msg: 'a purge removed 1 deleted images' },
+    { images: 1, days: 0, ...forwarded, msg: 'purge finished; deleted images removed: 1' },
   ];
   for (const line of expected)
     await expect.poll(lines).toContainEqual(expect.objectContaining(line) as Record<string, unknown>);
-  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was refused' };
+  const refused = { scope: 'deleted', address: '127.0.0.1', msg: 'a purge of deleted images was rejected' };
   await post(`${url}/v1/purge/deleted`, { dry_run: false });
   await expect.poll(lines).toContainEqual(expect.objectContaining(refused) as Record<string, unknown>);
 });

@@ -43,14 +43,16 @@ test('reports a user without permission to create tables', async () => {
 
 test('reports storage of another database and jobs that no worker claims', async () => {
   const { name, database } = await testServerDatabase();
-  await makeInstallationQueries(database).noteStorageMarked();
+  await makeInstallationQueries(database).recordStorageMarked();
   const shop = await makeTenantQueries(database).ensure('shop');
   const { jobId } = await recordPending(database, shop.id, 'waiting');
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const { code, stdout } = await runDoctor(urlOfDatabase(name));
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^FAIL\s+pictures\s+The storage does not hold .*\n\s+→ Are STORAGE_PATH/m);
-  expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job waits, .*\n\s+→ Start vitrine worker/m);
+  expect(stdout).toMatch(
+    /^FAIL\s+pictures\s+This storage does not contain .*\n\s+→ Check that STORAGE_PATH/m,
+  );
+  expect(stdout).toMatch(/^FAIL\s+jobs\s+1 derive job has been waiting .*\n\s+→ Start vitrine worker/m);
 });
 
 test('suggests a fix if the server is unreachable', async () => {

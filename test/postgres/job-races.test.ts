@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
@@ -35,7 +35,7 @@ test('creates one job for a failed image that is uploaded again while its job is
   await jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   await race(
     () => jobs.enqueueUpload(uploadOf(shop.id, 'vase')),
-    () => jobs.retryAll(openPrincipal, {}),
+    () => jobs.retryAll(unrestrictedPrincipal, {}),
   );
   expect(await listActiveJobs(job.imageId)).toHaveLength(1);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { rowOf, rowsOf, useDatabase } from '../support/inner/database.ts';
 import { closeGate } from '../support/inner/gate.ts';
@@ -181,7 +181,7 @@ test('completes a retry and a purge of one image that lock each other’s rows',
   const job = await catalog.upload('failed');
   await catalog.jobs.recordFailure(job, attemptOf('permanent'), { state: 'failed' });
   const gate = await closeGate(database, 'BEFORE UPDATE ON jobs', `NEW.state = 'pending'`);
-  const retrying = catalog.jobs.retry(openPrincipal, job.id);
+  const retrying = catalog.jobs.retry(unrestrictedPrincipal, job.id);
   await gate.untilBlocked(1);
   const purging = catalog.purge(job.imageId);
   await gate.untilBlocked(2);

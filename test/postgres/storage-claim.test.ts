@@ -23,7 +23,7 @@ test('refuses to start with unmarked storage, and exits immediately', async () =
   const start = performance.now();
   const { code, stderr } = await runVitrine(['worker'], { ...env, DATA_DIR: await testFolder() });
   expect(code).toBe(1);
-  expect(stderr).toMatch(/does not hold the pictures of this database/);
+  expect(stderr).toMatch(/does not contain the pictures of this database/);
   // Open connections would delay the exit by a minute.
   expect(performance.now() - start).toBeLessThan(45_000);
 });
@@ -62,7 +62,7 @@ test.runIf(services.s3Endpoint)(
     const { body } = await uploadQueued(api.url, await uniquePicture());
     await proxy.resume();
     expect(await worker.exited).toBe(1);
-    expect(worker.log()).toMatch(/this process exits: The storage does not hold the pictures/);
+    expect(worker.log()).toMatch(/this process is exiting: This storage does not contain the pictures/);
     expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({
       body: { status: 'pending' },
     });

@@ -4,7 +4,7 @@ import type { Database } from '../../src/db/database.ts';
 import { migrate } from '../../src/db/engine/migrate.ts';
 import { openPostgresDatabase } from '../../src/db/engine/postgres.ts';
 import { makeQueries } from '../../src/db/queries.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { embeddingSpace } from '../../src/model/fingerprint.ts';
 import { makeCatalog } from '../support/inner/catalog.ts';
 import { recordingLogger } from '../support/inner/logger.ts';
@@ -73,7 +73,7 @@ test('uses the extension at the next start after an administrator has created it
   const queries = makeQueries(database, vectors);
   const shop = await queries.tenants.ensure('shop');
   const id = await makeCatalog(database, shop.id, vectors).add('vase');
-  expect((await queries.images.find(openPrincipal, { id }))?.status).toBe('completed');
+  expect((await queries.images.find(unrestrictedPrincipal, { id }))?.status).toBe('completed');
   expect(await queries.embeddings.count(embeddingSpace)).toBe(1);
 });
 
@@ -85,6 +85,6 @@ test('reports the version of a pgvector that is too old', async () => {
   );
   expect((await migrate(database)).vectors).toEqual({
     isAvailable: false,
-    reason: expect.stringMatching(/^pgvector 0\.6\.2 is too old, 0\.7 is needed/) as string,
+    reason: expect.stringMatching(/^pgvector 0\.6\.2 is too old: install version 0\.7 or later/) as string,
   });
 });

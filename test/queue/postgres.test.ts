@@ -15,8 +15,8 @@ const connectionString = services.databaseUrl ?? '';
 const newChannel = () => `test_${randomBytes(6).toString('hex')}`;
 const often = { interval: 20 };
 const lostMessage =
-  'PostgreSQL cannot notify other processes of new jobs; nothing is lost, workers poll every second; reconnecting';
-const restoredMessage = 'PostgreSQL notifies other processes of new jobs again';
+  'PostgreSQL notifications are unavailable, reconnecting; no jobs are lost: workers poll every second';
+const restoredMessage = 'PostgreSQL notifications are available again';
 
 function openQueue(channel: string, connection: ClientConfig = { connectionString }, heartbeatMs = 10_000) {
   const logger = recordingLogger();
@@ -25,8 +25,8 @@ function openQueue(channel: string, connection: ClientConfig = { connectionStrin
   return { queue, logger };
 }
 
-const untilReady = (queue: { trouble(): string | undefined }) =>
-  expect.poll(() => queue.trouble(), often).toBeUndefined();
+const untilReady = (queue: { outageReason(): string | undefined }) =>
+  expect.poll(() => queue.outageReason(), often).toBeUndefined();
 
 /** Returns the connection settings of the server behind a proxy. */
 function proxiedConnection({ port }: TcpProxy): ClientConfig {
@@ -93,9 +93,9 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     const [localListener, remoteListener] = [listen(queue), listen(other.queue)];
     await proxy.stop();
     await expect
-      .poll(() => queue.trouble(), often)
+      .poll(() => queue.outageReason(), often)
       .toMatch(
-        /^PostgreSQL cannot notify other processes of new jobs \(.+\)\. Nothing is lost: workers poll for jobs every second\.$/,
+        /^PostgreSQL notifications are unavailable \(.+\)\. No jobs are lost: workers poll every second\.$/,
       );
     queue.wake(dueJobs());
     expect(localListener.polls).toBe(1);
@@ -113,7 +113,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     const { queue, proxy, channel } = await openProxied(400);
     const listener = listen(queue);
     proxy.blackhole();
-    await expect.poll(() => queue.trouble()).toContain('no answer within 200 ms');
+    await expect.poll(() => queue.outageReason()).toContain('timed out after 200 ms');
     await proxy.resume();
     await untilReady(queue);
     const other = openQueue(channel);
@@ -139,7 +139,7 @@ describe.skipIf(!services.databaseUrl)('PostgreSQL queue', () => {
     const listener = listen(queue);
     await onServer(`NOTIFY ${channel}`, `NOTIFY ${channel}, 'other'`, `NOTIFY ${channel}, 'derive'`);
     await expect.poll(() => listener.polls, often).toBe(1);
-    expect(queue.trouble()).toBeUndefined();
+    expect(queue.outageReason()).toBeUndefined();
   });
 });
 
@@ -149,10 +149,10 @@ test('accepts calls while the server is unreachable, and does not reveal its pas
   const listener = listen(queue);
   queue.wake(dueJobs());
   expect(listener.polls).toBe(1);
-  await expect.poll(() => queue.trouble(), often).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason(), often).toContain('ECONNREFUSED');
   await sleep(1_500);
   expect(logger.messages()).toEqual([lostMessage]);
-  expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('secret');
+  expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('secret');
   const startedAt = performance.now();
   await queue.close();
   expect(performance.now() - startedAt).toBeLessThan(1_000 * timeScale);

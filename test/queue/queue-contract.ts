@@ -51,7 +51,7 @@ export function describeQueue(name: string, { open, isShared }: QueueUnderTest):
       queue.wake(dueJobs());
       await woken;
       expect(performance.now() - startedAt).toBeLessThan(100 * timeScale);
-      expect(queue.trouble()).toBeUndefined();
+      expect(queue.outageReason()).toBeUndefined();
     });
 
     test('wakes only listeners of the given job kinds', async () => {

@@ -31,7 +31,7 @@ async function openConnectedQueue(redis: PrivateRedis) {
 }
 
 async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: { polls: number }) {
-  await expect.poll(() => queue.trouble(), often).toBeUndefined();
+  await expect.poll(() => queue.outageReason(), often).toBeUndefined();
   const before = listener.polls;
   await expect
     .poll(
@@ -47,7 +47,7 @@ async function expectWoken(queue: ReturnType<typeof makeRedisQueue>, listener: {
 const linesOf = (port: number) => ({
   // The reason follows in parentheses.
   lost: expect.stringContaining(
-    `Redis at 127.0.0.1:${port} is unavailable; nothing is lost, workers poll for jobs every second; reconnecting (`,
+    `Redis at 127.0.0.1:${port} is unavailable, reconnecting; no jobs are lost: workers poll every second (`,
   ) as string,
   restored: `Redis at 127.0.0.1:${port} is available again`,
 });
@@ -59,8 +59,8 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const listener = listen(queue);
     queue.wake(dueJobs());
     await sleep(1_500);
-    expect(queue.trouble()).toBe(
-      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). Nothing is lost: workers poll for jobs every second.`,
+    expect(queue.outageReason()).toBe(
+      `Redis at 127.0.0.1:${redis.port} is unavailable (ECONNREFUSED). No jobs are lost: workers poll every second.`,
     );
     expect(logger.messages()).toEqual([linesOf(redis.port).lost]);
     await redis.start();
@@ -74,7 +74,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     const { queue, logger, listener } = await openConnectedQueue(redis);
     await redis.kill();
-    await expect.poll(() => queue.trouble(), often).toBeDefined();
+    await expect.poll(() => queue.outageReason(), often).toBeDefined();
     queue.wake(dueJobs());
     await sleep(2_000);
     await redis.start();
@@ -101,7 +101,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue } = openQueue(redis.url);
     const endPolls: (() => void)[] = [];
     queue.onWake('derive', () => new Promise((resolve) => endPolls.push(resolve)));
-    await expect.poll(() => queue.trouble(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
     await sleep(300);
     for (let i = 0; i < 5; i++) queue.wake(dueJobs('derive', 5));
     await expect.poll(() => endPolls.length, often).toBe(1);
@@ -128,7 +128,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const listener = listen(queue);
     await expectWoken(queue, listener);
     proxy.blackhole();
-    await expect.poll(() => queue.trouble()).toBeDefined();
+    await expect.poll(() => queue.outageReason()).toBeDefined();
     await proxy.resume();
     await expectWoken(queue, listener);
   });
@@ -137,10 +137,10 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis('--requirepass', 'right');
     await redis.start();
     const { queue, logger } = openQueue(redis.url.replace('://', '://:wrong@'));
-    await expect.poll(() => queue.trouble(), often).toContain('WRONGPASS');
+    await expect.poll(() => queue.outageReason(), often).toContain('WRONGPASS');
     await sleep(1_000);
     expect(logger.messages()).toEqual([linesOf(redis.port).lost]);
-    expect(queue.trouble() + JSON.stringify(logger.lines)).not.toContain('wrong@');
+    expect(queue.outageReason() + JSON.stringify(logger.lines)).not.toContain('wrong@');
     expect(JSON.stringify(logger.lines)).not.toContain('"wrong"');
   });
 
@@ -148,10 +148,10 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(`${redis.url}/99`);
-    await expect.poll(() => queue.trouble(), often).toContain('DB index is out of range');
+    await expect.poll(() => queue.outageReason(), often).toContain('DB index is out of range');
     queue.wake(dueJobs());
     await sleep(1_000);
-    expect(queue.trouble()).toContain('DB index is out of range');
+    expect(queue.outageReason()).toContain('DB index is out of range');
     expect(await redis.command('DBSIZE')).toBe(0);
   });
 
@@ -160,10 +160,10 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const { queue, listener, logger } = await openConnectedQueue(redis);
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.trouble(), often).toContain('OOM');
+    await expect.poll(() => queue.outageReason(), often).toContain('OOM');
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');
     queue.wake(dueJobs());
-    await expect.poll(() => queue.trouble(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
     await expectWoken(queue, listener);
     expect(logger.messages('warn')).toHaveLength(1);
   });
@@ -175,7 +175,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     await redis.start();
     await expectWoken(queue, listener);
     expect(logger.messages('warn').filter((line) => line.includes('maxmemory-policy'))).toEqual([
-      'Redis may evict wake-ups when its memory is full (maxmemory-policy is allkeys-lru); set it to noeviction.',
+      'Redis may evict wake-ups when its memory is full, because maxmemory-policy is allkeys-lru. Set it to noeviction.',
     ]);
   });
 
@@ -192,7 +192,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     const redis = await privateRedis();
     await redis.start();
     const { queue } = openQueue(redis.url);
-    await expect.poll(() => queue.trouble(), often).toBeUndefined();
+    await expect.poll(() => queue.outageReason(), often).toBeUndefined();
     for (let i = 0; i < 100; i++) {
       queue.wake(dueJobs('derive', 100));
       await sleep(5);

@@ -23,7 +23,7 @@ describe.skipIf(!services.redisUrl)('on a Redis server', () => {
       onTestFinished(() => removeQueues(name));
       const make = () => makeRedisQueue({ url, name, logger: recordingLogger() });
       const queues = Array.from({ length: count }, make);
-      for (const queue of queues) await expect.poll(() => queue.trouble()).toBeUndefined();
+      for (const queue of queues) await expect.poll(() => queue.outageReason()).toBeUndefined();
       return queues;
     },
     isShared: true,

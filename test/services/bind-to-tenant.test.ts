@@ -1,20 +1,23 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { makeBindToTenant } from '../../src/services/tenants.ts';
 
 const tenants = new Map([['shop', { id: 7, name: 'shop' }]]);
 const bindToTenant = makeBindToTenant({ tenants: { find: (name) => Promise.resolve(tenants.get(name)) } });
 
 test('restricts an unbound principal to the tenant', async () => {
-  expect(await bindToTenant(openPrincipal, 'shop')).toEqual({ ...openPrincipal, tenantId: 7 });
+  expect(await bindToTenant(unrestrictedPrincipal, 'shop')).toEqual({
+    ...unrestrictedPrincipal,
+    tenantId: 7,
+  });
 });
 
 test('matches no tenant until the tenant exists', async () => {
-  expect((await bindToTenant(openPrincipal, 'new')).tenantId).toBe(0);
+  expect((await bindToTenant(unrestrictedPrincipal, 'new')).tenantId).toBe(0);
 });
 
 test('refuses to bind a principal of another tenant', async () => {
-  const bound = { ...openPrincipal, tenantId: 8 };
+  const bound = { ...unrestrictedPrincipal, tenantId: 8 };
   await expect(bindToTenant(bound, 'shop')).rejects.toMatchObject({ code: 'tenant_not_found' });
   expect(await bindToTenant({ ...bound, tenantId: 7 }, 'shop')).toMatchObject({ tenantId: 7 });
 });

@@ -24,7 +24,7 @@ const exitingChild = fileURLToPath(new URL('../imaging/fixtures/exiting-child.ts
 /** Health checks over real components that a test can break. */
 async function makeHealth(
   childModule?: string,
-  queue: Pick<WorkQueue, 'kind' | 'trouble'> = makeInProcessQueue(),
+  queue: Pick<WorkQueue, 'kind' | 'outageReason'> = makeInProcessQueue(),
 ) {
   const folder = await testFolder();
   await copyTemplate(join(folder, 'db'));
@@ -47,7 +47,10 @@ async function makeHealth(
   const check = makeCheckHealth({
     ...queries,
     storage,
-    storageHealth: makeStorageHealth({ storage, times: { probeMs: 0, writeMs: 0, writeAgainMs: 0 } }),
+    storageHealth: makeStorageHealth({
+      storage,
+      times: { readResultMs: 0, writeIntervalMs: 0, writeRetryMs: 0 },
+    }),
     queue,
     decoders,
     space: { name: embeddingSpace, dimension: embeddingDimension },
@@ -67,20 +70,20 @@ test('checks database, storage, queue and decoders independently', async () => {
   await writeFile(storage.stagingDirectory, 'a file instead of the folder');
   expect(await check.ready()).toEqual([
     passed[0],
-    { name: 'storage', error: 'The storage failed (ENOTDIR).' },
+    { name: 'storage', error: 'A storage operation failed (ENOTDIR).' },
     ...passed.slice(2),
   ]);
   await database.close();
   const [closed, , queue, decoders] = await check.ready();
-  expect(closed?.error).toBe('Something went wrong on our side; the log has the details.');
+  expect(closed?.error).toBe('An internal error occurred; see the log for details.');
   expect(queue?.error).toBeDefined();
   expect(decoders).toEqual(passed[3]);
-  expect(logger.messages('error')).toContain('the database is not healthy');
+  expect(logger.messages('error')).toContain('health check failed: database');
 });
 
 test('reports only the decoders if they keep exiting', async () => {
   const { check } = await makeHealth(exitingChild);
-  const broken = 'No decoder process can be kept alive; the log has the details.';
+  const broken = 'Decoder processes keep failing; see the log for details.';
   await expect
     .poll(async () => (await check.ready()).map(({ error }) => error), { timeout: 20_000, interval: 200 })
     .toEqual([undefined, undefined, undefined, broken]);
@@ -138,11 +141,11 @@ test('warns, but does not fail, if the queue cannot wake workers', async () => {
   const queue = makeRedisQueue({ url, name: 'vitrine-test', logger: recordingLogger() });
   onTestFinished(() => queue.close());
   const { check } = await makeHealth(undefined, queue);
-  await expect.poll(() => queue.trouble()).toContain('ECONNREFUSED');
+  await expect.poll(() => queue.outageReason()).toContain('ECONNREFUSED');
   const details = await check.detailed();
-  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.trouble() });
+  expect(details.queue).toMatchObject({ kind: 'redis', trouble: queue.outageReason() });
   const checks = passed.map((result) =>
-    result.name === 'queue' ? { ...result, warning: queue.trouble() } : result,
+    result.name === 'queue' ? { ...result, warning: queue.outageReason() } : result,
   );
   expect(details.checks).toEqual(checks);
 });
@@ -155,9 +158,7 @@ test('warns about waiting jobs if no worker seems to be running', async () => {
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '90 s' WHERE id = ${jobId}`);
   const queue = (await check.ready()).find(({ name }) => name === 'queue');
   expect(queue).toMatchObject({ error: undefined });
-  expect(queue?.warning).toMatch(
-    /^1 derive job waits, the oldest for 9\d s, and no worker has started any: /,
-  );
+  expect(queue?.warning).toMatch(/^1 derive job has been waiting for 9\d s\. Is a worker running\?$/);
   // One running job shows that a worker is alive, however long the queue is.
   await database.runScript(`UPDATE jobs SET run_at = now() WHERE id = ${jobId}`);
   await recordPending(database, shop.id, 'running', { leaseSeconds: 60 });

@@ -46,7 +46,7 @@ test('refuses a different or unmounted folder, and suggests a remedy', async () 
   await expect(start(await testFolder())).rejects.toThrow(StartRefused);
   await rm(join(folder, 'installation'), { recursive: true });
   await expect(start(folder)).rejects.toThrow(
-    /does not hold the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX right/,
+    /does not contain the pictures of this database: .* STORAGE_PATH, S3_BUCKET and S3_PREFIX are correct/,
   );
 });
 
@@ -54,5 +54,5 @@ test('refuses the storage of another database, whose files would look orphaned',
   const folder = await testFolder();
   await start(folder);
   const other = await openTestDatabase();
-  await expect(start(folder, other)).rejects.toThrow(/belongs to another database/);
+  await expect(start(folder, other)).rejects.toThrow(/belongs to a different database/);
 });

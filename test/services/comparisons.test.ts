@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { Preset } from '../../src/model/preset.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { productPicture } from '../support/inner/pictures.ts';
@@ -15,7 +15,7 @@ async function setUp() {
   return {
     rig,
     image,
-    compareWith: async (bytes: Buffer, id = image.id, principal = openPrincipal) =>
+    compareWith: async (bytes: Buffer, id = image.id, principal = unrestrictedPrincipal) =>
       rig.services.compareWithImage(principal, { id }, await rig.receive(bytes)),
   };
 }
@@ -59,14 +59,14 @@ test('rejects unknown images, images without an original and files that are not 
   const { rig, image, compareWith } = await setUp();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 503);
-  const pending = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const pending = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const picture = await productPicture();
   await expect(compareWith(picture, pending.image.id)).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: `Image ${pending.image.id} has no original yet: it is pending.`,
   });
   await expect(compareWith(picture, 424_242)).rejects.toMatchObject({ code: 'image_not_found' });
-  const otherTenant = { ...openPrincipal, tenantId: 999_999 };
+  const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
   await expect(compareWith(picture, image.id, otherTenant)).rejects.toMatchObject({
     code: 'image_not_found',
   });

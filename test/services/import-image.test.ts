@@ -1,6 +1,6 @@
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
@@ -18,7 +18,7 @@ async function setUp(options?: RigOptions) {
 
 /** Imports a URL and runs its job once. */
 async function importOnce(rig: Rig, url: string, tenantName = 'shop') {
-  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName });
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName });
   const outcome = await rig.runJob(await claim());
   return { id: image.id, outcome, image: (await rig.image(image.id))! };
 }
@@ -83,7 +83,7 @@ test('does not download again once the original is stored', async () => {
   expect(await rig.image(id)).toMatchObject({ status: 'pending', contentHash: hashOf(bytes) });
   await rm(rig.pathOf('renditions'));
   await origin.close();
-  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   await makeDue(database, items[0]!.id);
   expect(await rig.runJob(await claim())).toMatchObject({ state: 'completed' });
   expect(origin.requestCount('/vase.jpg')).toBe(1);
@@ -91,8 +91,13 @@ test('does not download again once the original is stored', async () => {
 });
 
 const permanent: [string, () => Promise<Buffer> | Buffer | number, string, string][] = [
-  ['a URL without a file', () => 404, 'source_refused', 'The server returned 404 instead of a picture.'],
-  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file: it has 0 bytes.'],
+  [
+    'a URL without a file',
+    () => 404,
+    'source_refused',
+    'The server returned status 404 instead of an image.',
+  ],
+  ['an empty file', () => Buffer.alloc(0), 'empty_file', 'The URL returned an empty file.'],
   [
     'a file that is not a picture',
     () => Buffer.from('<html>'),
@@ -119,7 +124,7 @@ test.each(permanent)('fails permanently for %s', async (name, make, code, senten
   expect(outcome).toMatchObject({ state: 'failed' });
   expect(image).toMatchObject({ status: 'failed', errorCode: code });
   expect(image.error?.startsWith(sentence), image.error ?? '').toBe(true);
-  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   expect(items).toMatchObject([{ state: 'failed', failureClass: 'permanent', retries: 0 }]);
   expect(await readdir(rig.staging.directory)).toEqual([]);
 });
@@ -131,9 +136,9 @@ test('retries when the server is overloaded or unreachable', async () => {
   expect(outcome).toMatchObject({
     state: 'retrying',
     delaySeconds: 2,
-    error: { code: 'source_unavailable', message: 'The server returned 503 instead of a picture.' },
+    error: { code: 'source_unavailable', message: 'The server returned status 503 instead of an image.' },
   });
-  const { items } = await rig.reports.list(openPrincipal, {}, { limit: 9, offset: 0 });
+  const { items } = await rig.reports.list(unrestrictedPrincipal, {}, { limit: 9, offset: 0 });
   expect(items).toMatchObject([{ state: 'pending', failureStage: 'fetch', retries: 1 }]);
   await origin.close();
   await makeDue(database, items[0]!.id);
@@ -142,7 +147,7 @@ test('retries when the server is overloaded or unreachable', async () => {
     delaySeconds: 4,
     error: {
       code: 'source_unavailable',
-      message: expect.stringMatching(/^No HTTP response came from the server: /),
+      message: expect.stringMatching(/^The server sent no HTTP response: /),
     },
   });
   expect(await rig.image(id)).toMatchObject({ status: 'pending', error: null });
@@ -151,7 +156,7 @@ test('retries when the server is overloaded or unreachable', async () => {
 test('does not restore an image that was deleted before its import ran', async () => {
   const { rig, origin } = await setUp();
   const url = origin.put('/vase.jpg', await uniquePicture());
-  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.softDelete({ id: image.id });
   await rig.runJob(await claim());
   expect(await rig.image(image.id)).toBeUndefined();

@@ -1,6 +1,6 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { type AppError, familyOf } from '../../src/errors.ts';
+import { type AppError, errorFamily } from '../../src/errors.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
@@ -36,7 +36,7 @@ test('rejects all concurrent uploads of the same broken picture, and stores noth
   const bytes = await brokenPicture();
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => rig.upload(bytes)));
   const families = results.map((result) =>
-    result.status === 'rejected' ? familyOf((result.reason as AppError).code) : 'stored',
+    result.status === 'rejected' ? errorFamily((result.reason as AppError).code) : 'stored',
   );
   expect(new Set(families)).toEqual(new Set(['picture_damaged']));
   await expectNothingStored(rig);
@@ -60,7 +60,7 @@ test('keeps an undecodable queued upload as failed, and retries it when it is up
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const second = await rig.upload(bytes, queued);
   expect(second).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: first.image.id, status: 'pending', error: null },
   });
   expect(second.jobId).not.toBe(first.jobId);
@@ -102,7 +102,7 @@ test('completes an image with a missing original when its bytes are uploaded aga
   await rig.runJob(await claimOne(database));
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'original_missing' });
   expect(await rig.upload(bytes)).toMatchObject({
-    outcome: 'again',
+    outcome: 'retried',
     image: { id: image.id, status: 'completed', damagedAt: null },
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { originalKey } from '../../src/storage/keys.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
@@ -120,7 +120,7 @@ test('creates a new image if the existing one is deleted during the upload', asy
         ...queries.images,
         async findByContent(tenantId, contentHash) {
           const known = await queries.images.findByContent(tenantId, contentHash);
-          if (known) await queries.deletion.softDelete(openPrincipal, { id: known.id }, false);
+          if (known) await queries.deletion.softDelete(unrestrictedPrincipal, { id: known.id }, false);
           return known;
         },
       },

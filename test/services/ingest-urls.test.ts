@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { rowsOf } from '../support/inner/database.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
@@ -14,7 +14,7 @@ const page = { limit: 50, offset: 0 };
 test('records a pending image and a job for a URL, and wakes a worker', async () => {
   const rig = await makeRig(engines);
   const wakes = countWakes(rig.queue);
-  const { outcome, image } = await rig.ingestUrls.one(openPrincipal, {
+  const { outcome, image } = await rig.ingestUrls.one(unrestrictedPrincipal, {
     url: `${vase}#part`,
     tenantName: 'shop',
     reference: 'page 1',
@@ -29,16 +29,18 @@ test('returns the existing image for an equivalent URL, whether its import is ac
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
-  const first = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const first = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const upperCaseScheme = url.replace('http:', 'HTTP:');
-  expect(await rig.ingestUrls.one(openPrincipal, { url: upperCaseScheme, tenantName: 'shop' })).toMatchObject(
-    {
-      outcome: 'active',
-      image: { id: first.image.id },
-    },
-  );
+  expect(
+    await rig.ingestUrls.one(unrestrictedPrincipal, { url: upperCaseScheme, tenantName: 'shop' }),
+  ).toMatchObject({
+    outcome: 'active',
+    image: { id: first.image.id },
+  });
   await rig.runJob(await claimOne(engines.database, 60, 'import'));
-  expect(await rig.ingestUrls.one(openPrincipal, { url: `${url}#2`, tenantName: 'shop' })).toMatchObject({
+  expect(
+    await rig.ingestUrls.one(unrestrictedPrincipal, { url: `${url}#2`, tenantName: 'shop' }),
+  ).toMatchObject({
     outcome: 'known',
     image: { id: first.image.id, status: 'completed' },
   });
@@ -47,10 +49,12 @@ test('returns the existing image for an equivalent URL, whether its import is ac
 
 test('rejects a URL whose import is active, and names its image, with DUPLICATE_HANDLING=reject-active', async () => {
   const rig = await makeRig(engines, { duplicateHandling: 'reject-active' });
-  const { image } = await rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' });
-  await expect(rig.ingestUrls.one(openPrincipal, { url: vase, tenantName: 'shop' })).rejects.toMatchObject({
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' });
+  await expect(
+    rig.ingestUrls.one(unrestrictedPrincipal, { url: vase, tenantName: 'shop' }),
+  ).rejects.toMatchObject({
     code: 'import_active',
-    message: `This URL is being imported as image ${image.id}; try again when that has finished.`,
+    message: `This URL is already being imported as image ${image.id}. Try again when that import has finished.`,
     details: { image_id: image.id },
   });
 });
@@ -62,7 +66,7 @@ test.each([
   ['a loopback address that is not allowed', 'http://127.0.0.2/vase.jpg', 'address_not_allowed'],
 ])('rejects %s, and records nothing', async (_case, url, code) => {
   const rig = await makeRig(engines);
-  await expect(rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
+  await expect(rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' })).rejects.toMatchObject({
     code,
   });
   expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
@@ -75,12 +79,14 @@ test.each([
 ])('rejects a reference that is %s', async (_case, reference) => {
   const rig = await makeRig(engines);
   const line = { url: vase, tenantName: 'shop', reference };
-  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject({ code: 'invalid_request' });
+  await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject({
+    code: 'invalid_request',
+  });
 });
 
 test('refuses each invalid line with its reason, and records the others', async () => {
   const rig = await makeRig(engines);
-  const receipt = await rig.ingestUrls.many(openPrincipal, [
+  const receipt = await rig.ingestUrls.many(unrestrictedPrincipal, [
     { url: vase, tenantName: 'shop', reference: 'page 1' },
     { url: 'nonsense', tenantName: 'shop' },
     { url: vase, tenantName: 'shop' },
@@ -102,7 +108,7 @@ test('refuses each invalid line with its reason, and records the others', async 
     imageId: null,
     error: 'The URL "nonsense" is not valid: it must begin with http:// or https:// and name a host.',
   });
-  const report = await rig.imports.find(openPrincipal, { uuid: receipt.uuid }, page);
+  const report = await rig.imports.find(unrestrictedPrincipal, { uuid: receipt.uuid }, page);
   expect(report).toMatchObject({
     id: receipt.id,
     total: 6,
@@ -115,8 +121,8 @@ test('refuses each invalid line with its reason, and records the others', async 
 
 test('records an import even if all its lines are refused', async () => {
   const rig = await makeRig(engines);
-  const { id } = await rig.ingestUrls.many(openPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
-  expect(await rig.imports.find(openPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
+  const { id } = await rig.ingestUrls.many(unrestrictedPrincipal, [{ url: 'nonsense', tenantName: 'shop' }]);
+  expect(await rig.imports.find(unrestrictedPrincipal, { id }, page)).toMatchObject({ total: 1, refused: 1 });
 });
 
 test('reports completed, failed and deleted images of an import', async () => {
@@ -124,12 +130,12 @@ test('reports completed, failed and deleted images of an import', async () => {
   const origin = await startOrigin();
   const urls = [origin.put('/a.jpg', await uniquePicture()), origin.put('/b.jpg', 404), `${vase}?c`];
   const { id, lines } = await rig.ingestUrls.many(
-    openPrincipal,
+    unrestrictedPrincipal,
     urls.map((url) => ({ url, tenantName: 'shop' })),
   );
   for (const job of await rig.jobs.claimDue('import', 2, 60)) await rig.runJob(job);
   await rig.softDelete({ id: lines[2]!.imageId! });
-  const report = await rig.imports.find(openPrincipal, { id }, page);
+  const report = await rig.imports.find(unrestrictedPrincipal, { id }, page);
   expect(report).toMatchObject({
     total: 3,
     refused: 0,
@@ -142,10 +148,10 @@ test('reports completed, failed and deleted images of an import', async () => {
 test('hides an import from callers of other tenants', async () => {
   const rig = await makeRig(engines);
   const shop = await rig.tenants.ensure('shop');
-  const bound = { ...openPrincipal, tenantId: shop.id };
+  const bound = { ...unrestrictedPrincipal, tenantId: shop.id };
   const lines = [{ url: vase, tenantName: 'shop' }];
   const [unbound, own] = [
-    await rig.ingestUrls.many(openPrincipal, lines),
+    await rig.ingestUrls.many(unrestrictedPrincipal, lines),
     await rig.ingestUrls.many(bound, lines),
   ];
   expect(await rig.imports.find(bound, { id: unbound.id }, page)).toBeUndefined();
@@ -158,7 +164,7 @@ test('rejects URLs while the disk is nearly full, and records nothing', async ()
   const rig = await makeRig(engines, { minFreeBytes: 2 ** 60 });
   const line = { url: 'http://127.0.0.1/a.jpg', tenantName: 'shop' };
   const storageFull = { code: 'storage_full', status: 507 };
-  await expect(rig.ingestUrls.one(openPrincipal, line)).rejects.toMatchObject(storageFull);
-  await expect(rig.ingestUrls.many(openPrincipal, [line])).rejects.toMatchObject(storageFull);
+  await expect(rig.ingestUrls.one(unrestrictedPrincipal, line)).rejects.toMatchObject(storageFull);
+  await expect(rig.ingestUrls.many(unrestrictedPrincipal, [line])).rejects.toMatchObject(storageFull);
   expect(await rowsOf(engines.database, 'SELECT 1 FROM images')).toEqual([]);
 });

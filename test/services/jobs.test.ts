@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
@@ -25,7 +25,11 @@ test('retries a failed job, which then completes its image', async () => {
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   await rename(rig.pathOf('moved-away'), rig.pathOf('originals'));
   wakes.count = 0;
-  expect(await jobs.retry(openPrincipal, jobId!)).toMatchObject({ id: jobId, state: 'pending', error: null });
+  expect(await jobs.retry(unrestrictedPrincipal, jobId!)).toMatchObject({
+    id: jobId,
+    state: 'pending',
+    error: null,
+  });
   expect(wakes.count).toBe(1);
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', error: null });
@@ -36,11 +40,11 @@ test('downloads the file again when a failed import is retried', async () => {
   const { rig, jobs } = await setUp();
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', 404);
-  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   const job = await claimOne(database, 60, 'import');
   expect(await rig.runJob(job)).toMatchObject({ state: 'failed' });
   origin.put('/vase.jpg', await uniquePicture());
-  await jobs.retry(openPrincipal, job.id);
+  await jobs.retry(unrestrictedPrincipal, job.id);
   expect(await rig.runJob(await claimOne(database, 60, 'import'))).toMatchObject({ state: 'completed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'completed', filename: 'vase.jpg' });
 });
@@ -48,18 +52,18 @@ test('downloads the file again when a failed import is retried', async () => {
 test('reports why a job cannot be retried', async () => {
   const { rig, wakes, jobs } = await setUp();
   const { jobId, image } = await rig.upload(await brokenPicture(), queued);
-  await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
+  await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
     message: `Job ${jobId} is pending; only failed jobs can be retried.`,
   });
   await rig.runJob(await claimOne(database));
   await rig.softDelete({ id: image.id });
   wakes.count = 0;
-  await expect(jobs.retry(openPrincipal, jobId!)).rejects.toMatchObject({
+  await expect(jobs.retry(unrestrictedPrincipal, jobId!)).rejects.toMatchObject({
     code: 'job_not_failed',
-    message: `Job ${jobId} has failed, but its image was deleted or has had another run since.`,
+    message: `Job ${jobId} failed, but its image has since been deleted or processed again.`,
   });
-  await expect(jobs.retry(openPrincipal, 424_242)).rejects.toMatchObject({
+  await expect(jobs.retry(unrestrictedPrincipal, 424_242)).rejects.toMatchObject({
     code: 'job_not_found',
     message: 'There is no job 424242.',
   });
@@ -73,9 +77,9 @@ test('retries all failed jobs with the given cause, and wakes workers if there a
     await rig.runJob(await claimOne(database));
   }
   wakes.count = 0;
-  expect(await jobs.retryAll(openPrincipal, { code: 'storage_failed' })).toBe(0);
+  expect(await jobs.retryAll(unrestrictedPrincipal, { code: 'storage_failed' })).toBe(0);
   expect(wakes.count).toBe(0);
-  expect(await jobs.retryAll(openPrincipal, { code: 'picture_damaged', tenant: 'shop' })).toBe(2);
+  expect(await jobs.retryAll(unrestrictedPrincipal, { code: 'picture_damaged', tenant: 'shop' })).toBe(2);
   expect(wakes.count).toBe(1);
-  expect(await jobs.retryAll(openPrincipal, { failureClass: 'permanent' })).toBe(1);
+  expect(await jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' })).toBe(1);
 });

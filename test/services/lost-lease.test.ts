@@ -32,7 +32,9 @@ test('writes nothing after its lease has been taken over', async () => {
   const rowsBefore = await allRows();
   expect(await staleRun).toEqual({ state: 'dropped' });
   expect(await allRows()).toEqual(rowsBefore);
-  expect(rig.logger.messages('warn')).toEqual([`job ${job.id} (image ${image.id}) dropped: lease-lost`]);
+  expect(rig.logger.messages('warn')).toEqual([
+    `job ${job.id} (image ${image.id}) dropped: its lease was lost`,
+  ]);
   expect(await rig.runJob(nextClaim)).toMatchObject({ state: 'completed' });
   expect((await rig.image(image.id))?.renditions).toHaveLength(2);
 });
@@ -104,12 +106,12 @@ test('logs once when leases cannot be renewed, and once when renewal works again
   const { job } = await claimSlow(rig);
   const running = rig.runJob(job);
   await database.runScript('ALTER TABLE jobs RENAME TO jobs_away');
-  await expect.poll(() => rig.logger.messages()).toContain('leases could not be renewed; trying again');
+  await expect.poll(() => rig.logger.messages()).toContain('failed to renew leases; retrying');
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   await running;
-  expect(rig.logger.messages().filter((line) => line.startsWith('leases'))).toEqual([
-    'leases could not be renewed; trying again',
-    'leases are renewed again',
+  expect(rig.logger.messages().filter((line) => /renew/.test(line))).toEqual([
+    'failed to renew leases; retrying',
+    'renewing leases again',
   ]);
 });
 
@@ -122,6 +124,6 @@ test('stops while the database is unavailable, and lets the leases expire', asyn
   await database.runScript('ALTER TABLE jobs_away RENAME TO jobs');
   expect(await running).toEqual({ state: 'dropped' });
   expect(rig.logger.messages('warn')).toContain(
-    'jobs could not be handed back; other workers take them over when their leases expire',
+    'failed to hand back jobs; other workers will take them over when their leases expire',
   );
 });

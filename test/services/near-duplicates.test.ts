@@ -63,11 +63,11 @@ const addLabel = async (rig: Rig, look?: LabelStyle, quality = 90) =>
   (await rig.upload(await labelledPicture(look).jpeg({ quality }).toBuffer())).image;
 
 test.each([
-  ['digit', { text: '400' }, /lightness differs 2\d % from the left and 4\d % from the top/],
+  ['digit', { text: '400' }, /lightness differs at 2\d % from the left and 4\d % from the top/],
   [
     'shade',
     { shade: [184, 48, 66] },
-    /(lightness|colour) differs [56]\d % from the left and [45]\d % from the top/,
+    /(lightness|colour) differs at [56]\d % from the left and [45]\d % from the top/,
   ],
 ] as const)(
   'reports where a product with another %s differs, and does not reuse renditions',
@@ -162,7 +162,7 @@ test('makes separate files when a copy is derived again, even if the first attem
     code: 'storage_failed',
     error: 'Unavailable.',
   } as const;
-  const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
+  const next = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
   await rig.jobs.recordFailure(await claimOne(engines.database), attempt, next);
   expect(await rig.runJob(await claimOne(engines.database))).toMatchObject({ state: 'completed' });
   const rederived = (await rig.image(copy.id))!;
@@ -175,7 +175,7 @@ test('keeps reused renditions readable when their donor is purged', async () => 
   const rig = await makeRig(engines);
   const first = await add(rig);
   const copy = await add(rig, { quality: 60 });
-  const [candidate] = await rig.purging.unused({ tenantId: first.tenantId, minAgeDays: 0 }, { limit: 1 });
+  const [candidate] = await rig.purging.listUnused({ tenantId: first.tenantId, minAgeDays: 0 }, { limit: 1 });
   const removed = await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(removed?.files.map(({ key }) => key)).toEqual([first.originalKey]);
   for (const { key } of removed?.files ?? []) await rig.storage.remove(key);

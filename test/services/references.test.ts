@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { rowOf } from '../support/inner/database.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
-const otherTenant = { ...openPrincipal, tenantId: 999_999 };
+const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
 const page = { limit: 50, offset: 0 };
 
 /** A rig with one image, and the services that manage its references. */
@@ -24,17 +24,17 @@ async function setUp() {
 
 test('adds, counts, lists and removes references', async () => {
   const { rig, image, id, references } = await setUp();
-  expect(await references.add(openPrincipal, id, 'page 2')).toEqual({
+  expect(await references.add(unrestrictedPrincipal, id, 'page 2')).toEqual({
     reference: 'page 2',
     added: true,
     count: 1,
   });
-  expect(await references.add(openPrincipal, { uuid: image.uuid }, 'page 1')).toMatchObject({
+  expect(await references.add(unrestrictedPrincipal, { uuid: image.uuid }, 'page 1')).toMatchObject({
     added: true,
     count: 2,
   });
-  expect(await references.add(openPrincipal, id, 'page 2')).toMatchObject({ added: false, count: 2 });
-  const listed = await references.list(openPrincipal, id, page);
+  expect(await references.add(unrestrictedPrincipal, id, 'page 2')).toMatchObject({ added: false, count: 2 });
+  const listed = await references.list(unrestrictedPrincipal, id, page);
   expect(listed).toMatchObject({
     items: [{ reference: 'page 1' }, { reference: 'page 2' }],
     total: 2,
@@ -42,20 +42,20 @@ test('adds, counts, lists and removes references', async () => {
   });
   expect(listed.items[0]?.createdAt).toBeInstanceOf(Date);
   expect((await rig.image(image.id))?.inUseCount).toBe(2);
-  expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
-  expect(await references.remove(openPrincipal, id, 'page 2')).toEqual({ count: 1 });
+  expect(await references.remove(unrestrictedPrincipal, id, 'page 2')).toEqual({ count: 1 });
+  expect(await references.remove(unrestrictedPrincipal, id, 'page 2')).toEqual({ count: 1 });
 });
 
 test('treats all Unicode forms of a name as one reference', async () => {
   const { rig, id, references } = await setUp();
   const [composed, decomposed] = ['Küche-42', 'Ku\u0308che-42'];
-  expect(await references.add(openPrincipal, id, decomposed)).toMatchObject({
+  expect(await references.add(unrestrictedPrincipal, id, decomposed)).toMatchObject({
     reference: composed,
     count: 1,
   });
-  expect(await references.add(openPrincipal, id, composed)).toMatchObject({ added: false, count: 1 });
+  expect(await references.add(unrestrictedPrincipal, id, composed)).toMatchObject({ added: false, count: 1 });
   const line = (url: string, reference: string) => ({ url, tenantName: 'shop', reference });
-  const { lines } = await rig.ingestUrls.many(openPrincipal, [
+  const { lines } = await rig.ingestUrls.many(unrestrictedPrincipal, [
     line('http://127.0.0.1:9/a.jpg', decomposed),
     line('http://127.0.0.1:9/a.jpg', composed),
     line('http://127.0.0.1:9/b.jpg', 'K\uFFFDche'),
@@ -63,36 +63,36 @@ test('treats all Unicode forms of a name as one reference', async () => {
   expect(lines.map(({ outcome }) => outcome)).toEqual(['new', 'active', 'refused']);
   const imported = await rig.image(lines[0]?.imageId ?? 0);
   expect(imported?.inUseCount).toBe(1);
-  expect(await references.remove(openPrincipal, id, decomposed)).toEqual({ count: 0 });
+  expect(await references.remove(unrestrictedPrincipal, id, decomposed)).toEqual({ count: 0 });
 });
 
 test('rejects names with lost or invisible characters, but removes existing ones', async () => {
   const { rig, id, references } = await setUp();
   for (const [name, message] of [
     ['K\uFFFDche', /U\+FFFD, which stands for text that was lost/],
-    ['a\u202Eb', /U\+202E, which is not visible/],
-    ['\uFEFFa', /U\+FEFF, which is not visible/],
+    ['a\u202Eb', /U\+202E, which is invisible/],
+    ['\uFEFFa', /U\+FEFF, which is invisible/],
   ] as const) {
-    await expect(references.add(openPrincipal, id, name)).rejects.toThrow(message);
+    await expect(references.add(unrestrictedPrincipal, id, name)).rejects.toThrow(message);
     await rig.references.add(id.id, name);
-    expect(await references.remove(openPrincipal, id, name)).toEqual({ count: 0 });
+    expect(await references.remove(unrestrictedPrincipal, id, name)).toEqual({ count: 0 });
   }
 });
 
 test('continues each page where the previous one ended', async () => {
   const { id, references } = await setUp();
   const names = Array.from({ length: 7 }, (_, n) => `page ${n}`);
-  for (const name of names.toReversed()) await references.add(openPrincipal, id, name);
+  for (const name of names.toReversed()) await references.add(unrestrictedPrincipal, id, name);
   const listed: string[] = [];
   let after: number | undefined;
   do {
-    const nextPage = await references.list(openPrincipal, id, { limit: 3, offset: 0, after });
+    const nextPage = await references.list(unrestrictedPrincipal, id, { limit: 3, offset: 0, after });
     expect(nextPage.total).toBe(7);
     listed.push(...nextPage.items.map(({ reference }) => reference));
     after = nextPage.next;
   } while (after !== undefined);
   expect(listed).toEqual(names);
-  const atOffset = await references.list(openPrincipal, id, { limit: 3, offset: 5 });
+  const atOffset = await references.list(unrestrictedPrincipal, id, { limit: 3, offset: 5 });
   expect(atOffset.items.map(({ reference }) => reference)).toEqual(['page 5', 'page 6']);
 });
 
@@ -101,8 +101,8 @@ test('keeps the counter consistent during thirty concurrent changes', async () =
   await Promise.all(
     Array.from({ length: 30 }, (_, n) =>
       n % 3 === 0
-        ? references.remove(openPrincipal, id, `page ${n % 5}`)
-        : references.add(openPrincipal, id, `page ${n % 5}`),
+        ? references.remove(unrestrictedPrincipal, id, `page ${n % 5}`)
+        : references.add(unrestrictedPrincipal, id, `page ${n % 5}`),
     ),
   );
   const { count } = await rowOf<{ count: number }>(
@@ -115,12 +115,12 @@ test('keeps the counter consistent during thirty concurrent changes', async () =
 test('rejects invalid names, and accepts 200 characters of any script', async () => {
   const { id, references } = await setUp();
   for (const name of ['', 'x'.repeat(201), 'a\nb']) {
-    await expect(references.add(openPrincipal, id, name)).rejects.toMatchObject({
+    await expect(references.add(unrestrictedPrincipal, id, name)).rejects.toMatchObject({
       code: 'invalid_request',
       message: expect.stringContaining(`it has ${name.length}`) as string,
     });
   }
-  expect(await references.add(openPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
+  expect(await references.add(unrestrictedPrincipal, id, '頁'.repeat(200))).toMatchObject({ added: true });
 });
 
 test('reports unknown and deleted images, and those of other tenants, as not found', async () => {
@@ -128,30 +128,34 @@ test('reports unknown and deleted images, and those of other tenants, as not fou
   const notFound = { code: 'image_not_found' };
   await expect(references.add(otherTenant, id, 'page')).rejects.toMatchObject(notFound);
   await expect(references.list(otherTenant, id, page)).rejects.toMatchObject(notFound);
-  await expect(references.add(openPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(notFound);
+  await expect(references.add(unrestrictedPrincipal, { id: 424_242 }, 'page')).rejects.toMatchObject(
+    notFound,
+  );
   await rig.softDelete(id);
-  await expect(references.remove(openPrincipal, id, 'page')).rejects.toMatchObject(notFound);
+  await expect(references.remove(unrestrictedPrincipal, id, 'page')).rejects.toMatchObject(notFound);
 });
 
 test('deletes an image in use only with force, and names its references when it refuses', async () => {
   const { image, id, references, remove } = await setUp();
-  for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(openPrincipal, id, name);
-  await expect(remove(openPrincipal, id, { force: false })).rejects.toMatchObject({
+  for (const name of ['a', 'b', 'c', 'd', 'e']) await references.add(unrestrictedPrincipal, id, name);
+  await expect(remove(unrestrictedPrincipal, id, { force: false })).rejects.toMatchObject({
     code: 'image_in_use',
     status: 409,
-    message: `Image ${image.id} is used by "a", "b", "c" and 2 more; remove these references first, or delete it with \`force\` in /v1.`,
+    message: `Image ${image.id} is used by "a", "b", "c" and 2 more. Remove these references first, or delete the image with \`force\` in /v1.`,
     details: { in_use_count: 5, references: ['a', 'b', 'c', 'd', 'e'] },
   });
-  expect(await remove(openPrincipal, id, { force: true })).toMatchObject({ id: image.id });
+  expect(await remove(unrestrictedPrincipal, id, { force: true })).toMatchObject({ id: image.id });
 });
 
 test('restores a deleted image with its renditions, and reports an unknown one', async () => {
   const { rig, image, id, remove, restore } = await setUp();
-  await remove(openPrincipal, id, { force: false });
+  await remove(unrestrictedPrincipal, id, { force: false });
   expect(await rig.image(image.id)).toBeUndefined();
   await expect(restore(otherTenant, id)).rejects.toMatchObject({ code: 'image_not_found' });
-  const restored = await restore(openPrincipal, { uuid: image.uuid });
+  const restored = await restore(unrestrictedPrincipal, { uuid: image.uuid });
   expect(restored.renditions).toEqual(image.renditions);
-  expect(await restore(openPrincipal, id)).toEqual(restored);
-  await expect(restore(openPrincipal, { id: 424_242 })).rejects.toMatchObject({ code: 'image_not_found' });
+  expect(await restore(unrestrictedPrincipal, id)).toEqual(restored);
+  await expect(restore(unrestrictedPrincipal, { id: 424_242 })).rejects.toMatchObject({
+    code: 'image_not_found',
+  });
 });

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { openPrincipal, type Principal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../src/model/principal.ts';
 import { makeRenditionCache } from '../../src/services/rendition-cache.ts';
 import { makeRetrieveImage } from '../../src/services/retrieve-image.ts';
 import { uniquePicture } from '../support/inner/pictures.ts';
@@ -20,22 +20,22 @@ async function setUp(readCacheBytes = 2 ** 20) {
   return { rig, retrieve, remove, bytes, image, id: { id: image.id }, thumb };
 }
 
-const otherTenant: Principal = { ...openPrincipal, subject: 'other', tenantId: 999_999 };
+const otherTenant: Principal = { ...unrestrictedPrincipal, subject: 'other', tenantId: 999_999 };
 
 test('reads a rendition once and then returns it from the cache', async () => {
   const { rig, retrieve, image, id, thumb } = await setUp();
-  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
-  const found = await retrieve.rendition(openPrincipal, id, 'thumb');
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  const found = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
   if (!('body' in found)) throw new Error('The rendition was not cached.');
   expect(found.body).toEqual(await rig.storage.readAll(thumb.storageKey));
   expect(found.etag).toBe(`"${thumb.contentHash.slice(0, 32)}"`);
-  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toEqual(found);
-  expect(retrieve.cached(openPrincipal, String(image.id), 'card')).toBeUndefined();
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toEqual(found);
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'card')).toBeUndefined();
 });
 
 test('does not return a cached rendition to another tenant', async () => {
   const { retrieve, image, id } = await setUp();
-  await retrieve.rendition(openPrincipal, id, 'thumb');
+  await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
   expect(retrieve.cached(otherTenant, String(image.id), 'thumb')).toBeUndefined();
   await expect(retrieve.rendition(otherTenant, id, 'thumb')).rejects.toMatchObject({
     code: 'image_not_found',
@@ -45,23 +45,25 @@ test('does not return a cached rendition to another tenant', async () => {
 
 test('streams a rendition that does not fit into the cache', async () => {
   const { rig, retrieve, image, id, thumb } = await setUp(0);
-  const found = await retrieve.rendition(openPrincipal, id, 'thumb');
+  const found = await retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
   if (!('open' in found)) throw new Error('The rendition was cached.');
   expect(await buffer(await found.open())).toEqual(await rig.storage.readAll(thumb.storageKey));
-  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
 test('does not return a deleted image by id or UUID, not even from the cache', async () => {
   const { retrieve, remove, image, id } = await setUp();
   const refs = [id, { uuid: image.uuid }];
-  for (const ref of refs) await retrieve.rendition(openPrincipal, ref, 'thumb');
-  await remove(openPrincipal, id, { force: false });
-  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
-  expect(retrieve.cached(openPrincipal, image.uuid, 'thumb')).toBeUndefined();
+  for (const ref of refs) await retrieve.rendition(unrestrictedPrincipal, ref, 'thumb');
+  await remove(unrestrictedPrincipal, id, { force: false });
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  expect(retrieve.cached(unrestrictedPrincipal, image.uuid, 'thumb')).toBeUndefined();
   for (const ref of refs) {
-    await expect(retrieve.rendition(openPrincipal, ref, 'thumb')).rejects.toMatchObject({ status: 404 });
-    await expect(retrieve.original(openPrincipal, ref)).rejects.toMatchObject({ status: 404 });
-    await expect(remove(openPrincipal, ref, { force: false })).rejects.toMatchObject({
+    await expect(retrieve.rendition(unrestrictedPrincipal, ref, 'thumb')).rejects.toMatchObject({
+      status: 404,
+    });
+    await expect(retrieve.original(unrestrictedPrincipal, ref)).rejects.toMatchObject({ status: 404 });
+    await expect(remove(unrestrictedPrincipal, ref, { force: false })).rejects.toMatchObject({
       code: 'image_not_found',
     });
   }
@@ -73,16 +75,16 @@ test('does not cache a rendition whose image is deleted during the read', async 
   // A named pipe instead of the file makes the read wait for data.
   await rm(path);
   execFileSync('mkfifo', [path]);
-  const reading = retrieve.rendition(openPrincipal, id, 'thumb');
-  await remove(openPrincipal, id, { force: false });
+  const reading = retrieve.rendition(unrestrictedPrincipal, id, 'thumb');
+  await remove(unrestrictedPrincipal, id, { force: false });
   await writeFile(path, Buffer.alloc(thumb.bytes));
   await reading;
-  expect(retrieve.cached(openPrincipal, String(image.id), 'thumb')).toBeUndefined();
+  expect(retrieve.cached(unrestrictedPrincipal, String(image.id), 'thumb')).toBeUndefined();
 });
 
 test('returns an original byte for byte, in full or in part', async () => {
   const { retrieve, bytes, image, id } = await setUp();
-  const original = await retrieve.original(openPrincipal, id);
+  const original = await retrieve.original(unrestrictedPrincipal, id);
   expect(original).toMatchObject({ bytes: bytes.length, etag: `"${image.contentHash?.slice(0, 32)}"` });
   expect(await buffer(await original.open())).toEqual(bytes);
   expect(await buffer(await original.open({ first: 5, last: 9 }))).toEqual(bytes.subarray(5, 10));
@@ -91,12 +93,12 @@ test('returns an original byte for byte, in full or in part', async () => {
 test('reports a missing original and marks its image as damaged', async () => {
   const { rig, retrieve, image, id } = await setUp();
   await rm(rig.pathOf(image.originalKey!));
-  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({
+  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
     code: 'original_missing',
-    message: `The original of image ${image.id} is missing from storage; the image is marked as damaged.`,
+    message: `The original of image ${image.id} is missing from storage; the image has been marked as damaged.`,
   });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
-  expect(await retrieve.find(openPrincipal, id)).toMatchObject({ status: 'completed' });
+  expect(await retrieve.find(unrestrictedPrincipal, id)).toMatchObject({ status: 'completed' });
 });
 
 test('returns a restored original, and clears the damage mark', async () => {
@@ -104,31 +106,37 @@ test('returns a restored original, and clears the damage mark', async () => {
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
-  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
+  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
+    code: 'original_missing',
+  });
   await writeFile(path, bytes);
-  expect(await buffer(await (await retrieve.original(openPrincipal, id)).open())).toEqual(bytes);
+  expect(await buffer(await (await retrieve.original(unrestrictedPrincipal, id)).open())).toEqual(bytes);
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
 });
 
 test('does not return a truncated original', async () => {
   const { rig, retrieve, image, id } = await setUp();
   await truncate(rig.pathOf(image.originalKey!), 10);
-  await expect(retrieve.original(openPrincipal, id)).rejects.toMatchObject({ code: 'original_missing' });
+  await expect(retrieve.original(unrestrictedPrincipal, id)).rejects.toMatchObject({
+    code: 'original_missing',
+  });
   expect((await rig.image(image.id))?.damagedAt).toBeInstanceOf(Date);
 });
 
 test('reports why a rendition or an image is not available', async () => {
   const { rig, retrieve, id } = await setUp();
-  await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
+  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
     message: 'There is no preset "poster"; the presets are thumb, card.',
   });
   const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await expect(retrieve.rendition(openPrincipal, { id: pending.image.id }, 'thumb')).rejects.toMatchObject({
+  await expect(
+    retrieve.rendition(unrestrictedPrincipal, { id: pending.image.id }, 'thumb'),
+  ).rejects.toMatchObject({
     code: 'rendition_not_ready',
     message: expect.stringMatching(/is pending/) as string,
   });
-  await expect(retrieve.find(openPrincipal, { id: 424_242 })).rejects.toMatchObject({
+  await expect(retrieve.find(unrestrictedPrincipal, { id: 424_242 })).rejects.toMatchObject({
     code: 'image_not_found',
     message: 'There is no image 424242.',
   });
@@ -142,7 +150,7 @@ test.each(['missing', 'truncated'])(
     const before = await rig.storage.readAll(thumb.storageKey);
     await (fault === 'truncated' ? truncate(path, 10) : rm(path));
     for (let requests = 0; requests < 2; requests++) {
-      await expect(retrieve.rendition(openPrincipal, id, 'thumb')).rejects.toMatchObject({
+      await expect(retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).rejects.toMatchObject({
         code: 'rendition_not_ready',
       });
     }
@@ -152,7 +160,7 @@ test.each(['missing', 'truncated'])(
       'one job, however many requests',
     ).toEqual([id.id]);
     expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
-    expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toMatchObject({ body: before });
+    expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toMatchObject({ body: before });
   },
 );
 
@@ -161,7 +169,7 @@ test('makes a rendition of a new preset on request, and still returns those of r
   const cache = makeRenditionCache(0, []);
   const hero = { name: 'hero', width: 50, height: 50, quality: 85 };
   const retrieve = makeRetrieveImage({ ...rig, cache, presets: [hero] });
-  await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
+  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
     code: 'rendition_not_ready',
   });
   const claimed = await rig.jobs.claimDue('derive', 10, 60);
@@ -171,17 +179,17 @@ test('makes a rendition of a new preset on request, and still returns those of r
   expect(await rig.runJob(claimed[0]!)).toMatchObject({ state: 'completed' });
   rig.logger.lines.length = 0;
   for (let read = 0; read < 2; read++)
-    await expect(retrieve.rendition(openPrincipal, id, 'hero')).rejects.toMatchObject({
+    await expect(retrieve.rendition(unrestrictedPrincipal, id, 'hero')).rejects.toMatchObject({
       code: 'rendition_not_ready',
       message: expect.stringMatching(
-        /still missing after a run .* A worker may have other PRESETS/,
+        /still missing after a run .* A worker may use different PRESETS/,
       ) as string,
     });
   expect(await rig.jobs.claimDue('derive', 10, 60)).toEqual([]);
-  expect(rig.logger.messages('warn')[0]).toMatch(/do all processes have the same PRESETS/);
+  expect(rig.logger.messages('warn')[0]).toMatch(/Do all processes use the same PRESETS/);
 
-  expect(await retrieve.rendition(openPrincipal, id, 'thumb')).toHaveProperty('etag');
-  await expect(retrieve.rendition(openPrincipal, id, 'poster')).rejects.toMatchObject({
+  expect(await retrieve.rendition(unrestrictedPrincipal, id, 'thumb')).toHaveProperty('etag');
+  await expect(retrieve.rendition(unrestrictedPrincipal, id, 'poster')).rejects.toMatchObject({
     code: 'unknown_preset',
   });
 });

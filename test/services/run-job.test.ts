@@ -68,7 +68,7 @@ test('retries after 2, 4 and 8 s while the storage fails, then gives up', async 
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'storage_failed' });
   const subject = `job ${jobId} (image ${image.id}) failed`;
-  const reason = 'The storage failed (ENOTDIR).';
+  const reason = 'A storage operation failed (ENOTDIR).';
   expect(rig.logger.messages()).toEqual([
     `${subject}, retrying in 2s (attempt 1/3): ${reason}`,
     `${subject}, retrying in 4s (attempt 2/3): ${reason}`,
@@ -152,9 +152,7 @@ test('records a failure once the database works again, and logs the problem once
   const job = await claimOne(database);
   expect(await runJob(job)).toMatchObject({ state: 'failed' });
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', errorCode: 'picture_cut' });
-  expect(rig.logger.messages('error')).toEqual([
-    `job ${jobId}: its failure could not be recorded; trying again`,
-  ]);
+  expect(rig.logger.messages('error')).toEqual([`failed to record the failure of job ${jobId}; retrying`]);
   expect(rig.logger.messages('warn')).toHaveLength(1);
 });
 

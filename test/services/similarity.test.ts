@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { claimOne } from '../support/inner/jobs.ts';
 import { startOrigin } from '../support/inner/origin.ts';
 import { brokenPicture, type ProductStyle, productPicture } from '../support/inner/pictures.ts';
@@ -8,7 +8,7 @@ import { makeRig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 
 const engines = await useEngines();
 const allMatches = { limit: 10, threshold: 0 };
-const otherTenant = { ...openPrincipal, tenantId: 999_999 };
+const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** A rig with the services that find similar images. */
 async function setUp(rigOptions?: RigOptions) {
@@ -19,10 +19,10 @@ async function setUp(rigOptions?: RigOptions) {
   return {
     rig,
     add,
-    findSimilar: (id: number, options = allMatches) => findSimilar(openPrincipal, { id }, options),
+    findSimilar: (id: number, options = allMatches) => findSimilar(unrestrictedPrincipal, { id }, options),
     findDuplicates,
     search: async (look: ProductStyle, options = allMatches, tenant = 'shop') =>
-      searchByPicture(openPrincipal, tenant, await rig.receive(await productPicture(look)), options),
+      searchByPicture(unrestrictedPrincipal, tenant, await rig.receive(await productPicture(look)), options),
     searchByPicture,
   };
 }
@@ -89,9 +89,9 @@ test('returns exact copies before near-duplicates', async () => {
   await add({ shape: 'mug' });
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await productPicture());
-  const { image: copy } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const { image: copy } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.runJob(await claimOne(engines.database, 60, 'import'));
-  const { image, duplicates } = await findDuplicates(openPrincipal, { uuid: vase.uuid });
+  const { image, duplicates } = await findDuplicates(unrestrictedPrincipal, { uuid: vase.uuid });
   expect(image.id).toBe(vase.id);
   expect(duplicates).toMatchObject([
     { image: { id: copy.id, duplicateOf: vase.id }, kind: 'exact', distance: 0, difference: 0 },
@@ -121,13 +121,13 @@ test('rejects a search with a broken picture or an unknown tenant, and stores no
   const { rig, add, searchByPicture } = await setUp();
   await add();
   await expect(
-    searchByPicture(openPrincipal, 'shop', await rig.receive(Buffer.from('no picture')), allMatches),
+    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(Buffer.from('no picture')), allMatches),
   ).rejects.toMatchObject({ code: 'not_a_picture' });
   await expect(
-    searchByPicture(openPrincipal, 'shop', await rig.receive(await brokenPicture()), allMatches),
+    searchByPicture(unrestrictedPrincipal, 'shop', await rig.receive(await brokenPicture()), allMatches),
   ).rejects.toMatchObject({ code: 'picture_cut' });
   for (const [principal, name] of [
-    [openPrincipal, 'unknown'],
+    [unrestrictedPrincipal, 'unknown'],
     [otherTenant, 'shop'],
   ] as const) {
     const file = await rig.receive(await productPicture());

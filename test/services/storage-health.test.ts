@@ -22,7 +22,7 @@ async function setUp(times: Partial<StorageHealthTimes> = {}) {
         await storage.check();
       },
     },
-    times: { probeMs: 60_000, writeMs: 60_000, writeAgainMs: 60_000, ...times },
+    times: { readResultMs: 60_000, writeIntervalMs: 60_000, writeRetryMs: 60_000, ...times },
   });
   onTestFinished(() => health.stop());
   const fail = (message: string | undefined) => {
@@ -40,7 +40,7 @@ test('writes once and probes once for a thousand concurrent requests', async () 
 });
 
 test('writes only on schedule once started, and notices full storage without any request', async () => {
-  const { counts, health, fail } = await setUp({ writeMs: 20, writeAgainMs: 10, probeMs: 5 });
+  const { counts, health, fail } = await setUp({ writeIntervalMs: 20, writeRetryMs: 10, readResultMs: 5 });
   health.start();
   await health.assert();
   fail('The disk is full.');
@@ -53,7 +53,7 @@ test('writes only on schedule once started, and notices full storage without any
 });
 
 test('repeats the check sooner after a failure than after a success', async () => {
-  const { counts, health, fail } = await setUp({ writeAgainMs: 1 });
+  const { counts, health, fail } = await setUp({ writeRetryMs: 1 });
   fail('The disk is full.');
   await expect(health.assert()).rejects.toThrow('The disk is full.');
   fail(undefined);
@@ -63,7 +63,7 @@ test('repeats the check sooner after a failure than after a success', async () =
 });
 
 test('detects an unusable staging folder without writing', async () => {
-  const { health, storage } = await setUp({ probeMs: 0 });
+  const { health, storage } = await setUp({ readResultMs: 0 });
   await health.assert();
   // Permissions would not do: root may write anywhere.
   await rename(storage.stagingDirectory, `${storage.stagingDirectory}.away`);

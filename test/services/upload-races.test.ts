@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
 import { makeRig, type Rig, type RigOptions, useEngines } from '../support/inner/rig.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
@@ -76,7 +76,7 @@ test('rejects a broken picture that is deleted during its upload, and allows its
   // The code depends on which is noticed first, the damage or the deletion.
   expect(await first).toMatchObject({ code: expect.stringMatching(/^(?:picture_|image_deleted)/) as string });
   await expect.poll(() => rowsOf(database, "SELECT 1 FROM jobs WHERE state = 'processing'")).toEqual([]);
-  await rig.deletion.restore(openPrincipal, { id });
+  await rig.deletion.restore(unrestrictedPrincipal, { id });
   expect(await rig.image(id)).toMatchObject({ status: 'failed' });
 });
 
@@ -92,7 +92,9 @@ async function uploadAndDelete(bytes: Buffer, remove: (rig: Rig, id: number) => 
 const deleted = {
   code: 'image_deleted',
   status: 409,
-  message: expect.stringMatching(/^Image \d+ was deleted while it was being processed; send/) as string,
+  message: expect.stringMatching(
+    /^Image \d+ was deleted while it was being processed\. Upload it again/,
+  ) as string,
 };
 
 test('reports image_deleted if the image is deleted during its upload, and accepts a second upload', async () => {

@@ -13,6 +13,6 @@ test('rejects new files on a nearly full disk and reports the free and the requi
   const needed = (await storage.freeBytes()) + 2 ** 40;
   await expect(makeAssertFreeSpace(storage, needed)()).rejects.toMatchObject({
     code: 'storage_full',
-    message: expect.stringMatching(/has \d+ MiB left; uploads need at least \d+ MiB free/) as string,
+    message: expect.stringMatching(/has \d+ MiB left, but uploads need at least \d+ MiB/) as string,
   });
 });

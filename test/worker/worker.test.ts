@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { JobKind } from '../../src/model/job.ts';
-import { openPrincipal } from '../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../src/model/principal.ts';
 import type { WorkQueue } from '../../src/queue/queue.ts';
 import { makeWorker } from '../../src/worker/worker.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
@@ -40,7 +40,7 @@ test('claims only jobs of its own kind', async () => {
   const rig = await makeRig(engines);
   const origin = await startOrigin();
   const url = origin.put('/vase.jpg', await uniquePicture());
-  const { image } = await rig.ingestUrls.one(openPrincipal, { url, tenantName: 'shop' });
+  const { image } = await rig.ingestUrls.one(unrestrictedPrincipal, { url, tenantName: 'shop' });
   await rig.upload(await uniquePicture(), queued);
   workerOf(rig).start();
   await expect.poll(() => countJobs('completed')).toBe(1);
@@ -120,9 +120,9 @@ test('continues after the database was unavailable, and logs the failure and the
   await engines.database.runScript('ALTER TABLE jobs RENAME TO jobs_hidden');
   workerOf(rig).start();
   await sleep(2_500);
-  expect(rig.logger.messages()).toEqual(['jobs could not be claimed; trying again']);
+  expect(rig.logger.messages()).toEqual(['failed to claim jobs; retrying']);
   await engines.database.runScript('ALTER TABLE jobs_hidden RENAME TO jobs');
-  await expect.poll(() => rig.logger.messages('info')).toEqual(['jobs are claimed again']);
+  await expect.poll(() => rig.logger.messages('info')).toEqual(['claiming jobs again']);
   await rig.upload(await uniquePicture(), queued);
   await expect.poll(() => countJobs('completed')).toBe(1);
 });

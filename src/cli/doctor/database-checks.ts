@@ -11,7 +11,7 @@ import { openEmbeddedDatabase } from '../../db/engine/embedded.ts';
 import { makeInstallationQueries } from '../../db/installation.ts';
 import { makeJobReportQueries } from '../../db/jobs/job-reports.ts';
 import { migrate, readSchemaState, type SchemaState } from '../../db/engine/migrate.ts';
-import { describeIdleness } from '../../services/check-health.ts';
+import { stalledQueueWarning } from '../../services/check-health.ts';
 import { findStorageMismatch } from '../../services/claim-storage.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 
@@ -143,7 +143,7 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
   if (!storage) return [];
   try {
     const mismatch = await findStorageMismatch({ storage, installation: makeInstallationQueries(database) });
-    return mismatch ? [{ subject: 'pictures', state: mismatch.what, remedy: mismatch.remedy }] : [];
+    return mismatch ? [{ subject: 'pictures', state: mismatch.problem, remedy: mismatch.remedy }] : [];
   } catch {
     return [];
   } finally {
@@ -153,7 +153,7 @@ export async function checkStorageMatch(config: Config, database: Database): Pro
 
 async function checkJobs(database: Database): Promise<Finding[]> {
   const sentences = (await makeJobReportQueries(database).depth()).flatMap(
-    (depth) => describeIdleness(depth) ?? [],
+    (depth) => stalledQueueWarning(depth) ?? [],
   );
   const remedy = 'Start vitrine worker, or a server without ENABLE_WORKER=false, and check its log.';
   return sentences.map((state) => ({ subject: 'jobs', state, remedy }));

@@ -68,8 +68,9 @@ async function checkQueue(config: Config): Promise<Finding[]> {
   if (config.queue.kind === 'in-process') return [];
   const queue = await openQueue(config, await makeLogger({ ...config.log, level: 'silent' }));
   try {
-    for (let waited = 0; queue.trouble() !== undefined && waited < connectMs; waited += 100) await sleep(100);
-    const trouble = queue.trouble();
+    for (let waited = 0; queue.outageReason() !== undefined && waited < connectMs; waited += 100)
+      await sleep(100);
+    const trouble = queue.outageReason();
     const remedy = `Check ${config.queue.kind === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'}, and that the server is running.`;
     return [
       trouble === undefined

@@ -6,7 +6,7 @@ import {
   describeMissingModes,
   describeOpenPictureFolder,
   hasModes,
-  mayBePrivate,
+  canMakePrivate,
   modeIfOpen,
 } from '../../data-folder/private-folder.ts';
 import { makeAssertFreeSpace } from '../../storage/free-space.ts';
@@ -62,7 +62,7 @@ function checkDataFolder(folder: string): Finding {
   if (mode === undefined) return { subject: 'privacy', state: `${folder} is private` };
   return warn(
     `other users of this machine can access ${folder} (mode ${mode})`,
-    mayBePrivate(folder)
+    canMakePrivate(folder)
       ? `Start Vitrine as the owner of the folder, which makes it private, or run chmod -R go-rwx ${folder}.`
       : 'Set DATA_DIR to a folder that no other user needs.',
   );

@@ -3,7 +3,7 @@ import { AppError, StartRefused } from '../../errors.ts';
 /** SQLSTATE codes after which a connection is unusable. */
 const lostStates = /^(?:08...|57P0[1235]|25006|26000)$/;
 
-/** System error codes of a server that cannot be reached. */
+/** System error codes that mean that the server cannot be reached. */
 const unreachable = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -15,49 +15,48 @@ const unreachable = new Set([
   'ENETUNREACH',
 ]);
 
-/** Messages of `pg`, without a code, for a connection that broke or could not be opened. */
+/** Messages of `pg` errors without a code, for a connection that was lost or could not be opened. */
 const lostMessages =
   /^(?:Connection terminated|timeout exceeded when trying to connect|Client (?:was closed|has encountered a connection error)|Query read timeout|Connection ended)/;
 
-/** A prepared statement that is older than a change of the schema. It works on a new connection. */
+/** The error of a prepared statement that is older than a schema change. The statement works on a new connection. */
 const stalePlan = /^cached plan must not change result type/;
 
-/** SQLSTATE codes that depend on load or on other transactions: the same request may succeed later. */
+/** Messages by SQLSTATE code, for errors caused by load or other transactions: the same request may succeed later. */
 const transientStates: Readonly<Record<string, string>> = {
   '40001': 'Another request changed the same rows at the same time; try again.',
   '40P01': 'Another request locked the same rows in a different order; try again.',
   '53200': 'The database is out of memory; try again.',
-  '53300': 'The database has no free connection; try again.',
+  '53300': 'The database has no free connections; try again.',
   '55P03': 'Another request held a lock on the same rows for too long; try again.',
   '57014': 'The statement exceeded DATABASE_STATEMENT_SECONDS; try again.',
 };
 
-/** Returns the code of an error: the SQLSTATE (five characters) or a system error code. Empty if it has none. */
-export function codeOf(error: unknown): string {
+/** Returns an error's SQLSTATE (five characters) or system error code. Empty if it has neither. */
+export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
 /** Returns whether the connection must be destroyed after `error`. */
 export function isConnectionLost(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = errorCode(error);
   if (lostStates.test(code) || unreachable.has(code)) return true;
   const message = error instanceof Error ? error.message : '';
   return lostMessages.test(message) || stalePlan.test(message);
 }
 
-/** Converts an error that is no bug, such as an unreachable server, to an `AppError`. Returns others unchanged. */
+/** Converts expected errors, such as an unreachable server, to an `AppError`. Returns other errors unchanged. */
 export function toAppError(error: unknown): unknown {
   if (error instanceof AppError) return error;
-  const code = codeOf(error);
-  if (code === '53100')
-    return new AppError('storage_full', 'The disk of the database is full.', { cause: error });
+  const code = errorCode(error);
+  if (code === '53100') return new AppError('storage_full', 'The database disk is full.', { cause: error });
   const message = transientStates[code];
   if (message !== undefined) return new AppError('database_unavailable', message, { cause: error });
   if (!isConnectionLost(error)) return error;
   return new AppError('database_unavailable', 'The database cannot be reached; try again.', { cause: error });
 }
 
-/** Thrown at the start if the database cannot be used. The message gives the reason and a remedy. */
+/** Thrown at startup if the database cannot be used. The message contains the reason and a remedy. */
 export class DatabaseRefused extends StartRefused {
   override readonly name = 'DatabaseRefused';
 }

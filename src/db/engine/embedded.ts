@@ -9,33 +9,33 @@ import type { Database } from '../database.ts';
 import { DatabaseRefused } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
-/** File in the database directory that marks a complete database. */
+/** Marker file in the database directory. It exists once the database has been created completely. */
 const readyMarker = 'VITRINE_READY';
 
 /**
- * Opens the embedded PostgreSQL in `directory`; creates it if there is none. The caller holds the lock of the data
- * folder: two processes would corrupt the database.
- * @param onBroken called if the engine panics: it executes no more queries. A new process that opens the database
- *   repairs it.
+ * Opens the embedded PostgreSQL database in `directory`, or creates one. The caller must hold the data folder's lock: two
+ * processes would corrupt the database.
+ * @param onPanic called if the engine panics. It then executes no more queries, but a new process that opens the database
+ *   recovers it.
  */
 export async function openEmbeddedDatabase(
   directory: string,
-  onBroken: (error: Error) => void = () => undefined,
+  onPanic: (error: Error) => void = () => undefined,
 ): Promise<Database> {
-  await setAsideIncomplete(directory);
+  await moveIncompleteAside(directory);
   await mkdir(directory, { recursive: true });
   await assertFreeSpace(directory);
   const pglite = await PGlite.create({ dataDir: directory, extensions: { vector } });
   await markReady(directory);
-  // The engine has a single session. A pool of one connection hands it to one caller at a time, so that no query runs
-  // within the transaction of another caller.
+  // The engine has a single session. With a pool of one connection, only one caller uses it at a time: otherwise a query
+  // could run within another caller's transaction.
   const pool = new Pool(
     Object.assign(createPgConfig(pglite), { max: 1, idleTimeoutMillis: 0, types: typeParsers }),
   );
   return {
     kind: 'embedded',
     sql: makeQueryBuilder(pool, (error) => {
-      if (isPanic(error)) onBroken(error);
+      if (isPanic(error)) onPanic(error);
     }),
     session: (work) => runSession(pool, work),
     runScript: async (script) => {
@@ -48,33 +48,33 @@ export async function openEmbeddedDatabase(
   };
 }
 
-/** A start may need a new segment of the write-ahead log, 16 MiB, and some space for data. */
+/** Opening may need a new segment of the write-ahead log (16 MiB) and some space for data. */
 const neededMib = 32;
 
-/** On a full disk the engine hangs instead of failing. */
+/** Checks the free space first, because on a full disk the engine hangs instead of failing. */
 async function assertFreeSpace(directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
   const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
   if (freeMib >= neededMib) return;
   throw new DatabaseRefused(
-    `The embedded database in ${directory} cannot be opened: its disk has ${freeMib} MiB free, and ${neededMib} MiB are needed. Free some space and start again.`,
+    `The embedded database in ${directory} cannot be opened: its disk has ${freeMib} MiB free, but ${neededMib} MiB are needed. Free some space and start Vitrine again.`,
   );
 }
 
-/** PostgreSQL panics if it cannot continue, for example because it cannot write its log to a full disk. */
+/** PostgreSQL panics if it cannot continue, for example if the disk is too full for its write-ahead log. */
 function isPanic(error: unknown): error is Error {
   return error instanceof Error && 'severity' in error && error.severity === 'PANIC';
 }
 
 /**
- * Moves an incomplete database aside. A process that is killed during its very first start leaves one, and it can never
- * be opened. Nothing in it was ever acknowledged; it is still kept, because it may have been restored by hand.
+ * Moves aside a database that was not created completely and can never be opened. A process that is killed during its first
+ * start leaves one behind. The files are kept, because a directory without the marker may also be a restored backup.
  */
-async function setAsideIncomplete(directory: string): Promise<void> {
+async function moveIncompleteAside(directory: string): Promise<void> {
   if (!existsSync(directory) || existsSync(join(directory, readyMarker))) return;
-  const aside = `${directory}.unfinished`;
-  await rm(aside, { recursive: true, force: true });
-  await rename(directory, aside);
+  const target = `${directory}.unfinished`;
+  await rm(target, { recursive: true, force: true });
+  await rename(directory, target);
 }
 
 async function markReady(directory: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import type { Database, RunScript } from '../database.ts';
-import { codeOf, DatabaseRefused } from './database-errors.ts';
+import { errorCode, DatabaseRefused } from './database-errors.ts';
 import { enableVectors, type VectorSupport } from './vectors.ts';
 
 const folder = new URL('../migrations/', import.meta.url);
@@ -8,7 +8,7 @@ const folder = new URL('../migrations/', import.meta.url);
 /** Key of an advisory lock; no other lock uses it. */
 const migrationLock = 7_239_002;
 
-/** Result of a migration: the version of the schema, and the migrations that were applied now. */
+/** Result of `migrate`: the schema version, and the names of the migrations that this call applied. */
 export interface MigrationReport {
   readonly version: number;
   readonly applied: readonly string[];
@@ -16,18 +16,18 @@ export interface MigrationReport {
 }
 
 /**
- * Migrates the schema to the newest version in one transaction: if the process is killed, the previous version
- * remains. If several processes start concurrently, one migrates and the others wait.
- * @throws {DatabaseRefused} if the database is newer than this program, or the user may not change the schema.
+ * Migrates the schema to the newest version in one transaction: if the process is killed, the schema does not change. If
+ * several processes start concurrently, one migrates and the others wait.
+ * @throws {DatabaseRefused} if the schema is newer than this program, or the database user may not change it.
  */
 export function migrate(database: Database): Promise<MigrationReport> {
   return database.session(async (run) => {
-    // A lock of the transaction also works behind a pooler in transaction mode. The timeouts are for requests, and a
-    // migration, or the wait for another process to finish it, may take longer.
+    // The timeouts are meant for requests: a migration, or waiting for another process to finish it, may take longer. The
+    // lock belongs to the transaction, because session locks do not work behind a pooler in transaction mode.
     await run('BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0');
     await run(`SELECT pg_advisory_xact_lock(${migrationLock})`);
     const applied = await applyMissing(run).catch((error: unknown) => {
-      throw codeOf(error) === '42501' ? insufficientPrivilege(error) : error;
+      throw errorCode(error) === '42501' ? insufficientPrivilege(error) : error;
     });
     const vectors = await enableVectors(run);
     await run('COMMIT');
@@ -38,7 +38,7 @@ export function migrate(database: Database): Promise<MigrationReport> {
 function insufficientPrivilege(error: unknown): DatabaseRefused {
   const reason = error instanceof Error ? error.message : '';
   return new DatabaseRefused(
-    `The database user is not allowed to create or change the tables (${reason}). Make the user the owner of the database and of its tables, or grant it CREATE on the schema public.`,
+    `The database user is not allowed to create or change the tables (${reason}). Make this user the owner of the database and its tables, or grant it CREATE on the schema public.`,
     { cause: error },
   );
 }
@@ -52,7 +52,7 @@ async function applyMissing(run: RunScript): Promise<Omit<MigrationReport, 'vect
   const newest = newestOf(files);
   if (current > newest) {
     throw new DatabaseRefused(
-      `The database has schema version ${current}; this Vitrine supports up to ${newest}. Install a newer Vitrine.`,
+      `The database has schema version ${current}, but this version of Vitrine only supports versions up to ${newest}. Install a newer version of Vitrine.`,
     );
   }
   const missing = files.filter((name) => versionOf(name) > current);
@@ -80,17 +80,17 @@ function versionOf(file: string): number {
   return Number(/^\d{4}/.exec(file)?.[0]);
 }
 
-/** The schema of a database, compared with the one that this program needs. */
+/** A database's schema version, compared with the version that this program needs. */
 export interface SchemaState {
-  /** Version of the schema; 0 if there is none yet. */
+  /** Schema version of the database; 0 if it has no schema yet. */
   readonly version: number;
-  /** The version that this program needs. */
+  /** Schema version that this program needs. */
   readonly needed: number;
-  /** Whether the user may create the missing tables and change the existing ones. */
+  /** Whether the database user may create missing tables and change existing ones. */
   readonly mayChange: boolean;
 }
 
-/** Reads the state of the schema and changes nothing. */
+/** Reads the state of the schema without changing it. */
 export function readSchemaState(database: Pick<Database, 'session'>): Promise<SchemaState> {
   return database.session(async (run) => {
     const [rights] = await run(`

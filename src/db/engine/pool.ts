@@ -8,33 +8,33 @@ import { isConnectionLost, toAppError } from './database-errors.ts';
 
 /**
  * Creates a Kysely instance on a pool of connections to a PostgreSQL server or to the embedded engine.
- * @param onError called with each error as the engine reported it.
+ * @param onError called with each error, before it is converted to an `AppError`.
  */
 export function makeQueryBuilder(
   pool: Pool,
   onError: (error: unknown) => void = () => undefined,
 ): Kysely<Schema> {
-  const nameOf = makeStatementNames();
+  const statementName = makeStatementNames();
   const namingPool: PostgresPool = {
     options: pool.options,
     end: () => pool.end(),
-    connect: () => checkOut(pool, nameOf, onError),
+    connect: () => checkOut(pool, statementName, onError),
   };
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: namingPool }) });
 }
 
-/** Parses `bigint` (ids, counts, bytes) as a number: the values stay far below 2^53. Other types as `pg` does. */
+/** Parses `bigint` (ids, counts, bytes) as a number, because the values stay far below 2^53. `pg` parses the other types. */
 export const typeParsers: CustomTypesConfig = {
   getTypeParser: (type, format) =>
     type === types.builtins.INT8 ? Number : types.getTypeParser(type, format),
 };
 
-/** Maximum number of prepared statements: a list of variable length makes a new text for each length. */
+/** Maximum number of prepared statements. A query with a list has a different text for each length of the list. */
 const maxPrepared = 100;
 
 /**
- * Returns a function that names the statements to prepare, so that each connection parses and plans them once. A text
- * gets its name when it is seen for the second time: preparing one that runs once would only use memory.
+ * Returns a function that names the statements to prepare, so that each connection parses and plans them once. A statement
+ * is prepared when it runs for the second time: preparing statements that run only once would waste memory.
  */
 function makeStatementNames(): (text: string) => string | undefined {
   const seen = new LRUCache<string, string>({ max: 10 * maxPrepared });
@@ -55,14 +55,14 @@ function makeStatementNames(): (text: string) => string | undefined {
 /** Checks out a client; destroys it on release if its connection was lost. */
 async function checkOut(
   pool: Pool,
-  nameOf: (text: string) => string | undefined,
+  statementName: (text: string) => string | undefined,
   onError: (error: unknown) => void,
 ): Promise<PostgresPoolClient> {
-  const client = await convertingErrors(() => pool.connect());
+  const client = await withAppErrors(() => pool.connect());
   let isLost = false;
   async function query(text: string, values: readonly unknown[]) {
     try {
-      return await client.query({ name: nameOf(text), text, values: [...values] });
+      return await client.query({ name: statementName(text), text, values: [...values] });
     } catch (error) {
       onError(error);
       isLost ||= isConnectionLost(error);
@@ -72,15 +72,15 @@ async function checkOut(
   return { query, release: () => client.release(isLost) } as unknown as PostgresPoolClient;
 }
 
-/** Timeout of a script. The pool's timeout is for requests; a migration may take long or wait for another process. */
+/** Script timeout. The pool's timeout is meant for requests: a migration may take longer, or wait for another process. */
 const scriptTimeoutMs = 3_600_000;
 
-/** Runs scripts on one connection of `pool`. If one fails, the open transaction is rolled back. */
+/** Lets `work` run scripts on one connection of `pool`. If one fails, rolls back the open transaction. */
 export async function runSession<T>(pool: Pool, work: (run: RunScript) => Promise<T>): Promise<T> {
-  const client = await convertingErrors(() => pool.connect());
+  const client = await withAppErrors(() => pool.connect());
   let isLost = false;
   try {
-    return await work((script) => convertingErrors(() => runScript(client, script)));
+    return await work((script) => withAppErrors(() => runScript(client, script)));
   } catch (error) {
     await client.query('ROLLBACK').catch(() => (isLost = true));
     throw error;
@@ -91,12 +91,12 @@ export async function runSession<T>(pool: Pool, work: (run: RunScript) => Promis
 
 async function runScript(client: PoolClient, script: string): Promise<Record<string, unknown>[]> {
   const query = { text: script, query_timeout: scriptTimeoutMs };
-  // `pg` returns an array, with one result per statement, if the script has several.
+  // If the script has several statements, `pg` returns an array of their results.
   const results = (await client.query(query)) as QueryResult | QueryResult[];
   return (Array.isArray(results) ? results.at(-1)?.rows : results.rows) ?? [];
 }
 
-async function convertingErrors<T>(work: () => Promise<T>): Promise<T> {
+async function withAppErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'pg';
 import type { Logger } from '../../model/logger.ts';
 import type { Database } from '../database.ts';
-import { codeOf, DatabaseRefused, isConnectionLost } from './database-errors.ts';
+import { errorCode, DatabaseRefused, isConnectionLost } from './database-errors.ts';
 import { makeQueryBuilder, runSession, typeParsers } from './pool.ts';
 
-/** How to connect to a PostgreSQL server. */
+/** Connection settings for a PostgreSQL server. */
 export interface PostgresSettings {
-  /** Contains the password: never log it or put it into an error. */
+  /** Contains the password: must not appear in logs or error messages. */
   readonly url: string;
   readonly poolSize: number;
   readonly connectMs: number;
   readonly statementMs: number;
-  /** How long a start waits for a server that cannot be reached. */
+  /** How long startup waits for a server that cannot be reached. */
   readonly waitMs: number;
 }
 
-/** Older servers lack functions that the queries use. */
+/** Minimum major version. Older servers lack functions that the queries use. */
 const minServerVersion = 15;
 
 /**
@@ -53,21 +53,21 @@ function makePool({ url, poolSize, connectMs, statementMs }: PostgresSettings, l
     keepAlive: true,
     statement_timeout: statementMs,
     lock_timeout: statementMs,
-    // Releases the locks of a process that was suspended within a transaction.
+    // Releases the locks of a process that was suspended during a transaction.
     idle_in_transaction_session_timeout: 2 * statementMs,
-    // For a server that stopped responding (network failure, frozen machine) and so does not time out the statement.
+    // Covers a server that stopped responding (network failure, frozen machine): it cannot enforce `statement_timeout`.
     query_timeout: statementMs + 2_000,
     types: typeParsers,
   });
-  // Without listeners, a connection that the server closes, idle or in use, would end the process.
+  // Without these listeners, the process would exit when the server closes a connection, whether idle or in use.
   pool.on('error', (error) =>
-    logger.warn({ code: codeOf(error) }, `a connection to the database was closed: ${error.message}`),
+    logger.warn({ code: errorCode(error) }, `a connection to the database was closed: ${error.message}`),
   );
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
-/** Waits for a server that is starting at the same time as this process. */
+/** Waits for a server that may be starting at the same time as this process. */
 async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Logger): Promise<void> {
   const deadline = performance.now() + waitMs;
   for (let attempt = 1; ; attempt++) {
@@ -81,7 +81,7 @@ async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Log
       if (performance.now() >= deadline) throw refusal(error, waitMs);
       if (attempt === 1)
         logger.warn(
-          { code: codeOf(error) },
+          { code: errorCode(error) },
           'the database server does not respond yet; waiting for it to start',
         );
       await sleep(500);
@@ -93,22 +93,23 @@ function assertVersion(version: number): void {
   const major = Math.floor(version / 10_000);
   if (major >= minServerVersion) return;
   throw new DatabaseRefused(
-    `The database server is PostgreSQL ${major}; version ${minServerVersion} or newer is needed.`,
+    `The database server runs PostgreSQL ${major}, but version ${minServerVersion} or later is required.`,
   );
 }
 
 const remedies: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password in DATABASE_URL.',
-  '28000': 'Check the user and the TLS mode in DATABASE_URL, and the access rules of the server.',
-  '3D000': 'Create the database, or name another one in DATABASE_URL.',
+  '28000': "Check the user and the TLS mode in DATABASE_URL, and the server's access rules.",
+  '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
 };
 
 function refusal(error: unknown, waitedMs?: number): DatabaseRefused {
   if (error instanceof DatabaseRefused) return error;
-  const reason = error instanceof Error && error.message ? error.message : codeOf(error) || 'unknown reason';
-  const waited = waitedMs ? ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)` : '';
-  const remedy = remedies[codeOf(error)] ?? 'Is DATABASE_URL right, and is the server running?';
-  return new DatabaseRefused(`The database server cannot be used${waited}: ${reason}. ${remedy}`, {
+  const reason =
+    error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';
+  const waitNote = waitedMs ? ` after ${waitedMs / 1000} s (DATABASE_WAIT_SECONDS)` : '';
+  const remedy = remedies[errorCode(error)] ?? 'Check DATABASE_URL, and that the server is running.';
+  return new DatabaseRefused(`The database server cannot be used${waitNote}: ${reason}. ${remedy}`, {
     cause: error,
   });
 }

@@ -1,11 +1,11 @@
 import { isAtLeast } from '../../version.ts';
 import type { RunScript } from '../database.ts';
-import { codeOf } from './database-errors.ts';
+import { errorCode } from './database-errors.ts';
 
-/** Oldest version of pgvector with the type `halfvec`. */
+/** The first version of pgvector with the type `halfvec`. */
 const minVersion = '0.7.0';
 
-/** Whether the database can store embeddings. `reason` says why not, and how to fix it. */
+/** Whether the database can store embeddings. `reason` explains why it cannot, and how to fix that. */
 export type VectorSupport =
   | { readonly isAvailable: true }
   | { readonly isAvailable: false; readonly reason: string };
@@ -17,13 +17,13 @@ const createTable = `
     -- Version of the embedding. Vectors of different spaces are never compared.
     space text NOT NULL,
     vector halfvec NOT NULL,
-    -- The content before the space: a purge deletes the vectors of a content in all spaces.
+    -- The content precedes the space, because a purge deletes the vectors of a content in all spaces.
     PRIMARY KEY (tenant_id, content_hash, space)
   )`;
 
 /**
- * Installs pgvector if needed, and creates the table of embeddings, in the caller's transaction. Not a migration:
- * pgvector may be installed or updated long after the schema was migrated.
+ * Installs pgvector if needed, and creates the embeddings table, in the caller's transaction. This is not a migration,
+ * because pgvector may be installed or updated long after the schema was migrated.
  */
 export async function enableVectors(run: RunScript): Promise<VectorSupport> {
   const installed = (await installedVersion(run)) ?? (await install(run));
@@ -31,7 +31,7 @@ export async function enableVectors(run: RunScript): Promise<VectorSupport> {
   if (!isAtLeast(installed, minVersion))
     return {
       isAvailable: false,
-      reason: `pgvector ${installed} is too old, ${minVersion.slice(0, 3)} is needed: install a newer one and run ALTER EXTENSION vector UPDATE`,
+      reason: `pgvector ${installed} is too old: install version ${minVersion.slice(0, 3)} or later and run ALTER EXTENSION vector UPDATE`,
     };
   await run(createTable);
   return { isAvailable: true };
@@ -42,25 +42,25 @@ async function installedVersion(run: RunScript): Promise<string | undefined> {
   return row && String(row['version']);
 }
 
-/** Creates the extension, within a savepoint: a failure must not abort the surrounding transaction. */
+/** Creates the extension in a savepoint, so that a failure does not abort the surrounding transaction. Returns its version. */
 async function install(run: RunScript): Promise<string | { readonly reason: string }> {
   await run('SAVEPOINT before_vector');
   try {
     await run('CREATE EXTENSION vector');
   } catch (error) {
     await run('ROLLBACK TO before_vector');
-    return { reason: reasonOf(error) };
+    return { reason: explainFailure(error) };
   }
   return (await installedVersion(run)) ?? { reason: 'pgvector is missing although it was just created' };
 }
 
 const notInstalledStates = new Set(['0A000', '58P01']);
 
-function reasonOf(error: unknown): string {
-  const code = codeOf(error);
+function explainFailure(error: unknown): string {
+  const code = errorCode(error);
   if (notInstalledStates.has(code))
-    return 'pgvector is not installed on the server: install its package for this version of PostgreSQL';
+    return "pgvector is not installed on the server: install its package for the server's version of PostgreSQL";
   if (code === '42501')
-    return 'the database user may not create the extension: let an administrator run CREATE EXTENSION vector in this database';
+    return 'the database user may not create the extension: have an administrator run CREATE EXTENSION vector in this database';
   return `pgvector could not be created: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -2,21 +2,21 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 import { rowsChanged } from '../engine/retrying.ts';
 
-/** The bytes of an original, within one tenant. */
+/** Identifies the bytes of an original within one tenant. */
 export interface Content {
   readonly tenantId: number;
   readonly contentHash: string;
 }
 
 /**
- * SQL expression that locks a content until the transaction ends. Transactions that record or remove the same content
- * take the lock; otherwise one that checks whether a row still uses a file would not see a row that is being committed.
+ * SQL expression that locks a content until the transaction ends. All transactions that record or remove the content take
+ * this lock. Otherwise, one that checks whether a file is still in use could miss a row that is not yet committed.
  */
 export function contentLock(tenantId: number, contentHash: string): RawBuilder<unknown> {
   return sql`pg_advisory_xact_lock(${tenantId}::int, ${contentKey(contentHash)}::int)`;
 }
 
-/** Locks a content, at the start of a transaction. */
+/** Locks a content. Call it at the start of a transaction. */
 export async function lockContent(
   transaction: Queryable,
   tenantId: number,
@@ -26,19 +26,19 @@ export async function lockContent(
 }
 
 /**
- * Locks all contents that decide who owns the files of these images: the images' own contents, the contents in the
- * names of their rendition files, and `more`. One lock guards a file however many images share it. All transactions
- * take these locks in the same order, so they cannot deadlock on them.
+ * Locks all contents that determine who owns the files of these images: their own contents, the contents in the names of
+ * their rendition files, and `additional`. One lock guards a file even if several images share it. All transactions take
+ * these locks in the same order, so that they cannot deadlock.
  *
- * Call it before any other lock or write of the transaction: it restarts the transaction if the files changed while it
- * waited.
+ * Call it before any other lock or write of the transaction. If the images' files change while it waits, the transaction is
+ * retried.
  */
-export async function lockFilesOf(
+export async function lockImageFiles(
   transaction: Queryable,
   imageIds: readonly number[],
-  more: readonly Content[] = [],
+  additional: readonly Content[] = [],
 ): Promise<void> {
-  const locks = await takeLocks(transaction, [...more, ...(await listContents(transaction, imageIds))]);
+  const locks = await takeLocks(transaction, [...additional, ...(await listContents(transaction, imageIds))]);
   await assertAllLocked(transaction, imageIds, locks);
 }
 
@@ -46,7 +46,7 @@ export async function lockFilesOf(
 export async function lockImageAndFiles(transaction: Queryable, imageId: number): Promise<void> {
   const locks = await takeLocks(transaction, await listContents(transaction, [imageId]));
   await sql`SELECT 1 FROM images WHERE id = ${imageId} FOR UPDATE`.execute(transaction);
-  // An import may have received its content while this waited for the row.
+  // An import may have received its content while this transaction waited for the row.
   await assertAllLocked(transaction, [imageId], locks);
 }
 
@@ -77,7 +77,7 @@ type LockKeys = readonly [tenantId: number, content: number];
 
 function inLockOrder(contents: readonly Content[]): LockKeys[] {
   const locks = contents.map(({ tenantId, contentHash }): LockKeys => [tenantId, contentKey(contentHash)]);
-  // Numeric order, in which PostgreSQL compares the keys. The order of the hashes would differ.
+  // Sorts by the lock keys, because several contents may have the same key.
   return locks.toSorted(([tenantA, a], [tenantB, b]) => tenantA - tenantB || a - b);
 }
 
@@ -90,7 +90,7 @@ async function takeLocks(transaction: Queryable, contents: readonly Content[]): 
   return locks;
 }
 
-/** Returns the low 31 of the first 32 bits of the hash. Contents with the same key only wait for each other. */
+/** Returns a 31-bit number from the start of the hash. A collision is harmless: the two contents merely share a lock. */
 function contentKey(contentHash: string): number {
   return Number.parseInt(contentHash.slice(0, 8), 16) & 0x7f_ff_ff_ff;
 }

@@ -7,23 +7,23 @@ import { lockImageAndFiles } from './content-lock.ts';
 import { identifiedBy, selectImages } from './image-rows.ts';
 import { softDeleteImage, assignOwners } from './removal.ts';
 
-/** Queries that delete and restore images. They change only what the principal may see. */
+/** Queries that delete and restore images. They change only images that the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
 
-/** Outcome of a deletion. `in-use` lists the references of the image, up to a maximum. */
+/** Outcome of a deletion. If the image is in use, it contains up to 100 of the image's references. */
 export type Deletion =
   | { readonly outcome: 'deleted'; readonly image: Image }
   | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }
   | { readonly outcome: 'not-found' };
 
-/** Maximum number of references that a refused deletion lists. */
+/** Maximum number of references in the outcome `in-use`. */
 const maxListedReferences = 100;
 
 /** @see DeletionQueries */
 export function makeDeletionQueries({ sql: db }: Database) {
   return {
     /**
-     * Soft-deletes an image: it is hidden at once, and its files stay until a purge. An image in use is deleted only if
+     * Soft-deletes an image: it is hidden at once, but its files remain until a purge. An image in use is only deleted if
      * `force` is set.
      */
     softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
@@ -38,12 +38,12 @@ export function makeDeletionQueries({ sql: db }: Database) {
         return { outcome: 'deleted', image };
       }),
 
-    /** Restores a deleted image; leaves one that is not deleted unchanged. Returns false if it is missing. */
+    /** Restores an image if it is deleted. Returns false if there is no such image. */
     restore: (principal: Principal, ref: ImageRef): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);
         if (!image?.deletedAt) return image !== undefined;
-        // If the same content was uploaded after the deletion, the restored image becomes a duplicate of that one.
+        // If the same content has been uploaded again since, the restored image becomes a duplicate of the new image.
         await sql`
           UPDATE images SET deleted_at = NULL, purge_renditions = NULL, purge_bytes = NULL, has_relatives = false,
             updated_at = now(), duplicate_of = (
@@ -57,7 +57,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks an image, deleted or not, and its files. Returns it as it is once it is locked. */
+/** Locks an image, deleted or not, and its files. Returns its state after locking. */
 async function lockImage(
   transaction: Queryable,
   principal: Principal,

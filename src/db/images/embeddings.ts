@@ -11,7 +11,7 @@ export interface SimilarRow {
   readonly score: number;
 }
 
-/** Result of a search: the similar images, and the number of images that were compared. */
+/** Result of a search: the similar images, and the number of images compared. */
 export interface SimilarRows {
   readonly found: readonly SimilarRow[];
   readonly searched: number;
@@ -21,8 +21,8 @@ export interface SimilarRows {
 export type EmbeddingQueries = ReturnType<typeof makeEmbeddingQueries>;
 
 /**
- * Queries on embeddings. A search compares all vectors of the tenant: it is exact, and fast enough for the tens of
- * thousands of images that a tenant has in this version.
+ * Creates queries on embeddings. A search compares all vectors of the tenant: it is exact, and fast enough for tens of
+ * thousands of images per tenant.
  */
 export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSupport = { isAvailable: true }) {
   function assertAvailable(): void {
@@ -38,7 +38,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
     { limit, threshold }: SimilarityOptions,
   ): Promise<SimilarRows> {
     assertAvailable();
-    // The distance to a zero vector (a picture without features) is NaN: no image is similar to it.
+    // The distance to a zero vector (an image without features) is NaN, which counts as not similar.
     const { rows } = await sql<{ id: number | null; score: number; searched: number }>`
       WITH compared AS MATERIALIZED (
         SELECT i.id, greatest(0, least(1, 1 - coalesce(nullif(e.vector <=> ${vector}, 'NaN'), 1))) AS score
@@ -55,7 +55,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
   }
 
   return {
-    /** Finds images similar to the one with this content. Returns `undefined` if its embedding is missing. */
+    /** Finds images similar to a stored content. Returns `undefined` if its embedding is missing. */
     async similarToContent(
       tenantId: number,
       contentHash: string,
@@ -70,7 +70,7 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
       return search(tenantId, space, vector, contentHash, options);
     },
 
-    /** Finds images similar to a picture that is not stored, except those with `exceptContent`. */
+    /** Finds images similar to a picture that is not stored. Leaves out images with the content `exceptContent`. */
     similarToPicture: (
       tenantId: number,
       embedding: Embedding,
@@ -89,8 +89,8 @@ export function makeEmbeddingQueries({ sql: db }: Database, vectors: VectorSuppo
 }
 
 /**
- * `INSERT` of the embedding of an image.
- * @param image source of one row with the columns of `images`.
+ * Returns the `INSERT` statement for an image's embedding.
+ * @param image table expression with one row of `images`.
  */
 export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding): RawBuilder<unknown> {
   return sql`
@@ -99,10 +99,10 @@ export function upsertEmbedding(image: RawBuilder<unknown>, embedding: Embedding
     ON CONFLICT (tenant_id, space, content_hash) DO UPDATE SET vector = excluded.vector`;
 }
 
-/** Integers up to this are exact in 16 bits. The database also parses integers several times faster than fractions. */
+/** Half-precision floats represent integers up to this value exactly. PostgreSQL parses integers faster than fractions. */
 const exactInHalf = 2_048;
 
-/** Formats a vector for the database. Only its direction counts, so it is scaled to integers. */
+/** Formats a vector for the database. Only its direction matters, so it is scaled to integers. */
 function toHalfVector({ vector }: Embedding): string {
   return `[${vector.map((value) => Math.round(value * exactInHalf)).join(',')}]`;
 }

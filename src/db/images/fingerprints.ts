@@ -6,7 +6,7 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { renditionFields } from './image-rows.ts';
 
-/** An image whose hash is similar to another one. */
+/** An image whose hash is close to a given hash. */
 export interface HashNeighbour {
   readonly id: number;
   readonly uuid: string;
@@ -17,21 +17,21 @@ export interface HashNeighbour {
   readonly renditions: readonly Rendition[];
 }
 
-/** Queries on fingerprints and on the near-duplicates that they find. */
+/** Queries on fingerprints and near-duplicates. */
 export type FingerprintQueries = ReturnType<typeof makeFingerprintQueries>;
 
-/** Maximum number of candidates whose colours are compared. */
+/** Maximum number of hashes whose images are returned. */
 const maxCandidates = 50;
 
 /** @see FingerprintQueries */
 export function makeFingerprintQueries({ sql: db }: Database) {
   return {
     /**
-     * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, without
-     * exact copies. The index finds hashes that share one of 16 bands. It misses none that differ in up to 15 bits, and
-     * 3 in 1,000 of those that differ in 20.
+     * Lists images of a tenant whose hash differs from this one in at most `maxBits` of 256 bits, nearest first, except
+     * those with `exceptContent`. The index finds hashes that share at least one of 16 bands: all hashes that differ in up
+     * to 15 bits, and 997 of 1,000 that differ in 20.
      */
-    async neighbours(
+    async findNeighbours(
       tenantId: number,
       { hash, version }: Pick<Fingerprint, 'hash' | 'version'>,
       maxBits: number,
@@ -61,7 +61,7 @@ export function makeFingerprintQueries({ sql: db }: Database) {
       }));
     },
 
-    /** Records near-duplicates that were found after the image was completed. */
+    /** Records near-duplicates found after the image was completed. */
     async addNearDuplicates(imageId: number, nearDuplicates: readonly NearDuplicate[]): Promise<void> {
       const image = sql`(SELECT id FROM images WHERE id = ${imageId})`;
       await retrying(() => upsertNearDuplicates(image, nearDuplicates).execute(db));
@@ -70,8 +70,8 @@ export function makeFingerprintQueries({ sql: db }: Database) {
 }
 
 /**
- * `INSERT` of the fingerprint of an image.
- * @param image source of one row with the columns of `images`.
+ * Returns the `INSERT` statement for an image's fingerprint.
+ * @param image table expression with one row of `images`.
  */
 export function upsertFingerprint(
   image: RawBuilder<unknown>,
@@ -89,8 +89,8 @@ export function upsertFingerprint(
 }
 
 /**
- * `INSERT` of an image's near-duplicates. Each pair is stored once, the later image first.
- * @param image source of one row with an `id`.
+ * Returns the `INSERT` statement for an image's near-duplicates. Each pair is stored once, under the id of the newer image.
+ * @param image table expression with one row and the column `id`.
  */
 export function upsertNearDuplicates(
   image: RawBuilder<unknown>,
@@ -107,12 +107,12 @@ export function upsertNearDuplicates(
       reason = excluded.reason`;
 }
 
-/** Returns the index keys of a hash. Each contains the tenant's id, so a search reads this tenant's entries only. */
+/** Returns the index keys of a hash. They contain the tenant's id, so that a search reads only this tenant's entries. */
 function bandKeys(tenantId: number, hash: string): number[] {
   return hashBands(hash).map((band) => tenantId * 2 ** 20 + band);
 }
 
-/** Converts the bits of a hash, `0101…`, to hexadecimal digits. */
+/** Converts the bits of a hash (`0101…`) to hexadecimal digits. */
 function toHex(bits: string): string {
-  return bits.replaceAll(/[01]{4}/g, (four) => Number.parseInt(four, 2).toString(16));
+  return bits.replaceAll(/[01]{4}/g, (digits) => Number.parseInt(digits, 2).toString(16));
 }

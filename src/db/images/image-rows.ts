@@ -12,7 +12,7 @@ export type ImageRow = Schema['images'] & { readonly tenant: string };
 /** A row of `images` with its renditions and near-duplicates. */
 type CompleteRow = ImageRow & Pick<ImageWithRenditions, 'renditions' | 'nearDuplicates'>;
 
-/** Selects the images that match and that the principal may see. `tail` holds `ORDER BY`, `LIMIT` and locks. */
+/** Selects matching images that the principal may see. `tail` may contain `ORDER BY`, `LIMIT` and `FOR UPDATE`. */
 export async function selectImages(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,
@@ -25,7 +25,7 @@ export async function selectImages(
   return rows.map(toImage);
 }
 
-/** The same, with the renditions and near-duplicates of each image. */
+/** Selects images as `selectImages` does, with their renditions and near-duplicates. */
 export async function selectCompleteImages(
   db: Queryable,
   principal: Pick<Principal, 'tenantId'>,
@@ -43,7 +43,7 @@ export async function selectCompleteImages(
   }));
 }
 
-/** Condition on `images`: the row is the image that `ref` identifies. */
+/** Condition on `images` that selects the image identified by `ref`. */
 export function identifiedBy(ref: ImageRef): RawBuilder<boolean> {
   return 'id' in ref ? sql`images.id = ${ref.id}` : sql`images.uuid = ${ref.uuid}`;
 }
@@ -70,14 +70,15 @@ const renditionColumns: Readonly<Record<keyof Rendition, keyof Schema['rendition
   format: 'format',
 };
 
-/** The renditions of a row of `images`, smallest first. */
+/** Column with the renditions of a row of `images`, smallest first. */
 const renditionsColumn = sql<Rendition[]>`coalesce((
     SELECT json_agg(json_build_object(${renditionFields('r')}) ORDER BY r.width, r.preset)
     FROM renditions r WHERE r.image_id = images.id), '[]'::json)`;
 
 /**
- * The near-duplicates of a row of `images` that are not deleted, nearest first. A pair counts for both of its images. The
- * other image of each pair is looked up by a subquery: with a join, a planner that overestimates the pairs scans all images.
+ * Column with the near-duplicates of a row of `images`, nearest first, without deleted ones. A pair is listed for both of
+ * its images. A subquery looks up the other image of each pair, because with a join, a planner that overestimates the number
+ * of pairs scans all images.
  */
 const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
     SELECT json_agg(json_build_object('id', pair.other_id, 'uuid', pair.uuid, 'distance', pair.distance,
@@ -90,7 +91,6 @@ const nearDuplicatesColumn = sql<NearDuplicate[]>`coalesce((
         SELECT image_id, distance, difference, reason FROM near_duplicates WHERE match_id = images.id) n) pair
     WHERE pair.uuid IS NOT NULL), '[]'::json)`;
 
-/** Converts a row to an image. */
 export function toImage(row: ImageRow): Image {
   return {
     id: row.id,

@@ -7,7 +7,7 @@ import type { Database, Queryable } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 import { identifiedBy, selectCompleteImages, selectImages } from './image-rows.ts';
 
-/** Filter of a list of images. Every given field must match. */
+/** Filter of an image list. All given fields must match. */
 export interface ImageFilter {
   readonly tenant?: string | undefined;
   readonly status?: JobState | undefined;
@@ -15,14 +15,14 @@ export interface ImageFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** The first image of a tenant with some content. */
+/** The tenant's first image with a given content. */
 export interface KnownContent {
   readonly id: number;
   readonly status: JobState;
   readonly damaged: boolean;
 }
 
-/** Queries on images that are not deleted. Those that take a principal return only what it may see. */
+/** Queries on images that are not deleted. Those with a principal return only images that it may see. */
 export type ImageQueries = ReturnType<typeof makeImageQueries>;
 
 /** @see ImageQueries */
@@ -32,12 +32,12 @@ export function makeImageQueries({ sql: db }: Database) {
       return (await selectCompleteImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds an image without its renditions: one look-up by key, for hot paths. */
-    async findBare(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
+    /** Finds an image without reading its renditions: a single key look-up, for hot paths. */
+    async findWithoutRenditions(principal: Principal, ref: ImageRef): Promise<Image | undefined> {
       return (await selectImages(db, principal, notDeleted(identifiedBy(ref))))[0];
     },
 
-    /** Finds the first image of a tenant with this content, to decide whether an upload of it is needed. */
+    /** Finds the tenant's first image with this content. The result decides whether the content must be stored. */
     async findByContent(tenantId: number, contentHash: string): Promise<KnownContent | undefined> {
       const { rows } = await sql<KnownContent>`
         SELECT id, status, damaged_at IS NOT NULL AS damaged FROM images
@@ -70,7 +70,7 @@ export function makeImageQueries({ sql: db }: Database) {
       filter: ImageFilter,
       page: PageRequest,
     ): Promise<Page<ImageWithRenditions>> {
-      // The ids are selected first, so that renditions and near-duplicates are read for the images of this page only.
+      // Selects the ids first, so that renditions and near-duplicates are only read for the images on this page.
       const onPage = sql`images.id IN (
         SELECT images.id FROM images
         WHERE ${isVisibleTo(principal, 'images.tenant_id')} AND ${notDeleted(matches(filter))}
@@ -86,7 +86,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return pageOf(images, page.limit, total, (image) => image);
     },
 
-    /** Records that a client was given an image that is still being processed: it can no longer be withdrawn. */
+    /** Records that a client knows an image that is still being processed, so that it is no longer withdrawn. */
     async acknowledge(imageId: number): Promise<'acknowledged' | 'deleted' | 'missing'> {
       const { rows } = await sql<{ deleted: boolean }>`
         UPDATE images SET acknowledged = true WHERE id = ${imageId} RETURNING deleted_at IS NOT NULL AS deleted`.execute(
@@ -97,7 +97,7 @@ export function makeImageQueries({ sql: db }: Database) {
       return row.deleted ? 'deleted' : 'acknowledged';
     },
 
-    /** Marks an image whose original is missing or cut. */
+    /** Marks an image as damaged: its original is missing or truncated. */
     async markDamaged(imageId: number): Promise<void> {
       await sql`
         UPDATE images SET damaged_at = now(), updated_at = now() WHERE id = ${imageId} AND damaged_at IS NULL`.execute(
@@ -105,7 +105,7 @@ export function makeImageQueries({ sql: db }: Database) {
       );
     },
 
-    /** Removes the mark of an image whose original is in storage again. */
+    /** Clears the damaged mark on an image whose original is intact again. */
     async clearDamaged(imageId: number): Promise<void> {
       await sql`UPDATE images SET damaged_at = NULL, updated_at = now() WHERE id = ${imageId}`.execute(db);
     },
@@ -116,34 +116,34 @@ function notDeleted(condition: RawBuilder<unknown>): RawBuilder<boolean> {
   return sql`images.deleted_at IS NULL AND ${condition}`;
 }
 
-/** Condition on `images`: the image matches the filter. */
+/** Condition on `images` for a filter. */
 function matches({ tenant, status, createdAfter, createdBefore }: ImageFilter): RawBuilder<boolean> {
   return allOf([
-    tenant === undefined ? undefined : isOfTenant(tenant),
+    tenant === undefined ? undefined : isTenantNamed(tenant),
     status === undefined ? undefined : sql`images.status = ${status}`,
     createdAfter && sql`images.created_at >= ${createdAfter}`,
     createdBefore && sql`images.created_at < ${createdBefore}`,
   ]);
 }
 
-/** Compares ids and not names, so that the planner can estimate the number of the tenant's images and uses the index. */
-function isOfTenant(name: string): RawBuilder<boolean> {
+/** Compares ids instead of names, so that the planner can estimate the number of images and use the index. */
+function isTenantNamed(name: string): RawBuilder<boolean> {
   return sql`images.tenant_id = (SELECT id FROM tenants WHERE name = ${name})`;
 }
 
 /**
- * Counts the images that match. Without a time range the count comes from the usage counters and from the small
- * index of unfinished images: counting a hundred thousand rows would be the slowest part of a list.
+ * Counts the images that match. Without a time range, the count comes from the usage counters and the small index of
+ * unfinished images: counting a hundred thousand rows would be the slowest part of a list request.
  */
 async function countImages(db: Queryable, principal: Principal, filter: ImageFilter): Promise<number> {
   const { tenant, status, createdAfter, createdBefore } = filter;
   if (createdAfter || createdBefore) return countRows(db, principal, matches(filter));
-  const inTenant = tenant === undefined ? sql<boolean>`true` : isOfTenant(tenant);
-  const isUnfinished = sql<boolean>`status <> 'completed' AND ${inTenant}`;
+  const isInTenant = tenant === undefined ? sql<boolean>`true` : isTenantNamed(tenant);
+  const isUnfinished = sql<boolean>`status <> 'completed' AND ${isInTenant}`;
   if (status !== undefined && status !== 'completed')
     return countRows(db, principal, sql`${isUnfinished} AND status = ${status}`);
-  const all = await countByUsage(db, principal, tenant);
-  return status === undefined ? all : all - (await countRows(db, principal, isUnfinished));
+  const total = await countByUsage(db, principal, tenant);
+  return status === undefined ? total : total - (await countRows(db, principal, isUnfinished));
 }
 
 async function countRows(

@@ -3,10 +3,10 @@ import type { Page, PageRequest } from '../../model/page.ts';
 import type { Database } from '../database.ts';
 import { isAfterCursor, limitTo, pageOf } from '../lists.ts';
 
-/** Queries on references: the users of an image. Each change updates the image's counter in the same statement. */
+/** Queries on references, the names of an image's users. Each change also updates the image's counter. */
 export type ReferenceQueries = ReturnType<typeof makeReferenceQueries>;
 
-/** Whether the references of an image changed, and how many there are now. */
+/** Whether an image's references changed, and how many it has now. */
 interface Change {
   readonly changed: boolean;
   readonly count: number;
@@ -15,7 +15,7 @@ interface Change {
 /** @see ReferenceQueries */
 export function makeReferenceQueries({ sql: db }: Database) {
   return {
-    /** Adds a reference unless the image has it. Returns `undefined` if the image is missing or deleted. */
+    /** Adds a reference unless the image already has it. Returns `undefined` if the image is missing or deleted. */
     async add(imageId: number, reference: string): Promise<Change | undefined> {
       const { rows } = await sql<Change>`
         WITH locked_image AS (
@@ -51,7 +51,7 @@ export function makeReferenceQueries({ sql: db }: Database) {
       return rows[0];
     },
 
-    /** Lists references, newest first. The caller knows their `total` from the image's counter. */
+    /** Lists references, newest first. @param total the image's counter */
     async list(
       imageId: number,
       total: number,

@@ -2,10 +2,9 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 
 /*
- * Deletion, purge and withdrawal all soft-delete the image first. `softDeleteImage` transfers to other images what this
- * one shared with them: its place as the first image with its content, and the ownership of its files. The caller has
- * locked the image's files (`lockFilesOf`), so of two images that share files and are removed concurrently, the second
- * does not transfer anything to the first.
+ * Deletion, purge and withdrawal all soft-delete the image first. `softDeleteImage` makes other images take over its role as
+ * the first image with its content, and the ownership of its files. The caller must have locked the image's files
+ * (`lockImageFiles`). Otherwise, two images that share files could transfer ownership to each other while both are removed.
  */
 
 /** Removes the rows of an image. Soft-deletes it first unless `isDeleted` is set. */
@@ -17,14 +16,14 @@ export async function removeImage(
   await sql`DELETE FROM images WHERE id = ${id}`.execute(transaction);
 }
 
-/** Soft-deletes an image and transfers what it shares to other images. */
+/** Soft-deletes an image and transfers the ownership of shared files. */
 export async function softDeleteImage(transaction: Queryable, imageId: number): Promise<void> {
-  // Truncated to milliseconds, the precision of clients: the cursor of a list of deleted images is such a time.
+  // Truncates the time to milliseconds, because the cursor of a list of deleted images has that precision.
   await sql`
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()), updated_at = now() WHERE id = ${imageId}`.execute(
     transaction,
   );
-  // Its oldest duplicate becomes the first image with this content.
+  // The oldest duplicate becomes the first image with this content.
   await sql`
     UPDATE images SET duplicate_of = CASE WHEN images.id <> oldest.id THEN oldest.id END
     FROM (SELECT min(id) AS id FROM images WHERE duplicate_of = ${imageId} AND deleted_at IS NULL) oldest
@@ -33,7 +32,7 @@ export async function softDeleteImage(transaction: Queryable, imageId: number): 
   await recordPurgeFigures(transaction, imageId);
 }
 
-/** Records the figures of a purge of the image: its files, and whether other images have the same content or files. */
+/** Records what a purge of the image would remove, and whether other images have the same content or files. */
 async function recordPurgeFigures(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
     WITH sharing_images AS MATERIALIZED (
@@ -53,15 +52,15 @@ async function recordPurgeFigures(transaction: Queryable, imageId: number): Prom
 }
 
 /**
- * Gives each file of the image exactly one owner among the images that use it and are not deleted: the present owner if
- * possible, otherwise the oldest of them. The owner's usage includes the bytes of the file.
+ * Ensures that each file of the image has exactly one owner among the images that use it and are not deleted: the current
+ * owner if possible, otherwise the oldest of these images. The bytes of a file count towards its owner's usage.
  */
 export async function assignOwners(transaction: Queryable, imageId: number): Promise<void> {
   await sql`
-    UPDATE renditions SET shared = ranked.place > 1
+    UPDATE renditions SET shared = ranked.rank > 1
     FROM (
-      SELECT r.id, row_number() OVER (PARTITION BY r.storage_key ORDER BY r.shared, r.id) AS place
+      SELECT r.id, row_number() OVER (PARTITION BY r.storage_key ORDER BY r.shared, r.id) AS rank
       FROM renditions r JOIN images i ON i.id = r.image_id AND i.deleted_at IS NULL
       WHERE r.storage_key IN (SELECT storage_key FROM renditions WHERE image_id = ${imageId})) ranked
-    WHERE renditions.id = ranked.id AND renditions.shared <> (ranked.place > 1)`.execute(transaction);
+    WHERE renditions.id = ranked.id AND renditions.shared <> (ranked.rank > 1)`.execute(transaction);
 }

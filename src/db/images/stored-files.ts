@@ -2,30 +2,30 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../database.ts';
 import { lockContent } from './content-lock.ts';
 
-/** Queries that compare the files in storage with the rows that use them. */
+/** Queries that compare stored files with the rows that use them. */
 export type StoredFileQueries = ReturnType<typeof makeStoredFileQueries>;
 
-/** A stored file, and the content that its key contains. */
+/** A stored file, and the content identified by its key. */
 export interface ContentFile {
   readonly key: string;
   readonly tenantId: number;
   readonly contentHash: string;
 }
 
-/** The original that storage should hold for an image. */
+/** An image's original, as recorded in the database. */
 export interface RecordedOriginal {
   /** Id of the image. */
   readonly id: number;
   readonly key: string;
   readonly bytes: number;
-  /** Whether the image is marked: its original was found missing or cut. */
+  /** Whether the image is marked as damaged: its original was missing or truncated. */
   readonly damaged: boolean;
 }
 
 /** @see StoredFileQueries */
 export function makeStoredFileQueries({ sql: db }: Database) {
   return {
-    /** Returns those of these files that no row uses. The rows of deleted images count. */
+    /** Returns the files that no row uses. Files of soft-deleted images are in use. */
     async listUnused(files: readonly ContentFile[]): Promise<ContentFile[]> {
       const { rows } = await sql<{ key: string }>`
         SELECT f.key FROM jsonb_to_recordset(${JSON.stringify(files)}::jsonb)
@@ -35,8 +35,8 @@ export function makeStoredFileQueries({ sql: db }: Database) {
       return files.filter(({ key }) => !used.has(key));
     },
 
-    /** Lists originals in the order of their images' ids, after `id`. */
-    async originalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
+    /** Lists originals whose image id is greater than `id`, in the order of these ids. */
+    async listOriginalsAfter(id: number, limit: number): Promise<RecordedOriginal[]> {
       const { rows } = await sql<RecordedOriginal>`
         SELECT id, original_key AS key, original_bytes AS bytes, damaged_at IS NOT NULL AS damaged FROM images
         WHERE id > ${id} AND original_key IS NOT NULL ORDER BY id LIMIT ${limit}`.execute(db);
@@ -44,8 +44,8 @@ export function makeStoredFileQueries({ sql: db }: Database) {
     },
 
     /**
-     * Calls `remove` unless a row uses the file or a job may be about to record it. Holds the lock of the content until
-     * `remove` is done, so the file cannot be recorded meanwhile. Returns whether the file was removed.
+     * Calls `remove` unless a row uses the file, or an active job may be about to record it. Locks the content until `remove`
+     * is done, so that the file is not recorded at the same time. Returns whether the file was removed.
      */
     removeUnused: (
       { tenantId, contentHash, key }: ContentFile,
@@ -64,7 +64,7 @@ export function makeStoredFileQueries({ sql: db }: Database) {
   };
 }
 
-/** Whether a row uses the file: an image with this content as its original, or any image as a rendition. */
+/** Condition that a row uses the file: an image with this content as its original, or any image as a rendition. */
 function isUsed(
   key: RawBuilder<unknown>,
   tenantId: RawBuilder<unknown>,

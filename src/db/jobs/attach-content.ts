@@ -6,7 +6,7 @@ import { retryingTransaction } from '../engine/retrying.ts';
 import { lockContent } from '../images/content-lock.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** The downloaded original of an import, which is in storage. */
+/** The downloaded original of an import, already in storage. */
 export interface FetchedContent {
   readonly contentHash: string;
   readonly originalKey: string;
@@ -15,12 +15,12 @@ export interface FetchedContent {
   readonly facts: PictureFacts;
 }
 
-/** Query by which an import records its downloaded original: processing → processing. */
+/** Creates the query that records an import's downloaded original: processing → processing. */
 export function makeAttachContentQueries({ sql: db }: Database) {
   return {
     /**
-     * Records the original of an import's image, as a duplicate if the tenant has another image with the same
-     * content. Returns false if the lease was lost.
+     * Records the original of an import. If the tenant already has an image with the same content, the imported image becomes
+     * its duplicate. Returns false if the lease was lost.
      */
     attachContent: (job: ClaimedJob, content: FetchedContent): Promise<boolean> =>
       retryingTransaction(db, async (transaction) => {

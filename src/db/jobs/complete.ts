@@ -6,29 +6,29 @@ import type { NewRendition, Rendition } from '../../model/rendition.ts';
 import type { Database, Queryable } from '../database.ts';
 import { rowsChanged, retrying, retryingTransaction } from '../engine/retrying.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
-import { type Content, contentLock, lockFilesOf } from '../images/content-lock.ts';
+import { type Content, contentLock, lockImageFiles } from '../images/content-lock.ts';
 import { upsertEmbedding } from '../images/embeddings.ts';
 import { upsertFingerprint, upsertNearDuplicates } from '../images/fingerprints.ts';
 import { type ImageRow, renditionFields, toImage } from '../images/image-rows.ts';
 import { heldBy, lockHeldJob } from './fence.ts';
 
-/** Facts that were derived from a picture together with its renditions. */
+/** Facts derived from a picture together with its renditions. */
 export interface DerivedFacts {
   readonly fingerprint: Fingerprint;
   readonly embedding: Embedding;
   readonly nearDuplicates: readonly NearDuplicate[];
 }
 
-/** A donor's rendition as it was when it was compared. */
+/** A donor's rendition, as it was at the time of the comparison. */
 export type ComparedRendition = Pick<Rendition, 'preset' | 'storageKey' | 'contentHash'>;
 
 /**
- * Queries by which a holder completes a job: processing → completed. Renditions, fingerprint, image and job become
- * visible together. Each query returns the completed image, or `undefined` if the lease was lost.
+ * Creates the queries that complete a job: processing → completed. Renditions, fingerprint, image and job are committed
+ * together. Each query returns the completed image, or `undefined` if the lease was lost.
  */
 export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmbeddings }: VectorSupport) {
   return {
-    /** Completes a job with renditions of the image's own. */
+    /** Completes a job with the image's own renditions. */
     complete: (
       job: ClaimedJob,
       renditions: readonly NewRendition[],
@@ -36,17 +36,17 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
     ): Promise<ImageWithRenditions | undefined> => {
       const completeOn = (on: Queryable) =>
         completeJob(on, job, { renditions: newRenditions(renditions), facts, hasEmbeddings });
-      // On its first run an image has no files whose ownership could change, so a single statement is enough.
+      // On its first run, an image has no files whose ownership could change, so a single statement suffices.
       if (job.isFirstRun) return retrying(() => completeOn(db));
       return retryingTransaction(db, async (transaction) => {
-        await lockFilesOf(transaction, [job.imageId]);
+        await lockImageFiles(transaction, [job.imageId]);
         return completeOn(transaction);
       });
     },
 
     /**
-     * Completes a job with the `compared` renditions of the donor. Returns `donor-unavailable` if the donor was deleted
-     * or no longer uses exactly these files: the image then needs renditions of its own.
+     * Completes a job with renditions of the donor. Returns `donor-unavailable` if the donor was deleted or no longer uses
+     * exactly the files in `compared`. The image then needs its own renditions.
      */
     completeSharing: (
       job: ClaimedJob,
@@ -55,7 +55,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       facts: DerivedFacts,
     ): Promise<ImageWithRenditions | undefined | 'donor-unavailable'> =>
       retryingTransaction(db, async (transaction) => {
-        await lockFilesOf(transaction, [job.imageId, donorId]);
+        await lockImageFiles(transaction, [job.imageId, donorId]);
         if (!(await stillUses(transaction, donorId, compared))) return 'donor-unavailable';
         const presets = compared.map(({ preset }) => preset);
         const renditions = sharedRenditions(donorId, presets);
@@ -63,8 +63,8 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
       }),
 
     /**
-     * Completes an import whose content the tenant has already: the image shares the files of the first image with this
-     * content. Returns `first-unavailable` if that image was deleted or is no longer completed.
+     * Completes an import whose content the tenant already has: the image shares the files of the first image with this
+     * content. Returns `first-unavailable` if there is no such image that is completed and intact.
      */
     completeAsDuplicate: (
       job: ClaimedJob,
@@ -85,7 +85,7 @@ export function makeCompleteQueries({ sql: db }: Database, { isAvailable: hasEmb
   };
 }
 
-/** Returns whether the image is not deleted and uses exactly these files. The caller has locked its files. */
+/** Whether the image is not deleted and uses exactly these files. The caller must have locked them. */
 async function stillUses(
   transaction: Queryable,
   imageId: number,
@@ -100,16 +100,17 @@ async function stillUses(
   return rows[0]?.count === compared.length;
 }
 
-/** Finds the first completed image with this content and locks its files and those of `imageId`. */
+/** Finds the first image with this content, if it is completed. Locks its files and those of `imageId`. */
 async function lockFirst(
   transaction: Queryable,
   content: Content,
   imageId: number,
 ): Promise<number | undefined> {
-  const before = await findFirst(transaction, content);
-  await lockFilesOf(transaction, before === undefined ? [imageId] : [imageId, before], [content]);
+  const firstBeforeLock = await findFirst(transaction, content);
+  const imageIds = firstBeforeLock === undefined ? [imageId] : [imageId, firstBeforeLock];
+  await lockImageFiles(transaction, imageIds, [content]);
   const first = await findFirst(transaction, content);
-  if (first !== undefined && first !== before) throw rowsChanged();
+  if (first !== undefined && first !== firstBeforeLock) throw rowsChanged();
   return first;
 }
 
@@ -124,16 +125,16 @@ async function findFirst(
 }
 
 interface Completion {
-  /** `SELECT` of the rows to insert into `renditions`, from `completed_job`. */
+  /** `SELECT` statement for the rows to insert into `renditions`. It reads from `completed_job`. */
   readonly renditions: RawBuilder<unknown>;
   readonly facts?: DerivedFacts;
-  /** Whether the database has the table of embeddings. */
+  /** Whether the database has the embeddings table. */
   readonly hasEmbeddings: boolean;
   /** The image whose renditions are shared because their pixels are the same. */
   readonly donorId?: number;
 }
 
-/** Completes the job in one statement. The functions below are its parts, in this order. */
+/** Completes the job in one statement. The functions below build its parts, in this order. */
 async function completeJob(
   db: Queryable,
   job: ClaimedJob,
@@ -142,10 +143,10 @@ async function completeJob(
   const completedImage = sql`completed_image`;
   const nearDuplicates = facts?.nearDuplicates ?? [];
   const parts = [
-    sql`locked_content AS MATERIALIZED (SELECT ${lockOf(job)})`,
+    sql`locked_content AS MATERIALIZED (SELECT ${lockJobContent(job)})`,
     sql`completed_job AS (${updateJob(job)})`,
     sql`written_renditions AS (${upsertRenditions(renditions)})`,
-    sql`inherited_renditions AS (${passOnReplacedFiles()})`,
+    sql`transferred_renditions AS (${transferReplacedFiles()})`,
     sql`completed_image AS (${updateImage(donorId)})`,
   ];
   if (facts)
@@ -166,8 +167,8 @@ async function completeJob(
   return row && { ...toImage(row), renditions: row.renditions ?? [], nearDuplicates };
 }
 
-/** Locks the content: of two images with the same content that are completed concurrently, only one may own the files. */
-function lockOf({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
+/** Locks the content, because only one of several concurrently completed images with it may own the files. */
+function lockJobContent({ original, tenantId }: ClaimedJob): RawBuilder<unknown> {
   return original ? contentLock(tenantId, original.contentHash) : sql`1`;
 }
 
@@ -178,7 +179,7 @@ function updateJob(job: ClaimedJob): RawBuilder<unknown> {
     FROM locked_content WHERE ${heldBy(job)} RETURNING jobs.image_id, jobs.tenant_id`;
 }
 
-/** Rows for renditions that were just made. A file that another image owns is marked as shared. */
+/** Selects rows for new renditions. Marks files that another image owns as shared. */
 function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, rendition.*, is_owned_elsewhere(rendition."storageKey", completed_job.image_id)
@@ -187,7 +188,7 @@ function newRenditions(renditions: readonly NewRendition[]): RawBuilder<unknown>
        quality smallint, format text)`;
 }
 
-/** Rows that share the renditions of an image: all of them, or those of the given presets. */
+/** Selects rows that share an image's renditions: all of them, or those with the given presets. */
 function sharedRenditions(imageId: number, presets?: readonly string[]): RawBuilder<unknown> {
   return sql`
     SELECT completed_job.image_id, r.preset, r.recipe, r.storage_key, r.content_hash, r.bytes, r.width, r.height,
@@ -206,14 +207,18 @@ function upsertRenditions(rows: RawBuilder<unknown>): RawBuilder<unknown> {
     RETURNING *`;
 }
 
-/** For each owned file that the image no longer uses, makes the oldest image that shares the file its owner. */
-function passOnReplacedFiles(): RawBuilder<unknown> {
+/**
+ * Transfers each owned file that the image no longer uses to the oldest image that shares it. A deleted
+ * image keeps its mark as the owner although its deletion has made another image the owner, hence the check for one.
+ */
+function transferReplacedFiles(): RawBuilder<unknown> {
   return sql`
     UPDATE renditions SET shared = false WHERE id IN (
       SELECT DISTINCT ON (next_owner.storage_key) next_owner.id FROM written_renditions
       JOIN renditions replaced ON replaced.image_id = written_renditions.image_id
         AND replaced.preset = written_renditions.preset AND NOT replaced.shared
         AND replaced.storage_key <> written_renditions.storage_key
+        AND NOT is_owned_elsewhere(replaced.storage_key, replaced.image_id)
       JOIN renditions next_owner ON next_owner.storage_key = replaced.storage_key AND next_owner.shared
         AND next_owner.image_id <> written_renditions.image_id
       JOIN images i ON i.id = next_owner.image_id AND i.deleted_at IS NULL
@@ -223,12 +228,12 @@ function passOnReplacedFiles(): RawBuilder<unknown> {
 function updateImage(donorId: number | undefined): RawBuilder<unknown> {
   return sql`
     UPDATE images SET status = 'completed', error = NULL, error_code = NULL, processed_at = now(), updated_at = now(),
-      renditions_reused_from = ${firstDonor(donorId)}
+      renditions_reused_from = ${originalDonor(donorId)}
     FROM completed_job WHERE images.id = completed_job.image_id RETURNING images.*`;
 }
 
-/** The image that made the renditions: the donor's own donor unless that one was deleted, otherwise the donor. */
-function firstDonor(donorId: number | undefined): RawBuilder<unknown> {
+/** Returns the id of the image whose job made the renditions: the donor's own donor unless it was deleted, else the donor. */
+function originalDonor(donorId: number | undefined): RawBuilder<unknown> {
   return donorId === undefined
     ? sql`NULL`
     : sql`coalesce((SELECT first.id FROM images donor JOIN images first ON first.id = donor.renditions_reused_from

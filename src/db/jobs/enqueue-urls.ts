@@ -9,28 +9,27 @@ import { rowsChanged, retryingTransaction } from '../engine/retrying.ts';
 /** A URL to import. */
 export interface UrlLine {
   readonly tenantId: number;
-  /** Normalised. */
+  /** The normalised URL. */
   readonly url: string;
-  /** SHA-256 of the URL, hexadecimal. */
+  /** Hexadecimal SHA-256 of the URL. */
   readonly urlHash: string;
   readonly reference: string | undefined;
 }
 
-/** Outcome of one line. `refused`: an import of this URL is in progress, and the policy allows no other. */
+/** Outcome of one line. `refused`: the URL is already being imported, and the policy rejects a second import. */
 export interface EnqueuedUrl {
   readonly outcome: ImportOutcome;
   readonly imageId: number;
-  /** The import's job, if the outcome is `new`. */
+  /** The new job, if the outcome is `new`. */
   readonly job: DueJob | undefined;
 }
 
-/** Query that inserts the jobs of imports by URL: – → pending. */
+/** Creates the query that inserts import jobs: – → pending. */
 export function makeEnqueueUrlQueries({ sql: db }: Database) {
   return {
     /**
-     * Records imports of URLs, all or none, in one transaction: an image without content and a job per line, and the
-     * line's reference. The policy decides whether a URL that was imported before is imported again. Returns one
-     * outcome per line.
+     * Records imports by URL in one transaction: for each line, an image without content, a job, and the line's reference.
+     * The policy determines whether a known URL is imported again. Returns one outcome per line.
      */
     enqueueUrls: (
       lines: readonly UrlLine[],
@@ -61,11 +60,11 @@ export function makeEnqueueUrlQueries({ sql: db }: Database) {
   };
 }
 
-/** An image that was imported from a URL. */
+/** An image that was or is being imported from a URL. */
 interface ImportRun {
   readonly id: number;
   readonly status: JobState;
-  /** Set if the image is one of those to be inserted; `id` is then not known yet. */
+  /** Set if an earlier line of this call inserts the image. Its `id` is not known yet. */
   readonly decision?: Decision;
 }
 
@@ -74,19 +73,19 @@ interface Decision {
   readonly outcome: ImportOutcome;
   imageId: number;
   job?: DueJob | undefined;
-  /** An earlier line with the same URL, whose image this line shares. */
+  /** The decision for an earlier line with the same URL, whose image this line shares. */
   readonly sameAs?: Decision | undefined;
 }
 
-/** Serialises requests that import into the same tenant: two requests for one URL would both insert an image. */
+/** Serialises imports into the same tenant. Otherwise, two requests with the same URL would both insert an image. */
 async function lockUrls(transaction: Queryable, lines: readonly UrlLine[]): Promise<void> {
-  // Every transaction takes these locks in the same order, so two imports cannot deadlock.
+  // All transactions take these locks in the same order, so that two imports cannot deadlock.
   const tenants = [...new Set(lines.map(({ tenantId }) => tenantId))].toSorted((a, b) => a - b);
   for (const tenant of tenants)
     await sql`SELECT pg_advisory_xact_lock(${urlLock}::int, ${tenant}::int)`.execute(transaction);
 }
 
-/** First key of these locks. The first key of a content lock is a tenant's id, which is positive. */
+/** First key of these advisory locks. In a content lock, it is a tenant's id, which is positive. */
 const urlLock = -1;
 
 const keyOf = ({ tenantId, urlHash }: Pick<UrlLine, 'tenantId' | 'urlHash'>) => `${tenantId}/${urlHash}`;
@@ -106,10 +105,10 @@ async function findLatestImports(
 
 function lineTable(lines: readonly UrlLine[]): RawBuilder<unknown> {
   return sql`jsonb_to_recordset(${JSON.stringify(lines)}::jsonb)
-    AS line ("tenantId" int, url text, "urlHash" text, uuid uuid, reference text, place int)`;
+    AS line ("tenantId" int, url text, "urlHash" text, uuid uuid, reference text, position int)`;
 }
 
-/** Applies the policy to one line. Adds an import that starts here to `latest`, for the lines that follow. */
+/** Applies the policy to one line. Adds a new import to `latest`, for the following lines. */
 function decide(line: UrlLine, policy: DuplicateHandling, latest: Map<string, ImportRun>): Decision {
   const run = latest.get(keyOf(line));
   if (run?.status === 'pending' || run?.status === 'processing') {
@@ -130,12 +129,12 @@ async function insertImports(
   priority: number,
 ): Promise<{ imageId: number; job: DueJob }[]> {
   if (lines.length === 0) return [];
-  const numbered = lines.map((line, place) => ({ ...line, place, uuid: uuidv7() }));
+  const numbered = lines.map((line, position) => ({ ...line, position, uuid: uuidv7() }));
   const { rows } = await sql<{ imageId: number; jobId: number }>`
     WITH line AS (SELECT * FROM ${lineTable(numbered)}),
     inserted_images AS (
       INSERT INTO images (uuid, tenant_id, status, source_url, url_hash)
-      SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY place
+      SELECT uuid, "tenantId", 'pending', url, "urlHash" FROM line ORDER BY position
       RETURNING id, uuid, tenant_id),
     inserted_jobs AS (
       INSERT INTO jobs (kind, image_id, tenant_id, priority, state)
@@ -144,11 +143,11 @@ async function insertImports(
     SELECT inserted_images.id AS "imageId", inserted_jobs.id AS "jobId"
     FROM inserted_images JOIN inserted_jobs ON inserted_jobs.image_id = inserted_images.id
     JOIN line ON line.uuid = inserted_images.uuid
-    ORDER BY line.place`.execute(transaction);
+    ORDER BY line.position`.execute(transaction);
   return rows.map(({ imageId, jobId }) => ({ imageId, job: { id: jobId, kind: 'import' } }));
 }
 
-/** Adds the references of the lines to their images. Restarts the transaction if an existing image was removed. */
+/** Adds the lines' references to their images. The transaction is retried if an existing image was removed. */
 async function addReferences(transaction: Queryable, decisions: readonly Decision[]): Promise<void> {
   const requested = decisions
     .filter(({ outcome, line }) => outcome !== 'refused' && line.reference !== undefined)

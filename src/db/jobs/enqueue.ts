@@ -7,7 +7,7 @@ import { retrying, retryingTransaction } from '../engine/retrying.ts';
 import { contentLock, lockContent } from '../images/content-lock.ts';
 import type { Schema } from '../schema.ts';
 
-/** An upload whose original is in storage, to be recorded. */
+/** An upload to record. Its original is already in storage. */
 export interface NewUpload {
   readonly tenantId: number;
   readonly contentHash: string;
@@ -16,19 +16,19 @@ export interface NewUpload {
   readonly bytes: number;
   readonly facts: PictureFacts;
   readonly priority: number;
-  /** If set, the recording process claims the job at once, under a lease of this length. */
+  /** If set, this process claims the job at once, with a lease of this length. */
   readonly leaseSeconds?: number | undefined;
 }
 
-/** Outcome of an upload: a new image, a failed image that is processed again, or an image that exists already. */
+/** Outcome of an upload: a new image, a failed image that is processed again, or an existing image. */
 export type EnqueuedUpload =
-  | { readonly outcome: 'new' | 'again'; readonly imageId: number; readonly job: ClaimedJob }
+  | { readonly outcome: 'new' | 'retried'; readonly imageId: number; readonly job: ClaimedJob }
   | { readonly outcome: 'known'; readonly imageId: number };
 
-/** Queries that insert a job: – → pending or processing. */
+/** Creates the queries that insert a job: – → pending or processing. */
 export function makeEnqueueQueries({ sql: db }: Database) {
   return {
-    /** Records an upload: image and job. Waits for a transaction that records or removes the same content. */
+    /** Records an upload: image and job. Waits for concurrent transactions on the same content. */
     async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
       const inserted = await retrying(() => insertImageAndJob(db, upload));
       if (inserted) return enqueued(upload, inserted);
@@ -58,7 +58,7 @@ interface Inserted {
   readonly jobId: number;
 }
 
-/** A single statement, because every new upload runs it. Returns `undefined` if the tenant has the content already. */
+/** Uses a single statement, because every new upload runs it. Returns `undefined` if the tenant already has the content. */
 async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inserted | undefined> {
   const { facts } = upload;
   const { rows } = await sql<Inserted>`
@@ -79,7 +79,7 @@ async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inse
   return rows[0];
 }
 
-/** `INSERT` of the upload's job for the image whose `id` is selected from `image`. */
+/** Returns the `INSERT` statement for the upload's job. @param image table expression with one row and the column `id` */
 function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ id: number }> {
   const isClaimed = upload.leaseSeconds !== undefined;
   return sql`
@@ -90,7 +90,7 @@ function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ 
     FROM ${image} RETURNING id`;
 }
 
-/** Processes a failed image again, with the bytes that arrived; leaves any other image unchanged. */
+/** Processes a failed image again, with the bytes just uploaded. Leaves other images unchanged. */
 async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): Promise<EnqueuedUpload> {
   await lockContent(transaction, upload.tenantId, upload.contentHash);
   const { rows } = await sql<Pick<Schema['images'], 'id' | 'status'>>`
@@ -114,7 +114,7 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
   );
   const [insertedJob] = job.rows;
   if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
-  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'again');
+  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'retried');
 }
 
 function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
@@ -128,7 +128,7 @@ function firstToken({ leaseSeconds }: NewUpload): number {
 function enqueued(
   upload: NewUpload,
   { imageId, jobId }: Inserted,
-  outcome: 'new' | 'again' = 'new',
+  outcome: 'new' | 'retried' = 'new',
 ): EnqueuedUpload {
   const job: ClaimedJob = {
     id: jobId,

@@ -6,12 +6,12 @@ import { heldBy } from './fence.ts';
 /** A failed attempt, before the database adds the time. */
 export type Attempt = Omit<FailedAttempt, 'at'>;
 
-/** Next state after a failed attempt: pending, for a retry that is charged to a budget, or failed. */
+/** Next state after a failed attempt: pending, for a retry that counts towards a budget, or failed. */
 export type NextStep =
-  | { readonly state: 'pending'; readonly delaySeconds: number; readonly spend: 'retries' | 'crashes' }
+  | { readonly state: 'pending'; readonly delaySeconds: number; readonly budget: 'retries' | 'crashes' }
   | { readonly state: 'failed' };
 
-/** Query by which a holder records a failure: processing → pending or failed. */
+/** Creates the query that records a failure: processing → pending or failed. */
 export function makeFailQueries({ sql: db }: Database) {
   return {
     /** Records a failed attempt and the next state. Returns false if the lease was lost. */
@@ -20,10 +20,10 @@ export function makeFailQueries({ sql: db }: Database) {
         const { rows } = await sql`
           UPDATE jobs SET state = ${next.state}, lease_until = NULL, failure_class = ${attempt.failureClass},
             failure_stage = ${attempt.stage}, error_code = ${attempt.code}, error = ${attempt.error},
-            history = ${withAttempt(attempt)},
+            history = ${appendAttempt(attempt)},
             ${
               next.state === 'pending'
-                ? sql`run_at = now() + make_interval(secs => ${next.delaySeconds}), ${spend(next.spend)}`
+                ? sql`run_at = now() + make_interval(secs => ${next.delaySeconds}), ${increment(next.budget)}`
                 : sql`finished_at = now()`
             }
           WHERE ${heldBy(job)} RETURNING id`.execute(transaction);
@@ -34,14 +34,17 @@ export function makeFailQueries({ sql: db }: Database) {
   };
 }
 
-function spend(budget: 'retries' | 'crashes') {
-  return sql`${sql.ref(budget)} = ${sql.ref(budget)} + 1`;
+function increment(counter: 'retries' | 'crashes') {
+  return sql`${sql.ref(counter)} = ${sql.ref(counter)} + 1`;
 }
 
-/** SQL expression for the history of a job with one more attempt, stamped with the database's time. */
-export function withAttempt(attempt: Attempt) {
+/** SQL expression that appends an attempt, with the current time, to a job's history. */
+export function appendAttempt(attempt: Attempt) {
   return sql`history || jsonb_build_array(jsonb_build_object('at', now()) || ${JSON.stringify(attempt)}::jsonb)`;
 }
+
+/** Condition on `images`. An image that is processed again stays completed until a failure is final. */
+const whileProcessing = sql`AND images.status = 'processing'`;
 
 async function setImageStatus(
   transaction: Queryable,
@@ -51,5 +54,5 @@ async function setImageStatus(
   await sql`
     UPDATE images SET status = ${final ? 'failed' : 'pending'}, error = ${final?.error ?? null},
       error_code = ${final?.code ?? null}, processed_at = ${final ? sql`now()` : sql`NULL`}, updated_at = now()
-    WHERE id = ${imageId}`.execute(transaction);
+    WHERE id = ${imageId} ${final ? sql`` : whileProcessing}`.execute(transaction);
 }

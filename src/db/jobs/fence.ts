@@ -3,8 +3,8 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Queryable } from '../database.ts';
 
 /**
- * The fence: a condition on `jobs` that holds while the jobs are held under these very claims. Every write of a holder
- * is conditional on it, so a holder that lost its lease changes nothing. Needs at least one job.
+ * The fence: a condition on `jobs` that holds while these claims are valid. All writes of a worker depend on it, so that a
+ * worker that lost its lease changes nothing. Requires at least one claim.
  */
 export function heldBy(...claims: readonly ClaimedJob[]): RawBuilder<boolean> {
   const tokens = claims.map(({ id, leaseToken }) => sql`(${id}::bigint, ${leaseToken}::bigint)`);
@@ -12,8 +12,8 @@ export function heldBy(...claims: readonly ClaimedJob[]): RawBuilder<boolean> {
 }
 
 /**
- * Locks a held job until the transaction ends; returns false if it is no longer held. Call it before locking the row of
- * its image: every transaction uses this order.
+ * Locks a claimed job until the transaction ends. Returns false if the claim is no longer valid. Call it before locking the
+ * row of the job's image: all transactions use this order.
  */
 export async function lockHeldJob(transaction: Queryable, job: ClaimedJob): Promise<boolean> {
   const { rows } = await sql`SELECT 1 FROM jobs WHERE ${heldBy(job)} FOR UPDATE`.execute(transaction);

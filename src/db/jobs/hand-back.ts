@@ -4,10 +4,10 @@ import type { Database } from '../database.ts';
 import { retrying } from '../engine/retrying.ts';
 import { heldBy } from './fence.ts';
 
-/** Query by which a holder that stops returns its jobs: processing → pending. */
+/** Creates the query with which a stopping worker returns its jobs: processing → pending. */
 export function makeHandBackQueries({ sql: db }: Database) {
   return {
-    /** Returns unfinished jobs to the queue, due at once. Spends no retry: the process is stopping. */
+    /** Returns unfinished jobs to the queue, due immediately. This does not count as a retry. */
     async handBack(jobs: readonly ClaimedJob[]): Promise<void> {
       if (jobs.length === 0) return;
       const query = sql`

@@ -3,10 +3,10 @@ import type { ClaimedJob } from '../../model/job.ts';
 import type { Database } from '../database.ts';
 import { heldBy } from './fence.ts';
 
-/** Query of the heartbeat: processing → processing. */
+/** Creates the query that renews leases: processing → processing. */
 export function makeHeartbeatQueries({ sql: db }: Database) {
   return {
-    /** Extends the leases of these jobs, at least one. Returns those that are still held. */
+    /** Renews the leases of these jobs, of which there must be at least one. Returns the jobs that are still claimed. */
     async renewLeases(jobs: readonly ClaimedJob[], leaseSeconds: number): Promise<Set<ClaimedJob>> {
       const { rows } = await sql<{ id: number; token: number }>`
         UPDATE jobs SET lease_until = now() + make_interval(secs => ${leaseSeconds})

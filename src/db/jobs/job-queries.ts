@@ -16,8 +16,8 @@ import { makeWithdrawQueries } from './withdraw.ts';
 export type JobQueries = ReturnType<typeof makeJobQueries>;
 
 /**
- * Queries that change the state of a job, one file for each transition: see docs/state-machine.md. The row is the only
- * record of who holds a job, until when, and under which token.
+ * Creates the queries that change the state of a job. Each transition has its own file: see docs/state-machine.md. The
+ * job's row is the only record of its lease: whether it is claimed, until when, and with which token.
  */
 export function makeJobQueries(database: Database, vectors: VectorSupport = { isAvailable: true }) {
   return {

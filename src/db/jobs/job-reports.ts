@@ -1,32 +1,32 @@
 import { type RawBuilder, sql } from 'kysely';
-import { codesOf } from '../../errors.ts';
+import { codesMatching } from '../../errors.ts';
 import type { FailedAttempt, FailureClass, JobKind, JobReport, JobState } from '../../model/job.ts';
 import type { Page, PageRequest } from '../../model/page.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Database } from '../database.ts';
 import { allOf, isAfterCursor, isVisibleTo, limitTo, pageOf } from '../lists.ts';
 
-/** Filter of a list of jobs. Every given field must match. */
+/** Filter of a job list. All given fields must match. */
 export interface JobFilter {
   readonly state?: JobState | undefined;
   readonly kind?: JobKind | undefined;
   readonly tenant?: string | undefined;
   readonly imageId?: number | undefined;
-  /** Code of the last error, or its family. */
+  /** Code of the last error, or the family of codes that contains it. */
   readonly code?: string | undefined;
   readonly failureClass?: FailureClass | undefined;
 }
 
-/** Depth of the queue for one kind of job. */
+/** Queue depth for one job kind. */
 export interface QueueDepth {
   readonly kind: JobKind;
   readonly pending: number;
   readonly processing: number;
-  /** For how long the oldest pending job has been due; 0 while all wait for a retry, `null` when none is pending. */
+  /** How long the oldest pending job has been due: 0 if none is due yet, `null` if none is pending. */
   readonly oldestPendingSeconds: number | null;
 }
 
-/** Queries that report jobs to operators. */
+/** Queries that report jobs and queue depth to operators. */
 export type JobReportQueries = ReturnType<typeof makeJobReportQueries>;
 
 /** @see JobReportQueries */
@@ -54,17 +54,17 @@ export function makeJobReportQueries({ sql: db }: Database) {
         sql`${matches(filter)} AND ${isAfterCursor(page, 'j.id')}`,
         sql`ORDER BY j.id DESC ${limitTo(page)}`,
       );
-      const counted = await sql<{ count: number }>`
+      const total = await sql<{ count: number }>`
         SELECT count(*) AS count FROM jobs j
         WHERE ${isVisibleTo(principal, 'j.tenant_id')} AND ${matches(filter)}`.execute(db);
-      return pageOf(rows, page.limit, counted.rows[0]?.count ?? 0, (row) => row);
+      return pageOf(rows, page.limit, total.rows[0]?.count ?? 0, (row) => row);
     },
 
     async find(principal: Principal, id: number): Promise<JobReport | undefined> {
       return (await select(principal, sql`j.id = ${id}`))[0];
     },
 
-    /** Returns the depth of each kind that has pending or processing jobs. */
+    /** Returns the queue depth of each job kind with pending or processing jobs. */
     async depth(): Promise<QueueDepth[]> {
       const { rows } = await sql<QueueDepth>`
         SELECT kind, count(*) FILTER (WHERE state = 'pending') AS pending,
@@ -83,19 +83,19 @@ export function makeJobReportQueries({ sql: db }: Database) {
   };
 }
 
-/** JSON in the database holds times in the time zone of the server; reports are in UTC. */
+/** Converts the time to UTC: in JSON, the database writes it in the server's time zone. */
 function withUtcTime(attempt: FailedAttempt): FailedAttempt {
   return { ...attempt, at: new Date(attempt.at).toISOString() };
 }
 
-/** Condition on `jobs j`: the job matches the filter. */
+/** Condition on `jobs j` for a filter. */
 export function matches(filter: JobFilter): RawBuilder<boolean> {
   const { state, kind, imageId, code, failureClass, tenant } = filter;
   return allOf([
     state === undefined ? undefined : sql`j.state = ${state}`,
     kind === undefined ? undefined : sql`j.kind = ${kind}`,
     imageId === undefined ? undefined : sql`j.image_id = ${imageId}`,
-    code === undefined ? undefined : sql`j.error_code IN (${sql.join(codesOf(code))})`,
+    code === undefined ? undefined : sql`j.error_code IN (${sql.join(codesMatching(code))})`,
     failureClass === undefined ? undefined : sql`j.failure_class = ${failureClass}`,
     tenant === undefined ? undefined : sql`j.tenant_id = (SELECT id FROM tenants WHERE name = ${tenant})`,
   ]);

@@ -6,15 +6,18 @@ import { retrying } from '../engine/retrying.ts';
 import { isVisibleTo } from '../lists.ts';
 import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts';
 
-/** Outcome of a retry. `unfit`: the job has not failed, its image was deleted or completed, or a later job followed. */
-export type Retry = 'retried' | 'unfit' | 'not-found';
+/**
+ * Outcome of a retry. `not-retryable`: the job has not failed, its image was deleted or has since been completed, or the
+ * image has a newer job.
+ */
+export type Retry = 'retried' | 'not-retryable' | 'not-found';
 
-/** Queries by which an operator retries failed jobs: failed → pending. */
+/** Creates the queries with which an operator retries failed jobs: failed → pending. */
 export function makeRetryQueries(database: Database) {
   const { sql: db } = database;
   const reports = makeJobReportQueries(database);
 
-  /** Resets the failed jobs that are the last one of their image. */
+  /** Resets failed jobs that are the newest job of their image. */
   async function retryWhere(condition: RawBuilder<boolean>): Promise<DueJob[]> {
     const query = sql<DueJob>`
       WITH pending_jobs AS (
@@ -36,11 +39,11 @@ export function makeRetryQueries(database: Database) {
   }
 
   return {
-    /** Gives a failed job new budgets of retries and crashes. */
+    /** Retries a failed job and resets its counters of retries and crashes. */
     async retry(principal: Principal, id: number): Promise<Retry> {
       const retried = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
       if (retried.length > 0) return 'retried';
-      return (await reports.find(principal, id)) ? 'unfit' : 'not-found';
+      return (await reports.find(principal, id)) ? 'not-retryable' : 'not-found';
     },
 
     /** Retries all failed jobs that match the filter. Returns them. */

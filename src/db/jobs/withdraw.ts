@@ -2,17 +2,17 @@ import { sql } from 'kysely';
 import type { ClaimedJob } from '../../model/job.ts';
 import type { Database, Queryable } from '../database.ts';
 import { retryingTransaction } from '../engine/retrying.ts';
-import { lockFilesOf } from '../images/content-lock.ts';
+import { lockImageFiles } from '../images/content-lock.ts';
 import { removeImage } from '../images/removal.ts';
 import { lockHeldJob } from './fence.ts';
 
-/** Query by which a holder removes a job and its image: processing → –. */
+/** Creates the query with which a worker removes a job and its image: processing → –. */
 export function makeWithdrawQueries({ sql: db }: Database) {
   return {
     /**
-     * Removes an inline upload that cannot be decoded: job, image, and the original unless another row has the same
-     * content. Changes nothing and returns false if the lease was lost, or if other clients may know the image: it was
-     * acknowledged, referenced or deleted.
+     * Removes an inline upload that cannot be decoded: its job, its image, and its original unless another image has the same
+     * content. Returns false and changes nothing if the lease was lost, or if other clients may know the image because it
+     * was acknowledged, referenced or deleted.
      */
     withdraw: (
       job: ClaimedJob,
@@ -21,7 +21,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
       retryingTransaction(db, async (transaction) => {
         const { tenantId, imageId } = job;
         const { contentHash, removeOriginal } = content;
-        await lockFilesOf(transaction, [imageId], [{ tenantId, contentHash }]);
+        await lockImageFiles(transaction, [imageId], [{ tenantId, contentHash }]);
         if (!(await lockHeldJob(transaction, job))) return false;
         if (!(await lockUnknownImage(transaction, imageId))) return false;
         await sql`DELETE FROM jobs WHERE id = ${job.id}`.execute(transaction);
@@ -36,7 +36,7 @@ export function makeWithdrawQueries({ sql: db }: Database) {
   };
 }
 
-/** Locks an image that no other client can know; returns false if one may. */
+/** Locks the image. Returns false if other clients may know it. */
 async function lockUnknownImage(transaction: Queryable, imageId: number): Promise<boolean> {
   const { rows } = await sql`
     SELECT 1 FROM images WHERE id = ${imageId} AND deleted_at IS NULL AND NOT acknowledged AND in_use_count = 0

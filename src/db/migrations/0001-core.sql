@@ -34,10 +34,10 @@ CREATE TABLE images (
   deleted_at timestamptz
 );
 
--- Ensures that a tenant has each content once. An upload that loses the race returns the image of the winner.
+-- Ensures that a tenant has each content only once. If two uploads race, the second one returns the image of the first.
 CREATE UNIQUE INDEX images_one_living_content ON images (tenant_id, content_hash)
   WHERE deleted_at IS NULL AND duplicate_of IS NULL;
--- All images with a content, deleted ones included: read by the sweeper and before a file is removed.
+-- Finds all images with a content, including deleted ones. Used by the sweeper, and before a file is removed.
 CREATE INDEX images_by_content ON images (tenant_id, content_hash);
 CREATE INDEX images_by_tenant ON images (tenant_id, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX images_by_status ON images (status, id DESC) WHERE deleted_at IS NULL;
@@ -63,7 +63,7 @@ CREATE TABLE renditions (
 CREATE TABLE jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind text NOT NULL,
-  -- The job outlives its image: the history of a picture that crashed the decoder is evidence.
+  -- The job outlives its image, because the history of a file that crashed the decoder is evidence.
   image_id bigint REFERENCES images (id) ON DELETE SET NULL,
   tenant_id integer NOT NULL REFERENCES tenants (id),
   content_hash text,

@@ -1,7 +1,7 @@
 -- Imports by URL, references, shared renditions, lists for operators, and usage counters.
 
 ALTER TABLE tenants
-  -- Set by the first reference. In a tenant that never uses references, every image looks unused.
+  -- Set by the first reference. For a tenant that has never used references, every image looks unused.
   ADD COLUMN uses_references boolean NOT NULL DEFAULT false;
 
 ALTER TABLE images
@@ -10,11 +10,11 @@ ALTER TABLE images
   -- Number of rows in image_references.
   ADD COLUMN in_use_count integer NOT NULL DEFAULT 0,
   ADD COLUMN renditions_reused_from bigint REFERENCES images (id) ON DELETE SET NULL,
-  -- Of a deleted image: the number of its renditions and the bytes of its files. Recorded at deletion, so that a dry run
-  -- does not read all rows.
+  -- For a deleted image: the number of its renditions and the bytes of its files. They are recorded at deletion, so that a
+  -- dry run does not read all rows.
   ADD COLUMN purge_renditions integer,
   ADD COLUMN purge_bytes bigint,
-  -- Of a deleted image: another image has or had the same content or files, so what its purge frees depends on that image.
+  -- For a deleted image: whether another image has or had the same content or files. What a purge frees then depends on it.
   ADD COLUMN has_relatives boolean NOT NULL DEFAULT false;
 
 DROP INDEX images_deleted;
@@ -41,9 +41,9 @@ CREATE TABLE image_references (
 CREATE INDEX image_references_by_age ON image_references (image_id, id DESC);
 
 ALTER TABLE renditions
-  -- Another image owns the file, and the usage of that image includes its bytes.
+  -- Whether another image owns the file. The file's bytes then count towards the usage of that image.
   ADD COLUMN shared boolean NOT NULL DEFAULT false;
--- Rows that use a file: read before it is removed.
+-- Finds the rows that use a file, before it is removed.
 CREATE INDEX renditions_by_key ON renditions (storage_key);
 CREATE INDEX renditions_by_creation ON renditions (created_at);
 
@@ -77,8 +77,8 @@ CREATE TABLE import_lines (
 );
 CREATE INDEX import_lines_by_image ON import_lines (image_id) WHERE image_id IS NOT NULL;
 
--- Usage: living images and the bytes of their files, each file counted once. Writers only append to usage_deltas, so
--- they never wait for each other; a sweep folds the deltas into usage_totals.
+-- Usage: images that are not deleted, and the bytes of their files. Each file counts once. Writers only append to
+-- usage_deltas, so that they never wait for each other. A sweep adds the deltas to usage_totals.
 CREATE TABLE usage_totals (
   tenant_id integer NOT NULL REFERENCES tenants (id),
   -- 'image', or 'rendition' with the preset's name.

@@ -1,5 +1,5 @@
--- Fingerprints: one for each content of a tenant, so that copies of a picture are compared once. Embeddings are in a table of
--- their own, which `vectors.ts` creates where pgvector is available.
+-- Fingerprints: one for each content of a tenant, so that exact copies are compared only once. Embeddings have their own
+-- table, which `vectors.ts` creates if pgvector is available.
 
 CREATE TABLE fingerprints (
   tenant_id integer NOT NULL REFERENCES tenants (id),
@@ -10,12 +10,12 @@ CREATE TABLE fingerprints (
   aspect real NOT NULL,
   -- Stored outside the row, because only candidates need it, and uncompressed, because it does not compress.
   thumbnail bytea NOT NULL,
-  -- 16 keys, each made of the tenant, the number of a band and its 16 bits: hashes that differ in at most 15 bits share one.
+  -- 16 keys, each made of the tenant, the number of a band and its 16 bits. Hashes that differ in up to 15 bits share a key.
   bands bigint[] NOT NULL,
   PRIMARY KEY (tenant_id, content_hash)
 );
 ALTER TABLE fingerprints ALTER COLUMN thumbnail SET STORAGE EXTERNAL;
--- Without a pending list: every search would have to read it.
+-- Has no pending list, because every search would have to read it.
 CREATE INDEX fingerprints_by_band ON fingerprints USING gin (bands) WITH (fastupdate = off);
 
 -- Pairs that were found when the later image was derived.

@@ -1,7 +1,7 @@
--- Identity of this database. The storage is marked with the same id, so that a start with a wrong folder or bucket is refused.
+-- Identity of this database. Storage is marked with the same id, so that startup with a wrong folder or bucket fails.
 CREATE TABLE installation (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-  -- When the storage was marked with the id.
+  -- When storage was marked with the id.
   storage_marked_at timestamptz,
   is_only_row boolean NOT NULL DEFAULT true UNIQUE CHECK (is_only_row)
 );

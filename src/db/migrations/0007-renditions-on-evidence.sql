@@ -1,8 +1,10 @@
--- Makes again: renditions that were shared before pixels were compared, and embeddings of plain pictures.
+-- Queues images to be derived again: those whose renditions were shared before pixels were compared, and those of a single
+-- colour, which need new embeddings.
 
--- An image that uses the files of another content gets renditions of its own. The key of a rendition contains the content
--- that it was made from; renditions_reused_from is no evidence, because it is cleared when the donor is removed. Deleted
--- images are included, because they may be restored. An image whose original is lost keeps its renditions.
+-- An image that uses the files of a different content gets its own renditions. The key of a rendition contains the content
+-- hash of the original that it was made from. The column renditions_reused_from is not reliable, because it is cleared when
+-- the donor is removed. Deleted images are included, because they may be restored. An image whose original is lost keeps its
+-- renditions.
 INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state)
 SELECT 'derive', i.id, i.tenant_id, i.content_hash, 100, 'pending' FROM images i
 WHERE i.status = 'completed' AND i.original_key IS NOT NULL AND i.damaged_at IS NULL

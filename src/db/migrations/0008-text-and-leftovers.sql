@@ -25,14 +25,14 @@ BEGIN
   WHERE original_filename ~ '[\u202A-\u202E\u2066-\u2069\uFEFF]';
 END $$;
 
--- Imports expire by age.
+-- Finds expired imports.
 CREATE INDEX imports_by_creation ON imports (created_at);
 
--- So do images whose import never received a picture.
+-- Finds expired images whose import never received a file.
 CREATE INDEX images_without_content ON images (updated_at)
   WHERE status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL;
 
--- Time of the last write for a tenant, to within an hour: a tenant without images expires by it.
+-- Approximate time of the last write for a tenant, to within an hour. A tenant without images expires some time after it.
 ALTER TABLE tenants ADD COLUMN used_at timestamptz NOT NULL DEFAULT now();
 CREATE INDEX tenants_by_use ON tenants (used_at);
 CREATE INDEX imports_by_tenant ON imports (tenant_id) WHERE tenant_id IS NOT NULL;

@@ -2,18 +2,18 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Database } from '../database.ts';
 import type { VectorSupport } from '../engine/vectors.ts';
 
-/** Queries that remove expired rows, in batches. Each returns the number of removed rows. */
+/** Queries that remove expired rows in batches. Each returns the number of rows removed. */
 export type ExpiredRowQueries = ReturnType<typeof makeExpiredRowQueries>;
 
-/** Rows removed per statement: removing millions at once would exceed the statement timeout. */
+/** Rows removed per statement. Removing millions at once would exceed the statement timeout. */
 const batchSize = 5_000;
 
-/** Deleting an import cascades to up to 1,000 lines. */
+/** Imports removed per statement. Each removal cascades to up to 1,000 lines. */
 const importBatchSize = 50;
 
 /** @see ExpiredRowQueries */
 export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupport) {
-  /** Repeats a statement until it removes less than a full batch. */
+  /** Repeats a statement until it removes fewer rows than a full batch. */
   async function inBatches(size: number, remove: (limit: number) => RawBuilder<unknown>): Promise<number> {
     for (let removed = 0; ; ) {
       const { rows } = await remove(size).execute(db);
@@ -23,7 +23,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
   }
 
   return {
-    /** Removes jobs that finished in this state more than `days` ago. */
+    /** Removes jobs that reached this state more than `days` ago. */
     removeJobs: (state: 'completed' | 'failed', days: number): Promise<number> =>
       inBatches(
         batchSize,
@@ -34,7 +34,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           RETURNING id`,
       ),
 
-    /** Removes imports and their lines, except imports with images that are still processed. The images stay. */
+    /** Removes imports and their lines, but not their images. Keeps imports with images that are still being processed. */
     removeImports: (days: number): Promise<number> =>
       inBatches(
         importBatchSize,
@@ -47,14 +47,14 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           RETURNING id`,
       ),
 
-    /** Removes images without references whose import failed before it received any bytes. They have no files. */
+    /** Removes unreferenced images whose import failed before it received any bytes. They have no files. */
     removeImagesWithoutContent: (days: number): Promise<number> => {
       const isExpired = sql`status = 'failed' AND content_hash IS NULL AND deleted_at IS NULL AND in_use_count = 0
         AND updated_at < ${daysAgo(days)}`;
       return inBatches(
         batchSize,
         (limit) => sql`
-          -- Checked again once the row is locked: the import may have been retried meanwhile.
+          -- The condition is repeated, because the import may be retried before its row is locked.
           DELETE FROM images WHERE ${isExpired} AND id = ANY (ARRAY(
             SELECT id FROM images WHERE ${isExpired} ORDER BY updated_at LIMIT ${limit}))
           RETURNING id`,
@@ -62,8 +62,8 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
     },
 
     /**
-     * Removes tenants without recent writes that have no image (deleted ones count), no job and no import. Their name
-     * can be used again, for a new tenant. Every write for a tenant first records its use, which protects the tenant.
+     * Removes tenants without recent writes that have no images (including deleted ones), jobs or imports. Their names can
+     * be used again for new tenants. Each write for a tenant first records its use, which protects it from removal.
      */
     removeTenants: (days: number): Promise<number> => {
       const contentTables = vectors.isAvailable ? ['fingerprints', 'embeddings'] : ['fingerprints'];
@@ -76,7 +76,7 @@ export function makeExpiredRowQueries({ sql: db }: Database, vectors: VectorSupp
           WITH removed_tenants AS (
             DELETE FROM tenants WHERE used_at < ${daysAgo(days)} AND id = ANY (ARRAY(
               SELECT id FROM tenants WHERE used_at < ${daysAgo(days)} AND NOT (${sql.join(hasRows, sql` OR `)})
-                -- Their deltas are about to be added to usage_totals.
+                -- Tenants with deltas are kept until the deltas have been added to usage_totals.
                 AND id <> ALL (ARRAY(SELECT tenant_id FROM usage_deltas))
               ORDER BY used_at LIMIT ${limit}))
             RETURNING id),

@@ -2,18 +2,18 @@ import { sql } from 'kysely';
 import type { Queryable } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
-/** Figures of what a purge of deleted images would remove. */
+/** What a purge of deleted images would remove. */
 export interface DeletedFigures {
   readonly cutoff: Date;
   readonly images: number;
-  /** Renditions of all images, deleted or not, that are older than the cutoff. */
+  /** Number of renditions created before the cutoff, of all images, whether deleted or not. */
   readonly renditionsFound: number;
   readonly renditionsToDelete: number;
   readonly bytes: number;
 }
 
 /**
- * Computes the figures from those that each deletion recorded. Reads rows only for deleted images that have relatives:
+ * Computes the figures from those recorded by each deletion. Reads rows only for deleted images with relatives, which are
  * other images with the same content or files.
  */
 export async function readDeletedFigures(
@@ -38,7 +38,7 @@ export async function readDeletedFigures(
   };
 }
 
-/** Counts the bytes freed with deleted images that have relatives: of files that no remaining image uses. */
+/** Counts the bytes freed by purging images that have relatives: their files that no remaining image uses. */
 async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
   const { rows } = await sql<{ bytes: number }>`
     WITH purged AS MATERIALIZED (
@@ -64,8 +64,8 @@ async function countFreedBytes(db: Queryable, tenantId: number | null, cutoff: D
 }
 
 /**
- * Counts renditions that are older than the cutoff. Of all tenants: the usage counters minus the newer renditions, since
- * most purges look far back and few renditions are newer. Of one tenant: its rows, which are few.
+ * Counts renditions created before the cutoff. For all tenants, subtracts the newer renditions, which are usually few, from
+ * the usage counters. For one tenant, counts the rows, which are few.
  */
 async function countOlderRenditions(db: Queryable, tenantId: number | null, cutoff: Date): Promise<number> {
   const { rows } = await (tenantId === null

@@ -15,7 +15,7 @@ export interface UnusedFilter {
   readonly minAgeDays: number;
 }
 
-/** The condition under which an image may be purged. It is checked again when the image is removed. */
+/** The condition under which an image may be purged. It is checked again immediately before the image is removed. */
 export type PurgeReason = { readonly unusedForDays: number } | { readonly deletedBefore: Date };
 
 /** A file of a removed image. */
@@ -24,11 +24,11 @@ export interface RemovedFile {
   readonly bytes: number;
 }
 
-/** Result of removing the rows of an image. */
+/** Result of removing an image's rows. */
 export interface RemovedImage {
-  /** Number of its renditions. */
+  /** Number of the image's renditions. */
   readonly renditions: number;
-  /** Files that no row uses any more. They are removed after the commit: a crash leaves orphans, never a row without its file. */
+  /** Files that no row uses any more. They are removed after the commit, so that a crash never leaves a row without its file. */
   readonly files: readonly RemovedFile[];
 }
 
@@ -62,7 +62,7 @@ export function makePurgeQueries(
 
   return {
     /** Lists unused images, ordered by tenant and id. */
-    unused(filter: UnusedFilter, page: CandidatePage): Promise<PurgeCandidate[]> {
+    listUnused(filter: UnusedFilter, page: CandidatePage): Promise<PurgeCandidate[]> {
       const { after } = page;
       const isAfter = after ? sql`(i.tenant_id, i.id) > (${after.tenantId}, ${after.id})` : sql`true`;
       return listCandidates(sql`${isUnused(filter)} AND ${isAfter}`, sql`i.tenant_id, i.id`, page);
@@ -74,7 +74,7 @@ export function makePurgeQueries(
       return rows[0]?.count ?? 0;
     },
 
-    /** Returns up to 20 names of tenants that have images and never used references: all their images look unused. */
+    /** Returns up to 20 names of tenants that have images but no references, so that all their images look unused. */
     async tenantsWithoutReferences(tenantId: number | null): Promise<string[]> {
       const { rows } = await sql<{ name: string }>`
         SELECT t.name FROM tenants t
@@ -85,7 +85,7 @@ export function makePurgeQueries(
     },
 
     /** Lists images that were deleted before the cutoff, oldest deletion first. */
-    deleted(tenantId: number | null, cutoff: Date, page: CandidatePage): Promise<PurgeCandidate[]> {
+    listDeleted(tenantId: number | null, cutoff: Date, page: CandidatePage): Promise<PurgeCandidate[]> {
       const { after } = page;
       const isAfter = after ? sql`(i.deleted_at, i.id) > (${after.deletedAt}, ${after.id})` : sql`true`;
       return listCandidates(
@@ -96,12 +96,12 @@ export function makePurgeQueries(
       );
     },
 
-    /** Computes what a purge of images that were deleted at least `days` ago would remove. */
+    /** Computes what a purge of images deleted at least `days` ago would remove. */
     deletedFigures: (tenantId: number | null, days: number) => readDeletedFigures(db, tenantId, days),
 
     /**
-     * Removes the rows of an image. Returns `undefined` and changes nothing if the reason no longer holds, for example
-     * because the image was used or restored meanwhile, or if a job of the image is pending or processing.
+     * Removes an image's rows. Returns `undefined` and changes nothing if the reason no longer holds, for example because
+     * the image has since been restored, or if the image has a pending or processing job.
      */
     remove: (candidate: PurgeCandidate, reason: PurgeReason): Promise<RemovedImage | undefined> =>
       retryingTransaction(db, async (transaction) => {
@@ -117,7 +117,7 @@ export function makePurgeQueries(
   };
 }
 
-/** Condition on `images i`. Its first four parts are those of the index `images_unused`. */
+/** Condition on `images i`. The index `images_unused` covers its first four parts. */
 function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
   const isOldEnough =
     minAgeDays > 0 ? sql`i.created_at <= now() - make_interval(days => ${minAgeDays}::int)` : sql`true`;
@@ -125,26 +125,26 @@ function isUnused({ tenantId, minAgeDays }: UnusedFilter): RawBuilder<boolean> {
     AND i.status IN ('completed', 'failed') AND ${isVisibleTo({ tenantId }, 'i.tenant_id')} AND ${isOldEnough}`;
 }
 
-/** The content of an image; its hash is `null` if it is an import that never received any. */
+/** An image's content. The hash is `null` for an import that never received any bytes. */
 type ImageContent = Pick<Content, 'tenantId'> & { readonly contentHash: string | null };
 
 /**
- * Returns the content of the image if the reason still holds and no job is pending or processing, otherwise
- * `undefined`. Runs as a statement of its own after the locks: a statement that waits for a lock does not see a job
- * that is recorded during the wait, and the job would lose its image.
+ * Returns the image's content if the reason still holds and the image has no pending or processing job, otherwise
+ * `undefined`. This is a separate statement after taking the locks: a statement that waits for a lock does not see a job
+ * recorded during the wait, and that job would lose its image.
  */
 async function findRemovable(
   transaction: Queryable,
   imageId: number,
   reason: PurgeReason,
 ): Promise<ImageContent | undefined> {
-  const holds =
+  const reasonHolds =
     'unusedForDays' in reason
       ? isUnused({ tenantId: null, minAgeDays: reason.unusedForDays })
       : sql`i.deleted_at IS NOT NULL AND i.deleted_at <= ${reason.deletedBefore}`;
   const { rows } = await sql<ImageContent>`
     SELECT i.tenant_id AS "tenantId", i.content_hash AS "contentHash" FROM images i
-    WHERE i.id = ${imageId} AND ${holds} AND NOT EXISTS (
+    WHERE i.id = ${imageId} AND ${reasonHolds} AND NOT EXISTS (
       SELECT 1 FROM jobs WHERE jobs.image_id = i.id AND jobs.state IN ('pending', 'processing'))`.execute(
     transaction,
   );
@@ -162,7 +162,7 @@ async function listFiles(transaction: Queryable, imageId: number): Promise<Image
   return rows;
 }
 
-/** Removes the fingerprint and the embeddings of a content that no image has any more. */
+/** Removes the content's fingerprint and embeddings if no image has it any more. */
 async function removeUnusedContent(
   transaction: Queryable,
   tables: readonly string[],
@@ -176,7 +176,7 @@ async function removeUnusedContent(
     );
 }
 
-/** Returns the files that no row uses, each once. */
+/** Returns the files that no row uses, without duplicates. */
 async function filterUnused(
   transaction: Queryable,
   { tenantId, contentHash }: ImageContent,

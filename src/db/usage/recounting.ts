@@ -4,61 +4,61 @@ import type { Database, Queryable } from '../database.ts';
 import { assignOwners } from '../images/removal.ts';
 import { retrying, retryingTransaction } from '../engine/retrying.ts';
 
-/** Queries that check the usage counters and the owners of files against the rows, and correct them. */
+/** Queries that check and correct the usage counters and the owners of files. */
 export type RecountQueries = ReturnType<typeof makeRecountQueries>;
 
 /** A counter's value. */
-interface Figure {
+interface CounterValue {
   readonly count: number;
   readonly bytes: number;
 }
 
-/** A counter that differed from the rows: its value, and the value computed from the rows. */
+/** A counter that differs from the rows: its value, and the value computed from the rows. */
 export interface UsageDrift {
   readonly kind: 'image' | 'rendition';
   /** Empty for images. */
   readonly preset: string;
-  readonly counted: Figure;
-  readonly real: Figure;
+  readonly counted: CounterValue;
+  readonly real: CounterValue;
 }
 
-type Counter = Figure & Pick<UsageDrift, 'kind' | 'preset'>;
+type Counter = CounterValue & Pick<UsageDrift, 'kind' | 'preset'>;
 
-/** Images read per statement: few enough not to block the embedded engine. */
+/** Images read per statement. More would block the embedded engine for too long. */
 const pageSize = 1_000;
 
 /** @see RecountQueries */
 export function makeRecountQueries({ sql: db }: Database) {
   return {
-    /** Lists tenants in the order of their ids, after `id`. */
-    async tenantsAfter(id: number, limit: number): Promise<{ id: number; name: string }[]> {
+    /** Lists tenants with an id greater than `id`, in the order of their ids. */
+    async listTenantsAfter(id: number, limit: number): Promise<{ id: number; name: string }[]> {
       const { rows } = await sql<{ id: number; name: string }>`
         SELECT id, name FROM tenants WHERE id > ${id} ORDER BY id LIMIT ${limit}`.execute(db);
       return rows;
     },
 
     /**
-     * Gives each file that the tenant's images use exactly one owner, which also updates the counters. Returns
-     * the number of images with a file that had no owner or several.
+     * Ensures that each file used by the tenant's images has exactly one owner, which also updates the counters. Returns the
+     * number of images with a file that had no owner or several owners.
      */
-    async assignOwnersOf(tenantId: number): Promise<number> {
-      let settled = 0;
-      for await (const { ids } of pages((before) => findUnsettled(db, tenantId, before))) {
+    async repairOwners(tenantId: number): Promise<number> {
+      let repaired = 0;
+      for await (const { ids } of pages((before) => findWithWrongOwners(db, tenantId, before))) {
         for (const id of ids) {
           await retryingTransaction(db, async (transaction) => {
             await lockImageAndFiles(transaction, id);
             await assignOwners(transaction, id);
           });
         }
-        settled += ids.length;
+        repaired += ids.length;
       }
-      return settled;
+      return repaired;
     },
 
     /**
-     * Corrects the tenant's counters from its rows. Returns the counters that were wrong. Counters and rows are read in
-     * one snapshot: a change and its delta are either both visible or neither is. The correction is added to the totals;
-     * of two concurrent recounts, which would both add it, one fails with a serialization error and is retried.
+     * Corrects the tenant's counters from its rows. Returns the counters that were wrong. Counters and rows are read in the
+     * same snapshot, where a change and its delta are either both visible or both invisible. If two recounts run concurrently, only
+     * one adds its correction: the other fails with a serialization error and is retried.
      */
     correctUsage: (tenantId: number): Promise<UsageDrift[]> =>
       retrying(() =>
@@ -66,18 +66,18 @@ export function makeRecountQueries({ sql: db }: Database) {
           .transaction()
           .setIsolationLevel('repeatable read')
           .execute(async (transaction) => {
-            const drifts = compare(
+            const drifts = findDrifts(
               await readCounters(transaction, tenantId),
-              await recount(transaction, tenantId),
+              await recountTenant(transaction, tenantId),
             );
-            for (const drift of drifts) await correct(transaction, tenantId, drift);
+            for (const drift of drifts) await addCorrection(transaction, tenantId, drift);
             return drifts;
           }),
       ),
   };
 }
 
-/** Reads pages of images, newest first, until a page is empty. `last` is the oldest id of a page, `null` if it is empty. */
+/** Reads pages of images, newest first, until a page is empty. `last` is a page's smallest id, or `null` if it is empty. */
 async function* pages<Page extends { readonly last: number | null }>(
   read: (before: number) => Promise<Page>,
 ): AsyncGenerator<Page> {
@@ -95,8 +95,8 @@ function pageOfImages(tenantId: number, before: number) {
     WHERE i.tenant_id = ${tenantId} AND i.deleted_at IS NULL AND i.id < ${before} ORDER BY i.id DESC LIMIT ${pageSize}`;
 }
 
-/** Finds images with a file that has no owner, or several. `OFFSET 0` keeps the planner from a table scan. */
-async function findUnsettled(
+/** Finds images with a file that has no owner or several. `OFFSET 0` keeps the planner from scanning the table. */
+async function findWithWrongOwners(
   db: Queryable,
   tenantId: number,
   before: number,
@@ -119,19 +119,19 @@ async function readCounters(transaction: Queryable, tenantId: number): Promise<C
   return rows;
 }
 
-async function recount(transaction: Queryable, tenantId: number): Promise<Counter[]> {
-  const total = new Map<string, Counter>();
+async function recountTenant(transaction: Queryable, tenantId: number): Promise<Counter[]> {
+  const totals = new Map<string, Counter>();
   for await (const { counters } of pages((before) => recountPage(transaction, tenantId, before))) {
     for (const counter of counters) {
-      const sum = total.get(keyOf(counter)) ?? { count: 0, bytes: 0 };
-      total.set(keyOf(counter), {
+      const sum = totals.get(keyOf(counter)) ?? { count: 0, bytes: 0 };
+      totals.set(keyOf(counter), {
         ...counter,
         count: sum.count + counter.count,
         bytes: sum.bytes + counter.bytes,
       });
     }
   }
-  return [...total.values()];
+  return [...totals.values()];
 }
 
 async function recountPage(
@@ -153,24 +153,24 @@ async function recountPage(
 
 const keyOf = ({ kind, preset }: Pick<Counter, 'kind' | 'preset'>) => `${kind} ${preset}`;
 
-function compare(counters: readonly Counter[], recounted: readonly Counter[]): UsageDrift[] {
-  const nothing = { count: 0, bytes: 0 };
-  const figures = (all: readonly Counter[]) =>
+function findDrifts(counters: readonly Counter[], recounted: readonly Counter[]): UsageDrift[] {
+  const zero = { count: 0, bytes: 0 };
+  const valuesByKey = (all: readonly Counter[]) =>
     new Map(all.map((counter) => [keyOf(counter), { count: counter.count, bytes: counter.bytes }]));
-  const counted = figures(counters);
-  const real = figures(recounted);
-  const names = new Map([...counters, ...recounted].map((counter) => [keyOf(counter), counter]));
-  return [...names]
+  const counted = valuesByKey(counters);
+  const real = valuesByKey(recounted);
+  const byKey = new Map([...counters, ...recounted].map((counter) => [keyOf(counter), counter]));
+  return [...byKey]
     .map(([key, { kind, preset }]) => ({
       kind,
       preset,
-      counted: counted.get(key) ?? nothing,
-      real: real.get(key) ?? nothing,
+      counted: counted.get(key) ?? zero,
+      real: real.get(key) ?? zero,
     }))
     .filter((drift) => drift.counted.count !== drift.real.count || drift.counted.bytes !== drift.real.bytes);
 }
 
-async function correct(
+async function addCorrection(
   transaction: Queryable,
   tenantId: number,
   { kind, preset, counted, real }: UsageDrift,

@@ -5,7 +5,7 @@ import type { TenantUsage, OverallUsage } from '../../model/tenant.ts';
 import type { Database } from '../database.ts';
 import { isVisibleTo } from '../lists.ts';
 
-/** Queries on usage. Those that take a principal return only the usage of tenants that it may see. */
+/** Queries on usage. Those with a principal return only the usage of tenants that it may see. */
 export type UsageQueries = ReturnType<typeof makeUsageQueries>;
 
 interface Counter {
@@ -26,7 +26,8 @@ interface UnfinishedCount {
 const foldLock = 7_239_001;
 
 /**
- * Queries on usage. They read the counters and the small index of unfinished images, never the whole table of images.
+ * Creates queries on usage. They read the counters and the small index of unfinished images, but never the whole images
+ * table.
  */
 export function makeUsageQueries({ sql: db }: Database) {
   async function read(principal: Principal, name?: string): Promise<TenantUsage[]> {
@@ -61,7 +62,7 @@ export function makeUsageQueries({ sql: db }: Database) {
       return addUp(await read(principal));
     },
 
-    /** Adds the recorded deltas to the totals, so that few rows are read for a figure. Skipped while another process does it. */
+    /** Adds the recorded deltas to the totals, so that queries read few rows. Does nothing while another process does this. */
     fold: (): Promise<void> =>
       db.transaction().execute(async (transaction) => {
         const { rows } = await sql<{ isLocked: boolean }>`

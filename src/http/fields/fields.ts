@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
-import { type ImageRef, parseImageReference, referenceForm } from '../../model/image.ts';
+import { type ImageRef, parseIdOrUuid, idOrUuidPattern } from '../../model/image.ts';
 import type { SimilarityOptions } from '../../model/similarity.ts';
-import { defaultTenant, isTenantName, tenantName } from '../../model/tenant.ts';
-import { describeReferenceFault, newReferenceName, referenceName } from '../../services/references.ts';
+import { defaultTenant, isTenantName, tenantNamePattern } from '../../model/tenant.ts';
+import { describeReferenceError, newReferencePattern, referencePattern } from '../../services/references.ts';
 import type { HttpConfig } from '../surface.ts';
 import { quoteValue } from './validation.ts';
 
@@ -15,7 +15,7 @@ export const tenantField = z
   .string()
   .refine(isTenantName, 'must be a tenant name: 1 to 64 letters, digits, ".", "_" or "-"')
   .meta({
-    pattern: tenantName.source,
+    pattern: tenantNamePattern.source,
     description: 'Name of a tenant: 1 to 64 letters, digits, `.`, `_` or `-`.',
   });
 
@@ -28,19 +28,19 @@ export const tenantFormField = tenantField
 export const imageRefField = z
   .string()
   .transform((text, context) => {
-    const image = parseImageReference(text);
+    const image = parseIdOrUuid(text);
     if (image) return image;
     context.addIssue({ code: 'custom', message: describeRefFault(text) });
     return z.NEVER;
   })
-  .meta({ pattern: referenceForm, description: 'Id or UUID of an image.' });
+  .meta({ pattern: idOrUuidPattern, description: 'Id or UUID of an image.' });
 
 /** Path parameters of the addresses of an image. */
 export const imageParams = z.object({ id: imageRefField });
 
 /** Parses an image id or UUID on a route without a schema. @throws {AppError} `invalid_request` */
 export function parseImageRef(text: string): ImageRef {
-  const image = parseImageReference(text);
+  const image = parseIdOrUuid(text);
   if (!image) throw new AppError('invalid_request', `params/id: ${describeRefFault(text)}.`);
   return image;
 }
@@ -76,16 +76,16 @@ const aboutReference =
   'Name of a user of the image: 1 to 200 printable characters, such as `product-42`. Normalized to NFC.';
 
 /** Name of a reference, for lookups. */
-export const referenceField = nameField(referenceName);
+export const referenceField = nameField(referencePattern);
 
 /** Name of a reference to add. */
-export const newReferenceField = nameField(newReferenceName);
+export const newReferenceField = nameField(newReferencePattern);
 
 function nameField(form: RegExp) {
   return z
     .string()
     .normalize('NFC')
-    .regex(form, { error: ({ input }) => describeReferenceFault(String(input)) })
+    .regex(form, { error: ({ input }) => describeReferenceError(String(input)) })
     .describe(aboutReference);
 }
 

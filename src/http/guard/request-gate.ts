@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { AppError, type ErrorCode } from '../../errors.ts';
-import { isAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
+import { isIpAddress, isLoopbackHost, parseHost } from '../../model/host.ts';
 import type { HttpConfig } from '../surface.ts';
 
 /** A check of every request, whatever its URL, before its body is read. */
@@ -74,7 +74,7 @@ function makeRefuseHost({ isOnLoopback, allowedHosts }: ServerConfig): Rule['ref
 }
 
 function isServedHost(host: string, allowedHosts: readonly string[]): boolean {
-  if (isAddress(host) || isLoopbackHost(host)) return true;
+  if (isIpAddress(host) || isLoopbackHost(host)) return true;
   return allowedHosts.some((allowed) =>
     allowed.startsWith('*.') ? host.endsWith(allowed.slice(1)) : host === allowed,
   );

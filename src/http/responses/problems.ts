@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { AppError, asAppError, type ErrorCode, familyOf } from '../../errors.ts';
+import { AppError, asAppError, type ErrorCode, errorFamily } from '../../errors.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import { unsupportedBody } from '../bodies/body-type.ts';
 import { drainBody } from '../bodies/drain-body.ts';
@@ -91,7 +91,7 @@ function logRefusal(request: FastifyRequest, { status, code, message, cause }: A
 
 /** Returns the body of an error response (RFC 9457). */
 export function problemOf(error: AppError): Record<string, unknown> {
-  const family = familyOf(error.code);
+  const family = errorFamily(error.code);
   return {
     type: `urn:vitrine:error:${error.code}`,
     title: error.title,

@@ -90,7 +90,7 @@ const lineExample = {
   image_id: null,
   code: 'invalid_url',
   family: null,
-  error: 'The URL begins with ftp:; only http: and https: can be imported.',
+  error: 'The URL begins with ftp:, but only http: and https: URLs can be imported.',
 };
 export const receiptExample = {
   id: 3,
@@ -145,7 +145,7 @@ export const jobExample = {
   failure_stage: 'fetch',
   code: 'source_unavailable',
   family: null,
-  error: 'The server returned 503 instead of a picture.',
+  error: 'The server returned status 503 instead of an image.',
   created_at: time,
   run_at: time,
   started_at: time,
@@ -160,7 +160,7 @@ export const jobWithHistoryExample = {
       stage: 'fetch',
       code: 'source_unavailable',
       family: null,
-      error: 'The server returned 503 instead of a picture.',
+      error: 'The server returned status 503 instead of an image.',
     },
   ],
 };

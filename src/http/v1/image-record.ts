@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../errors.ts';
+import { errorFamily } from '../../errors.ts';
 import type { ImageWithRenditions, NearDuplicate } from '../../model/image.ts';
 import { jobStates } from '../../model/job.ts';
 import { pictureFormats } from '../../model/picture.ts';
@@ -94,7 +94,7 @@ export function imageRecord(image: ImageWithRenditions): z.input<typeof imageSch
     url: image.url === null ? null : redactSecrets(image.url),
     error: image.error,
     error_code: image.errorCode,
-    error_family: familyOf(image.errorCode),
+    error_family: errorFamily(image.errorCode),
     original_filename: image.filename,
     original_size_bytes: image.originalBytes,
     original_width: image.width,

@@ -13,7 +13,7 @@ export function toLine(line: unknown, tenantName: string, fault = faultOf(line))
     url: asText(url) ?? '',
     tenantName: asText(tenant) ?? tenantName,
     reference: asText(reference),
-    fault: fault && printable(fault),
+    parseError: fault && printable(fault),
   };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../errors.ts';
+import { errorFamily } from '../../errors.ts';
 import type { ImportLine, ImportReport } from '../../model/import.ts';
 import { redactSecrets } from '../../model/redact-url.ts';
 import type { ImportReceipt } from '../../services/ingest-urls.ts';
@@ -99,7 +99,7 @@ function lineRecord(line: ImportLine): z.input<typeof lineSchema> {
   const { line: position, tenant, reference, outcome, imageId, code, error } = line;
   // Older versions stored URLs unredacted.
   const url = redactSecrets(line.url);
-  const family = familyOf(code);
+  const family = errorFamily(code);
   return { line: position, url, tenant, reference, outcome, image_id: imageId, code, family, error };
 }
 

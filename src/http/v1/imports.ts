@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseImageReference, referenceForm } from '../../model/image.ts';
+import { parseIdOrUuid, idOrUuidPattern } from '../../model/image.ts';
 import { tenantField } from '../fields/fields.ts';
 import { offsetPageFields } from '../fields/pages.ts';
 import { responses, json } from '../openapi/responses.ts';
@@ -19,12 +19,12 @@ const importRef = z
   .string()
   .transform((text, context) => {
     // Imports are identified like images: by id or UUID.
-    const ref = parseImageReference(text);
+    const ref = parseIdOrUuid(text);
     if (ref) return ref;
     context.addIssue({ code: 'custom', message: 'is neither an import id nor a UUID' });
     return z.NEVER;
   })
-  .meta({ pattern: referenceForm, description: 'Id or UUID of an import.' });
+  .meta({ pattern: idOrUuidPattern, description: 'Id or UUID of an import.' });
 
 /** Routes of imports of many URLs at once. */
 export const importRoutes: Surface = (app, { services }) => {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { familyOf } from '../../errors.ts';
+import { errorFamily } from '../../errors.ts';
 import { type JobReport, jobKinds, jobStates } from '../../model/job.ts';
 import { jobExample, jobWithHistoryExample } from './examples.ts';
 
@@ -65,7 +65,7 @@ export function jobRecord(job: JobReport): z.input<typeof jobSchema> {
     failure_class: job.failureClass,
     failure_stage: job.failureStage,
     code: job.errorCode,
-    family: familyOf(job.errorCode),
+    family: errorFamily(job.errorCode),
     error: job.error,
     created_at: job.createdAt.toISOString(),
     run_at: job.runAt.toISOString(),
@@ -81,7 +81,7 @@ export function jobWithHistoryRecord(job: JobReport): z.input<typeof jobWithHist
     failure_class: failureClass,
     stage,
     code,
-    family: familyOf(code),
+    family: errorFamily(code),
     error,
   }));
   return { ...jobRecord(job), history };

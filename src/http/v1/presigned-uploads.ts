@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defaultTenant, tenantName } from '../../model/tenant.ts';
+import { defaultTenant, tenantNamePattern } from '../../model/tenant.ts';
 import type { PresignedUpload } from '../../services/presigned-uploads.ts';
 import { textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
@@ -16,7 +16,7 @@ const maxFilenameLength = 1_000;
 export const uploadFields = {
   filename: textField(maxFilenameLength).optional().describe('Name of the file.'),
   tenant: z.string().default(defaultTenant).meta({
-    pattern: tenantName.source,
+    pattern: tenantNamePattern.source,
     description: 'Name of the tenant.',
   }),
 };

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { ImageWithRenditions } from '../../model/image.ts';
-import { defaultTenant, tenantName } from '../../model/tenant.ts';
-import type { Ingested } from '../../services/ingest-upload.ts';
+import { defaultTenant, tenantNamePattern } from '../../model/tenant.ts';
+import type { IngestResult } from '../../services/ingest-upload.ts';
 import { newReferenceField, tenantFormField, textField } from '../fields/fields.ts';
 import { readJsonBody } from '../bodies/json-body.ts';
 import { responses, json } from '../openapi/responses.ts';
@@ -26,7 +26,7 @@ const maxUrlLength = 8_192;
 const urlBody = z.strictObject({
   url: textField(maxUrlLength).describe('`http` or `https` URL of the image.'),
   tenant: z.string().default(defaultTenant).meta({
-    pattern: tenantName.source,
+    pattern: tenantNamePattern.source,
     description: 'Name of the tenant.',
   }),
   reference: newReferenceField.optional(),
@@ -116,7 +116,7 @@ async function importUrl({ services }: SurfaceParts, request: PictureRequest, re
   return sendImage(reply, outcome === 'known' ? 200 : 202, image);
 }
 
-function sendIngested(reply: FastifyReply, { outcome, image }: Pick<Ingested, 'outcome' | 'image'>) {
+function sendIngested(reply: FastifyReply, { outcome, image }: Pick<IngestResult, 'outcome' | 'image'>) {
   const newStatus = image.status === 'completed' ? 201 : 202;
   return sendImage(reply, outcome === 'known' ? 200 : newStatus, image);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppError, familyOf } from '../../errors.ts';
+import { AppError, errorFamily } from '../../errors.ts';
 import { embeddingDimension, embeddingSpace, fingerprintVersion } from '../../model/fingerprint.ts';
 import type { Logger } from '../../model/logger.ts';
 import { colorSpaces, type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
@@ -141,7 +141,7 @@ const maxLoggedCause = 4000;
 export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
     // Broken pictures are routine; any other error is a warning.
-    const level = familyOf(code) === null ? 'warn' : 'info';
+    const level = errorFamily(code) === null ? 'warn' : 'info';
     logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
   }
   return new AppError(code, message);

@@ -10,28 +10,28 @@ interface Dependencies {
   readonly purging: Pick<PurgeQueries, 'remove'>;
   readonly storedFiles: Pick<StoredFileQueries, 'removeUnused'>;
   readonly storage: Pick<Storage, 'remove'>;
-  readonly cache: Pick<RenditionCache, 'forget'>;
+  readonly cache: Pick<RenditionCache, 'evict'>;
   readonly logger: Logger;
 }
 
-/** Returns the candidates after the given one. An empty page is the end. */
+/** Returns the next candidates after the given one, or an empty page at the end. */
 type NextPage = (after: PurgeCandidate | undefined) => Promise<readonly PurgeCandidate[]>;
 
-/** The result of a removal. */
+/** The result of removing images. */
 export interface Removal extends PurgeTally {
   /** False if the time limit was reached before the last candidate. */
   readonly isComplete: boolean;
 }
 
-/** Proxies would cut a longer request, and its report would be lost. The caller calls again for the rest. */
+/** Time limit of a request. A proxy might abort a longer request, and its report would be lost. */
 const timeLimitMs = 45_000;
 
-/** Maximum number of errors in a report. The log has all of them. */
+/** Maximum number of errors in a report. The log contains all errors. */
 const maxErrors = 100;
 
 /**
- * Removes images: first the rows, in a transaction that checks the reason again, then the files that no row names any more.
- * Failures are reported and do not stop the removal.
+ * Removes images: first the rows, in a transaction that checks the reason again, then the files that no row refers to
+ * any longer. Reports failures and continues with the next image.
  */
 export type RemoveImages = (nextPage: NextPage, reason: PurgeReason) => Promise<Removal>;
 
@@ -66,14 +66,17 @@ async function removeImage(
     if (!removed) return;
     tally.images++;
     tally.renditions += removed.renditions;
-    deps.cache.forget(candidate);
+    deps.cache.evict(candidate);
     for (const file of removed.files) await removeFile(deps, file, tally);
   } catch (error) {
-    addError(deps, tally, `Image ${candidate.id} could not be removed; it is unchanged.`, error);
+    addError(deps, tally, `Image ${candidate.id} could not be removed and is unchanged.`, error);
   }
 }
 
-/** Holds the lock of the content, so that an upload cannot record it meanwhile. Keeps a file that was recorded again. */
+/**
+ * Removes a file that is no longer used. Holds the lock on its content, so that an upload cannot record it at the same
+ * time.
+ */
 async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally: Tally): Promise<void> {
   const file = parseKey(key);
   if (!file) return;
@@ -85,7 +88,7 @@ async function removeFile(deps: Dependencies, { key, bytes }: RemovedFile, tally
     addError(
       deps,
       tally,
-      `The file ${key} could not be removed; the sweep for orphaned files tries again.`,
+      `The file ${key} could not be removed; the sweep for orphaned files will try again.`,
       error,
     );
   }

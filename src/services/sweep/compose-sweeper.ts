@@ -5,7 +5,7 @@ import type { WorkQueue } from '../../queue/queue.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { makeTakeOverLostLeases, type TakeOverLostLeases } from '../leases.ts';
-import { makeForgetRows } from './forget-rows.ts';
+import { makeExpiredRowSweeps } from './expired-rows.ts';
 import { makeFindMissingOriginals, makeSweepOrphans } from './stored-files.ts';
 import { makeSweeper, type Sweeper } from './sweeper.ts';
 import { makeCorrectUsage } from './usage-drift.ts';
@@ -25,7 +25,7 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Wires the sweeper and its passes. `takeOverLostLeases` is also called once at start. */
+/** Wires the sweeper and its passes. Also returns `takeOverLostLeases`, which is called once at startup. */
 export function composeSweeper({ queries, storage, staging, queue, config, logger }: Dependencies): {
   readonly sweeper: Sweeper;
   readonly takeOverLostLeases: TakeOverLostLeases;
@@ -36,7 +36,7 @@ export function composeSweeper({ queries, storage, staging, queue, config, logge
   const takeOverLostLeases = makeTakeOverLostLeases({ jobs, queue, logger });
   const sweeper = makeSweeper({
     takeOverLostLeases,
-    forgetRows: makeForgetRows({ expiredRows, retention, logger }),
+    expiredRowSweeps: makeExpiredRowSweeps({ expiredRows, retention, logger }),
     sweepOrphans: makeSweepOrphans({ storedFiles, storage, sweepLimit, logger }),
     correctUsage: makeCorrectUsage({ recounting, logger }),
     findMissingOriginals: makeFindMissingOriginals({ storedFiles, images, storage, sweepLimit, logger }),

@@ -5,22 +5,23 @@ import type { Logger } from '../../model/logger.ts';
 import { parseKey } from '../../storage/keys.ts';
 import type { Storage, StoredFile } from '../../storage/storage.ts';
 
-/** Compares rows and stored files, in both directions: files without rows, and rows without files. */
+/** Compares rows and stored files in both directions: finds files without rows, and rows without files. */
 
-/** Safety limit: a share of all items, between 0 and 1, and a number of items. */
+/** Safety limit: a fraction of all items, between 0 and 1, and a number of items. */
 type SweepLimit = Config['storage']['sweepLimit'];
 
-/** Below this number a share says nothing: one of two is half. */
-const minForShare = 20;
+/** The fraction is only checked above this number of items, because one of two items is already half. */
+const minForFraction = 20;
 
 /**
- * Whether so many items look wrong that the cause is more likely elsewhere: an older database was restored, or the
- * storage is not mounted. Acting on them would then destroy data.
+ * Whether so many items look wrong that the cause is probably elsewhere, such as an older database that was restored or
+ * storage that is not mounted. Acting on these items could then destroy data.
  */
-function exceeds({ share, count }: SweepLimit, wrong: number, total: number): boolean {
-  return wrong > count || (wrong > minForShare && wrong / total > share);
+function exceedsLimit({ fraction, count }: SweepLimit, suspects: number, total: number): boolean {
+  return suspects > count || (suspects > minForFraction && suspects / total > fraction);
 }
 
+/** Number of files or rows per query. */
 const pageSize = 500;
 
 interface OrphanDependencies {
@@ -35,16 +36,16 @@ export interface OrphanReport {
   readonly files: number;
   readonly orphans: number;
   readonly removed: number;
-  /** The safety limit was exceeded, so nothing was removed. */
+  /** Whether the safety limit was exceeded, so that nothing was removed. */
   readonly stopped: boolean;
 }
 
-/** Younger files may belong to an upload that is not recorded yet. */
+/** Minimum age of a file to remove. A younger file may belong to an upload that has not been recorded yet. */
 const minAgeMs = 24 * 3_600_000;
 
 /**
- * Removes files that no row names. A process that crashes between storing a file and committing its row leaves them
- * behind. Removes nothing if their number exceeds the safety limit.
+ * Removes orphaned files: files that no row refers to. A process that crashes between storing a file and committing its
+ * row leaves such a file behind. Removes nothing if the number of orphaned files exceeds the safety limit.
  */
 export type SweepOrphans = (now?: Date) => Promise<OrphanReport>;
 
@@ -53,17 +54,17 @@ export function makeSweepOrphans(deps: OrphanDependencies): SweepOrphans {
   const { sweepLimit, logger } = deps;
   return async (now = new Date()) => {
     const { files, orphans } = await findOrphans(deps, new Date(now.getTime() - minAgeMs));
-    const stopped = exceeds(sweepLimit, orphans.length, files);
+    const stopped = exceedsLimit(sweepLimit, orphans.length, files);
     if (stopped) {
       const percent = ((100 * orphans.length) / files).toFixed(1);
       logger.error(
         { files, orphans: orphans.length },
-        `${orphans.length} of ${files} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows: nothing was removed. Was an older database restored?`,
+        `${orphans.length} of ${files} stored files (${percent} %) look orphaned, more than ORPHAN_BRAKE allows; nothing was removed. Was an older database restored?`,
       );
       return { files, orphans: orphans.length, removed: 0, stopped };
     }
     const removed = await removeAll(deps, orphans);
-    if (removed > 0) logger.info({ removed }, `${removed} orphaned files were removed`);
+    if (removed > 0) logger.info({ removed }, `orphaned files removed: ${removed}`);
     return { files, orphans: orphans.length, removed, stopped };
   };
 }
@@ -74,12 +75,12 @@ async function findOrphans(
 ): Promise<{ files: number; orphans: ContentFile[] }> {
   const orphans: ContentFile[] = [];
   let files = 0;
-  for await (const page of pages(storage.list())) {
+  for await (const page of collectPages(storage.list())) {
     files += page.length;
-    const old = page
+    const oldFiles = page
       .filter(({ modifiedAt }) => modifiedAt < olderThan)
       .flatMap(({ key }) => parseKey(key) ?? []);
-    orphans.push(...(await storedFiles.listUnused(old)));
+    orphans.push(...(await storedFiles.listUnused(oldFiles)));
   }
   return { files, orphans };
 }
@@ -95,7 +96,7 @@ async function removeAll(
   return removed;
 }
 
-async function* pages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFile[]> {
+async function* collectPages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFile[]> {
   let page: StoredFile[] = [];
   for await (const file of files) {
     page.push(file);
@@ -107,7 +108,7 @@ async function* pages(files: AsyncIterable<StoredFile>): AsyncGenerator<StoredFi
 }
 
 interface OriginalDependencies {
-  readonly storedFiles: Pick<StoredFileQueries, 'originalsAfter'>;
+  readonly storedFiles: Pick<StoredFileQueries, 'listOriginalsAfter'>;
   readonly images: Pick<ImageQueries, 'markDamaged' | 'clearDamaged'>;
   readonly storage: Pick<Storage, 'stat'>;
   readonly sweepLimit: SweepLimit;
@@ -115,63 +116,71 @@ interface OriginalDependencies {
 }
 
 /**
- * Finds images whose original is missing or has another size. Marks them as damaged and reports them, but never removes
- * them: uploading the picture again repairs an image, as does restoring the file. Marks nothing if their number exceeds
- * the safety limit.
- * @returns the number of newly found images
+ * Finds images whose original is missing or differs in size from its record. Marks the images as damaged and logs them,
+ * but never removes them: uploading the picture again or restoring the file repairs an image. Marks nothing if the
+ * number of images exceeds the safety limit.
+ * @returns the number of images that were not marked before
  */
 export type FindMissingOriginals = () => Promise<number>;
 
-interface Damage {
+interface DamagedImage {
   readonly id: number;
+  /** Storage key of the original. */
   readonly key: string;
-  readonly what: 'missing' | 'cut short';
+  readonly problem: 'is missing' | 'has changed in size';
 }
 
 /** @see FindMissingOriginals */
 export function makeFindMissingOriginals(deps: OriginalDependencies): FindMissingOriginals {
   const { images, sweepLimit, logger } = deps;
   return async () => {
-    const { checked, damages } = await findDamages(deps);
-    if (exceeds(sweepLimit, damages.length, checked)) {
+    const { checked, damaged } = await findNewlyDamaged(deps);
+    if (exceedsLimit(sweepLimit, damaged.length, checked)) {
       logger.error(
-        { checked, missing: damages.length },
-        `${damages.length} of ${checked} originals look missing, more than ORPHAN_BRAKE allows: no image was marked. Is the storage mounted?`,
+        { checked, missing: damaged.length },
+        `${damaged.length} of ${checked} originals look missing or changed, more than ORPHAN_BRAKE allows; no image was marked. Is storage mounted?`,
       );
-      return damages.length;
+      return damaged.length;
     }
-    for (const { id, key, what } of damages) {
+    for (const { id, key, problem } of damaged) {
       await images.markDamaged(id);
-      logger.error(
-        { image: id, key },
-        `the original of image ${id} is ${what}; the image is marked as damaged`,
-      );
+      logger.error({ image: id, key }, `the original of image ${id} ${problem}; marked the image as damaged`);
     }
-    return damages.length;
+    return damaged.length;
   };
 }
 
-/** Returns images that are not marked yet, and clears the mark of images whose original is whole again. */
-async function findDamages(deps: OriginalDependencies): Promise<{ checked: number; damages: Damage[] }> {
+/**
+ * Checks all originals. Returns the images to mark as damaged, and clears the mark on images whose original is intact
+ * again.
+ */
+async function findNewlyDamaged(
+  deps: OriginalDependencies,
+): Promise<{ checked: number; damaged: DamagedImage[] }> {
   const { storedFiles, storage, sweepLimit } = deps;
-  const damages: Damage[] = [];
+  const newlyDamaged: DamagedImage[] = [];
   let checked = 0;
-  let last = 0;
+  let lastId = 0;
   for (;;) {
-    const page = await storedFiles.originalsAfter(last, pageSize);
+    const page = await storedFiles.listOriginalsAfter(lastId, pageSize);
     for (const { id, key, bytes, damaged } of page) {
-      last = id;
+      lastId = id;
       checked++;
       const stored = await storage.stat(key);
-      const isWhole = stored?.bytes === bytes;
-      if (isWhole && damaged) await clearMark(deps, id);
-      if (!isWhole && !damaged) damages.push({ id, key, what: stored ? 'cut short' : 'missing' });
+      const isIntact = stored?.bytes === bytes;
+      if (isIntact && damaged) await clearMark(deps, id);
+      if (!isIntact && !damaged)
+        newlyDamaged.push({ id, key, problem: stored ? 'has changed in size' : 'is missing' });
     }
-    if (page.length < pageSize || damages.length > sweepLimit.count) return { checked, damages };
+    if (page.length < pageSize || newlyDamaged.length > sweepLimit.count)
+      return { checked, damaged: newlyDamaged };
   }
 }
 
 async function clearMark({ images, logger }: OriginalDependencies, id: number): Promise<void> {
   await images.clearDamaged(id);
-  logger.info({ image: id }, `the original of image ${id} was restored; the image is no longer damaged`);
+  logger.info(
+    { image: id },
+    `the original of image ${id} has been restored; the image is no longer marked as damaged`,
+  );
 }

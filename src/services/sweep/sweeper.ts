@@ -5,17 +5,17 @@ import type { Logger } from '../../model/logger.ts';
 import type { Staging } from '../../storage/staging.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { TakeOverLostLeases } from '../leases.ts';
-import type { ForgetRows } from './forget-rows.ts';
+import type { ExpiredRowSweeps } from './expired-rows.ts';
 import type { FindMissingOriginals, SweepOrphans } from './stored-files.ts';
 import type { CorrectUsage } from './usage-drift.ts';
 
 interface Dependencies {
   readonly takeOverLostLeases: TakeOverLostLeases;
-  readonly forgetRows: ForgetRows;
+  readonly expiredRowSweeps: ExpiredRowSweeps;
   readonly sweepOrphans: SweepOrphans;
   readonly findMissingOriginals: FindMissingOriginals;
   readonly correctUsage: CorrectUsage;
-  readonly installation: Pick<InstallationQueries, 'beginPass' | 'vacuum'>;
+  readonly installation: Pick<InstallationQueries, 'claimSweepPass' | 'vacuum'>;
   readonly usage: Pick<UsageQueries, 'fold'>;
   readonly staging: Pick<Staging, 'sweep'>;
   readonly storage: Pick<Storage, 'sweepUnfinished'>;
@@ -25,18 +25,18 @@ interface Dependencies {
 /** Removes expired data and repairs what crashes leave behind, on a schedule. */
 export interface Sweeper {
   start(): void;
-  /** Runs the frequent passes, or all passes that are due, for a short-lived process. Never rejects. */
-  once(which: 'frequent' | 'all'): Promise<void>;
+  /** Runs the frequent passes, or all passes that are due, once, for a short-lived process. Never rejects. */
+  runOnce(which: 'frequent' | 'all'): Promise<void>;
   /** Stops the schedule and waits for running passes. */
   stop(): Promise<void>;
 }
 
 interface Pass {
   readonly name: string;
-  /** Delay of the first pass. Short enough for a server that restarts every night. */
+  /** Delay before the first run; less than a day, because a server may restart every night. */
   readonly firstMs: number;
   readonly everyMs: number;
-  /** Only one of several processes runs it: it reads all data. */
+  /** Whether only one of several processes runs the pass, because it reads all data. */
   readonly isShared?: boolean;
   readonly run: () => Promise<unknown>;
 }
@@ -45,10 +45,10 @@ const second = 1_000;
 const hour = 3_600 * second;
 const day = 24 * hour;
 
-/** Passes with a shorter interval are frequent: they cost a query when there is nothing to do. */
+/** Passes with a shorter interval are frequent. They cost one query when there is nothing to do. */
 const frequentMs = 60 * second;
 
-/** No upload takes longer to arrive, here or in the store. */
+/** Maximum time that an upload can take to arrive, here or in the store. */
 const uploadAgeMs = day;
 
 const daily = { firstMs: hour, everyMs: day, isShared: true };
@@ -58,7 +58,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
   const passes: readonly Pass[] = [
     {
       name: 'lost leases',
-      // At once: this process may replace one that crashed.
+      // The first run is immediate, because this process may replace one that crashed.
       firstMs: second / 2,
       everyMs: 5 * second,
       run: () => deps.takeOverLostLeases(false),
@@ -72,9 +72,9 @@ export function makeSweeper(deps: Dependencies): Sweeper {
       isShared: true,
       run: () => deps.storage.sweepUnfinished(uploadAgeMs),
     },
-    { ...daily, name: 'old jobs', run: () => deps.forgetRows.jobs() },
-    { ...daily, name: 'old imports', run: () => deps.forgetRows.imports() },
-    { ...daily, name: 'empty tenants', run: () => deps.forgetRows.tenants() },
+    { ...daily, name: 'old jobs', run: () => deps.expiredRowSweeps.jobs() },
+    { ...daily, name: 'old imports', run: () => deps.expiredRowSweeps.imports() },
+    { ...daily, name: 'empty tenants', run: () => deps.expiredRowSweeps.tenants() },
     { ...daily, name: 'missing originals', run: () => deps.findMissingOriginals() },
     { ...daily, name: 'usage drift', firstMs: 1.5 * hour, run: () => deps.correctUsage() },
     { ...daily, name: 'orphaned files', firstMs: 2 * hour, run: () => deps.sweepOrphans() },
@@ -85,19 +85,19 @@ export function makeSweeper(deps: Dependencies): Sweeper {
 
   async function runPass({ name, everyMs, isShared, run }: Pass): Promise<void> {
     try {
-      if (isShared && !(await deps.installation.beginPass(name, everyMs / second))) return;
+      if (isShared && !(await deps.installation.claimSweepPass(name, everyMs / second))) return;
       await run();
     } catch (error) {
-      deps.logger.error({ err: error }, `the sweep for ${name} failed; it runs again later`);
+      deps.logger.error({ err: error }, `the sweep for ${name} failed; it will run again later`);
     }
   }
 
-  /** A pass starts a full interval after the previous one has ended, so slow passes never overlap. */
+  /** Runs a pass repeatedly. Waits a full interval after each run, so that slow runs never overlap. */
   async function repeat(pass: Pass): Promise<void> {
-    let ready = await pause(pass.firstMs, stopping.signal);
-    while (ready) {
+    let shouldContinue = await pause(pass.firstMs, stopping.signal);
+    while (shouldContinue) {
       await runPass(pass);
-      ready = await pause(pass.everyMs, stopping.signal);
+      shouldContinue = await pause(pass.everyMs, stopping.signal);
     }
   }
 
@@ -105,7 +105,7 @@ export function makeSweeper(deps: Dependencies): Sweeper {
     start() {
       for (const pass of passes) loops.push(repeat(pass));
     },
-    async once(which) {
+    async runOnce(which) {
       for (const pass of passes) {
         if (pass.everyMs < frequentMs || (which === 'all' && pass.isShared)) await runPass(pass);
       }

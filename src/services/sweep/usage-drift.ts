@@ -7,28 +7,29 @@ interface Dependencies {
 }
 
 /**
- * Recounts the usage of every tenant from the rows. Corrects and reports counters that differ, which is always a bug.
- * Returns the number of wrong counters.
+ * Recounts each tenant's usage from the rows. Corrects and logs counters that differ, which always indicates a bug.
+ * Returns the number of counters corrected.
  */
 export type CorrectUsage = () => Promise<number>;
 
+/** Number of tenants per query. */
 const pageSize = 500;
 
 /** @see CorrectUsage */
 export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectUsage {
   return async () => {
     let corrected = 0;
-    let last = 0;
+    let lastId = 0;
     for (;;) {
-      const tenants = await recounting.tenantsAfter(last, pageSize);
+      const tenants = await recounting.listTenantsAfter(lastId, pageSize);
       for (const { id, name } of tenants) {
-        last = id;
-        // Owners first: the bytes of a file are counted for its owner.
-        const images = await recounting.assignOwnersOf(id);
+        lastId = id;
+        // Owners are assigned first, because a file's bytes are counted for its owner.
+        const images = await recounting.repairOwners(id);
         if (images > 0)
           logger.error(
             { tenant: name, images },
-            `${images} images of the tenant ${name} used a file that did not have exactly one owner; repaired`,
+            `images of tenant ${name} using a file that did not have exactly one owner: ${images}; repaired`,
           );
         for (const drift of await recounting.correctUsage(id)) {
           corrected++;
@@ -41,9 +42,9 @@ export function makeCorrectUsage({ recounting, logger }: Dependencies): CorrectU
 }
 
 function report(logger: Logger, tenant: string, { kind, preset, counted, real }: UsageDrift): void {
-  const what = kind === 'image' ? 'images' : `renditions "${preset}"`;
+  const items = kind === 'image' ? 'images' : `renditions "${preset}"`;
   logger.error(
     { tenant, kind, preset, counted, real },
-    `the usage of the tenant ${tenant} was ${counted.count} ${what} with ${counted.bytes} bytes instead of ${real.count} with ${real.bytes}; corrected`,
+    `corrected the usage of tenant ${tenant}: ${items} ${counted.count} → ${real.count}, bytes ${counted.bytes} → ${real.bytes}`,
   );
 }

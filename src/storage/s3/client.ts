@@ -4,32 +4,32 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { assertKey } from '../keys.ts';
 import { isTimeout, StorageTimeout } from './s3-errors.ts';
 
-/** Address of the bucket, and timeouts. */
+/** Location of the store, and timeouts. */
 export interface S3ClientSettings {
   readonly region: string;
   /** `undefined` for AWS. */
   readonly endpoint: string | undefined;
   readonly forcePathStyle: boolean;
-  /** Longest wait for a connection, for a response, and between two packets, in milliseconds. */
+  /** Maximum time to connect, to wait for a response, and between two packets, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Two clients that share connections and differ in their timeouts. */
+/** Two clients that share connections but have different timeouts. */
 interface S3Clients {
-  /** For calls with a small body or none: the response must start within the timeout. */
-  readonly calls: S3Client;
-  /** For large request bodies: data must be transferred within each timeout. */
-  readonly uploads: S3Client;
+  /** For requests with a small body or none. The response must start within the timeout. */
+  readonly client: S3Client;
+  /** For large request bodies. The connection must not be idle for longer than the timeout. */
+  readonly uploadClient: S3Client;
   close(): void;
 }
 
-/** Maximum number of connections to the store. Further calls wait for a free one. */
+/** Maximum number of connections to the store. Further requests wait for a free connection. */
 const maxSockets = 64;
 
-/** Attempts per call, for 5xx errors, 429 and broken connections. */
+/** Maximum number of attempts per request, after status 5xx or 429 or a lost connection. */
 const maxAttempts = 3;
 
-/** Creates the clients without connecting. Credentials come from the usual AWS variables, files or roles. */
+/** Creates the clients without connecting. Credentials come from the standard AWS variables, files or roles. */
 export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   const { timeoutMs } = settings;
   const agents = {
@@ -38,7 +38,7 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
   };
   const connectionTimeout = timeoutMs;
   const common = commonConfig(settings);
-  const calls = new S3Client({
+  const client = new S3Client({
     ...common,
     // The SDK's socket timeout would also abort a response body whose reader is slow.
     requestHandler: {
@@ -49,18 +49,19 @@ export function makeS3Clients(settings: S3ClientSettings): S3Clients {
       socketTimeout: 0,
     },
   });
-  const uploads = new S3Client({
+  const uploadClient = new S3Client({
     ...common,
-    credentials: calls.config.credentials,
+    credentials: client.config.credentials,
     requestHandler: { ...agents, connectionTimeout, requestTimeout: 0, socketTimeout: timeoutMs },
   });
-  for (const client of [calls, uploads]) failOnTimeout(client, timeoutMs);
+  failOnTimeout(client, timeoutMs);
+  failOnTimeout(uploadClient, timeoutMs);
   return {
-    calls,
-    uploads,
+    client,
+    uploadClient,
     close() {
-      calls.destroy();
-      uploads.destroy();
+      client.destroy();
+      uploadClient.destroy();
     },
   };
 }
@@ -71,17 +72,17 @@ function commonConfig({ region, endpoint, forcePathStyle }: S3ClientSettings): S
     forcePathStyle,
     ...(endpoint === undefined ? {} : { endpoint }),
     maxAttempts,
-    // Every file is sent with its SHA-256. Not every store supports additional checksums.
+    // Every file is sent with its SHA-256. Some stores do not support additional checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // `Expect: 100-continue` would cost a separate connection for each large body.
+    // With `Expect: 100-continue`, each large body would use a separate connection.
     expectContinueHeader: false,
-    // By default, the SDK writes to the console.
+    // By default, the SDK logs to the console.
     logger: { debug() {}, info() {}, warn() {}, error() {} },
   };
 }
 
-/** Prevents retries after a timeout, because a call would then take a multiple of the timeout. */
+/** Prevents retries after a timeout, because a request would then take a multiple of the timeout. */
 function failOnTimeout(client: S3Client, timeoutMs: number): void {
   client.middlewareStack.add(
     (next) => async (args) => {
@@ -97,27 +98,30 @@ function failOnTimeout(client: S3Client, timeoutMs: number): void {
 
 /** The part of a bucket that belongs to this installation. */
 export interface Bucket {
-  readonly calls: S3Client;
-  readonly uploads: S3Client;
+  /** @see S3Clients */
+  readonly client: S3Client;
+  /** @see S3Clients */
+  readonly uploadClient: S3Client;
   readonly name: string;
   /** Empty, or ends with a slash. */
   readonly prefix: string;
-  /** Longest wait between two packets of a body, in milliseconds. */
+  /** Maximum time between two packets of a body, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** The bucket and key parameters of commands. */
+/** The parameters that identify an object in commands. */
 export interface ObjectName {
   readonly Bucket: string;
   readonly Key: string;
 }
 
-/** Creates a bucket from its clients and settings. */
+/** Combines clients and settings into a `Bucket`. */
 export function makeBucket(
-  { calls, uploads }: S3Clients,
+  { client, uploadClient }: S3Clients,
   config: { readonly bucket: string; readonly prefix: string; readonly timeoutMs: number },
 ): Bucket {
-  return { calls, uploads, name: config.bucket, prefix: config.prefix, timeoutMs: config.timeoutMs };
+  const { bucket: name, prefix, timeoutMs } = config;
+  return { client, uploadClient, name, prefix, timeoutMs };
 }
 
 /** Returns the command parameters for `key`. Throws if it is not a valid storage key. */

@@ -1,18 +1,18 @@
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import type { DirectAccess, DirectUpload, ReadAddressOptions, UploadAddress } from '../storage.ts';
+import type { DirectAccess, DirectUpload, ReadUrlOptions, UploadUrl } from '../storage.ts';
 import { type Bucket, objectName } from './client.ts';
 import { openObject } from './read-object.ts';
 import { withStorageErrors } from './s3-errors.ts';
 
-/** The header for the client's file name, which is percent-encoded because headers allow few characters. */
+/** Header with the client's file name, which is percent-encoded because headers are limited to ASCII. */
 const filenameHeader = 'x-amz-meta-filename';
 
-/** Creates presigned URLs for `bucket`. @param uploadSeconds validity of upload URLs */
+/** Creates functions that presign URLs for `bucket`. @param uploadSeconds how long upload URLs are valid */
 export function makeDirectAccess(bucket: Bucket, uploadSeconds: number): DirectAccess {
   return {
-    readAddress: (key, options) => withStorageErrors(() => signRead(bucket, key, options)),
-    uploadAddress: (key, upload) => withStorageErrors(() => signUpload(bucket, key, upload, uploadSeconds)),
+    presignRead: (key, options) => withStorageErrors(() => signRead(bucket, key, options)),
+    presignUpload: (key, upload) => withStorageErrors(() => signUpload(bucket, key, upload, uploadSeconds)),
     async openUpload(key) {
       const { body, metadata } = await openObject(bucket, key);
       return { body, filename: decodeFilename(metadata['filename']) };
@@ -20,7 +20,7 @@ export function makeDirectAccess(bucket: Bucket, uploadSeconds: number): DirectA
   };
 }
 
-function signRead(bucket: Bucket, key: string, options: ReadAddressOptions): Promise<string> {
+function signRead(bucket: Bucket, key: string, options: ReadUrlOptions): Promise<string> {
   const { seconds, method, contentType, contentDisposition } = options;
   const input = {
     ...objectName(bucket, key),
@@ -30,17 +30,17 @@ function signRead(bucket: Bucket, key: string, options: ReadAddressOptions): Pro
   };
   // The signature includes the method.
   return method === 'HEAD'
-    ? getSignedUrl(bucket.calls, new HeadObjectCommand(input), { expiresIn: seconds })
-    : getSignedUrl(bucket.calls, new GetObjectCommand(input), { expiresIn: seconds });
+    ? getSignedUrl(bucket.client, new HeadObjectCommand(input), { expiresIn: seconds })
+    : getSignedUrl(bucket.client, new GetObjectCommand(input), { expiresIn: seconds });
 }
 
-/** Length and name are signed as headers: the store rejects any other length, and keeps the name. */
+/** Signs the length and the file name as headers: the store rejects any other length, and stores the name. */
 async function signUpload(
   bucket: Bucket,
   key: string,
   { bytes, filename }: DirectUpload,
   seconds: number,
-): Promise<UploadAddress> {
+): Promise<UploadUrl> {
   const name = filename === undefined ? undefined : encodeURIComponent(filename);
   const command = new PutObjectCommand({
     ...objectName(bucket, key),
@@ -48,7 +48,7 @@ async function signUpload(
     ...(name === undefined ? {} : { Metadata: { filename: name } }),
   });
   const expiresAt = new Date(Date.now() + seconds * 1000);
-  const url = await getSignedUrl(bucket.calls, command, {
+  const url = await getSignedUrl(bucket.client, command, {
     expiresIn: seconds,
     signableHeaders: new Set(['host', 'content-length', filenameHeader]),
     unhoistableHeaders: new Set([filenameHeader]),
@@ -60,7 +60,7 @@ async function signUpload(
   return { url, headers, expiresAt };
 }
 
-/** Returns `undefined` for an invalid encoding, which a client can send. */
+/** Returns `undefined` if the encoding is invalid, because a client can send anything. */
 function decodeFilename(encoded: string | undefined): string | undefined {
   try {
     return encoded === undefined ? undefined : decodeURIComponent(encoded);

@@ -10,12 +10,12 @@ import { type Bucket, objectName } from './client.ts';
 import { isMissingObject, withStorageErrors, httpStatus } from './s3-errors.ts';
 import type { StoredFile } from '../storage.ts';
 
-/** Returns size and time of an object, or `undefined` if it does not exist. @throws {AppError} `storage_failed` */
+/** Returns an object's metadata, or `undefined` if it does not exist. @throws {AppError} `storage_failed` */
 export function statObject(bucket: Bucket, key: string): Promise<StoredFile | undefined> {
   const command = new HeadObjectCommand(objectName(bucket, key));
   return withStorageErrors(async () => {
     try {
-      const head = await bucket.calls.send(command);
+      const head = await bucket.client.send(command);
       return { key, bytes: head.ContentLength ?? 0, modifiedAt: head.LastModified ?? new Date() };
     } catch (error) {
       if (httpStatus(error) !== 404) throw error;
@@ -26,25 +26,26 @@ export function statObject(bucket: Bucket, key: string): Promise<StoredFile | un
 }
 
 /**
- * Checks that the bucket exists. The 404 of a HEAD request does not say what is missing: without this check, a wrong bucket
- * name would look like the loss of all pictures.
+ * Throws if the bucket does not exist. A 404 to a HEAD request does not say what is missing: without this check, a wrong
+ * bucket name would look like the loss of all files.
  */
-async function assertBucketExists({ calls, name }: Bucket): Promise<void> {
+async function assertBucketExists({ client, name }: Bucket): Promise<void> {
   try {
-    await calls.send(new HeadBucketCommand({ Bucket: name }));
+    await client.send(new HeadBucketCommand({ Bucket: name }));
   } catch (error) {
     if (httpStatus(error) !== 404) throw error;
     throw new AppError(
       'storage_failed',
-      'The storage failed (NoSuchBucket: the bucket does not exist; check S3_BUCKET and S3_REGION).',
+      'A storage operation failed (NoSuchBucket: the bucket does not exist; check S3_BUCKET and S3_REGION).',
       { cause: error },
     );
   }
 }
 
 /**
- * Iterates over all objects in a folder, page by page: there may be millions. Objects that cannot be Vitrine's are skipped.
- * @param folder ends with a slash
+ * Iterates over all objects in a folder, page by page, because there may be millions. Skips objects whose key does not have
+ * the syntax of a storage key.
+ * @param folder must end with a slash
  */
 export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerator<StoredFile> {
   let token: string | undefined;
@@ -58,8 +59,8 @@ export async function* listObjects(bucket: Bucket, folder: string): AsyncGenerat
   } while (token !== undefined);
 }
 
-function listPage({ calls, name, prefix }: Bucket, folder: string, token: string | undefined) {
-  return calls.send(
+function listPage({ client, name, prefix }: Bucket, folder: string, token: string | undefined) {
+  return client.send(
     new ListObjectsV2Command({ Bucket: name, Prefix: `${prefix}${folder}`, ContinuationToken: token }),
   );
 }
@@ -69,7 +70,7 @@ export function removeObject(bucket: Bucket, key: string): Promise<void> {
   const command = new DeleteObjectCommand(objectName(bucket, key));
   return withStorageErrors(async () => {
     try {
-      await bucket.calls.send(command);
+      await bucket.client.send(command);
     } catch (error) {
       if (!isMissingObject(error)) throw error;
     }

@@ -8,25 +8,25 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { type Bucket, objectName } from './client.ts';
 import { isTransient } from './s3-errors.ts';
 
-/** Files above this size are sent as multipart uploads. */
-const partsFromBytes = 16 * 2 ** 20;
+/** Files larger than this are sent as multipart uploads. */
+const maxSinglePutBytes = 16 * 2 ** 20;
 
-/** Attempts for a streamed body. The SDK itself only retries bodies in memory. */
-const streamAttempts = 3;
+/** Maximum number of attempts for a streamed body. The SDK only retries bodies in memory. */
+const maxStreamAttempts = 3;
 
 /**
  * Uploads a file with its SHA-256, so that the store rejects corrupted data. The object is created completely or not at all.
- * @throws the errors of the SDK
+ * @throws the SDK's errors
  */
-export async function putObject(bucket: Bucket, put: Put): Promise<void> {
-  if (put.body.bytes > partsFromBytes) return putMultipart(bucket, put);
+export async function putObject(bucket: Bucket, put: PutRequest): Promise<void> {
+  if (put.body.bytes > maxSinglePutBytes) return putMultipart(bucket, put);
   for (let attempt = 1; ; attempt++) {
     const content = put.body.open();
     try {
       return await putOnce(bucket, put, content);
     } catch (error) {
       const isStream = content instanceof Readable;
-      if (!isStream || attempt === streamAttempts || !isTransient(error)) throw error;
+      if (!isStream || attempt === maxStreamAttempts || !isTransient(error)) throw error;
       await sleep(50 * 2 ** attempt);
     } finally {
       if (content instanceof Readable) content.destroy();
@@ -34,7 +34,7 @@ export async function putObject(bucket: Bucket, put: Put): Promise<void> {
   }
 }
 
-async function putOnce(bucket: Bucket, put: Put, content: Buffer | Readable): Promise<void> {
+async function putOnce(bucket: Bucket, put: PutRequest, content: Buffer | Readable): Promise<void> {
   const { sha256 } = put.body;
   const command = new PutObjectCommand({
     ...uploadParameters(bucket, put),
@@ -43,21 +43,21 @@ async function putOnce(bucket: Bucket, put: Put, content: Buffer | Readable): Pr
   });
   signPayload(command, sha256.toString('hex'));
   if (content instanceof Readable) await sendStream(bucket, command, content);
-  else await bucket.calls.send(command);
+  else await bucket.client.send(command);
 }
 
-/** Aborts the call if the file becomes unreadable. Unhandled, that error would end the process. */
+/** Sends a stream. Aborts the request if the file cannot be read: if unhandled, that error would end the process. */
 async function sendStream(bucket: Bucket, command: PutObjectCommand, content: Readable): Promise<void> {
   const readFailure = new AbortController();
   content.once('error', (error) => readFailure.abort(error));
   try {
-    await bucket.uploads.send(command, { abortSignal: readFailure.signal });
+    await bucket.uploadClient.send(command, { abortSignal: readFailure.signal });
   } catch (error) {
     throw readFailure.signal.aborted ? readFailure.signal.reason : error;
   }
 }
 
-/** Includes the bytes in the signature, so that even a store without checksum support rejects corrupted data. */
+/** Includes the hash of the bytes in the signature, so that even a store without checksum support rejects corrupted data. */
 function signPayload(command: PutObjectCommand, sha256: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
@@ -70,20 +70,20 @@ function signPayload(command: PutObjectCommand, sha256: string): void {
 }
 
 /** A file to upload. */
-interface Put {
+interface PutRequest {
   readonly path: string;
   readonly key: string;
   readonly body: FileBody;
-  /** Fails with 412 if the object already exists. */
+  /** Whether the upload fails with status 412 if the object already exists. */
   readonly onlyIfNew: boolean;
 }
 
 /** Returns the parameters shared by all upload commands. */
-function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: Put) {
+function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: PutRequest) {
   return {
     ...objectName(bucket, key),
     ContentLength: body.bytes,
-    // For people who browse the bucket. Vitrine's own responses take the type from the database.
+    // For people who browse the bucket. Vitrine sets its own content type when it serves or presigns a file.
     ContentType: key.endsWith('.jpg') ? 'image/jpeg' : 'application/octet-stream',
     ...(onlyIfNew ? { IfNoneMatch: '*' } : {}),
   };
@@ -91,20 +91,20 @@ function uploadParameters(bucket: Bucket, { key, body, onlyIfNew }: Put) {
 
 const partBytes = 8 * 2 ** 20;
 
-/** Maximum number of parts that S3 allows. */
+/** The maximum number of parts that S3 allows. */
 const maxParts = 10_000;
 
-/** Maximum number of parts in memory at once. */
+/** Maximum number of parts in memory at the same time. */
 const maxParallelParts = 2;
 
-/** Uploads a large file in parts, each with its SHA-256. Removes the parts if that fails. */
-async function putMultipart(bucket: Bucket, put: Put): Promise<void> {
+/** Uploads a large file in parts, each with its SHA-256. Removes the parts if the upload fails. */
+async function putMultipart(bucket: Bucket, put: PutRequest): Promise<void> {
   const { path, body } = put;
   const partSize = Math.max(partBytes, Math.ceil(body.bytes / maxParts));
   const content = createReadStream(path, { highWaterMark: 2 ** 20 });
   const upload = new Upload({
-    client: bucket.uploads,
-    // A condition is evaluated when the parts are assembled.
+    client: bucket.uploadClient,
+    // The store evaluates `IfNoneMatch` when it assembles the parts.
     params: { ...uploadParameters(bucket, put), Body: content, ChecksumAlgorithm: 'SHA256' },
     partSize,
     queueSize: maxParallelParts,
@@ -122,17 +122,17 @@ export interface FileBody {
   readonly bytes: number;
   /** SHA-256 of the bytes. */
   readonly sha256: Buffer;
-  /** Returns the bytes of a small file, else a new stream for each attempt. */
+  /** Returns the bytes of a small file, or a new stream for each attempt. */
   readonly open: () => Buffer | ReadStream;
 }
 
-/** Files up to this size are read into memory, which is faster than a stream. */
-const smallBytes = 256 * 1024;
+/** Files up to this size are read into memory, which is faster than streaming. */
+const maxInMemoryBytes = 256 * 1024;
 
-/** Hashes the file again, so that the store compares the upload with the file as it is on disk now. */
+/** Prepares a file for upload. Hashes it again, so that the store verifies the upload against the file's current bytes. */
 export async function readFileBody(path: string): Promise<FileBody> {
   const { size } = await stat(path);
-  if (size <= smallBytes) {
+  if (size <= maxInMemoryBytes) {
     const content = await readFile(path);
     const sha256 = createHash('sha256').update(content).digest();
     return { bytes: content.length, sha256, open: () => content };

@@ -5,19 +5,19 @@ import { type Bucket, objectName } from './client.ts';
 import { type FileBody, putObject, readFileBody } from './put-object.ts';
 import { errorName, httpStatus } from './s3-errors.ts';
 
-/** Stores an original. It is complete and durable when this returns. */
+/** Stores an original, which is complete and durable when this returns. */
 export type PutOriginal = (file: StagedFile) => Promise<void>;
 
-/** Attempts when a concurrent upload of the same key, or its removal, interferes. */
+/** Maximum number of attempts if a concurrent upload or removal of the same key interferes. */
 const maxAttempts = 5;
 
-/** Errors of stores that do not support conditional uploads. */
+/** Error names of stores that do not support conditional uploads. */
 const unsupportedCodes = new Set(['NotImplemented', 'InvalidArgument', 'InvalidRequest', 'NotSupported']);
 
 /**
- * Uploads originals on the condition that the object does not exist yet: an existing original is never overwritten unless it
- * is damaged. If the store does not support the condition, all later originals are uploaded without it. That is harmless,
- * because the key identifies the content.
+ * Creates a function that uploads originals on the condition that the object does not exist yet, so that an existing
+ * original is only overwritten if it is damaged. If the store does not support the condition, this and all later originals
+ * are uploaded without it. This is harmless, because the key identifies the content.
  */
 export function makePutOriginal(bucket: Bucket): PutOriginal {
   let supportsConditions = true;
@@ -26,7 +26,7 @@ export function makePutOriginal(bucket: Bucket): PutOriginal {
     await putObject(bucket, { ...file, body, onlyIfNew: false });
   }
 
-  /** Returns whether the object exists now; otherwise the upload must be retried. */
+  /** Returns whether the object now exists. If not, the caller must retry. */
   async function putIfNew(file: StagedFile, body: FileBody): Promise<boolean> {
     try {
       await putObject(bucket, { ...file, body, onlyIfNew: true });
@@ -42,7 +42,7 @@ export function makePutOriginal(bucket: Bucket): PutOriginal {
   }
 
   async function resolveConflict(file: StagedFile, body: FileBody): Promise<boolean> {
-    const state = await checkStored(bucket, file.key, body);
+    const state = await compareStored(bucket, file.key, body);
     if (state === 'damaged') await putUnconditionally(file, body);
     return state !== 'missing';
   }
@@ -63,13 +63,13 @@ function isUnsupportedCondition(error: unknown): boolean {
 }
 
 /** Compares the stored object with the file by size and, if the store reports it, by SHA-256. */
-async function checkStored(
+async function compareStored(
   bucket: Bucket,
   key: string,
   { bytes, sha256 }: FileBody,
 ): Promise<'intact' | 'damaged' | 'missing'> {
   const command = new HeadObjectCommand({ ...objectName(bucket, key), ChecksumMode: 'ENABLED' });
-  const head = await bucket.calls.send(command).catch((error: unknown) => {
+  const head = await bucket.client.send(command).catch((error: unknown) => {
     if (httpStatus(error) === 404) return undefined;
     throw error;
   });
@@ -79,7 +79,10 @@ async function checkStored(
   return stored === undefined || stored === sha256.toString('base64') ? 'intact' : 'damaged';
 }
 
-/** Ignores the checksum of a multipart object: it is a checksum of checksums, marked with `-` and the number of parts. */
+/**
+ * Returns `checksum` if it covers the whole object. For a multipart object it does not: it is a checksum of the parts'
+ * checksums, and ends with `-` and the number of parts.
+ */
 export function fullObjectChecksum(checksum: string | undefined): string | undefined {
   return checksum?.includes('-') ? undefined : checksum;
 }

@@ -16,7 +16,7 @@ import { verifyBody } from './verified-body.ts';
 /** An object that is being read. */
 export interface OpenObject {
   readonly body: Readable;
-  /** Metadata of the upload, by lower-case name. */
+  /** Metadata set by the upload, by lower-case name. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -27,18 +27,18 @@ export function openObject(bucket: Bucket, key: string, range?: ByteRange): Prom
     ...(range ? { Range: `bytes=${range.first}-${range.last}` } : {}),
   });
   return withStorageErrors(async () => {
-    const response = await bucket.calls.send(command);
-    return { body: verifiedBody(bucket, response, undefined), metadata: response.Metadata ?? {} };
+    const response = await bucket.client.send(command);
+    return { body: toVerifiedBody(bucket, response, undefined), metadata: response.Metadata ?? {} };
   });
 }
 
-/** Reads a whole object into memory and verifies its checksum, if the store has one. @throws as `openObject` */
+/** Reads a whole object into memory. Verifies its checksum if the store has one. @throws as `openObject` */
 export function readObject(bucket: Bucket, key: string): Promise<Buffer> {
   const name = objectName(bucket, key);
   return withStorageErrors(async () => buffer(await openVerified(bucket, name)));
 }
 
-/** Copies an object to a file in `folder` and verifies its checksum. @throws as `openObject`; `storage_full` */
+/** Copies an object to a file in `folder`. Verifies its checksum if the store has one. @throws as `openObject`; `storage_full` */
 export function copyObject(bucket: Bucket, key: string, folder: string): Promise<LocalCopy> {
   const name = objectName(bucket, key);
   return withStorageErrors(async () => {
@@ -56,7 +56,7 @@ export function copyObject(bucket: Bucket, key: string, folder: string): Promise
 
 async function openVerified(bucket: Bucket, name: ObjectName): Promise<Readable> {
   const command = new GetObjectCommand(name);
-  // Requested by hand, because the SDK's own verification leaves the connection open if the reader stops.
+  // Requests the checksum with a header, because the SDK's own verification leaks the connection if the reader stops early.
   command.middlewareStack.add(
     (next) => (args) => {
       const { headers } = args.request as { headers: Record<string, string> };
@@ -65,17 +65,17 @@ async function openVerified(bucket: Bucket, name: ObjectName): Promise<Readable>
     },
     { step: 'build', name: 'requestChecksum' },
   );
-  const response = await bucket.calls.send(command);
-  return verifiedBody(bucket, response, fullObjectChecksum(response.ChecksumSHA256));
+  const response = await bucket.client.send(command);
+  return toVerifiedBody(bucket, response, fullObjectChecksum(response.ChecksumSHA256));
 }
 
-function verifiedBody(
+function toVerifiedBody(
   { timeoutMs }: Bucket,
   response: GetObjectCommandOutput,
   sha256: string | undefined,
 ): Readable {
   if (!(response.Body instanceof Readable)) {
-    throw new AppError('storage_failed', 'The storage sent a response without a body.');
+    throw new AppError('storage_failed', 'The store sent a response without a body.');
   }
   return verifyBody(response.Body, timeoutMs, { bytes: response.ContentLength, sha256 });
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, statfs } from 'node:fs/promises';
 import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { AppError, FileMissing } from '../../errors.ts';
-import { assertKey } from '../keys.ts';
+import { assertKey, installationKey } from '../keys.ts';
 import { removeIfExists } from '../storage-errors.ts';
 import type { StagedFile, Storage } from '../storage.ts';
 import { type Bucket, makeBucket, makeS3Clients, objectName, type S3ClientSettings } from './client.ts';
@@ -14,19 +14,19 @@ import { copyObject, openObject, readObject } from './read-object.ts';
 import { withStorageErrors } from './s3-errors.ts';
 import { storedFolders, sweepUnfinished } from './sweep-unfinished.ts';
 
-/** Settings of storage in a bucket. */
+/** Settings for storage in a bucket. */
 export interface S3StorageSettings extends S3ClientSettings {
   readonly bucket: string;
   /** Empty, or ends with a slash. */
   readonly prefix: string;
-  /** Validity of presigned upload URLs, in seconds. */
+  /** How long presigned upload URLs are valid, in seconds. */
   readonly presignSeconds: number;
-  /** Local folder for files before they are uploaded. */
+  /** Local folder for files that are not uploaded yet. */
   readonly stagingPath: string;
 }
 
 /**
- * Creates storage in a bucket of an S3-compatible store. Makes no request, so that startup succeeds even while the store is
+ * Creates storage in a bucket of an S3-compatible store. Sends no request, so that startup succeeds even if the store is
  * unavailable.
  */
 export async function makeS3Storage(settings: S3StorageSettings): Promise<Storage> {
@@ -35,13 +35,13 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   const clients = makeS3Clients(settings);
   const bucket = makeBucket(clients, settings);
   const putOriginal = makePutOriginal(bucket);
-  const put = { original: putOriginal, derived: (file: StagedFile) => moveDerived(bucket, file) };
+  const putByKind = { original: putOriginal, derived: (file: StagedFile) => moveDerived(bucket, file) };
   return {
     kind: 's3',
     stagingDirectory: stagingPath,
     store(files, kind) {
       for (const { key } of files) assertKey(key);
-      return withStorageErrors(() => storeAll(files, put[kind]));
+      return withStorageErrors(() => storeAll(files, putByKind[kind]));
     },
     stat: (key) => statObject(bucket, key),
     read: async (key, range) => (await openObject(bucket, key, range)).body,
@@ -53,7 +53,8 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
       const { bavail, bsize } = await withStorageErrors(() => statfs(stagingPath));
       return bavail * bsize;
     },
-    probe: async () => void (await statObject(bucket, probedKey)),
+    // Every installation has this object. If it is missing, the store has still responded.
+    probe: async () => void (await statObject(bucket, installationKey)),
     check: () => withStorageErrors(() => checkBucket(bucket)),
     sweepUnfinished: (olderThanMs) => sweepUnfinished(bucket, olderThanMs),
     direct: makeDirectAccess(bucket, presignSeconds),
@@ -64,7 +65,7 @@ export async function makeS3Storage(settings: S3StorageSettings): Promise<Storag
   };
 }
 
-/** Stores files concurrently. Waits for all even if one fails, because the caller then removes the files. */
+/** Stores files concurrently. Waits for all of them even if one fails, because the caller then removes the files. */
 async function storeAll(
   files: readonly StagedFile[],
   put: (file: StagedFile) => Promise<void>,
@@ -82,21 +83,26 @@ async function* listStored(bucket: Bucket) {
   for (const folder of storedFolders) yield* listObjects(bucket, folder);
 }
 
-/** An object that every installation has. If it is missing, the store still works. */
-const probedKey = 'installation/id';
-
+/** Writes, reads and removes a test file. */
 async function checkBucket(bucket: Bucket): Promise<void> {
   const key = `checks/${randomUUID()}`;
-  await bucket.calls.send(new PutObjectCommand({ ...objectName(bucket, key), Body: key }));
+  await bucket.client.send(new PutObjectCommand({ ...objectName(bucket, key), Body: key }));
   try {
     const content = await readObject(bucket, key).catch((error: unknown) => {
       if (!(error instanceof FileMissing)) throw error;
-      throw new AppError('storage_failed', 'The storage did not return a file that was just written.', {
-        cause: error,
-      });
+      throw new AppError(
+        'storage_failed',
+        'A test file was written to storage, but could not be found afterwards.',
+        {
+          cause: error,
+        },
+      );
     });
     if (content.toString() === key) return;
-    throw new AppError('storage_failed', 'The storage returned different bytes than were written.');
+    throw new AppError(
+      'storage_failed',
+      'The test file read back from storage differs from what was written.',
+    );
   } finally {
     await removeObject(bucket, key);
   }

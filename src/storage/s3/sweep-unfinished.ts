@@ -3,39 +3,39 @@ import type { Bucket } from './client.ts';
 import { listObjects, removeObject } from './objects.ts';
 import { withStorageErrors } from './s3-errors.ts';
 
-/** Folders of finished files. Unfinished multipart uploads elsewhere in the bucket may not be Vitrine's. */
+/** Folders with stored files. Multipart uploads in other folders may belong to other applications. */
 export const storedFolders = ['originals/', 'renditions/'] as const;
 
-/** Folders of temporary files: direct uploads that are not ingested yet, and check files. */
+/** Folders with temporary files: direct uploads that have not been ingested yet, and test files of storage checks. */
 const temporaryFolders = ['incoming/', 'checks/'] as const;
 
-/** Removes unfinished multipart uploads and temporary files older than `olderThanMs`. Returns how many. */
+/** Removes unfinished multipart uploads and temporary files older than `olderThanMs`. Returns the number removed. */
 export async function sweepUnfinished(bucket: Bucket, olderThanMs: number): Promise<number> {
-  const before = new Date(Date.now() - olderThanMs);
+  const cutoff = new Date(Date.now() - olderThanMs);
   let removed = 0;
-  for (const folder of temporaryFolders) removed += await removeOld(bucket, folder, before);
-  // Last, because some stores do not support this call.
-  for (const folder of storedFolders) removed += await abortUploads(bucket, folder, before);
+  for (const folder of temporaryFolders) removed += await removeOldFiles(bucket, folder, cutoff);
+  // Uploads come last, because some stores cannot list them and the sweep then fails.
+  for (const folder of storedFolders) removed += await abortOldUploads(bucket, folder, cutoff);
   return removed;
 }
 
-async function removeOld(bucket: Bucket, folder: string, before: Date): Promise<number> {
+async function removeOldFiles(bucket: Bucket, folder: string, cutoff: Date): Promise<number> {
   let removed = 0;
   for await (const { key, modifiedAt } of listObjects(bucket, folder)) {
-    if (modifiedAt >= before) continue;
+    if (modifiedAt >= cutoff) continue;
     await removeObject(bucket, key);
     removed++;
   }
   return removed;
 }
 
-async function abortUploads(bucket: Bucket, folder: string, before: Date): Promise<number> {
+async function abortOldUploads(bucket: Bucket, folder: string, cutoff: Date): Promise<number> {
   let aborted = 0;
-  let markers: Markers | undefined = {};
+  let markers: PageMarkers | undefined = {};
   while (markers) {
     const page = await listUploads(bucket, folder, markers);
     for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-      if (!Initiated || Initiated >= before) continue;
+      if (!Initiated || Initiated >= cutoff) continue;
       await abortUpload(bucket, Key, UploadId);
       aborted++;
     }
@@ -46,18 +46,18 @@ async function abortUploads(bucket: Bucket, folder: string, before: Date): Promi
   return aborted;
 }
 
-/** Position of the next page of uploads. */
-interface Markers {
+/** Position of the next page of a list of uploads. */
+interface PageMarkers {
   readonly KeyMarker?: string | undefined;
   readonly UploadIdMarker?: string | undefined;
 }
 
-function listUploads({ calls, name, prefix }: Bucket, folder: string, markers: Markers) {
+function listUploads({ client, name, prefix }: Bucket, folder: string, markers: PageMarkers) {
   const command = new ListMultipartUploadsCommand({ Bucket: name, Prefix: `${prefix}${folder}`, ...markers });
-  return withStorageErrors(() => calls.send(command));
+  return withStorageErrors(() => client.send(command));
 }
 
-function abortUpload({ calls, name }: Bucket, key: string | undefined, uploadId: string | undefined) {
+function abortUpload({ client, name }: Bucket, key: string | undefined, uploadId: string | undefined) {
   const command = new AbortMultipartUploadCommand({ Bucket: name, Key: key, UploadId: uploadId });
-  return withStorageErrors(() => calls.send(command));
+  return withStorageErrors(() => client.send(command));
 }

@@ -4,17 +4,17 @@ import { AppError } from '../../errors.ts';
 import { toStorageError, StorageTimeout } from './s3-errors.ts';
 
 /** The expected size and checksum of a body. */
-export interface Expected {
+export interface ExpectedBody {
   readonly bytes: number | undefined;
-  /** SHA-256 of all bytes in Base64; `undefined` if unknown. */
+  /** Base64-encoded SHA-256 of all bytes; `undefined` if unknown. */
   readonly sha256: string | undefined;
 }
 
 /**
- * Passes on a response body. It fails if no data arrives for `timeoutMs` while the reader waits, if it is truncated, or if
- * it does not match `expected`. Time that the reader takes does not count. Destroying the stream frees the connection.
+ * Returns a stream of a response body. It fails if no data arrives for `timeoutMs` while the reader waits, or if the body is
+ * truncated or does not match `expected`. Destroying the stream frees the connection.
  */
-export function verifyBody(source: Readable, timeoutMs: number, expected: Expected): Readable {
+export function verifyBody(source: Readable, timeoutMs: number, expected: ExpectedBody): Readable {
   const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
   let received = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -39,14 +39,14 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
     received += chunk.length;
     hash?.update(chunk);
     if (body.push(chunk)) return restartTimer();
-    // The reader wants no more until `read` is called again.
+    // The reader is busy until it calls `read` again.
     source.pause();
     clearTimeout(timer);
   });
   source.once('end', () => {
     clearTimeout(timer);
-    const problem = findProblem(expected, received, hash?.digest('base64'));
-    if (problem) fail(problem);
+    const error = verify(expected, received, hash?.digest('base64'));
+    if (error) fail(error);
     else body.push(null);
   });
   source.on('error', fail);
@@ -56,12 +56,12 @@ export function verifyBody(source: Readable, timeoutMs: number, expected: Expect
   return body;
 }
 
-function findProblem(expected: Expected, bytes: number, sha256: string | undefined): AppError | undefined {
+function verify(expected: ExpectedBody, bytes: number, sha256: string | undefined): AppError | undefined {
   if (expected.bytes !== undefined && bytes !== expected.bytes) return truncated();
   if (sha256 === expected.sha256) return undefined;
-  return new AppError('storage_failed', 'The storage returned different bytes than were written.');
+  return new AppError('storage_failed', 'The file read from storage does not match its checksum.');
 }
 
 function truncated(): AppError {
-  return new AppError('storage_failed', 'The storage ended its response too early.');
+  return new AppError('storage_failed', 'The store ended its response too early.');
 }

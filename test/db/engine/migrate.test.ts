@@ -18,7 +18,9 @@ test('applies no migration twice', async () => {
 test('rejects a database that is newer than the program', async () => {
   await database.runScript("INSERT INTO schema_migrations (version, name) VALUES (9999, 'from-the-future')");
   onTestFinished(() => database.runScript('DELETE FROM schema_migrations WHERE version = 9999'));
-  await expect(migrate(database)).rejects.toThrow(/has schema version 9999; .* Install a newer Vitrine/);
+  await expect(migrate(database)).rejects.toThrow(
+    /has schema version 9999, .* Install a newer version of Vitrine/,
+  );
 });
 
 test('leaves nothing of a migration that fails midway', async () => {

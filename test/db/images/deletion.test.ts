@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -9,7 +9,7 @@ const database = await useDatabase();
 const shop = await makeTenantQueries(database).ensure('shop');
 const catalog = makeCatalog(database, shop.id);
 const { add, upload, softDelete, restore, purge, image, references } = catalog;
-const otherTenant = { ...openPrincipal, tenantId: 999_999 };
+const otherTenant = { ...unrestrictedPrincipal, tenantId: 999_999 };
 
 /** Imports a duplicate of the image with this content. */
 async function addCopy(content: string, url = content): Promise<number> {

@@ -28,11 +28,11 @@ function flipBits(hash: string, bits: readonly number[]): string {
 
 const neighbours = async (hash: string, maxBits: number, exceptContent = '', tenantId = shop.id) =>
   (
-    await fingerprints.neighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, exceptContent)
+    await fingerprints.findNeighbours(tenantId, { hash, version: fingerprintVersion }, maxBits, exceptContent)
   ).map((neighbour) => neighbour.id);
 
 test('returns a neighbour with its recorded fingerprint and its renditions', async () => {
-  const [found] = await fingerprints.neighbours(shop.id, vase, 0, '');
+  const [found] = await fingerprints.findNeighbours(shop.id, vase, 0, '');
   expect(found).toMatchObject({ id, contentHash: hashOf('vase'), fingerprint: vase });
   expect(found?.renditions.map(({ preset }) => preset).toSorted()).toEqual(['card', 'thumb']);
 });
@@ -71,7 +71,7 @@ test('lists neighbours nearest first, without the excluded content', async () =>
 test('lists no neighbours of another tenant or version, and no deleted images or duplicates', async () => {
   expect(await neighbours(vase.hash, 20, '', other.id)).toEqual([]);
   const older = { ...vase, version: fingerprintVersion + 1 };
-  expect(await fingerprints.neighbours(shop.id, older, 20, '')).toEqual([]);
+  expect(await fingerprints.findNeighbours(shop.id, older, 20, '')).toEqual([]);
   const job = await catalog.claimImport('https://example.com/vase');
   await catalog.completeAsDuplicate(job, 'vase');
   expect(await neighbours(vase.hash, 20)).toEqual([id]);

@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type ImageFilter, makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { jobStates } from '../../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 
 const database = await openDatabase();
@@ -10,7 +10,7 @@ const images = makeImageQueries(database);
 const tenants = makeTenantQueries(database);
 const shop = await tenants.ensure('shop');
 const other = await tenants.ensure('other');
-const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
+const ofShop: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 /** Adds 300 images of two tenants, one per hour, in all states. Some are deleted. */
@@ -48,7 +48,7 @@ async function scan(filter: ImageFilter, principal: Principal): Promise<number[]
 }
 
 test.each([
-  ['all tenants', openPrincipal],
+  ['all tenants', unrestrictedPrincipal],
   ['one tenant', ofShop],
 ] as const)('lists and counts the same images as a scan of the table, for %s', async (_, principal) => {
   expect(filters).toHaveLength(80);
@@ -67,12 +67,14 @@ test.each([
 test.each<ImageFilter>([{}, { tenant: 'other' }, { status: 'completed' }, { createdBefore: day(9) }])(
   'returns the same pages by cursor as by offset: %o',
   async (filter) => {
-    const all = await scan(filter, openPrincipal);
+    const all = await scan(filter, unrestrictedPrincipal);
     const listed: number[] = [];
     let after: number | undefined;
     do {
-      const page = await images.list(openPrincipal, filter, { limit: 17, offset: 0, after });
-      expect(page).toEqual(await images.list(openPrincipal, filter, { limit: 17, offset: listed.length }));
+      const page = await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: 0, after });
+      expect(page).toEqual(
+        await images.list(unrestrictedPrincipal, filter, { limit: 17, offset: listed.length }),
+      );
       expect(page.total).toBe(all.length);
       listed.push(...page.items.map(({ id }) => id));
       after = page.next;
@@ -86,17 +88,17 @@ test('returns no cursor on the last page, even if it is full', async () => {
     database,
     'SELECT count(*) AS total FROM images WHERE deleted_at IS NULL',
   );
-  const fullPage = await images.list(openPrincipal, {}, { limit: total, offset: 0 });
+  const fullPage = await images.list(unrestrictedPrincipal, {}, { limit: total, offset: 0 });
   expect({ next: fullPage.next, length: fullPage.items.length }).toEqual({ next: undefined, length: total });
-  const oneLess = await images.list(openPrincipal, {}, { limit: total - 1, offset: 0 });
+  const oneLess = await images.list(unrestrictedPrincipal, {}, { limit: total - 1, offset: 0 });
   expect(oneLess.next).toBe(oneLess.items.at(-1)?.id);
 });
 
 test('returns the same page by cursor after newer images are added', async () => {
-  const first = await images.list(openPrincipal, {}, { limit: 10, offset: 0 });
-  const before = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const first = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0 });
+  const before = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   await database.runScript(`
     INSERT INTO images (uuid, tenant_id, status) VALUES (gen_random_uuid(), ${shop.id}, 'pending')`);
-  const { items } = await images.list(openPrincipal, {}, { limit: 10, offset: 0, after: first.next });
+  const { items } = await images.list(unrestrictedPrincipal, {}, { limit: 10, offset: 0, after: first.next });
   expect(items).toEqual(before.items);
 });

@@ -3,7 +3,7 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf, hashOf, renditionOf } from '../../support/inner/records.ts';
@@ -13,7 +13,7 @@ const images = makeImageQueries(database);
 const deletion = makeDeletionQueries(database);
 const tenants = makeTenantQueries(database);
 const [shop, other] = [await tenants.ensure('shop'), await tenants.ensure('other')];
-const ofShop: Principal = { ...openPrincipal, subject: 'key', tenantId: shop.id };
+const ofShop: Principal = { ...unrestrictedPrincipal, subject: 'key', tenantId: shop.id };
 const fullPage = { limit: 50, offset: 0 };
 const ids: number[] = [];
 
@@ -36,7 +36,7 @@ beforeEach(async () => {
 const list = async (
   filter: Parameters<typeof images.list>[1],
   page = fullPage,
-  principal = openPrincipal,
+  principal = unrestrictedPrincipal,
 ) => {
   const { items, total } = await images.list(principal, filter, page);
   return { ids: items.map(({ id }) => id), total };
@@ -45,7 +45,7 @@ const day = (number: number) => new Date(Date.UTC(2026, 0, 1 + number));
 
 test('lists images newest first, with their renditions', async () => {
   expect(await list({})).toEqual({ ids: ids.toReversed(), total: 5 });
-  const { items } = await images.list(openPrincipal, {}, fullPage);
+  const { items } = await images.list(unrestrictedPrincipal, {}, fullPage);
   expect(items.at(-1)?.renditions.map(({ preset }) => preset)).toEqual(['card', 'thumb']);
 });
 
@@ -74,35 +74,37 @@ test('filters the list and its total by tenant, status and time', async () => {
 test('returns only its tenant’s images to a principal of one tenant', async () => {
   expect(await list({}, fullPage, ofShop)).toEqual({ ids: ids.slice(0, 4).toReversed(), total: 4 });
   expect(await images.find(ofShop, { id: ids[4]! })).toBeUndefined();
-  expect(await images.findBare(ofShop, { id: ids[4]! })).toBeUndefined();
+  expect(await images.findWithoutRenditions(ofShop, { id: ids[4]! })).toBeUndefined();
   expect(await deletion.softDelete(ofShop, { id: ids[4]! }, true)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, { id: ids[4]! })).toBeDefined();
+  expect(await images.find(unrestrictedPrincipal, { id: ids[4]! })).toBeDefined();
 });
 
 test('finds an image by its id and by its UUID', async () => {
-  const image = await images.find(openPrincipal, { id: ids[0]! });
+  const image = await images.find(unrestrictedPrincipal, { id: ids[0]! });
   expect(image?.contentHash).toBe(hashOf('a'));
-  expect(await images.find(openPrincipal, { uuid: image!.uuid })).toEqual(image);
+  expect(await images.find(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(image);
   const { renditions: _renditions, nearDuplicates: _nearDuplicates, ...bare } = image!;
-  expect(await images.findBare(openPrincipal, { uuid: image!.uuid })).toEqual(bare);
+  expect(await images.findWithoutRenditions(unrestrictedPrincipal, { uuid: image!.uuid })).toEqual(bare);
 });
 
 test('hides a deleted image from every query, and deletes it only once', async () => {
   const ref = { id: ids[0]! };
-  expect(await deletion.softDelete(openPrincipal, ref, false)).toMatchObject({
+  expect(await deletion.softDelete(unrestrictedPrincipal, ref, false)).toMatchObject({
     outcome: 'deleted',
     image: ref,
   });
-  expect(await deletion.softDelete(openPrincipal, ref, false)).toEqual({ outcome: 'not-found' });
-  expect(await images.find(openPrincipal, ref)).toBeUndefined();
-  expect(await images.findBare(openPrincipal, ref)).toBeUndefined();
+  expect(await deletion.softDelete(unrestrictedPrincipal, ref, false)).toEqual({
+    outcome: 'not-found',
+  });
+  expect(await images.find(unrestrictedPrincipal, ref)).toBeUndefined();
+  expect(await images.findWithoutRenditions(unrestrictedPrincipal, ref)).toBeUndefined();
   expect(await images.findByContent(shop.id, hashOf('a'))).toBeUndefined();
   expect(await list({ tenant: 'shop' })).toEqual({ ids: [ids[3], ids[2], ids[1]], total: 3 });
 });
 
 test('reports one of many concurrent deletions of an image as successful', async () => {
   const results = await Promise.all(
-    Array.from({ length: 10 }, () => deletion.softDelete(openPrincipal, { id: ids[1]! }, false)),
+    Array.from({ length: 10 }, () => deletion.softDelete(unrestrictedPrincipal, { id: ids[1]! }, false)),
   );
   expect(results.filter(({ outcome }) => outcome === 'deleted')).toHaveLength(1);
 });
@@ -110,15 +112,15 @@ test('reports one of many concurrent deletions of an image as successful', async
 test('records the time when damage was found first, and clears it', async () => {
   const [id] = ids as [number];
   await images.markDamaged(id);
-  const damagedAt = (await images.findBare(openPrincipal, { id }))?.damagedAt;
+  const damagedAt = (await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt;
   expect(damagedAt).toBeInstanceOf(Date);
   await images.markDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
+  expect((await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt).toEqual(damagedAt);
   expect(await images.findByContent(shop.id, hashOf('a'))).toEqual({
     id,
     status: 'completed',
     damaged: true,
   });
   await images.clearDamaged(id);
-  expect((await images.findBare(openPrincipal, { id }))?.damagedAt).toBeNull();
+  expect((await images.findWithoutRenditions(unrestrictedPrincipal, { id }))?.damagedAt).toBeNull();
 });

@@ -3,7 +3,7 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -65,7 +65,7 @@ test('puts a job that an operator retries at the end of the queue', async () => 
   const { jobId } = await record('failed once');
   await jobs.recordFailure(await claimOne(database), attemptOf('permanent'), { state: 'failed' });
   const others = [await record('other 1'), await record('other 2')];
-  await makeJobQueries(database).retry(openPrincipal, jobId);
+  await makeJobQueries(database).retry(unrestrictedPrincipal, jobId);
   expect(await claimIds(3)).toEqual([...others.map((other) => other.jobId), jobId]);
 });
 
@@ -100,7 +100,7 @@ test('returns what the worker needs, and sets the image to processing', async ()
     crashes: 0,
     leaseLosses: 0,
   });
-  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  const image = await makeImageQueries(database).find(unrestrictedPrincipal, { id: imageId });
   expect(image?.status).toBe('processing');
 });
 
@@ -141,9 +141,9 @@ test('makes a handed-back job due immediately, without using up a retry', async 
   const { imageId } = await record('handed back');
   const job = await claimOne(database);
   await jobs.handBack([job]);
-  const image = await makeImageQueries(database).find(openPrincipal, { id: imageId });
+  const image = await makeImageQueries(database).find(unrestrictedPrincipal, { id: imageId });
   expect(image?.status).toBe('pending');
-  expect(await makeJobReportQueries(database).find(openPrincipal, job.id)).toMatchObject({
+  expect(await makeJobReportQueries(database).find(unrestrictedPrincipal, job.id)).toMatchObject({
     state: 'pending',
     retries: 0,
     crashes: 0,

@@ -3,7 +3,7 @@ import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../../support/inner/database.ts';
 import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
@@ -22,7 +22,7 @@ const counts = () =>
 test('records a new picture as an image with a pending job', async () => {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'vase'));
   expect(recorded.outcome).toBe('new');
-  const image = await images.find(openPrincipal, { id: recorded.imageId });
+  const image = await images.find(unrestrictedPrincipal, { id: recorded.imageId });
   expect(image).toMatchObject({
     tenant: 'shop',
     status: 'pending',
@@ -44,7 +44,9 @@ test('records a new picture as an image with a pending job', async () => {
 test('records an inline upload with a claimed job', async () => {
   const recorded = await jobs.enqueueUpload(uploadOf(shop.id, 'inline', { leaseSeconds: 60 }));
   expect(await jobs.claimDue('derive', 9, 60)).toEqual([]);
-  expect(await images.find(openPrincipal, { id: recorded.imageId })).toMatchObject({ status: 'processing' });
+  expect(await images.find(unrestrictedPrincipal, { id: recorded.imageId })).toMatchObject({
+    status: 'processing',
+  });
   if (recorded.outcome === 'known') throw new Error('The content is known.');
   expect(await jobs.renewLeases([recorded.job], 60)).toEqual(new Set([recorded.job]));
 });
@@ -89,8 +91,8 @@ test('queues a failed image again when its content is uploaded again', async () 
   } as const;
   await jobs.recordFailure(first.job, attempt, { state: 'failed' });
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'failed'));
-  expect(second).toMatchObject({ outcome: 'again', imageId: first.imageId });
-  expect(await images.find(openPrincipal, { id: first.imageId })).toMatchObject({
+  expect(second).toMatchObject({ outcome: 'retried', imageId: first.imageId });
+  expect(await images.find(unrestrictedPrincipal, { id: first.imageId })).toMatchObject({
     status: 'pending',
     error: null,
     errorCode: null,
@@ -102,7 +104,7 @@ test('queues a failed image again when its content is uploaded again', async () 
 
 test('creates a new image for the content of a deleted one', async () => {
   const first = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
-  await makeDeletionQueries(database).softDelete(openPrincipal, { id: first.imageId }, false);
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: first.imageId }, false);
   const second = await jobs.enqueueUpload(uploadOf(shop.id, 'deleted'));
   expect(second.outcome).toBe('new');
   expect(second.imageId).not.toBe(first.imageId);

@@ -3,7 +3,7 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, makeDue, recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -11,15 +11,15 @@ import { hashOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const reportOf = (id: number) => makeJobReportQueries(database).find(openPrincipal, id);
-const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+const reportOf = (id: number) => makeJobReportQueries(database).find(unrestrictedPrincipal, id);
+const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
 test('schedules each retry exactly after its delay, by the database’s clock', async () => {
   const { jobId, imageId } = await recordPending(database, shop.id, 'retried');
   for (const [index, delaySeconds] of [2, 4, 8].entries()) {
     const job = await claimOne(database);
     expect(job.retries).toBe(index);
-    const next = { state: 'pending', delaySeconds, spend: 'retries' } as const;
+    const next = { state: 'pending', delaySeconds, budget: 'retries' } as const;
     expect(await jobs.recordFailure(job, attemptOf('transient'), next)).toBe(true);
     // The same statement writes the history entry, so its time is that of the failure.
     const { pause } = await rowOf<{ pause: number }>(
@@ -36,7 +36,7 @@ test('schedules each retry exactly after its delay, by the database’s clock', 
 
 test('does not claim a retry before it is due', async () => {
   await recordPending(database, shop.id, 'delayed');
-  const next = { state: 'pending', delaySeconds: 0.4, spend: 'retries' } as const;
+  const next = { state: 'pending', delaySeconds: 0.4, budget: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
   const start = performance.now();
   await expect.poll(() => jobs.claimDue('derive', 1, 60), { interval: 20 }).toHaveLength(1);
@@ -45,7 +45,7 @@ test('does not claim a retry before it is due', async () => {
 
 test('counts crashes separately from retries', async () => {
   const { jobId } = await recordPending(database, shop.id, 'crash');
-  const next = { state: 'pending', delaySeconds: 0, spend: 'crashes' } as const;
+  const next = { state: 'pending', delaySeconds: 0, budget: 'crashes' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), next);
   expect(await claimOne(database)).toMatchObject({ id: jobId, retries: 0, crashes: 1 });
 });
@@ -65,7 +65,7 @@ test('records a final failure with the image, and leaves nothing to claim', asyn
 
 test('keeps every failed attempt in the history, with class, stage, reason and time', async () => {
   const { jobId } = await recordPending(database, shop.id, 'history');
-  const next = { state: 'pending', delaySeconds: 0, spend: 'retries' } as const;
+  const next = { state: 'pending', delaySeconds: 0, budget: 'retries' } as const;
   await jobs.recordFailure(await claimOne(database), attemptOf('transient'), next);
   await jobs.recordFailure(await claimOne(database), attemptOf('crash'), { state: 'failed' });
   const report = await reportOf(jobId);

@@ -4,7 +4,7 @@ import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeJobReportQueries } from '../../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf, renditionOf } from '../../support/inner/records.ts';
@@ -17,7 +17,7 @@ const shop = await makeTenantQueries(database).ensure('shop');
 const facts = derivedFactsOf('vase');
 const thumb = renditionOf(shop.id, 'vase', 'thumb');
 const finalFailure = { state: 'failed' } as const;
-const retry = { state: 'pending', delaySeconds: 2, spend: 'retries' } as const;
+const retry = { state: 'pending', delaySeconds: 2, budget: 'retries' } as const;
 
 let staleJob: ClaimedJob;
 let currentJob: ClaimedJob;
@@ -86,8 +86,8 @@ test('completes renditions, image and job of the current claim together', async 
     ['card', 400],
     ['thumb', 100],
   ]);
-  expect(await images.find(openPrincipal, { id: currentJob.imageId })).toEqual(completed);
-  expect(await makeJobReportQueries(database).find(openPrincipal, currentJob.id)).toMatchObject({
+  expect(await images.find(unrestrictedPrincipal, { id: currentJob.imageId })).toEqual(completed);
+  expect(await makeJobReportQueries(database).find(unrestrictedPrincipal, currentJob.id)).toMatchObject({
     state: 'completed',
     leaseLosses: 1,
   });

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { JobFilter } from '../../../src/db/jobs/job-reports.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob, FailureClass } from '../../../src/model/job.ts';
-import { openPrincipal, type Principal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal, type Principal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { attemptOf } from '../../support/inner/jobs.ts';
@@ -14,7 +14,7 @@ const other = await tenants.ensure('other');
 const catalog = makeCatalog(database, shop.id);
 const otherCatalog = makeCatalog(database, other.id);
 const { reports, jobs } = catalog;
-const ofShop: Principal = { ...openPrincipal, tenantId: shop.id };
+const ofShop: Principal = { ...unrestrictedPrincipal, tenantId: shop.id };
 
 const fail = (job: ClaimedJob, failureClass: FailureClass) =>
   jobs.recordFailure(job, attemptOf(failureClass), { state: 'failed' });
@@ -38,7 +38,7 @@ beforeEach(async () => {
   await fail(otherTenantsJob, 'permanent');
 });
 
-async function list(filter: JobFilter, principal = openPrincipal) {
+async function list(filter: JobFilter, principal = unrestrictedPrincipal) {
   const { items, total } = await reports.list(principal, filter, { limit: 50, offset: 0 });
   expect(total).toBe(items.length);
   return items.map(({ id }) => id);
@@ -46,7 +46,7 @@ async function list(filter: JobFilter, principal = openPrincipal) {
 
 test('lists jobs newest first, with the fields an operator needs', async () => {
   expect(await list({})).toEqual([otherTenantsJob, imported, crashed, broken, completed].map(({ id }) => id));
-  expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
+  expect(await reports.find(unrestrictedPrincipal, crashed.id)).toMatchObject({
     kind: 'derive',
     state: 'failed',
     tenant: 'shop',
@@ -80,7 +80,7 @@ test('returns and retries only its tenant’s jobs for a principal of one tenant
   expect(await jobs.retryAll(ofShop, { code: 'permanent_code' })).toEqual([
     { id: broken.id, kind: 'derive' },
   ]);
-  expect(await reports.find(openPrincipal, otherTenantsJob.id)).toMatchObject({ state: 'failed' });
+  expect(await reports.find(unrestrictedPrincipal, otherTenantsJob.id)).toMatchObject({ state: 'failed' });
 });
 
 test('returns the same pages by cursor as by offset, and no cursor on the last page', async () => {
@@ -89,8 +89,8 @@ test('returns the same pages by cursor as by offset, and no cursor on the last p
   let after: number | undefined;
   do {
     const offset = byCursor.length;
-    const page = await reports.list(openPrincipal, {}, { limit: 2, offset: 0, after });
-    const pageByOffset = await reports.list(openPrincipal, {}, { limit: 2, offset });
+    const page = await reports.list(unrestrictedPrincipal, {}, { limit: 2, offset: 0, after });
+    const pageByOffset = await reports.list(unrestrictedPrincipal, {}, { limit: 2, offset });
     expect(page).toEqual(pageByOffset);
     expect(page.total).toBe(5);
     byCursor.push(...page.items.map(({ id }) => id));
@@ -103,8 +103,8 @@ test('resets the retry budgets of a retried job, and keeps its history', async (
   await database.runScript(
     `UPDATE jobs SET retries = 3, crashes = 1, lease_losses = 2 WHERE id = ${crashed.id}`,
   );
-  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('retried');
-  expect(await reports.find(openPrincipal, crashed.id)).toMatchObject({
+  expect(await jobs.retry(unrestrictedPrincipal, crashed.id)).toBe('retried');
+  expect(await reports.find(unrestrictedPrincipal, crashed.id)).toMatchObject({
     state: 'pending',
     retries: 0,
     crashes: 0,
@@ -125,27 +125,30 @@ test('resets the retry budgets of a retried job, and keeps its history', async (
 });
 
 test('refuses to retry a job that has not failed, and reports an unknown one as not found', async () => {
-  for (const { id } of [completed, imported]) expect(await jobs.retry(openPrincipal, id)).toBe('unfit');
-  expect(await jobs.retry(openPrincipal, 424_242)).toBe('not-found');
-  expect(await reports.find(openPrincipal, completed.id)).toMatchObject({ state: 'completed' });
+  for (const { id } of [completed, imported])
+    expect(await jobs.retry(unrestrictedPrincipal, id)).toBe('not-retryable');
+  expect(await jobs.retry(unrestrictedPrincipal, 424_242)).toBe('not-found');
+  expect(await reports.find(unrestrictedPrincipal, completed.id)).toMatchObject({ state: 'completed' });
 });
 
 test('refuses to retry a job whose image has since been deleted, purged or completed', async () => {
   await catalog.softDelete(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
   await catalog.purge(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
+  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
   await catalog.finish(await catalog.upload('crashed'), 'crashed');
-  expect(await jobs.retry(openPrincipal, crashed.id)).toBe('unfit');
+  expect(await jobs.retry(unrestrictedPrincipal, crashed.id)).toBe('not-retryable');
 });
 
 test('retries only the last job of an image', async () => {
   const secondJob = await catalog.upload('broken');
   await fail(secondJob, 'transient');
   expect(secondJob.imageId).toBe(broken.imageId);
-  expect(await jobs.retry(openPrincipal, broken.id)).toBe('unfit');
-  expect(await jobs.retryAll(openPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual([]);
-  expect(await jobs.retry(openPrincipal, secondJob.id)).toBe('retried');
+  expect(await jobs.retry(unrestrictedPrincipal, broken.id)).toBe('not-retryable');
+  expect(await jobs.retryAll(unrestrictedPrincipal, { tenant: 'shop', failureClass: 'permanent' })).toEqual(
+    [],
+  );
+  expect(await jobs.retry(unrestrictedPrincipal, secondJob.id)).toBe('retried');
 });
 
 test.each<[JobFilter, number]>([
@@ -155,13 +158,15 @@ test.each<[JobFilter, number]>([
   [{ tenant: 'other', failureClass: 'crash' }, 0],
   [{}, 3],
 ])('retries all failed jobs that match %o', async (filter, count) => {
-  expect(await jobs.retryAll(openPrincipal, filter)).toHaveLength(count);
+  expect(await jobs.retryAll(unrestrictedPrincipal, filter)).toHaveLength(count);
   expect(await reports.countFailed()).toBe(3 - count);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(count);
 });
 
 test('requeues a job once for twenty concurrent retries', async () => {
-  const results = await Promise.all(Array.from({ length: 20 }, () => jobs.retry(openPrincipal, broken.id)));
+  const results = await Promise.all(
+    Array.from({ length: 20 }, () => jobs.retry(unrestrictedPrincipal, broken.id)),
+  );
   expect(results.filter((result) => result === 'retried')).toHaveLength(1);
   expect(await jobs.claimDue('derive', 9, 60)).toHaveLength(1);
 });
@@ -170,7 +175,7 @@ test('counts pending and processing jobs by kind', async () => {
   expect(await reports.depth()).toEqual([
     { kind: 'import', pending: 0, processing: 1, oldestPendingSeconds: null },
   ]);
-  await jobs.retryAll(openPrincipal, {});
+  await jobs.retryAll(unrestrictedPrincipal, {});
   await database.runScript(`UPDATE jobs SET run_at = now() - interval '100 s' WHERE id = ${broken.id}`);
   const [derive] = await reports.depth();
   expect(derive).toMatchObject({ kind: 'derive', pending: 3, processing: 0 });

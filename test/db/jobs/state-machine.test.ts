@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { attemptOf, claimOne, recordPending } from '../../support/inner/jobs.ts';
@@ -30,7 +30,7 @@ const renditions = [renditionOf(shop.id, 'vase', 'thumb')];
 const facts = derivedFactsOf('vase');
 const removal = { contentHash: hashOf('vase'), removeOriginal: () => Promise.resolve() };
 const duplicate = { contentHash: hashOf('lamp'), filename: 'lamp.jpg' };
-const retryLater = { state: 'pending', delaySeconds: 60, spend: 'retries' } as const;
+const retryLater = { state: 'pending', delaySeconds: 60, budget: 'retries' } as const;
 const url = {
   tenantId: shop.id,
   url: 'https://example.com/vase',
@@ -46,6 +46,13 @@ const claimedJob = (): Promise<ClaimedJob> => catalog.upload('vase');
 
 async function claimedImportJob(): Promise<ClaimedJob> {
   return catalog.claimImport('https://example.com/vase');
+}
+
+/** Claims a second job of a completed image. */
+async function requeuedJob(): Promise<ClaimedJob> {
+  const { imageId } = await completedJob();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
 }
 
 async function failedJob(): Promise<ClaimedJob> {
@@ -66,12 +73,12 @@ async function age({ id }: ClaimedJob): Promise<void> {
 }
 
 async function completeSharing(job: ClaimedJob, donorId: number) {
-  const donor = await images.find(openPrincipal, { id: donorId });
+  const donor = await images.find(unrestrictedPrincipal, { id: donorId });
   return jobs.completeSharing(job, donorId, donor?.renditions ?? [], facts);
 }
 
 async function findPurgeCandidate(imageId: number) {
-  const [candidate] = await purging.deleted(null, tomorrow(), { limit: 1 });
+  const [candidate] = await purging.listDeleted(null, tomorrow(), { limit: 1 });
   expect(candidate?.id).toBe(imageId);
   return candidate!;
 }
@@ -136,8 +143,20 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     const job = await claimedJob();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
+  'recordFailure, retry, completed image': async () => {
+    const job = await requeuedJob();
+    return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
+  },
+  'recordFailure, final, completed image': async () => {
+    const job = await requeuedJob();
+    return { ...rowsOfJob(job), run: () => catalog.fail(job) };
+  },
   handBack: async () => {
     const job = await claimedJob();
+    return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
+  },
+  'handBack, completed image': async () => {
+    const job = await requeuedJob();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -148,17 +167,21 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     ...rowsOfJob(await claimedJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
+  'takeOverLostLeases, completed image': async () => ({
+    ...rowsOfJob(await requeuedJob()),
+    run: () => jobs.takeOverLostLeases(10, true),
+  }),
   'takeOverLostLeases, at the limit': async () => ({
     ...rowsOfJob(await claimedJob()),
     run: () => jobs.takeOverLostLeases(1, true),
   }),
   retry: async () => {
     const job = await failedJob();
-    return { ...rowsOfJob(job), run: () => jobs.retry(openPrincipal, job.id) };
+    return { ...rowsOfJob(job), run: () => jobs.retry(unrestrictedPrincipal, job.id) };
   },
   retryAll: async () => ({
     ...rowsOfJob(await failedJob()),
-    run: () => jobs.retryAll(openPrincipal, { failureClass: 'permanent' }),
+    run: () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'permanent' }),
   }),
   'expiredRows.removeJobs, completed': async () => {
     const job = await completedJob();
@@ -290,7 +313,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'completeSharing: the donor was deleted': async () => {
     const donorId = await catalog.add('lamp');
-    const donor = await images.find(openPrincipal, { id: donorId });
+    const donor = await images.find(unrestrictedPrincipal, { id: donorId });
     const job = await claimedJob();
     await catalog.softDelete(donorId);
     return () => jobs.completeSharing(job, donorId, donor!.renditions, facts);
@@ -339,33 +362,33 @@ const refusals: Readonly<Record<string, Refusal>> = {
   },
   'retry: the job is pending': async () => {
     const { jobId } = await pendingJob();
-    return () => jobs.retry(openPrincipal, jobId);
+    return () => jobs.retry(unrestrictedPrincipal, jobId);
   },
   'retry: the job is processing': async () => {
     const { id } = await claimedJob();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job is completed': async () => {
     const { id } = await completedJob();
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image was deleted': async () => {
     const { id, imageId } = await failedJob();
     await catalog.softDelete(imageId);
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the image has a later job': async () => {
     const { id } = await failedJob();
     await catalog.fail(await claimedJob());
-    return () => jobs.retry(openPrincipal, id);
+    return () => jobs.retry(unrestrictedPrincipal, id);
   },
   'retry: the job belongs to another tenant': async () => {
     const { id } = await failedJob();
-    return () => jobs.retry({ ...openPrincipal, tenantId: other.id }, id);
+    return () => jobs.retry({ ...unrestrictedPrincipal, tenantId: other.id }, id);
   },
   'retryAll: no job matches the filter': async () => {
     await failedJob();
-    return () => jobs.retryAll(openPrincipal, { failureClass: 'crash' });
+    return () => jobs.retryAll(unrestrictedPrincipal, { failureClass: 'crash' });
   },
   'purging.remove: a job of the image is pending': async () => {
     const { imageId } = await pendingJob();

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeImageQueries } from '../../../src/db/images/images.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf, useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf } from '../../support/inner/records.ts';
@@ -10,7 +10,7 @@ import { derivedFactsOf } from '../../support/inner/records.ts';
 const database = await useDatabase();
 const jobs = makeJobQueries(database);
 const shop = await makeTenantQueries(database).ensure('shop');
-const imageOf = (id: number) => makeImageQueries(database).find(openPrincipal, { id });
+const imageOf = (id: number) => makeImageQueries(database).find(unrestrictedPrincipal, { id });
 
 test('takes over only expired leases, without using up a retry', async () => {
   const { imageId } = await recordPending(database, shop.id, 'expired');
@@ -51,7 +51,7 @@ test('fails a job that has lost its worker ten times', async () => {
   }
   await claimOne(database);
   expect(await jobs.takeOverLostLeases(10, true)).toEqual({ requeued: [], failed: 1 });
-  const error = 'The worker was lost 10 times while it processed this picture.';
+  const error = 'The worker stopped unexpectedly 10 times while processing this image.';
   expect(await imageOf(imageId)).toMatchObject({
     status: 'failed',
     error,

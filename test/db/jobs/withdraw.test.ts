@@ -3,7 +3,7 @@ import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
 import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowOf, useDatabase } from '../../support/inner/database.ts';
 import { hashOf, uploadOf } from '../../support/inner/records.ts';
 
@@ -42,7 +42,7 @@ test('removes the image, its job and its original', async () => {
 
 test('keeps the original while a deleted image has the same content', async () => {
   const before = await recordClaimed('kept');
-  await makeDeletionQueries(database).softDelete(openPrincipal, { id: before.imageId }, false);
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: before.imageId }, false);
   const job = await recordClaimed('kept');
   expect(await withdraw(job, 'kept')).toEqual({ withdrawn: true, removed: 0 });
   expect(await counts()).toEqual({ images: 1, jobs: 1 });

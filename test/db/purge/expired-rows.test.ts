@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { makeQueries } from '../../../src/db/queries.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { emptyTables, openDatabase, rowOf, rowsOf } from '../../support/inner/database.ts';
 import { recordPending } from '../../support/inner/jobs.ts';
 import { hashOf } from '../../support/inner/records.ts';
@@ -30,7 +30,7 @@ async function recordImport(
   );
   const imageId = recorded?.imageId ?? 0;
   const line = { line: 1, url, tenant: 'shop', reference: null, code: null, error: null };
-  const { id } = await imports.record(openPrincipal, [{ ...line, outcome: 'new', imageId }]);
+  const { id } = await imports.record(unrestrictedPrincipal, [{ ...line, outcome: 'new', imageId }]);
   await database.runScript(
     `UPDATE imports SET created_at = now() - interval '${days} days' WHERE id = ${id}`,
   );
@@ -39,7 +39,7 @@ async function recordImport(
 
 const completeImage = (imageId: number) =>
   database.runScript(`UPDATE images SET status = 'completed' WHERE id = ${imageId}`);
-const findImport = (id: number) => imports.find(openPrincipal, { id }, page);
+const findImport = (id: number) => imports.find(unrestrictedPrincipal, { id }, page);
 const ageTenant = (name: string, days: number) =>
   database.runScript(`UPDATE tenants SET used_at = now() - interval '${days} days' WHERE name = '${name}'`);
 

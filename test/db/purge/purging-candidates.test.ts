@@ -16,8 +16,8 @@ const allTenants = { tenantId: null, minAgeDays: 0 };
 const fullPage = { limit: 100 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
-const listUnused = async (filter = allTenants as Parameters<typeof purging.unused>[0]) => {
-  const candidates = await purging.unused(filter, fullPage);
+const listUnused = async (filter = allTenants as Parameters<typeof purging.listUnused>[0]) => {
+  const candidates = await purging.listUnused(filter, fullPage);
   expect(await purging.countUnused(filter)).toBe(candidates.length);
   return candidates.map(({ id }) => id);
 };
@@ -37,7 +37,7 @@ beforeEach(async () => {
 
 test('lists unused completed and failed images, with the fields of a report', async () => {
   expect(await listUnused()).toEqual([completed, failed, otherTenantsImage]);
-  const [first] = await purging.unused(allTenants, fullPage);
+  const [first] = await purging.listUnused(allTenants, fullPage);
   expect(first).toEqual({
     id: completed,
     uuid: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
@@ -94,7 +94,7 @@ async function readPages(next: (after?: PurgeCandidate) => Promise<PurgeCandidat
 
 test('lists unused images page by page across tenants', async () => {
   const late = await catalog.add('late');
-  const ids = await readPages((after) => purging.unused(allTenants, { limit: 1, after }));
+  const ids = await readPages((after) => purging.listUnused(allTenants, { limit: 1, after }));
   expect(ids).toEqual([completed, failed, late, otherTenantsImage]);
 });
 
@@ -106,7 +106,7 @@ test('lists deleted images page by page in the order of deletion', async () => {
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '2 days' WHERE id IN (${failed}, ${completed});
     UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '5 days' WHERE id = ${otherTenantsImage}`);
   const deleted = (cutoff: Date, tenantId: number | null = null) =>
-    readPages((after) => purging.deleted(tenantId, cutoff, { limit: 1, after }));
+    readPages((after) => purging.listDeleted(tenantId, cutoff, { limit: 1, after }));
   expect(await deleted(daysAgo(0))).toEqual([otherTenantsImage, completed, failed]);
   expect(await deleted(daysAgo(3))).toEqual([otherTenantsImage]);
   expect(await deleted(daysAgo(6))).toEqual([]);

@@ -52,9 +52,9 @@ test('corrects and reports counters that are wrong, missing or obsolete', async 
   const { corrected, errors } = await correctUsage();
   expect(corrected).toBe(3);
   expect(errors.toSorted()).toEqual([
-    'the usage of the tenant shop was 0 images with 0 bytes instead of 4 with 3000; corrected',
-    'the usage of the tenant shop was 3 renditions "card" with 1107680 bytes instead of 3 with 305; corrected',
-    'the usage of the tenant shop was 3 renditions "removed" with 70 bytes instead of 0 with 0; corrected',
+    'corrected the usage of tenant shop: images 0 → 4, bytes 0 → 3000',
+    'corrected the usage of tenant shop: renditions "card" 3 → 3, bytes 1107680 → 305',
+    'corrected the usage of tenant shop: renditions "removed" 3 → 0, bytes 70 → 0',
   ]);
   await expectExactUsage();
   expect(await correctUsage()).toEqual({ corrected: 0, errors: [] });
@@ -69,7 +69,7 @@ test('assigns exactly one owner to a file with two owners or none, and still cou
       UPDATE renditions SET shared = ${shared} WHERE image_id IN (${donor}, ${sharer});
       ALTER TABLE renditions ENABLE TRIGGER USER`);
     const { errors } = await correctUsage();
-    expect(errors[0]).toMatch(/^3 images of the tenant shop used a file that did not have exactly one owner/);
+    expect(errors[0]).toMatch(/^images of tenant shop using a file that did not have exactly one owner: 3/);
     await expectExactUsage();
     const owners = await rowsOf(
       database,
@@ -106,8 +106,8 @@ test('recounts more images than one batch holds', async () => {
     SELECT id, 'thumb', 'r', 'k/' || id, 'h', 7, 1, 1, 85, 'jpeg' FROM images;
     TRUNCATE usage_deltas, usage_totals`);
   expect((await correctUsage()).errors.toSorted()).toEqual([
-    'the usage of the tenant shop was 0 images with 0 bytes instead of 2500 with 25000; corrected',
-    'the usage of the tenant shop was 0 renditions "thumb" with 0 bytes instead of 2500 with 17500; corrected',
+    'corrected the usage of tenant shop: images 0 → 2500, bytes 0 → 25000',
+    'corrected the usage of tenant shop: renditions "thumb" 0 → 2500, bytes 0 → 17500',
   ]);
   await expectExactUsage();
 });

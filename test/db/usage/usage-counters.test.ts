@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import type { ClaimedJob } from '../../../src/model/job.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { makeCatalog } from '../../support/inner/catalog.ts';
@@ -164,16 +165,34 @@ test('counts renditions that are made again with their new sizes', async () => {
   expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
+/** Makes the renditions of `content` again under another recipe, so that their files have other names. */
+async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
+  const replaced = catalog.renditionsOf(content).map((rendition) => ({
+    ...rendition,
+    recipe: 'ffffffffff',
+    storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
+  }));
+  await finish(job, content, replaced);
+}
+
 test('keeps counting replaced files that another image still uses', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await catalog.jobs.requeue(donor, 50);
   const [job] = await catalog.jobs.claimDue('derive', 1, 60);
-  const replaced = catalog.renditionsOf('vase').map((rendition) => ({
-    ...rendition,
-    recipe: 'ffffffffff',
-    storageKey: rendition.storageKey.replace(rendition.recipe, 'ffffffffff'),
-  }));
-  await finish(job!, 'vase', replaced);
+  await replaceFiles(job!, 'vase');
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
+});
+
+test('counts shared files once if their maker is deleted while its renditions are made again', async () => {
+  const donor = await add('vase');
+  await addSharer('jugs', donor);
+  await addSharer('cups', donor);
+  const before = { images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 318 };
+  await catalog.jobs.requeue(donor, 50);
+  const [job] = await catalog.jobs.claimDue('derive', 1, 60);
+  await softDelete(donor);
+  expect(await usage()).toEqual(before);
+  await replaceFiles(job!, 'vase');
+  expect(await usage()).toEqual(before);
 });

@@ -3,7 +3,7 @@ import { makeJobQueries } from '../../../src/db/jobs/job-queries.ts';
 import { makeDeletionQueries } from '../../../src/db/images/deletion.ts';
 import { makeTenantQueries } from '../../../src/db/tenants.ts';
 import { makeUsageQueries } from '../../../src/db/usage/usage.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { useDatabase } from '../../support/inner/database.ts';
 import { claimOne, recordPending } from '../../support/inner/jobs.ts';
 import { derivedFactsOf, renditionOf, uploadOf } from '../../support/inner/records.ts';
@@ -39,12 +39,12 @@ const shopUsage = {
 const noStates = { pending: 0, processing: 0, completed: 0, failed: 0 };
 
 test('counts images, renditions and bytes of a tenant', async () => {
-  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('counts nothing for content that is uploaded again', async () => {
   await makeJobQueries(database).enqueueUpload(uploadOf(shop.id, 'vase', { bytes: 1000 }));
-  expect(await usage.tenant(openPrincipal, 'shop')).toEqual(shopUsage);
+  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual(shopUsage);
 });
 
 test('lists a tenant without images with zeros, and returns nothing for an unknown tenant', async () => {
@@ -56,16 +56,16 @@ test('lists a tenant without images with zeros, and returns nothing for an unkno
     bytesByPreset: {},
     imagesByStatus: noStates,
   };
-  expect(await usage.tenants(openPrincipal)).toEqual([
+  expect(await usage.tenants(unrestrictedPrincipal)).toEqual([
     { tenantId: empty.id, tenant: 'empty', ...nothing },
     shopUsage,
   ]);
-  expect(await usage.tenant(openPrincipal, 'unknown')).toBeUndefined();
+  expect(await usage.tenant(unrestrictedPrincipal, 'unknown')).toBeUndefined();
 });
 
 test('does not count deleted images', async () => {
-  await makeDeletionQueries(database).softDelete(openPrincipal, { id: vase }, false);
-  expect(await usage.tenant(openPrincipal, 'shop')).toEqual({
+  await makeDeletionQueries(database).softDelete(unrestrictedPrincipal, { id: vase }, false);
+  expect(await usage.tenant(unrestrictedPrincipal, 'shop')).toEqual({
     ...shopUsage,
     images: 1,
     renditions: 0,
@@ -78,7 +78,7 @@ test('does not count deleted images', async () => {
 
 test('sums up tenants, presets and states', async () => {
   await recordPending(database, empty.id, 'vase', { leaseSeconds: 60 });
-  expect(await usage.overall(openPrincipal)).toEqual({
+  expect(await usage.overall(unrestrictedPrincipal)).toEqual({
     images: 3,
     renditions: 2,
     originalBytes: 2500,
@@ -90,7 +90,7 @@ test('sums up tenants, presets and states', async () => {
 });
 
 test('returns only its tenant’s usage to a principal of one tenant', async () => {
-  const bound = { ...openPrincipal, tenantId: empty.id };
+  const bound = { ...unrestrictedPrincipal, tenantId: empty.id };
   expect((await usage.tenants(bound)).map(({ tenant }) => tenant)).toEqual(['empty']);
   expect(await usage.tenant(bound, 'shop')).toBeUndefined();
   expect((await usage.overall(bound)).imagesByTenant).toEqual({ empty: 0 });

@@ -87,6 +87,6 @@ async function stopOrExpectCrash(server: StartingServer): Promise<number> {
     return 0;
   }
   expect(exit).toEqual({ code: 1, signal: null });
-  expect(server.log()).toMatch(/the embedded database broke down.+No space left on device.+start again/);
+  expect(server.log()).toMatch(/the embedded database failed.+No space left on device.+then restart/);
   return 1;
 }

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { claimOne } from '../../support/inner/jobs.ts';
 import { uniquePicture, productPicture } from '../../support/inner/pictures.ts';
@@ -20,7 +20,7 @@ test('reports what a purge would remove in a dry run, without removing anything'
   const [deleted, kept] = [await add(), await add()];
   await rig.softDelete({ id: deleted.id });
   const stored = await rig.storedKeys();
-  const report = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
+  const report = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
   expect(report).toMatchObject({
     dryRun: true,
     imagesToDelete: 1,
@@ -41,8 +41,8 @@ test('removes what the dry run reported, and keeps images that are not deleted',
   const { rig, purgeDeleted, retrieve, add } = await makePurges(engines);
   const [deleted, kept] = [await add(), await add()];
   await rig.softDelete({ id: deleted.id });
-  const planned = await purgeDeleted(openPrincipal, { dryRun: true, days: 0 });
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+  const planned = await purgeDeleted(unrestrictedPrincipal, { dryRun: true, days: 0 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     imagesToDelete: 1,
     images: 1,
@@ -54,8 +54,8 @@ test('removes what the dry run reported, and keeps images that are not deleted',
   });
   expect(await rowIds()).toEqual([kept.id]);
   expect(await rig.storedKeys()).toHaveLength(3);
-  expect(await retrieve.rendition(openPrincipal, { id: kept.id }, 'thumb')).toHaveProperty('body');
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+  expect(await retrieve.rendition(unrestrictedPrincipal, { id: kept.id }, 'thumb')).toHaveProperty('body');
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 0,
     images: 0,
     bytes: 0,
@@ -69,9 +69,9 @@ test('keeps recently deleted images, which can still be restored', async () => {
   await engines.database.runScript(
     `UPDATE images SET deleted_at = date_trunc('milliseconds', now()) - interval '31 days' WHERE id = ${old.id}`,
   );
-  expect(await purgeDeleted(openPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
+  expect(await purgeDeleted(unrestrictedPrincipal, { dryRun: false, days: 30 })).toMatchObject({ images: 1 });
   expect(await rowIds()).toEqual([recent.id]);
-  expect(await rig.deletion.restore(openPrincipal, { id: recent.id })).toBe(true);
+  expect(await rig.deletion.restore(unrestrictedPrincipal, { id: recent.id })).toBe(true);
   expect(await rig.image(recent.id)).toMatchObject({ renditions: recent.renditions });
 });
 
@@ -80,7 +80,7 @@ test('purges an image that was deleted with force while in use', async () => {
   const { id } = await add();
   await rig.references.add(id, 'page');
   await rig.softDelete({ id }, true);
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ images: 1, files: 3 });
   expect(await rowsOf(engines.database, 'SELECT 1 FROM image_references')).toEqual([]);
 });
 
@@ -88,13 +88,17 @@ test('keeps a deleted image until its job ends', async () => {
   const { rig, purgeDeleted } = await makePurges(engines);
   const { image } = await rig.upload(await uniquePicture(), { mode: 'queued' });
   await rig.softDelete({ id: image.id });
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     imagesToDelete: 1,
     images: 0,
     files: 0,
   });
   await rig.runJob(await claimOne(engines.database));
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, renditions: 2, files: 3 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+    images: 1,
+    renditions: 2,
+    files: 3,
+  });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
@@ -104,18 +108,18 @@ test('keeps files that another image shares until that image is purged as well',
   const sharer = (await rig.upload(await productPicture({ quality: 60 }))).image;
   expect(sharer.renditionsReusedFrom).toBe(donor.id);
   await rig.softDelete({ id: donor.id });
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
     images: 1,
     renditions: 2,
     files: 1,
     bytes: donor.originalBytes,
   });
   for (const { name } of rig.presets) {
-    const found = await retrieve.rendition(openPrincipal, { id: sharer.id }, name);
+    const found = await retrieve.rendition(unrestrictedPrincipal, { id: sharer.id }, name);
     expect('body' in found && found.body.length).toBeGreaterThan(0);
   }
   await rig.softDelete({ id: sharer.id });
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ files: 3 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({ files: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
 
@@ -124,7 +128,11 @@ test('keeps files whose content was uploaded again after the deletion', async ()
   const bytes = await uniquePicture();
   await rig.softDelete({ id: (await rig.upload(bytes)).image.id });
   const { image } = await rig.upload(bytes);
-  expect(await purgeDeleted(openPrincipal, purgeNow)).toMatchObject({ images: 1, files: 0, bytes: 0 });
+  expect(await purgeDeleted(unrestrictedPrincipal, purgeNow)).toMatchObject({
+    images: 1,
+    files: 0,
+    bytes: 0,
+  });
   expect(await rig.storage.readAll(image.originalKey!)).toEqual(bytes);
   expect(await rig.storedKeys()).toHaveLength(3);
 });
@@ -133,7 +141,7 @@ test("purges and counts only images of the caller's tenant", async () => {
   const { rig, purgeDeleted, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
   for (const { id } of [ownImage, otherImage]) await rig.softDelete({ id });
-  const bound = { ...openPrincipal, tenantId: ownImage.tenantId };
+  const bound = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
   expect(await purgeDeleted(bound, purgeNow)).toMatchObject({
     imagesToDelete: 1,
     renditionsFound: 2,
@@ -149,7 +157,7 @@ test('reports a file that cannot be removed, and continues', async () => {
   const path = rig.pathOf(unremovable.renditions[0]!.storageKey);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeDeleted(openPrincipal, purgeNow);
+  const report = await purgeDeleted(unrestrictedPrincipal, purgeNow);
   expect(report).toMatchObject({ images: 2, files: 5, remaining: 0 });
   expect(report.errors).toEqual([expect.stringContaining(unremovable.renditions[0]!.storageKey)]);
   expect(await rowIds()).toEqual([]);

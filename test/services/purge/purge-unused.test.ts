@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
 import { rowsOf } from '../../support/inner/database.ts';
 import { uniquePicture } from '../../support/inner/pictures.ts';
@@ -16,14 +16,14 @@ const rowIds = async () =>
 
 test.each([
   ['without a token', token, undefined, 'A purge must be confirmed'],
-  ['with a wrong token', token, 'yes', 'is not the value of PURGE_CONFIRM_TOKEN'],
-  ['on a server without a token', null, 'anything', 'has no PURGE_CONFIRM_TOKEN'],
+  ['with a wrong token', token, 'yes', 'does not match PURGE_CONFIRM_TOKEN'],
+  ['on a server without a token', null, 'anything', 'PURGE_CONFIRM_TOKEN is not set'],
 ])('refuses a purge %s, and removes nothing', async (_case, expected, given, message) => {
   const { rig, purgeUnused, add } = await makePurges(engines, { confirmToken: expected });
   const { id } = await add();
   const stored = await rig.storedKeys();
   await expect(
-    purgeUnused(openPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
+    purgeUnused(unrestrictedPrincipal, { dryRun: false, confirmTokens: given ? [given] : [], minAgeDays: 0 }),
   ).rejects.toMatchObject({
     code: 'purge_refused',
     status: 403,
@@ -38,7 +38,7 @@ test('lists the candidates in a dry run, without a token and without removing an
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
   const stored = await rig.storedKeys();
-  expect(await purgeUnused(openPrincipal, dryRun)).toMatchObject({
+  expect(await purgeUnused(unrestrictedPrincipal, dryRun)).toMatchObject({
     dryRun: true,
     candidates: [{ id: unused.id, tenant: 'shop' }],
     candidatesTotal: 1,
@@ -57,10 +57,10 @@ test('removes the rows and files of unused images, and reports them', async () =
   const [unused, used] = [await add(), await add()];
   await rig.references.add(used.id, 'page');
   const pending = await rig.upload(await uniquePicture(), { mode: 'queued' });
-  await retrieve.rendition(openPrincipal, { id: unused.id }, 'thumb');
+  await retrieve.rendition(unrestrictedPrincipal, { id: unused.id }, 'thumb');
   const bytes =
     unused.originalBytes! + unused.renditions.reduce((sum, rendition) => sum + rendition.bytes, 0);
-  expect(await purgeUnused(openPrincipal, purgeNow)).toMatchObject({
+  expect(await purgeUnused(unrestrictedPrincipal, purgeNow)).toMatchObject({
     dryRun: false,
     candidatesTotal: 1,
     images: 1,
@@ -77,23 +77,29 @@ test('removes the rows and files of unused images, and reports them', async () =
     pending.image.originalKey,
   ];
   expect(await rig.storedKeys()).toEqual(keptKeys.map(String).toSorted());
-  expect(retrieve.cached(openPrincipal, String(unused.id), 'thumb')).toBeUndefined();
-  expect(rig.logger.messages('info')).toContain('a purge removed 1 unused images');
+  expect(retrieve.cached(unrestrictedPrincipal, String(unused.id), 'thumb')).toBeUndefined();
+  expect(rig.logger.messages('info')).toContain('purge finished; unused images removed: 1');
 });
 
 test('filters by tenant and age, and warns about tenants without references', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
-  expect(await purgeUnused(openPrincipal, { ...purgeNow, minAgeDays: 1 })).toMatchObject({ images: 0 });
-  const all = await purgeUnused(openPrincipal, dryRun);
+  expect(await purgeUnused(unrestrictedPrincipal, { ...purgeNow, minAgeDays: 1 })).toMatchObject({
+    images: 0,
+  });
+  const all = await purgeUnused(unrestrictedPrincipal, dryRun);
   expect(all.warnings).toHaveLength(2);
   expect(all.warnings[0]).toBe(
     'The tenant "other" has never used references, so every one of its images is a candidate.',
   );
-  expect(await purgeUnused(openPrincipal, { ...purgeNow, tenantName: 'other' })).toMatchObject({ images: 1 });
+  expect(await purgeUnused(unrestrictedPrincipal, { ...purgeNow, tenantName: 'other' })).toMatchObject({
+    images: 1,
+  });
   expect(await rowIds()).toEqual([ownImage.id]);
   expect(otherImage.id).not.toBe(ownImage.id);
-  await expect(purgeUnused(openPrincipal, { ...dryRun, tenantName: 'unknown' })).rejects.toMatchObject({
+  await expect(
+    purgeUnused(unrestrictedPrincipal, { ...dryRun, tenantName: 'unknown' }),
+  ).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
 });
@@ -101,7 +107,7 @@ test('filters by tenant and age, and warns about tenants without references', as
 test('does not let a caller purge images of another tenant', async () => {
   const { purgeUnused, add } = await makePurges(engines);
   const [ownImage, otherImage] = [await add(), await add('other')];
-  const bound = { ...openPrincipal, tenantId: ownImage.tenantId };
+  const bound = { ...unrestrictedPrincipal, tenantId: ownImage.tenantId };
   await expect(purgeUnused(bound, { ...purgeNow, tenantName: 'other' })).rejects.toMatchObject({
     code: 'tenant_not_found',
   });
@@ -115,12 +121,12 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
   const path = rig.pathOf(unremovable.originalKey!);
   await rm(path);
   await mkdir(join(path, 'not empty'), { recursive: true });
-  const report = await purgeUnused(openPrincipal, purgeNow);
+  const report = await purgeUnused(unrestrictedPrincipal, purgeNow);
   expect(report).toMatchObject({
     images: 2,
     files: 5,
     errors: [
-      `The file ${unremovable.originalKey} could not be removed; the sweep for orphaned files tries again.`,
+      `The file ${unremovable.originalKey} could not be removed; the sweep for orphaned files will try again.`,
     ],
   });
   expect(await rowIds()).toEqual([]);
@@ -131,12 +137,12 @@ test('reports a file that cannot be removed, leaves it to the sweep, and continu
 test('leaves orphaned files to the sweep if the process stops before it removes them', async () => {
   const { rig, add } = await makePurges(engines);
   const { id } = await add();
-  const [candidate] = await rig.purging.unused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
+  const [candidate] = await rig.purging.listUnused({ tenantId: null, minAgeDays: 0 }, { limit: 1 });
   // The process stops after it has removed the rows.
   await rig.purging.remove(candidate!, { unusedForDays: 0 });
   expect(await rig.image(id)).toBeUndefined();
   expect(await rig.storedKeys()).toHaveLength(3);
-  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 100 } });
+  const sweep = makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 100 } });
   expect(await sweep(new Date(Date.now() + 2 * 86_400_000))).toMatchObject({ orphans: 3, removed: 3 });
   expect(await rig.storedKeys()).toEqual([]);
 });
@@ -147,6 +153,9 @@ test('removes several pages of images in one call', async () => {
   await engines.database.runScript(`
     INSERT INTO images (uuid, tenant_id, status, content_hash)
     SELECT gen_random_uuid(), ${tenantId}, 'failed', encode(sha256(n::text::bytea), 'hex') FROM generate_series(1, 450) n`);
-  expect(await purgeUnused(openPrincipal, purgeNow)).toMatchObject({ candidatesTotal: 451, images: 451 });
+  expect(await purgeUnused(unrestrictedPrincipal, purgeNow)).toMatchObject({
+    candidatesTotal: 451,
+    images: 451,
+  });
   expect(await rowIds()).toEqual([]);
 });

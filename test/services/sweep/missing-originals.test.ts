@@ -15,15 +15,15 @@ test('marks and reports missing and truncated originals, and removes no rows', a
   await rm(rig.pathOf(missing!.originalKey!));
   await truncate(rig.pathOf(truncated!.originalKey!), 10);
   rig.logger.lines.length = 0;
-  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
+  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } });
   expect(await findMissing()).toBe(2);
   expect((await rig.image(missing!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(truncated!.id))?.damagedAt).toBeInstanceOf(Date);
   expect((await rig.image(intact!.id))?.damagedAt).toBeNull();
   expect(await rowOf(engines.database, 'SELECT count(*) FROM images')).toEqual({ count: 3 });
   expect(rig.logger.messages('error')).toEqual([
-    `the original of image ${missing!.id} is missing; the image is marked as damaged`,
-    `the original of image ${truncated!.id} is cut short; the image is marked as damaged`,
+    `the original of image ${missing!.id} is missing; marked the image as damaged`,
+    `the original of image ${truncated!.id} has changed in size; marked the image as damaged`,
   ]);
   // Known damage is not reported again.
   expect(await findMissing()).toBe(0);
@@ -36,14 +36,14 @@ test('clears the damage mark of a restored original, and reports it once', async
   const path = rig.pathOf(image.originalKey!);
   const bytes = await readFile(path);
   await rm(path);
-  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } });
+  const findMissing = makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } });
   expect(await findMissing()).toBe(1);
   await writeFile(path, bytes);
   rig.logger.lines.length = 0;
   expect(await findMissing()).toBe(0);
   expect((await rig.image(image.id))?.damagedAt).toBeNull();
   expect(rig.logger.messages('info')).toEqual([
-    `the original of image ${image.id} was restored; the image is no longer damaged`,
+    `the original of image ${image.id} has been restored; the image is no longer marked as damaged`,
   ]);
   expect(await findMissing()).toBe(0);
   expect(rig.logger.messages('info')).toHaveLength(1);
@@ -56,7 +56,7 @@ test('checks several pages of rows', async () => {
     INSERT INTO images (uuid, tenant_id, status, content_hash, original_key, original_bytes)
     SELECT gen_random_uuid(), tenant_id, 'completed', encode(sha256(n::text::bytea), 'hex'), 'originals/1/00/' || n, 1
     FROM images, generate_series(1, 1100) AS n`);
-  const sweepLimit = { share: 1, count: 10_000 };
+  const sweepLimit = { fraction: 1, count: 10_000 };
   expect(await makeFindMissingOriginals({ ...rig, sweepLimit })()).toBe(1100);
 });
 
@@ -67,7 +67,7 @@ test('marks nothing if the storage is not mounted', async () => {
     images.push((await rig.upload(await uniquePicture(), { mode: 'queued' })).image);
   for (const { originalKey } of images) await rm(rig.pathOf(originalKey!));
   rig.logger.lines.length = 0;
-  await makeFindMissingOriginals({ ...rig, sweepLimit: { share: 0.05, count: 10_000 } })();
+  await makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 0.05, count: 10_000 } })();
   expect((await rig.image(images[0]!.id))?.damagedAt).toBeNull();
   expect(rig.logger.messages('error')).toEqual([expect.stringContaining('no image was marked')]);
 });

@@ -11,7 +11,7 @@ import { makeRig, type Rig, useEngines } from '../../support/inner/rig.ts';
 
 const engines = await useEngines();
 const shop = await makeTenantQueries(engines.database).ensure('shop');
-const sweepLimit = { share: 0.05, count: 10_000 };
+const sweepLimit = { fraction: 0.05, count: 10_000 };
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000);
 
 /** Stores a file that no row names, `days` old. */
@@ -38,7 +38,7 @@ test('removes a file without a row once it is older than any running upload', as
   const report = await makeSweepOrphans({ ...rig, sweepLimit })();
   expect(report).toEqual({ files: 4, orphans: 3, removed: 3, stopped: false });
   expect(await rig.storedKeys()).toEqual([recent]);
-  expect(rig.logger.messages()).toEqual(['3 orphaned files were removed']);
+  expect(rig.logger.messages()).toEqual(['orphaned files removed: 3']);
 });
 
 test('never removes a file of a pending, completed or deleted image', async () => {
@@ -104,8 +104,8 @@ test('keeps a rendition that a job is about to record', async () => {
 });
 
 test.each([
-  ['share', { share: 0.05, count: 10_000 }, 21],
-  ['number', { share: 1, count: 3 }, 4],
+  ['share', { fraction: 0.05, count: 10_000 }, 21],
+  ['number', { fraction: 1, count: 3 }, 4],
 ])(
   'removes nothing and logs the reason if the %s of orphans exceeds the safety limit',
   async (_measure, limit, count) => {
@@ -119,7 +119,7 @@ test.each([
     });
     expect(await rig.storedKeys()).toHaveLength(count);
     expect(rig.logger.messages()).toEqual([
-      `${count} of ${count} stored files (100.0 %) look orphaned, more than ORPHAN_BRAKE allows: nothing was removed. Was an older database restored?`,
+      `${count} of ${count} stored files (100.0 %) look orphaned, more than ORPHAN_BRAKE allows; nothing was removed. Was an older database restored?`,
     ]);
   },
 );

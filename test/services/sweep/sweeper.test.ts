@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { makeForgetRows } from '../../../src/services/sweep/forget-rows.ts';
+import { makeExpiredRowSweeps } from '../../../src/services/sweep/expired-rows.ts';
 import { makeTakeOverLostLeases } from '../../../src/services/leases.ts';
 import { makeFindMissingOriginals } from '../../../src/services/sweep/stored-files.ts';
 import { makeSweepOrphans } from '../../../src/services/sweep/stored-files.ts';
@@ -24,7 +24,7 @@ test('wakes workers and logs when it takes over leases, and does neither otherwi
   wakes.count = 0;
   await takeOver(true);
   expect(wakes.count).toBe(1);
-  expect(rig.logger.messages()).toEqual(['1 jobs had lost their worker and are tried again']);
+  expect(rig.logger.messages()).toEqual(['requeued jobs that had lost their worker: 1']);
 });
 
 test('makes the job of a crashed worker due within seconds, and stops immediately', async () => {
@@ -32,10 +32,10 @@ test('makes the job of a crashed worker due within seconds, and stops immediatel
   const sweeper = makeSweeper({
     ...rig,
     takeOverLostLeases: makeTakeOverLostLeases(rig),
-    forgetRows: makeForgetRows({ ...rig, retention }),
-    sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { share: 1, count: 9 } }),
+    expiredRowSweeps: makeExpiredRowSweeps({ ...rig, retention }),
+    sweepOrphans: makeSweepOrphans({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
     correctUsage: makeCorrectUsage({ recounting: rig.recounting, logger: rig.logger }),
-    findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { share: 1, count: 9 } }),
+    findMissingOriginals: makeFindMissingOriginals({ ...rig, sweepLimit: { fraction: 1, count: 9 } }),
   });
   onTestFinished(() => sweeper.stop());
   const { jobId } = await rig.upload(await uniquePicture(), { mode: 'queued' });

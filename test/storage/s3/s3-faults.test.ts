@@ -82,7 +82,7 @@ describe.skipIf(!services.s3Endpoint)('S3 storage during faults', () => {
     // The timeout may elapse twice: an upload has its own timeout, and a failing check also removes its file.
     expect(await expectAllToFail(storage, small)).toBeLessThan(4 * timeoutMs * timeScale);
     await expect(storage.stat(small)).rejects.toMatchObject({
-      message: `The storage did not respond within ${timeoutMs / 1000} s.`,
+      message: `The store did not respond within ${timeoutMs / 1000} s.`,
     });
     await expect.poll(() => proxy.openConnections()).toBeLessThan(3);
     await expectRecovery(storage, proxy, small, bytes);

@@ -4,7 +4,7 @@ import { makeQueries } from '../../../src/db/queries.ts';
 import type { VectorSupport } from '../../../src/db/engine/vectors.ts';
 import type { DuplicateHandling } from '../../../src/model/import.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { NewRendition } from '../../../src/model/rendition.ts';
 import { attemptOf } from './jobs.ts';
 import { contentOf, derivedFactsOf, hashOf, renditionOf, uploadOf } from './records.ts';
@@ -49,8 +49,8 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
   }
 
   const findPurgeCandidate = async (id: number) => {
-    const unused = await purging.unused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
-    const deleted = await purging.deleted(tenantId, future(), { limit: 1000 });
+    const unused = await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 1000 });
+    const deleted = await purging.listDeleted(tenantId, future(), { limit: 1000 });
     return [...unused, ...deleted].find((candidate) => candidate.id === id);
   };
 
@@ -73,11 +73,11 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
     attach: (job: ClaimedJob, content: string) => jobs.attachContent(job, contentOf(tenantId, content)),
     /** Completes a job by reusing the renditions of the donor. */
     completeWithDonor: async (job: ClaimedJob, content: string, donorId: number) => {
-      const donor = await queries.images.find(openPrincipal, { id: donorId });
+      const donor = await queries.images.find(unrestrictedPrincipal, { id: donorId });
       return jobs.completeSharing(job, donorId, donor?.renditions ?? [], derivedFactsOf(content));
     },
-    softDelete: (id: number, force = false) => deletion.softDelete(openPrincipal, { id }, force),
-    restore: (id: number) => deletion.restore(openPrincipal, { id }),
+    softDelete: (id: number, force = false) => deletion.softDelete(unrestrictedPrincipal, { id }, force),
+    restore: (id: number) => deletion.restore(unrestrictedPrincipal, { id }),
     /** Purges an image, deleted or not. Returns `undefined` if it must be kept. */
     purge: async (id: number): Promise<RemovedImage | undefined> => {
       const candidate = await findPurgeCandidate(id);
@@ -85,7 +85,7 @@ export function makeCatalog(database: Database, tenantId: number, vectors?: Vect
       const reason: PurgeReason = candidate.deletedAt ? { deletedBefore: future() } : { unusedForDays: 0 };
       return purging.remove(candidate, reason);
     },
-    image: (id: number) => queries.images.find(openPrincipal, { id }),
+    image: (id: number) => queries.images.find(unrestrictedPrincipal, { id }),
   };
 }
 

@@ -1,12 +1,12 @@
 import { makeQueries } from '../../../src/db/queries.ts';
 import type { Database } from '../../../src/db/database.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import type { TenantUsage } from '../../../src/model/tenant.ts';
 import { rowsOf } from './database.ts';
 
 /** Returns the usage of every tenant according to the counters. */
 export function usageFromCounters(database: Database): Promise<TenantUsage[]> {
-  return makeQueries(database).usage.tenants(openPrincipal);
+  return makeQueries(database).usage.tenants(unrestrictedPrincipal);
 }
 
 /** Returns the usage of every tenant, computed from images and renditions: without deleted images, and each file once. */

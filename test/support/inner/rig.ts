@@ -8,7 +8,7 @@ import type { ImageRef, ImageWithRenditions, NearDuplicateHandling } from '../..
 import type { DuplicateHandling } from '../../../src/model/import.ts';
 import type { JobReport } from '../../../src/model/job.ts';
 import type { Preset } from '../../../src/model/preset.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { makeInProcessQueue } from '../../../src/queue/in-process.ts';
 import { composeServices, type ServiceConfig } from '../../../src/services/compose-services.ts';
 import type { Upload } from '../../../src/services/ingest-upload.ts';
@@ -80,7 +80,7 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
   /** Ingests bytes as an upload, inline by default. */
   async function upload(bytes: Buffer, more: Partial<Omit<Upload, 'file'>> = {}) {
     const file = await receive(bytes);
-    return services.ingestUpload(openPrincipal, {
+    return services.ingestUpload(unrestrictedPrincipal, {
       file,
       filename: 'vase.jpg',
       tenantName: 'shop',
@@ -107,9 +107,10 @@ export async function makeRig({ database, decoders }: Engines, options: RigOptio
     ingestUrls: services.ingestUrls,
     receive,
     upload,
-    softDelete: (ref: ImageRef, force = false) => deletion.softDelete(openPrincipal, ref, force),
-    image: (id: number): Promise<ImageWithRenditions | undefined> => images.find(openPrincipal, { id }),
-    report: (jobId: number): Promise<JobReport | undefined> => reports.find(openPrincipal, jobId),
+    softDelete: (ref: ImageRef, force = false) => deletion.softDelete(unrestrictedPrincipal, ref, force),
+    image: (id: number): Promise<ImageWithRenditions | undefined> =>
+      images.find(unrestrictedPrincipal, { id }),
+    report: (jobId: number): Promise<JobReport | undefined> => reports.find(unrestrictedPrincipal, jobId),
     /** Returns the path of a stored file. */
     pathOf: (key: string) => join(root, key),
     async storedKeys(): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { openPostgresDatabase } from '../../../src/db/engine/postgres.ts';
 import type { ClaimedJob } from '../../../src/model/job.ts';
-import { openPrincipal } from '../../../src/model/principal.ts';
+import { unrestrictedPrincipal } from '../../../src/model/principal.ts';
 import { originalKey, parseKey } from '../../../src/storage/keys.ts';
 import { makeCatalog } from '../inner/catalog.ts';
 import { attemptOf } from '../inner/jobs.ts';
@@ -137,8 +137,8 @@ async function purge(): Promise<void> {
   const isUnused = random() < 0.3;
   const candidate = pick(
     isUnused
-      ? await purging.unused({ tenantId, minAgeDays: 0 }, { limit: 10 })
-      : await purging.deleted(tenantId, future, { limit: 10 }),
+      ? await purging.listUnused({ tenantId, minAgeDays: 0 }, { limit: 10 })
+      : await purging.listDeleted(tenantId, future, { limit: 10 }),
   );
   if (!candidate) return;
   const reason = isUnused ? { unusedForDays: 0 } : { deletedBefore: future };
@@ -178,7 +178,7 @@ async function enqueueImports(): Promise<void> {
 async function recount(): Promise<void> {
   const drifts = await recounting.correctUsage(tenantId);
   if (drifts.length > 0) throw new Error(`Usage drifted: ${JSON.stringify(drifts)}`);
-  const corrected = await recounting.assignOwnersOf(tenantId);
+  const corrected = await recounting.repairOwners(tenantId);
   if (corrected > 0) throw new Error(`${corrected} images had files with no owner or several.`);
 }
 
@@ -210,7 +210,7 @@ const actions: readonly (() => Promise<unknown>)[] = [
   purge,
   purge,
   async () => jobs.requeue(await anyImage("status = 'completed'"), 50),
-  async () => jobs.retryAll(openPrincipal, { code: 'permanent_code' }),
+  async () => jobs.retryAll(unrestrictedPrincipal, { code: 'permanent_code' }),
   async () => {
     await store.query("UPDATE jobs SET lease_until = now() WHERE state = 'processing' AND id % 5 = 0");
     await jobs.takeOverLostLeases(10, false);

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ImageWithRenditions } from '../../../model/image.ts';
 import type { TenantUsage } from '../../../model/tenant.ts';
 import type { ImageComparison } from '../../../services/compare-with-image.ts';
-import type { Ingested } from '../../../services/ingest-upload.ts';
+import type { IngestResult } from '../../../services/ingest-upload.ts';
 import type { DeletedPurgeReport } from '../../../services/purge/purge-deleted.ts';
 import { comparisonNote, readingNote, roundTo } from '../../responses/comparison-notes.ts';
 
@@ -16,7 +16,7 @@ export const uploadSchema = z.object({
 });
 
 /** Returns the response to an upload: `uploaded` with the job, or `exists` without one. */
-export function uploadRecord({ outcome, image, jobId }: Ingested): z.input<typeof uploadSchema> {
+export function uploadRecord({ outcome, image, jobId }: IngestResult): z.input<typeof uploadSchema> {
   const exists = outcome === 'known';
   return {
     asset_id: image.id,

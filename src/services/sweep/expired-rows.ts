@@ -8,17 +8,17 @@ interface Dependencies {
   readonly logger: Logger;
 }
 
-/** Removes expired rows: finished jobs, imports and their images without a picture, and empty tenants. */
-export interface ForgetRows {
+/** Removes expired rows: finished jobs, imports and their images that never got an original, and empty tenants. */
+export interface ExpiredRowSweeps {
   jobs(): Promise<void>;
   imports(): Promise<void>;
   tenants(): Promise<void>;
 }
 
-/** @see ForgetRows */
-export function makeForgetRows({ expiredRows, retention, logger }: Dependencies): ForgetRows {
-  const report = (removed: number, what: string, days: number) => {
-    if (removed > 0) logger.info({ removed }, `${removed} ${what} were removed after ${days} days`);
+/** @see ExpiredRowSweeps */
+export function makeExpiredRowSweeps({ expiredRows, retention, logger }: Dependencies): ExpiredRowSweeps {
+  const report = (removed: number, rows: string, days: number) => {
+    if (removed > 0) logger.info({ removed }, `${rows} older than ${days} d removed: ${removed}`);
   };
   return {
     async jobs() {
@@ -31,7 +31,7 @@ export function makeForgetRows({ expiredRows, retention, logger }: Dependencies)
       report(await expiredRows.removeImports(importDays), 'imports', importDays);
       report(
         await expiredRows.removeImagesWithoutContent(importDays),
-        'images without a picture',
+        'images without an original',
         importDays,
       );
     },
