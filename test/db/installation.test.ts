@@ -5,14 +5,14 @@ import { useDatabase } from '../support/inner/database.ts';
 const database = await useDatabase();
 const installation = makeInstallationQueries(database);
 
-test('lets only one of many concurrent processes begin a pass', async () => {
+test('lets only one of many concurrent processes claim a sweep pass', async () => {
   const results = await Promise.all(
     Array.from({ length: 10 }, () => installation.claimSweepPass('orphans', 3600)),
   );
   expect(results.filter(Boolean)).toHaveLength(1);
 });
 
-test('lets a pass begin again after its interval, independently of other passes', async () => {
+test('lets a pass be claimed again after its interval, independently of other passes', async () => {
   expect(await installation.claimSweepPass('daily', 3600)).toBe(true);
   expect(await installation.claimSweepPass('daily', 3600)).toBe(false);
   expect(await installation.claimSweepPass('another', 3600)).toBe(true);

@@ -48,13 +48,6 @@ async function claimedImportJob(): Promise<ClaimedJob> {
   return catalog.claimImport('https://example.com/vase');
 }
 
-/** Claims a second job of a completed image. */
-async function requeuedJob(): Promise<ClaimedJob> {
-  const { imageId } = await completedJob();
-  await jobs.requeue(imageId, 50);
-  return claimOne(database);
-}
-
 async function failedJob(): Promise<ClaimedJob> {
   const job = await claimedJob();
   await catalog.fail(job);
@@ -65,6 +58,13 @@ async function completedJob(): Promise<ClaimedJob> {
   const job = await claimedJob();
   await catalog.finish(job, 'vase');
   return job;
+}
+
+/** Claims a second job of a completed image. */
+async function secondJob(): Promise<ClaimedJob> {
+  const { imageId } = await completedJob();
+  await jobs.requeue(imageId, 50);
+  return claimOne(database);
 }
 
 /** Makes a job older than any retention period. */
@@ -144,11 +144,11 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   'recordFailure, retry, completed image': async () => {
-    const job = await requeuedJob();
+    const job = await secondJob();
     return { ...rowsOfJob(job), run: () => jobs.recordFailure(job, attemptOf('transient'), retryLater) };
   },
   'recordFailure, final, completed image': async () => {
-    const job = await requeuedJob();
+    const job = await secondJob();
     return { ...rowsOfJob(job), run: () => catalog.fail(job) };
   },
   handBack: async () => {
@@ -156,7 +156,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   'handBack, completed image': async () => {
-    const job = await requeuedJob();
+    const job = await secondJob();
     return { ...rowsOfJob(job), run: () => jobs.handBack([job]) };
   },
   withdraw: async () => {
@@ -168,7 +168,7 @@ const transitions: Readonly<Record<string, () => Promise<Transition>>> = {
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, completed image': async () => ({
-    ...rowsOfJob(await requeuedJob()),
+    ...rowsOfJob(await secondJob()),
     run: () => jobs.takeOverLostLeases(10, true),
   }),
   'takeOverLostLeases, at the limit': async () => ({
@@ -504,7 +504,7 @@ describe('deleted images', () => {
   });
 });
 
-describe('without the lease', () => {
+describe('after losing the lease', () => {
   const documented = tableBelow('After losing the lease');
 
   test('is documented for every query that checks the lease token', () => {
@@ -531,7 +531,7 @@ describe('without the lease', () => {
   });
 });
 
-describe('refusals', () => {
+describe('cases without a transition', () => {
   const documented = tableBelow('Cases without a transition').map(
     ([query, reason, result]) => [`${query}: ${reason}`, result] as const,
   );

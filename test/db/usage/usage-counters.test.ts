@@ -165,7 +165,7 @@ test('counts renditions that are made again with their new sizes', async () => {
   expect(await usage()).toEqual({ ...oneImage, renditionBytes: 320 });
 });
 
-/** Makes the renditions of `content` again under another recipe, so that their files have other names. */
+/** Makes the renditions of a job again with another recipe, so that their files have other names. */
 async function replaceFiles(job: ClaimedJob, content: string): Promise<void> {
   const replaced = catalog.renditionsOf(content).map((rendition) => ({
     ...rendition,
@@ -184,7 +184,7 @@ test('keeps counting replaced files that another image still uses', async () => 
   expect(await usage()).toEqual({ images: 2, renditions: 4, originalBytes: 2000, renditionBytes: 636 });
 });
 
-test('counts shared files once if their maker is deleted while its renditions are made again', async () => {
+test('counts shared files once if their owner is deleted while its renditions are made again', async () => {
   const donor = await add('vase');
   await addSharer('jugs', donor);
   await addSharer('cups', donor);
