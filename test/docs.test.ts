@@ -93,7 +93,7 @@ describe('configuration', () => {
       uploads.maxAvifPixels,
       uploads.maxFrames,
       worker.leaseSeconds,
-      decoder.recycleAfterJobs,
+      decoder.maxTasksPerChild,
       imports.concurrency,
       imports.connectMs,
       imports.idleMs,

@@ -26,7 +26,7 @@ export async function openResources(config: Config, logger: Logger, onBroken: ()
       ...config.decoder,
       logger,
       workDirectory: decoderDirectory(config),
-      isAlone: isOnlyProcess(config),
+      isOnlyProcess: isOnlyProcess(config),
     });
     opened.defer(() => decoders.close());
     // The decoder processes load their library while the database opens.

@@ -116,7 +116,7 @@ export const settings = {
     memoryMb: withDefault('DECODE_MEMORY_MB', wholeNumber(128, 65_536), '1024', {
       about: 'Memory limit of a decoder worker, in MiB; above it, the decoder worker is killed. Linux only.',
     }),
-    recycleAfterJobs: withDefault('POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
+    maxTasksPerChild: withDefault('POOL_RECYCLE_JOBS', wholeNumber(1, 1_000_000), '500', {
       about: 'Number of tasks after which a decoder worker is replaced.',
     }),
     launcher: withDefault('DECODER_LAUNCHER', commandWords, '', {

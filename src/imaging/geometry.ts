@@ -5,15 +5,15 @@ export interface Size {
 }
 
 /** A rectangle in a picture, in pixels. */
-export interface Frame extends Size {
+export interface Rectangle extends Size {
   readonly left: number;
   readonly top: number;
 }
 
 /**
- * Returns the largest size with the proportions of `source` that fits inside `box` and does not enlarge it. Each side
- * is rounded to the nearest pixel, but is at least 1 and at most that of the box. A larger box never yields a shorter
- * side.
+ * Returns the largest size that has the proportions of `source`, fits inside `box` and is no larger than `source`. Each
+ * side is rounded to the nearest pixel, but is at least 1 and at most the side of the box. A larger box never yields a
+ * shorter side.
  */
 export function fitInside(source: Size, box: Size): Size {
   const scale = Math.min(1, box.width / source.width, box.height / source.height);

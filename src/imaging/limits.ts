@@ -1,13 +1,13 @@
 import { AppError } from '../errors.ts';
 import type { PictureFacts, PictureLimits } from '../model/picture.ts';
 
-/** Maximum side of a picture in pixels. No product picture is larger, and few decoders are tested beyond it. */
+/** Maximum width and height in pixels. No product photo is larger, and few decoders are tested beyond it. */
 export const maxSide = 16_383;
 
 /**
- * Checks the values declared in a header before any pixel is decoded. The size is that of the frame that is used. Other
- * frames only count towards `maxFrames`: they are not decoded.
- * @throws AppError `picture_too_large`, with the limit and the value.
+ * Checks the values declared in a header before any pixel is decoded. Width and height are those of the selected frame.
+ * The other frames are never decoded and only count towards `maxFrames`.
+ * @throws AppError `picture_too_large`; the message contains the value and the limit.
  */
 export function checkLimits(
   facts: Pick<PictureFacts, 'format' | 'width' | 'height' | 'frames'>,
@@ -19,13 +19,13 @@ export function checkLimits(
   }
   if (frames > limits.maxFrames) throw tooLarge(`has ${frames} frames; the limit is ${limits.maxFrames}`);
   const pixels = width * height;
-  const size = `has ${width} × ${height} pixels, ${pixels} in all`;
+  const size = `has ${width} × ${height} pixels, ${pixels} in total`;
   if (pixels > limits.maxPixels) throw tooLarge(`${size}; the limit is ${limits.maxPixels}`);
   if (facts.format === 'avif' && pixels > limits.maxAvifPixels) {
     throw tooLarge(`${size}; the limit for AVIF is ${limits.maxAvifPixels}`);
   }
 }
 
-function tooLarge(what: string): AppError {
-  return new AppError('picture_too_large', `The picture ${what}.`);
+function tooLarge(problem: string): AppError {
+  return new AppError('picture_too_large', `The image ${problem}.`);
 }

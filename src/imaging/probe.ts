@@ -1,16 +1,16 @@
 import type { Metadata } from 'sharp';
 import type { ColorSpace, PictureFacts, PictureFormat, PictureLimits } from '../model/picture.ts';
 import { readBmpHeader } from './containers/bmp.ts';
-import { gifOfFrame } from './containers/gif.ts';
-import { explainRefusal } from './damage/explain-failure.ts';
+import { cropGifToFrame } from './containers/gif.ts';
+import { explainRejection } from './damage/explain-failure.ts';
 import { rejectUnsupportedContent, sniffFormat } from './formats/identify-format.ts';
 import { type Interpretation, interpret } from './decoding/interpretation.ts';
 import { checkLimits } from './limits.ts';
 import { sharp } from './decoding/native-library.ts';
-import { asRgb } from './decoding/tiff-channels.ts';
-import { findUsedFrame, type UsedFrame } from './containers/used-frame.ts';
+import { declareAsRgb } from './decoding/tiff-channels.ts';
+import { selectFrame, type SelectedFrame } from './containers/select-frame.ts';
 
-const bitsOfDepth: Readonly<Record<string, number>> = {
+const bitsByDepth: Readonly<Record<string, number>> = {
   uchar: 8,
   char: 8,
   ushort: 16,
@@ -25,72 +25,70 @@ const bitsOfDepth: Readonly<Record<string, number>> = {
 /**
  * Reads the facts of a picture from its header, without decoding pixels. Width and height are those of the upright
  * picture. Checks the limits against the container before the image library receives the file.
- * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or one of the family
+ * @throws AppError `empty_file`, `not_a_picture`, `format_not_allowed`, `picture_too_large`, or a code of the family
  *   `picture_damaged`.
  */
 export async function probe(bytes: Uint8Array, limits: PictureLimits): Promise<PictureFacts> {
   const { format } = await sniffFormat(bytes, limits.allowedFormats);
-  const facts = format === 'bmp' ? bmpFacts(bytes) : await libraryFacts(bytes, format, limits);
+  const facts = format === 'bmp' ? readBmpFacts(bytes) : await readLibraryFacts(bytes, format, limits);
   checkLimits(facts, limits);
   return facts;
 }
 
-async function libraryFacts(
+async function readLibraryFacts(
   bytes: Uint8Array,
   format: PictureFormat,
   limits: PictureLimits,
 ): Promise<PictureFacts> {
   rejectUnsupportedContent(bytes, format, limits.allowedFormats);
-  const frame = findUsedFrame(bytes, format);
+  const frame = selectFrame(bytes, format);
   if (frame.size !== undefined) checkLimits({ format, ...frame.size, frames: frame.frames }, limits);
   const interpretation = interpret(bytes, format);
-  const metadata = await readMetadata(
-    { ...frame, bytes: openableBytes(frame.bytes, interpretation) },
-    format,
-  );
+  const metadata = await readMetadata({ ...frame, bytes: makeOpenable(frame.bytes, interpretation) }, format);
   const hasAlpha = hasRealAlpha(metadata, interpretation);
-  const size = interpretation.by === 'screen' ? interpretation.screen : metadata.autoOrient;
+  const size = interpretation.kind === 'screen' ? interpretation.screen : metadata.autoOrient;
   return {
     format,
-    // `autoOrient` applies the orientation flag of JPEG, PNG, WebP and TIFF; the AVIF decoder rotates by itself.
+    // `autoOrient` applies the orientation flag of JPEG, PNG, WebP and TIFF; the AVIF decoder applies the rotation
+    // itself.
     width: size.width,
     height: size.height,
     frames: frame.frames,
-    colorSpace: colorSpaceOf({ ...metadata, hasAlpha }, interpretation),
+    colorSpace: describeColorSpace({ ...metadata, hasAlpha }, interpretation),
     hasAlpha,
-    bitDepth: metadata.bitsPerSample ?? bitsOfDepth[metadata.depth] ?? 8,
+    bitDepth: metadata.bitsPerSample ?? bitsByDepth[metadata.depth] ?? 8,
   };
 }
 
 /**
- * Returns a version of the file that the library opens with the correct size: it rejects 8-bit Lab, and enlarges some
- * GIFs.
+ * Returns a version of the file that the library opens at the correct size. The library rejects 8-bit Lab, and enlarges
+ * some GIFs.
  */
-function openableBytes(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
-  if (interpretation.by === 'lab') return asRgb(bytes, interpretation.layout);
-  return interpretation.by === 'screen' ? gifOfFrame(bytes, interpretation.frame) : bytes;
+function makeOpenable(bytes: Uint8Array, interpretation: Interpretation): Uint8Array {
+  if (interpretation.kind === 'lab') return declareAsRgb(bytes, interpretation.layout);
+  return interpretation.kind === 'screen' ? cropGifToFrame(bytes, interpretation.frame) : bytes;
 }
 
-async function readMetadata({ bytes, position }: UsedFrame, format: PictureFormat): Promise<Metadata> {
+async function readMetadata({ bytes, position }: SelectedFrame, format: PictureFormat): Promise<Metadata> {
   try {
-    // A readable header is enough: damage after it is reported when the pixels are decoded.
+    // A readable header is enough here. Damage in the rest of the file is reported when the pixels are decoded.
     const options = { limitInputPixels: false, limitInputChannels: false, failOn: 'none' } as const;
     return await sharp(bytes, { ...options, ...position }).metadata();
   } catch (error) {
-    throw await explainRefusal(error, bytes, format);
+    throw await explainRejection(error, bytes, format);
   }
 }
 
-/** Returns whether there is an alpha channel: the library reports every extra channel of a TIFF as one. */
+/** Returns whether the picture has alpha. The library reports every extra channel of a TIFF as alpha. */
 function hasRealAlpha({ hasAlpha }: Metadata, interpretation: Interpretation): boolean {
   return 'layout' in interpretation ? interpretation.layout.alpha !== undefined : hasAlpha;
 }
 
-function colorSpaceOf(
+function describeColorSpace(
   { isPalette, space, hasAlpha, depth }: Metadata,
   interpretation: Interpretation,
 ): ColorSpace {
-  if (interpretation.by === 'lab') return 'LAB';
+  if (interpretation.kind === 'lab') return 'LAB';
   if (isPalette) return 'P';
   if (space === 'cmyk') return 'CMYK';
   if (space === 'b-w' || space === 'grey16') {
@@ -100,7 +98,7 @@ function colorSpaceOf(
   return hasAlpha ? 'RGBA' : 'RGB';
 }
 
-function bmpFacts(bytes: Uint8Array): PictureFacts {
+function readBmpFacts(bytes: Uint8Array): PictureFacts {
   const { width, height, bits, masks } = readBmpHeader(bytes);
   const hasAlpha = masks[3] !== 0;
   const colorSpace = bits <= 8 ? 'P' : hasAlpha ? 'RGBA' : 'RGB';

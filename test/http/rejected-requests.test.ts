@@ -53,7 +53,7 @@ test('rejects a picture over the pixel limit before decoding it', async () => {
   png.writeUInt32BE(7_001, 20);
   png.writeUInt32BE(crc32(png.subarray(12, 29)), 29);
   expect(expectProblem(await postFile(png), 400, 'picture_too_large')).toBe(
-    'The picture has 10000 × 7001 pixels, 70010000 in all; the limit is 70000000.',
+    'The image has 10000 × 7001 pixels, 70010000 in total; the limit is 70000000.',
   );
 });
 

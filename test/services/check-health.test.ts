@@ -37,7 +37,7 @@ async function makeHealth(
     timeoutMs: 5000,
     probeTimeoutMs: 2000,
     memoryMb: 1024,
-    recycleAfterJobs: 500,
+    maxTasksPerChild: 500,
     logger,
   };
   const decoders = makeDecoderPool({ ...pool, ...(childModule === undefined ? {} : { childModule }) });

@@ -108,7 +108,7 @@ const permanent: [string, () => Promise<Buffer> | Buffer | number, string, strin
     'a picture that cannot be decoded',
     brokenPicture,
     'picture_cut',
-    'The JPEG picture is cut short: the file ends too early.',
+    'The JPEG image is truncated: the file ends too early.',
   ],
   [
     'a file that is too large',

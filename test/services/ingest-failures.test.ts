@@ -26,7 +26,7 @@ test('rejects an undecodable inline upload, and stores nothing', async () => {
   await expect(rig.upload(await brokenPicture())).rejects.toMatchObject({
     code: 'picture_cut',
     status: 400,
-    message: 'The JPEG picture is cut short: the file ends too early.',
+    message: 'The JPEG image is truncated: the file ends too early.',
   });
   await expectNothingStored(rig);
 });
@@ -56,7 +56,7 @@ test('keeps an undecodable queued upload as failed, and retries it when it is up
   const bytes = await brokenPicture();
   const first = await rig.upload(bytes, queued);
   await rig.runJob(await claimOne(database));
-  const error = 'The JPEG picture is cut short: the file ends too early.';
+  const error = 'The JPEG image is truncated: the file ends too early.';
   expect(await rig.image(first.image.id)).toMatchObject({ status: 'failed', error });
   const second = await rig.upload(bytes, queued);
   expect(second).toMatchObject({

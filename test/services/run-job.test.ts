@@ -1,6 +1,6 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
-import { recipeOf } from '../../src/imaging/renditions/recipe.ts';
+import { recipeHash } from '../../src/imaging/renditions/recipe.ts';
 import { rowOf, rowsOf } from '../support/inner/database.ts';
 import { claimOne, makeDue } from '../support/inner/jobs.ts';
 import { brokenPicture, uniquePicture } from '../support/inner/pictures.ts';
@@ -23,7 +23,7 @@ test('records renditions, stores files and logs a completed job', async () => {
   for (const rendition of completed?.renditions ?? []) {
     const file = await rig.storage.readAll(rendition.storageKey);
     expect(rendition).toMatchObject({ bytes: file.length, contentHash: hashOf(file), quality: 85 });
-    expect(rendition.recipe).toBe(recipeOf(presets.find(({ name }) => name === rendition.preset)!));
+    expect(rendition.recipe).toBe(recipeHash(presets.find(({ name }) => name === rendition.preset)!));
   }
   expect(rig.logger.messages()).toEqual([
     expect.stringMatching(`^job ${jobId} \\(image ${image.id}\\) completed in \\d+ ms$`),
@@ -37,7 +37,7 @@ test('fails permanently for a broken picture, with a message for users', async (
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   const failed = await rig.image(image.id);
   expect(failed).toMatchObject({ status: 'failed', errorCode: 'picture_cut', renditions: [] });
-  expect(failed?.error).toBe('The JPEG picture is cut short: the file ends too early.');
+  expect(failed?.error).toBe('The JPEG image is truncated: the file ends too early.');
   expect(await rig.report(jobId!)).toMatchObject({
     state: 'failed',
     retries: 0,
@@ -114,7 +114,7 @@ test('gives up after a picture has crashed the decoder twice', async () => {
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'retrying', delaySeconds: 0 });
   expect(await rig.runJob(await claimOne(database))).toMatchObject({ state: 'failed' });
   expect(await rig.jobs.claimDue('derive', 1, 60)).toEqual([]);
-  const reason = 'The decoder crashed on this picture (SIGABRT).';
+  const reason = 'The decoder crashed on this image (SIGABRT).';
   expect(await rig.image(image.id)).toMatchObject({ status: 'failed', error: reason });
   const poison = await rowsOf(database, 'SELECT id, failure_class, crashes, retries FROM poison_jobs');
   expect(poison).toEqual([{ id: jobId, failure_class: 'crash', crashes: 1, retries: 0 }]);

@@ -71,7 +71,7 @@ test('reports why an image has no embedding, and queues a job for it if possible
   const broken = await rig.upload(await brokenPicture(), { mode: 'queued' });
   await rig.runJob(await claimOne(engines.database));
   await expect(findSimilar(broken.image.id)).rejects.toMatchObject({
-    message: expect.stringMatching(/its processing failed: The JPEG picture is cut/) as string,
+    message: expect.stringMatching(/its processing failed: The JPEG image is truncated/) as string,
   });
   const outdated = await add({ shape: 'mug' });
   await engines.database.runScript("UPDATE embeddings SET space = 'older-0'");

@@ -1,8 +1,8 @@
 import type { Chromaticities } from '../containers/png.ts';
 
 /**
- * Decodes a channel to linear light: `(a·x + b)^g` from `d` on, `c·x` below (ICC.1:2022, 10.18, function type 3). Every
- * SDR curve has this form.
+ * Decodes a channel to linear light: `(a·x + b)^g` for x ≥ `d`, otherwise `c·x` (ICC.1:2022, 10.18, function type 3).
+ * Every SDR curve has this form.
  */
 export interface TransferCurve {
   readonly g: number;
@@ -20,7 +20,7 @@ export const srgbPrimaries: Chromaticities = primaries(d65, [0.64, 0.33], [0.3, 
 
 const smpte170m = primaries(d65, [0.63, 0.34], [0.31, 0.595], [0.155, 0.07]);
 
-/** Colour primaries of ITU-T H.273, table 2, by their value. */
+/** Colour primaries of ITU-T H.273, table 2, by value. */
 const primariesByCode: ReadonlyMap<number, Chromaticities> = new Map([
   [1, srgbPrimaries],
   [4, primaries(illuminantC, [0.67, 0.33], [0.21, 0.71], [0.14, 0.08])],
@@ -34,7 +34,7 @@ const primariesByCode: ReadonlyMap<number, Chromaticities> = new Map([
   [22, primaries(d65, [0.63, 0.34], [0.295, 0.605], [0.155, 0.077])],
 ]);
 
-/** The curve of sRGB (IEC 61966-2-1). */
+/** The sRGB transfer curve (IEC 61966-2-1). */
 export const srgbCurve: TransferCurve = { g: 2.4, a: 1 / 1.055, b: 0.055 / 1.055, c: 1 / 12.92, d: 0.04045 };
 
 const bt2020Curve: TransferCurve = {
@@ -71,7 +71,7 @@ const curvesByCode: ReadonlyMap<number, TransferCurve> = new Map([
   [15, bt2020Curve],
 ]);
 
-/** Transfer characteristics that cannot be converted to sRGB here. */
+/** Transfer characteristics whose conversion to sRGB is not supported. */
 const unsupportedCurves: Readonly<Record<number, string>> = {
   9: 'a logarithmic transfer curve',
   10: 'a logarithmic transfer curve',
@@ -86,7 +86,7 @@ export type CodePointMeaning =
   | { readonly unsupported: string };
 
 /** Interprets code points. Unspecified and reserved values count as sRGB. */
-export function meaningOf(primariesCode: number, transferCode: number): CodePointMeaning {
+export function interpretCodePoints(primariesCode: number, transferCode: number): CodePointMeaning {
   const unsupported = unsupportedCurves[transferCode];
   if (unsupported !== undefined) return { unsupported };
   if (primariesCode === 10) return { unsupported: 'the XYZ primaries of digital cinema (SMPTE ST 428-1)' };
@@ -101,7 +101,7 @@ export function gammaCurve(exponent: number): TransferCurve {
   return { g: exponent, a: 1, b: 0, c: 0, d: 0 };
 }
 
-/** Returns whether primaries are those of sRGB, allowing for rounding in the file. */
+/** Returns whether chromaticities are the sRGB primaries, allowing for rounding in the file. */
 export function areSrgbPrimaries(chromaticities: Chromaticities): boolean {
   return (['white', 'red', 'green', 'blue'] as const).every((name) =>
     chromaticities[name].every((value, n) => Math.abs(value - (srgbPrimaries[name][n] ?? 0)) < 0.002),

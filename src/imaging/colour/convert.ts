@@ -2,7 +2,7 @@ import { sharp } from '../decoding/native-library.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 import { readSamples, type Samples, writePlainTiff } from '../decoding/samples.ts';
 
-/** Colours to test whether a profile changes anything: corners, greys and muted colours. */
+/** Colours that show whether a profile changes anything: corners, greys and muted colours. */
 const testColours = Uint8Array.from(
   [0, 51, 128, 204, 255].flatMap((red) =>
     [0, 77, 128, 230, 255].flatMap((green) => [0, 64, 128, 179, 255].flatMap((blue) => [red, green, blue])),
@@ -10,42 +10,42 @@ const testColours = Uint8Array.from(
 );
 
 /**
- * Returns whether an RGB profile changes any colour. If not, it is sRGB or broken. The image library ignores such a
- * profile only when converting 8 bits; for 16 bits, it would replace a broken profile with Display P3.
+ * Returns whether an RGB profile changes any colour. If not, it is sRGB or invalid. The image library ignores such a
+ * profile only when converting 8-bit samples; with 16-bit samples, it would replace an invalid profile with Display P3.
  */
 export async function changesColours(profile: Uint8Array): Promise<boolean> {
   const size = { width: testColours.length / 3, height: 1 };
   const file = writePlainTiff({ ...size, channels: 3, data: testColours }, 'rgb', profile);
   const { data } = await readSamples(sharp(file), 'srgb', 8);
-  return data.length !== testColours.length || data.some((value, at) => value !== testColours[at]);
+  return data.length !== testColours.length || data.some((value, index) => value !== testColours[index]);
 }
 
 /**
- * Converts grey or RGB samples with `profile` to opaque 8-bit sRGB on white. For 16-bit RGB samples, the caller has
- * checked the profile with `changesColours`.
+ * Converts grey or RGB samples with `profile` to opaque 8-bit sRGB on white. For 16-bit RGB samples, the caller must
+ * have checked the profile with `changesColours`.
  */
 export async function convertSamples(samples: Samples, profile: Uint8Array): Promise<Pixels> {
   const isDeep = samples.data instanceof Uint16Array;
   const isGrey = samples.channels <= 2;
   const file = writePlainTiff(samples, isGrey ? 'grey' : 'rgb', profile);
-  // Ignores the embedded profile at input: the image library would convert 16 bits to Display P3, clip there, and leave
-  // 16-bit grey unchanged. The conversion at output is correct.
+  // Ignores the embedded profile on input, where the image library would convert 16-bit samples to Display P3, clip
+  // them, and leave 16-bit grey unchanged. The conversion on output is correct.
   const image = sharp(file, { ignoreIcc: true, limitInputPixels: false }).withIccProfile('srgb');
   const space = isDeep ? (isGrey ? 'grey16' : 'rgb16') : 'srgb';
-  return layOnWhite(await readSamples(image, space, isDeep ? 16 : 8));
+  return flattenOntoWhite(await readSamples(image, space, isDeep ? 16 : 8));
 }
 
 /** Flattens samples that are already sRGB (or grey with its curve), with or without alpha, onto white. */
-export function layOnWhite({ width, height, channels, data }: Samples): Pixels {
+export function flattenOntoWhite({ width, height, channels, data }: Samples): Pixels {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const isGrey = channels <= 2;
   const hasAlpha = channels === 2 || channels === 4;
   const result = Buffer.allocUnsafe(width * height * 3);
   let to = 0;
-  for (let at = 0; at < data.length; at += channels) {
-    const alpha = hasAlpha ? (data[at + channels - 1] ?? 0) / full : 1;
+  for (let index = 0; index < data.length; index += channels) {
+    const alpha = hasAlpha ? (data[index + channels - 1] ?? 0) / full : 1;
     for (let n = 0; n < 3; n++) {
-      const value = (data[isGrey ? at : at + n] ?? 0) / full;
+      const value = (data[isGrey ? index : index + n] ?? 0) / full;
       result[to++] = Math.round(255 * (1 - alpha + alpha * value));
     }
   }
@@ -53,16 +53,16 @@ export function layOnWhite({ width, height, channels, data }: Samples): Pixels {
 }
 
 /** Expands narrow-range video samples (16–235 of 256) to the full range; alpha is always full-range. */
-export function widenRange(samples: Samples): Samples {
+export function expandToFullRange(samples: Samples): Samples {
   const { channels, data } = samples;
   const unit = data instanceof Uint16Array ? 256 : 1;
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const colours = channels - (channels === 2 || channels === 4 ? 1 : 0);
   const result = data.slice();
-  for (let at = 0; at < data.length; at += channels) {
+  for (let index = 0; index < data.length; index += channels) {
     for (let n = 0; n < colours; n++) {
-      const value = (((data[at + n] ?? 0) - 16 * unit) * full) / (219 * unit);
-      result[at + n] = Math.max(0, Math.min(full, Math.round(value)));
+      const value = (((data[index + n] ?? 0) - 16 * unit) * full) / (219 * unit);
+      result[index + n] = Math.max(0, Math.min(full, Math.round(value)));
     }
   }
   return { ...samples, data: result };

@@ -1,6 +1,6 @@
 import type { Chromaticities } from '../containers/png.ts';
 import type { TransferCurve } from './code-points.ts';
-import { adaptation, apply, d50, invert, type Matrix, multiply, type Triple } from './matrix.ts';
+import { adaptationMatrix, apply, d50, invert, type Matrix, multiply, type Triple } from './matrix.ts';
 
 const headerBytes = 128;
 
@@ -9,23 +9,23 @@ const headerBytes = 128;
  * "RGB/XYZ Matrices".
  */
 export function rgbToXyz({ white, red, green, blue }: Chromaticities): Matrix | undefined {
-  const [w, r, g, b] = [xyzOf(white), xyzOf(red), xyzOf(green), xyzOf(blue)];
+  const [w, r, g, b] = [toXyz(white), toXyz(red), toXyz(green), toXyz(blue)];
   if (w === undefined || r === undefined || g === undefined || b === undefined) return undefined;
   const columns: Matrix = [r[0], g[0], b[0], r[1], g[1], b[1], r[2], g[2], b[2]];
   const inverse = invert(columns);
-  const adapt = adaptation(w, d50);
+  const adapt = adaptationMatrix(w, d50);
   if (inverse === undefined || adapt === undefined) return undefined;
   const [sr, sg, sb] = apply(inverse, w);
   return multiply(adapt, multiply(columns, [sr, 0, 0, 0, sg, 0, 0, 0, sb]));
 }
 
-/** Returns XYZ with Y = 1. */
-function xyzOf([x, y]: readonly [number, number]): Triple | undefined {
+/** Converts xy chromaticity to XYZ with Y = 1. */
+function toXyz([x, y]: readonly [number, number]): Triple | undefined {
   return y > 0 ? [x / y, 1, (1 - x - y) / y] : undefined;
 }
 
 /**
- * Writes an ICC profile (version 4, matrix and curves) of an RGB space, for the image library's colour management.
+ * Writes an ICC profile (version 4, matrix and curves) for an RGB space, to be used by the image library. Returns
  * `undefined` for degenerate chromaticities.
  */
 export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferCurve): Buffer | undefined {
@@ -34,7 +34,7 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   const [xr, xg, xb, yr, yg, yb, zr, zg, zb] = matrix;
   const trc = curveTag(curve);
   return writeProfile([
-    ['desc', textTag('Primaries and curve that the file names')],
+    ['desc', textTag('Primaries and curve declared by the file')],
     ['cprt', textTag('None')],
     ['wtpt', xyzTag(d50)],
     ['rXYZ', xyzTag([xr, yr, zr])],
@@ -46,9 +46,7 @@ export function writeRgbProfile(chromaticities: Chromaticities, curve: TransferC
   ]);
 }
 
-/**
- * Returns whether bytes have the header and tag table of an ICC profile. Invalid profiles are ignored, as in browsers.
- */
+/** Returns whether bytes have the header and tag table of an ICC profile. Browsers ignore invalid profiles too. */
 export function isIccProfile(bytes: Uint8Array): boolean {
   if (bytes.length < headerBytes + 4) return false;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -59,7 +57,7 @@ export function isIccProfile(bytes: Uint8Array): boolean {
 }
 
 /** Returns the colour space of a profile: `RGB `, `GRAY`, `CMYK` … */
-export function spaceOfProfile(bytes: Uint8Array): string {
+export function profileColourSpace(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(16, 20));
 }
 
@@ -67,16 +65,16 @@ function writeProfile(tags: readonly (readonly [name: string, data: Buffer])[]):
   const table = Buffer.alloc(4 + tags.length * 12);
   table.writeUInt32BE(tags.length, 0);
   const parts: Buffer[] = [];
-  let at = headerBytes + table.length;
+  let offset = headerBytes + table.length;
   for (const [n, [name, data]] of tags.entries()) {
     table.write(name, 4 + n * 12, 'latin1');
-    table.writeUInt32BE(at, 8 + n * 12);
+    table.writeUInt32BE(offset, 8 + n * 12);
     table.writeUInt32BE(data.length, 12 + n * 12);
     parts.push(data);
-    at += data.length;
+    offset += data.length;
   }
   const header = Buffer.alloc(headerBytes);
-  header.writeUInt32BE(at, 0);
+  header.writeUInt32BE(offset, 0);
   header.writeUInt32BE(0x04300000, 8);
   header.write('mntrRGB XYZ ', 12, 'latin1');
   // Strict readers reject profiles without a date.
@@ -108,12 +106,12 @@ function fixed(value: number): Buffer {
 /** Encodes a multiLocalizedUnicodeType with one English text, padded to four bytes. */
 function textTag(text: string): Buffer {
   const body = Buffer.from(text, 'utf16le').swap16();
-  const head = Buffer.alloc(28);
-  head.write('mluc', 0, 'latin1');
-  head.writeUInt32BE(1, 8);
-  head.writeUInt32BE(12, 12);
-  head.write('enUS', 16, 'latin1');
-  head.writeUInt32BE(body.length, 20);
-  head.writeUInt32BE(28, 24);
-  return Buffer.concat([head, body, Buffer.alloc(-body.length & 3)]);
+  const header = Buffer.alloc(28);
+  header.write('mluc', 0, 'latin1');
+  header.writeUInt32BE(1, 8);
+  header.writeUInt32BE(12, 12);
+  header.write('enUS', 16, 'latin1');
+  header.writeUInt32BE(body.length, 20);
+  header.writeUInt32BE(28, 24);
+  return Buffer.concat([header, body, Buffer.alloc(-body.length & 3)]);
 }

@@ -12,7 +12,7 @@ type Range = readonly [from: number, to: number];
  * Returns the ranges of an encoding. Sources: TIFF 6.0, section 23, with Adobe's notes 1 and 4 on 16 bits and ICC
  * L*a*b*; TIFF-FX (RFC 3949, 7.2.1) for ITU L*a*b*.
  */
-function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
+function encodingRanges({ colours, bits }: TiffLayout): readonly [Range, Range, Range] {
   if (colours === 'itulab') {
     return [
       [0, 100],
@@ -27,13 +27,13 @@ function rangesOf({ colours, bits }: TiffLayout): readonly [Range, Range, Range]
 }
 
 /**
- * Converts a* and b* from signed to unsigned, in place: resizing the raw samples would treat -1 as larger than 1.
+ * Converts a* and b* from signed to unsigned, in place. Otherwise resizing would treat -1 as larger than 1.
  */
 export function offsetChroma({ data, channels }: Samples): void {
   const sign = data instanceof Uint16Array ? 0x8000 : 0x80;
-  for (let at = 0; at < data.length; at += channels) {
-    data[at + 1] = (data[at + 1] ?? 0) ^ sign;
-    data[at + 2] = (data[at + 2] ?? 0) ^ sign;
+  for (let index = 0; index < data.length; index += channels) {
+    data[index + 1] = (data[index + 1] ?? 0) ^ sign;
+    data[index + 2] = (data[index + 2] ?? 0) ^ sign;
   }
 }
 
@@ -43,17 +43,17 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
   const full = data instanceof Uint16Array ? 65_535 : 255;
   const toXyz = rgbToXyz(srgbPrimaries);
   const toRgb = toXyz && invert(toXyz);
-  if (toRgb === undefined) throw new Error('The primaries of sRGB have an inverse.');
-  const [lightness, green, blue] = rangesOf(layout).map(([from, to]) => (value: number) => {
+  if (toRgb === undefined) throw new Error('The sRGB primaries must be invertible.');
+  const [lightness, green, blue] = encodingRanges(layout).map(([from, to]) => (value: number) => {
     return from + ((to - from) * value) / full;
   }) as [Decode, Decode, Decode];
   const result = Buffer.allocUnsafe(width * height * 3);
-  for (let at = 0, to = 0; at < data.length; at += channels, to += 3) {
-    const y = (lightness(data[at] ?? 0) + 16) / 116;
-    const x = y + green(data[at + 1] ?? 0) / 500;
-    const z = y - blue(data[at + 2] ?? 0) / 200;
+  for (let index = 0, to = 0; index < data.length; index += channels, to += 3) {
+    const y = (lightness(data[index] ?? 0) + 16) / 116;
+    const x = y + green(data[index + 1] ?? 0) / 500;
+    const z = y - blue(data[index + 2] ?? 0) / 200;
     const rgb = apply(toRgb, [d50[0] * inverseCurve(x), inverseCurve(y), d50[2] * inverseCurve(z)]);
-    const alpha = channels > 3 ? (data[at + 3] ?? 0) / full : 1;
+    const alpha = channels > 3 ? (data[index + 3] ?? 0) / full : 1;
     for (let n = 0; n < 3; n++) {
       result[to + n] = Math.round(255 * (1 - alpha + alpha * encode(rgb[n] ?? 0)));
     }
@@ -63,12 +63,12 @@ export function labToPixels(samples: Samples, layout: TiffLayout): Pixels {
 
 type Decode = (value: number) => number;
 
-/** Inverse of the curve in CIE 15:2004, 8.2.1. */
+/** Inverts the curve of CIE 15:2004, 8.2.1. */
 function inverseCurve(value: number): number {
   return value > 6 / 29 ? value ** 3 : (value - 16 / 116) * (3 * (6 / 29) ** 2);
 }
 
-/** Transfer curve of IEC 61966-2-1, clipped to 0–1. */
+/** Encodes linear light with the curve of IEC 61966-2-1, clipped to 0–1. */
 function encode(linear: number): number {
   if (linear <= 0) return 0;
   if (linear >= 1) return 1;

@@ -1,17 +1,17 @@
 /** Returns the unrounded luma (0–255) of 8-bit sRGB pixels, three bytes each. Weights: ITU-R BT.601. */
-export function lumaOf(rgb: Uint8Array): Float32Array {
+export function toLuma(rgb: Uint8Array): Float32Array {
   const luma = new Float32Array(rgb.length / 3);
-  for (let pixel = 0, at = 0; pixel < luma.length; pixel++, at += 3) {
-    luma[pixel] = 0.299 * (rgb[at] ?? 0) + 0.587 * (rgb[at + 1] ?? 0) + 0.114 * (rgb[at + 2] ?? 0);
+  for (let pixel = 0, index = 0; pixel < luma.length; pixel++, index += 3) {
+    luma[pixel] = 0.299 * (rgb[index] ?? 0) + 0.587 * (rgb[index + 1] ?? 0) + 0.114 * (rgb[index + 2] ?? 0);
   }
   return luma;
 }
 
 const whiteX = 0.95047;
 const whiteZ = 1.08883;
-const linearOf = Float64Array.from({ length: 256 }, (_, value) => {
-  const share = value / 255;
-  return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+const linearValues = Float64Array.from({ length: 256 }, (_, value) => {
+  const fraction = value / 255;
+  return fraction <= 0.04045 ? fraction / 12.92 : ((fraction + 0.055) / 1.055) ** 2.4;
 });
 
 /** Pixels in CIE L*a*b* (white point D65), three numbers each. */
@@ -21,18 +21,18 @@ export type LabPixels = Float32Array;
  * Converts 8-bit sRGB pixels, three bytes each, to CIE L*a*b*.
  * Source: IEC 61966-2-1 (transfer curve and matrix), CIE 15:2004, 8.2.1 (L*a*b*).
  */
-export function labOf(rgb: Uint8Array): LabPixels {
+export function toLab(rgb: Uint8Array): LabPixels {
   const lab = new Float32Array(rgb.length);
-  for (let at = 0; at + 2 < rgb.length; at += 3) {
-    const red = linearOf[rgb[at] ?? 0] ?? 0;
-    const green = linearOf[rgb[at + 1] ?? 0] ?? 0;
-    const blue = linearOf[rgb[at + 2] ?? 0] ?? 0;
+  for (let index = 0; index + 2 < rgb.length; index += 3) {
+    const red = linearValues[rgb[index] ?? 0] ?? 0;
+    const green = linearValues[rgb[index + 1] ?? 0] ?? 0;
+    const blue = linearValues[rgb[index + 2] ?? 0] ?? 0;
     const x = curve((0.4124564 * red + 0.3575761 * green + 0.1804375 * blue) / whiteX);
     const y = curve(0.2126729 * red + 0.7151522 * green + 0.072175 * blue);
     const z = curve((0.0193339 * red + 0.119192 * green + 0.9503041 * blue) / whiteZ);
-    lab[at] = 116 * y - 16;
-    lab[at + 1] = 500 * (x - y);
-    lab[at + 2] = 200 * (y - z);
+    lab[index] = 116 * y - 16;
+    lab[index + 1] = 500 * (x - y);
+    lab[index + 2] = 200 * (y - z);
   }
   return lab;
 }

@@ -41,7 +41,7 @@ export function invert(m: Matrix): Matrix | undefined {
 }
 
 /** Returns the matrix that adapts XYZ from one white point to another (linear Bradford; ICC.1:2022, annex E). */
-export function adaptation(from: Triple, to: Triple): Matrix | undefined {
+export function adaptationMatrix(from: Triple, to: Triple): Matrix | undefined {
   const inverse = invert(bradford);
   const [source, target] = [apply(bradford, from), apply(bradford, to)];
   if (inverse === undefined || source.some((value) => Math.abs(value) < 1e-9)) return undefined;

@@ -1,12 +1,12 @@
 import { AppError } from '../../errors.ts';
-import { corrupt, cut, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
+import { corrupt, truncated, unsupported, type Verdict, verdictError } from '../damage/verdict.ts';
 
 /** The headers of a BMP. All offsets are inside the file. */
 export interface BmpHeader {
   readonly width: number;
   readonly height: number;
   /** Whether rows are stored from top to bottom; most files store them from bottom to top. */
-  readonly topDown: boolean;
+  readonly isTopDown: boolean;
   /** Bits per pixel: 1, 2, 4, 8, 16, 24 or 32. */
   readonly bits: number;
   readonly coding: 'plain' | 'rle4' | 'rle8';
@@ -21,7 +21,7 @@ const coreHeaderBytes = 12;
 const infoHeaderBytes = 40;
 const codings = { 0: 'plain', 1: 'rle8', 2: 'rle4', 3: 'plain', 6: 'plain' } as const;
 const bitFieldCodings: ReadonlySet<number> = new Set([3, 6]);
-const bitsOfCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
+const bitsByCoding = { plain: [1, 2, 4, 8, 16, 24, 32], rle8: [8], rle4: [4] } as const;
 
 /** Returns the error for a rejected BMP. The verdict's reason completes "it …". */
 export function bmpError({ code, reason }: Verdict): AppError {
@@ -37,19 +37,20 @@ export function bmpError({ code, reason }: Verdict): AppError {
  */
 export function readBmpHeader(file: Uint8Array): BmpHeader {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (view.byteLength < fileHeaderBytes + coreHeaderBytes) throw bmpError(cut('ends within its header'));
+  if (view.byteLength < fileHeaderBytes + coreHeaderBytes)
+    throw bmpError(truncated('ends within its header'));
   if (view.getUint16(0) !== 0x424d) throw bmpError(corrupt('does not start with BM'));
   const headerBytes = view.getUint32(fileHeaderBytes, true);
   const isCore = headerBytes === coreHeaderBytes;
   if (!isCore && (headerBytes < 16 || headerBytes > 1024)) {
     throw bmpError(corrupt(`has a header of unknown length ${headerBytes}`));
   }
-  if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(cut('ends within its header'));
+  if (view.byteLength < fileHeaderBytes + headerBytes) throw bmpError(truncated('ends within its header'));
   return isCore ? readCore(view) : readInfo(view, headerBytes);
 }
 
 function readCore(view: DataView): BmpHeader {
-  const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), topDown: false };
+  const size = { width: view.getUint16(18, true), height: view.getUint16(20, true), isTopDown: false };
   const bits = view.getUint16(24, true);
   const palette = { offset: fileHeaderBytes + coreHeaderBytes, entryBytes: 3, length: 0 } as const;
   return validate(view, { ...size, bits, coding: 'plain', masks: defaultMasks(bits), palette });
@@ -62,26 +63,26 @@ function readInfo(view: DataView, headerBytes: number): BmpHeader {
   const signedHeight = view.getInt32(22, true);
   const bits = view.getUint16(28, true);
   const compression = field(16);
-  // A 40-byte header is followed by its masks; a longer one contains them, at the same offset in the file.
+  // A 40-byte header is followed by its masks; a longer header contains them, at the same offset in the file.
   const hasMasks = bitFieldCodings.has(compression);
   const maskBytes = hasMasks && headerBytes === infoHeaderBytes ? (compression === 6 ? 16 : 12) : 0;
   return validate(view, {
     width: view.getInt32(18, true),
     height: Math.abs(signedHeight),
-    topDown: signedHeight < 0,
+    isTopDown: signedHeight < 0,
     bits,
-    coding: codingOf(compression, headerBytes),
+    coding: parseCoding(compression, headerBytes),
     masks: hasMasks ? readMasks(view, headerBytes, compression) : defaultMasks(bits),
     palette: { offset: fileHeaderBytes + headerBytes + maskBytes, entryBytes: 4, length: field(32) },
   });
 }
 
-function codingOf(compression: number, headerBytes: number): BmpHeader['coding'] {
+function parseCoding(compression: number, headerBytes: number): BmpHeader['coding'] {
   if (compression === 4 || compression === 5) {
     const embedded = compression === 4 ? 'JPEG' : 'PNG';
     throw new AppError(
       'format_not_allowed',
-      `This BMP only contains a ${embedded}; save it as a plain picture.`,
+      `This BMP only contains an embedded ${embedded}; save it as an ordinary BMP.`,
     );
   }
   const coding = codings[compression as keyof typeof codings];
@@ -95,7 +96,8 @@ function codingOf(compression: number, headerBytes: number): BmpHeader['coding']
 function readMasks(view: DataView, headerBytes: number, compression: number): BmpHeader['masks'] {
   const start = fileHeaderBytes + infoHeaderBytes;
   const hasAlpha = headerBytes >= 56 || compression === 6;
-  if (start + (hasAlpha ? 16 : 12) > view.byteLength) throw bmpError(cut('ends within its colour masks'));
+  if (start + (hasAlpha ? 16 : 12) > view.byteLength)
+    throw bmpError(truncated('ends within its colour masks'));
   const mask = (index: number) => view.getUint32(start + index * 4, true);
   return [mask(0), mask(1), mask(2), hasAlpha ? mask(3) : 0];
 }
@@ -107,18 +109,18 @@ function defaultMasks(bits: number): BmpHeader['masks'] {
 function validate(view: DataView, header: Omit<BmpHeader, 'pixelOffset'>): BmpHeader {
   const { width, height, bits, coding } = header;
   if (width < 1 || height < 1) throw bmpError(corrupt(`declares a size of ${width} × ${height} pixels`));
-  if (!(bitsOfCoding[coding] as readonly number[]).includes(bits)) {
+  if (!(bitsByCoding[coding] as readonly number[]).includes(bits)) {
     throw bmpError(corrupt(`declares ${bits} bits per pixel`));
   }
   const pixelOffset = view.getUint32(10, true);
   if (pixelOffset < fileHeaderBytes + coreHeaderBytes || pixelOffset >= view.byteLength) {
-    throw bmpError(cut('has no pixels at the offset in its header'));
+    throw bmpError(truncated('has no pixels at the offset in its header'));
   }
-  return { ...header, palette: paletteOf(header, pixelOffset), pixelOffset };
+  return { ...header, palette: clipPalette(header, pixelOffset), pixelOffset };
 }
 
 /** Clips the palette to the entries that fit between the headers and the pixels, whatever length the file declares. */
-function paletteOf(
+function clipPalette(
   { bits, palette }: Omit<BmpHeader, 'pixelOffset'>,
   pixelOffset: number,
 ): BmpHeader['palette'] {

@@ -7,12 +7,12 @@ export interface GifFrame {
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  /** Offset of the LZW minimum code size, which the data blocks follow. */
+  /** Offset of the LZW minimum code size, which precedes the data blocks. */
   readonly dataStart: number;
   /** End of the last data block; the end of the file if truncated. */
   readonly end: number;
   /** Whether the file contains the data up to the terminating block. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 }
 
 /** The structure of a GIF, up to the end of a truncated file. */
@@ -36,7 +36,7 @@ const descriptorBytes = 10;
 
 /**
  * Parses the blocks of a GIF (CompuServe, GIF89a) in one pass. A byte that does not start a block ends the picture, as
- * in browsers. `undefined` if there is no logical screen.
+ * in browsers. Returns `undefined` if there is no logical screen.
  */
 export function readGif(bytes: Uint8Array): GifStructure | undefined {
   if (bytes.length < screenBytes || !isGif(bytes)) return undefined;
@@ -44,41 +44,41 @@ export function readGif(bytes: Uint8Array): GifStructure | undefined {
   let frames = 0;
   let first: GifFrame | undefined;
   let last: GifFrame | undefined;
-  let at = screenBytes + tableBytes(bytes[10] ?? 0);
-  let endsInsideBlock = at > bytes.length;
-  while (at < bytes.length) {
-    if (bytes[at] === imageSeparator) {
-      if (at + descriptorBytes >= bytes.length) {
+  let offset = screenBytes + tableBytes(bytes[10] ?? 0);
+  let endsInsideBlock = offset > bytes.length;
+  while (offset < bytes.length) {
+    if (bytes[offset] === imageSeparator) {
+      if (offset + descriptorBytes >= bytes.length) {
         endsInsideBlock = true;
         break;
       }
-      last = readFrame(view, at);
+      last = readFrame(view, offset);
       first ??= last;
       frames++;
-      at = last.end;
-      if (!last.isWhole) break;
-    } else if (bytes[at] === extensionIntroducer) {
-      const blocks = skipBlocks(bytes, at + 2);
-      at = blocks.end;
-      endsInsideBlock = !blocks.isWhole;
+      offset = last.end;
+      if (!last.isComplete) break;
+    } else if (bytes[offset] === extensionIntroducer) {
+      const blocks = skipBlocks(bytes, offset + 2);
+      offset = blocks.end;
+      endsInsideBlock = !blocks.isComplete;
     } else break;
   }
   const size = { width: view.getUint16(6, true), height: view.getUint16(8, true) };
-  return { ...size, frames, first, last, hasTrailer: bytes[at] === trailer, endsInsideBlock };
+  return { ...size, frames, first, last, hasTrailer: bytes[offset] === trailer, endsInsideBlock };
 }
 
-/** Returns the file up to the end of its first frame, with a trailer. */
-export function gifOfFirstFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
+/** Returns the file up to the end of its first frame, followed by a trailer. */
+export function extractFirstGifFrame(bytes: Uint8Array, first: GifFrame): Uint8Array {
   return Buffer.concat([bytes.subarray(0, first.end), Buffer.from([trailer])]);
 }
 
-/** Returns whether the bytes start with the signature of a GIF. */
+/** Returns whether the bytes start with the GIF signature. */
 export function isGif(bytes: Uint8Array): boolean {
   return /^GIF8[79]a/.test(String.fromCharCode(...bytes.subarray(0, 6)));
 }
 
-/** Returns a copy of a GIF whose screen is exactly one of its frames. */
-export function gifOfFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
+/** Returns a copy of a GIF whose screen exactly matches one of its frames. */
+export function cropGifToFrame(bytes: Uint8Array, { start, width, height }: GifFrame): Uint8Array {
   const copy = Buffer.from(bytes);
   copy.writeUInt16LE(width, 6);
   copy.writeUInt16LE(height, 8);
@@ -91,62 +91,65 @@ function tableBytes(flags: number): number {
   return (flags & 0x80) === 0 ? 0 : 3 * 2 ** ((flags & 7) + 1);
 }
 
-function readFrame(view: DataView, at: number): GifFrame {
+function readFrame(view: DataView, offset: number): GifFrame {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  const dataStart = at + descriptorBytes + tableBytes(bytes[at + 9] ?? 0);
-  const { end, isWhole } = skipBlocks(bytes, dataStart + 1);
+  const dataStart = offset + descriptorBytes + tableBytes(bytes[offset + 9] ?? 0);
+  const { end, isComplete } = skipBlocks(bytes, dataStart + 1);
   return {
-    start: at,
-    left: view.getUint16(at + 1, true),
-    top: view.getUint16(at + 3, true),
-    width: view.getUint16(at + 5, true),
-    height: view.getUint16(at + 7, true),
+    start: offset,
+    left: view.getUint16(offset + 1, true),
+    top: view.getUint16(offset + 3, true),
+    width: view.getUint16(offset + 5, true),
+    height: view.getUint16(offset + 7, true),
     dataStart,
     end,
-    isWhole,
+    isComplete,
   };
 }
 
-function skipBlocks(bytes: Uint8Array, start: number): { readonly end: number; readonly isWhole: boolean } {
-  let at = start;
-  while (at < bytes.length) {
-    const length = bytes[at] ?? 0;
-    if (length === 0) return { end: at + 1, isWhole: true };
-    at += 1 + length;
+function skipBlocks(
+  bytes: Uint8Array,
+  start: number,
+): { readonly end: number; readonly isComplete: boolean } {
+  let offset = start;
+  while (offset < bytes.length) {
+    const length = bytes[offset] ?? 0;
+    if (length === 0) return { end: offset + 1, isComplete: true };
+    offset += 1 + length;
   }
-  return { end: bytes.length, isWhole: false };
+  return { end: bytes.length, isComplete: false };
 }
 
 /**
  * Checks, without decoding pixels, whether the LZW data of a frame yields all of them: a frame whose last block is
- * truncated may still be complete. Returns `corrupt` if the data is inconsistent before that.
+ * truncated may still be complete. Returns `corrupt` if the data becomes inconsistent before the last pixel.
  */
-export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'short' | 'corrupt' {
+export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' | 'truncated' | 'corrupt' {
   const codeBits = bytes[frame.dataStart] ?? 0;
-  if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'short';
-  const required = frame.width * frame.height;
+  if (codeBits < 1 || codeBits > 11) return frame.dataStart < bytes.length ? 'corrupt' : 'truncated';
+  const requiredPixels = frame.width * frame.height;
   const clear = 2 ** codeBits;
   const lengths = new Uint32Array(4096).fill(1, 0, clear);
-  const nextCode = codeReader(bytes, frame.dataStart + 1, frame.end);
-  let known = clear + 2;
+  const nextCode = makeCodeReader(bytes, frame.dataStart + 1, frame.end);
+  let knownCodes = clear + 2;
   let size = codeBits + 1;
   let previous = 0;
   let pixels = 0;
-  while (pixels < required) {
+  while (pixels < requiredPixels) {
     const code = nextCode(size);
-    if (code === undefined || code === clear + 1) return 'short';
-    if (code > known) return 'corrupt';
+    if (code === undefined || code === clear + 1) return 'truncated';
+    if (code > knownCodes) return 'corrupt';
     if (code === clear) {
-      known = clear + 2;
+      knownCodes = clear + 2;
       size = codeBits + 1;
       previous = 0;
       continue;
     }
     // `previous` is the length of the previous string. The first code after a clear adds no table entry.
-    if (previous > 0 && known < 4096) {
-      lengths[known] = previous + 1;
-      known++;
-      if (known === 2 ** size && size < 12) size++;
+    if (previous > 0 && knownCodes < 4096) {
+      lengths[knownCodes] = previous + 1;
+      knownCodes++;
+      if (knownCodes === 2 ** size && size < 12) size++;
     }
     previous = lengths[code] ?? 0;
     pixels += previous;
@@ -155,22 +158,22 @@ export function checkGifPixels(bytes: Uint8Array, frame: GifFrame): 'complete' |
 }
 
 /** Returns a function that reads codes of variable size from a chain of data blocks, lowest bits first. */
-function codeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
-  let at = start;
+function makeCodeReader(bytes: Uint8Array, start: number, end: number): (size: number) => number | undefined {
+  let offset = start;
   let bytesLeft = 0;
   let buffer = 0;
   let bits = 0;
   return (size) => {
     while (bits < size) {
       if (bytesLeft === 0) {
-        bytesLeft = at < end ? (bytes[at] ?? 0) : 0;
-        at++;
+        bytesLeft = offset < end ? (bytes[offset] ?? 0) : 0;
+        offset++;
         if (bytesLeft === 0) return undefined;
       }
-      if (at >= end) return undefined;
-      buffer |= (bytes[at] ?? 0) << bits;
+      if (offset >= end) return undefined;
+      buffer |= (bytes[offset] ?? 0) << bits;
       bits += 8;
-      at++;
+      offset++;
       bytesLeft--;
     }
     const code = buffer & (2 ** size - 1);

@@ -1,48 +1,52 @@
 import type { JpegScan } from './jpeg.ts';
 import type { EntropyReader, HuffmanDecoder } from './jpeg-entropy.ts';
 
-/** Skips the data of one block. Returns `false` if it is inconsistent. */
+/** Skips the data of one block. Returns `false` if the data is inconsistent. */
 export type BlockReader = (block: number) => boolean;
 
 /** Returns a reader for the blocks of a sequential scan, which contain all coefficients. */
-export function sequentialBlocks(reader: EntropyReader, dc: HuffmanDecoder, ac: HuffmanDecoder): BlockReader {
+export function makeSequentialReader(
+  reader: EntropyReader,
+  dc: HuffmanDecoder,
+  ac: HuffmanDecoder,
+): BlockReader {
   return () => {
-    const size = reader.symbol(dc);
+    const size = reader.readSymbol(dc);
     if (size < 0 || size > 15) return false;
-    reader.bits(size);
+    reader.readBits(size);
     for (let k = 1; k < 64; k++) {
-      const symbol = reader.symbol(ac);
+      const symbol = reader.readSymbol(ac);
       if (symbol < 0) return false;
       const bits = symbol & 15;
       const zeros = symbol >> 4;
       if (bits === 0 && zeros < 15) return true;
       k += zeros;
       if (k > 63) return false;
-      reader.bits(bits);
+      reader.readBits(bits);
     }
     return true;
   };
 }
 
 /** Returns a reader for the first DC scan of a progressive picture. */
-export function firstDcBlocks(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
+export function makeFirstDcReader(reader: EntropyReader, dc: HuffmanDecoder): BlockReader {
   return () => {
-    const size = reader.symbol(dc);
+    const size = reader.readSymbol(dc);
     if (size < 0 || size > 15) return false;
-    reader.bits(size);
+    reader.readBits(size);
     return true;
   };
 }
 
 /** Returns a reader for a scan that refines DC coefficients: one bit per block. */
-export function bitBlocks(reader: EntropyReader): BlockReader {
+export function makeDcRefinementReader(reader: EntropyReader): BlockReader {
   return () => {
-    reader.bits(1);
+    reader.readBits(1);
     return true;
   };
 }
 
-/** What a reader for a progressive AC scan needs to know, and its state. */
+/** Parameters and state of a reader for a progressive AC scan. */
 export interface AcScan {
   readonly scan: JpegScan;
   /** Number of further blocks covered by the last end-of-band code. */
@@ -51,7 +55,7 @@ export interface AcScan {
 }
 
 /** Returns a reader for the first scan of a band of AC coefficients. */
-export function firstAcBlocks(
+export function makeFirstAcReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,
@@ -62,17 +66,17 @@ export function firstAcBlocks(
       return true;
     }
     for (let k = scan.from; k <= scan.to; k++) {
-      const symbol = reader.symbol(ac);
+      const symbol = reader.readSymbol(ac);
       if (symbol < 0) return false;
       const bits = symbol & 15;
       const zeros = symbol >> 4;
       if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros) - 1;
+        run.blocks = 2 ** zeros + reader.readBits(zeros) - 1;
         return true;
       }
       k += zeros;
       if (k > 63) return false;
-      reader.bits(bits);
+      reader.readBits(bits);
       if (bits > 0) mark(nonZero, block, k);
     }
     return true;
@@ -80,18 +84,20 @@ export function firstAcBlocks(
 }
 
 /** Returns a reader for a scan that adds one bit of precision to a band of AC coefficients. */
-export function refinedAcBlocks(
+export function makeAcRefinementReader(
   reader: EntropyReader,
   ac: HuffmanDecoder,
   { scan, run, nonZero }: AcScan,
 ): BlockReader {
-  /** Skips `zeros` coefficients that are still 0. Those that are nonzero have one bit each. */
+  /**
+   * Skips `zeros` coefficients that are still 0, and one bit for each nonzero coefficient. Returns the next position.
+   */
   function skipZeros(block: number, from: number, zeros: number): number {
-    let left = zeros;
+    let remaining = zeros;
     let k = from;
     for (; k <= scan.to; k++) {
-      if (isMarked(nonZero, block, k)) reader.bits(1);
-      else if (left-- === 0) break;
+      if (isMarked(nonZero, block, k)) reader.readBits(1);
+      else if (remaining-- === 0) break;
     }
     return k;
   }
@@ -99,16 +105,16 @@ export function refinedAcBlocks(
   return (block) => {
     let k = scan.from;
     while (run.blocks === 0 && k <= scan.to) {
-      const symbol = reader.symbol(ac);
+      const symbol = reader.readSymbol(ac);
       if (symbol < 0) return false;
       const bits = symbol & 15;
       const zeros = symbol >> 4;
       if (bits === 0 && zeros < 15) {
-        run.blocks = 2 ** zeros + reader.bits(zeros);
+        run.blocks = 2 ** zeros + reader.readBits(zeros);
         break;
       }
       if (bits > 1) return false;
-      reader.bits(bits);
+      reader.readBits(bits);
       k = skipZeros(block, k, zeros);
       if (bits > 0 && k <= scan.to) mark(nonZero, block, k);
       k++;

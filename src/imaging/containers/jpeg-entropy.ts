@@ -1,30 +1,30 @@
 import { type HuffmanTable, nextJpegSegment } from './jpeg.ts';
 
-/** Reads the entropy-coded data of a scan bit by bit. Beyond its end, all bits are 0. */
+/** Reads the entropy-coded data of a scan bit by bit. Bits beyond the end are 0. */
 export interface EntropyReader {
   /** Returns the next symbol of a table; -1 if no code matches. */
-  readonly symbol: (table: HuffmanDecoder) => number;
-  readonly bits: (count: number) => number;
-  /** Skips the restart marker `number`. Returns `short` if the data ends instead, `other` if it continues. */
-  readonly restart: (number: number) => 'passed' | 'short' | 'other';
-  /** Whether a read exceeded the end. */
-  readonly isShort: () => boolean;
-  /** Current offset. After the data, this is a marker or the end of the file. */
-  readonly at: () => number;
+  readonly readSymbol: (table: HuffmanDecoder) => number;
+  readonly readBits: (count: number) => number;
+  /** Skips the restart marker `number`. If it is missing, returns `truncated` at the end of the data, else `other`. */
+  readonly skipRestartMarker: (number: number) => 'skipped' | 'truncated' | 'other';
+  /** Whether a read went past the end. */
+  readonly hasOverrun: () => boolean;
+  /** Returns the current offset. After the data, this is a marker or the end of the file. */
+  readonly offset: () => number;
 }
 
 /** A Huffman table prepared for decoding. */
 export interface HuffmanDecoder {
-  /** By the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
+  /** Indexed by the next 8 bits: length of the code × 256 + its value; 0 for longer codes. */
   readonly short: Uint16Array;
-  /** By length: the offset from a code to the index of its value, and the largest code. */
+  /** Indexed by code length: the offset from a code to the index of its value, and the largest code. */
   readonly offsets: Int32Array;
   readonly largest: Int32Array;
   readonly values: Uint8Array;
 }
 
 /** Prepares a table for decoding (ITU-T T.81, annex C and F.2.2.3). */
-export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
+export function makeHuffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder {
   const short = new Uint16Array(256);
   const offsets = new Int32Array(17);
   const largest = new Int32Array(17).fill(-1);
@@ -47,8 +47,8 @@ export function huffmanDecoder({ counts, values }: HuffmanTable): HuffmanDecoder
 }
 
 /** Returns a reader that starts at `start`. */
-export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
-  let at = start;
+export function makeEntropyReader(bytes: Uint8Array, start: number): EntropyReader {
+  let offset = start;
   let buffer = 0;
   let count = 0;
   let missing = 0;
@@ -56,14 +56,14 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
   /** Buffers at least 16 bits, so that reading a code or a value needs no further check. */
   function fill(): void {
     while (count <= 16) {
-      const byte = at < bytes.length ? (bytes[at] ?? 0) : 0xff;
-      const isStuffed = byte === 0xff && bytes[at + 1] === 0;
+      const byte = offset < bytes.length ? (bytes[offset] ?? 0) : 0xff;
+      const isStuffed = byte === 0xff && bytes[offset + 1] === 0;
       if (byte === 0xff && !isStuffed) {
         buffer <<= 8;
         missing += 8;
       } else {
         buffer = (buffer << 8) | byte;
-        at += isStuffed ? 2 : 1;
+        offset += isStuffed ? 2 : 1;
       }
       count += 8;
     }
@@ -75,12 +75,12 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
   }
 
   return {
-    symbol(table) {
+    readSymbol(table) {
       if (count < 16) fill();
-      const found = table.short[(buffer >>> (count - 8)) & 255] ?? 0;
-      if (found > 0) {
-        count -= found >> 8;
-        return found & 255;
+      const entry = table.short[(buffer >>> (count - 8)) & 255] ?? 0;
+      if (entry > 0) {
+        count -= entry >> 8;
+        return entry & 255;
       }
       for (let length = 9; length <= 16; length++) {
         const code = (buffer >>> (count - length)) & (2 ** length - 1);
@@ -90,22 +90,22 @@ export function entropyReader(bytes: Uint8Array, start: number): EntropyReader {
       }
       return -1;
     },
-    bits(size) {
+    readBits(size) {
       if (size === 0) return 0;
       if (count < 16) fill();
       return take(size);
     },
-    restart(number) {
-      const isUsedUp = count - missing < 8 && (bytes[at] === 0xff || at >= bytes.length);
+    skipRestartMarker(number) {
+      const isUsedUp = count - missing < 8 && (bytes[offset] === 0xff || offset >= bytes.length);
       buffer = 0;
       count = 0;
       missing = 0;
-      const segment = nextJpegSegment(bytes, at);
-      if (segment?.marker !== 0xd0 + number) return isUsedUp ? 'short' : 'other';
-      at = segment.end;
-      return 'passed';
+      const segment = nextJpegSegment(bytes, offset);
+      if (segment?.marker !== 0xd0 + number) return isUsedUp ? 'truncated' : 'other';
+      offset = segment.end;
+      return 'skipped';
     },
-    isShort: () => missing > count,
-    at: () => at,
+    hasOverrun: () => missing > count,
+    offset: () => offset,
   };
 }

@@ -10,39 +10,39 @@ import {
   readJpegScan,
 } from './jpeg.ts';
 import {
-  bitBlocks,
+  makeDcRefinementReader,
   type BlockReader,
-  firstAcBlocks,
-  firstDcBlocks,
-  refinedAcBlocks,
-  sequentialBlocks,
+  makeFirstAcReader,
+  makeFirstDcReader,
+  makeAcRefinementReader,
+  makeSequentialReader,
 } from './jpeg-blocks.ts';
-import { type EntropyReader, entropyReader, huffmanDecoder } from './jpeg-entropy.ts';
+import { type EntropyReader, makeEntropyReader, makeHuffmanDecoder } from './jpeg-entropy.ts';
 
 /** Result of checking the data of a JPEG. */
 export type JpegContent =
   /** All pixels are present. The data ends at `end`, where an end marker belongs. */
   | { readonly kind: 'complete'; readonly end: number; readonly frame: JpegFrame }
   /** The data ends before all pixels are present. */
-  | { readonly kind: 'cut' }
-  /** `what` completes a sentence that begins with "its data". */
-  | { readonly kind: 'corrupt'; readonly what: string }
+  | { readonly kind: 'truncated' }
+  /** `problem` completes a sentence that begins with "its data". */
+  | { readonly kind: 'corrupt'; readonly problem: string }
   /** A kind of JPEG that is not parsed here. */
   | { readonly kind: 'other'; readonly frame: JpegFrame };
 
-/** Result of one scan. */
-type ScanEnd = 'whole' | 'short' | 'contradiction';
+/** Result of reading one scan. */
+type ScanOutcome = 'complete' | 'truncated' | 'contradiction';
 
-/** Progressive pictures have about ten scans. More than this would be an attack on decoding time. */
+/** Progressive pictures have about ten scans. More than this limit would be an attempt to exhaust CPU time. */
 const maxScans = 500;
 
-/** Limits the memory that is kept for each block. */
+/** Bounds the memory for the state of all blocks. */
 const maxPixels = 2 ** 28;
 
 /**
- * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels. Costs a fraction of a decode.
- * Meant for files that a decoder reported: a file without an end marker is often complete, and a truncated file with an
- * added end marker is not.
+ * Checks whether the scans of a Huffman-coded JPEG are complete, without decoding pixels, in a fraction of the time of
+ * a decode. This is meant for files that a decoder has rejected: a file without an end marker is often complete, and a
+ * truncated file to which an end marker was added is not.
  * Source: ITU-T T.81, annexes F and G.
  */
 export function readJpegContent(bytes: Uint8Array): JpegContent {
@@ -51,48 +51,49 @@ export function readJpegContent(bytes: Uint8Array): JpegContent {
   let coverage: Coverage | undefined;
   let restartInterval = 0;
   let scans = 0;
-  for (let at = 2; ; ) {
-    const segment = nextJpegSegment(bytes, at);
-    if (segment === undefined || !segment.isWhole) return { kind: 'cut' };
+  for (let offset = 2; ; ) {
+    const segment = nextJpegSegment(bytes, offset);
+    if (segment === undefined || !segment.isComplete) return { kind: 'truncated' };
     const { marker, start } = segment;
-    at = segment.end;
+    offset = segment.end;
     if (marker === jpegMarkers.eoi) {
       // Some encoders omit the finest details. Such a file is complete without them.
       if (frame !== undefined && coverage?.hasBegun() === true)
         return { kind: 'complete', end: start - 2, frame };
-      return { kind: 'cut' };
+      return { kind: 'truncated' };
     }
     if (marker === jpegMarkers.dht) readHuffmanTables(bytes, segment, tables);
     else if (marker === jpegMarkers.dri)
       restartInterval = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
     else if (isFrameMarker(marker)) {
       frame = readJpegFrame(bytes, segment);
-      if (frame === undefined) return { kind: 'corrupt', what: 'has a header that contradicts itself' };
+      if (frame === undefined) return { kind: 'corrupt', problem: 'has a header that contradicts itself' };
       if (frame.width * frame.height > maxPixels)
-        return { kind: 'corrupt', what: 'declares too many pixels' };
+        return { kind: 'corrupt', problem: 'declares too many pixels' };
       if (frame.process > 2 || frame.precision !== 8 || frame.height === 0) return { kind: 'other', frame };
       coverage = makeCoverage(frame);
     } else if (marker === jpegMarkers.sos) {
       const scan = frame && readJpegScan(bytes, segment, frame);
       if (frame === undefined || coverage === undefined || scan === undefined || scans >= maxScans) {
-        return { kind: 'corrupt', what: 'contradicts its header' };
+        return { kind: 'corrupt', problem: 'contradicts its header' };
       }
       scans++;
-      const reader = entropyReader(bytes, at);
+      const reader = makeEntropyReader(bytes, offset);
       const outcome = readScan(reader, frame, scan, { tables, restartInterval, coverage });
-      at = reader.at();
-      if (outcome === 'short') return { kind: isAtEnd(bytes, at) ? 'cut' : 'corrupt', what: 'has a gap' };
-      if (outcome === 'contradiction') return { kind: 'corrupt', what: 'contradicts itself' };
+      offset = reader.offset();
+      if (outcome === 'truncated')
+        return { kind: isAtEnd(bytes, offset) ? 'truncated' : 'corrupt', problem: 'has a gap' };
+      if (outcome === 'contradiction') return { kind: 'corrupt', problem: 'contradicts itself' };
       coverage.add(scan);
-      if (coverage.isFull()) return { kind: 'complete', end: at, frame };
+      if (coverage.isFull()) return { kind: 'complete', end: offset, frame };
     }
   }
 }
 
-/** Returns whether only the end of the picture follows. */
-function isAtEnd(bytes: Uint8Array, at: number): boolean {
-  const next = nextJpegSegment(bytes, at);
-  return next === undefined || next.marker === jpegMarkers.eoi || !next.isWhole;
+/** Returns whether no segment but the end marker follows. */
+function isAtEnd(bytes: Uint8Array, offset: number): boolean {
+  const next = nextJpegSegment(bytes, offset);
+  return next === undefined || next.marker === jpegMarkers.eoi || !next.isComplete;
 }
 
 interface ScanContext {
@@ -106,46 +107,47 @@ function readScan(
   frame: JpegFrame,
   scan: JpegScan,
   { tables, restartInterval, coverage }: ScanContext,
-): ScanEnd {
+): ScanOutcome {
   const run = { blocks: 0 };
-  const units = unitsOf(frame, scan);
+  const units = scanUnits(frame, scan);
   const possibleReaders = scan.components.map((component) => {
     const decoder = (id: number) => {
       const table = tables.get(id);
-      return table && huffmanDecoder(table);
+      return table && makeHuffmanDecoder(table);
     };
     const [dc, ac] = [decoder(component.dcTable), decoder(component.acTable + 16)];
-    if (frame.process !== 2) return dc && ac && sequentialBlocks(reader, dc, ac);
-    if (scan.from === 0) return scan.high > 0 ? bitBlocks(reader) : dc && firstDcBlocks(reader, dc);
+    if (frame.process !== 2) return dc && ac && makeSequentialReader(reader, dc, ac);
+    if (scan.from === 0)
+      return scan.high > 0 ? makeDcRefinementReader(reader) : dc && makeFirstDcReader(reader, dc);
     if (ac === undefined || scan.to > 63 || scan.to < scan.from) return undefined;
     const nonZero = coverage.nonZero(component.index, units.count);
-    return (scan.high > 0 ? refinedAcBlocks : firstAcBlocks)(reader, ac, { scan, run, nonZero });
+    return (scan.high > 0 ? makeAcRefinementReader : makeFirstAcReader)(reader, ac, { scan, run, nonZero });
   });
   const readers: BlockReader[] = possibleReaders.filter((reader) => reader !== undefined);
   if (readers.length < scan.components.length) return 'contradiction';
   for (let unit = 0; unit < units.count; unit++) {
     if (restartInterval > 0 && unit > 0 && unit % restartInterval === 0) {
       run.blocks = 0;
-      const marker = reader.restart((unit / restartInterval - 1) % 8);
-      if (marker !== 'passed') return marker === 'short' ? 'short' : 'contradiction';
+      const outcome = reader.skipRestartMarker((unit / restartInterval - 1) % 8);
+      if (outcome !== 'skipped') return outcome === 'truncated' ? 'truncated' : 'contradiction';
     }
     for (let index = 0; index < readers.length; index++) {
       for (let n = units.blocks[index] ?? 1; n > 0; n--) {
         const isConsistent = readers[index]?.(unit) ?? false;
-        // Beyond the end all bits are 0, which may look inconsistent.
-        if (reader.isShort()) return 'short';
+        // Beyond the end, all bits are 0, which may look inconsistent.
+        if (reader.hasOverrun()) return 'truncated';
         if (!isConsistent) return 'contradiction';
       }
     }
   }
-  return 'whole';
+  return 'complete';
 }
 
 /**
  * Returns the number of units in a scan, and the number of blocks of each component per unit. In a scan of one
- * component each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
+ * component, each unit is one block, and the blocks that pad the last unit of an interleaved scan are absent.
  */
-function unitsOf(
+function scanUnits(
   { width, height, components }: JpegFrame,
   scan: JpegScan,
 ): { readonly count: number; readonly blocks: readonly number[] } {
@@ -164,7 +166,7 @@ function unitsOf(
   };
 }
 
-/** Records which coefficients of which components a file has sent so far, and at what precision. */
+/** Tracks which coefficients of each component have been read so far, and at what precision. */
 interface Coverage {
   readonly add: (scan: JpegScan) => void;
   readonly hasBegun: () => boolean;
@@ -176,7 +178,7 @@ interface Coverage {
 /** Returns the coverage of a frame before its first scan. */
 function makeCoverage({ process, components }: JpegFrame): Coverage {
   const isProgressive = process === 2;
-  // The lowest bit position sent so far for each coefficient; 255 if none.
+  // The lowest bit position read so far for each coefficient; 255 if none has been read.
   const positions = components.map(() => new Uint8Array(64).fill(255));
   const words: Uint32Array[] = [];
   return {
@@ -185,7 +187,7 @@ function makeCoverage({ process, components }: JpegFrame): Coverage {
       for (const { index } of scan.components) positions[index]?.fill(isProgressive ? scan.low : 0, ...range);
     },
     hasBegun: () => positions.every(([dc]) => dc !== 255),
-    isFull: () => positions.every((sent) => sent.every((position) => position === 0)),
+    isFull: () => positions.every((read) => read.every((position) => position === 0)),
     nonZero: (index, blocks) => (words[index] ??= new Uint32Array(blocks * 2)),
   };
 }

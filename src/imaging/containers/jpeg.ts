@@ -44,7 +44,7 @@ export interface JpegSegment {
   readonly marker: number;
   readonly start: number;
   readonly end: number;
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 }
 
 /** Marker codes (ITU-T T.81, table B.1). */
@@ -52,10 +52,10 @@ export const jpegMarkers = { dht: 0xc4, soi: 0xd8, eoi: 0xd9, sos: 0xda, dnl: 0x
 
 /**
  * Returns the next marker segment at or after `at`; `undefined` if the file ends first. Skips padding, stuffed bytes
- * and other bytes that are no marker, as decoders do.
+ * and other bytes that are not markers, as decoders do.
  */
-export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | undefined {
-  for (let position = at; position + 1 < bytes.length; position++) {
+export function nextJpegSegment(bytes: Uint8Array, offset: number): JpegSegment | undefined {
+  for (let position = offset; position + 1 < bytes.length; position++) {
     const marker = bytes[position + 1] ?? 0;
     if (bytes[position] === 0xff && marker !== 0 && marker !== 0xff)
       return segmentAt(bytes, position, marker);
@@ -63,13 +63,13 @@ export function nextJpegSegment(bytes: Uint8Array, at: number): JpegSegment | un
   return undefined;
 }
 
-function segmentAt(bytes: Uint8Array, at: number, marker: number): JpegSegment {
-  const start = at + 2;
+function segmentAt(bytes: Uint8Array, offset: number, marker: number): JpegSegment {
+  const start = offset + 2;
   const hasNoContent = marker === 0x01 || (marker >= 0xd0 && marker <= jpegMarkers.eoi);
-  if (hasNoContent) return { marker, start, end: start, isWhole: true };
+  if (hasNoContent) return { marker, start, end: start, isComplete: true };
   const length = ((bytes[start] ?? 0) << 8) | (bytes[start + 1] ?? 0);
   const end = start + Math.max(2, length);
-  return { marker, start: start + 2, end: Math.min(end, bytes.length), isWhole: end <= bytes.length };
+  return { marker, start: start + 2, end: Math.min(end, bytes.length), isComplete: end <= bytes.length };
 }
 
 /** Returns whether a marker starts a frame: SOF0 to SOF15, except the tables and extensions in that range. */
@@ -83,11 +83,11 @@ export function readJpegFrame(bytes: Uint8Array, segment: JpegSegment): JpegFram
   const count = bytes[start + 5] ?? 0;
   if (count < 1 || count > 4 || start + 6 + count * 3 > end) return undefined;
   const components: JpegComponent[] = [];
-  for (let at = start + 6; components.length < count; at += 3) {
-    const factors = bytes[at + 1] ?? 0;
+  for (let offset = start + 6; components.length < count; offset += 3) {
+    const factors = bytes[offset + 1] ?? 0;
     const [horizontal, vertical] = [factors >> 4, factors & 15];
     if (horizontal < 1 || horizontal > 4 || vertical < 1 || vertical > 4) return undefined;
-    components.push({ id: bytes[at] ?? 0, horizontal, vertical });
+    components.push({ id: bytes[offset] ?? 0, horizontal, vertical });
   }
   return {
     process: marker - 0xc0,
@@ -108,9 +108,9 @@ export function readJpegScan(
   const parametersAt = start + 1 + count * 2;
   if (count < 1 || count > 4 || parametersAt + 3 > end) return undefined;
   const components: JpegScan['components'][number][] = [];
-  for (let at = start + 1; at < parametersAt; at += 2) {
-    const index = frame.components.findIndex(({ id }) => id === bytes[at]);
-    const tables = bytes[at + 1] ?? 0;
+  for (let offset = start + 1; offset < parametersAt; offset += 2) {
+    const index = frame.components.findIndex(({ id }) => id === bytes[offset]);
+    const tables = bytes[offset + 1] ?? 0;
     if (index < 0) return undefined;
     components.push({ index, dcTable: tables >> 4, acTable: tables & 15 });
   }
@@ -130,10 +130,10 @@ export function readHuffmanTables(
   { start, end }: JpegSegment,
   tables: Map<number, HuffmanTable>,
 ): void {
-  for (let at = start; at + 17 <= end; ) {
-    const counts = bytes.subarray(at + 1, at + 17);
-    const values = bytes.subarray(at + 17, at + 17 + counts.reduce((sum, count) => sum + count, 0));
-    tables.set(bytes[at] ?? 0, { counts, values });
-    at += 17 + values.length;
+  for (let offset = start; offset + 17 <= end; ) {
+    const counts = bytes.subarray(offset + 1, offset + 17);
+    const values = bytes.subarray(offset + 17, offset + 17 + counts.reduce((sum, count) => sum + count, 0));
+    tables.set(bytes[offset] ?? 0, { counts, values });
+    offset += 17 + values.length;
   }
 }

@@ -6,7 +6,7 @@ export interface PngChunk {
   readonly start: number;
   readonly length: number;
   /** Whether the file contains the whole chunk, including its checksum. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 }
 
 /** The fields of IHDR. */
@@ -35,7 +35,7 @@ export interface Chromaticities {
   readonly blue: readonly [number, number];
 }
 
-/** The information in the chunks before a PNG's pixels. Truncated or too short chunks are ignored. */
+/** The information in the chunks before a PNG's pixels. Chunks that are truncated or too short are ignored. */
 export interface PngStructure {
   readonly header: PngHeader;
   /** Chunks before the first IDAT, in file order. */
@@ -46,7 +46,7 @@ export interface PngStructure {
   readonly hasTransparency: boolean;
   readonly cicp: CodePoints | undefined;
   readonly hasProfile: boolean;
-  /** The profile of iCCP. Decompressed on each access. */
+  /** The ICC profile in iCCP. It is decompressed on each access. */
   readonly iccProfile: Uint8Array | undefined;
   readonly isSrgb: boolean;
   /** Encoding exponent of gAMA: 0.45455 for the usual 2.2. */
@@ -56,27 +56,27 @@ export interface PngStructure {
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
-/** No writer puts as many chunks before the pixels. Stops the parsing of a file with a million empty chunks. */
+/** No writer puts this many chunks before the pixels. Bounds the time to parse a file with a million empty chunks. */
 const maxChunksBeforePixels = 4096;
 
 /** Printer profiles reach a few megabytes. A compressed profile could expand to any size. */
 const maxProfileBytes = 16 * 1024 * 1024;
 
-/** Returns whether the bytes start with the signature of PNG. */
+/** Returns whether the bytes start with the PNG signature. */
 export function isPng(bytes: Uint8Array): boolean {
-  return signature.every((byte, at) => bytes[at] === byte);
+  return signature.every((byte, offset) => bytes[offset] === byte);
 }
 
-/** Yields the chunks of a PNG up to the end of the file; none if the signature is missing. */
+/** Yields the chunks of a PNG up to the end of the file; nothing if the signature is missing. */
 export function* pngChunks(bytes: Uint8Array): Generator<PngChunk, void, undefined> {
   if (!isPng(bytes)) return;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 8; at + 8 <= bytes.length; ) {
-    const length = view.getUint32(at);
-    const end = at + 12 + length;
-    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    yield { type, start: at + 8, length, isWhole: end <= bytes.length };
-    at = end;
+  for (let offset = 8; offset + 8 <= bytes.length; ) {
+    const length = view.getUint32(offset);
+    const end = offset + 12 + length;
+    const type = String.fromCharCode(...bytes.subarray(offset + 4, offset + 8));
+    yield { type, start: offset + 8, length, isComplete: end <= bytes.length };
+    offset = end;
   }
 }
 
@@ -89,29 +89,29 @@ export function readPng(bytes: Uint8Array): PngStructure | undefined {
     if (hasPixels || chunk.type === 'IEND' || chunks.length >= maxChunksBeforePixels) break;
     chunks.push(chunk);
   }
-  const header = headerOf(bytes, chunks[0]);
+  const header = readHeader(bytes, chunks[0]);
   if (header === undefined) return undefined;
-  const data = (type: string, length: number) => dataOf(bytes, chunks, type, length);
+  const data = (type: string, length: number) => readChunk(bytes, chunks, type, length);
   return {
     header,
     chunks,
     hasPixels,
     animationFrames: data('acTL', 8)?.getUint32(0),
     hasTransparency: chunks.some(({ type }) => type === 'tRNS'),
-    cicp: codePointsOf(data('cICP', 4)),
+    cicp: readCodePoints(data('cICP', 4)),
     hasProfile: chunks.some(({ type }) => type === 'iCCP'),
-    // Lazy: most callers need only the size.
+    // Computed lazily, because most callers need only the size.
     get iccProfile() {
-      return profileOf(data('iCCP', 3));
+      return readProfile(data('iCCP', 3));
     },
     isSrgb: data('sRGB', 1) !== undefined,
-    gamma: gammaOf(data('gAMA', 4)),
-    chromaticities: chromaticitiesOf(data('cHRM', 32)),
+    gamma: readGamma(data('gAMA', 4)),
+    chromaticities: readChromaticities(data('cHRM', 32)),
   };
 }
 
-function headerOf(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | undefined {
-  const data = chunk === undefined ? undefined : dataOf(bytes, [chunk], 'IHDR', 13);
+function readHeader(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | undefined {
+  const data = chunk === undefined ? undefined : readChunk(bytes, [chunk], 'IHDR', 13);
   if (data === undefined) return undefined;
   return {
     width: data.getUint32(0),
@@ -123,18 +123,18 @@ function headerOf(bytes: Uint8Array, chunk: PngChunk | undefined): PngHeader | u
 }
 
 /** Returns the data of the first chunk of a type, if it is complete and has at least `minLength` bytes. */
-function dataOf(
+function readChunk(
   bytes: Uint8Array,
   chunks: readonly PngChunk[],
   type: string,
   minLength: number,
 ): DataView | undefined {
   const chunk = chunks.find((candidate) => candidate.type === type);
-  if (chunk === undefined || !chunk.isWhole || chunk.length < minLength) return undefined;
+  if (chunk === undefined || !chunk.isComplete || chunk.length < minLength) return undefined;
   return new DataView(bytes.buffer, bytes.byteOffset + chunk.start, chunk.length);
 }
 
-function codePointsOf(data: DataView | undefined): CodePoints | undefined {
+function readCodePoints(data: DataView | undefined): CodePoints | undefined {
   if (data === undefined) return undefined;
   return {
     primaries: data.getUint8(0),
@@ -144,8 +144,11 @@ function codePointsOf(data: DataView | undefined): CodePoints | undefined {
   };
 }
 
-/** Layout of iCCP: a name of at most 79 bytes, 0, the method (0: deflate), the compressed profile. */
-function profileOf(data: DataView | undefined): Uint8Array | undefined {
+/**
+ * Decompresses the profile in iCCP. Layout: a name of at most 79 bytes, 0, the method (0: deflate), the compressed
+ * profile.
+ */
+function readProfile(data: DataView | undefined): Uint8Array | undefined {
   if (data === undefined) return undefined;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const nameEnd = bytes.subarray(0, 80).indexOf(0);
@@ -157,13 +160,14 @@ function profileOf(data: DataView | undefined): Uint8Array | undefined {
   }
 }
 
-function gammaOf(data: DataView | undefined): number | undefined {
+function readGamma(data: DataView | undefined): number | undefined {
   const value = data?.getUint32(0) ?? 0;
   return value === 0 ? undefined : value / 100_000;
 }
 
-function chromaticitiesOf(data: DataView | undefined): Chromaticities | undefined {
+function readChromaticities(data: DataView | undefined): Chromaticities | undefined {
   if (data === undefined) return undefined;
-  const pair = (at: number) => [data.getInt32(at) / 100_000, data.getInt32(at + 4) / 100_000] as const;
+  const pair = (offset: number) =>
+    [data.getInt32(offset) / 100_000, data.getInt32(offset + 4) / 100_000] as const;
   return { white: pair(0), red: pair(8), green: pair(16), blue: pair(24) };
 }

@@ -20,7 +20,7 @@ export interface TiffLayout {
   readonly bits: number;
   /** Samples per pixel. */
   readonly channels: number;
-  /** How many of them are colours; these come first. */
+  /** Number of colour channels, which come first. */
   readonly colourChannels: number;
   /** Index of the alpha channel, if any. */
   readonly alpha: number | undefined;
@@ -55,7 +55,7 @@ const unsupportedPhotometrics: Readonly<Record<number, string>> = {
   52527: 'is a depth map',
 };
 
-const colourChannelsOf: Readonly<Record<TiffColours, number>> = {
+const colourChannelCounts: Readonly<Record<TiffColours, number>> = {
   grey: 1,
   rgb: 3,
   palette: 1,
@@ -73,7 +73,10 @@ const sampleFormats: Readonly<Record<number, string>> = {
   6: 'complex floating-point numbers',
 };
 
-/** Maximum channels. Photoshop writes at most 56. All of them must fit into memory before the colours are extracted. */
+/**
+ * Maximum number of channels. Photoshop writes at most 56. All of them must fit into memory before the colours are
+ * extracted.
+ */
 const maxChannels = 64;
 
 /** Further tags that describe channels. */
@@ -84,8 +87,8 @@ const chromaSubsampling = 530;
 const [associatedAlpha, unassociatedAlpha] = [1, 2];
 
 /**
- * Determines how the picture of a directory stores its pixels; `undefined` if required tags are missing, so that the
- * image library reports the error.
+ * Determines how a directory's pixels are stored. Returns `undefined` if required tags are missing, so that the image
+ * library reports the error.
  * @throws AppError `picture_unsupported` for samples without a standard meaning as colours.
  */
 export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffLayout | undefined {
@@ -100,10 +103,10 @@ export function tiffLayout(file: TiffStructure, directory: TiffDirectory): TiffL
   }
   if (colours === 'cmyk' && (number(inkSet) ?? 1) !== 1)
     throw unsupported('is separated into inks other than CMYK');
-  const bits = bitsOf(file, directory, channels, colours);
-  const colourChannels = colourChannelsOf[colours];
+  const bits = readBits(file, directory, channels, colours);
+  const colourChannels = colourChannelCounts[colours];
   if (channels < colourChannels) return undefined;
-  const extras = extrasOf(file, directory, channels - colourChannels, colours);
+  const extras = readExtraSamples(file, directory, channels - colourChannels, colours);
   const alphaIndex = extras.findIndex((kind) => kind === associatedAlpha || kind === unassociatedAlpha);
   const compression = number(tiffTags.compression);
   return {
@@ -129,12 +132,12 @@ export function isPlanarGrey({ colours, channels, isPlanar }: TiffLayout): boole
   return isPlanar && channels > 1 && colours === 'grey';
 }
 
-/** Returns whether a 16-bit CMYK picture has alpha, for which the image library assumes the maximum of 8 bits. */
+/** Returns whether a 16-bit CMYK picture has alpha, for which the image library assumes 8-bit samples. */
 export function isDeepCmykWithAlpha({ colours, bits, alpha }: TiffLayout): boolean {
   return colours === 'cmyk' && bits === 16 && alpha !== undefined;
 }
 
-function bitsOf(
+function readBits(
   file: TiffStructure,
   directory: TiffDirectory,
   channels: number,
@@ -143,7 +146,7 @@ function bitsOf(
   const depths = tiffNumbers(file, directory, tiffTags.bitsPerSample);
   const bits = depths[0] ?? 1;
   const format = tiffNumbers(file, directory, tiffTags.sampleFormat).find((kind) => sampleFormats[kind]);
-  // a* and b* are signed, and some writers declare that.
+  // Some writers declare that a* and b* are signed, which they are.
   if (format !== undefined && !(format === 2 && colours === 'lab')) {
     throw unsupported(`stores ${bits}-bit ${sampleFormats[format]} of unspecified range`);
   }
@@ -160,9 +163,9 @@ function bitsOf(
 
 /**
  * Returns the kind of each channel after the colours. RGB with one undeclared channel was written before the tag
- * existed: the channel is alpha, as in libtiff.
+ * existed: that channel is alpha, as in libtiff.
  */
-function extrasOf(
+function readExtraSamples(
   file: TiffStructure,
   directory: TiffDirectory,
   count: number,
@@ -173,9 +176,9 @@ function extrasOf(
   return Array.from({ length: count }, (_, n) => kinds[n] ?? 0);
 }
 
-function unsupported(what: string): AppError {
+function unsupported(problem: string): AppError {
   return new AppError(
     'picture_unsupported',
-    `The TIFF picture ${what}, which cannot be shown as a picture; save it as 8- or 16-bit RGB, grey, CMYK or Lab.`,
+    `The TIFF image ${problem}, which is not supported; save it as 8- or 16-bit RGB, grey, CMYK or Lab.`,
   );
 }

@@ -12,7 +12,7 @@ export interface TiffDirectory {
   readonly offset: number;
   readonly entries: ReadonlyMap<number, TiffEntry>;
   /** Whether the file contains all of its entries. */
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 }
 
 /** The structure of a TIFF with at least one directory. */
@@ -21,13 +21,13 @@ export interface TiffStructure {
   readonly isLittleEndian: boolean;
   /** BigTIFF: 64-bit offsets. */
   readonly isBig: boolean;
-  /** The chain of directories, from the first one. */
+  /** The chain of directories, starting with the first. */
   readonly directories: readonly [TiffDirectory, ...TiffDirectory[]];
-  /** Whether the chain has an end; false if it points outside the file, loops or is too long. */
-  readonly isChainWhole: boolean;
+  /** Whether the chain has an end. False if it points outside the file, loops or is too long. */
+  readonly isChainComplete: boolean;
 }
 
-/** Tags by their names in TIFF 6.0 and its supplements. */
+/** Tag numbers, by the names in TIFF 6.0 and its supplements. */
 export const tiffTags = {
   newSubfileType: 254,
   imageWidth: 256,
@@ -60,25 +60,25 @@ export const tiffTags = {
 
 /** Scanned books have hundreds of pages. Files that exceed `MAX_FRAMES` are counted too. */
 const maxDirectories = 65_536;
-/** Maximum entries per directory. Real directories have some dozens, maker's notes some hundreds. */
+/** Maximum entries per directory. Real directories have a few dozen, maker notes a few hundred. */
 const maxEntries = 4096;
-/** Maximum entries of the whole chain. Directories may overlap, so the file's length is no limit. */
-const maxEntriesOfChain = 131_072;
+/** Maximum entries in the whole chain. Directories may overlap, so the file size does not limit the number. */
+const maxChainEntries = 131_072;
 /** Maximum sub-directories of one entry. */
 const maxSubDirectories = 64;
 
-const bytesOfType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
+const bytesByType = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8];
 
 /** Parses the directories of a classic TIFF or a BigTIFF; `undefined` if there is no first directory. */
 export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
-  const header = headerOf(bytes);
+  const header = readHeader(bytes);
   if (header === undefined) return undefined;
   const visited = new Set<number>();
   const directories: TiffDirectory[] = [];
   let entries = 0;
   let offset = offsetAt(header, header.isBig ? 8 : 4);
   while (offset !== 0 && !visited.has(offset)) {
-    if (directories.length >= maxDirectories || entries >= maxEntriesOfChain) break;
+    if (directories.length >= maxDirectories || entries >= maxChainEntries) break;
     visited.add(offset);
     const read = readDirectory(header, offset);
     if (read === undefined) break;
@@ -88,7 +88,7 @@ export function readTiff(bytes: Uint8Array): TiffStructure | undefined {
   }
   const [first, ...others] = directories;
   if (first === undefined) return undefined;
-  return { ...header, directories: [first, ...others], isChainWhole: offset === 0 };
+  return { ...header, directories: [first, ...others], isChainComplete: offset === 0 };
 }
 
 /** Returns the directories that an entry of `directory` refers to: by default SubIFDs (330). */
@@ -103,7 +103,7 @@ export function tiffSubDirectories(
 }
 
 /**
- * Returns the numbers of an entry, at most `limit`; none if the tag is missing, not numeric or outside the file.
+ * Returns an entry's numbers, at most `limit`; an empty array if the tag is missing, not numeric or outside the file.
  * Rationals become quotients. 64-bit integers above 2^53 lose precision.
  */
 export function tiffNumbers(
@@ -115,10 +115,10 @@ export function tiffNumbers(
   const entry = directory.entries.get(tag);
   const read = numberReaders[entry?.type ?? 0];
   if (entry === undefined || read === undefined) return [];
-  const size = bytesOfType[entry.type] ?? 1;
+  const size = bytesByType[entry.type] ?? 1;
   const available = Math.floor((file.bytes.length - entry.offset) / size);
   const count = Math.max(0, Math.min(entry.count, limit, available));
-  const view = viewOf(file.bytes);
+  const view = toDataView(file.bytes);
   return Array.from({ length: count }, (_, n) => read(view, entry.offset + n * size, file.isLittleEndian));
 }
 
@@ -139,15 +139,15 @@ export function tiffBytes(
 ): Uint8Array | undefined {
   const entry = directory.entries.get(tag);
   if (entry === undefined) return undefined;
-  const end = entry.offset + entry.count * (bytesOfType[entry.type] ?? 0);
+  const end = entry.offset + entry.count * (bytesByType[entry.type] ?? 0);
   return end > entry.offset && end <= bytes.length ? bytes.subarray(entry.offset, end) : undefined;
 }
 
 type Header = Pick<TiffStructure, 'bytes' | 'isLittleEndian' | 'isBig'>;
 
-function headerOf(bytes: Uint8Array): Header | undefined {
+function readHeader(bytes: Uint8Array): Header | undefined {
   if (bytes.length < 8) return undefined;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const order = view.getUint16(0);
   const isLittleEndian = order === 0x4949;
   if (!isLittleEndian && order !== 0x4d4d) return undefined;
@@ -161,7 +161,7 @@ function readDirectory(
   offset: number,
 ): { directory: TiffDirectory; next: number | undefined } | undefined {
   const { bytes, isLittleEndian, isBig } = header;
-  const view = viewOf(bytes);
+  const view = toDataView(bytes);
   const countBytes = isBig ? 8 : 2;
   if (!Number.isSafeInteger(offset) || offset < 8 || offset + countBytes > bytes.length) return undefined;
   const count = isBig ? offsetAt(header, offset) : view.getUint16(offset, isLittleEndian);
@@ -171,64 +171,66 @@ function readDirectory(
   const entries = new Map<number, TiffEntry>();
   for (let n = 0; n < Math.min(available, maxEntries); n++) {
     const entry = readEntry(header, first + n * entryBytes);
-    // For duplicate tags the first one applies, as in libtiff.
+    // For duplicate tags, the first entry applies, as in libtiff.
     if (!entries.has(entry.tag)) entries.set(entry.tag, entry);
   }
   const end = first + count * entryBytes;
   const hasNext = end + (isBig ? 8 : 4) <= bytes.length;
   return {
-    directory: { offset, entries, isWhole: available === count },
+    directory: { offset, entries, isComplete: available === count },
     next: hasNext ? offsetAt(header, end) : undefined,
   };
 }
 
-function readEntry(header: Header, at: number): TiffEntry {
+function readEntry(header: Header, position: number): TiffEntry {
   const { bytes, isLittleEndian, isBig } = header;
-  const view = viewOf(bytes);
-  const type = view.getUint16(at + 2, isLittleEndian);
-  const count = isBig ? offsetAt(header, at + 4) : view.getUint32(at + 4, isLittleEndian);
-  const valueAt = at + (isBig ? 12 : 8);
-  const isInside = count * (bytesOfType[type] ?? 0) <= (isBig ? 8 : 4);
+  const view = toDataView(bytes);
+  const type = view.getUint16(position + 2, isLittleEndian);
+  const count = isBig ? offsetAt(header, position + 4) : view.getUint32(position + 4, isLittleEndian);
+  const valueAt = position + (isBig ? 12 : 8);
+  const isInside = count * (bytesByType[type] ?? 0) <= (isBig ? 8 : 4);
   const offset = isInside ? valueAt : offsetAt(header, valueAt);
-  return { tag: view.getUint16(at, isLittleEndian), type, count, offset };
+  return { tag: view.getUint16(position, isLittleEndian), type, count, offset };
 }
 
-function offsetAt({ bytes, isLittleEndian, isBig }: Header, at: number): number {
-  const view = viewOf(bytes);
-  return isBig ? Number(view.getBigUint64(at, isLittleEndian)) : view.getUint32(at, isLittleEndian);
+function offsetAt({ bytes, isLittleEndian, isBig }: Header, position: number): number {
+  const view = toDataView(bytes);
+  return isBig
+    ? Number(view.getBigUint64(position, isLittleEndian))
+    : view.getUint32(position, isLittleEndian);
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function toDataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-type NumberReader = (view: DataView, at: number, isLittleEndian: boolean) => number;
+type NumberReader = (view: DataView, position: number, isLittleEndian: boolean) => number;
 
-const byte: NumberReader = (view, at) => view.getUint8(at);
-const short: NumberReader = (view, at, little) => view.getUint16(at, little);
-const long: NumberReader = (view, at, little) => view.getUint32(at, little);
-const signedLong: NumberReader = (view, at, little) => view.getInt32(at, little);
-const long8: NumberReader = (view, at, little) => Number(view.getBigUint64(at, little));
+const byte: NumberReader = (view, position) => view.getUint8(position);
+const short: NumberReader = (view, position, little) => view.getUint16(position, little);
+const long: NumberReader = (view, position, little) => view.getUint32(position, little);
+const signedLong: NumberReader = (view, position, little) => view.getInt32(position, little);
+const long8: NumberReader = (view, position, little) => Number(view.getBigUint64(position, little));
 
-/** Readers by field type. Text (2) is not numeric; undefined bytes (7) are read as bytes. */
+/** Readers by field type. Text (2) is not numeric; the type "undefined" (7) is read as bytes. */
 const numberReaders: readonly (NumberReader | undefined)[] = [
   undefined,
   byte,
   undefined,
   short,
   long,
-  (view, at, little) => long(view, at, little) / long(view, at + 4, little),
-  (view, at) => view.getInt8(at),
+  (view, position, little) => long(view, position, little) / long(view, position + 4, little),
+  (view, position) => view.getInt8(position),
   byte,
-  (view, at, little) => view.getInt16(at, little),
+  (view, position, little) => view.getInt16(position, little),
   signedLong,
-  (view, at, little) => signedLong(view, at, little) / signedLong(view, at + 4, little),
-  (view, at, little) => view.getFloat32(at, little),
-  (view, at, little) => view.getFloat64(at, little),
+  (view, position, little) => signedLong(view, position, little) / signedLong(view, position + 4, little),
+  (view, position, little) => view.getFloat32(position, little),
+  (view, position, little) => view.getFloat64(position, little),
   long,
   undefined,
   undefined,
   long8,
-  (view, at, little) => Number(view.getBigInt64(at, little)),
+  (view, position, little) => Number(view.getBigInt64(position, little)),
   long8,
 ];

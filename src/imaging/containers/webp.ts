@@ -3,7 +3,7 @@ interface WebpChunk {
   readonly type: string;
   readonly start: number;
   readonly length: number;
-  readonly isWhole: boolean;
+  readonly isComplete: boolean;
 }
 
 /** The structure of a WebP, up to the end of a truncated file. */
@@ -17,78 +17,78 @@ export interface WebpStructure {
   /** Whether the file contains all chunks with pixels. */
   readonly hasAllPixels: boolean;
   /** Whether all chunks are complete, and their total matches the declared length of the file. */
-  readonly isTidy: boolean;
+  readonly isWellFormed: boolean;
 }
 
-const headBytes = 12;
-const chunkHeadBytes = 8;
+const headerBytes = 12;
+const chunkHeaderBytes = 8;
 const pixelChunks = new Set(['VP8 ', 'VP8L', 'ANMF']);
-/** Chunks needed for decoding, besides the pixels. */
-const sideChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
+/** Chunks needed for decoding, in addition to the pixels. */
+const auxiliaryChunks = new Set(['VP8X', 'ICCP', 'ANIM', 'ALPH', 'EXIF']);
 /** Chunk names as numbers. An animation may have a million chunks, and comparing strings would dominate the cost. */
 const knownTypes = new Map(
-  [...pixelChunks, ...sideChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
+  [...pixelChunks, ...auxiliaryChunks].map((type) => [Buffer.from(type, 'latin1').readUInt32BE(), type]),
 );
 
 /** Parses the chunks of a WebP (RFC 9649) in one pass; `undefined` if the signature is missing. */
 export function readWebp(bytes: Uint8Array): WebpStructure | undefined {
   if (!isWebp(bytes)) return undefined;
-  const view = viewOf(bytes);
-  const end = chunkHeadBytes + view.getUint32(4, true);
+  const view = toDataView(bytes);
+  const end = chunkHeaderBytes + view.getUint32(4, true);
   const firstFrame = new Map<string, WebpChunk>();
   let frames = 0;
-  let isWhole = true;
-  let at = headBytes;
+  let isComplete = true;
+  let offset = headerBytes;
   // Chunks beyond the declared length count only if no picture has been found yet.
-  while (at + chunkHeadBytes <= bytes.length && (at < end || frames === 0)) {
-    const chunk = chunkAt(view, at);
-    const isPixels = pixelChunks.has(chunk.type);
-    if (isPixels) frames++;
+  while (offset + chunkHeaderBytes <= bytes.length && (offset < end || frames === 0)) {
+    const chunk = readChunk(view, offset);
+    const hasPixels = pixelChunks.has(chunk.type);
+    if (hasPixels) frames++;
     // EXIF follows the pixels; it may contain the orientation.
-    const isNeeded = isPixels ? frames === 1 : sideChunks.has(chunk.type) && chunk.isWhole;
+    const isNeeded = hasPixels ? frames === 1 : auxiliaryChunks.has(chunk.type) && chunk.isComplete;
     if (isNeeded && !firstFrame.has(chunk.type)) firstFrame.set(chunk.type, chunk);
-    isWhole &&= chunk.isWhole;
-    at = chunk.start + chunk.length + (chunk.length % 2);
-    if (isPixels && !chunk.isWhole) break;
+    isComplete &&= chunk.isComplete;
+    offset = chunk.start + chunk.length + (chunk.length % 2);
+    if (hasPixels && !chunk.isComplete) break;
   }
   const chunks = [...firstFrame.values()];
   const isAnimated = firstFrame.has('ANMF');
-  // Some writers omit the padding byte of the last chunk, in the file or in its length.
-  const endsEarly = isAnimated && (!isWhole || end > bytes.length + 1);
+  // Some writers omit the padding byte of the last chunk, either in the file or in the declared length.
+  const endsEarly = isAnimated && (!isComplete || end > bytes.length + 1);
   return {
-    size: sizeOf(view, chunks),
+    size: readCanvasSize(view, chunks),
     isAnimated,
     frames,
     firstFrame: chunks,
-    hasAllPixels: frames > 0 && chunks.every((chunk) => chunk.isWhole) && !endsEarly,
-    isTidy: isWhole && end === at && end <= bytes.length,
+    hasAllPixels: frames > 0 && chunks.every((chunk) => chunk.isComplete) && !endsEarly,
+    isWellFormed: isComplete && end === offset && end <= bytes.length,
   };
 }
 
-/** Returns whether the bytes start with the signature of a WebP. */
+/** Returns whether the bytes start with the WebP signature. */
 export function isWebp(bytes: Uint8Array): boolean {
   return textAt(bytes, 0) === 'RIFF' && textAt(bytes, 8) === 'WEBP';
 }
 
 /** Returns a copy of the file with the first frame only, and with the correct length in its header. */
-export function webpOfFirstFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
+export function extractFirstWebpFrame(bytes: Uint8Array, { firstFrame }: WebpStructure): Uint8Array {
   const parts = firstFrame.flatMap(({ start, length }) => [
-    bytes.subarray(start - chunkHeadBytes, start + length),
+    bytes.subarray(start - chunkHeaderBytes, start + length),
     new Uint8Array(length % 2),
   ]);
-  const head = Buffer.from(bytes.subarray(0, headBytes));
-  head.writeUInt32LE(4 + parts.reduce((sum, part) => sum + part.length, 0), 4);
-  return Buffer.concat([head, ...parts]);
+  const header = Buffer.from(bytes.subarray(0, headerBytes));
+  header.writeUInt32LE(4 + parts.reduce((sum, part) => sum + part.length, 0), 4);
+  return Buffer.concat([header, ...parts]);
 }
 
-function chunkAt(view: DataView, at: number): WebpChunk {
-  const length = view.getUint32(at + 4, true);
-  const start = at + chunkHeadBytes;
-  const type = knownTypes.get(view.getUint32(at)) ?? 'other';
-  return { type, start, length, isWhole: start + length <= view.byteLength };
+function readChunk(view: DataView, offset: number): WebpChunk {
+  const length = view.getUint32(offset + 4, true);
+  const start = offset + chunkHeaderBytes;
+  const type = knownTypes.get(view.getUint32(offset)) ?? 'other';
+  return { type, start, length, isComplete: start + length <= view.byteLength };
 }
 
-function sizeOf(view: DataView, chunks: readonly WebpChunk[]): WebpStructure['size'] {
+function readCanvasSize(view: DataView, chunks: readonly WebpChunk[]): WebpStructure['size'] {
   const [first] = chunks;
   if (first === undefined || first.start + 10 > view.byteLength) return undefined;
   const { type, start } = first;
@@ -102,14 +102,14 @@ function sizeOf(view: DataView, chunks: readonly WebpChunk[]): WebpStructure['si
   return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
 }
 
-function uint24(view: DataView, at: number): number {
-  return view.getUint16(at, true) + view.getUint8(at + 2) * 65_536;
+function uint24(view: DataView, offset: number): number {
+  return view.getUint16(offset, true) + view.getUint8(offset + 2) * 65_536;
 }
 
-function textAt(bytes: Uint8Array, at: number): string {
-  return String.fromCharCode(...bytes.subarray(at, at + 4));
+function textAt(bytes: Uint8Array, offset: number): string {
+  return String.fromCharCode(...bytes.subarray(offset, offset + 4));
 }
 
-function viewOf(bytes: Uint8Array): DataView {
+function toDataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -1,30 +1,30 @@
 import { AppError } from '../../errors.ts';
 import type { PictureFormat } from '../../model/picture.ts';
 import { checkGifPixels, readGif } from '../containers/gif.ts';
-import { itemExtents, readIsobmff } from '../containers/isobmff.ts';
+import { readItemExtents, readIsobmff } from '../containers/isobmff.ts';
 import type { JpegFrame } from '../containers/jpeg.ts';
 import { readJpegContent } from '../containers/jpeg-scans.ts';
 import { readWebp } from '../containers/webp.ts';
-import { findInPng } from './png.ts';
-import { findInTiff } from './tiff.ts';
-import { corrupt, cut, type Finding, unreadable, unsupported, verdictError } from './verdict.ts';
+import { diagnosePng } from './png.ts';
+import { diagnoseTiff } from './tiff.ts';
+import { corrupt, truncated, type Diagnosis, unreadable, unsupported, verdictError } from './verdict.ts';
 
-const finders: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Finding | Promise<Finding>>> = {
-  jpeg: findInJpeg,
-  png: findInPng,
-  gif: findInGif,
-  webp: findInWebp,
-  avif: findInAvif,
-  tiff: findInTiff,
-  // The BMP decoder is our own and throws named errors.
+const diagnosers: Readonly<Record<PictureFormat, (bytes: Uint8Array) => Diagnosis | Promise<Diagnosis>>> = {
+  jpeg: diagnoseJpeg,
+  png: diagnosePng,
+  gif: diagnoseGif,
+  webp: diagnoseWebp,
+  avif: diagnoseAvif,
+  tiff: diagnoseTiff,
+  // Our own BMP decoder reports the exact problem itself.
   bmp: () => unreadable(),
 };
 
 /**
- * Determines from a file's structure why the image library rejected it. The library's message becomes the `cause`, for
- * the log: it refers to its own source code, changes between versions, and reports unsupported features as damage.
- * Valid files are never checked, so they lose no time.
- * @returns the named error, or `undefined` if the file has all of its pixels.
+ * Determines from a file's structure why the image library rejected it. The library's message is only the `cause`, for
+ * the log: it refers to the library's source code, changes between versions, and describes unsupported features as
+ * damage. Valid files are never checked, so they are not delayed.
+ * @returns the error, or `undefined` if the file contains all of its pixels.
  */
 export async function explainFailure(
   error: unknown,
@@ -32,12 +32,14 @@ export async function explainFailure(
   format: PictureFormat,
 ): Promise<AppError | undefined> {
   if (error instanceof AppError) return error;
-  const finding = await finders[format](bytes);
-  return finding === 'complete' ? undefined : verdictError(finding, format, error);
+  const diagnosis = await diagnosers[format](bytes);
+  return diagnosis === 'complete' ? undefined : verdictError(diagnosis, format, error);
 }
 
-/** Does the same if the decoder rejected the header, or rejected a complete file twice; always returns an error. */
-export async function explainRefusal(
+/**
+ * Like `explainFailure`, after the decoder has rejected a header, or a complete file twice. Always returns an error.
+ */
+export async function explainRejection(
   error: unknown,
   bytes: Uint8Array,
   format: PictureFormat,
@@ -46,15 +48,15 @@ export async function explainRefusal(
 }
 
 /** A JPEG with all of its pixels is complete, with or without an end marker, regardless of other data. */
-function findInJpeg(bytes: Uint8Array): Finding {
+function diagnoseJpeg(bytes: Uint8Array): Diagnosis {
   const content = readJpegContent(bytes);
   if (content.kind === 'complete') return 'complete';
-  if (content.kind === 'cut') return cut();
-  if (content.kind === 'corrupt') return corrupt(`its data ${content.what}`);
-  return unsupportedJpeg(content.frame);
+  if (content.kind === 'truncated') return truncated();
+  if (content.kind === 'corrupt') return corrupt(`its data ${content.problem}`);
+  return diagnoseUnsupportedJpeg(content.frame);
 }
 
-function unsupportedJpeg({ process, precision, height }: JpegFrame): Finding {
+function diagnoseUnsupportedJpeg({ process, precision, height }: JpegFrame): Diagnosis {
   if (process === 3) return unsupported('lossless JPEG is not supported');
   if (process >= 5 && process <= 7) return unsupported('hierarchical JPEG is not supported');
   if (process > 7) return unsupported('arithmetic coding is not supported');
@@ -62,37 +64,40 @@ function unsupportedJpeg({ process, precision, height }: JpegFrame): Finding {
   return height === 0 ? unsupported('its height is not stored in the header') : unreadable();
 }
 
-/** A GIF is complete if its last frame is: a missing trailer or a truncated comment does not matter. */
-export function findInGif(bytes: Uint8Array): Finding {
+/** A GIF is complete if its last frame is complete: a missing trailer or a truncated comment does not matter. */
+export function diagnoseGif(bytes: Uint8Array): Diagnosis {
   const gif = readGif(bytes);
-  if (gif === undefined) return cut();
+  if (gif === undefined) return truncated();
   const { first, last, endsInsideBlock } = gif;
   if (first === undefined || last === undefined) {
-    return endsInsideBlock || !gif.hasTrailer ? cut('the file ends before its first frame') : unreadable();
+    return endsInsideBlock || !gif.hasTrailer
+      ? truncated('the file ends before its first frame')
+      : unreadable();
   }
-  const pixels = checkGifPixels(bytes, last.isWhole ? first : last);
-  if (pixels === 'corrupt' || (pixels === 'short' && last.isWhole)) {
+  const pixels = checkGifPixels(bytes, last.isComplete ? first : last);
+  if (pixels === 'corrupt' || (pixels === 'truncated' && last.isComplete)) {
     return corrupt('its compressed pixels are damaged');
   }
-  if (pixels === 'short') return cut();
-  return last.isWhole ? unreadable() : 'complete';
+  if (pixels === 'truncated') return truncated();
+  return last.isComplete ? unreadable() : 'complete';
 }
 
 /** WebP has no checksums: a complete file that cannot be decoded is corrupt. */
-function findInWebp(bytes: Uint8Array): Finding {
+function diagnoseWebp(bytes: Uint8Array): Diagnosis {
   const webp = readWebp(bytes);
-  if (webp === undefined || webp.size === undefined) return bytes.length < 30 ? cut() : unreadable();
-  return webp.hasAllPixels ? corrupt('its compressed pixels are damaged') : cut();
+  if (webp === undefined || webp.size === undefined) return bytes.length < 30 ? truncated() : unreadable();
+  return webp.hasAllPixels ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
 /** AVIF has no checksums: a complete file that cannot be decoded is corrupt. */
-function findInAvif(bytes: Uint8Array): Finding {
+function diagnoseAvif(bytes: Uint8Array): Diagnosis {
   const file = readIsobmff(bytes);
-  if (file === undefined) return bytes.length < 16 ? cut() : unreadable();
+  if (file === undefined) return bytes.length < 16 ? truncated() : unreadable();
   const { boxes, items, primaryItem } = file;
-  const isBeyond = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
-  if (boxes.some(({ isWhole }) => !isWhole) || itemExtents(bytes, file).some(isBeyond)) return cut();
+  const exceedsFile = ({ start, length }: { start: number; length: number }) => start + length > bytes.length;
+  if (boxes.some(({ isComplete }) => !isComplete) || readItemExtents(bytes, file).some(exceedsFile))
+    return truncated();
   if (!boxes.some(({ type }) => type === 'meta'))
-    return cut('the file ends before the description of its picture');
+    return truncated('the file ends before the description of its image');
   return items.has(primaryItem ?? -1) ? corrupt('its compressed pixels are damaged') : unreadable();
 }

@@ -1,53 +1,53 @@
 import { Readable } from 'node:stream';
 import { constants, crc32, createInflate, deflateSync, inflateSync } from 'node:zlib';
 import { isPng, type PngChunk, pngChunks, type PngHeader, readPng } from '../containers/png.ts';
-import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
+import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdict } from './verdict.ts';
 
 /** Decompresses truncated data as far as possible. */
 const allowTruncation = { finishFlush: constants.Z_SYNC_FLUSH };
 
-/** The rows of a larger picture would not fit twice into a decoder child's memory, besides its other data. */
+/** Above this, two copies of a picture's rows and other data would not fit into a decoder child's memory. */
 const maxRepackedBytes = 2 ** 28;
 
-/** Finds out why a PNG was rejected. Checks checksums first: a damaged length makes a complete file look truncated. */
-export async function findInPng(bytes: Uint8Array): Promise<Finding> {
+/** Determines why a PNG was rejected. Checks the CRCs first: a damaged length makes a complete file look truncated. */
+export async function diagnosePng(bytes: Uint8Array): Promise<Diagnosis> {
   if (!isPng(bytes)) return unreadable();
   let hasEnd = false;
   for (const chunk of pngChunks(bytes)) {
-    const damage = damageOf(bytes, chunk);
+    const damage = checkChunk(bytes, chunk);
     if (damage !== undefined) return damage;
     if (chunk.type === 'CgBI') {
-      return unsupported('the variant that Apple optimises for its phones is not supported');
+      return unsupported('the CgBI variant, which Apple uses on iPhones, is not supported');
     }
     hasEnd = chunk.type === 'IEND';
     if (hasEnd) break;
   }
   const header = readPng(bytes)?.header;
-  if (header === undefined) return hasEnd ? unreadable() : cut();
-  const requiredBytes = bytesOfPixels(header);
-  if (requiredBytes === undefined) return corrupt('its header is not valid');
+  if (header === undefined) return hasEnd ? unreadable() : truncated();
+  const requiredBytes = totalRowBytes(header);
+  if (requiredBytes === undefined) return corrupt('its header is invalid');
   if (await hasAllRows(bytes, requiredBytes)) return 'complete';
-  return hasEnd ? corrupt('its compressed pixels are damaged') : cut();
+  return hasEnd ? corrupt('its compressed pixels are damaged') : truncated();
 }
 
 /**
  * Returns a complete PNG with its pixels compressed again. In a truncated file, the library drops the last row, even if
  * that row is complete.
  */
-export function repackedPng(bytes: Uint8Array): Uint8Array {
+export function repackPng(bytes: Uint8Array): Uint8Array {
   const header = readPng(bytes)?.header;
-  const requiredBytes = header && bytesOfPixels(header);
+  const requiredBytes = header && totalRowBytes(header);
   const first = pngChunks(bytes).find(({ type }) => type === 'IDAT');
   if (requiredBytes === undefined || requiredBytes > maxRepackedBytes || first === undefined) return bytes;
   // Some writers store more rows than the header declares.
   const options = { ...allowTruncation, maxOutputLength: requiredBytes + 65_536 };
-  const rows = inflateSync(Buffer.concat(pixelData(bytes)), options).subarray(0, requiredBytes);
+  const rows = inflateSync(Buffer.concat(readPixelData(bytes)), options).subarray(0, requiredBytes);
   const pixels = deflateSync(rows, { level: 1 });
   const before = bytes.subarray(0, first.start - 8);
-  return Buffer.concat([before, chunkOf('IDAT', pixels), chunkOf('IEND', Buffer.alloc(0))]);
+  return Buffer.concat([before, makeChunk('IDAT', pixels), makeChunk('IEND', Buffer.alloc(0))]);
 }
 
-function chunkOf(type: string, data: Uint8Array): Buffer {
+function makeChunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
   const numbers = Buffer.alloc(8);
   numbers.writeUInt32BE(data.length, 0);
@@ -55,17 +55,17 @@ function chunkOf(type: string, data: Uint8Array): Buffer {
   return Buffer.concat([numbers.subarray(0, 4), body, numbers.subarray(4)]);
 }
 
-function damageOf(bytes: Uint8Array, { type, start, length, isWhole }: PngChunk): Verdict | undefined {
+function checkChunk(bytes: Uint8Array, { type, start, length, isComplete }: PngChunk): Verdict | undefined {
   if (!/^[A-Za-z]{4}$/.test(type)) return corrupt('its structure is damaged');
   // Chunks whose names start with a lower-case letter do not affect the pixels.
-  if (!isWhole || /^[a-z]/.test(type)) return undefined;
+  if (!isComplete || /^[a-z]/.test(type)) return undefined;
   const end = start + length;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isIntact = crc32(bytes.subarray(start - 4, end)) === view.getUint32(end);
   return isIntact ? undefined : corrupt(`the checksum of its ${type} chunk does not match`);
 }
 
-const channelsOfType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+const channelsByType: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 
 /** Adam7: start and step of each pass. */
 const passes = [
@@ -78,9 +78,9 @@ const passes = [
   [0, 1, 1, 2],
 ] as const;
 
-/** Returns the number of bytes of all filtered rows; `undefined` if the header is inconsistent. */
-function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
-  const bits = (channelsOfType[colorType] ?? 0) * bitDepth;
+/** Returns the total size of all filtered rows in bytes; `undefined` if the header is inconsistent. */
+function totalRowBytes({ width, height, bitDepth, colorType, isInterlaced }: PngHeader): number | undefined {
+  const bits = (channelsByType[colorType] ?? 0) * bitDepth;
   if (bits === 0 || width === 0 || height === 0) return undefined;
   const rows = (columns: number, lines: number) =>
     columns === 0 ? 0 : lines * (1 + Math.ceil((columns * bits) / 8));
@@ -91,7 +91,7 @@ function bytesOfPixels({ width, height, bitDepth, colorType, isInterlaced }: Png
   }, 0);
 }
 
-function pixelData(bytes: Uint8Array): Uint8Array[] {
+function readPixelData(bytes: Uint8Array): Uint8Array[] {
   const chunks = pngChunks(bytes).filter(({ type }) => type === 'IDAT');
   return chunks.map(({ start, length }) => bytes.subarray(start, start + length)).toArray();
 }
@@ -99,7 +99,7 @@ function pixelData(bytes: Uint8Array): Uint8Array[] {
 /** Returns whether the data contains all rows before it ends or becomes inconsistent. Keeps no pixels in memory. */
 async function hasAllRows(bytes: Uint8Array, requiredBytes: number): Promise<boolean> {
   let decompressed = 0;
-  const rows = Readable.from(pixelData(bytes)).pipe(createInflate(allowTruncation));
+  const rows = Readable.from(readPixelData(bytes)).pipe(createInflate(allowTruncation));
   try {
     for await (const part of rows as AsyncIterable<Uint8Array>) {
       decompressed += part.length;

@@ -6,14 +6,14 @@ import {
   type TiffStructure,
   tiffTags,
 } from '../containers/tiff.ts';
-import { usedTiffPage } from '../containers/tiff-pages.ts';
-import { corrupt, cut, type Finding, unreadable, unsupported, type Verdict } from './verdict.ts';
+import { selectTiffPage } from '../containers/tiff-pages.ts';
+import { corrupt, truncated, type Diagnosis, unreadable, unsupported, type Verdict } from './verdict.ts';
 
-/** Compressions supported by the image library as built. */
+/** Compressions that this build of the image library supports. */
 const supportedCompressions = new Set([1, 2, 3, 4, 5, 7, 8, 32_766, 32_771, 32_773, 32_809, 32_946, 50_001]);
 
-/** Names of other compressions, from libtiff's list and the notes of Adobe and Aperio. */
-const namesOfCompressions: Readonly<Record<number, string>> = {
+/** Names of other compressions, from libtiff, Adobe and Aperio documentation. */
+const compressionNames: Readonly<Record<number, string>> = {
   6: 'old-style JPEG',
   9: 'JBIG',
   10: 'JBIG',
@@ -36,22 +36,22 @@ const namesOfCompressions: Readonly<Record<number, string>> = {
   52_546: 'JPEG XL',
 };
 
-/** Maximum strips or tiles of a page. No picture within the limits has more. */
+/** Maximum number of strips or tiles to check. No picture within the limits has more. */
 const maxStrips = 1_048_576;
 
-/** Finds out why a TIFF was rejected: truncated, an unsupported compression, or corrupt. */
-export function findInTiff(bytes: Uint8Array): Finding {
+/** Determines why a TIFF was rejected: it is truncated or corrupt, or its compression is not supported. */
+export function diagnoseTiff(bytes: Uint8Array): Diagnosis {
   const file = readTiff(bytes);
-  if (file === undefined) return withoutDirectory(bytes);
-  const { directory, size } = usedTiffPage(file);
+  if (file === undefined) return diagnoseDirectory(bytes);
+  const { directory, size } = selectTiffPage(file);
   const hasPixels =
     directory.entries.has(tiffTags.stripOffsets) || directory.entries.has(tiffTags.tileOffsets);
-  if (directory.isWhole && (size === undefined || !hasPixels)) {
-    return unreadable('its directory does not describe a picture');
+  if (directory.isComplete && (size === undefined || !hasPixels)) {
+    return unreadable('its directory does not describe an image');
   }
   return (
     unsupportedCompression(file, directory) ??
-    cutOf(file, directory) ??
+    checkTruncation(file, directory) ??
     corrupt('its pixels cannot be decoded')
   );
 }
@@ -60,23 +60,23 @@ export function findInTiff(bytes: Uint8Array): Finding {
 export function unsupportedCompression(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
   const compression = tiffNumber(file, directory, tiffTags.compression) ?? 1;
   if (supportedCompressions.has(compression)) return undefined;
-  const name = namesOfCompressions[compression];
-  const which = name === undefined ? `number ${compression}` : `${name} (${compression})`;
-  return unsupported(`its compression, ${which}, is not supported`);
+  const name = compressionNames[compression];
+  const label = name === undefined ? `number ${compression}` : `${name} (${compression})`;
+  return unsupported(`its compression, ${label}, is not supported`);
 }
 
-/** The directory, which many writers put at the end of the file, is missing or invalid. */
-function withoutDirectory(bytes: Uint8Array): Verdict {
-  if (bytes.length < 16) return cut();
+/** Diagnoses a missing or invalid directory. Many writers put the directory at the end of the file. */
+function diagnoseDirectory(bytes: Uint8Array): Verdict {
+  if (bytes.length < 16) return truncated();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const isLittleEndian = view.getUint16(0) === 0x4949;
   const isBig = view.getUint16(2, isLittleEndian) === 43;
   const offset = isBig ? Number(view.getBigUint64(8, isLittleEndian)) : view.getUint32(4, isLittleEndian);
-  return offset + 2 > bytes.length ? cut('the file ends before its directory') : unreadable();
+  return offset + 2 > bytes.length ? truncated('the file ends before its directory') : unreadable();
 }
 
-function cutOf(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
-  if (!directory.isWhole) return cut('the file ends inside its directory');
+function checkTruncation(file: TiffStructure, directory: TiffDirectory): Verdict | undefined {
+  if (!directory.isComplete) return truncated('the file ends inside its directory');
   const isTiled = directory.entries.has(tiffTags.tileOffsets);
   const tags = isTiled
     ? ([tiffTags.tileOffsets, tiffTags.tileByteCounts] as const)
@@ -84,8 +84,8 @@ function cutOf(file: TiffStructure, directory: TiffDirectory): Verdict | undefin
   const [offsets, lengths] = tags.map((tag) => tiffNumbers(file, directory, tag, maxStrips));
   const declared = directory.entries.get(tags[0])?.count ?? 0;
   if (offsets === undefined || lengths === undefined) return undefined;
-  const isCut =
+  const isTruncated =
     offsets.length < Math.min(declared, maxStrips) ||
     offsets.some((offset, n) => offset + (lengths[n] ?? 0) > file.bytes.length);
-  return isCut ? cut('the file ends before its last pixels') : undefined;
+  return isTruncated ? truncated('the file ends before its last pixels') : undefined;
 }

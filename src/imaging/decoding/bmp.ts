@@ -1,5 +1,5 @@
 import { bmpError, type BmpHeader } from '../containers/bmp.ts';
-import { cut } from '../damage/verdict.ts';
+import { truncated } from '../damage/verdict.ts';
 
 /** Decoded pixels: 8 bits per channel, rows from top to bottom, no padding. */
 export interface RawPicture {
@@ -11,7 +11,7 @@ export interface RawPicture {
 
 /**
  * Decodes a BMP, for which the image library has no decoder. The caller has parsed the header and checked its size
- * against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask. Ignores the mask if it
+ * against the limits. Ignores the fourth byte of 32-bit pixels unless there is an alpha mask, and ignores a mask that
  * would make the whole picture invisible.
  * @throws AppError `picture_cut` if pixels are missing.
  */
@@ -22,7 +22,7 @@ export function decodeBmp(file: Uint8Array, header: BmpHeader): RawPicture {
   // The padding after the last row may be missing.
   const required = stride * (header.height - 1) + Math.ceil((header.width * header.bits) / 8);
   if (pixels.length < required)
-    throw bmpError(cut(`ends after ${pixels.length} of ${required} bytes of pixels`));
+    throw bmpError(truncated(`ends after ${pixels.length} of ${required} bytes of pixels`));
   if (header.bits <= 8) return fromPalette(file, header, unpackIndices(pixels, header, stride));
   if (header.bits === 24) return fromBgr(pixels, header, stride);
   return fromMasks(pixels, header, stride);
@@ -49,7 +49,7 @@ function fromPalette(file: Uint8Array, header: BmpHeader, indices: Uint8Array): 
   for (let row = 0; row < height; row++) {
     let target = targetRow(header, row) * width * 3;
     for (let x = 0; x < width; x++) {
-      // An index beyond the palette is black, as in other decoders.
+      // An index outside the palette is black, as in other decoders.
       const index = indices[row * width + x] ?? 0;
       const entry = palette.offset + index * palette.entryBytes;
       const isKnown = index < palette.length;
@@ -90,8 +90,8 @@ function fromMasks(pixels: Uint8Array, header: BmpHeader, stride: number): RawPi
   for (let row = 0; row < height; row++) {
     let target = targetRow(header, row) * width * channels;
     for (let x = 0; x < width; x++) {
-      const at = stride * row + x * (bits / 8);
-      const value = bits === 16 ? view.getUint16(at, true) : view.getUint32(at, true);
+      const offset = stride * row + x * (bits / 8);
+      const value = bits === 16 ? view.getUint16(offset, true) : view.getUint32(offset, true);
       data[target++] = red(value);
       data[target++] = green(value);
       data[target++] = blue(value);
@@ -113,16 +113,16 @@ function channelReader(mask: number): ChannelReader {
 }
 
 function isInvisible(rgba: Uint8Array): boolean {
-  for (let at = 3; at < rgba.length; at += 4) if (rgba[at] !== 0) return false;
+  for (let offset = 3; offset < rgba.length; offset += 4) if (rgba[offset] !== 0) return false;
   return true;
 }
 
 function makeOpaque(rgba: Uint8Array): void {
-  for (let at = 3; at < rgba.length; at += 4) rgba[at] = 255;
+  for (let offset = 3; offset < rgba.length; offset += 4) rgba[offset] = 255;
 }
 
 function targetRow(header: BmpHeader, row: number): number {
-  return header.topDown ? row : header.height - 1 - row;
+  return header.isTopDown ? row : header.height - 1 - row;
 }
 
 const endOfLine = 0;
@@ -131,26 +131,26 @@ const delta = 2;
 
 /**
  * Decodes RLE4 and RLE8 to palette indices, one byte per pixel, rows in the file's order. Skipped pixels get index 0.
- * Runs that exceed their row are truncated: some encoders write them.
+ * Truncates runs that exceed their row, which some encoders write.
  * Source: Microsoft, "Bitmap Compression".
  * @throws AppError `picture_cut` if the file ends before its last row is complete.
  */
 function readRunLengths(file: Uint8Array, header: BmpHeader): Uint8Array {
   const canvas = makeCanvas(header);
-  let at = header.pixelOffset;
-  while (at + 1 < file.length && canvas.hasRoom()) {
-    const count = file[at] ?? 0;
-    const value = file[at + 1] ?? 0;
-    at += 2;
+  let offset = header.pixelOffset;
+  while (offset + 1 < file.length && canvas.hasRoom()) {
+    const count = file[offset] ?? 0;
+    const value = file[offset + 1] ?? 0;
+    offset += 2;
     if (count > 0) canvas.run(count, value);
     else if (value === endOfLine) canvas.nextLine();
     else if (value === endOfBitmap) return canvas.indices;
     else if (value === delta) {
-      canvas.skip(file[at] ?? 0, file[at + 1] ?? 0);
-      at += 2;
-    } else at += canvas.literal(value, file.subarray(at));
+      canvas.skip(file[offset] ?? 0, file[offset + 1] ?? 0);
+      offset += 2;
+    } else offset += canvas.literal(value, file.subarray(offset));
   }
-  if (!canvas.isComplete()) throw bmpError(cut('ends before its last row is complete'));
+  if (!canvas.isComplete()) throw bmpError(truncated('ends before its last row is complete'));
   return canvas.indices;
 }
 

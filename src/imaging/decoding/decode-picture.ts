@@ -1,22 +1,22 @@
 import type { Sharp } from 'sharp';
 import type { PictureFacts, PictureFormat } from '../../model/picture.ts';
-import { changesColours, convertSamples, layOnWhite, widenRange } from '../colour/convert.ts';
+import { changesColours, convertSamples, flattenOntoWhite, expandToFullRange } from '../colour/convert.ts';
 import type { FileColour } from '../colour/file-colour.ts';
-import { spaceOfProfile } from '../colour/icc-profile.ts';
+import { profileColourSpace } from '../colour/icc-profile.ts';
 import { labToPixels, offsetChroma } from '../colour/lab-samples.ts';
-import { type GifFrame, gifOfFrame } from '../containers/gif.ts';
+import { type GifFrame, cropGifToFrame } from '../containers/gif.ts';
 import type { TiffLayout } from '../containers/tiff-layout.ts';
-import { explainFailure, explainRefusal } from '../damage/explain-failure.ts';
+import { explainFailure, explainRejection } from '../damage/explain-failure.ts';
 import type { Size } from '../geometry.ts';
 import { interpret, tiffColour } from './interpretation.ts';
 import { openSource, type SourceOptions } from './open-source.ts';
-import { decodeTo, exactly, type Pixels } from './pixels.ts';
-import { fromSamples, layOnScreen, readSamples, type Samples, unpremultiply, widen } from './samples.ts';
+import { decodeTo, exactResize, type Pixels } from './pixels.ts';
+import { fromSamples, placeOnScreen, readSamples, type Samples, unpremultiply, to16Bits } from './samples.ts';
 import { openCmyk, readColourChannels, readLabSamples, readYcbcr } from './tiff-channels.ts';
 
 /**
- * Decodes a picture, whose facts are known, to exactly `size`. If the library rejects the file but its structure proves
- * that all pixels are present, decodes it anyway, as browsers do.
+ * Decodes a picture to exactly `size`. If the library rejects the file but its structure proves that all pixels are
+ * present, decodes it anyway, as browsers do.
  * @throws AppError of the family `picture_damaged`.
  */
 export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size: Size): Promise<Pixels> {
@@ -30,7 +30,7 @@ export async function decodePicture(bytes: Uint8Array, facts: PictureFacts, size
   try {
     return await decodeFrame({ bytes, format, options: { isComplete: true } }, size);
   } catch (error) {
-    throw await explainRefusal(error, bytes, format);
+    throw await explainRejection(error, bytes, format);
   }
 }
 
@@ -43,13 +43,13 @@ interface Source {
 
 async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
   const interpretation = interpret(source.bytes, source.format);
-  switch (interpretation.by) {
+  switch (interpretation.kind) {
     case 'library':
       return decodeTo(openSource(source.bytes, source.format, source.options), size);
     case 'colour':
       return decodeColour(
-        unmanaged(source),
-        await sampleKindOf(unmanaged(source)),
+        openUnmanaged(source),
+        await readSampleKind(openUnmanaged(source)),
         size,
         interpretation.colour,
       );
@@ -69,13 +69,13 @@ async function decodeFrame(source: Source, size: Size): Promise<Pixels> {
 }
 
 /** Opens the picture upright, without any colour conversion. */
-function unmanaged({ bytes, format, options }: Source) {
+function openUnmanaged({ bytes, format, options }: Source) {
   return openSource(bytes, format, { ...options, ignoreIcc: true }).autoOrient();
 }
 
 async function decodePremultiplied(source: Source, size: Size, colour: FileColour): Promise<Pixels> {
-  const { isDeep } = await sampleKindOf(unmanaged(source));
-  const samples = await readSamples(unmanaged(source), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
+  const { isDeep } = await readSampleKind(openUnmanaged(source));
+  const samples = await readSamples(openUnmanaged(source), isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
   if (samples.channels === 4) unpremultiply(samples);
   return decodeSamples(samples, size, colour);
 }
@@ -85,9 +85,9 @@ async function decodeScreen(
   size: Size,
   { screen, frame }: { readonly screen: Size; readonly frame: GifFrame },
 ): Promise<Pixels> {
-  const bytes = gifOfFrame(source.bytes, frame);
-  const samples = await readSamples(unmanaged({ ...source, bytes }), 'srgb', 8);
-  return decodeTo(fromSamples(layOnScreen(samples, screen, frame)), size);
+  const bytes = cropGifToFrame(source.bytes, frame);
+  const samples = await readSamples(openUnmanaged({ ...source, bytes }), 'srgb', 8);
+  return decodeTo(fromSamples(placeOnScreen(samples, screen, frame)), size);
 }
 
 async function decodeChannels({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
@@ -99,27 +99,28 @@ async function decodeChannels({ bytes, options }: Source, size: Size, layout: Ti
 async function decodeLab({ bytes, options }: Source, size: Size, layout: TiffLayout): Promise<Pixels> {
   const samples = await readLabSamples(bytes, layout, options);
   if (layout.colours === 'lab') offsetChroma(samples);
-  // The resize premultiplies the colours; with 8 bits, the rounding would shift the hue.
-  const precise = layout.alpha === undefined ? samples : widen(samples);
+  // Resizing premultiplies the colours. With 8 bits, the rounding would shift the hue.
+  const precise = layout.alpha === undefined ? samples : to16Bits(samples);
   const isDeep = precise.data instanceof Uint16Array;
-  const resized = fromSamples(precise).resize(exactly(size));
+  const resized = fromSamples(precise).resize(exactResize(size));
   return labToPixels(await readSamples(resized, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8), layout);
 }
 
 /** How the image library represents the samples of a source. */
 interface SampleKind {
+  /** Whether the samples have 16 bits. */
   readonly isDeep: boolean;
   readonly isGrey: boolean;
 }
 
-async function sampleKindOf(source: Sharp): Promise<SampleKind> {
+async function readSampleKind(source: Sharp): Promise<SampleKind> {
   const { depth, space } = await source.metadata();
   return { isDeep: depth === 'ushort', isGrey: space === 'b-w' || space === 'grey16' };
 }
 
 /**
- * Converts the raw samples of a source to opaque sRGB of exactly `size`. Resizes first: the conversion costs more than
- * the resize, and otherwise 16-bit grey would lose its profile.
+ * Converts the raw samples of a source to opaque sRGB of exactly `size`. Resizes first, because the conversion is
+ * slower than the resize, and 16-bit grey would otherwise lose its profile.
  */
 async function decodeColour(
   source: Sharp,
@@ -128,26 +129,26 @@ async function decodeColour(
   colour: FileColour,
 ): Promise<Pixels> {
   const profile = await usableProfile(colour, kind);
-  const isNarrow = colour.is !== 'embedded' && colour.isNarrowRange === true;
-  if (profile === undefined && !isNarrow) return decodeTo(source, size);
-  const isGreyProfile = profile !== undefined && spaceOfProfile(profile) === 'GRAY';
+  const isNarrowRange = colour.kind !== 'embedded' && colour.isNarrowRange === true;
+  if (profile === undefined && !isNarrowRange) return decodeTo(source, size);
+  const isGreyProfile = profile !== undefined && profileColourSpace(profile) === 'GRAY';
   const space = kind.isDeep ? (isGreyProfile ? 'grey16' : 'rgb16') : 'srgb';
-  const read = await readSamples(source.resize(exactly(size)), space, kind.isDeep ? 16 : 8);
-  const samples = isNarrow ? widenRange(read) : read;
-  return profile === undefined ? layOnWhite(samples) : convertSamples(samples, profile);
+  const resized = await readSamples(source.resize(exactResize(size)), space, kind.isDeep ? 16 : 8);
+  const samples = isNarrowRange ? expandToFullRange(resized) : resized;
+  return profile === undefined ? flattenOntoWhite(samples) : convertSamples(samples, profile);
 }
 
-/** Does the same for grey or RGB samples in memory. */
+/** Like `decodeColour`, for grey or RGB samples in memory. */
 async function decodeSamples(samples: Samples, size: Size, colour: FileColour): Promise<Pixels> {
   const kind = { isDeep: samples.data instanceof Uint16Array, isGrey: samples.channels <= 2 };
   return decodeColour(fromSamples(samples), kind, size, colour);
 }
 
-/** Returns the profile to convert with; `undefined` if it is sRGB, is broken or does not match the channels. */
+/** Returns the profile to convert with; `undefined` if it is sRGB, is invalid or does not match the channels. */
 async function usableProfile(colour: FileColour, kind: SampleKind): Promise<Uint8Array | undefined> {
-  if (colour.is === 'srgb') return undefined;
-  if (colour.is === 'named') return colour.profile;
-  const space = spaceOfProfile(colour.profile);
+  if (colour.kind === 'srgb') return undefined;
+  if (colour.kind === 'named') return colour.profile;
+  const space = profileColourSpace(colour.profile);
   if (space === 'GRAY') return kind.isGrey ? colour.profile : undefined;
   return space === 'RGB ' && (await changesColours(colour.profile)) ? colour.profile : undefined;
 }

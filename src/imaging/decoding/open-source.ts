@@ -2,12 +2,12 @@ import type { Sharp, SharpOptions } from 'sharp';
 import type { PictureFormat } from '../../model/picture.ts';
 import { decodeBmp } from './bmp.ts';
 import { readBmpHeader } from '../containers/bmp.ts';
-import { repackedPng } from '../damage/png.ts';
+import { repackPng } from '../damage/png.ts';
 import { sharp } from './native-library.ts';
-import { findUsedFrame } from '../containers/used-frame.ts';
+import { selectFrame } from '../containers/select-frame.ts';
 
 const options: SharpOptions = {
-  // Checked earlier, with an error message that users understand.
+  // The limits are checked earlier, with an error message that users understand.
   limitInputPixels: false,
   // All pixels are needed in memory at once, so the line cache of sequential reads has no benefit.
   sequentialRead: false,
@@ -22,9 +22,9 @@ export interface SourceOptions extends Pick<SharpOptions, 'ignoreIcc'> {
 }
 
 /**
- * Returns the severity at which the library fails. Warnings (odd padding, a wrong CRC in an ancillary chunk) are common
- * in valid files. In a JPEG, however, a warning is the only sign of truncation if an end marker was added:
- * `decodePicture` then checks the file, and decodes it again if it is complete.
+ * Returns the minimum severity of problems at which the library fails. Warnings (odd padding, a wrong CRC in an
+ * ancillary chunk) are common in valid files. In a JPEG, however, a warning is the only sign of truncation if an end
+ * marker was added: `decodePicture` then checks the file, and decodes it again if it is complete.
  */
 function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failOn'] {
   if (isComplete) return 'none';
@@ -32,19 +32,24 @@ function failOn(format: PictureFormat, isComplete: boolean): SharpOptions['failO
 }
 
 /**
- * Opens the used frame of a picture for the image library. The caller has checked the limits.
- * @throws AppError those of `decodeBmp` and `findUsedFrame`. Errors in other files appear only during decoding.
+ * Opens the selected frame of a picture for the image library. The caller has checked the limits.
+ * @throws AppError those of `decodeBmp` and `selectFrame`. Errors in other formats surface only during decoding.
  */
 export function openSource(
   bytes: Uint8Array,
   format: PictureFormat,
-  { isComplete = false, ...rest }: SourceOptions = {},
+  { isComplete = false, ...libraryOptions }: SourceOptions = {},
 ): Sharp {
   if (format === 'bmp') {
     const { width, height, channels, data } = decodeBmp(bytes, readBmpHeader(bytes));
     return sharp(data, { raw: { width, height, channels } });
   }
-  const source = isComplete && format === 'png' ? repackedPng(bytes) : bytes;
-  const frame = findUsedFrame(source, format);
-  return sharp(frame.bytes, { ...options, ...rest, ...frame.position, failOn: failOn(format, isComplete) });
+  const source = isComplete && format === 'png' ? repackPng(bytes) : bytes;
+  const frame = selectFrame(source, format);
+  return sharp(frame.bytes, {
+    ...options,
+    ...libraryOptions,
+    ...frame.position,
+    failOn: failOn(format, isComplete),
+  });
 }

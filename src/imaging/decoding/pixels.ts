@@ -14,12 +14,12 @@ export interface Pixels extends Size {
  */
 export async function decodeTo(source: Sharp, size: Size): Promise<Pixels> {
   return toPixels(
-    source.autoOrient().flatten({ background: '#ffffff' }).resize(exactly(size)).toColourspace('srgb'),
+    source.autoOrient().flatten({ background: '#ffffff' }).resize(exactResize(size)).toColourspace('srgb'),
   );
 }
 
-/** Resize options for exactly `size`. Without fast shrink-on-load, which blurs. */
-export function exactly(size: Size): ResizeOptions {
+/** Resize options for exactly `size`. Disables fast shrink-on-load, which blurs. */
+export function exactResize(size: Size): ResizeOptions {
   return { width: size.width, height: size.height, fit: 'fill', fastShrinkOnLoad: false };
 }
 
@@ -36,7 +36,7 @@ export async function encodeJpeg(pixels: Pixels, quality: number): Promise<Buffe
 
 async function toPixels(image: Sharp): Promise<Pixels> {
   const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-  // The colour space implies three channels; any other number would silently shear all later steps.
+  // The colour space implies three channels. With any other number, later steps would silently misread the pixels.
   if (info.channels !== 3) throw new Error(`Expected 3 channels, got ${info.channels}.`);
   return { data, width: info.width, height: info.height };
 }

@@ -1,5 +1,5 @@
 import type { Sharp } from 'sharp';
-import type { Frame, Size } from '../geometry.ts';
+import type { Rectangle, Size } from '../geometry.ts';
 import { sharp } from './native-library.ts';
 
 /** Samples of a picture in its own colour space: interleaved, rows from top to bottom, no padding. */
@@ -40,7 +40,10 @@ export function pickChannels(samples: Samples, indices: readonly number[]): Samp
   return moveChannels(samples, indices, emptyLike(samples, indices.length));
 }
 
-/** Does the same in place, because large pictures do not fit into memory twice. The input must no longer be used. */
+/**
+ * Like `pickChannels`, but in place, because large pictures do not fit into memory twice. The caller must discard the
+ * input.
+ */
 export function keepChannels(samples: Samples, indices: readonly number[]): Samples {
   const { width, height, data } = samples;
   return moveChannels(samples, indices, data.subarray(0, width * height * indices.length));
@@ -49,8 +52,8 @@ export function keepChannels(samples: Samples, indices: readonly number[]): Samp
 function moveChannels(samples: Samples, indices: readonly number[], result: Samples['data']): Samples {
   const { data, channels } = samples;
   let to = 0;
-  for (let at = 0; at < data.length; at += channels) {
-    for (const channel of indices) result[to++] = data[at + channel] ?? 0;
+  for (let index = 0; index < data.length; index += channels) {
+    for (const channel of indices) result[to++] = data[index + channel] ?? 0;
   }
   return { ...samples, channels: indices.length, data: result };
 }
@@ -58,20 +61,20 @@ function moveChannels(samples: Samples, indices: readonly number[], result: Samp
 /** Un-premultiplies the colours by alpha, the last channel, in place. */
 export function unpremultiply({ data, channels }: Samples): void {
   const full = data instanceof Uint16Array ? 65_535 : 255;
-  for (let at = 0; at < data.length; at += channels) {
-    const alpha = data[at + channels - 1] ?? 0;
+  for (let index = 0; index < data.length; index += channels) {
+    const alpha = data[index + channels - 1] ?? 0;
     for (let n = 0; n < channels - 1; n++) {
-      const value = alpha === 0 ? 0 : Math.round(((data[at + n] ?? 0) * full) / alpha);
-      data[at + n] = Math.min(full, value);
+      const value = alpha === 0 ? 0 : Math.round(((data[index + n] ?? 0) * full) / alpha);
+      data[index + n] = Math.min(full, value);
     }
   }
 }
 
 /** Places 8-bit samples on a white screen. Anything outside the screen is cropped. */
-export function layOnScreen(
+export function placeOnScreen(
   { width, height, channels, data }: Samples,
   screen: Size,
-  { left, top }: Pick<Frame, 'left' | 'top'>,
+  { left, top }: Pick<Rectangle, 'left' | 'top'>,
 ): Samples {
   const result = new Uint8Array(screen.width * screen.height * channels).fill(255);
   const rowLength = Math.max(0, Math.min(width, screen.width - left)) * channels;
@@ -84,35 +87,35 @@ export function layOnScreen(
 }
 
 /** Converts samples to 16 bits. */
-export function widen(samples: Samples): Samples {
+export function to16Bits(samples: Samples): Samples {
   const { data } = samples;
   if (data instanceof Uint16Array) return samples;
   const wide = new Uint16Array(data.length);
-  for (let at = 0; at < data.length; at++) wide[at] = (data[at] ?? 0) * 257;
+  for (let index = 0; index < data.length; index++) wide[index] = (data[index] ?? 0) * 257;
   return { ...samples, data: wide };
 }
 
 /** Converts samples to 8 bits. */
-export function narrow(samples: Samples): Samples {
+export function to8Bits(samples: Samples): Samples {
   const { data } = samples;
   if (data instanceof Uint8Array) return samples;
   const result = new Uint8Array(data.length);
-  for (let at = 0; at < data.length; at++) result[at] = Math.round((data[at] ?? 0) / 257);
+  for (let index = 0; index < data.length; index++) result[index] = Math.round((data[index] ?? 0) / 257);
   return { ...samples, data: result };
 }
 
-/** What the samples mean (TIFF 6.0, PhotometricInterpretation). */
+/** Colour model of the samples (TIFF 6.0, PhotometricInterpretation). */
 type Photometric = 'grey' | 'rgb' | 'cmyk';
 
 const photometricCodes = { grey: 1, rgb: 2, cmyk: 5 } as const;
-const coloursOf = { grey: 1, rgb: 3, cmyk: 4 } as const;
+const colourCounts = { grey: 1, rgb: 3, cmyk: 4 } as const;
 
-/** Room for the header and the largest directory written here, at 12 bytes for each entry. */
+/** Space for the header and the largest directory written here, with 12 bytes per entry. */
 const directoryBytes = 256;
 
 /**
  * Writes samples as an uncompressed TIFF with an ICC profile: the only form in which the image library accepts raw
- * samples together with their profile. A channel after the colours is alpha.
+ * samples together with a profile. A channel after the colours is alpha.
  */
 export function writePlainTiff(samples: Samples, photometric: Photometric, profile?: Uint8Array): Buffer {
   const { width, height, channels, data } = samples;
@@ -132,7 +135,7 @@ export function writePlainTiff(samples: Samples, photometric: Photometric, profi
     [278, 4, 1, height],
     [279, 4, 1, pixels.length],
   ];
-  if (channels > coloursOf[photometric]) tags.push([338, 3, 1, 2]);
+  if (channels > colourCounts[photometric]) tags.push([338, 3, 1, 2]);
   if (profile !== undefined) {
     tags.push([34_675, 7, profile.length, depthsAt + channels * 2]);
     file.set(profile, depthsAt + channels * 2);

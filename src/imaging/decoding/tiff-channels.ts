@@ -7,17 +7,17 @@ import {
   emptyLike,
   fromSamples,
   keepChannels,
-  narrow,
+  to8Bits,
   pickChannels,
   readSamples,
   type Samples,
   type SampleSpace,
   unpremultiply,
-  widen,
+  to16Bits,
   writePlainTiff,
 } from './samples.ts';
 import { type SourceOptions, openSource } from './open-source.ts';
-import { exactly } from './pixels.ts';
+import { exactResize } from './pixels.ts';
 import { isDeepCmykWithAlpha, isPlanarGrey, type TiffLayout } from '../containers/tiff-layout.ts';
 
 /**
@@ -33,8 +33,12 @@ export async function readColourChannels(
   const isGrey = colours === 'grey';
   const isPlanar = isPlanarGrey(layout);
   const isDeepCmyk = isDeepCmykWithAlpha(layout);
-  const space = isPlanar ? spaceOfPlanes(channels, bits) : spaceOf(layout);
-  const readable = isPlanar ? asRgb(bytes, layout) : isDeepCmyk ? withStraightAlpha(bytes, layout) : bytes;
+  const space = isPlanar ? planarSpace(channels, bits) : interleavedSpace(layout);
+  const readable = isPlanar
+    ? declareAsRgb(bytes, layout)
+    : isDeepCmyk
+      ? declareStraightAlpha(bytes, layout)
+      : bytes;
   const all = await readSamples(openUnmanaged(readable, options), space, bits === 16 ? 16 : 8);
   // The library returns three channels for 8-bit grey and for a palette.
   const returnedColours = space === 'srgb' && !isPlanar ? 3 : colourChannels;
@@ -43,30 +47,30 @@ export async function readColourChannels(
   const samples = keepChannels(all, [...colourIndices, ...alphaChannels]);
   if ((isPlanar || isDeepCmyk) && layout.isPremultiplied) unpremultiply(samples);
   if (isPlanar && layout.isInverted) invertFirst(samples);
-  if (isDeepCmyk) return narrow(samples);
-  return isGrey && layout.profile !== undefined ? widen(samples) : samples;
+  if (isDeepCmyk) return to8Bits(samples);
+  return isGrey && layout.profile !== undefined ? to16Bits(samples) : samples;
 }
 
-function spaceOf({ colours, bits }: TiffLayout): SampleSpace {
+function interleavedSpace({ colours, bits }: TiffLayout): SampleSpace {
   if (colours === 'cmyk') return 'cmyk';
   if (bits < 16) return 'srgb';
   return colours === 'grey' ? 'grey16' : 'rgb16';
 }
 
-/** Two channels declared as RGB have no colour space in the library; more are RGB and extra channels. */
-function spaceOfPlanes(channels: number, bits: number): SampleSpace {
+/** For the library, two channels declared as RGB have no colour space; more channels are RGB and extra channels. */
+function planarSpace(channels: number, bits: number): SampleSpace {
   if (channels === 2) return 'multiband';
   return bits === 16 ? 'rgb16' : 'srgb';
 }
 
 function invertFirst({ data, channels }: Samples): void {
   const full = data instanceof Uint16Array ? 65_535 : 255;
-  for (let at = 0; at < data.length; at += channels) data[at] = full - (data[at] ?? 0);
+  for (let index = 0; index < data.length; index += channels) data[index] = full - (data[index] ?? 0);
 }
 
 /**
- * Opens CMYK samples with their profile, for conversion by the library. Resizes them first if there is no alpha: the
- * conversion of inks is the slowest step. Resizes black separately, because the library does not accept raw CMYK.
+ * Opens CMYK samples with their profile, for conversion by the library. Resizes them first if there is no alpha,
+ * because converting inks is the slowest step. Resizes black separately, because the library does not accept raw CMYK.
  */
 export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: Size): Promise<Sharp> {
   const file = writePlainTiff(
@@ -80,7 +84,7 @@ export async function openCmyk(samples: Samples, { profile }: TiffLayout, size: 
 async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
   const isDeep = samples.data instanceof Uint16Array;
   const resized = async (channels: readonly number[]) => {
-    const image = fromSamples(pickChannels(samples, channels)).resize(exactly(size));
+    const image = fromSamples(pickChannels(samples, channels)).resize(exactResize(size));
     return readSamples(image, isDeep ? 'rgb16' : 'srgb', isDeep ? 16 : 8);
   };
   const [inks, black] = [await resized([0, 1, 2]), await resized([3])];
@@ -93,8 +97,8 @@ async function resizeInks(samples: Samples, size: Size): Promise<Samples> {
 }
 
 /**
- * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so the file is declared as
- * RGB, which has the same samples.
+ * Reads L*a*b* samples, upright and at full size. The library supports only some variants, so it receives the file
+ * declared as RGB, whose samples have the same layout.
  */
 export async function readLabSamples(
   bytes: Uint8Array,
@@ -104,13 +108,13 @@ export async function readLabSamples(
   if (layout.isPremultiplied) {
     throw new AppError(
       'picture_unsupported',
-      'The TIFF picture stores Lab colours multiplied by their transparency, which cannot be undone exactly; save it ' +
-        'with straight alpha or without transparency.',
+      'The TIFF image stores Lab colours premultiplied by alpha, which cannot be undone exactly; save it with ' +
+        'straight alpha or without transparency.',
     );
   }
   const isDeep = layout.bits === 16;
   const all = await readSamples(
-    openUnmanaged(asRgb(bytes, layout), options),
+    openUnmanaged(declareAsRgb(bytes, layout), options),
     isDeep ? 'rgb16' : 'srgb',
     isDeep ? 16 : 8,
   );
@@ -118,17 +122,17 @@ export async function readLabSamples(
 }
 
 /** Returns a copy of a TIFF that declares its colours as RGB and its alpha as straight. */
-export function asRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
-  const copy = withStraightAlpha(bytes, layout);
+export function declareAsRgb(bytes: Uint8Array, layout: TiffLayout): Uint8Array {
+  const copy = declareStraightAlpha(bytes, layout);
   writeTag(copy, layout, tiffTags.photometric, 0, 2);
   return copy;
 }
 
 /**
- * Returns a copy of a TIFF that declares its alpha as straight. For CMYK and unknown colours, the library would
- * un-premultiply with the maximum of 8 bits at any depth.
+ * Returns a copy of a TIFF that declares its alpha as straight. For CMYK and unknown colours of any depth, the library
+ * would un-premultiply with the maximum value of 8-bit samples.
  */
-function withStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
+function declareStraightAlpha(bytes: Uint8Array, layout: TiffLayout): Buffer {
   const copy = Buffer.from(bytes);
   const { alpha, colourChannels } = layout;
   if (alpha !== undefined) writeTag(copy, layout, tiffTags.extraSamples, alpha - colourChannels, 2);
@@ -155,19 +159,19 @@ export async function readYcbcr(
   layout: TiffLayout,
   options: SourceOptions,
 ): Promise<Samples> {
-  const all = await readSamples(openUnmanaged(asRgb(bytes, layout), options), 'srgb', 8);
+  const all = await readSamples(openUnmanaged(declareAsRgb(bytes, layout), options), 'srgb', 8);
   const samples = keepChannels(all, [0, 1, 2, ...(layout.alpha === undefined ? [] : [layout.alpha])]);
   const { red, green, blue, black, white } = ycbcrParameters(layout);
   const { data, channels } = samples;
-  for (let at = 0; at < data.length; at += channels) {
-    const y = (((data[at] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
-    const cb = (((data[at + 1] ?? 0) - (black[1] ?? 128)) * 127) / ((white[1] ?? 255) - (black[1] ?? 128));
-    const cr = (((data[at + 2] ?? 0) - (black[2] ?? 128)) * 127) / ((white[2] ?? 255) - (black[2] ?? 128));
+  for (let index = 0; index < data.length; index += channels) {
+    const y = (((data[index] ?? 0) - (black[0] ?? 0)) * 255) / ((white[0] ?? 255) - (black[0] ?? 0));
+    const cb = (((data[index + 1] ?? 0) - (black[1] ?? 128)) * 127) / ((white[1] ?? 255) - (black[1] ?? 128));
+    const cr = (((data[index + 2] ?? 0) - (black[2] ?? 128)) * 127) / ((white[2] ?? 255) - (black[2] ?? 128));
     const r = y + cr * (2 - 2 * red);
     const b = y + cb * (2 - 2 * blue);
-    data[at] = clip(r);
-    data[at + 1] = clip((y - red * r - blue * b) / green);
-    data[at + 2] = clip(b);
+    data[index] = clip(r);
+    data[index + 1] = clip((y - red * r - blue * b) / green);
+    data[index + 2] = clip(b);
   }
   return samples;
 }

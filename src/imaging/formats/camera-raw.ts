@@ -14,14 +14,14 @@ const cameraCompressions = new Set([262, 32_767, 32_769, 32_770, 32_772, 34_713,
 
 const filterTags = [33_421, 33_422, 50_710];
 
-/** Maximum directories to check. Raw files have a few. */
+/** Maximum number of directories to check. Raw files have a few. */
 const maxDirectories = 16;
 
 /**
  * Returns whether a TIFF contains sensor data (DNG, NEF, ARW, CR2, PEF, SRW, 3FR, IIQ …). A TIFF reader would find only
- * a preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' programs also export
+ * a preview of a few hundred pixels. Checks the structure, not the maker's name: camera makers' software also exports
  * ordinary TIFFs.
- * Sources: TIFF/EP (ISO 12234-2), DNG 1.7, libraw's table of compressions.
+ * Sources: TIFF/EP (ISO 12234-2), DNG 1.7, LibRaw's compression table.
  */
 export function isCameraRaw(file: TiffStructure): boolean {
   const [first] = file.directories;

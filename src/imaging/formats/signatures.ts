@@ -1,12 +1,13 @@
 interface Signature {
-  /** First bytes of such a file, one character per byte. */
+  /** Bytes of the signature, one character per byte. */
   readonly bytes: string;
-  readonly at?: number;
+  /** Offset of the signature in the file; 0 by default. */
+  readonly offset?: number;
   readonly name: string;
 }
 
-/** Name of raw pictures, whatever their format. */
-export const cameraRaw = 'a camera raw picture';
+/** Name of camera raw files in any format. */
+export const cameraRaw = 'a camera raw image';
 
 /** Signatures that are long enough to be conclusive. */
 const signatures: readonly Signature[] = [
@@ -17,25 +18,25 @@ const signatures: readonly Signature[] = [
   { bytes: 'MMOR', name: cameraRaw },
   { bytes: '\0MRM', name: cameraRaw },
   { bytes: 'FOVb', name: cameraRaw },
-  { bytes: 'HEAPCCDR', at: 6, name: cameraRaw },
-  { bytes: 'ftypcrx ', at: 4, name: cameraRaw },
+  { bytes: 'HEAPCCDR', offset: 6, name: cameraRaw },
+  { bytes: 'ftypcrx ', offset: 4, name: cameraRaw },
   { bytes: 'DDS ', name: 'a DDS texture' },
-  { bytes: '\x76\x2f\x31\x01', name: 'an OpenEXR picture' },
-  { bytes: '#?RADIANCE', name: 'a Radiance HDR picture' },
-  { bytes: '#?RGBE', name: 'a Radiance HDR picture' },
-  { bytes: 'SIMPLE  =', name: 'a FITS picture' },
+  { bytes: '\x76\x2f\x31\x01', name: 'an OpenEXR image' },
+  { bytes: '#?RADIANCE', name: 'a Radiance HDR image' },
+  { bytes: '#?RGBE', name: 'a Radiance HDR image' },
+  { bytes: 'SIMPLE  =', name: 'a FITS image' },
   { bytes: 'BLP1', name: 'a BLP texture' },
   { bytes: 'BLP2', name: 'a BLP texture' },
   { bytes: '\xd7\xcd\xc6\x9a', name: 'a Windows metafile' },
-  { bytes: ' EMF', at: 40, name: 'a Windows metafile' },
-  { bytes: 'gimp xcf ', name: 'a GIMP picture' },
-  { bytes: '/* XPM */', name: 'an XPM picture' },
+  { bytes: ' EMF', offset: 40, name: 'a Windows metafile' },
+  { bytes: 'gimp xcf ', name: 'a GIMP image' },
+  { bytes: '/* XPM */', name: 'an XPM image' },
 ];
 
-/** Returns the name of a picture format that has a signature. */
-export function pictureBySignature(head: Uint8Array): string | undefined {
-  const text = latin1(head);
-  const found = signatures.find(({ bytes, at = 0 }) => text.startsWith(bytes, at));
+/** Returns the name of the picture format whose signature the file starts with. */
+export function namePictureBySignature(firstBytes: Uint8Array): string | undefined {
+  const text = toLatin1(firstBytes);
+  const found = signatures.find(({ bytes, offset = 0 }) => text.startsWith(bytes, offset));
   return found?.name ?? portableMap(text) ?? postScriptDrawing(text);
 }
 
@@ -54,8 +55,8 @@ function postScriptDrawing(text: string): string | undefined {
  * Returns the name of a picture format without a conclusive signature, if all header fields are plausible. An
  * uncompressed true-colour TGA starts like a Windows cursor, which is therefore checked first.
  */
-export function pictureByHeader(head: Uint8Array): string | undefined {
-  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+export function namePictureByHeader(firstBytes: Uint8Array): string | undefined {
+  const view = new DataView(firstBytes.buffer, firstBytes.byteOffset, firstBytes.byteLength);
   return windowsIcon(view) ?? targa(view) ?? pcx(view) ?? sgi(view);
 }
 
@@ -88,7 +89,7 @@ function targa(view: DataView): string | undefined {
   const isTypeValid = (hasMap === 1 && targaTypes.withMap.has(type)) || targaTypes.withoutMap.has(type);
   const hasSize = view.getUint16(12, true) > 0 && view.getUint16(14, true) > 0;
   const isPixelValid = targaDepths.has(view.getUint8(16)) && view.getUint8(17) < 64 && alphaBits <= 8;
-  return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA picture' : undefined;
+  return isMapValid && isTypeValid && hasSize && isPixelValid ? 'a TGA image' : undefined;
 }
 
 /** ZSoft PCX, technical reference: a header of 128 bytes. */
@@ -96,18 +97,18 @@ function pcx(view: DataView): string | undefined {
   if (view.byteLength < 128 || view.getUint8(0) !== 10) return undefined;
   const isVersionValid = [0, 2, 3, 4, 5].includes(view.getUint8(1)) && view.getUint8(2) <= 1;
   const isDepthValid = [1, 2, 4, 8].includes(view.getUint8(3)) && [1, 2, 3, 4].includes(view.getUint8(65));
-  const corner = (at: number) => view.getUint16(at, true);
+  const corner = (offset: number) => view.getUint16(offset, true);
   const isWindowValid = corner(8) >= corner(4) && corner(10) >= corner(6);
-  return isVersionValid && isDepthValid && isWindowValid ? 'a PCX picture' : undefined;
+  return isVersionValid && isDepthValid && isWindowValid ? 'a PCX image' : undefined;
 }
 
 /** Silicon Graphics image file format: magic number, storage, bytes per channel, dimensions. */
 function sgi(view: DataView): string | undefined {
   if (view.byteLength < 12 || view.getUint16(0) !== 0x01da) return undefined;
   const isValid = view.getUint8(2) <= 1 && [1, 2].includes(view.getUint8(3));
-  return isValid && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI picture' : undefined;
+  return isValid && [1, 2, 3].includes(view.getUint16(4)) ? 'an SGI image' : undefined;
 }
 
-function latin1(head: Uint8Array): string {
-  return Buffer.from(head.buffer, head.byteOffset, head.length).toString('latin1');
+function toLatin1(firstBytes: Uint8Array): string {
+  return Buffer.from(firstBytes.buffer, firstBytes.byteOffset, firstBytes.length).toString('latin1');
 }

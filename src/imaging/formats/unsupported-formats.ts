@@ -2,28 +2,28 @@ import type { PictureFormat } from '../../model/picture.ts';
 import { isCameraRaw } from './camera-raw.ts';
 import { type IsobmffStructure, readIsobmff } from '../containers/isobmff.ts';
 import { readTiff } from '../containers/tiff.ts';
-import { type UnsupportedFile, nameOfText } from './text-files.ts';
-import { cameraRaw, pictureByHeader, pictureBySignature } from './signatures.ts';
+import { type UnsupportedFile, describeText } from './text-files.ts';
+import { cameraRaw, namePictureByHeader, namePictureBySignature } from './signatures.ts';
 
-const heic = 'an HEIC picture';
+const heic = 'an HEIC image';
 
 /** Picture formats that the detection library recognises, except those in `signatures.ts`. */
 const picturesByExtension: Readonly<Record<string, string>> = {
-  jp2: 'a JPEG 2000 picture',
-  j2c: 'a JPEG 2000 picture',
-  jpx: 'a JPEG 2000 picture',
-  jpm: 'a JPEG 2000 picture',
-  jls: 'a JPEG-LS picture',
-  jxl: 'a JPEG XL picture',
-  jxr: 'a JPEG XR picture',
+  jp2: 'a JPEG 2000 image',
+  j2c: 'a JPEG 2000 image',
+  jpx: 'a JPEG 2000 image',
+  jpm: 'a JPEG 2000 image',
+  jls: 'a JPEG-LS image',
+  jxl: 'a JPEG XL image',
+  jxr: 'a JPEG XR image',
   icns: 'an Apple icon',
   psd: 'a Photoshop document',
   ai: 'an Illustrator document',
   eps: 'a PostScript drawing',
-  xcf: 'a GIMP picture',
-  bpg: 'a BPG picture',
-  flif: 'a FLIF picture',
-  dcm: 'a DICOM picture',
+  xcf: 'a GIMP image',
+  bpg: 'a BPG image',
+  flif: 'a FLIF image',
+  dcm: 'a DICOM image',
   dng: cameraRaw,
   cr2: cameraRaw,
   cr3: cameraRaw,
@@ -47,88 +47,91 @@ const othersByExtension: Readonly<Record<string, string>> = {
   mp3: 'an MP3 recording',
 };
 
-/** Detections that are ignored: they rely on two bytes, or on a bit pattern that also occurs in noise. */
+/** Detections to ignore: they rely on two bytes, or on a bit pattern that also occurs in random data. */
 const unreliableExtensions = new Set(
   'ac3 dmg exe Z cpio arj asar mts mp1 mp2 aac ico cur bmp gif jpg xml'.split(' '),
 );
 
 /** Codecs of still pictures in the HEIF container, with the common names of such files. */
-const namesOfCodecs: Readonly<Record<string, string>> = {
+const codecNames: Readonly<Record<string, string>> = {
   hvc1: heic,
   hev1: heic,
   lhv1: heic,
-  j2k1: 'a JPEG 2000 picture in an HEIF file',
-  jpeg: 'a JPEG picture in an HEIF file',
-  avc1: 'an HEIF picture',
-  vvc1: 'an HEIF picture',
-  evc1: 'an HEIF picture',
-  unci: 'an HEIF picture',
+  j2k1: 'a JPEG 2000 image in an HEIF file',
+  jpeg: 'a JPEG image in an HEIF file',
+  avc1: 'an HEIF image',
+  vvc1: 'an HEIF image',
+  evc1: 'an HEIF image',
+  unci: 'an HEIF image',
 };
 
 const avifBrands = ['avif', 'avis', 'MA1A', 'MA1B'];
 const heicBrands = ['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'hevm', 'hevs'];
 const heifBrands = ['mif1', 'mif2', 'mif3', 'msf1', 'miaf'];
 
-/** Names a file without the signature of an accepted format. */
-export async function nameUnsupportedFile(head: Uint8Array): Promise<UnsupportedFile> {
-  const signed = pictureBySignature(head) ?? nameOfHeif(head);
+/** Describes a file that does not have the signature of an accepted format. */
+export async function describeUnsupportedFile(firstBytes: Uint8Array): Promise<UnsupportedFile> {
+  const signed = namePictureBySignature(firstBytes) ?? nameUnsupportedHeif(firstBytes);
   if (signed !== undefined) return { name: signed, isPicture: true };
-  const text = nameOfText(head);
+  const text = describeText(firstBytes);
   if (text !== undefined) return text;
-  const picture = pictureByHeader(head);
+  const picture = namePictureByHeader(firstBytes);
   if (picture !== undefined) return { name: picture, isPicture: true };
-  // Imported only here: it would add a tenth to a decoder child's startup time.
+  // Imported on demand: otherwise it would add 10 % to a decoder child's startup time.
   const { fileTypeFromBuffer } = await import('file-type');
-  const extension = (await fileTypeFromBuffer(head).catch(() => undefined))?.ext;
-  if (extension === undefined || unreliableExtensions.has(extension) || isUnreliableMp3(extension, head)) {
-    return { name: 'not a known kind of picture', isPicture: false };
+  const extension = (await fileTypeFromBuffer(firstBytes).catch(() => undefined))?.ext;
+  if (
+    extension === undefined ||
+    unreliableExtensions.has(extension) ||
+    isUnreliableMp3(extension, firstBytes)
+  ) {
+    return { name: 'not a known kind of image', isPicture: false };
   }
   const name = picturesByExtension[extension];
   if (name !== undefined) return { name, isPicture: true };
   return { name: othersByExtension[extension] ?? `a file of type .${extension}`, isPicture: false };
 }
 
-/** An MP3 frame starts with eleven set bits, which is no evidence; a preceding tag is. */
-function isUnreliableMp3(extension: string, head: Uint8Array): boolean {
-  return extension === 'mp3' && !Buffer.from(head.subarray(0, 3)).equals(Buffer.from('ID3'));
+/** The eleven set bits at the start of an MP3 frame also occur in other files. Only a preceding ID3 tag is reliable. */
+function isUnreliableMp3(extension: string, firstBytes: Uint8Array): boolean {
+  return extension === 'mp3' && !Buffer.from(firstBytes.subarray(0, 3)).equals(Buffer.from('ID3'));
 }
 
-/** Names the format of a file that only uses the container of `format`; `undefined` if it is really in that format. */
-export function unsupportedByStructure(bytes: Uint8Array, format: PictureFormat): string | undefined {
+/** Names the actual format of a file that only uses the container of `format`; `undefined` if the format matches. */
+export function nameUnsupportedContent(bytes: Uint8Array, format: PictureFormat): string | undefined {
   if (format === 'tiff') {
     const file = readTiff(bytes);
     return file !== undefined && isCameraRaw(file) ? cameraRaw : undefined;
   }
-  return format === 'avif' ? nameOfHeif(bytes) : undefined;
+  return format === 'avif' ? nameUnsupportedHeif(bytes) : undefined;
 }
 
-function nameOfHeif(bytes: Uint8Array): string | undefined {
-  const codec = stillCodecOf(bytes);
-  return codec === undefined || codec === 'av01' ? undefined : (namesOfCodecs[codec] ?? 'an HEIF picture');
+function nameUnsupportedHeif(bytes: Uint8Array): string | undefined {
+  const codec = readStillCodec(bytes);
+  return codec === undefined || codec === 'av01' ? undefined : (codecNames[codec] ?? 'an HEIF image');
 }
 
 /**
- * Returns the codec of the picture in an HEIF file; `undefined` for other files. It is that of the primary item.
- * Brands, which writers set arbitrarily, are used only if `bytes` does not contain the items. If neither is conclusive,
- * returns AV1.
+ * Returns the codec of the primary item in an HEIF file; `undefined` for other files. Uses the brands, which writers
+ * set arbitrarily, only if `bytes` does not contain the items. Returns AV1 if neither is conclusive.
  */
-export function stillCodecOf(bytes: Uint8Array): string | undefined {
+export function readStillCodec(bytes: Uint8Array): string | undefined {
   const file = readIsobmff(bytes);
   if (file === undefined) return undefined;
   const has = (brands: readonly string[]) => file.brands.some((brand) => brands.includes(brand));
   if (!has([...avifBrands, ...heicBrands, ...heifBrands])) return undefined;
-  const codec = codecOfPrimaryItem(file);
+  const codec = primaryItemCodec(file);
   if (codec !== undefined) return codec;
   if (has(avifBrands)) return 'av01';
   if (has(heicBrands)) return 'hvc1';
-  const hasMeta = file.boxes.some(({ type, isWhole }) => type === 'meta' && isWhole);
+  const hasMeta = file.boxes.some(({ type, isComplete }) => type === 'meta' && isComplete);
   return hasMeta ? 'heif' : 'av01';
 }
 
 const derivedItems = new Set(['grid', 'iovl', 'iden', 'tmap']);
 
-/** A grid, an overlay or a rotated copy has no codec of its own: returns that of its source items. */
-function codecOfPrimaryItem({ items, primaryItem, references }: IsobmffStructure): string | undefined {
+/** Returns the codec of the primary item or, if that is a grid, an overlay or a rotated copy, of its source items. */
+function primaryItemCodec({ items, primaryItem, references }: IsobmffStructure): string | undefined {
   let item = items.get(primaryItem ?? -1);
   for (let depth = 0; item !== undefined && derivedItems.has(item.type) && depth < 8; depth++) {
     const from = item.id;

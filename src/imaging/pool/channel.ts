@@ -4,10 +4,10 @@ import type { Writable } from 'node:stream';
 export const channelFd = 3;
 
 /**
- * Maximum size of a message without its payload. The largest valid one, with 512 numbers and a thumbnail, has 20 KB.
+ * Maximum size of a message without its payload. The largest valid message (512 numbers and a thumbnail) takes 20 KB.
  */
 const maxMessageBytes = 2 ** 20;
-/** Two lengths, unsigned 32-bit, big-endian: of the message as JSON, and of the payload after it. */
+/** Length of the header: the JSON length and the payload length, both unsigned 32-bit big-endian numbers. */
 const headerBytes = 8;
 
 /** One frame of the channel. */
@@ -25,7 +25,7 @@ export interface FrameReaderOptions {
   readonly onFrame: (frame: Frame) => void;
 }
 
-/** Writes one frame. Buffered bytes that the other end does not read are discarded with the stream. */
+/** Writes one frame. Bytes that the other end never reads are discarded when the stream is destroyed. */
 export function writeFrame(stream: Writable, message: object, payload: readonly Uint8Array[] = []): void {
   const json = Buffer.from(JSON.stringify(message));
   const header = Buffer.alloc(headerBytes);
@@ -40,8 +40,8 @@ export function writeFrame(stream: Writable, message: object, payload: readonly 
 }
 
 /**
- * Returns a function that accepts the bytes of the channel as they arrive, and calls `onFrame` for each complete frame.
- * Replaces Node's IPC, which buffers messages of any length and accepts handles: the peer may be malicious.
+ * Returns a function that accepts chunks of the channel as they arrive, and calls `onFrame` for each complete frame.
+ * Used instead of Node's IPC, which buffers messages of any length and accepts handles: the peer may be malicious.
  * @throws {Error} from the returned function if a frame is too large or is not JSON; the channel is then unusable.
  */
 export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions): (chunk: Buffer) => void {
@@ -67,9 +67,9 @@ export function makeFrameReader({ maxPayloadBytes, onFrame }: FrameReaderOptions
   function emitFrame({ message, payload }: NonNullable<typeof lengths>): void {
     const all = joinChunks();
     const bodyStart = headerBytes + message;
-    const rest = all.subarray(bodyStart + payload);
-    chunks = [rest];
-    available = rest.length;
+    const remaining = all.subarray(bodyStart + payload);
+    chunks = [remaining];
+    available = remaining.length;
     lengths = undefined;
     const json: unknown = JSON.parse(all.toString('utf8', headerBytes, bodyStart));
     onFrame({ message: json, payload: all.subarray(bodyStart, bodyStart + payload) });

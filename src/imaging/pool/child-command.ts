@@ -14,32 +14,32 @@ export interface ChildCommand {
 export interface ChildCommandOptions {
   /** Module that the child runs. */
   readonly module: string;
-  /** The only folder that the child may read, besides its code. */
+  /** The only folder that the child may read, apart from its code. */
   readonly folder: string;
-  /** Program and arguments in front of Node; empty for none. `{folder}` expands to the folder. */
+  /** Program and arguments that launch Node; empty to start Node directly. `{folder}` expands to the folder. */
   readonly launcher: readonly string[];
 }
 
-// Nothing of the parent's environment, which contains passwords: a child decodes untrusted input.
+// Contains nothing from the parent's environment: that holds passwords, and a child decodes untrusted input.
 const environment = {
   LANG: 'C.UTF-8',
   // With one glibc arena per thread, the memory of freed pictures would not be returned to the system.
   MALLOC_ARENA_MAX: '2',
   // Reuses the buffers of a typical picture for the next one instead of mapping and clearing memory each time
-  // (measured: a tenth of the time). A child that keeps too much memory is replaced.
+  // (measured: saves a tenth of the time). A child that keeps too much memory is replaced.
   MALLOC_MMAP_THRESHOLD_: String(32 * 2 ** 20),
   MALLOC_TRIM_THRESHOLD_: String(64 * 2 ** 20),
-  // Where launchers are found, independently of the server's path.
+  // The search path for launchers does not depend on the server's environment.
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   UV_THREADPOOL_SIZE: '4',
   VIPS_BLOCK_UNTRUSTED: '1',
-  // Keeps large pictures in memory, where the watchdog measures them: a killed child would leave temporary files
-  // behind.
+  // Keeps large pictures in memory, where the watchdog measures them. On disk, a killed child would leave temporary
+  // files behind.
   VIPS_DISC_THRESHOLD: '16g',
 };
 
-// Pictures are stored outside the JavaScript heap, so it can be small. Its young generation has room for the garbage
-// of describing a picture: with 4 MB the collector runs twice as often (measured: 2 ms per picture).
+// Pictures are stored outside the JavaScript heap, so the heap can be small. The young generation has room for the
+// garbage from describing one picture: with 4 MB the collector runs twice as often (measured: 2 ms per picture).
 const memoryFlags = ['--max-old-space-size=128', '--max-semi-space-size=16'];
 
 const permissionFlags = [
@@ -48,10 +48,11 @@ const permissionFlags = [
   // The image library is an addon. `serve` drops the permission once it is loaded.
   '--allow-addons',
   '--disable-warning=SecurityWarning',
-  // SQLite opens files without checking the permission model (Node 24.21).
+  // The built-in SQLite opens files without checking the permission model (Node 24.21).
   '--no-experimental-sqlite',
   '--disable-sigusr1',
-  // A Node version without one of these flags would refuse to start. The sandbox test shows what is then accessible.
+  // Omits flags that this Node version does not know, since Node would refuse to start. The sandbox test shows what a
+  // child can then access.
 ].filter((flag) => process.allowedNodeEnvironmentFlags.has(flag.split('=')[0] ?? flag));
 
 /** Returns the command that starts a decoder child. */
@@ -64,10 +65,10 @@ export function childCommand({ module, folder, launcher }: ChildCommandOptions):
 }
 
 const codeRoot = fileURLToPath(new URL('../..', import.meta.url));
-// Node reads the module type from it.
+// Node reads the module type from package.json.
 const packageFiles = [join(dirname(codeRoot), 'package.json')];
 
-/** Packages that a child imports. If linked (pnpm, `npm link`), they are stored outside `node_modules`. */
+/** Packages that a child imports. Linked packages (pnpm, `npm link`) are stored outside `node_modules`. */
 const packages = ['sharp', 'file-type'];
 
 let cachedCodeFolders: readonly string[] | undefined;
@@ -77,12 +78,15 @@ let cachedCodeFolders: readonly string[] | undefined;
  */
 function codeFolders(): readonly string[] {
   cachedCodeFolders ??= [
-    ...new Set([codeRoot, ...[dirname(codeRoot), ...packages.flatMap(realFolderOf)].flatMap(packageFolders)]),
+    ...new Set([
+      codeRoot,
+      ...[dirname(codeRoot), ...packages.flatMap(resolvePackageFolder)].flatMap(packageFolders),
+    ]),
   ];
   return cachedCodeFolders;
 }
 
-function realFolderOf(name: string): string[] {
+function resolvePackageFolder(name: string): string[] {
   const path = findPackageJSON(name, import.meta.url);
   return path === undefined ? [] : [dirname(realpathSync(path))];
 }

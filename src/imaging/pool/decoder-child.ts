@@ -9,15 +9,17 @@ import type { TaskMessage } from './messages.ts';
 
 /** A running decoder child, seen from the parent. */
 export interface DecoderChild {
-  /** The process that decodes, which may be a descendant of a launcher. */
+  /** Returns the ID of the process that decodes, which may be a descendant of a launcher. */
   pid(): number | undefined;
   send(message: TaskMessage): void;
   /** Kills the child immediately; `onExit` follows. */
   kill(): void;
-  /** Resident memory of the process that decodes, in MB (2^20 bytes). 0 if unknown: it is read from Linux's /proc. */
+  /**
+   * Returns the resident memory of the process that decodes, in MB (2^20 bytes); 0 on systems without Linux's /proc.
+   */
   memoryMb(): number;
-  /** Makes the Linux kernel kill the child first if memory runs out, not the server or its database. */
-  offerToOomKiller(): void;
+  /** Makes the Linux kernel kill the child, not the server or its database, if memory runs out. */
+  preferForOomKill(): void;
 }
 
 /** Events of a child. `onExit` is called exactly once, even if the child could not be started. */
@@ -26,14 +28,14 @@ export interface DecoderChildEvents {
   readonly maxPayloadBytes: () => number;
   /** The frame has not been validated. */
   readonly onFrame: (frame: Frame) => void;
-  /** The channel contains invalid data; no further frame follows. */
+  /** The child has sent invalid data; no further frame follows. */
   onBrokenChannel(reason: string): void;
-  /** `how` is the signal or the exit code, for a sentence. */
-  onExit(how: string): void;
+  /** `exitReason` is the signal or the exit code, to be quoted in a sentence. */
+  onExit(exitReason: string): void;
 }
 
-const maxErrorOutput = 4000;
-const maxLoggedOutput = 300;
+const maxStderrLength = 4000;
+const maxExcerptLength = 300;
 
 /** Starts a decoder child. It never keeps the parent process alive. */
 export function spawnDecoderChild(
@@ -45,22 +47,22 @@ export function spawnDecoderChild(
   const child = spawn(command, args, { env, stdio: ['ignore', 'ignore', 'pipe', 'pipe'], windowsHide: true });
   const hasLauncher = options.launcher.length > 0;
   child.unref();
-  logErrorOutput(child.stderr, child.pid, logger);
+  logStderr(child.stderr, child.pid, logger);
   const channel = child.stdio[channelFd] as Duplex | null | undefined;
   if (channel) readChannel(channel, events);
   let hasExited = false;
-  const exited = (how: string) => {
-    if (!hasExited) events.onExit(how);
+  const reportExit = (exitReason: string) => {
+    if (!hasExited) events.onExit(exitReason);
     hasExited = true;
   };
-  child.on('exit', (code, signal) => exited(signal ?? `exit code ${code}`));
+  child.on('exit', (code, signal) => reportExit(signal ?? `exit code ${code}`));
   child.on('error', (error) => {
     logger.warn({ err: error, pid: child.pid }, 'A decoder child failed');
-    if (child.pid === undefined) exited('it could not be started');
+    if (child.pid === undefined) reportExit('it could not be started');
   });
   // With a launcher that keeps running, the child is the first process of a chain, and the decoder is the last.
   const processChain = () =>
-    child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? descendantsOf(child.pid) : [])];
+    child.pid === undefined ? [] : [child.pid, ...(hasLauncher ? findDescendants(child.pid) : [])];
   return {
     pid: () => processChain().at(-1),
     send: (message) => channel && writeFrame(channel, message),
@@ -69,7 +71,7 @@ export function spawnDecoderChild(
       child.kill('SIGKILL');
     },
     memoryMb: () => residentMemoryMb(processChain().at(-1)),
-    offerToOomKiller: () => processChain().forEach(offerToOomKiller),
+    preferForOomKill: () => processChain().forEach(preferForOomKill),
   };
 }
 
@@ -84,24 +86,24 @@ function readChannel(channel: Duplex, events: DecoderChildEvents): void {
       events.onBrokenChannel(error instanceof Error ? error.message : String(error));
     }
   });
-  // The end of a child is reported by 'exit', not by a failed write.
+  // The exit of a child is reported by the event 'exit', not by a failed write.
   channel.on('error', () => undefined);
 }
 
 /**
- * Returns the descendants of `pid`, each followed by its own, from Linux's /proc. Empty on other systems and on kernels
- * without CONFIG_PROC_CHILDREN.
+ * Returns the descendants of `pid` from Linux's /proc, each followed by its own descendants. Returns none on other
+ * systems and on kernels without CONFIG_PROC_CHILDREN.
  */
-function descendantsOf(pid: number): number[] {
+function findDescendants(pid: number): number[] {
   try {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean);
-    return children.map(Number).flatMap((child) => [child, ...descendantsOf(child)]);
+    return children.map(Number).flatMap((child) => [child, ...findDescendants(child)]);
   } catch {
     return [];
   }
 }
 
-// Linux reports pages. They have 4 KiB except on some ARM kernels, where the result is too low, never too high.
+// Linux reports a number of pages. Some ARM kernels have larger pages; the result is then too low, but never too high.
 const pageBytes = 4096;
 
 function residentMemoryMb(pid: number | undefined): number {
@@ -122,7 +124,7 @@ function killIfRunning(pid: number): void {
   }
 }
 
-function offerToOomKiller(pid: number): void {
+function preferForOomKill(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
   } catch {
@@ -130,16 +132,16 @@ function offerToOomKiller(pid: number): void {
   }
 }
 
-function logErrorOutput(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
+function logStderr(stream: NodeJS.ReadableStream | null, pid: number | undefined, logger: Logger): void {
   if (stream === null) return;
   if (stream instanceof Socket) stream.unref();
-  let budget = maxErrorOutput;
+  let remaining = maxStderrLength;
   stream.on('data', (chunk: Buffer) => {
-    const output = chunk.toString('utf8').slice(0, budget).trim();
-    budget = Math.max(0, budget - chunk.length);
+    const output = chunk.toString('utf8').slice(0, remaining).trim();
+    remaining = Math.max(0, remaining - chunk.length);
     if (output === '') return;
-    // Also in the message: human-readable logs show no other fields, and a launcher reports its errors here.
-    const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxLoggedOutput);
-    logger.warn({ pid, output }, `A decoder child wrote to its error output: ${excerpt}`);
+    // The message quotes the output, because human-readable logs omit other fields and launchers report errors here.
+    const excerpt = output.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxExcerptLength);
+    logger.warn({ pid, output }, `A decoder child wrote to stderr: ${excerpt}`);
   });
 }

@@ -28,28 +28,28 @@ export type { ComparedPicture, DescribedPicture, TriedPresets } from './messages
 
 /** Settings of a pool. */
 export interface DecoderPoolOptions {
-  /** Workers that decode, one per core. Up to `probeWorkers` further ones only probe. */
+  /** Number of workers that decode, one per core. Up to `probeWorkers` additional workers only probe. */
   readonly size: number;
-  /** Maximum wall time of a task, from its start in a child. */
+  /** Maximum wall-clock time of a task, from its start in a child. */
   readonly timeoutMs: number;
-  /** The same for a probe, which only reads a header. */
+  /** Maximum wall-clock time of a probe, which only reads a header. */
   readonly probeTimeoutMs: number;
   /** Maximum resident memory of a busy child, in MB. Enforced on Linux only. */
   readonly memoryMb: number;
-  /** Tasks after which a child is replaced. */
-  readonly recycleAfterJobs: number;
+  /** Number of tasks after which a child is replaced. */
+  readonly maxTasksPerChild: number;
   readonly logger: Logger;
-  /** Replaces the module of the children; it must use the same messages. */
+  /** Replaces the module that the children run; it must use the same messages. */
   readonly childModule?: string;
-  /** Launcher: program and arguments in front of each child's Node. `{folder}` expands to its input folder. */
+  /** Program and arguments that launch each child's Node. `{folder}` expands to the child's input folder. */
   readonly launcher?: readonly string[];
   /**
-   * Parent of the children's input folders. On the file system of the pictures, an input is a hard link instead of a
-   * copy. Default: a new temporary folder.
+   * Parent of the children's input folders. If it is on the same file system as the pictures, inputs are hard-linked
+   * instead of copied. Default: a new temporary folder.
    */
   readonly workDirectory?: string;
-  /** Whether no other process uses `workDirectory`, so that its content at startup was left behind by a crash. */
-  readonly isAlone?: boolean;
+  /** Whether no other process uses `workDirectory`. If so, anything in it at startup was left behind by a crash. */
+  readonly isOnlyProcess?: boolean;
 }
 
 /** When a request runs, and how to cancel it. */
@@ -58,7 +58,7 @@ export interface Scheduling {
   readonly priority: number;
   /** The tenant that owns the picture. Workers are shared fairly between tenants. */
   readonly tenant?: TenantKey;
-  /** Cancels a waiting request; kills the child of a running one. */
+  /** Aborting it cancels a waiting request, or kills the child of a running one. */
   readonly signal?: AbortSignal;
 }
 
@@ -74,7 +74,7 @@ export interface DecoderPoolStats extends Readonly<PoolCounters> {
   readonly alive: number;
   readonly busy: number;
   readonly waiting: number;
-  /** Whether no child can be kept alive, either for probes or for the other tasks. */
+  /** Whether the children for probes, or those for all other tasks, cannot be kept alive. */
   readonly isBroken: boolean;
 }
 
@@ -87,7 +87,7 @@ export interface DecoderPool {
   start(): Promise<void>;
   /**
    * Reads the facts of a picture from its header. Probes never wait for other tasks.
-   * @throws AppError those of the probe, `decoder_crashed`, `unavailable`; or the signal's reason.
+   * @throws AppError those of the header check, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
   probe(request: ProbeRequest & Omit<Scheduling, 'priority'>): Promise<PictureFacts>;
   /**
@@ -98,18 +98,18 @@ export interface DecoderPool {
    */
   derive(request: DeriveRequest & Scheduling & { readonly outputDirectory: string }): Promise<DerivedPicture>;
   /**
-   * Computes the fingerprint and the embedding of a picture, which need not be stored.
+   * Computes the fingerprint and the embedding of a picture, whether it is stored or not.
    * @throws AppError those of the pipeline, `storage_failed`, `decoder_crashed`, `unavailable`; or the signal's reason.
    */
   describe(request: DescribeRequest & Scheduling): Promise<DescribedPicture>;
   /**
-   * Measures the quality of each of `others` against the picture at `path`. The limits apply to all of them.
-   * @throws AppError as `describe`.
+   * Measures the quality of each picture in `others` against the picture at `path`. The limits apply to all pictures.
+   * @throws AppError those of `describe`.
    */
   compare(request: CompareRequest & Scheduling): Promise<ComparedPicture>;
   /**
-   * Measures what each preset would make of the picture. Encodes in memory and keeps nothing.
-   * @throws AppError as `describe`.
+   * Measures the rendition that each preset would produce. Encodes in memory and stores nothing.
+   * @throws AppError those of `describe`.
    */
   tryPresets(request: TryPresetsRequest & Scheduling): Promise<TriedPresets>;
   /**
@@ -118,33 +118,33 @@ export interface DecoderPool {
    */
   matchRenditions(request: MatchRenditionsRequest & Scheduling): Promise<RenditionMatch>;
   stats(): DecoderPoolStats;
-  /** Kills the children; open requests reject with `unavailable`. */
+  /** Kills the children; pending requests reject with `unavailable`. */
   close(): Promise<void>;
 }
 
-// The build turns .ts into .js, so the entry module of the children has the extension of this file.
+// The build compiles .ts to .js, so the entry module of the children has the same extension as this file.
 const defaultChild = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Workers that probe. With only one, a file that uses the whole probe timeout would delay every upload. */
+/** Number of workers that probe. With only one, a file that takes the whole probe timeout would delay every upload. */
 const probeWorkers = 2;
 
-/** Interval for marking input folders as in use. Folders not marked for a day count as abandoned. */
-const touchMs = 3_600_000;
+/** Interval at which input folders are marked as in use. Folders that are not marked for a day count as abandoned. */
+const touchIntervalMs = 3_600_000;
 
 /**
- * Creates a pool that has not been started; the first request starts its workers too. Probes have workers of their own,
- * because uploads must be answered while long decodes run; all other tasks share the rest.
+ * Creates a pool, whose workers start with `start` or with the first request. Probes have their own workers, so that
+ * uploads get a response while long decodes run. All other tasks share the remaining workers.
  */
 export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   const counters: PoolCounters = { recycled: 0, crashes: 0, timeouts: 0, memoryKills: 0 };
-  const { childModule = defaultChild, launcher = [], isAlone = false } = options;
+  const { childModule = defaultChild, launcher = [], isOnlyProcess = false } = options;
   const workDirectory = options.workDirectory ?? join(tmpdir(), `vitrine-decoders-${randomUUID()}`);
   const throttled = makeThrottledTenants();
   const common = { ...options, childModule, launcher, workDirectory, counters, throttled };
   const probing = makeWorkerGroup<'probe'>({
     ...common,
     size: probeWorkers,
-    // The second worker costs memory and startup time, and is seldom needed.
+    // The second worker costs memory and startup time, and is rarely needed.
     permanentWorkers: 1,
     timeoutMs: options.probeTimeoutMs,
   });
@@ -152,12 +152,12 @@ export function makeDecoderPool(options: DecoderPoolOptions): DecoderPool {
   let touchTimer: NodeJS.Timeout | undefined;
 
   function start(): Promise<void> {
-    sweepWorkFolders(workDirectory, isAlone);
+    sweepWorkFolders(workDirectory, isOnlyProcess);
     probing.start();
     decoding.start();
     touchTimer ??= setInterval(
       () => [probing, decoding].forEach((group) => group.touchFolders()),
-      touchMs,
+      touchIntervalMs,
     ).unref();
     return Promise.resolve();
   }

@@ -3,7 +3,7 @@ import type { Logger } from '../../model/logger.ts';
 import type { Frame } from './channel.ts';
 import type { ChildCommandOptions } from './child-command.ts';
 import { type DecoderChild, spawnDecoderChild } from './decoder-child.ts';
-import { namedFileError } from './file-errors.ts';
+import { toFileError } from './file-errors.ts';
 import type { ChildMessage, Task, TaskKind, TaskResult } from './messages.ts';
 import { InvalidResponse, maxPayloadBytes, readChildMessage, readError, readResult } from './responses.ts';
 import { makeWorkFolder, type WorkFolder } from './work-folder.ts';
@@ -14,11 +14,12 @@ export interface DecoderWorkerOptions extends Pick<ChildCommandOptions, 'launche
   readonly childModule: string;
   /** Parent of the workers' input folders. */
   readonly workDirectory: string;
-  /** Maximum wall time of a task. */
+  /** Maximum wall-clock time of a task. */
   readonly timeoutMs: number;
+  /** Maximum resident memory of a busy child, in MB. */
   readonly memoryMb: number;
-  readonly recycleAfterJobs: number;
-  /** Whether the child ends after some idle time; `start` then starts another. */
+  readonly maxTasksPerChild: number;
+  /** Whether the child is killed after some idle time; `start` then starts a new one. */
   readonly isSpare: boolean;
   readonly logger: Logger;
   readonly counters: PoolCounters;
@@ -36,12 +37,12 @@ export interface PoolCounters {
 
 /**
  * State of a worker:
- * - `unstarted`: without a child, until `start` is called.
- * - `starting`: the child has not reported that it is ready.
+ * - `unstarted`: the worker has no child until `start` is called.
+ * - `starting`: the child has not yet reported that it is ready.
  * - `idle` or `busy`: the child is waiting for a task, or performing one.
- * - `recycling`: the child is being killed, and replaced at once.
- * - `retiring`: the idle child of a spare worker is being killed; `unstarted` follows.
- * - `down`: the child failed without a task; another one starts after a pause.
+ * - `recycling`: the child is being killed; a new one starts immediately.
+ * - `retiring`: the idle child of a spare worker is being killed; the next state is `unstarted`.
+ * - `down`: the child died while it had no task; a new one starts after a pause.
  */
 export type WorkerState = 'unstarted' | 'starting' | 'idle' | 'busy' | 'recycling' | 'retiring' | 'down';
 
@@ -64,12 +65,12 @@ interface RunningTask extends PromiseWithResolvers<TaskResult> {
 const maxStartMs = 10_000;
 const failedStartsUntilBroken = 3;
 const maxRestartPauseMs = 5000;
-/** A child that holds more memory (MB) after a task is replaced, which returns it to the system. */
+/** If a child holds more memory than this (in MB) after a task, it is replaced to return memory to the system. */
 const maxMemoryAfterTaskMb = 256;
-/** The same for a child that has been idle for a while, in MB above its memory at the start. */
+/** An idle child is replaced too if its memory has grown by more than this (in MB) since its start. */
 const maxIdleGrowthMb = 128;
 const idleCheckMs = 3000;
-/** Idle time after which the child of a spare worker ends: it holds some 70 MB. */
+/** Idle time after which the child of a spare worker is killed, because it holds about 70 MB. */
 const spareIdleMs = 10_000;
 
 /** Keeps one decoder child alive and gives it one task at a time. */
@@ -80,12 +81,12 @@ export class DecoderWorker {
   #state: WorkerState = 'unstarted';
   #running: RunningTask | undefined;
   #lastTaskId = 0;
-  #tasksOfChild = 0;
+  #completedByChild = 0;
   #initialMemoryMb = 0;
   #failedStarts = 0;
   #isClosed = false;
   readonly #closed = Promise.withResolvers<void>();
-  /** Shared by the phases of a child: its start, its idle time, and the pause before the next one. */
+  /** Shared by phases that never overlap: the start of a child, its idle time, and the pause before the next start. */
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: DecoderWorkerOptions) {
@@ -97,13 +98,13 @@ export class DecoderWorker {
     return this.#state;
   }
 
-  /** Whether several children in a row died before they completed a task. */
+  /** Whether several children in a row died without completing a task. */
   get isBroken(): boolean {
     const hasNoChild = this.#state === 'down' || this.#state === 'starting';
     return hasNoChild && this.#failedStarts >= failedStartsUntilBroken;
   }
 
-  /** Starts a child unless there is one. */
+  /** Starts a child unless one is running. */
   start(): void {
     if (this.#isClosed || this.#child !== undefined) return;
     this.#state = 'starting';
@@ -113,12 +114,12 @@ export class DecoderWorker {
       maxPayloadBytes: () => (this.#running === undefined ? 0 : maxPayloadBytes(this.#running.task)),
       onFrame: (frame) => this.#onFrame(frame),
       onBrokenChannel: (reason) => this.#onInvalidResponse(reason),
-      onExit: (how) => this.#onExit(how),
+      onExit: (exitReason) => this.#onExit(exitReason),
     });
     this.#setTimer(() => this.#child?.kill(), maxStartMs);
   }
 
-  /** Gives a task to the idle child. */
+  /** Assigns a task to the idle child. */
   run(task: Task): TaskHandle {
     clearTimeout(this.#timer);
     this.#state = 'busy';
@@ -141,7 +142,7 @@ export class DecoderWorker {
     const used = this.#memoryMb();
     if (used <= this.#options.memoryMb) return;
     const figures = `${Math.round(used)} MB of memory; the limit is ${this.#options.memoryMb} MB`;
-    const message = `Decoding the picture was stopped: it took ${figures}.`;
+    const message = `Decoding the image was stopped because it used ${figures}.`;
     this.#stop(new AppError('decoder_crashed', message), 'memoryKills');
   }
 
@@ -156,19 +157,19 @@ export class DecoderWorker {
     await this.#folder.remove().catch(() => undefined);
   }
 
-  /** Puts the input files into the child's folder, sends the task, and removes the files when it has ended. */
+  /** Places the input files in the child's folder, sends the task, and removes the files after the task. */
   async #sendTask(running: RunningTask): Promise<void> {
     const isCurrent = () => this.#running === running && running.stopped === undefined;
     try {
-      const { task, clear } = await this.#folder.place(running.task);
+      const { task, removeInputs } = await this.#folder.place(running.task);
       if (isCurrent()) this.#child?.send({ id: running.id, task });
       await running.promise.catch(() => undefined);
-      await clear();
+      await removeInputs();
     } catch (error) {
       if (!isCurrent()) return;
-      // Nothing was sent, so the child can take the next task.
+      // The task was not sent, so the child is ready for the next one.
       this.#forgetTask(running);
-      running.reject(namedFileError(error) ?? error);
+      running.reject(toFileError(error) ?? error);
       this.#becomeIdle();
     }
   }
@@ -178,13 +179,13 @@ export class DecoderWorker {
     this.#running = undefined;
   }
 
-  /** Whether the child is being killed, so that anything it still sends is ignored. */
-  #isChildDoomed(): boolean {
+  /** Whether the child is being killed. Anything it still sends is then ignored. */
+  #isKillingChild(): boolean {
     return ['recycling', 'retiring', 'down'].includes(this.#state) || this.#running?.stopped !== undefined;
   }
 
   #onFrame({ message: content, payload }: Frame): void {
-    if (this.#isChildDoomed()) return;
+    if (this.#isKillingChild()) return;
     try {
       const message = readChildMessage(content);
       if (message.type === 'ready') this.#onReady();
@@ -195,9 +196,9 @@ export class DecoderWorker {
   }
 
   #onReady(): void {
-    if (this.#state !== 'starting') throw new InvalidResponse('ready a second time');
-    this.#child?.offerToOomKiller();
-    this.#tasksOfChild = 0;
+    if (this.#state !== 'starting') throw new InvalidResponse('a second ready message');
+    this.#child?.preferForOomKill();
+    this.#completedByChild = 0;
     this.#initialMemoryMb = this.#memoryMb();
     this.#becomeIdle();
   }
@@ -209,18 +210,18 @@ export class DecoderWorker {
     else running.reject(readError(message, this.#options.logger));
     this.#forgetTask(running);
     this.#failedStarts = 0;
-    this.#tasksOfChild++;
-    const isWornOut = this.#tasksOfChild >= this.#options.recycleAfterJobs;
-    if (isWornOut || this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
+    this.#completedByChild++;
+    const hasReachedLimit = this.#completedByChild >= this.#options.maxTasksPerChild;
+    if (hasReachedLimit || this.#memoryMb() > maxMemoryAfterTaskMb) this.#kill('recycling');
     else this.#becomeIdle();
   }
 
-  /** A malicious picture may control the child, so kills it. */
-  #onInvalidResponse(what: string): void {
-    if (this.#isChildDoomed()) return;
+  /** Kills the child, because a malicious picture may control it. */
+  #onInvalidResponse(problem: string): void {
+    if (this.#isKillingChild()) return;
     this.#options.logger.warn(
-      { pid: this.#child?.pid(), what },
-      'A decoder child sent an invalid response and is killed',
+      { pid: this.#child?.pid(), problem },
+      'A decoder child sent an invalid response; killing it',
     );
     this.#options.counters.crashes++;
     if (this.#running === undefined) this.#kill('down');
@@ -243,32 +244,32 @@ export class DecoderWorker {
     this.#child?.kill();
   }
 
-  #onExit(how: string): void {
+  #onExit(exitReason: string): void {
     clearTimeout(this.#timer);
-    const last = this.#state;
+    const previousState = this.#state;
     this.#child = undefined;
-    this.#state = last === 'retiring' ? 'unstarted' : 'down';
+    this.#state = previousState === 'retiring' ? 'unstarted' : 'down';
     if (this.#isClosed) this.#closed.resolve();
-    else if (last === 'recycling' || last === 'busy') this.start();
-    else if (last !== 'retiring') this.#startLater(how);
-    this.#rejectTask(how);
+    else if (previousState === 'recycling' || previousState === 'busy') this.start();
+    else if (previousState !== 'retiring') this.#startLater(exitReason);
+    this.#rejectTask(exitReason);
     this.#options.onChange();
   }
 
-  /** A child that dies without a task may do so every time, so the pause grows with each attempt. */
-  #startLater(how: string): void {
+  /** Starts a new child after a pause that grows with each failure, because the cause may be permanent. */
+  #startLater(exitReason: string): void {
     const pauseMs = Math.min(100 * 2 ** this.#failedStarts, maxRestartPauseMs);
     this.#failedStarts++;
-    this.#options.logger.error({ how, pauseMs }, 'A decoder child died without a task and is restarted');
+    this.#options.logger.error({ exitReason, pauseMs }, 'A decoder child died without a task; restarting it');
     this.#setTimer(() => this.start(), pauseMs);
   }
 
-  #rejectTask(how: string): void {
+  #rejectTask(exitReason: string): void {
     const running = this.#running;
     if (running === undefined) return;
     this.#forgetTask(running);
     if (running.stopped === undefined) this.#options.counters.crashes++;
-    const crash = new AppError('decoder_crashed', `The decoder crashed on this picture (${how}).`);
+    const crash = new AppError('decoder_crashed', `The decoder crashed on this image (${exitReason}).`);
     running.reject(running.stopped ? running.stopped.reason : crash);
   }
 
@@ -276,8 +277,8 @@ export class DecoderWorker {
     const limit = `${this.#options.timeoutMs / 1000} s`;
     const message =
       kind === 'probe'
-        ? `Reading the picture's header took longer than ${limit} and was stopped.`
-        : `The picture took longer than ${limit} to decode and was stopped.`;
+        ? `Reading the image's header took longer than ${limit} and was stopped.`
+        : `Decoding the image took longer than ${limit} and was stopped.`;
     this.#stop(new AppError('decoder_crashed', message), 'timeouts');
   }
 

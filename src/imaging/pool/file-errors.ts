@@ -2,11 +2,11 @@ import { AppError } from '../../errors.ts';
 
 const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
-/** Maps the error of a failed file operation to a named error; `undefined` for any other error. */
-export function namedFileError(error: unknown): AppError | undefined {
+/** Maps a file operation's error to an `AppError`; returns `undefined` for any other error. */
+export function toFileError(error: unknown): AppError | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   if (diskFullCodes.has(error.code)) {
-    const message = 'The storage is full; the renditions could not be written.';
+    const message = 'Storage is full; the renditions could not be written.';
     return new AppError('storage_full', message, { cause: error });
   }
   if (!/^E[A-Z]+$/.test(error.code)) return undefined;

@@ -7,8 +7,8 @@ import type { RenditionMatch } from '../../model/rendition.ts';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
 
 /**
- * Files that a request reads. Before sending the request, the parent replaces every path here, and those of a
- * `RenditionPair`, with one in the child's own folder (`work-folder.ts`): the child can read no others.
+ * Files that a request reads. Before the parent sends a request, it replaces all paths, including those of a
+ * `RenditionPair`, with paths in the child's own folder (`work-folder.ts`): the child cannot read any other file.
  */
 export interface InputFiles {
   readonly path: string;
@@ -43,14 +43,14 @@ export interface DescribedPicture {
   readonly embedding: Embedding;
 }
 
-/** Requests the quality of other pictures compared with the one at `path`. */
+/** Requests a comparison of the quality of other pictures with the picture at `path`. */
 export interface CompareRequest extends InputFiles {
   readonly limits: PictureLimits;
   /** Originals or renditions, as local files. */
   readonly others: readonly { readonly name: string; readonly path: string }[];
 }
 
-/** The facts of a picture, and the quality of each of the others in their order. */
+/** The facts of a picture, and the quality of each of the other pictures, in the order of the request. */
 export interface ComparedPicture {
   readonly facts: PictureFacts;
   readonly comparisons: readonly PictureComparison[];
@@ -62,20 +62,20 @@ export interface TryPresetsRequest extends InputFiles {
   readonly presets: readonly Preset[];
 }
 
-/** The facts of a picture, and one result per preset in their order. */
+/** The facts of a picture, and one result per preset, in the order of the request. */
 export interface TriedPresets {
   readonly facts: PictureFacts;
   readonly results: readonly PresetTrial[];
 }
 
-/** Two renditions by the same preset, as local files. */
+/** Two renditions made with the same preset, as local files. */
 export interface RenditionPair {
   readonly preset: string;
   /** The new rendition, and its size. */
   readonly path: string;
   readonly width: number;
   readonly height: number;
-  /** A stored rendition of another image, and its recorded SHA-256. */
+  /** A stored rendition of a different image, and its recorded SHA-256. */
   readonly storedPath: string;
   readonly storedSha256: string;
 }

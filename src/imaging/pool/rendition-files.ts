@@ -2,8 +2,8 @@ import { hash, randomUUID, subtle } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EncodedRendition } from '../renditions/derive-renditions.ts';
-import { recipeOf } from '../renditions/recipe.ts';
-import { namedFileError } from './file-errors.ts';
+import { recipeHash } from '../renditions/recipe.ts';
+import { toFileError } from './file-errors.ts';
 
 /** A rendition as a file in the output directory. It has not been synced to disk. */
 export interface RenditionFile {
@@ -13,7 +13,7 @@ export interface RenditionFile {
   readonly path: string;
   readonly width: number;
   readonly height: number;
-  /** Length of the file. */
+  /** File size in bytes. */
   readonly bytes: number;
   /** SHA-256 of the file, hexadecimal. */
   readonly sha256: string;
@@ -23,8 +23,8 @@ export interface RenditionFile {
 const maxSyncHashBytes = 2 ** 18;
 
 /**
- * Writes renditions into `directory` under new names. On failure no file is left behind. The parent writes and hashes
- * them itself: a child that wrote files could keep them open and change them after they were stored.
+ * Writes renditions into `directory` under new names. On failure no file is left behind. The parent process writes and
+ * hashes the files itself: a child could keep files open and change them after they were stored.
  * @throws {AppError} `storage_failed`, `storage_full`.
  */
 export async function writeRenditions(
@@ -36,7 +36,7 @@ export async function writeRenditions(
   const failed = written.find((result) => result.status === 'rejected');
   if (failed === undefined) return written.flatMap((result) => ('value' in result ? [result.value] : []));
   await Promise.allSettled(named.map(({ path }) => rm(path, { force: true })));
-  throw namedFileError(failed.reason) ?? failed.reason;
+  throw toFileError(failed.reason) ?? failed.reason;
 }
 
 async function writeRendition({
@@ -46,12 +46,12 @@ async function writeRendition({
   jpeg,
   path,
 }: EncodedRendition & { readonly path: string }): Promise<RenditionFile> {
-  // Not synced: the storage decides what must survive a power failure.
-  const [sha256] = await Promise.all([sha256Of(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
-  return { preset: preset.name, recipe: recipeOf(preset), path, width, height, bytes: jpeg.length, sha256 };
+  // Not synced here: the storage code decides what must survive a power failure.
+  const [sha256] = await Promise.all([computeSha256(jpeg), writeFile(path, jpeg, { flag: 'wx' })]);
+  return { preset: preset.name, recipe: recipeHash(preset), path, width, height, bytes: jpeg.length, sha256 };
 }
 
-async function sha256Of(bytes: Buffer): Promise<string> {
+async function computeSha256(bytes: Buffer): Promise<string> {
   if (bytes.length <= maxSyncHashBytes) return hash('sha256', bytes, 'hex');
   return Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex');
 }

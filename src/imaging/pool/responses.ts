@@ -18,7 +18,7 @@ import {
   type TaskResult,
 } from './messages.ts';
 
-/** Thrown for an invalid message from a child, which can no longer be trusted. */
+/** Thrown for an invalid message from a child. The child can then no longer be trusted. */
 export class InvalidResponse extends Error {
   override readonly name = 'InvalidResponse';
 }
@@ -32,8 +32,8 @@ export function maxPayloadBytes({ kind, request }: Task): number {
 }
 
 /**
- * A baseline JPEG encodes a sample in at most 26 bits (a code of 16 bits and a value of 10), so a pixel in 9.75 bytes.
- * The remainder covers headers and byte stuffing.
+ * Returns the maximum size of a rendition. A baseline JPEG encodes a sample in at most 26 bits (a 16-bit code and a
+ * 10-bit value), so a pixel in at most 9.75 bytes. The remainder covers headers and byte stuffing.
  */
 function maxJpegBytes(pixels: number): number {
   return pixels * 10 + 65_536;
@@ -76,7 +76,7 @@ const embedding = z.strictObject({
 const rendition = z.strictObject({ preset: z.string(), width: side, height: side, bytes });
 const description = { facts, fingerprint, embedding };
 const percent = z.number().min(0).max(100);
-// Rounding may put the similarity of equal pictures slightly above 1.
+// Rounding may raise the similarity of identical pictures slightly above 1.
 const similarity = z.number().min(-1.000_001).max(1.000_001);
 
 /** Schemas of the results. Whether a result matches its request is checked separately. */
@@ -140,7 +140,7 @@ const maxLoggedCause = 4000;
 /** Logs the cause of a reported failure, and returns the error for the caller. */
 export function readError({ code, message, cause }: FailureMessage, logger: Logger): AppError {
   if (cause !== undefined) {
-    // Broken pictures are routine; any other error is a warning.
+    // Invalid pictures are routine; any other error deserves a warning.
     const level = errorFamily(code) === null ? 'warn' : 'info';
     logger[level]({ code, cause: cause.slice(0, maxLoggedCause) }, 'A decoder child reported an error');
   }
@@ -153,7 +153,7 @@ export function readError({ code, message, cause }: FailureMessage, logger: Logg
  * @throws {InvalidResponse}
  */
 export function readResult(task: Task, result: unknown, payload: Buffer): TaskResult {
-  if (task.kind !== 'derive') require(payload.length === 0, 'bytes without a rendition');
+  if (task.kind !== 'derive') assertValid(payload.length === 0, 'bytes without a rendition');
   switch (task.kind) {
     case 'probe':
       return checkFacts(parse(results.probe, result, 'facts'), task.request.limits);
@@ -181,20 +181,22 @@ function readDerived({ request }: Task<'derive'>, result: unknown, payload: Buff
   const derived = parse(results.derive, result, 'renditions');
   checkFacts(derived.facts, request.limits);
   const plan = planRenditions(derived.facts, request.presets);
-  require(plan.length === derived.renditions.length, `${derived.renditions.length} renditions`);
-  let at = 0;
+  assertValid(plan.length === derived.renditions.length, `${derived.renditions.length} renditions`);
+  let offset = 0;
   const renditions = plan.map(({ preset, size }, index): EncodedRendition => {
     const declared = derived.renditions[index];
     const isPlanned =
       declared?.preset === preset.name && declared.width === size.width && declared.height === size.height;
     if (!isPlanned) throw new InvalidResponse(`not the expected rendition ${preset.name}`);
-    require(declared.bytes <=
-      maxJpegBytes(size.width * size.height), `a rendition of ${declared.bytes} bytes`);
-    const jpeg = payload.subarray(at, (at += declared.bytes));
-    require(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
+    assertValid(
+      declared.bytes <= maxJpegBytes(size.width * size.height),
+      `a rendition of ${declared.bytes} bytes`,
+    );
+    const jpeg = payload.subarray(offset, (offset += declared.bytes));
+    assertValid(hasJpegMarkers(jpeg), 'a rendition that is not a JPEG');
     return { preset, ...size, jpeg };
   });
-  require(at === payload.length, `${payload.length} bytes for ${at} bytes of renditions`);
+  assertValid(offset === payload.length, `${payload.length} bytes for ${offset} bytes of renditions`);
   return { ...derived, renditions };
 }
 
@@ -204,19 +206,19 @@ function hasJpegMarkers(jpeg: Buffer): boolean {
 }
 
 function readTrials({ request }: Task<'tryPresets'>, result: unknown): TaskResult<'tryPresets'> {
-  const tried = parse(results.tryPresets, result, 'trials of presets');
+  const tried = parse(results.tryPresets, result, 'preset trials');
   checkFacts(tried.facts, request.limits);
-  require(tried.results.length === request.presets.length, `${tried.results.length} trials`);
+  assertValid(tried.results.length === request.presets.length, `${tried.results.length} trials`);
   for (const [index, preset] of request.presets.entries())
     checkTrial(tried.results[index], preset, tried.facts);
   return tried;
 }
 
 function readMatch({ request }: Task<'matchRenditions'>, result: unknown): TaskResult<'matchRenditions'> {
-  const match = parse(results.matchRenditions, result, 'a match of renditions');
+  const match = parse(results.matchRenditions, result, 'a rendition match');
   const isRequested =
     match.verdict !== 'different' || request.pairs.some(({ preset }) => preset === match.preset);
-  require(isRequested, 'a match of a preset that was not requested');
+  assertValid(isRequested, 'a match for a preset that was not requested');
   return match;
 }
 
@@ -227,19 +229,24 @@ function checkTrial(
 ): void {
   const { width, height } = fitInside(facts, preset);
   const isExpected = trial?.preset === preset.name && trial.width === width && trial.height === height;
-  require(isExpected &&
-    trial.bytes <= maxJpegBytes(width * height), `not the expected trial of ${preset.name}`);
+  assertValid(
+    isExpected && trial.bytes <= maxJpegBytes(width * height),
+    `not the expected trial of ${preset.name}`,
+  );
 }
 
 function checkNames(comparisons: readonly { name: string }[], requested: readonly { name: string }[]): void {
   const hasSameLength = comparisons.length === requested.length;
-  const isExpected = hasSameLength && comparisons.every(({ name }, at) => name === requested[at]?.name);
-  require(isExpected, 'not the requested comparisons');
+  const isExpected = hasSameLength && comparisons.every(({ name }, index) => name === requested[index]?.name);
+  assertValid(isExpected, 'not the requested comparisons');
 }
 
-/** Facts that exceed the limits are invalid: a child checks the limits before it decodes. */
+/** Rejects facts that exceed the limits: a child checks the limits before it decodes, so the response is invalid. */
 function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
-  require(limits.allowedFormats.includes(facts.format), `the format ${facts.format}, which is not allowed`);
+  assertValid(
+    limits.allowedFormats.includes(facts.format),
+    `the format ${facts.format}, which is not allowed`,
+  );
   try {
     checkLimits(facts, limits);
   } catch (error) {
@@ -248,13 +255,15 @@ function checkFacts(facts: PictureFacts, limits: PictureLimits): PictureFacts {
   return facts;
 }
 
-function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.output<Schema> {
+function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, subject: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new InvalidResponse(`${what}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength));
+  throw new InvalidResponse(
+    `${subject}: ${issue?.path.join('.')} ${issue?.message}`.slice(0, maxErrorLength),
+  );
 }
 
-function require(isValid: boolean, what: string): asserts isValid {
-  if (!isValid) throw new InvalidResponse(what);
+function assertValid(isValid: boolean, problem: string): asserts isValid {
+  if (!isValid) throw new InvalidResponse(problem);
 }

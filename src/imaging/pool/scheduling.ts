@@ -1,7 +1,7 @@
 /** Identifies a tenant to the scheduler. Requests without a tenant share the key `undefined`. */
 export type TenantKey = number | undefined;
 
-/** Determines when a request runs: the lowest priority value first; within a priority, fairly between tenants. */
+/** Determines when a request runs: lower priority values first, and fairly between tenants within a priority. */
 export interface SchedulingKey {
   readonly priority: number;
   readonly tenant: TenantKey;
@@ -26,22 +26,22 @@ interface Entry<Item> {
 
 /**
  * Creates a queue with start-time fair queueing (P. Goyal, H. Vin, H. Cheng, 1996). Within a priority, items are sorted
- * by start tag. The tag of a new item is one more than that of its tenant's last item, but at least that of the first
- * item in the queue. The `turn` of the jobs table follows the same rule; without it here, a claimed job, a probe or a
- * search would wait behind everything that one tenant has sent before.
+ * by start tag. A new item's tag is one more than the tag of its tenant's last item, and at least the tag of the first
+ * item in the queue. The column `turn` of the jobs table follows the same rule. The rule is needed here as well:
+ * otherwise a claimed job, a probe or a search would wait for all earlier requests of another tenant.
  */
 export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
   const entries: Entry<Item>[] = [];
 
-  function startTagOf({ priority, tenant }: SchedulingKey): number {
+  function nextStartTag({ priority, tenant }: SchedulingKey): number {
     const hasSamePriority = ({ item }: Entry<Item>) => item.priority === priority;
     const first = entries.find(hasSamePriority)?.startTag ?? 1;
-    const own =
+    const lastOwnTag =
       entries.findLast((entry) => hasSamePriority(entry) && entry.item.tenant === tenant)?.startTag ?? 0;
-    return Math.max(own + 1, first);
+    return Math.max(lastOwnTag + 1, first);
   }
 
-  function take(index: number): Item | undefined {
+  function removeAt(index: number): Item | undefined {
     return index < 0 ? undefined : entries.splice(index, 1)[0]?.item;
   }
 
@@ -50,7 +50,7 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
       return entries.length;
     },
     add(item) {
-      const startTag = startTagOf(item);
+      const startTag = nextStartTag(item);
       const before = entries.findLastIndex(
         (entry) =>
           entry.item.priority < item.priority ||
@@ -58,31 +58,34 @@ export function makeFairQueue<Item extends SchedulingKey>(): FairQueue<Item> {
       );
       entries.splice(before + 1, 0, { item, startTag });
     },
-    next: (mayRun) => take(entries.findIndex(({ item }) => mayRun(item.tenant))),
-    remove: (item) => take(entries.findIndex((entry) => entry.item === item)) !== undefined,
+    next: (mayRun) => removeAt(entries.findIndex(({ item }) => mayRun(item.tenant))),
+    remove: (item) => removeAt(entries.findIndex((entry) => entry.item === item)) !== undefined,
     clear: () => entries.splice(0).map(({ item }) => item),
   };
 }
 
 /** Tenants that are limited to one worker per group, because one of their recent files killed a child. */
 export interface ThrottledTenants {
-  /** Records that a file of this tenant exceeded a limit or crashed a child. */
+  /** Records that one of this tenant's files exceeded a limit or crashed a child. */
   throttle(tenant: TenantKey): void;
   isThrottled(tenant: TenantKey): boolean;
 }
 
 /**
- * How long a tenant is throttled: long enough for both attempts of every such file in a batch, and short enough that a
- * tenant with one broken file soon returns to full speed.
+ * How long a tenant stays throttled. This is long enough for both attempts at every harmful file in a batch, and short
+ * enough that a tenant with a single such file soon returns to full speed.
  */
 const throttleMs = 60_000;
 
-/** Kept in memory: each process protects its own children. @param now a monotonic clock, in milliseconds. */
+/**
+ * Tracks throttled tenants in memory, because each process protects its own children.
+ * @param now a monotonic clock, in milliseconds.
+ */
 export function makeThrottledTenants(now: () => number = () => performance.now()): ThrottledTenants {
   const throttledUntil = new Map<TenantKey, number>();
   return {
     throttle(tenant) {
-      // Removing expired entries here bounds the map by the number of tenants throttled within a minute.
+      // Removing expired entries here limits the map to the tenants throttled within a minute.
       for (const [other, end] of throttledUntil) if (end <= now()) throttledUntil.delete(other);
       throttledUntil.set(tenant, now() + throttleMs);
     },

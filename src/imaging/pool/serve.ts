@@ -8,7 +8,7 @@ import { describePicture } from '../recognition/describe-picture.ts';
 import { type EncodedPair, matchRenditions } from '../recognition/pixel-match/match-renditions.ts';
 import { deriveRenditions } from '../renditions/derive-renditions.ts';
 import { channelFd, makeFrameReader, writeFrame } from './channel.ts';
-import { namedFileError } from './file-errors.ts';
+import { toFileError } from './file-errors.ts';
 import {
   type ChildMessage,
   type EncodedPicture,
@@ -32,7 +32,9 @@ export type Handlers = {
   readonly [Kind in TaskKind]: (request: TaskTypes[Kind]['request']) => Promise<TaskResult<Kind>>;
 };
 
-/** The functions of a real child. They read whole files, since only the library's in-memory loaders are enabled. */
+/**
+ * The task handlers of a real child. They read whole files, because only the library's in-memory loaders are enabled.
+ */
 export const handlers: Handlers = {
   probe: async ({ path, limits }) => probe(readFileSync(path), limits),
   derive: async ({ path, limits, presets }) => deriveRenditions(readFileSync(path), limits, presets),
@@ -47,7 +49,7 @@ export const handlers: Handlers = {
   matchRenditions: async ({ pairs }) => matchRenditions(readPairs(pairs)),
 };
 
-/** Reads lazily, so that only one pair is in memory at a time. */
+/** Reads each pair only when it is needed, so that only one pair is in memory at a time. */
 function* readPairs(pairs: readonly RenditionPair[]): Generator<EncodedPair> {
   for (const { path, storedPath, ...pair } of pairs) {
     yield { ...pair, current: readFileSync(path), stored: readFileSync(storedPath) };
@@ -62,7 +64,7 @@ interface Response {
 /** Performs the parent's tasks until the parent kills the child or exits. */
 export function serve(implementation: Handlers): void {
   dropAddonPermission();
-  // Ctrl-C reaches the whole process group; the parent first finishes its work, then ends its children itself.
+  // Ctrl-C reaches the whole process group; the parent first finishes its work, and then kills its children.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   const channel = new Socket({ fd: channelFd, readable: true, writable: true });
@@ -77,7 +79,7 @@ export function serve(implementation: Handlers): void {
   send({ message: { type: 'ready' } });
 }
 
-/** Native code that is loaded stays; no more can be loaded. The method exists since about Node 24.14. */
+/** Prevents loading further native code. Code that is already loaded still works. Available since about Node 24.14. */
 function dropAddonPermission(): void {
   const permission = process.permission as { drop?: (scope: string) => void } | undefined;
   permission?.drop?.('addon');
@@ -112,22 +114,22 @@ function packResult(
   result: TaskResult,
 ): { readonly result: object; readonly payload: readonly Uint8Array[] } {
   if (kind !== 'derive') return { result, payload: [] };
-  const { renditions, ...rest } = result as EncodedPicture;
-  const listed = renditions.map(({ preset, width, height, jpeg }) => {
+  const { renditions, ...description } = result as EncodedPicture;
+  const metadata = renditions.map(({ preset, width, height, jpeg }) => {
     return { preset: preset.name, width, height, bytes: jpeg.length };
   });
-  return { result: { ...rest, renditions: listed }, payload: renditions.map(({ jpeg }) => jpeg) };
+  return { result: { ...description, renditions: metadata }, payload: renditions.map(({ jpeg }) => jpeg) };
 }
 
 function describeFailure(error: unknown): Pick<FailureMessage, 'code' | 'message' | 'cause'> {
   const cause = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof AppError && isReportable(error.code)) {
-    const named = { code: error.code, message: toPrintable(error.message) };
-    // The image library's message is for the log.
-    return error.cause instanceof Error ? { ...named, cause: error.cause.message } : named;
+    const failure = { code: error.code, message: toPrintable(error.message) };
+    // The image library's message is only for the log.
+    return error.cause instanceof Error ? { ...failure, cause: error.cause.message } : failure;
   }
-  const named = namedFileError(error);
-  if (named !== undefined) return { code: 'storage_failed', message: named.message, cause };
+  const fileError = toFileError(error);
+  if (fileError !== undefined) return { code: 'storage_failed', message: fileError.message, cause };
   return { code: 'internal_error', message: 'The decoder failed; see the log for details.', cause };
 }
 
@@ -135,7 +137,7 @@ function isReportable(code: string): code is ReportableCode {
   return (reportableCodes as readonly string[]).includes(code);
 }
 
-/** A message may quote bytes of the file; the parent accepts only printable text of limited length. */
+/** Makes a message printable: it may quote bytes of the file, and the parent accepts only short, printable text. */
 function toPrintable(message: string): string {
   return message.replaceAll(/\p{Cc}+/gu, ' ').slice(0, maxErrorLength);
 }

@@ -4,83 +4,83 @@ import { constants, copyFile, link, mkdir, rm, unlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { InputFiles, MatchRenditionsRequest, RenditionPair, Task, TaskKind } from './messages.ts';
 
-/** The only folder besides its code that a decoder child may read. Contains the inputs of the current task. */
+/** The only folder, apart from its code, that a decoder child may read. It contains the inputs of the current task. */
 export interface WorkFolder {
   readonly path: string;
   /**
-   * Creates the folder if it is missing. Never throws: if that fails, the first task rejects with the system's error.
+   * Creates the folder if it is missing. Never throws: on failure, the first task rejects with the system's error.
    */
   ensure(): void;
-  /** Puts the input files of a task into the folder. If that fails, rejects with the system's error and leaves none. */
+  /** Places a task's input files in the folder. On failure, removes them again and rejects with the system's error. */
   place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>>;
-  /** Marks the folder as in use, for `sweepWorkFolders` of another process. */
+  /** Marks the folder as in use, so that `sweepWorkFolders` in other processes does not remove it. */
   touch(): void;
   /** Removes the folder and its content. */
   remove(): Promise<void>;
 }
 
-/** A task with paths in the child's folder. */
+/** A task whose paths are in the child's folder. */
 export interface PlacedTask<Kind extends TaskKind> {
   readonly task: Task<Kind>;
   /** Removes the inputs. Never rejects. */
-  readonly clear: () => Promise<void>;
+  readonly removeInputs: () => Promise<void>;
 }
 
-/** Folders not touched by any process for this time were left behind by a crash. */
+/** Folders that no process has touched for this long were left behind by a crash. */
 const abandonedMs = 24 * 3_600_000;
 
-/** Errors of `link` after which a copy may succeed: another file system, another owner, no support for hard links. */
-const errorsToCopyAfter = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Error codes of `link` after which a copy may succeed: different file system or owner, no support for hard links. */
+const copyFallbackCodes = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
-/** Returns a work folder below `root`, not created yet. Inputs are hard links if `root` is on their file system. */
+/** Returns a work folder below `root`, without creating it. Inputs are hard-linked if possible, otherwise copied. */
 export function makeWorkFolder(root: string): WorkFolder {
   const path = join(root, randomUUID());
-  let count = 0;
+  let fileCount = 0;
 
   async function place<Kind extends TaskKind>(task: Task<Kind>): Promise<PlacedTask<Kind>> {
-    const placed: string[] = [];
-    const clear = async () => void (await Promise.allSettled(placed.map((file) => unlink(file))));
-    const placeFile = async (from: string): Promise<string> => {
-      // The file's name shows in system tools what a child is processing; the number makes it unique.
-      const to = join(path, `${basename(from).slice(0, 80)}.${++count}`);
-      placed.push(to);
-      await linkOrCopy(from, to).catch(async (error: unknown) => {
+    const placedPaths: string[] = [];
+    const removeInputs = async () => void (await Promise.allSettled(placedPaths.map((file) => unlink(file))));
+    const placeFile = async (source: string): Promise<string> => {
+      // The name shows administrators which file a child is processing; the number makes it unique.
+      const target = join(path, `${basename(source).slice(0, 80)}.${++fileCount}`);
+      placedPaths.push(target);
+      await linkOrCopy(source, target).catch(async (error: unknown) => {
         if (!hasCode(error, 'ENOENT')) throw error;
-        // Either the folder or `from` is missing. If it is `from`, the second attempt fails too.
+        // Either the folder or `source` is missing. If it is `source`, the second attempt fails too.
         await mkdir(path, { recursive: true });
-        await linkOrCopy(from, to);
+        await linkOrCopy(source, target);
       });
-      return to;
+      return target;
     };
     try {
       return {
         task: { ...task, request: await withPlacedFiles(task.request, placeFile) },
-        clear,
+        removeInputs,
       };
     } catch (error) {
-      await clear();
+      await removeInputs();
       throw error;
     }
   }
 
   return {
     path,
-    ensure: () => attempt(() => mkdirSync(path, { recursive: true })),
+    ensure: () => ignoreErrors(() => mkdirSync(path, { recursive: true })),
     place,
-    touch: () => attempt(() => utimesSync(path, new Date(), new Date())),
+    touch: () => ignoreErrors(() => utimesSync(path, new Date(), new Date())),
     remove: () => rm(path, { recursive: true, force: true }),
   };
 }
 
 /**
- * Removes work folders below `root` that a crash left behind: all of them if `isAlone`, otherwise those not touched for
- * a day.
+ * Removes work folders below `root` that a crash left behind: all of them if `isOnlyProcess`, otherwise those not
+ * touched for a day.
  */
-export function sweepWorkFolders(root: string, isAlone: boolean): void {
-  attempt(() => {
+export function sweepWorkFolders(root: string, isOnlyProcess: boolean): void {
+  ignoreErrors(() => {
     for (const name of readdirSync(root)) {
       const path = join(root, name);
-      if (isAlone || Date.now() - statSync(path).mtimeMs > abandonedMs)
+      if (isOnlyProcess || Date.now() - statSync(path).mtimeMs > abandonedMs)
         rmSync(path, { recursive: true, force: true });
     }
   });
@@ -88,7 +88,7 @@ export function sweepWorkFolders(root: string, isAlone: boolean): void {
 
 type PlaceFile = (path: string) => Promise<string>;
 
-/** Returns the request with each path replaced by the one that `place` returns. */
+/** Returns the request with each path replaced by the result of `place`. */
 async function withPlacedFiles(
   request: InputFiles | MatchRenditionsRequest,
   place: PlaceFile,
@@ -110,12 +110,12 @@ async function withPlacedFiles(
   return { ...request, path, others: await Promise.all(request.others.map(placeOther)) };
 }
 
-async function linkOrCopy(from: string, to: string): Promise<void> {
+async function linkOrCopy(source: string, target: string): Promise<void> {
   try {
-    await link(from, to);
+    await link(source, target);
   } catch (error) {
-    if (!errorsToCopyAfter.some((code) => hasCode(error, code))) throw error;
-    await copyFile(from, to, constants.COPYFILE_FICLONE);
+    if (!copyFallbackCodes.some((code) => hasCode(error, code))) throw error;
+    await copyFile(source, target, constants.COPYFILE_FICLONE);
   }
 }
 
@@ -123,7 +123,7 @@ function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function attempt(work: () => void): void {
+function ignoreErrors(work: () => void): void {
   try {
     work();
   } catch {

@@ -8,13 +8,14 @@ export interface WorkerGroupOptions extends Omit<DecoderWorkerOptions, 'onChange
   /** Maximum number of workers. */
   readonly size: number;
   /**
-   * Workers that always have a child. The others start one if no child is idle, and end it when it is. Default: all.
+   * Number of workers that always have a child. The others start a child if none is idle, and kill it once it has been
+   * idle for a while. Default: all.
    */
   readonly permanentWorkers?: number;
   readonly throttled: ThrottledTenants;
 }
 
-/** Decoder workers that share some kinds of tasks and one queue. */
+/** Decoder workers that perform the same kinds of tasks and share a queue. */
 export interface WorkerGroup<Kinds extends TaskKind> {
   start(): void;
   /** Queues a task; resolves with its result. */
@@ -45,7 +46,7 @@ interface QueuedTask extends PromiseWithResolvers<TaskResult>, SchedulingKey {
   handle?: TaskHandle;
 }
 
-/** Creates a group that has not been started; the first task starts it too. */
+/** Creates a group, which starts with `start` or with its first task. */
 export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOptions): WorkerGroup<Kinds> {
   const queue = makeFairQueue<QueuedTask>();
   const { size, permanentWorkers = size } = options;
@@ -70,7 +71,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
     );
   }
 
-  /** Workers that have not been started yet are assumed to fail in the same way. */
+  /** Returns whether all started workers are broken. The others are assumed to fail in the same way. */
   function isBroken(): boolean {
     const started = workers.filter((worker) => worker.state !== 'unstarted');
     return started.length > 0 && started.every((worker) => worker.isBroken);
@@ -108,7 +109,7 @@ export function makeWorkerGroup<Kinds extends TaskKind>(options: WorkerGroupOpti
   function end(queued: QueuedTask, settle: () => void): void {
     running.delete(queued);
     settle();
-    // A throttled tenant may run its next task only now, not already when its worker became idle.
+    // When the worker became idle, this task still counted as running, so a throttled tenant's next task had to wait.
     dispatch();
   }
 
@@ -162,7 +163,7 @@ const watchdogPeriodMs = 100;
 
 /**
  * Calls `check` periodically while at least one task is queued or running. Its timer also keeps the parent process
- * alive for exactly that time: the children do not, so a finished program ends without closing the pool.
+ * alive for exactly that long. The children do not, so a finished program can exit without closing the pool.
  */
 function makeWatchdog(check: () => void): { acquire(): void; release(): void } {
   let users = 0;

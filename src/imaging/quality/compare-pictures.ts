@@ -2,12 +2,13 @@ import { hashDistance } from '../../model/fingerprint.ts';
 import { type PictureFacts, pictureFormats, type PictureLimits } from '../../model/picture.ts';
 import type { PictureComparison } from '../../model/quality.ts';
 import { decodePicture } from '../decoding/decode-picture.ts';
-import { describedSize } from '../recognition/describe-picture.ts';
-import { fingerprintOf } from '../recognition/fingerprint.ts';
+import { toLuma } from '../colour/luma-and-lab.ts';
+import { descriptionSize } from '../recognition/describe-picture.ts';
+import { computeFingerprint } from '../recognition/fingerprint.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 import { type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
-import { psnrOf, ssimOfPixels } from './metrics.ts';
+import { computePsnr, computeSsim } from './metrics.ts';
 
 /** A picture to compare with a source. */
 export interface OtherPicture {
@@ -15,8 +16,8 @@ export interface OtherPicture {
   readonly bytes: Uint8Array;
 }
 
-/** Larger pictures are scaled down to this size, so that a comparison takes less than a second. */
-const comparedBox = { width: 2048, height: 2048 };
+/** Larger pictures are scaled down to fit inside this box, so that a comparison takes less than a second. */
+const comparisonBox = { width: 2048, height: 2048 };
 
 interface ProbedPicture {
   readonly bytes: Uint8Array;
@@ -24,10 +25,10 @@ interface ProbedPicture {
 }
 
 /**
- * Measures the quality of each of `others` against a source. Compares two pictures at the size of the one with fewer
- * pixels (at most 2048 × 2048): both upright, on white, and resized with Lanczos. The allowed formats apply only to the
- * source, because renditions are always JPEG.
- * @throws AppError of `probe`, and of the family `picture_damaged`.
+ * Measures the quality of each picture in `others` against a source. Compares each pair at the size of the picture with
+ * fewer pixels, at most 2048 × 2048: both upright, on white, and resized with Lanczos. The allowed formats apply only
+ * to the source, because renditions are always JPEG.
+ * @throws AppError those of `probe`, and the family `picture_damaged`.
  */
 export async function comparePictures(
   bytes: Uint8Array,
@@ -43,7 +44,7 @@ export async function comparePictures(
     probed.map((other) => commonSize(facts, other.facts)),
   );
   const comparisons: PictureComparison[] = [];
-  // Sequential, so that only one other picture is in memory at a time.
+  // One after the other, so that only one other picture is in memory at a time.
   for (const other of probed) comparisons.push(await compareWith(source, facts, other));
   return { facts, comparisons };
 }
@@ -59,9 +60,9 @@ async function compareWith(
   const { width, height } = other.facts;
   return {
     name: other.name,
-    psnr: psnrOf(a.data, b.data),
-    ssim: ssimOfPixels(a, b),
-    hashDistance: hashDistance(await hashOf(source, facts), await hashOf(pixels, other.facts)),
+    psnr: computePsnr(a.data, b.data),
+    ssim: computeSsim(toLuma(a.data), toLuma(b.data), size),
+    hashDistance: hashDistance(await computeHash(source, facts), await computeHash(pixels, other.facts)),
     width,
     height,
   };
@@ -69,21 +70,21 @@ async function compareWith(
 
 function commonSize(a: Size, b: Size): Size {
   const smaller = a.width * a.height <= b.width * b.height ? a : b;
-  return fitInside(smaller, comparedBox);
+  return fitInside(smaller, comparisonBox);
 }
 
 /** Decodes a picture once, large enough for all of `sizes` and for its hash. */
 async function decodeFor({ bytes, facts }: ProbedPicture, sizes: readonly Size[]): Promise<Pixels> {
-  const needed = [...sizes, describedSize(facts)];
+  const needed = [...sizes, descriptionSize(facts)];
   const largest = needed.reduce((max, size) =>
     size.width * size.height > max.width * max.height ? size : max,
   );
-  // Pictures with other proportions may need one size for the width and another for the height.
+  // If the proportions differ, the size with the most pixels may be too narrow or too low for another size.
   const isEnough = needed.every((size) => isAsLargeAs(largest, size));
-  return decodePicture(bytes, facts, isEnough ? largest : fitInside(facts, comparedBox));
+  return decodePicture(bytes, facts, isEnough ? largest : fitInside(facts, comparisonBox));
 }
 
-async function hashOf(pixels: Pixels, facts: PictureFacts): Promise<string> {
-  const { hash } = fingerprintOf(await resizeTo(pixels, describedSize(facts)), facts);
+async function computeHash(pixels: Pixels, facts: PictureFacts): Promise<string> {
+  const { hash } = computeFingerprint(await resizeTo(pixels, descriptionSize(facts)), facts);
   return hash;
 }

@@ -3,21 +3,22 @@ import type { Preset } from '../../model/preset.ts';
 import type { PresetTrial } from '../../model/quality.ts';
 import { decodePicture } from '../decoding/decode-picture.ts';
 import { fitInside } from '../geometry.ts';
-import { lumaOf } from '../colour/luma-and-lab.ts';
+import { toLuma } from '../colour/luma-and-lab.ts';
 import { type EncodedRendition, makeRenditions } from '../renditions/derive-renditions.ts';
 import { decodeTo, type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { probe } from '../probe.ts';
 import { planRenditions } from '../renditions/rendition-plan.ts';
 import { openSource } from '../decoding/open-source.ts';
-import { ssimOf } from './metrics.ts';
+import { computeSsim } from './metrics.ts';
 
-/** Renditions are compared with the original at the size of a product page's large picture. */
-const comparedBox = { width: 1200, height: 1200 };
+/** Renditions are compared with the original at the size of the large picture on a product page. */
+const comparisonBox = { width: 1200, height: 1200 };
 
 /**
- * Measures what each preset would make of a picture, in the order of `presets`. Quality is the SSIM of the encoded
- * rendition, enlarged with Lanczos, against the picture scaled to at most 1200 px: what a viewer loses.
- * @throws AppError of `probe`, and of the family `picture_damaged`.
+ * Measures the rendition that each preset would produce from a picture, in the order of `presets`. The quality is the
+ * SSIM between the picture, scaled down to at most 1200 × 1200 pixels, and the rendition, enlarged to the same size
+ * with Lanczos. It shows how much detail a viewer would lose.
+ * @throws AppError those of `probe`, and the family `picture_damaged`.
  */
 export async function tryPresets(
   bytes: Uint8Array,
@@ -26,26 +27,30 @@ export async function tryPresets(
 ): Promise<{ readonly facts: PictureFacts; readonly results: readonly PresetTrial[] }> {
   const facts = await probe(bytes, limits);
   const plan = planRenditions(facts, presets);
-  const comparedSize = fitInside(facts, comparedBox);
-  const largest = plan[0]?.size ?? comparedSize;
-  const base = await decodePicture(bytes, facts, largest.width > comparedSize.width ? largest : comparedSize);
-  const reference = await resizeTo(base, comparedSize);
-  const luma = lumaOf(reference.data);
+  const comparisonSize = fitInside(facts, comparisonBox);
+  const largest = plan[0]?.size ?? comparisonSize;
+  const base = await decodePicture(
+    bytes,
+    facts,
+    largest.width > comparisonSize.width ? largest : comparisonSize,
+  );
+  const original = await resizeTo(base, comparisonSize);
+  const luma = toLuma(original.data);
   const { encoded } = await makeRenditions(base, plan);
   const results = new Map<Preset, PresetTrial>();
   for (const rendition of await encoded) {
-    results.set(rendition.preset, await measure(rendition, luma, reference));
+    results.set(rendition.preset, await measureRendition(rendition, luma, original));
   }
   return { facts, results: presets.flatMap((preset) => results.get(preset) ?? []) };
 }
 
-async function measure(
+async function measureRendition(
   { preset, width, height, jpeg }: EncodedRendition,
   luma: Float32Array,
-  reference: Pixels,
+  original: Pixels,
 ): Promise<PresetTrial> {
   const decoded = await decodeTo(openSource(jpeg, 'jpeg'), { width, height });
-  const enlarged = await resizeTo(decoded, { width: reference.width, height: reference.height });
-  const quality = ssimOf(luma, lumaOf(enlarged.data), reference);
+  const enlarged = await resizeTo(decoded, { width: original.width, height: original.height });
+  const quality = computeSsim(luma, toLuma(enlarged.data), original);
   return { preset: preset.name, width, height, bytes: jpeg.length, quality: Math.max(0, quality) };
 }

@@ -1,22 +1,22 @@
-import type { Frame, Size } from '../geometry.ts';
+import type { Rectangle, Size } from '../geometry.ts';
 import type { Pixels } from '../decoding/pixels.ts';
 
-/** Source pixels that one result pixel averages, and the weights of the first and the last of them. */
+/** The source pixels that one result pixel averages, and the weights of the first and last of them. */
 interface Span {
   readonly first: number;
   readonly count: number;
-  readonly firstShare: number;
-  readonly lastShare: number;
+  readonly firstWeight: number;
+  readonly lastWeight: number;
 }
 
 /**
  * Scales a part of a picture to exactly `size`; each result pixel is the mean of the area that it covers. Used for the
- * small pictures from which descriptions are computed: at these sizes a call of the image library costs more than the
- * computation.
+ * small pictures from which descriptions are computed: at these sizes a call to the image library costs more than the
+ * computation itself.
  */
-export function areaMean(pixels: Pixels, frame: Frame, size: Size): Pixels {
-  const rows = averageColumns(pixels, frame, spansOf(frame.width, size.width));
-  return { ...size, data: averageRows(rows, size.width, spansOf(frame.height, size.height)) };
+export function areaMean(pixels: Pixels, area: Rectangle, size: Size): Pixels {
+  const rows = averageColumns(pixels, area, computeSpans(area.width, size.width));
+  return { ...size, data: averageRows(rows, size.width, computeSpans(area.height, size.height)) };
 }
 
 /** Scales the whole picture to exactly `size`. */
@@ -24,26 +24,26 @@ export function wholeAreaMean(pixels: Pixels, size: Size): Pixels {
   return areaMean(pixels, { left: 0, top: 0, width: pixels.width, height: pixels.height }, size);
 }
 
-function spansOf(from: number, to: number): Span[] {
-  return Array.from({ length: to }, (_, index) => {
-    const start = (index * from) / to;
-    const end = ((index + 1) * from) / to;
-    const first = Math.min(from - 1, Math.floor(start));
-    const last = Math.max(first, Math.min(from - 1, Math.ceil(end) - 1));
+function computeSpans(sourceLength: number, resultLength: number): Span[] {
+  return Array.from({ length: resultLength }, (_, index) => {
+    const start = (index * sourceLength) / resultLength;
+    const end = ((index + 1) * sourceLength) / resultLength;
+    const first = Math.min(sourceLength - 1, Math.floor(start));
+    const last = Math.max(first, Math.min(sourceLength - 1, Math.ceil(end) - 1));
     const length = end - start;
-    const firstShare = (Math.min(end, first + 1) - start) / length;
+    const firstWeight = (Math.min(end, first + 1) - start) / length;
     return {
       first,
       count: last - first + 1,
-      firstShare,
-      lastShare: last > first ? (end - last) / length : 0,
+      firstWeight,
+      lastWeight: last > first ? (end - last) / length : 0,
     };
   });
 }
 
 /**
- * Reused for every picture: allocating it each time makes the garbage collector run twice as often (measured: 1 ms per
- * picture). Safe because there is no `await` between writing and reading it.
+ * Buffer that is reused for every picture: a new buffer each time makes the garbage collector run twice as often
+ * (measured: 1 ms per picture). Reuse is safe because there is no `await` between writing and reading the buffer.
  */
 let sharedRows = new Float32Array(0);
 
@@ -52,29 +52,29 @@ function rowsBuffer(length: number): Float32Array {
   return sharedRows.subarray(0, length);
 }
 
-/** Averages each row of the frame horizontally. */
-function averageColumns({ data, width }: Pixels, frame: Frame, spans: readonly Span[]): Float32Array {
-  const result = rowsBuffer(frame.height * spans.length * 3);
-  const inner = spans.length / frame.width;
-  let to = 0;
-  for (let y = 0; y < frame.height; y++) {
-    const row = ((frame.top + y) * width + frame.left) * 3;
-    for (const { first, count, firstShare, lastShare } of spans) {
-      let at = row + first * 3;
-      let red = firstShare * (data[at] ?? 0);
-      let green = firstShare * (data[at + 1] ?? 0);
-      let blue = firstShare * (data[at + 2] ?? 0);
+/** Averages each row of the area horizontally. */
+function averageColumns({ data, width }: Pixels, area: Rectangle, spans: readonly Span[]): Float32Array {
+  const result = rowsBuffer(area.height * spans.length * 3);
+  const innerWeight = spans.length / area.width;
+  let target = 0;
+  for (let y = 0; y < area.height; y++) {
+    const row = ((area.top + y) * width + area.left) * 3;
+    for (const { first, count, firstWeight, lastWeight } of spans) {
+      let index = row + first * 3;
+      let red = firstWeight * (data[index] ?? 0);
+      let green = firstWeight * (data[index + 1] ?? 0);
+      let blue = firstWeight * (data[index + 2] ?? 0);
       for (let step = 1; step < count; step++) {
-        at += 3;
-        const share = step === count - 1 ? lastShare : inner;
-        red += share * (data[at] ?? 0);
-        green += share * (data[at + 1] ?? 0);
-        blue += share * (data[at + 2] ?? 0);
+        index += 3;
+        const weight = step === count - 1 ? lastWeight : innerWeight;
+        red += weight * (data[index] ?? 0);
+        green += weight * (data[index + 1] ?? 0);
+        blue += weight * (data[index + 2] ?? 0);
       }
-      result[to] = red;
-      result[to + 1] = green;
-      result[to + 2] = blue;
-      to += 3;
+      result[target] = red;
+      result[target + 1] = green;
+      result[target + 2] = blue;
+      target += 3;
     }
   }
   return result;
@@ -84,16 +84,17 @@ function averageColumns({ data, width }: Pixels, frame: Frame, spans: readonly S
 function averageRows(rows: Float32Array, width: number, spans: readonly Span[]): Buffer {
   const length = width * 3;
   const result = Buffer.alloc(spans.length * length);
-  const inner = spans.length / (rows.length / length);
+  const innerWeight = spans.length / (rows.length / length);
   const sums = new Float32Array(length);
-  for (const [y, { first, count, firstShare, lastShare }] of spans.entries()) {
+  for (const [y, { first, count, firstWeight, lastWeight }] of spans.entries()) {
     sums.fill(0);
     for (let step = 0; step < count; step++) {
-      const share = step === 0 ? firstShare : step === count - 1 ? lastShare : inner;
+      const weight = step === 0 ? firstWeight : step === count - 1 ? lastWeight : innerWeight;
       const row = (first + step) * length;
-      for (let at = 0; at < length; at++) sums[at] = (sums[at] ?? 0) + share * (rows[row + at] ?? 0);
+      for (let index = 0; index < length; index++)
+        sums[index] = (sums[index] ?? 0) + weight * (rows[row + index] ?? 0);
     }
-    for (let at = 0; at < length; at++) result[y * length + at] = (sums[at] ?? 0) + 0.5;
+    for (let index = 0; index < length; index++) result[y * length + index] = (sums[index] ?? 0) + 0.5;
   }
   return result;
 }

@@ -4,8 +4,8 @@ import { decodePicture } from '../decoding/decode-picture.ts';
 import { type Pixels, resizeTo } from '../decoding/pixels.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 import { probe } from '../probe.ts';
-import { embeddingOf } from './embedding/embedding.ts';
-import { fingerprintOf } from './fingerprint.ts';
+import { computeEmbedding } from './embedding/embedding.ts';
+import { computeFingerprint } from './fingerprint.ts';
 
 /** The data by which a picture is recognised. */
 export interface Description {
@@ -13,33 +13,33 @@ export interface Description {
   readonly embedding: Embedding;
 }
 
-/** Pictures are described at this size, regardless of the presets. */
-const describedBox = { width: 400, height: 400 };
+/** Pictures are scaled down to this box before they are described, regardless of the presets. */
+const descriptionBox = { width: 400, height: 400 };
 /**
- * Size of the decode that precedes it: that of the usual base, so that stored pictures and pictures to search by are
- * processed alike.
+ * Pictures are first decoded to fit inside this box. It matches the usual base rendition, so that stored pictures and
+ * query pictures are processed alike.
  */
-const decodedBox = { width: 1200, height: 1200 };
+const decodeBox = { width: 1200, height: 1200 };
 
 /** Returns the size at which a picture is described. */
-export function describedSize(facts: Size): Size {
-  return fitInside(facts, describedBox);
+export function descriptionSize(facts: Size): Size {
+  return fitInside(facts, descriptionBox);
 }
 
-/** Computes the fingerprint and the embedding of a picture from pixels of its described size. */
+/** Computes the fingerprint and the embedding of a picture from pixels at its description size. */
 export function describePixels(pixels: Pixels, facts: Size): Description {
-  return { fingerprint: fingerprintOf(pixels, facts), embedding: embeddingOf(pixels) };
+  return { fingerprint: computeFingerprint(pixels, facts), embedding: computeEmbedding(pixels) };
 }
 
 /**
- * Returns pixels of the described size. Resizes the smallest of `candidates` (largest first) that has that size or is
- * at least twice as large; otherwise the largest. `undefined` if all are too small.
+ * Returns pixels at the description size. Resizes the smallest of `candidates` (sorted largest first) that has this
+ * size or is at least twice as large, otherwise the largest. Returns `undefined` if all are too small.
  */
-export async function pixelsToDescribe(
+export async function resizeToDescribe(
   candidates: readonly Pixels[],
   facts: Size,
 ): Promise<Pixels | undefined> {
-  const size = describedSize(facts);
+  const size = descriptionSize(facts);
   const isExact = (pixels: Pixels) => pixels.width === size.width && pixels.height === size.height;
   const source =
     candidates.findLast((pixels) => isExact(pixels) || isAsLargeAs(pixels, size, 2)) ?? candidates[0];
@@ -47,16 +47,16 @@ export async function pixelsToDescribe(
 }
 
 /**
- * Decodes a picture to its described size.
+ * Decodes a picture to its description size.
  * @throws AppError of the family `picture_damaged`.
  */
 export async function decodeToDescribe(bytes: Uint8Array, facts: PictureFacts): Promise<Pixels> {
-  return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodedBox)), describedSize(facts));
+  return resizeTo(await decodePicture(bytes, facts, fitInside(facts, decodeBox)), descriptionSize(facts));
 }
 
 /**
  * Computes the facts, the fingerprint and the embedding of a picture that is not stored.
- * @throws AppError of `probe`, and of the family `picture_damaged`.
+ * @throws AppError those of `probe`, and the family `picture_damaged`.
  */
 export async function describePicture(
   bytes: Uint8Array,

@@ -8,7 +8,7 @@ import {
   decodeToDescribe,
   describePixels,
   type Description,
-  pixelsToDescribe,
+  resizeToDescribe,
 } from '../recognition/describe-picture.ts';
 import { type PlannedRendition, planRenditions } from './rendition-plan.ts';
 
@@ -27,10 +27,10 @@ export interface DerivedPixels extends Description {
 }
 
 /**
- * The pipeline, step by step. Decodes the picture once, at the size of the largest rendition, and derives everything
- * else from those pixels; computes the description while the renditions are being encoded. Decodes again only if all
+ * Runs the pipeline. Decodes the picture once, at the size of the largest rendition, and derives everything else from
+ * those pixels. Computes the description while the renditions are being encoded. Decodes a second time only if all
  * presets are too small for a description.
- * @throws AppError of `probe`, and of the family `picture_damaged` if the pixels cannot be decoded.
+ * @throws AppError those of `probe`, and the family `picture_damaged` if the pixels cannot be decoded.
  */
 export async function deriveRenditions(
   bytes: Uint8Array,
@@ -43,9 +43,9 @@ export async function deriveRenditions(
   const { pixels, encoded } = await makeRenditions(base, plan);
   const [renditions, description] = await Promise.all([
     encoded,
-    pixelsToDescribe([base, ...pixels], facts)
-      .then((large) => large ?? decodeToDescribe(bytes, facts))
-      .then((large) => describePixels(large, facts)),
+    resizeToDescribe([base, ...pixels], facts)
+      .then((resized) => resized ?? decodeToDescribe(bytes, facts))
+      .then((resized) => describePixels(resized, facts)),
   ]);
   return { facts, renditions, ...description };
 }
@@ -57,15 +57,15 @@ export interface PendingRenditions {
   readonly encoded: Promise<readonly EncodedRendition[]>;
 }
 
-/** Makes the planned renditions from the decoded base. Encodes each one while the next smaller one is resized. */
+/** Makes the planned renditions from the decoded base. Encodes each rendition while the next one is being resized. */
 export async function makeRenditions(
   base: Pixels,
   plan: readonly PlannedRendition[],
 ): Promise<PendingRenditions> {
   const pixels: Pixels[] = [];
   const encodings: Promise<EncodedRendition>[] = [];
-  for (const { preset, size, from } of plan) {
-    const resized = await resizeTo(pixels[from] ?? base, size);
+  for (const { preset, size, sourceIndex } of plan) {
+    const resized = await resizeTo(pixels[sourceIndex] ?? base, size);
     pixels.push(resized);
     encodings.push(encodeJpeg(resized, preset.quality).then((jpeg) => ({ preset, ...size, jpeg })));
   }

@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Preset } from '../../model/preset.ts';
-import { installedDecoder } from '../library-version.ts';
+import { installedDecoderVersion } from '../library-version.ts';
 
-/** Version of the pipeline. Raised whenever the same original would yield different rendition bytes. */
+/** Version of the pipeline. Increment it whenever the same original would yield different rendition bytes. */
 export const pipelineVersion = 2;
 
-const sharpVersion = installedDecoder();
+const sharpVersion = installedDecoderVersion();
 
 /**
- * Identifies how a rendition is made: the first 10 hex digits of a hash over the pipeline version, the image library
- * version and the preset's options. The same original and recipe yield the same bytes. The preset's name is not part
- * of it.
+ * Returns a hash that identifies how a rendition is made: 10 hex digits, computed from the pipeline version, the image
+ * library version and the preset's options, but not its name. The same original and recipe always yield the same bytes.
  */
-export function recipeOf(preset: Preset): string {
+export function recipeHash(preset: Preset): string {
   const options = [preset.width, preset.height, preset.quality, 'jpeg'];
   const recipe = JSON.stringify([pipelineVersion, sharpVersion, options]);
   return createHash('sha256').update(recipe).digest('hex').slice(0, 10);

@@ -1,18 +1,18 @@
 import type { Preset } from '../../model/preset.ts';
 import { fitInside, isAsLargeAs, type Size } from '../geometry.ts';
 
-/** How to make one rendition. */
+/** How to make a rendition. */
 export interface PlannedRendition {
   readonly preset: Preset;
   /** Exact size, computed from the original so that rounding errors do not accumulate. */
   readonly size: Size;
-  /** Index in the plan of the rendition that it is resized from. The first one has its own index: it is the base. */
-  readonly from: number;
+  /** Index in the plan of the rendition to resize from. The first rendition, the base, has its own index. */
+  readonly sourceIndex: number;
 }
 
 /**
  * Plans a picture's renditions, largest first. The first is the base, at whose size the picture is decoded. All sizes
- * have the picture's proportions, so the base is at least as wide and as high as every other one.
+ * have the picture's proportions, so the base is at least as wide and as high as every other rendition.
  */
 export function planRenditions(source: Size, presets: readonly Preset[]): readonly PlannedRendition[] {
   const sized = presets
@@ -20,13 +20,13 @@ export function planRenditions(source: Size, presets: readonly Preset[]): readon
     .sort((a, b) => b.size.width * b.size.height - a.size.width * a.size.height);
   return sized.map(({ preset, size }, index) => {
     const larger = sized.slice(0, index).map((entry) => entry.size);
-    return { preset, size, from: smallestSource(larger, size) };
+    return { preset, size, sourceIndex: smallestSource(larger, size) };
   });
 }
 
 /**
- * Returns the index of the smallest rendition that has the same size or is at least twice as large; otherwise that of
- * the base. A smaller factor would blur: several small resizes lose more detail than one large resize.
+ * Returns the index of the smallest rendition that has the same size or is at least twice as large; otherwise the index
+ * of the base. A smaller factor would blur: several small resizes lose more detail than one large resize.
  */
 function smallestSource(larger: readonly Size[], size: Size): number {
   const index = larger.findLastIndex(

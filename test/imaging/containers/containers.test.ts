@@ -1,6 +1,6 @@
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { boxesIn, nclxOf, readIsobmff, sizeOfIspe } from '../../../src/imaging/containers/isobmff.ts';
+import { readBoxes, readNclx, readIsobmff, readIspeSize } from '../../../src/imaging/containers/isobmff.ts';
 import { pngChunks, readPng } from '../../../src/imaging/containers/png.ts';
 import {
   readTiff,
@@ -49,7 +49,7 @@ describe('readPng', () => {
 
   it('reports the chunk in which the file ends', () => {
     const chunks = [...pngChunks(png.subarray(0, -14))];
-    expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isWhole: false });
+    expect(chunks.at(-1)).toMatchObject({ type: 'IDAT', isComplete: false });
   });
 
   it('limits the decompressed size of a profile', () => {
@@ -87,7 +87,7 @@ describe('readTiff', () => {
         const structure = readTiff(file);
         const [first] = structure?.directories ?? [];
         if (structure === undefined || first === undefined) throw new Error('The TIFF was not parsed.');
-        expect(structure).toMatchObject({ isLittleEndian: order === 'little', isBig, isChainWhole: true });
+        expect(structure).toMatchObject({ isLittleEndian: order === 'little', isBig, isChainComplete: true });
         expect(tiffNumber(structure, first, tiffTags.imageWidth)).toBe(3);
         expect(tiffNumbers(structure, first, tiffTags.bitsPerSample)).toEqual([8, 8, 8, 8, 8]);
         expect(tiffNumbers(structure, first, tiffTags.extraSamples)).toEqual([2, 0]);
@@ -103,9 +103,9 @@ describe('readTiff', () => {
     const first = file.readUInt32LE(4);
     const next = first + 2 + 12 * file.readUInt16LE(first);
     file.writeUInt32LE(first, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainWhole: false });
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
     file.writeUInt32LE(0xfffffff0, next);
-    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainWhole: false });
+    expect(readTiff(file)).toMatchObject({ directories: [{ offset: first }], isChainComplete: false });
   });
 
   it('limits the entries of overlapping directories', () => {
@@ -155,13 +155,13 @@ describe('readIsobmff', () => {
     expect(structure?.references).toContainEqual(
       expect.objectContaining({ type: 'auxl', to: [primary?.id] }),
     );
-    expect(properties.map((box) => sizeOfIspe(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
+    expect(properties.map((box) => readIspeSize(avif, box)).find(Boolean)).toEqual({ width: 16, height: 8 });
   });
 
   it('parses code points in a colr box', () => {
     const colr = Buffer.concat([uint32(19), Buffer.from('colrnclx'), Buffer.of(0, 12, 0, 13, 0, 6, 0x80)]);
-    const [box] = boxesIn(colr, 0, colr.length);
-    expect(box && nclxOf(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
+    const [box] = readBoxes(colr, 0, colr.length);
+    expect(box && readNclx(colr, box)).toEqual({ primaries: 12, transfer: 13, matrix: 6, isFullRange: true });
   });
 
   it('parses boxes with 64-bit sizes and boxes that extend to the end of the file', () => {
@@ -172,9 +172,9 @@ describe('readIsobmff', () => {
       Buffer.from([0, 0, 0, 0]),
       Buffer.from('mdat'),
     ]);
-    expect(boxesIn(large, 0, large.length)).toEqual([
-      { type: 'free', start: 16, end: 20, isWhole: true },
-      { type: 'mdat', start: 28, end: 28, isWhole: true },
+    expect(readBoxes(large, 0, large.length)).toEqual([
+      { type: 'free', start: 16, end: 20, isComplete: true },
+      { type: 'mdat', start: 28, end: 28, isComplete: true },
     ]);
   });
 

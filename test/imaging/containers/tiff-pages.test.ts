@@ -44,7 +44,7 @@ test('counts all pages, and applies the pixel limit to the used one', async () =
   const tightLimits = { ...limits, maxPixels: 64 * 48 };
   expect(await probe(bytes, tightLimits)).toMatchObject({ frames: 3 });
   await expect(probe(bytes, { ...tightLimits, maxFrames: 2 })).rejects.toMatchObject({
-    message: 'The picture has 3 frames; the limit is 2.',
+    message: 'The image has 3 frames; the limit is 2.',
   });
 });
 
@@ -61,7 +61,7 @@ describe('camera raw', () => {
   ])('is rejected %s', async (_name, pages) => {
     await expect(probe(writeTiffPages(pages), limits)).rejects.toMatchObject({
       code: 'format_not_allowed',
-      message: expect.stringMatching(/^This is a camera raw picture; /) as string,
+      message: expect.stringMatching(/^This is a camera raw image; /) as string,
     });
   });
 

@@ -68,7 +68,7 @@ describe('JPEG', () => {
     ]) {
       const cut = file(name).subarray(0, end);
       expect(await resultOf(cut), `${end}`).toMatch(
-        /^picture_cut: The JPEG picture is cut short: the file ends too early\.$/,
+        /^picture_cut: The JPEG image is truncated: the file ends too early\.$/,
       );
       // With an end marker, the library does not report that the last lines are missing.
       if (end < length * 0.9)
@@ -81,7 +81,7 @@ describe('JPEG', () => {
     const interval = Buffer.from([0xff, 0xdd, 0, 4, 0, 8]);
     const bytes = Buffer.concat([file('444').subarray(0, scan), interval, file('444').subarray(scan)]);
     expect(await resultOf(bytes)).toBe(
-      'picture_corrupt: The JPEG picture is corrupt: its data contradicts itself.',
+      'picture_corrupt: The JPEG image is corrupt: its data contradicts itself.',
     );
   });
 
@@ -97,7 +97,7 @@ describe('JPEG', () => {
     const bytes = Buffer.from(file('jpeg'));
     bytes[bytes.indexOf(Buffer.from([0xff, 0xc0])) + 1] = 0xc3;
     expect(await resultOf(bytes)).toBe(
-      'picture_unsupported: The JPEG picture cannot be decoded here: lossless JPEG is not supported.',
+      'picture_unsupported: The JPEG image cannot be decoded: lossless JPEG is not supported.',
     );
   });
 });
@@ -116,7 +116,7 @@ describe('PNG', () => {
   test('is cut short if pixels are missing', async () => {
     for (const end of [60, Math.floor(file('png').length / 2), file('png').length - 100]) {
       expect(await resultOf(file('png').subarray(0, end))).toBe(
-        'picture_cut: The PNG picture is cut short: the file ends too early.',
+        'picture_cut: The PNG image is truncated: the file ends too early.',
       );
     }
   });
@@ -127,7 +127,7 @@ describe('PNG', () => {
     const end = typeOffset + 4 + bytes.readUInt32BE(typeOffset - 4);
     bytes[end] = (bytes[end] ?? 0) ^ 1;
     expect(await resultOf(bytes)).toBe(
-      `picture_corrupt: The PNG picture is corrupt: the checksum of its ${chunk} chunk does not match.`,
+      `picture_corrupt: The PNG image is corrupt: the checksum of its ${chunk} chunk does not match.`,
     );
   });
 
@@ -156,7 +156,7 @@ describe('GIF', () => {
     for (const name of ['gif', 'animation']) {
       for (const end of [400, Math.floor(file(name).length / 2), file(name).length - 60]) {
         expect(await resultOf(file(name).subarray(0, end)), `${name} ${end}`).toMatch(
-          /^picture_cut: The GIF picture is cut short: /,
+          /^picture_cut: The GIF image is truncated: /,
         );
       }
     }
@@ -167,7 +167,7 @@ describe('GIF', () => {
     const start = readGif(bytes)?.first?.dataStart ?? 0;
     bytes.fill(0xff, start + 60, start + 160);
     expect(await resultOf(bytes)).toMatch(
-      /^picture_corrupt: The GIF picture is corrupt: its compressed pixels are damaged\.$/,
+      /^picture_corrupt: The GIF image is corrupt: its compressed pixels are damaged\.$/,
     );
   });
 });
@@ -188,9 +188,7 @@ describe('WebP', () => {
   test('is cut short if it ends inside its pixels', async () => {
     for (const name of ['webp', 'animated webp']) {
       const cut = file(name).subarray(0, Math.floor(file(name).length * 0.9));
-      expect(await resultOf(cut)).toBe(
-        'picture_cut: The WebP picture is cut short: the file ends too early.',
-      );
+      expect(await resultOf(cut)).toBe('picture_cut: The WebP image is truncated: the file ends too early.');
     }
   });
 });
@@ -198,7 +196,7 @@ describe('WebP', () => {
 test('AVIF is cut short if picture data is missing at the end', async () => {
   expect(await resultOf(file('avif'))).toMatch(/^pixels /);
   expect(await resultOf(file('avif').subarray(0, -40))).toBe(
-    'picture_cut: The AVIF picture is cut short: the file ends too early.',
+    'picture_cut: The AVIF image is truncated: the file ends too early.',
   );
 });
 
@@ -208,14 +206,14 @@ describe('TIFF', () => {
   test('is cut short if it ends before or inside its directory, or inside its pixels', async () => {
     const bytes = writeTiffPages([page]);
     expect(await resultOf(bytes.subarray(0, 2000))).toContain(
-      'picture_cut: The TIFF picture is cut short: the file ends before its directory.',
+      'picture_cut: The TIFF image is truncated: the file ends before its directory.',
     );
     expect(await resultOf(bytes.subarray(0, -30))).toContain(
-      'picture_cut: The TIFF picture is cut short: the file ends inside its directory.',
+      'picture_cut: The TIFF image is truncated: the file ends inside its directory.',
     );
     const beyond = writeTiffPages([{ ...page, tags: { 273: 2000 } }]);
     expect(await resultOf(beyond)).toContain(
-      'picture_cut: The TIFF picture is cut short: the file ends before its last pixels.',
+      'picture_cut: The TIFF image is truncated: the file ends before its last pixels.',
     );
   });
 
@@ -229,7 +227,7 @@ describe('TIFF', () => {
     const bytes = writeTiffPages([{ ...page, tags: { 259: compression } }]);
     await expect(probe(bytes, limits)).rejects.toMatchObject({
       code: 'picture_unsupported',
-      message: `The TIFF picture cannot be decoded here: its compression, ${name}, is not supported.`,
+      message: `The TIFF image cannot be decoded: its compression, ${name}, is not supported.`,
     });
   });
 
@@ -237,7 +235,7 @@ describe('TIFF', () => {
     const bytes = Buffer.from(file('tiff'));
     bytes.fill(0xa5, bytes.length >> 1, (bytes.length >> 1) + 200);
     expect(await resultOf(bytes)).toBe(
-      'picture_corrupt: The TIFF picture is corrupt: its pixels cannot be decoded.',
+      'picture_corrupt: The TIFF image is corrupt: its pixels cannot be decoded.',
     );
   });
 });

@@ -136,12 +136,12 @@ test('rejects a file truncated at any point with a specific error', () => {
   });
   for (let length = 0; length < file.length - 2; length++) {
     const cut = file.subarray(0, length);
-    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP picture is (cut short|corrupt): it /);
+    expect(() => decodeBmp(cut, readBmpHeader(cut))).toThrow(/^The BMP image is (truncated|corrupt): it /);
   }
 });
 
 test('rejects a BMP that contains a JPEG', () => {
   expect(() => decode({ ...size, bits: 24, compression: 4, pixels: new Uint8Array(9) })).toThrow(
-    /contains a JPEG/,
+    /contains an embedded JPEG/,
   );
 });

@@ -33,9 +33,9 @@ test.each([
   ['8BPS\0\x01', 'format_not_allowed', 'a Photoshop document'],
   ['\0\0\x01\0\x01\0\x10\x10', 'format_not_allowed', 'a Windows icon'],
   ['PK\x03\x04\x14\0\0\0\0\0', 'not_a_picture', ''],
-  ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC picture'],
+  ['\0\0\0\x18ftypheic\0\0\0\0heicmif1', 'format_not_allowed', 'an HEIC image'],
   ['DDS |\0\0\0', 'format_not_allowed', 'a DDS texture'],
-  ['\x93\x00\x17', 'not_a_picture', 'not a known kind of picture'],
+  ['\x93\x00\x17', 'not_a_picture', 'not a known kind of image'],
 ])('rejects %j and names its format', async (content, code, name) => {
   const head = Buffer.from(content, content.includes('Schüssel') ? 'utf8' : 'latin1');
   await expect(sniffFormat(head, pictureFormats)).rejects.toMatchObject({
@@ -52,7 +52,7 @@ test.each([
   const converted = Buffer.from(bytes.toString('latin1').replaceAll(from, to), 'latin1');
   await expect(sniffFormat(converted, pictureFormats)).rejects.toMatchObject({
     code: 'picture_corrupt',
-    message: expect.stringContaining('a transfer in text mode') as string,
+    message: expect.stringContaining('a text-mode transfer') as string,
   });
 });
 
@@ -66,6 +66,6 @@ test('names the detected and the accepted formats in the message', async () => {
     .toBuffer();
   await expect(sniffFormat(bytes, ['jpeg', 'png'])).rejects.toMatchObject({
     code: 'format_not_allowed',
-    message: 'This is a picture in GIF format; Vitrine accepts JPEG and PNG.',
+    message: 'This is an image in GIF format; Vitrine accepts JPEG and PNG.',
   });
 });

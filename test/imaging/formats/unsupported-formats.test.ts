@@ -26,21 +26,21 @@ const fileWithBrands = (...names: readonly string[]) => {
 
 describe('unsupported formats', () => {
   test.each<[string, Buffer]>([
-    ['a TGA picture', targa],
-    ['a TGA picture', padded(bytesOf(7, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 32, 8))],
-    ['a TGA picture', padded(bytesOf(0, 1, 1, 0, 0, 0, 1, 24, 0, 0, 0, 0, 96, 0, 72, 0, 8, 0))],
+    ['a TGA image', targa],
+    ['a TGA image', padded(bytesOf(7, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 32, 8))],
+    ['a TGA image', padded(bytesOf(0, 1, 1, 0, 0, 0, 1, 24, 0, 0, 0, 0, 96, 0, 72, 0, 8, 0))],
     ['a Windows cursor', icon(2)],
     ['a Windows icon', icon(1)],
-    ['a PCX picture', pcx],
+    ['a PCX image', pcx],
     ['a portable pixmap (PPM)', padded(text('P6\n# comment\n96 72\n255\n'))],
     ['a portable greymap (PGM)', text('P2 2 2 255 0 1 2 3')],
-    ['a JPEG-LS picture', padded(bytesOf(0xff, 0xd8, 0xff, 0xf7, 0, 11))],
-    ['a Radiance HDR picture', text('#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 72 +X 96\n')],
+    ['a JPEG-LS image', padded(bytesOf(0xff, 0xd8, 0xff, 0xf7, 0, 11))],
+    ['a Radiance HDR image', text('#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 72 +X 96\n')],
     ['a PostScript drawing', text('%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 72\n')],
-    ['a camera raw picture', padded(text('FUJIFILMCCD-RAW 0201FF389501X-T3'))],
-    ['a camera raw picture', padded(text('II*\0\x10\0\0\0CR\x02\0'))],
-    ['a camera raw picture', fileWithBrands('crx ', 'crx ', 'isom')],
-    ['an HEIC picture', fileWithBrands('mif1', 'heic')],
+    ['a camera raw image', padded(text('FUJIFILMCCD-RAW 0201FF389501X-T3'))],
+    ['a camera raw image', padded(text('II*\0\x10\0\0\0CR\x02\0'))],
+    ['a camera raw image', fileWithBrands('crx ', 'crx ', 'isom')],
+    ['an HEIC image', fileWithBrands('mif1', 'heic')],
     ['an SVG drawing', text('<!-- <html> --><svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>')],
     ['an SVG drawing', Buffer.from('\ufeff<svg xmlns="http://www.w3.org/2000/svg"/>', 'utf16le')],
   ])('are rejected by name: %s', async (name, head) => {
@@ -61,8 +61,8 @@ describe('files that begin like a picture', () => {
     ['a PDF document', '%PDF-1.7\n1 0 obj\n'],
     ['an HTML page', '<!doctype html><title>x</title><svg xmlns="http://www.w3.org/2000/svg"></svg>'],
     ['an HTML page', '<html><body><svg></svg></body></html>'],
-    ['not a known kind of picture', '\0\0\x02\0\0\0\0\0 and anything else'],
-    ['not a known kind of picture', '\xff\xfb\x90\x64\0\0\0\0\0\0\0\0'],
+    ['not a known kind of image', '\0\0\x02\0\0\0\0\0 and anything else'],
+    ['not a known kind of image', '\xff\xfb\x90\x64\0\0\0\0\0\0\0\0'],
   ])('are rejected as %s: %j', async (name, content) => {
     await expect(sniffFormat(text(content), pictureFormats)).rejects.toMatchObject({
       code: 'not_a_picture',
@@ -89,7 +89,7 @@ describe('AVIF', () => {
     const codec = bytes.indexOf('av01');
     bytes.write('hvc1', codec, 'latin1');
     await expect(sniffFormat(bytes, pictureFormats)).rejects.toMatchObject({
-      message: expect.stringContaining('This is an HEIC picture; ') as string,
+      message: expect.stringContaining('This is an HEIC image; ') as string,
     });
   });
 });

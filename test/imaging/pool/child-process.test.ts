@@ -16,7 +16,7 @@ async function runInProcess(body: string): Promise<string> {
     import { makeDecoderPool } from ${JSON.stringify(poolModule)};
     const log = () => undefined;
     const logger = { debug: log, info: log, warn: log, error: log };
-    const pool = makeDecoderPool({ size: 1, timeoutMs: 5000, probeTimeoutMs: 5000, memoryMb: 1024, recycleAfterJobs: 9, logger });
+    const pool = makeDecoderPool({ size: 1, timeoutMs: 5000, probeTimeoutMs: 5000, memoryMb: 1024, maxTasksPerChild: 9, logger });
     const limits = { maxPixels: 50e6, maxAvifPixels: 24e6, maxFrames: 100, allowedFormats: ['jpeg'] };
     await pool.start();
     ${body}`;

@@ -3,7 +3,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { recipeOf } from '../../../src/imaging/renditions/recipe.ts';
+import { recipeHash } from '../../../src/imaging/renditions/recipe.ts';
 import { limits, presets } from '../fixtures/pictures.ts';
 import { childModule, derivation, faultyPath, faultyPool, pictureFolder } from './setup.ts';
 import { waitTimeoutMs, timeScale } from '../../support/time-scale.ts';
@@ -19,7 +19,7 @@ test('derives renditions into files', async () => {
     const file = await readFile(rendition.path);
     expect(rendition.bytes).toBe(file.length);
     expect(rendition.sha256).toBe(createHash('sha256').update(file).digest('hex'));
-    expect(rendition.recipe).toBe(recipeOf(presets.find((preset) => preset.name === rendition.preset)!));
+    expect(rendition.recipe).toBe(recipeHash(presets.find((preset) => preset.name === rendition.preset)!));
   }
 });
 
@@ -41,7 +41,7 @@ test('logs the message of the image library, but does not include it in the erro
   await writeFile(join(folder, 'cut.jpg'), complete.subarray(0, complete.length / 2));
   await expect(pool.derive(derivation(folder, 'cut.jpg'))).rejects.toMatchObject({
     code: 'picture_cut',
-    message: 'The JPEG picture is cut short: the file ends too early.',
+    message: 'The JPEG image is truncated: the file ends too early.',
   });
   const cause = 'VipsJpeg: premature end of JPEG image';
   expect(info).toHaveBeenCalledWith({ code: 'picture_cut', cause }, 'A decoder child reported an error');
@@ -65,8 +65,8 @@ test('leaves no file after a failed derivation', async () => {
 });
 
 test.each([
-  ['crash', /crashed on this picture \(SIGABRT\)/, { crashes: 1 }],
-  ['exit', /crashed on this picture \(exit code 3\)/, { crashes: 1 }],
+  ['crash', /crashed on this image \(SIGABRT\)/, { crashes: 1 }],
+  ['exit', /crashed on this image \(exit code 3\)/, { crashes: 1 }],
   ['hang', /took longer than [\d.]+ s/, { timeouts: 1 }],
   ['leak', /MB of memory; the limit is 400 MB/, { memoryKills: 1 }],
 ])('confines a %s to one child and one picture', async (fault, message, counts) => {
@@ -127,7 +127,7 @@ test('runs requests by priority, and in order within each priority', async () =>
 });
 
 test('replaces children after a number of tasks without losing a task', async () => {
-  const pool = faultyPool({ size: 2, recycleAfterJobs: 3 });
+  const pool = faultyPool({ size: 2, maxTasksPerChild: 3 });
   const folder = await pictureFolder('good.jpg');
   await Promise.all(Array.from({ length: 20 }, () => pool.derive(derivation(folder, 'good.jpg'))));
   expect(pool.stats()).toMatchObject({ recycled: 6, crashes: 0, waiting: 0 });

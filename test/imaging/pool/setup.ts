@@ -25,7 +25,7 @@ export function faultyPool(options: Partial<DecoderPoolOptions> = {}): DecoderPo
     timeoutMs: 60_000,
     probeTimeoutMs: 30_000,
     memoryMb: 1024,
-    recycleAfterJobs: 500,
+    maxTasksPerChild: 500,
     logger: { debug: silent, info: silent, warn: silent, error: silent },
     childModule: childModule('faulty-child'),
     ...options,

@@ -43,7 +43,7 @@ test('stops a hanging probe at the probe time limit, and runs other probes in th
   expect(first).toBe('good');
   await expect(hangingProbe).rejects.toMatchObject({
     code: 'decoder_crashed',
-    message: `Reading the picture's header took longer than ${timeScale / 2} s and was stopped.`,
+    message: `Reading the image's header took longer than ${timeScale / 2} s and was stopped.`,
   });
 });
 

@@ -16,12 +16,12 @@ test('links the inputs into the folder for the duration of the task', async () =
   const root = await pictureFolder('a.jpg', 'b.jpg');
   const folder = makeWorkFolder(join(root, 'decoders'));
   const [a, b] = [join(root, 'a.jpg'), join(root, 'b.jpg')];
-  const { task, clear } = await folder.place(comparisonOf(a, a, b));
+  const { task, removeInputs } = await folder.place(comparisonOf(a, a, b));
   const { path, others } = task.request;
   const linked = [path, ...others.map((other) => other.path)];
   expect(linked.map((file) => file.startsWith(folder.path))).toEqual([true, true, true]);
   expect(linked.map((file) => statSync(file).ino)).toEqual([a, a, b].map((file) => statSync(file).ino));
-  await clear();
+  await removeInputs();
   expect(await readdir(folder.path)).toEqual([]);
   expect(statSync(a).nlink).toBe(1);
 });
@@ -42,9 +42,9 @@ test.skipIf(!isOtherDisk)('copies an input from another file system', async () =
   const root = await pictureFolder('a.jpg');
   const otherDisk = await mkdtemp(join(memoryDisk, 'decoders-'));
   onTestFinished(() => rm(otherDisk, { recursive: true }));
-  const { task, clear } = await makeWorkFolder(otherDisk).place(comparisonOf(join(root, 'a.jpg')));
+  const { task, removeInputs } = await makeWorkFolder(otherDisk).place(comparisonOf(join(root, 'a.jpg')));
   expect(await readFile(task.request.path)).toEqual(await readFile(join(root, 'a.jpg')));
-  await clear();
+  await removeInputs();
 });
 
 test('removes abandoned folders after a day, or immediately if no other process uses the parent', async () => {

@@ -1,7 +1,7 @@
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { describePicture } from '../../../src/imaging/recognition/describe-picture.ts';
-import { embeddingOf } from '../../../src/imaging/recognition/embedding/embedding.ts';
+import { computeEmbedding } from '../../../src/imaging/recognition/embedding/embedding.ts';
 import { gradientPicture, limits } from '../fixtures/pictures.ts';
 import { describedPixels, productPicture } from '../fixtures/products.ts';
 
@@ -17,7 +17,7 @@ const shirt = await productPicture();
 const shirtVector = await vectorOf(shirt);
 
 test('computes a deterministic vector of 512 numbers with length 1', async () => {
-  const { space, vector } = embeddingOf(await describedPixels(shirt));
+  const { space, vector } = computeEmbedding(await describedPixels(shirt));
   expect(space).toBe('classic-2');
   expect(vector).toHaveLength(512);
   expect(score(vector, vector)).toBeCloseTo(1, 4);

@@ -144,7 +144,7 @@ test.each(['gif', 'webp'] as const)('uses the first frame of an animated %s', as
   expect(meanDifference(await zoomPixels(bytes), Buffer.alloc(64 * 64 * 3, 0))).toBeLessThan(3);
   await expect(probe(bytes, { ...limits, maxFrames: 1 })).rejects.toMatchObject({
     code: 'picture_too_large',
-    message: 'The picture has 2 frames; the limit is 1.',
+    message: 'The image has 2 frames; the limit is 1.',
   });
 });
 
@@ -152,7 +152,7 @@ test('applies a separate pixel limit to AVIF', async () => {
   const avif = await gradientPicture(64, 48).avif({ effort: 0 }).toBuffer();
   await expect(probe(avif, { ...limits, maxAvifPixels: 3071 })).rejects.toMatchObject({
     code: 'picture_too_large',
-    message: 'The picture has 64 × 48 pixels, 3072 in all; the limit for AVIF is 3071.',
+    message: 'The image has 64 × 48 pixels, 3072 in total; the limit for AVIF is 3071.',
   });
   await expect(probe(avif, { ...limits, maxAvifPixels: 3072 })).resolves.toMatchObject({ format: 'avif' });
   const png = await gradientPicture(64, 48).png().toBuffer();
@@ -228,7 +228,7 @@ describe('invalid pictures', () => {
     const bytes = await gradientPicture(width, height).png().toBuffer();
     await expect(deriveRenditions(bytes, { ...limits, maxPixels: 59_999 }, presets)).rejects.toMatchObject({
       code: 'picture_too_large',
-      message: 'The picture has 300 × 200 pixels, 60000 in all; the limit is 59999.',
+      message: 'The image has 300 × 200 pixels, 60000 in total; the limit is 59999.',
     });
   });
 
@@ -245,7 +245,7 @@ describe('invalid pictures', () => {
       deriveRenditions(bytes.subarray(0, bytes.length / 2), limits, presets),
     ).rejects.toMatchObject({
       code: 'picture_cut',
-      message: 'The JPEG picture is cut short: the file ends too early.',
+      message: 'The JPEG image is truncated: the file ends too early.',
     });
   });
 

@@ -11,9 +11,9 @@ test('plans each rendition from an earlier one that is not smaller', () => {
     fc.property(fc.record({ width: side, height: side }), fc.array(preset), (source, presets) => {
       const plan = planRenditions(source, presets);
       expect(plan).toHaveLength(presets.length);
-      plan.forEach(({ size, from }, index) => {
-        expect(from).toBeLessThanOrEqual(Math.max(0, index - 1));
-        expect(isAsLargeAs(plan[from]!.size, size)).toBe(true);
+      plan.forEach(({ size, sourceIndex }, index) => {
+        expect(sourceIndex).toBeLessThanOrEqual(Math.max(0, index - 1));
+        expect(isAsLargeAs(plan[sourceIndex]!.size, size)).toBe(true);
       });
     }),
   );
@@ -27,10 +27,7 @@ test('plans small renditions from intermediate ones, in steps of at least a fact
     quality: 85,
   }));
   const plan = planRenditions({ width: 3000, height: 3000 }, boxes);
-  expect(plan.map(({ preset, from }) => `${preset.name} from ${plan[from]!.preset.name}`)).toEqual([
-    '1200 from 1200',
-    '1000 from 1200',
-    '400 from 1000',
-    '100 from 400',
-  ]);
+  expect(
+    plan.map(({ preset, sourceIndex }) => `${preset.name} from ${plan[sourceIndex]!.preset.name}`),
+  ).toEqual(['1200 from 1200', '1000 from 1200', '400 from 1000', '100 from 400']);
 });

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { boxesIn, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
+import { readBoxes, readIsobmff } from '../../../src/imaging/containers/isobmff.ts';
 import { uint32 } from './write-png.ts';
 
 /** The pixels, 8-bit RGB or RGBA, and boxes of an AVIF. */
@@ -105,7 +105,7 @@ function codedItem(avif: Buffer): { configuration: Buffer; data: Buffer } {
   const configuration = file?.items
     .get(file.primaryItem ?? 0)
     ?.properties.find(({ type }) => type === 'av1C');
-  const data = file && boxesIn(avif, 0, avif.length).find(({ type }) => type === 'mdat');
+  const data = file && readBoxes(avif, 0, avif.length).find(({ type }) => type === 'mdat');
   if (configuration === undefined || data === undefined) throw new Error('The library wrote no AVIF.');
   return {
     configuration: avif.subarray(configuration.start - 8, configuration.end),

@@ -35,7 +35,7 @@ async function startDecoders(): Promise<DecoderPool> {
     timeoutMs: 30_000,
     probeTimeoutMs: 20_000,
     memoryMb: 1024,
-    recycleAfterJobs: 500,
+    maxTasksPerChild: 500,
     logger: recordingLogger(),
     childModule: markedChild,
     ...(process.env['TEST_RUN_FOLDER'] && {

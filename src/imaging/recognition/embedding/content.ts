@@ -1,6 +1,6 @@
-import { type LabPixels, labOf } from '../../colour/luma-and-lab.ts';
+import { type LabPixels, toLab } from '../../colour/luma-and-lab.ts';
 import type { Pixels } from '../../decoding/pixels.ts';
-import { fitInside, type Frame, type Size } from '../../geometry.ts';
+import { fitInside, type Rectangle, type Size } from '../../geometry.ts';
 import { areaMean, wholeAreaMean } from '../area-mean.ts';
 
 /** Width and height of the pixels from which an embedding is computed. */
@@ -16,36 +16,36 @@ export type Mask = Float32Array;
 export interface Content {
   readonly lab: LabPixels;
   readonly mask: Mask;
-  /** Whether nothing differs from the background: the picture has one colour, and all of it counts as content. */
+  /** Whether nothing differs from the background. The picture then has a single colour, and all of it is content. */
   readonly isPlain: boolean;
   /** Width ÷ height of the content before scaling. */
   readonly aspect: number;
 }
 
-/** The content is located in a picture of this size, in which dust has disappeared. */
+/** The content is located in a copy of this size, in which dust is no longer visible. */
 const searchBox = { width: 100, height: 100 };
 
 /** Finds the content of a picture: the part that differs from the colour of its border. */
-export function contentOf(pixels: Pixels): Content {
+export function extractContent(pixels: Pixels): Content {
   const small = wholeAreaMean(pixels, fitInside(pixels, searchBox));
-  const lab = labOf(small.data);
-  const background = borderColourOf(lab, small);
-  const frame = scaleFrame(contentFrame(maskOf(lab, background), small), small, pixels);
-  const content = areaMean(pixels, frame, { width: contentSide, height: contentSide });
-  const contentLab = labOf(content.data);
-  const aspect = frame.width / frame.height;
-  const mask = maskOf(contentLab, background);
+  const lab = toLab(small.data);
+  const background = borderColour(lab, small);
+  const area = scaleRectangle(findContentArea(makeMask(lab, background), small), small, pixels);
+  const content = areaMean(pixels, area, { width: contentSide, height: contentSide });
+  const contentLab = toLab(content.data);
+  const aspect = area.width / area.height;
+  const mask = makeMask(contentLab, background);
   // A swatch is all background. Without its colour, only its proportions would be described.
   const isPlain = mask.every((weight) => weight < minWeight);
   return { lab: contentLab, mask: isPlain ? mask.fill(1) : mask, isPlain, aspect };
 }
 
-/** Converts a frame to the coordinates of the same picture at another size. */
-function scaleFrame(frame: Frame, from: Size, to: Size): Frame {
-  const left = Math.floor((frame.left * to.width) / from.width);
-  const top = Math.floor((frame.top * to.height) / from.height);
-  const right = Math.ceil(((frame.left + frame.width) * to.width) / from.width);
-  const bottom = Math.ceil(((frame.top + frame.height) * to.height) / from.height);
+/** Converts a rectangle to the coordinates of the same picture at a different size. */
+function scaleRectangle(area: Rectangle, from: Size, to: Size): Rectangle {
+  const left = Math.floor((area.left * to.width) / from.width);
+  const top = Math.floor((area.top * to.height) / from.height);
+  const right = Math.ceil(((area.left + area.width) * to.width) / from.width);
+  const bottom = Math.ceil(((area.top + area.height) * to.height) / from.height);
   return {
     left,
     top,
@@ -59,10 +59,10 @@ const maxBackgroundDifference = 4;
 const minContentDifference = 16;
 /** Minimum fraction of content in a row or column; less is dust or compression noise. */
 const minContent = 0.01;
-const minFrameSide = 4;
+const minAreaSide = 4;
 
-/** Returns the background colour: the median of a border 1/50 of the shorter side wide. */
-function borderColourOf(lab: LabPixels, { width, height }: Size): readonly number[] {
+/** Returns the background colour: the median colour of the border, whose width is 1/50 of the shorter side. */
+function borderColour(lab: LabPixels, { width, height }: Size): readonly number[] {
   const depth = Math.max(1, Math.round(Math.min(width, height) / 50));
   const border: number[] = [];
   for (let y = 0; y < height; y++) {
@@ -71,47 +71,47 @@ function borderColourOf(lab: LabPixels, { width, height }: Size): readonly numbe
       if (isEdge || x < depth || x >= width - depth) border.push((y * width + x) * 3);
     }
   }
-  return [0, 1, 2].map((channel) => medianOf(border.map((at) => lab[at + channel] ?? 0)));
+  return [0, 1, 2].map((channel) => median(border.map((index) => lab[index + channel] ?? 0)));
 }
 
-function medianOf(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   return Float32Array.from(values).sort()[values.length >> 1] ?? 0;
 }
 
-/** Separates content from a background of one colour. */
-function maskOf(lab: LabPixels, background: readonly number[]): Mask {
+/** Weights each pixel by its difference from the background colour. */
+function makeMask(lab: LabPixels, background: readonly number[]): Mask {
   const [lightness = 0, a = 0, b = 0] = background;
   const mask = new Float32Array(lab.length / 3);
-  for (let pixel = 0, at = 0; pixel < mask.length; pixel++, at += 3) {
-    const dl = (lab[at] ?? 0) - lightness;
-    const da = (lab[at + 1] ?? 0) - a;
-    const db = (lab[at + 2] ?? 0) - b;
+  for (let pixel = 0, index = 0; pixel < mask.length; pixel++, index += 3) {
+    const dl = (lab[index] ?? 0) - lightness;
+    const da = (lab[index + 1] ?? 0) - a;
+    const db = (lab[index + 2] ?? 0) - b;
     const difference = Math.sqrt(dl * dl + da * da + db * db);
-    const share = (difference - maxBackgroundDifference) / (minContentDifference - maxBackgroundDifference);
-    mask[pixel] = share <= 0 ? 0 : share >= 1 ? 1 : share;
+    const weight = (difference - maxBackgroundDifference) / (minContentDifference - maxBackgroundDifference);
+    mask[pixel] = weight <= 0 ? 0 : weight >= 1 ? 1 : weight;
   }
   return mask;
 }
 
-/** Returns the smallest frame around all content; the whole picture if there is hardly any. */
-function contentFrame(mask: Mask, { width, height }: Size): Frame {
+/** Returns the smallest rectangle around all content; the whole picture if there is hardly any content. */
+function findContentArea(mask: Mask, { width, height }: Size): Rectangle {
   const columns = new Float64Array(width);
   const rows = new Float64Array(height);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const share = mask[y * width + x] ?? 0;
-      columns[x] = (columns[x] ?? 0) + share;
-      rows[y] = (rows[y] ?? 0) + share;
+      const weight = mask[y * width + x] ?? 0;
+      columns[x] = (columns[x] ?? 0) + weight;
+      rows[y] = (rows[y] ?? 0) + weight;
     }
   }
-  const [left, right] = extentOf(columns, height * minContent);
-  const [top, bottom] = extentOf(rows, width * minContent);
-  const frame = { left, top, width: right - left, height: bottom - top };
-  const isTiny = frame.width < minFrameSide || frame.height < minFrameSide;
-  return isTiny ? { left: 0, top: 0, width, height } : frame;
+  const [left, right] = findExtent(columns, height * minContent);
+  const [top, bottom] = findExtent(rows, width * minContent);
+  const area = { left, top, width: right - left, height: bottom - top };
+  const isTiny = area.width < minAreaSide || area.height < minAreaSide;
+  return isTiny ? { left: 0, top: 0, width, height } : area;
 }
 
-function extentOf(sums: Float64Array, minSum: number): readonly [number, number] {
+function findExtent(sums: Float64Array, minSum: number): readonly [number, number] {
   const first = sums.findIndex((sum) => sum >= minSum);
   return first < 0 ? [0, 0] : [first, sums.findLastIndex((sum) => sum >= minSum) + 1];
 }

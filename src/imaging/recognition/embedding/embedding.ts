@@ -1,69 +1,71 @@
 import { type Embedding, embeddingSpace } from '../../../model/fingerprint.ts';
 import type { Pixels } from '../../decoding/pixels.ts';
-import { colourBlock } from './colour.ts';
-import { type Content, contentOf } from './content.ts';
-import { shapeBlock, shapeDimensions } from './shape.ts';
-import { textureBlock } from './texture.ts';
-import { makeRandomFeatures, unitLength } from './vectors.ts';
+import { colourFeatures } from './colour.ts';
+import { type Content, extractContent } from './content.ts';
+import { shapeFeatures, shapeDimensions } from './shape.ts';
+import { textureFeatures } from './texture.ts';
+import { makeRandomFeatures, toUnitLength } from './vectors.ts';
 
 /**
- * Weight of each block in a score. Colour and shape are balanced so that either one finds the other pictures of a
- * product: the same colour from another side, or the same view in another colour. Proportion is nearly the same for all
- * pictures: it raises the scores, so that most pictures of one product are above 0.6 and 99 % of the others below 0.7.
+ * Weight of each group of features in a score. Colour and shape are balanced so that either of them finds the other
+ * pictures of a product: the same colour from a different side, or the same view in a different colour. Proportions are
+ * nearly the same for all pictures. They raise the scores, so that most pictures of one product score above 0.6, and
+ * 99 % of the pictures of other products below 0.7.
  */
-const shares = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
+const weights = { colour: 0.55, shape: 0.45, texture: 0.1, proportion: 0.66 };
 
 /** Six decimal places; further digits differ between machines. */
 const precision = 1e6;
 
 /**
  * Computes the built-in embedding of a picture, from its pixels or from a smaller version of the whole picture
- * (`describedSize`). It describes colour, shape, texture and proportion of the content without the background; a
- * picture of one colour counts as content. It captures looks, not meaning.
+ * (`descriptionSize`). It describes the colour, shape, texture and proportions of the content without the background;
+ * a picture with a single colour is all content. It captures appearance, not meaning.
  */
-export function embeddingOf(pixels: Pixels): Embedding {
-  const content = contentOf(pixels);
+export function computeEmbedding(pixels: Pixels): Embedding {
+  const content = extractContent(pixels);
   const vector = [
-    ...scaled(colourBlock(content), shares.colour),
-    ...scaled(content.isPlain ? plainBlock(content) : shapeBlock(content), shares.shape),
-    ...scaled(textureBlock(content), shares.texture),
-    ...scaled(proportionBlock(content), shares.proportion),
+    ...applyWeight(colourFeatures(content), weights.colour),
+    ...applyWeight(content.isPlain ? plainColourFeatures(content) : shapeFeatures(content), weights.shape),
+    ...applyWeight(textureFeatures(content), weights.texture),
+    ...applyWeight(proportionFeatures(content), weights.proportion),
   ];
-  const unit = unitLength(Float64Array.from(vector));
+  const unit = toUnitLength(Float64Array.from(vector));
   return {
     space: embeddingSpace,
     vector: Array.from(unit, (value) => Math.round(value * precision) / precision),
   };
 }
 
-function scaled(block: Float64Array, share: number): Float64Array {
-  return block.map((value) => value * Math.sqrt(share));
+function applyWeight(features: Float64Array, weight: number): Float64Array {
+  return features.map((value) => value * Math.sqrt(weight));
 }
 
 /** Distance (ΔE, CIE 1976) beyond which two colours count as dissimilar. */
 const maxColourDistance = 12;
-const plainFeatures = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
+const mapMeanColour = makeRandomFeatures(3, shapeDimensions, maxColourDistance);
 
 /**
- * Describes the mean colour of a picture without shape. Replaces the shape block, and distinguishes the shades of one
- * product, for which the colour block is too coarse. Its dot product with a shape is near 0, so a swatch is more
- * similar to plain pictures of its colour than to products of that colour. 280 numbers, length 1.
+ * Describes the mean colour of a picture without shape. Replaces the shape features, and distinguishes the shades of
+ * one product, for which the colour features are too coarse. The dot product with shape features is near 0, so a swatch
+ * is more similar to plain pictures of its colour than to products of that colour. Returns 280 numbers with length 1.
  */
-function plainBlock({ lab }: Content): Float64Array {
+function plainColourFeatures({ lab }: Content): Float64Array {
   const mean = new Float64Array(3);
-  for (let at = 0; at < lab.length; at++) mean[at % 3] = (mean[at % 3] ?? 0) + (lab[at] ?? 0);
-  return plainFeatures(mean.map((sum) => sum / (lab.length / 3)));
+  for (let index = 0; index < lab.length; index++)
+    mean[index % 3] = (mean[index % 3] ?? 0) + (lab[index] ?? 0);
+  return mapMeanColour(mean.map((sum) => sum / (lab.length / 3)));
 }
 
-/** Angle in radians between two contents of which one is twice as wide relative to its height. */
+/** Angle in radians between two aspect ratios that differ by a factor of 2. */
 const anglePerDoubling = 0.25;
 const maxDoublings = 3;
 
 /**
- * Describes the proportions of the content as a point on the unit circle: the dot product of two is the cosine of the
- * angle between them, so different proportions reduce the score slightly.
+ * Describes the proportions of the content as a point on the unit circle. The dot product of two such points is the
+ * cosine of the angle between them, so different proportions reduce the score slightly.
  */
-function proportionBlock({ aspect }: Content): Float64Array {
+function proportionFeatures({ aspect }: Content): Float64Array {
   const doublings = Math.max(-maxDoublings, Math.min(maxDoublings, Math.log2(aspect)));
   const angle = doublings * anglePerDoubling;
   return Float64Array.of(Math.cos(angle), Math.sin(angle));

@@ -1,62 +1,62 @@
-import { makeRandomFeatures, signedRoots, unitLength } from './vectors.ts';
+import { makeRandomFeatures, signedRoots, toUnitLength } from './vectors.ts';
 import { type Content, contentSide } from './content.ts';
 
 const cells = 8;
 const directions = 4;
 const cellSide = contentSide / cells;
-/** Standard deviation, in cells, of the blur that is subtracted: the differences from the neighbourhood remain. */
+/** Standard deviation, in cells, of the blur that is subtracted, so that differences from the neighbourhood remain. */
 const blurDeviation = 0.7;
 
 /**
  * Distance beyond which two shapes count as dissimilar. Unrelated shapes have a distance of about 1.2, the same view of
- * a product in another colour about 0.3.
+ * a product in a different colour about 0.3.
  */
 const maxShapeDistance = 0.45;
-/** Numbers in the block. */
+/** Number of shape features. */
 export const shapeDimensions = 280;
-const features = makeRandomFeatures(cells * cells * directions, shapeDimensions, maxShapeDistance);
+const mapEdges = makeRandomFeatures(cells * cells * directions, shapeDimensions, maxShapeDistance);
 
 /**
- * Describes the shape of the content such that only close shapes have a dot product well above 0: 280 numbers, length
- * 1; all zero if there are no edges.
+ * Describes the shape of the content. Only similar shapes have a dot product well above 0. Returns 280 numbers with
+ * length 1; all of them are 0 if there are no edges.
  */
-export function shapeBlock(content: Content): Float64Array {
-  const edges = edgesOf(content);
-  return edges.some((value) => value !== 0) ? features(edges) : new Float64Array(shapeDimensions);
+export function shapeFeatures(content: Content): Float64Array {
+  const edges = computeEdges(content);
+  return edges.some((value) => value !== 0) ? mapEdges(edges) : new Float64Array(shapeDimensions);
 }
 
 /**
- * Returns the positions and directions of edges: lightness gradients in 8 × 8 cells × 4 directions, distributed over
- * adjacent cells and directions, as square roots of length 1. Subtracts the blurred neighbourhood: people and packs
- * have similar edges overall, and only the differences distinguish them. After Dalal, Triggs, "Histograms of oriented
- * gradients for human detection", 2005.
+ * Returns the positions and directions of edges: a histogram of lightness gradients in 8 × 8 cells × 4 directions, each
+ * distributed over adjacent cells and directions. Subtracts the blurred neighbourhood from the square roots, because
+ * the edges of people and of packages are similar overall and only the differences distinguish them. Scales the
+ * result to length 1. Based on Dalal, Triggs, "Histograms of oriented gradients for human detection", 2005.
  */
-function edgesOf({ lab }: Content): Float64Array {
+function computeEdges({ lab }: Content): Float64Array {
   const histogram = new Float64Array(borderedCells * borderedCells * directions);
   for (let y = 1; y < contentSide - 1; y++) {
     for (let x = 1; x < contentSide - 1; x++) {
-      const at = (y * contentSide + x) * 3;
-      const across = (lab[at + 3] ?? 0) - (lab[at - 3] ?? 0);
-      const down = (lab[at + 3 * contentSide] ?? 0) - (lab[at - 3 * contentSide] ?? 0);
+      const index = (y * contentSide + x) * 3;
+      const across = (lab[index + 3] ?? 0) - (lab[index - 3] ?? 0);
+      const down = (lab[index + 3 * contentSide] ?? 0) - (lab[index - 3 * contentSide] ?? 0);
       addGradient(histogram, x, y, across, down);
     }
   }
-  return unitLength(withoutNeighbourhood(signedRoots(withoutBorder(histogram))));
+  return toUnitLength(subtractNeighbourhood(signedRoots(removeBorder(histogram))));
 }
 
-/** Cells per side with a border of one cell, which receives the parts outside the picture and is discarded. */
+/** Cells per side, including a border of one cell, which collects the parts outside the picture and is discarded. */
 const borderedCells = cells + 2;
 
 /**
- * For each column or row of pixels: the cell on its left (counted with the border), and the weight of the one on its
- * right.
+ * For each column (or row) of pixels: the index of the cell on its left (or above), counting the border, and the weight
+ * of the next cell.
  */
-const cellOf = Int32Array.from({ length: contentSide }, (_, position) =>
+const cellBefore = Int32Array.from({ length: contentSide }, (_, position) =>
   Math.floor((position + 0.5) / cellSide + 0.5),
 );
-const shareOf = Float64Array.from(
+const nextCellWeight = Float64Array.from(
   { length: contentSide },
-  (_, position) => (position + 0.5) / cellSide + 0.5 - (cellOf[position] ?? 0),
+  (_, position) => (position + 0.5) / cellSide + 0.5 - (cellBefore[position] ?? 0),
 );
 
 function addGradient(histogram: Float64Array, x: number, y: number, across: number, down: number): void {
@@ -66,17 +66,17 @@ function addGradient(histogram: Float64Array, x: number, y: number, across: numb
   const direction = (angle < 0 ? angle + 1 : angle) * directions;
   const first = Math.floor(direction) % directions;
   const second = (first + 1) % directions;
-  const share = direction - Math.floor(direction);
-  const right = shareOf[x] ?? 0;
-  const below = shareOf[y] ?? 0;
-  const start = ((cellOf[y] ?? 0) * borderedCells + (cellOf[x] ?? 0)) * directions;
+  const secondWeight = direction - Math.floor(direction);
+  const right = nextCellWeight[x] ?? 0;
+  const below = nextCellWeight[y] ?? 0;
+  const start = ((cellBefore[y] ?? 0) * borderedCells + (cellBefore[x] ?? 0)) * directions;
   const next = start + borderedCells * directions;
   const upper = strength * (1 - below);
   const lower = strength * below;
-  addToCell(histogram, start, upper * (1 - right), first, second, share);
-  addToCell(histogram, start + directions, upper * right, first, second, share);
-  addToCell(histogram, next, lower * (1 - right), first, second, share);
-  addToCell(histogram, next + directions, lower * right, first, second, share);
+  addToCell(histogram, start, upper * (1 - right), first, second, secondWeight);
+  addToCell(histogram, start + directions, upper * right, first, second, secondWeight);
+  addToCell(histogram, next, lower * (1 - right), first, second, secondWeight);
+  addToCell(histogram, next + directions, lower * right, first, second, secondWeight);
 }
 
 function addToCell(
@@ -85,39 +85,39 @@ function addToCell(
   weight: number,
   first: number,
   second: number,
-  share: number,
+  secondWeight: number,
 ): void {
-  histogram[start + first] = (histogram[start + first] ?? 0) + weight * (1 - share);
-  histogram[start + second] = (histogram[start + second] ?? 0) + weight * share;
+  histogram[start + first] = (histogram[start + first] ?? 0) + weight * (1 - secondWeight);
+  histogram[start + second] = (histogram[start + second] ?? 0) + weight * secondWeight;
 }
 
-function withoutBorder(histogram: Float64Array): Float64Array {
-  return Float64Array.from({ length: cells * cells * directions }, (_, at) => {
-    const direction = at % directions;
-    const cell = (at - direction) / directions;
+function removeBorder(histogram: Float64Array): Float64Array {
+  return Float64Array.from({ length: cells * cells * directions }, (_, index) => {
+    const direction = index % directions;
+    const cell = (index - direction) / directions;
     const row = Math.floor(cell / cells) + 1;
     return histogram[(row * borderedCells + (cell % cells) + 1) * directions + direction] ?? 0;
   });
 }
 
 const radius = Math.ceil(blurDeviation * 3);
-const taps = Float64Array.from({ length: 2 * radius + 1 }, (_, at) =>
-  Math.exp(-((at - radius) ** 2) / (2 * blurDeviation ** 2)),
+const taps = Float64Array.from({ length: 2 * radius + 1 }, (_, index) =>
+  Math.exp(-((index - radius) ** 2) / (2 * blurDeviation ** 2)),
 );
 const tapSum = taps.reduce((sum, tap) => sum + tap, 0);
 
-function withoutNeighbourhood(histogram: Float64Array): Float64Array {
+function subtractNeighbourhood(histogram: Float64Array): Float64Array {
   const blurred = blurAlong(blurAlong(histogram, 'columns'), 'rows');
-  return histogram.map((value, at) => value - (blurred[at] ?? 0));
+  return histogram.map((value, index) => value - (blurred[index] ?? 0));
 }
 
 /**
  * Applies a Gaussian blur along one axis, separately for each direction. Beyond the edge, the last cell is repeated.
  */
 function blurAlong(values: Float64Array, axis: 'columns' | 'rows'): Float64Array {
-  return values.map((_, at) => {
-    const direction = at % directions;
-    const cell = (at - direction) / directions;
+  return values.map((_, index) => {
+    const direction = index % directions;
+    const cell = (index - direction) / directions;
     const [row, column] = [Math.floor(cell / cells), cell % cells];
     let sum = 0;
     for (let tap = -radius; tap <= radius; tap++) {

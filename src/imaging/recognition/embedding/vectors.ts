@@ -1,33 +1,33 @@
 /**
- * Returns the square roots with the original signs. They damp large values and make dot products of histograms
- * Hellinger kernels.
+ * Returns the square root of each value's magnitude, with the original sign. This dampens large values, and turns the
+ * dot product of two histograms into the Hellinger kernel.
  */
 export function signedRoots(values: Float64Array): Float64Array {
   return values.map((value) => Math.sign(value) * Math.sqrt(Math.abs(value)));
 }
 
 /** Scales a vector to length 1. A zero vector stays zero. */
-export function unitLength(values: Float64Array): Float64Array {
+export function toUnitLength(values: Float64Array): Float64Array {
   let squares = 0;
   for (const value of values) squares += value * value;
   const length = Math.sqrt(squares);
   return length > 0 ? values.map((value) => value / length) : values;
 }
 
-/** Maps vectors to vectors of length 1 whose dot product is near `exp(-distance² / width²)`. */
+/** Maps vectors to vectors of length 1, such that the dot product of two results is near `exp(-distance² / width²)`. */
 export type RandomFeatures = (values: Float64Array) => Float64Array;
 
 /**
- * Returns the random Fourier features of a Gaussian kernel. A plain dot product gives a high score to many pairs that
- * are only half similar; this one is high for close vectors only, and near 0 for all others. The directions are the
- * same in every process.
- * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007; with orthogonal directions, which
- * have a smaller error: Yu et al., "Orthogonal random features", 2016.
- * @param dimensions of the result: an even number.
+ * Creates a map to random Fourier features of a Gaussian kernel. The dot product of unmapped vectors is high even for
+ * many pairs that are only moderately similar. After mapping, it is high for close vectors only, and near 0 for all
+ * others. The directions are the same in every process.
+ * Source: Rahimi, Recht, "Random features for large-scale kernel machines", 2007. The directions are orthogonal, which
+ * reduces the error: Yu et al., "Orthogonal random features", 2016.
+ * @param dimensions number of features; must be even.
  */
 export function makeRandomFeatures(inputs: number, dimensions: number, width: number): RandomFeatures {
   const count = dimensions / 2;
-  // Computed on first use, so that a child that only probes starts quickly.
+  // The rows are computed on first use, so that a child that only probes starts quickly.
   let rows: readonly Float64Array[] | undefined;
   return (values) => {
     rows ??= orthogonalRows(count, inputs, Math.SQRT2 / width);
@@ -37,25 +37,26 @@ export function makeRandomFeatures(inputs: number, dimensions: number, width: nu
       features[2 * index] = Math.cos(phase);
       features[2 * index + 1] = Math.sin(phase);
     }
-    return unitLength(features);
+    return toUnitLength(features);
   };
 }
 
 /**
- * Returns orthogonal rows (Gram–Schmidt) with the lengths of random Gaussian ones, times `scale`. If there are more
- * rows than entries per row, the rows are orthogonal within sets of that size.
+ * Returns orthogonal rows (Gram–Schmidt), each with the length of a random Gaussian row times `scale`. If there are
+ * more than `length` rows, only the rows within each group of `length` are orthogonal.
  */
 function orthogonalRows(count: number, length: number, scale: number): readonly Float64Array[] {
   const gaussian = makeGaussian();
   const random = Array.from({ length: count }, () => Float64Array.from({ length }, gaussian));
   const units: Float64Array[] = [];
   for (const row of random) {
-    const rest = row.slice();
+    const residual = row.slice();
     for (const unit of units.slice(units.length - (units.length % length))) {
-      const share = dot(unit, rest);
-      for (let at = 0; at < length; at++) rest[at] = (rest[at] ?? 0) - share * (unit[at] ?? 0);
+      const projection = dot(unit, residual);
+      for (let index = 0; index < length; index++)
+        residual[index] = (residual[index] ?? 0) - projection * (unit[index] ?? 0);
     }
-    units.push(unitLength(rest));
+    units.push(toUnitLength(residual));
   }
   return units.map((unit, index) => {
     const row = random[index] ?? unit;
@@ -65,13 +66,13 @@ function orthogonalRows(count: number, length: number, scale: number): readonly 
 
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
-  for (let at = 0; at < a.length; at++) sum += (a[at] ?? 0) * (b[at] ?? 0);
+  for (let index = 0; index < a.length; index++) sum += (a[index] ?? 0) * (b[index] ?? 0);
   return sum;
 }
 
 /**
- * Generates normally distributed numbers (Box–Muller) from a fixed linear congruential generator (Knuth's MMIX
- * constants).
+ * Returns a generator of normally distributed numbers (Box–Muller), based on a linear congruential generator with a
+ * fixed seed and Knuth's MMIX constants.
  */
 function makeGaussian(): () => number {
   let state = 1n;

@@ -8,14 +8,14 @@ export interface Plane {
 }
 
 /** A rectangle of cells. */
-export interface CellFrame {
+export interface CellRectangle {
   readonly column: number;
   readonly row: number;
   readonly columns: number;
   readonly rows: number;
 }
 
-/** Side of a cell in pixels. If the picture is not a multiple of it, some cells are larger; none is smaller. */
+/** Side of a cell in pixels. If the picture's size is not a multiple of it, some cells are larger; none are smaller. */
 const cellSide = 4;
 
 /** Means of a picture's cells on an 8-bit scale: luma, and the two chroma channels of JPEG, centred on 0. */
@@ -26,27 +26,27 @@ export interface CellMeans {
 }
 
 /**
- * Returns the means of 4 × 4 pixels in the colour space of JPEG (JFIF 1.02: ITU-R BT.601, full range). Encoders
- * quantise in it, so their noise is roughly uniform; CIE L*a*b* would magnify that of dark, saturated areas.
+ * Returns the means of 4 × 4 pixels in JPEG's colour space (JFIF 1.02: ITU-R BT.601, full range). Encoders quantise in
+ * this space, so their noise is roughly uniform; CIE L*a*b* would magnify the noise of dark, saturated areas.
  */
 export function cellMeans({ data, width, height }: Pixels): CellMeans {
-  const across = startsOf(width);
-  const down = startsOf(height);
-  const size = { columns: across.length - 1, rows: down.length - 1 };
+  const columnStarts = cellStarts(width);
+  const rowStarts = cellStarts(height);
+  const size = { columns: columnStarts.length - 1, rows: rowStarts.length - 1 };
   const plane = () => ({ ...size, values: new Float32Array(size.columns * size.rows) });
   const means = { luma: plane(), blue: plane(), red: plane() };
   for (let cell = 0; cell < means.luma.values.length; cell++) {
     const column = cell % size.columns;
     const row = Math.floor(cell / size.columns);
-    const [left = 0, right = width] = [across[column], across[column + 1]];
-    const [top = 0, bottom = height] = [down[row], down[row + 1]];
+    const [left = 0, right = width] = [columnStarts[column], columnStarts[column + 1]];
+    const [top = 0, bottom = height] = [rowStarts[row], rowStarts[row + 1]];
     let [red, green, blue] = [0, 0, 0];
     for (let y = top; y < bottom; y++) {
       const end = (y * width + right) * 3;
-      for (let at = (y * width + left) * 3; at < end; at += 3) {
-        red += data[at] ?? 0;
-        green += data[at + 1] ?? 0;
-        blue += data[at + 2] ?? 0;
+      for (let index = (y * width + left) * 3; index < end; index += 3) {
+        red += data[index] ?? 0;
+        green += data[index + 1] ?? 0;
+        blue += data[index + 2] ?? 0;
       }
     }
     const count = (right - left) * (bottom - top);
@@ -59,46 +59,50 @@ export function cellMeans({ data, width, height }: Pixels): CellMeans {
 }
 
 /** Returns the first pixel of each cell along one dimension, followed by the end of the last cell. */
-function startsOf(length: number): Int32Array {
+function cellStarts(length: number): Int32Array {
   const count = Math.max(1, Math.floor(length / cellSide));
   return Int32Array.from({ length: count + 1 }, (_, cell) => Math.floor((cell * length) / count));
 }
 
 /** Returns `b` minus `a`, cell by cell. Both have the same size. */
-export function differenceOf(a: Plane, b: Plane): Plane {
+export function subtractPlanes(a: Plane, b: Plane): Plane {
   return { ...a, values: a.values.map((value, cell) => (b.values[cell] ?? 0) - value) };
 }
 
-/** Returns a function that computes the mean of a rectangle in constant time (summed-area table, Crow, 1984). */
-export function makeMeans({ columns, rows, values }: Plane): (frame: CellFrame) => number {
+/** Returns a function that computes the mean of a rectangle in constant time (summed-area table: Crow, 1984). */
+export function makeMeanLookup({ columns, rows, values }: Plane): (rectangle: CellRectangle) => number {
   const width = columns + 1;
   const sums = new Float64Array(width * (rows + 1));
   for (let row = 0; row < rows; row++) {
     let sum = 0;
     for (let column = 0; column < columns; column++) {
       sum += values[row * columns + column] ?? 0;
-      const at = (row + 1) * width + column + 1;
-      sums[at] = sum + (sums[at - width] ?? 0);
+      const index = (row + 1) * width + column + 1;
+      sums[index] = sum + (sums[index - width] ?? 0);
     }
   }
-  return (frame) => {
-    const upper = frame.row * width + frame.column;
-    const lower = upper + frame.rows * width;
-    const right = frame.columns;
+  return (rectangle) => {
+    const upper = rectangle.row * width + rectangle.column;
+    const lower = upper + rectangle.rows * width;
+    const right = rectangle.columns;
     const sum =
       (sums[lower + right] ?? 0) - (sums[lower] ?? 0) - (sums[upper + right] ?? 0) + (sums[upper] ?? 0);
-    return sum / (frame.columns * frame.rows);
+    return sum / (rectangle.columns * rectangle.rows);
   };
 }
 
 /** Returns the largest minus the smallest value in a rectangle and the cells adjacent to it. */
-export function contrastIn({ columns, rows, values }: Plane, frame: CellFrame): number {
-  const right = Math.min(columns, frame.column + frame.columns + 1);
-  const bottom = Math.min(rows, frame.row + frame.rows + 1);
+export function contrastAround({ columns, rows, values }: Plane, rectangle: CellRectangle): number {
+  const right = Math.min(columns, rectangle.column + rectangle.columns + 1);
+  const bottom = Math.min(rows, rectangle.row + rectangle.rows + 1);
   let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (let row = Math.max(0, frame.row - 1); row < bottom; row++) {
-    for (let at = row * columns + Math.max(0, frame.column - 1); at < row * columns + right; at++) {
-      const value = values[at] ?? 0;
+  for (let row = Math.max(0, rectangle.row - 1); row < bottom; row++) {
+    for (
+      let index = row * columns + Math.max(0, rectangle.column - 1);
+      index < row * columns + right;
+      index++
+    ) {
+      const value = values[index] ?? 0;
       if (value < smallest) smallest = value;
       if (value > largest) largest = value;
     }

@@ -1,7 +1,14 @@
-import { type CellFrame, type CellMeans, contrastIn, differenceOf, makeMeans, type Plane } from './cells.ts';
+import {
+  type CellRectangle,
+  type CellMeans,
+  contrastAround,
+  subtractPlanes,
+  makeMeanLookup,
+  type Plane,
+} from './cells.ts';
 
 /** A block of cells, and how much two pictures differ in it. */
-export interface Block extends CellFrame {
+export interface Block extends CellRectangle {
   /** Difference of the block's means ÷ the difference that re-encoding may cause. Above 1, the pictures differ. */
   readonly excess: number;
   readonly channel: 'lightness' | 'colour';
@@ -14,10 +21,10 @@ interface Allowance {
 }
 
 /**
- * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large ones a changed
- * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of them; a changed
- * digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling change
- * an edge in proportion to it.
+ * Allowances by the side of a block, in cells of 4 pixels. Small blocks detect a changed stroke, large blocks a changed
+ * shade. Measured (ADR 0025): JPEG at quality 60 with 4:2:0 changes a photograph by less than 0.8 of the allowances; a
+ * changed digit exceeds them at least threefold. They depend on the contrast because resampling and chroma subsampling
+ * change an edge in proportion to its contrast.
  */
 const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = [
   { side: 1, luma: { base: 9, slope: 0.12 }, chroma: { base: 18, slope: 0.4 } },
@@ -29,29 +36,29 @@ const scales: readonly { side: number; luma: Allowance; chroma: Allowance }[] = 
 
 /**
  * Returns the block in which two pictures of the same size differ most, relative to the difference that re-encoding may
- * cause. The allowances shrink with the noise: variants of a drawing that were exported in the same way have none, so
- * even a slight difference is significant.
+ * cause. The less noise there is, the smaller the allowances: variants of a drawing that were exported in the same way
+ * have no noise, so even a slight difference is significant.
  */
 export function worstBlock(a: CellMeans, b: CellMeans): Block {
-  const share = shareOf(noiseOf(a, b));
+  const fraction = allowanceFraction(measureNoise(a, b));
   const [luma, blue, red] = [
-    makeMeans(differenceOf(a.luma, b.luma)),
-    makeMeans(differenceOf(a.blue, b.blue)),
-    makeMeans(differenceOf(a.red, b.red)),
+    makeMeanLookup(subtractPlanes(a.luma, b.luma)),
+    makeMeanLookup(subtractPlanes(a.blue, b.blue)),
+    makeMeanLookup(subtractPlanes(a.red, b.red)),
   ];
   let worst: Block = { column: 0, row: 0, columns: 1, rows: 1, excess: 0, channel: 'lightness' };
   for (const scale of scales) {
-    for (const frame of blocksOf(a.luma, scale.side)) {
-      const lightness = Math.abs(luma(frame));
-      const colour = Math.hypot(blue(frame), red(frame));
+    for (const rectangle of squaresOf(a.luma, scale.side)) {
+      const lightness = Math.abs(luma(rectangle));
+      const colour = Math.hypot(blue(rectangle), red(rectangle));
       // Contrast only raises the allowance, so most blocks are rejected without computing it.
-      const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / share;
+      const maxExcess = Math.max(lightness / scale.luma.base, colour / scale.chroma.base) / fraction;
       if (maxExcess <= worst.excess) continue;
-      const lightnessExcess = lightness / share / allowed(scale.luma, lumaContrast(a, b, frame));
-      const colourExcess = colour / share / allowed(scale.chroma, chromaContrast(a, b, frame));
+      const lightnessExcess = lightness / fraction / allowed(scale.luma, lumaContrast(a, b, rectangle));
+      const colourExcess = colour / fraction / allowed(scale.chroma, chromaContrast(a, b, rectangle));
       const excess = Math.max(lightnessExcess, colourExcess);
       const channel = lightnessExcess >= colourExcess ? 'lightness' : 'colour';
-      if (excess > worst.excess) worst = { ...frame, excess, channel };
+      if (excess > worst.excess) worst = { ...rectangle, excess, channel };
     }
   }
   return worst;
@@ -62,19 +69,21 @@ function allowed({ base, slope }: Allowance, contrast: number): number {
 }
 
 /**
- * The contrast of the flatter picture: detail in only one of them is a difference, not contrast that re-encoding blurs.
+ * Returns the contrast of the picture that has less of it: detail in only one picture is a difference, not contrast
+ * that re-encoding blurs.
  */
-function lumaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
-  return Math.min(contrastIn(a.luma, frame), contrastIn(b.luma, frame));
+function lumaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
+  return Math.min(contrastAround(a.luma, rectangle), contrastAround(b.luma, rectangle));
 }
 
-function chromaContrast(a: CellMeans, b: CellMeans, frame: CellFrame): number {
-  const of = ({ blue, red }: CellMeans) => Math.hypot(contrastIn(blue, frame), contrastIn(red, frame));
-  return Math.min(of(a), of(b));
+function chromaContrast(a: CellMeans, b: CellMeans, rectangle: CellRectangle): number {
+  const contrast = ({ blue, red }: CellMeans) =>
+    Math.hypot(contrastAround(blue, rectangle), contrastAround(red, rectangle));
+  return Math.min(contrast(a), contrast(b));
 }
 
-/** Yields squares of `side` cells. Adjacent ones overlap by half; the last ones are aligned with the picture's edge. */
-function* blocksOf({ columns, rows }: Plane, side: number): Generator<CellFrame> {
+/** Yields squares of `side` cells. Neighbours overlap by half; the last squares are aligned with the picture's edge. */
+function* squaresOf({ columns, rows }: Plane, side: number): Generator<CellRectangle> {
   const size = { columns: Math.min(side, columns), rows: Math.min(side, rows) };
   const step = Math.max(1, side >> 1);
   for (let row = 0; ; row = Math.min(row + step, rows - size.rows)) {
@@ -91,9 +100,9 @@ const minNoisyContrast = 12;
 
 /**
  * Returns the upper quartile of the differences, in luma or chroma, of the cells with contrast in both pictures; 0 if
- * there are none. Not the median: most blocks of a JPEG saved again at the same quality are unchanged.
+ * there are none. The median would be too low: most blocks of a JPEG saved again at the same quality are unchanged.
  */
-function noiseOf(a: CellMeans, b: CellMeans): number {
+function measureNoise(a: CellMeans, b: CellMeans): number {
   const { columns, rows } = a.luma;
   const noise: number[] = [];
   for (let row = 0; row < rows; row++) {
@@ -111,10 +120,10 @@ function noiseOf(a: CellMeans, b: CellMeans): number {
 }
 
 /** Fraction of the allowances for a pair without noise, and the noise at which they apply in full. */
-const minShare = 0.3;
+const minFraction = 0.3;
 const fullNoise = 0.875;
 
 /** Returns the fraction of the allowances that applies at this noise. */
-function shareOf(noise: number): number {
-  return Math.min(1, minShare + (1 - minShare) * (noise / fullNoise));
+function allowanceFraction(noise: number): number {
+  return Math.min(1, minFraction + (1 - minFraction) * (noise / fullNoise));
 }

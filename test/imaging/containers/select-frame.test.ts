@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { decodePicture } from '../../../src/imaging/decoding/decode-picture.ts';
 import { probe } from '../../../src/imaging/probe.ts';
-import { findUsedFrame } from '../../../src/imaging/containers/used-frame.ts';
+import { selectFrame } from '../../../src/imaging/containers/select-frame.ts';
 import { gradient, gradientPicture, limits } from '../fixtures/pictures.ts';
 import { pngChunk, uint32 } from '../support/write-png.ts';
 import { timeScale } from '../../support/time-scale.ts';
@@ -30,7 +30,7 @@ async function longWebp(frames: number): Promise<Buffer> {
 /** Creates a GIF that repeats its last frame. */
 async function longGif(frames: number): Promise<Buffer> {
   const short = await animation('gif', 2);
-  const first = findUsedFrame(short, 'gif').bytes.length - 1;
+  const first = selectFrame(short, 'gif').bytes.length - 1;
   const copies = Array.from({ length: frames - 1 }, () => short.subarray(first, -1));
   return Buffer.concat([short.subarray(0, first), ...copies, Buffer.of(0x3b)]);
 }
@@ -47,7 +47,7 @@ describe('animations', () => {
     expect([red > 240, green < 15, blue < 15]).toEqual([true, true, true]);
     await expect(probe(await makeLong(1001), limits)).rejects.toMatchObject({
       code: 'picture_too_large',
-      message: 'The picture has 1001 frames; the limit is 1000.',
+      message: 'The image has 1001 frames; the limit is 1000.',
     });
   });
 
@@ -57,7 +57,7 @@ describe('animations', () => {
   ] as const)('of 60,000 frames in %s are counted without decoding', async (format, makeLong) => {
     const bytes = await makeLong(60_000);
     const start = performance.now();
-    const frame = findUsedFrame(bytes, format);
+    const frame = selectFrame(bytes, format);
     expect(performance.now() - start).toBeLessThan(1_000 * timeScale);
     expect(frame).toMatchObject({ frames: 60_000, size: { width: 24, height: 16 } });
     expect(frame.bytes.length).toBeLessThan(2000);
@@ -91,7 +91,7 @@ describe('limits', () => {
     'use the size in the header of %s',
     async (format) => {
       const bytes = await gradientPicture(50, 30).toFormat(format).toBuffer();
-      expect(findUsedFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
+      expect(selectFrame(bytes, format)).toMatchObject({ frames: 1, size: { width: 50, height: 30 } });
     },
   );
 
