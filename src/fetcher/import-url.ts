@@ -26,7 +26,7 @@ export function parseImportUrl(text: string, rules: AddressRules): ImportUrl {
   assertLength(text);
   assertNoInvisible(text);
   const url = URL.parse(text);
-  if (!url) throw invalidSyntax(text);
+  if (!url) throw unparseableUrl(text);
   assertScheme(url);
   url.hash = '';
   stripTrailingDot(url);
@@ -48,7 +48,7 @@ export function portOf(url: URL): number {
 
 function assertLength(text: string): void {
   if (text.length > maxUrlLength) {
-    throw invalid(`The URL is longer than ${maxUrlLength} characters (it has ${text.length}).`);
+    throw invalidUrl(`The URL is longer than ${maxUrlLength} characters (it has ${text.length}).`);
   }
 }
 
@@ -71,22 +71,22 @@ function assertNoInvisible(text: string): void {
   const [character] = match;
   const code = character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
   const name = invisibleNames[character] ?? 'an invisible character';
-  throw invalid(
+  throw invalidUrl(
     `The URL contains U+${code} (${name}) at character ${match.index + 1}. Remove it, or percent-encode it if it belongs there.`,
   );
 }
 
 function assertScheme({ protocol, username, password }: URL): void {
   if (protocol !== 'http:' && protocol !== 'https:') {
-    throw invalid(`The URL begins with ${protocol}, but only http: and https: URLs can be imported.`);
+    throw invalidUrl(`The URL begins with ${protocol}, but only http: and https: URLs can be imported.`);
   }
-  if (username || password) throw invalid('The URL must not contain a user name or a password.');
+  if (username || password) throw invalidUrl('The URL must not contain a user name or a password.');
 }
 
 /** `example.com.` and `example.com` are the same host. More than one trailing dot is invalid. */
 function stripTrailingDot(url: URL): void {
   if (url.hostname.endsWith('.')) url.hostname = url.hostname.slice(0, -1);
-  if (url.hostname.endsWith('.')) throw invalid("The URL's host is not valid.");
+  if (url.hostname.endsWith('.')) throw invalidUrl("The URL's host is not valid.");
 }
 
 function assertAddressAllowed(url: URL, rules: AddressRules): void {
@@ -103,12 +103,12 @@ function assertAddressAllowed(url: URL, rules: AddressRules): void {
 }
 
 /** Creates the error for text that cannot be parsed as a URL. */
-function invalidSyntax(text: string): AppError {
-  if (text.trim() === '') return invalid('The URL is empty: it must begin with http:// or https://.');
+function unparseableUrl(text: string): AppError {
+  if (text.trim() === '') return invalidUrl('The URL is empty: it must begin with http:// or https://.');
   const reason = /^\s*https?:/i.test(text)
     ? 'its host is invalid, or its port is above 65535.'
     : 'it must begin with http:// or https:// and name a host.';
-  return invalid(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
+  return invalidUrl(`The URL ${JSON.stringify(shorten(text))} is not valid: ${reason}`);
 }
 
 /** Shortens a URL for an error message and removes parts that may be secret: the query and the credentials. */
@@ -120,7 +120,7 @@ function shorten(text: string): string {
   return safe.length <= maxQuoted ? safe : `${safe.slice(0, maxQuoted - 1)}…`;
 }
 
-function invalid(message: string): AppError {
+function invalidUrl(message: string): AppError {
   return new AppError('invalid_url', message);
 }
 

@@ -41,14 +41,14 @@ export function redirectTarget(
   rules: AddressRules,
 ): ImportUrl {
   const [location, ...others] = new Set(headers['location']);
-  if (!location) throw refused(`The server returned status ${status} without a Location header.`);
+  if (!location) throw sourceRefused(`The server returned status ${status} without a Location header.`);
   if (others.length > 0)
-    throw refused(`The server returned status ${status} with several different Location headers.`);
+    throw sourceRefused(`The server returned status ${status} with several different Location headers.`);
   // Node decodes headers as Latin-1, but a server that does not percent-encode the URL sends UTF-8.
   const target = URL.parse(Buffer.from(location, 'latin1').toString(), from);
-  if (!target) throw refused('The server redirected to an invalid URL.');
+  if (!target) throw sourceRefused('The server redirected to an invalid URL.');
   if (from.startsWith('https:') && target.protocol === 'http:') {
-    throw refused('The server redirected from HTTPS to HTTP. Such redirects are not followed.');
+    throw sourceRefused('The server redirected from HTTPS to HTTP. Such redirects are not followed.');
   }
   return parseTarget(target.href, rules);
 }
@@ -59,16 +59,18 @@ function parseTarget(href: string, rules: AddressRules): ImportUrl {
     return parseImportUrl(href, rules);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'invalid_url') throw error;
-    throw refused(`The server redirected to a URL that cannot be imported. ${error.message}`, error);
+    throw sourceRefused(`The server redirected to a URL that cannot be imported. ${error.message}`, error);
   }
 }
 
 function tooManyRedirects(limit: number): AppError {
   if (limit === 0)
-    return refused('The server sent a redirect, but redirects are disabled (IMPORT_MAX_REDIRECTS is 0).');
-  return refused(`The server redirected more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
+    return sourceRefused(
+      'The server sent a redirect, but redirects are disabled (IMPORT_MAX_REDIRECTS is 0).',
+    );
+  return sourceRefused(`The server redirected more than ${limit} ${limit === 1 ? 'time' : 'times'}.`);
 }
 
-function refused(message: string, cause?: unknown): AppError {
+function sourceRefused(message: string, cause?: unknown): AppError {
   return new AppError('source_refused', message, { cause });
 }

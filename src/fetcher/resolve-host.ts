@@ -38,9 +38,9 @@ async function resolveAll(resolver: Resolver, name: string): Promise<readonly st
     const addresses = (await Promise.all(families)).flat();
     if (addresses.length > 0) return addresses;
   } catch (error) {
-    throw unresolved(name, error);
+    throw unresolvedHost(name, error);
   }
-  throw unresolved(name);
+  throw unresolvedHost(name);
 }
 
 /** Returns no addresses for a name that exists but has none in this family. */
@@ -49,6 +49,6 @@ function emptyIfNoData(error: unknown): string[] {
   throw error;
 }
 
-function unresolved(name: string, cause?: unknown): AppError {
+function unresolvedHost(name: string, cause?: unknown): AppError {
   return new AppError('source_unavailable', `The host name ${name} could not be resolved.`, { cause });
 }

@@ -59,9 +59,9 @@ export function toConnectionError(error: unknown, { connectMs, isExempt }: Conne
   }
   if (isExempt) return noHttpResponse(error);
   if (error instanceof ConnectTimeout)
-    return unavailable(`Could not connect to the server within ${seconds(connectMs)}.`, error);
+    return sourceUnavailable(`Could not connect to the server within ${seconds(connectMs)}.`, error);
   const message = connectionMessages.find(([codes]) => codes.test(code))?.[1];
-  return unavailable(message ?? 'The connection to the server was lost before it responded.', error);
+  return sourceUnavailable(message ?? 'The connection to the server was lost before it responded.', error);
 }
 
 /** Converts an error that occurred between the request and the end of the response head. */
@@ -71,12 +71,16 @@ export function toHeadError(
 ): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof HeadTimeout)
-    return unavailable(`The server did not start responding within ${seconds(context.headersMs)}.`, error);
+    return sourceUnavailable(
+      `The server did not start responding within ${seconds(context.headersMs)}.`,
+      error,
+    );
   if (context.isExempt && (errorCode(error) === notHttp || malformedResponse(error) === undefined))
     return noHttpResponse(error);
-  if (errorCode(error) === notHttp) return unavailable("The server's response is not HTTP.", error);
+  if (errorCode(error) === notHttp) return sourceUnavailable("The server's response is not HTTP.", error);
   return (
-    malformedResponse(error) ?? unavailable('The server closed the connection before it responded.', error)
+    malformedResponse(error) ??
+    sourceUnavailable('The server closed the connection before it responded.', error)
   );
 }
 
@@ -84,7 +88,7 @@ export function toHeadError(
 const notHttp = 'HPE_INVALID_CONSTANT';
 
 function noHttpResponse(cause: unknown): AppError {
-  return unavailable(
+  return sourceUnavailable(
     'The server sent no HTTP response: it refuses or drops connections, is too slow, or uses a different protocol.',
     cause,
   );
@@ -93,29 +97,31 @@ function noHttpResponse(cause: unknown): AppError {
 /** Converts an error that occurred while the body was received. */
 export function toBodyError(error: Error): Error {
   if (error instanceof AppError || !('syscall' in error || 'code' in error)) return error;
-  return malformedResponse(error) ?? unavailable('The connection was lost during the download.', error);
+  return malformedResponse(error) ?? sourceUnavailable('The connection was lost during the download.', error);
 }
 
 /** Creates the error for a truncated body. @param declared the Content-Length header, if any */
 export function truncatedBody(received: number, declared: string | undefined): AppError {
   const total = declared === undefined ? '' : ` of ${declared}`;
-  return unavailable(`The server ended the response too early: ${received}${total} bytes were received.`);
+  return sourceUnavailable(
+    `The server ended the response too early: ${received}${total} bytes were received.`,
+  );
 }
 
 /** Creates the error for a server that stopped sending data. */
 export function idleTimeout(idleMs: number): AppError {
-  return unavailable(`The server sent no data for ${seconds(idleMs)}.`);
+  return sourceUnavailable(`The server sent no data for ${seconds(idleMs)}.`);
 }
 
 /** Returns a signal's abort reason as an `Error`, which streams require. */
 export function abortReason(signal: AbortSignal): Error {
   const { reason } = signal as { readonly reason: unknown };
-  return reason instanceof Error ? reason : unavailable('The download was stopped.', reason);
+  return reason instanceof Error ? reason : sourceUnavailable('The download was stopped.', reason);
 }
 
 /** Creates the error for a download that exceeded its deadline. */
 export function totalTimeout(totalMs: number): AppError {
-  return unavailable(`The download took longer than ${seconds(totalMs)}.`);
+  return sourceUnavailable(`The download took longer than ${seconds(totalMs)}.`);
 }
 
 const mebibyte = 1024 * 1024;
@@ -129,7 +135,7 @@ export function bodyTooLarge(maxBytes: number): AppError {
   );
 }
 
-function unavailable(message: string, cause?: unknown): AppError {
+function sourceUnavailable(message: string, cause?: unknown): AppError {
   return new AppError('source_unavailable', message, { cause });
 }
 

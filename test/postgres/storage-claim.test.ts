@@ -39,7 +39,7 @@ async function startWithStoppedProxy() {
   return { api, proxy, workerEnv };
 }
 
-const waitingMessage = 'jobs and sweeps wait until it has been checked';
+const waitingMessage = 'jobs and sweeps are paused until it does';
 
 test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage', async () => {
   const { api, proxy, workerEnv } = await startWithStoppedProxy();
@@ -50,7 +50,7 @@ test.runIf(services.s3Endpoint)('waits at worker startup for unreachable storage
   expect(await call(`${api.url}/v1/images/${body.asset_id}`)).toMatchObject({ body: { status: 'pending' } });
   await proxy.resume();
   expect(await finishedImage(api.url, body.asset_id)).toMatchObject({ status: 'completed' });
-  expect(worker.log()).toContain('the storage responds, and belongs to this database');
+  expect(worker.log()).toContain('storage is responding and belongs to this database');
   expect(await worker.stop()).toBe(0);
 });
 

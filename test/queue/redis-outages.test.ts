@@ -79,7 +79,7 @@ describe.skipIf(!hasRedisServer())('Redis queue', () => {
     await sleep(2_000);
     await redis.start();
     await expectWoken(queue, listener);
-    expect(logger.messages().filter((line) => !line.startsWith('reading a wake-up'))).toEqual([
+    expect(logger.messages().filter((line) => !line.startsWith('failed to read a wake-up'))).toEqual([
       linesOf(redis.port).lost,
       linesOf(redis.port).restored,
     ]);

@@ -49,15 +49,15 @@ export async function openEmbeddedDatabase(
 }
 
 /** Opening may need a new segment of the write-ahead log (16 MiB) and some space for data. */
-const neededMib = 32;
+const minFreeMiB = 32;
 
 /** Checks the free space first, because on a full disk the engine hangs instead of failing. */
 async function assertFreeSpace(directory: string): Promise<void> {
   const { bavail, bsize } = await statfs(directory);
-  const freeMib = Math.floor((bavail * bsize) / 2 ** 20);
-  if (freeMib >= neededMib) return;
+  const freeMiB = Math.floor((bavail * bsize) / 2 ** 20);
+  if (freeMiB >= minFreeMiB) return;
   throw new DatabaseRefused(
-    `The embedded database in ${directory} cannot be opened: its disk has ${freeMib} MiB free, but ${neededMib} MiB are needed. Free some space and start Vitrine again.`,
+    `The embedded database in ${directory} cannot be opened: its disk has ${freeMiB} MiB free, but ${minFreeMiB} MiB are needed. Free some space and start Vitrine again.`,
   );
 }
 

@@ -77,8 +77,8 @@ async function awaitServer(pool: Pool, { waitMs }: PostgresSettings, logger: Log
       );
       return assertVersion(Number(rows[0]?.version));
     } catch (error) {
-      if (!isConnectionLost(error)) throw refusal(error);
-      if (performance.now() >= deadline) throw refusal(error, waitMs);
+      if (!isConnectionLost(error)) throw toDatabaseRefused(error);
+      if (performance.now() >= deadline) throw toDatabaseRefused(error, waitMs);
       if (attempt === 1)
         logger.warn(
           { code: errorCode(error) },
@@ -103,7 +103,7 @@ const remedies: Readonly<Record<string, string>> = {
   '3D000': 'Create the database, or set DATABASE_URL to an existing one.',
 };
 
-function refusal(error: unknown, waitedMs?: number): DatabaseRefused {
+function toDatabaseRefused(error: unknown, waitedMs?: number): DatabaseRefused {
   if (error instanceof DatabaseRefused) return error;
   const reason =
     error instanceof Error && error.message ? error.message : errorCode(error) || 'unknown reason';

@@ -10,8 +10,8 @@ import { softDeleteImage, assignOwners } from './removal.ts';
 /** Queries that delete and restore images. They change only images that the principal may see. */
 export type DeletionQueries = ReturnType<typeof makeDeletionQueries>;
 
-/** Outcome of a deletion. If the image is in use, it contains up to 100 of the image's references. */
-export type Deletion =
+/** Result of a deletion. If the image is in use, it contains up to 100 of the image's references. */
+export type DeletionResult =
   | { readonly outcome: 'deleted'; readonly image: Image }
   | { readonly outcome: 'in-use'; readonly image: Image; readonly references: readonly string[] }
   | { readonly outcome: 'not-found' };
@@ -26,7 +26,7 @@ export function makeDeletionQueries({ sql: db }: Database) {
      * Soft-deletes an image: it is hidden at once, but its files remain until a purge. An image in use is only deleted if
      * `force` is set.
      */
-    softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<Deletion> =>
+    softDelete: (principal: Principal, ref: ImageRef, force: boolean): Promise<DeletionResult> =>
       retryingTransaction(db, async (transaction) => {
         const image = await lockImage(transaction, principal, ref);
         if (!image || image.deletedAt) return { outcome: 'not-found' };

@@ -31,7 +31,7 @@ export function makeEnqueueQueries({ sql: db }: Database) {
     /** Records an upload: image and job. Waits for concurrent transactions on the same content. */
     async enqueueUpload(upload: NewUpload): Promise<EnqueuedUpload> {
       const inserted = await retrying(() => insertImageAndJob(db, upload));
-      if (inserted) return enqueued(upload, inserted);
+      if (inserted) return toEnqueuedUpload(upload, inserted);
       return retryingTransaction(db, (transaction) => enqueueKnownContent(transaction, upload));
     },
 
@@ -66,7 +66,7 @@ async function insertImageAndJob(db: Queryable, upload: NewUpload): Promise<Inse
     inserted_image AS (
       INSERT INTO images (uuid, tenant_id, status, original_filename, content_hash, original_key, original_bytes,
         width, height, format, frames, color_space, has_alpha, bit_depth)
-      SELECT ${uuidv7()}::uuid, ${upload.tenantId}::int, ${stateOf(upload)}, ${upload.filename}, ${upload.contentHash},
+      SELECT ${uuidv7()}::uuid, ${upload.tenantId}::int, ${initialState(upload)}, ${upload.filename}, ${upload.contentHash},
         ${upload.originalKey}, ${upload.bytes}::bigint, ${facts.width}::int, ${facts.height}::int, ${facts.format},
         ${facts.frames}::int, ${facts.colorSpace}, ${facts.hasAlpha}::boolean, ${facts.bitDepth}::smallint
       FROM locked_content
@@ -85,7 +85,7 @@ function insertJob(upload: NewUpload, image: RawBuilder<unknown>): RawBuilder<{ 
   return sql`
     INSERT INTO jobs (kind, image_id, tenant_id, content_hash, priority, state, lease_token, lease_until, started_at)
     SELECT 'derive', id, ${upload.tenantId}::int, ${upload.contentHash}, ${upload.priority}::smallint,
-      ${stateOf(upload)}, ${firstToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
+      ${initialState(upload)}, ${initialToken(upload)}::bigint, now() + make_interval(secs => ${upload.leaseSeconds ?? null}),
       CASE WHEN ${isClaimed}::boolean THEN now() END
     FROM ${image} RETURNING id`;
 }
@@ -103,29 +103,29 @@ async function enqueueKnownContent(transaction: Queryable, upload: NewUpload): P
     // The image was deleted or withdrawn between the two statements.
     const inserted = await insertImageAndJob(transaction, upload);
     if (!inserted) throw new Error(`Content ${upload.contentHash} is neither known nor new.`);
-    return enqueued(upload, inserted);
+    return toEnqueuedUpload(upload, inserted);
   }
   if (known.status !== 'failed') return { outcome: 'known', imageId: known.id };
   await sql`
-    UPDATE images SET status = ${stateOf(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
+    UPDATE images SET status = ${initialState(upload)}, error = NULL, error_code = NULL, damaged_at = NULL, updated_at = now()
     WHERE id = ${known.id}`.execute(transaction);
   const job = await insertJob(upload, sql`(SELECT ${known.id}::bigint AS id) known_image`).execute(
     transaction,
   );
   const [insertedJob] = job.rows;
   if (!insertedJob) throw new Error(`No job was inserted for image ${known.id}.`);
-  return enqueued(upload, { imageId: known.id, jobId: insertedJob.id }, 'retried');
+  return toEnqueuedUpload(upload, { imageId: known.id, jobId: insertedJob.id }, 'retried');
 }
 
-function stateOf({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
+function initialState({ leaseSeconds }: NewUpload): 'pending' | 'processing' {
   return leaseSeconds === undefined ? 'pending' : 'processing';
 }
 
-function firstToken({ leaseSeconds }: NewUpload): number {
+function initialToken({ leaseSeconds }: NewUpload): number {
   return leaseSeconds === undefined ? 0 : 1;
 }
 
-function enqueued(
+function toEnqueuedUpload(
   upload: NewUpload,
   { imageId, jobId }: Inserted,
   outcome: 'new' | 'retried' = 'new',
@@ -138,7 +138,7 @@ function enqueued(
     original: { key: upload.originalKey, contentHash: upload.contentHash },
     sourceUrl: null,
     isFirstRun: outcome === 'new',
-    leaseToken: firstToken(upload),
+    leaseToken: initialToken(upload),
     priority: upload.priority,
     retries: 0,
     crashes: 0,

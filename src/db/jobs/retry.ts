@@ -10,7 +10,7 @@ import { type JobFilter, makeJobReportQueries, matches } from './job-reports.ts'
  * Outcome of a retry. `not-retryable`: the job has not failed, its image was deleted or has since been completed, or the
  * image has a newer job.
  */
-export type Retry = 'retried' | 'not-retryable' | 'not-found';
+export type RetryOutcome = 'retried' | 'not-retryable' | 'not-found';
 
 /** Creates the queries with which an operator retries failed jobs: failed → pending. */
 export function makeRetryQueries(database: Database) {
@@ -40,7 +40,7 @@ export function makeRetryQueries(database: Database) {
 
   return {
     /** Retries a failed job and resets its counters of retries and crashes. */
-    async retry(principal: Principal, id: number): Promise<Retry> {
+    async retry(principal: Principal, id: number): Promise<RetryOutcome> {
       const retried = await retryWhere(sql`j.id = ${id} AND ${isVisibleTo(principal, 'j.tenant_id')}`);
       if (retried.length > 0) return 'retried';
       return (await reports.find(principal, id)) ? 'not-retryable' : 'not-found';
